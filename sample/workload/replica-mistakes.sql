@@ -1,0 +1,40 @@
+-- What a hot standby refuses, and what goes wrong there as anywhere.
+insert into events (kind, payload) values ('view', '{}');
+update products
+   set stock = stock + 1
+ where title = 'théière No. 1';
+create table reports (id integer);
+create temporary table scratch as select 1;
+vacuum products;
+select nextval('orders_id_seq');
+begin isolation level serializable; select 1; rollback;
+begin; select 1 for update; select id from products for update; rollback;
+notify orders;
+lock table products in share mode;
+prepare transaction 'twophase';
+select pg_switch_wal();
+select pg_current_wal_lsn();
+checkpoint;
+selec 1;
+select * from parcels;
+select 1 / 0;
+select 'zwölf'::integer as "Größe 📏";
+select run_dynamic('delete from customers');
+set statement_timeout = '20ms';
+select pg_sleep(5);
+select count(*) from customers a, customers b where a.name < b.name || '終';
+reset statement_timeout;
+set work_mem = '64kB';
+select md5(payload::text), at from events order by 1, 2 limit 1;
+select pg_sleep(0.25) as "a slow report ⏳";
+set parallel_setup_cost = 0;
+set parallel_tuple_cost = 0;
+set min_parallel_table_scan_size = 0;
+set parallel_leader_participation = off;
+select sum(1000 / (aid - 77777)) from pgbench_accounts;
+set log_error_verbosity = verbose;
+delete from events;
+select * from parcels;
+commit;
+reset log_error_verbosity;
+do $$ begin raise warning E'replica is behind by % s\n("lag" \\ 遅延)', 3; end $$;

@@ -1,0 +1,146 @@
+import { parseArgs } from 'node:util'
+import { systemClock } from './clock.ts'
+import { check } from './commands/check.ts'
+import type { CommandContext } from './commands/command.ts'
+import { query } from './commands/query.ts'
+import { rejects } from './commands/rejects.ts'
+import { replayCommand } from './commands/replay.ts'
+import { start } from './commands/start.ts'
+import { status } from './commands/status.ts'
+import { verify } from './commands/verify.ts'
+import { errors, isTailraceError, TailraceError } from './errors.ts'
+import { loadConfig } from './load-config.ts'
+import { createLogger, type LogLevel, logLevels } from './logger.ts'
+import { redactSecrets } from './redact.ts'
+import { standardError } from './terminal.ts'
+
+const usage = `tailrace: tails append blobs into the lakehouse
+
+  tailrace start   [--once] [--pipeline NAME]        run; --once drains to the blobs' ends and exits
+  tailrace replay  --pipeline NAME --blob B --from N [--to M]
+                                                     land a range again, replacing what it landed before
+  tailrace status  [--pipeline NAME] [--json]        per blob: size, offset, lag, rows, rejected
+  tailrace verify  [--pipeline NAME] [--json]        prove that every committed byte is accounted for
+  tailrace rejects [--pipeline NAME] [--limit N] [--json]
+                                                     list rejected and partial rows
+  tailrace query   "select ..." [--json]             SQL over the configured tables
+  tailrace check                                     validate the config and reach every endpoint
+
+  --config FILE    the config; default pipeline.config.ts
+  LOG_LEVEL        ${logLevels.join(', ')}; default info
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130/143 stopped by a signal after a clean flush.
+`
+
+const options = {
+  config: { type: 'string', default: 'pipeline.config.ts' },
+  pipeline: { type: 'string' },
+  once: { type: 'boolean', default: false },
+  blob: { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  limit: { type: 'string', default: '50' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+const usageCodes = new Set([
+  'USAGE',
+  'CONFIG_INVALID',
+  'CONFIG_UNREADABLE',
+  'REPLAY_NOT_A_LINE_START',
+  'REPLAY_OUT_OF_RANGE',
+])
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parsed(argv)
+  const [command, ...operands] = positionals
+  if (values.help || command === undefined) {
+    process.stdout.write(usage)
+    return values.help ? 0 : 2
+  }
+  const context = await createContext(values.config)
+  const { pipeline, json } = values
+  switch (command) {
+    case 'start':
+      return start(context, { once: values.once, ...(pipeline === undefined ? {} : { pipeline }) })
+    case 'replay':
+      return replayCommand(context, {
+        pipeline: required(pipeline, '--pipeline'),
+        blob: required(values.blob, '--blob'),
+        from: byteOffset(required(values.from, '--from'), '--from'),
+        ...(values.to === undefined ? {} : { to: byteOffset(values.to, '--to') }),
+      })
+    case 'status':
+      return status(context, pipeline, json)
+    case 'verify':
+      return verify(context, pipeline, json)
+    case 'rejects':
+      return rejects(context, {
+        limit: byteOffset(values.limit, '--limit'),
+        json,
+        ...(pipeline === undefined ? {} : { pipeline }),
+      })
+    case 'query':
+      return query(context, required(operands[0], 'a SQL statement'), json)
+    case 'check':
+      return check(context)
+    default:
+      throw new TailraceError('USAGE', `There is no command ${command}.`)
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true })
+  } catch (error) {
+    throw new TailraceError('USAGE', (error as Error).message, { cause: error })
+  }
+}
+
+async function createContext(configPath: string): Promise<CommandContext> {
+  const terminal = process.stderr.isTTY === true
+  const level = process.env.LOG_LEVEL ?? 'info'
+  if (!logLevels.includes(level as LogLevel)) {
+    throw new TailraceError('USAGE', `LOG_LEVEL is ${level}; expected one of ${logLevels.join(', ')}.`)
+  }
+  const errorOutput = standardError(terminal)
+  return {
+    config: await loadConfig(configPath),
+    logger: createLogger({ level: level as LogLevel, pretty: terminal, output: errorOutput }),
+    clock: systemClock,
+    errorOutput,
+    print: (text) => void process.stdout.write(text),
+  }
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined) throw new TailraceError('USAGE', `${name} is missing.`)
+  return value
+}
+
+function byteOffset(text: string, name: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0 || text.trim() === '') {
+    throw new TailraceError('USAGE', `${name} is ${text}; expected a whole number from 0 on.`)
+  }
+  return value
+}
+
+/** What a person reads when a command fails; the log has the rest. */
+function explain(error: unknown): string {
+  if (!isTailraceError(error)) {
+    return redactSecrets(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  return redactSecrets(`${error.code}: ${error.message}\n${errors[error.code].hint}`)
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    process.stderr.write(`tailrace: ${explain(error)}\n`)
+    process.exitCode = isTailraceError(error) && usageCodes.has(error.code) ? 2 : 1
+  },
+)

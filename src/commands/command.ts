@@ -1,0 +1,14 @@
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import type { ResolvedConfig } from '../resolve-config.ts'
+import type { StatusOutput } from '../terminal.ts'
+
+/** What a command is given. */
+export interface CommandContext {
+  readonly config: ResolvedConfig
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly errorOutput: StatusOutput
+  /** Writes to standard output: only what was asked for. */
+  readonly print: (text: string) => void
+}

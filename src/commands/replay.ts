@@ -1,0 +1,33 @@
+import { TailraceError } from '../errors.ts'
+import { replay } from '../replay.ts'
+import { ContainerStorage } from '../tailrace.ts'
+import type { CommandContext } from './command.ts'
+
+export interface ReplayCommandOptions {
+  readonly pipeline: string
+  readonly blob: string
+  readonly from: number
+  readonly to?: number
+}
+
+/** Lands a range again and prints one JSON line about it. */
+export async function replayCommand(context: CommandContext, options: ReplayCommandOptions): Promise<number> {
+  const { config, clock, logger, print } = context
+  const pipeline = config.pipelines[options.pipeline]
+  if (pipeline === undefined) {
+    throw new TailraceError(
+      'USAGE',
+      `There is no pipeline ${options.pipeline}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
+    )
+  }
+  const storage = new ContainerStorage(false, clock, logger)
+  try {
+    const reader = await storage.reader(pipeline.source)
+    const receipt = await replay({ ...options, config, reader, clock, logger })
+    logger.info(receipt, 'replayed')
+    print(`${JSON.stringify(receipt)}\n`)
+    return 0
+  } finally {
+    await storage.stop()
+  }
+}

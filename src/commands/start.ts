@@ -1,0 +1,68 @@
+import { ProgressLine } from '../progress.ts'
+import { Tailrace } from '../tailrace.ts'
+import type { CommandContext } from './command.ts'
+
+export interface StartOptions {
+  readonly once: boolean
+  readonly pipeline?: string
+}
+
+const progressMs = 500
+const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const
+type StopSignal = keyof typeof signalNumbers
+
+/**
+ * Runs the config's pipelines until a signal, or with `once` until the blobs' ends.
+ *
+ * @returns the exit code: 0, or 128 plus the signal's number
+ */
+export async function start(context: CommandContext, { once, pipeline }: StartOptions): Promise<number> {
+  const { config, logger, clock, errorOutput, print } = context
+  const stopped: { by?: StopSignal } = {}
+  let tailrace: Tailrace | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const onSignal = (signal: StopSignal): void => {
+    if (stopped.by !== undefined) process.exit(128 + signalNumbers[signal])
+    stopped.by = signal
+    logger.info(
+      { signal, stopMs: config.stopMs },
+      'stopping: landing what is complete; a second signal exits at once',
+    )
+    tailrace?.stop()
+    timer = setTimeout(() => {
+      logger.error(
+        { stopMs: config.stopMs },
+        'not done in time: what is not landed is read again by the next start',
+      )
+      process.exit(128 + signalNumbers[signal])
+    }, config.stopMs)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+
+  let progress: NodeJS.Timeout | undefined
+  try {
+    tailrace = await Tailrace.open({
+      config,
+      follow: !once,
+      clock,
+      logger,
+      ...(pipeline === undefined ? {} : { only: pipeline }),
+    })
+    const line = new ProgressLine(tailrace.pipelines)
+    progress = setInterval(() => errorOutput.status(line.render(clock.now())), progressMs)
+    if (stopped.by !== undefined) tailrace.stop()
+    const summary = await tailrace.run()
+    errorOutput.status('')
+    logger.info({ durationMs: summary.durationMs }, stopped.by === undefined ? 'done' : 'stopped')
+    if (once) print(`${JSON.stringify(summary)}\n`)
+  } catch (error) {
+    // A stop while the disk is full ends the pipelines with an abort, which is what was asked for.
+    if (stopped.by === undefined || (error as Error).name !== 'AbortError') throw error
+  } finally {
+    clearInterval(progress)
+    clearTimeout(timer)
+    errorOutput.status('')
+  }
+  return stopped.by === undefined ? 0 : 128 + signalNumbers[stopped.by]
+}

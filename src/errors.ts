@@ -1,0 +1,114 @@
+/** What the pipeline does about an error of a code. */
+export type Disposition = 'retry' | 'reject' | 'halt'
+
+/** The fixed facts about one error code. */
+export interface ErrorRule {
+  readonly disposition: Disposition
+  /** What the reader of the message can do. One sentence. */
+  readonly hint: string
+}
+
+/** Every code Tailrace raises. Codes are never renamed; docs/errors.md has a heading for each. */
+export const errors = {
+  CONFIG_INVALID: { disposition: 'halt', hint: 'Fix the listed options.' },
+  CONFIG_UNREADABLE: { disposition: 'halt', hint: 'Check the path and that the file runs on its own.' },
+  USAGE: { disposition: 'halt', hint: 'See tailrace --help.' },
+  SOURCE_MISSING: {
+    disposition: 'halt',
+    hint: 'Check the container and blob names; listing needs the same credential.',
+  },
+  SOURCE_DENIED: {
+    disposition: 'halt',
+    hint: 'Grant the identity the role Storage Blob Data Reader, or renew the SAS.',
+  },
+  SOURCE_UNAVAILABLE: {
+    disposition: 'retry',
+    hint: 'Storage is throttling or unreachable; reads go on when it answers.',
+  },
+  SOURCE_UNSUPPORTED: {
+    disposition: 'halt',
+    hint: 'Only plain NDJSON in append or block blobs can be tailed.',
+  },
+  SOURCE_SHRANK: {
+    disposition: 'halt',
+    hint: 'The blob is shorter than what was read from it; replay it as a new generation.',
+  },
+  SPAN_GAP: { disposition: 'halt', hint: 'Bytes were skipped or read twice: please report it.' },
+  TRANSFORM_FAILED: { disposition: 'reject', hint: 'Fix the transform, then replay the rejected range.' },
+  TRANSFORM_HELD_RECORD: {
+    disposition: 'halt',
+    hint: 'A transform must emit what it makes of a record before it calls back.',
+  },
+  DISK_FULL: { disposition: 'retry', hint: 'Free space on the volume; the stream waits and loses nothing.' },
+  ENCODE_FAILED: {
+    disposition: 'halt',
+    hint: 'The staging file could not be encoded; nothing of it was committed.',
+  },
+  TABLE_UNSUPPORTED: {
+    disposition: 'halt',
+    hint: 'Use another table location, or a table without the named feature.',
+  },
+  TABLE_SCHEMA_MISMATCH: {
+    disposition: 'halt',
+    hint: 'Point the pipeline at a table with its own columns, or change the declaration.',
+  },
+  TABLE_DENIED: { disposition: 'halt', hint: "Grant the right to read and write the table's location." },
+  TABLE_UNAVAILABLE: {
+    disposition: 'retry',
+    hint: "The table's storage fails or is unreachable; commits go on when it answers.",
+  },
+  TABLE_CORRUPT: {
+    disposition: 'halt',
+    hint: 'Restore the named log file from a backup; nothing was written.',
+  },
+  COMMIT_FENCED: {
+    disposition: 'halt',
+    hint: 'Another process lands the same blobs into this table: stop one of them.',
+  },
+  COMMIT_CONTENDED: {
+    disposition: 'retry',
+    hint: 'Too many writers on one table; the commit is tried again.',
+  },
+  OFFSET_FILE_CORRUPT: { disposition: 'halt', hint: 'The table is the truth: the file is rebuilt from it.' },
+  REPLAY_OUT_OF_RANGE: {
+    disposition: 'halt',
+    hint: 'Replay only what has been landed; tailrace status shows how far that is.',
+  },
+  REPLAY_NOT_A_LINE_START: { disposition: 'halt', hint: 'Use one of the named line starts.' },
+  QUERY_FAILED: { disposition: 'halt', hint: 'Check the statement; tables have the names in the config.' },
+  STOP_TIMEOUT: { disposition: 'halt', hint: 'What was not landed is read again by the next start.' },
+} as const satisfies Record<string, ErrorRule>
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof errors
+
+/** Numbers and names that place an error; never record content, never a secret. */
+export type ErrorContext = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** The one error class. Match on `code`. */
+export class TailraceError extends Error {
+  readonly code: ErrorCode
+  readonly context: ErrorContext
+
+  constructor(code: ErrorCode, message: string, options: { context?: ErrorContext; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'TailraceError'
+    this.code = code
+    this.context = options.context ?? {}
+  }
+
+  /** What to do about it. */
+  get hint(): string {
+    return errors[this.code].hint
+  }
+
+  /** What the pipeline does about it. */
+  get disposition(): Disposition {
+    return errors[this.code].disposition
+  }
+}
+
+/** @returns whether `error` is a TailraceError, of the given code if one is named. */
+export function isTailraceError(error: unknown, code?: ErrorCode): error is TailraceError {
+  return error instanceof TailraceError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,300 @@
+import type { Writable } from 'node:stream'
+import type { Clock } from './clock.ts'
+import { isTailraceError } from './errors.ts'
+import { Lane } from './lane.ts'
+import type { Logger } from './logger.ts'
+import { type BlobGeneration, generationKey } from './records.ts'
+import type { ResolvedPipeline } from './resolve-config.ts'
+import { retry } from './retry.ts'
+import { retryLog } from './retry-log.ts'
+import type { TailEnd } from './sources/append-blob-tailer.ts'
+import type { BlobReader, ListedBlob } from './sources/blob-reader.ts'
+import { findStart } from './sources/blob-start.ts'
+
+export interface LaneSchedulerOptions {
+  readonly pipelineName: string
+  readonly config: ResolvedPipeline
+  readonly reader: BlobReader
+  /** Go on after the blobs' ends; otherwise end where they ended when each was first seen. */
+  readonly follow: boolean
+  /** Where the table says a blob generation is, if it has ever landed. */
+  readonly committedOffset: (source: BlobGeneration) => number | undefined
+  /** Records a cold start that is not the blob's beginning, so that a restart does not begin anew. */
+  readonly recordStart: (source: BlobGeneration, offset: number) => Promise<void>
+  /** A new inlet of the merged stream. */
+  readonly inlet: () => Writable
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What is known of one blob. */
+interface KnownBlob {
+  readonly name: string
+  /** Where its next lane starts, once a lane of it has run in this process. */
+  next?: { readonly generation: string; readonly offset: number }
+  /** Its length when its last lane ended: only a listing that shows more wakes it again. */
+  seenBytes: number
+  state: 'queued' | 'running' | 'resting' | 'retired'
+}
+
+/** Blobs of a prefix that are followed by polling; the others are found grown by the listing. */
+const followedBlobs = 2
+
+/**
+ * Decides which blobs have a lane.
+ *
+ * A fixed blob has one lane for good. Under a prefix, every blob is read to its end, oldest name first, at most
+ * `maxLanes` at a time; the newest ones are then followed, and the others rest until a listing shows that they
+ * have grown.
+ */
+export class LaneScheduler {
+  #options: LaneSchedulerOptions
+  #log: Logger
+  #blobs = new Map<string, KnownBlob>()
+  #lanes = new Map<string, Lane>()
+  #running = new Set<Promise<void>>()
+  #stopping = new AbortController()
+  #failed: ((error: unknown) => void) | undefined
+  #blobBytes = new Map<string, number>()
+
+  constructor(options: LaneSchedulerOptions) {
+    this.#options = options
+    this.#log = options.logger
+  }
+
+  /** Length of each blob as last seen, in bytes, by `<container>/<name>`. */
+  get blobBytes(): ReadonlyMap<string, number> {
+    for (const lane of this.#lanes.values()) {
+      if (lane.totalBytes > 0) this.#noteBytes(lane.blobName, lane.totalBytes)
+    }
+    return this.#blobBytes
+  }
+
+  /** Runs lanes until the end (without follow) or until `stop`; rejects when a lane fails for good. */
+  async run(): Promise<void> {
+    const failure = new Promise<never>((_resolve, reject) => {
+      this.#failed = reject
+    })
+    failure.catch(() => {})
+    await Promise.race([this.#work(), failure])
+  }
+
+  /** Stops all lanes; `run` resolves when each has handed on what it read. */
+  stop(): void {
+    this.#stopping.abort()
+    for (const lane of this.#lanes.values()) lane.stop()
+  }
+
+  async #work(): Promise<void> {
+    const { source } = this.#options.config
+    if (source.blobs.endsWith('/')) await this.#scheduleListed(source.blobs)
+    else await this.#runBlob({ name: source.blobs, seenBytes: 0, state: 'running' }, this.#options.follow)
+    await Promise.all(this.#running)
+  }
+
+  async #scheduleListed(prefix: string): Promise<void> {
+    const { config, follow } = this.#options
+    const { signal } = this.#stopping
+    if (!follow) {
+      await this.#discover(prefix)
+      do {
+        this.#fillLanes(new Set())
+        await Promise.race(this.#running)
+      } while (this.#running.size > 0 && !signal.aborted)
+      return
+    }
+    while (!signal.aborted) {
+      const newest = await this.#discover(prefix)
+      this.#fillLanes(newest)
+      const pause = this.#pause(config.source.discoverMs)
+      // A lane that becomes free is filled at once; otherwise the next listing comes after the pause.
+      await (this.#queued().length > 0 ? Promise.race([pause, ...this.#running]) : pause)
+    }
+  }
+
+  /** Lists the prefix once: adds new blobs and wakes those that grew. @returns the names of the newest blobs */
+  async #discover(prefix: string): Promise<ReadonlySet<string>> {
+    const { reader, clock } = this.#options
+    const { signal } = this.#stopping
+    const newest: ListedBlob[] = []
+    try {
+      await retry(
+        async () => {
+          for await (const listed of reader.list(prefix, signal)) {
+            this.#noteListed(listed)
+            newest.push(listed)
+            newest.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs)
+            newest.length = Math.min(newest.length, followedBlobs)
+          }
+        },
+        {
+          signal,
+          clock,
+          onRetry: retryLog(this.#log, 'listing failed', { prefix }),
+        },
+      )
+    } catch (error) {
+      // Azure Monitor creates the container with the first record, so its absence is a wait, not a failure.
+      if (signal.aborted) return new Set()
+      if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
+      this.#log.warn({ err: error, container: reader.container }, 'the container does not exist yet')
+    }
+    return new Set(newest.map(({ name }) => name))
+  }
+
+  #noteBytes(blobName: string, bytes: number): void {
+    this.#blobBytes.set(`${this.#options.reader.container}/${blobName}`, bytes)
+  }
+
+  #noteListed({ name, bytes, generation }: ListedBlob): void {
+    const known = this.#blobs.get(name)
+    this.#noteBytes(name, bytes)
+    if (known === undefined) {
+      this.#blobs.set(name, { name, seenBytes: 0, state: 'queued' })
+    } else if (
+      known.state === 'resting' &&
+      (bytes > known.seenBytes || (known.next !== undefined && known.next.generation !== generation))
+    ) {
+      known.state = 'queued'
+    }
+  }
+
+  #fillLanes(newest: ReadonlySet<string>): void {
+    const { follow, config } = this.#options
+    for (const lane of this.#lanes.values()) {
+      if (follow && !newest.has(lane.blobName) && this.#queued().length > 0) lane.stop()
+    }
+    for (const blob of this.#queued()) {
+      if (this.#running.size >= config.source.maxLanes || this.#stopping.signal.aborted) return
+      blob.state = 'running'
+      const running = this.#runBlob(blob, follow && newest.has(blob.name)).catch((error: unknown) =>
+        this.#failed?.(error),
+      )
+      this.#running.add(running)
+      void running.finally(() => this.#running.delete(running))
+    }
+  }
+
+  #queued(): KnownBlob[] {
+    return [...this.#blobs.values()].filter(({ state }) => state === 'queued')
+  }
+
+  /** Runs lanes of one blob, one per generation, until it rests. */
+  async #runBlob(blob: KnownBlob, follow: boolean): Promise<void> {
+    for (;;) {
+      const lane = await this.#openLane(blob, follow)
+      if (lane === undefined) {
+        blob.state = 'resting'
+        return
+      }
+      const end = await this.#runLane(lane)
+      blob.next = { generation: lane.generation, offset: lane.nextOffset }
+      blob.seenBytes = lane.totalBytes
+      this.#tellEnd(lane, end)
+      if (end === 'recreated') continue
+      blob.state = end === 'missing' || end === 'shrank' ? 'retired' : 'resting'
+      return
+    }
+  }
+
+  /** @returns `undefined` when the blob does not exist and is not waited for, or when a stop came first */
+  async #openLane(blob: KnownBlob, follow: boolean): Promise<Lane | undefined> {
+    const { config, reader, clock, committedOffset, recordStart, pipelineName } = this.#options
+    const { signal } = this.#stopping
+    let told = false
+    while (!signal.aborted) {
+      // A generation that follows another one of the same blob is new data: all of it is wanted.
+      const coldStart = blob.next === undefined ? config.source.coldStart : 'earliest'
+      const start = await this.#unlessStopped(() => findStart(reader, blob.name, coldStart, signal))
+      if (start !== undefined) {
+        const source = { blob: `${reader.container}/${blob.name}`, generation: start.generation }
+        const resumed =
+          blob.next?.generation === start.generation ? blob.next.offset : committedOffset(source)
+        const offset = resumed ?? start.offset
+        const alignToLine = resumed === undefined && start.alignToLine
+        if (resumed === undefined && offset > 0 && !alignToLine) await recordStart(source, offset)
+        this.#log.info(
+          {
+            blob: source.blob,
+            generation: source.generation,
+            offset,
+            blobBytes: start.totalBytes,
+            coldStart: resumed === undefined ? coldStart : undefined,
+          },
+          resumed === undefined ? 'a blob begins' : 'a blob goes on',
+        )
+        this.#noteBytes(blob.name, start.totalBytes)
+        return new Lane({
+          pipelineName,
+          config,
+          reader,
+          blobName: blob.name,
+          generation: start.generation,
+          offset,
+          alignToLine,
+          follow,
+          clock,
+          logger: this.#log,
+        })
+      }
+      if (!told)
+        this.#log.warn(
+          { container: reader.container, blob: blob.name },
+          follow ? 'the blob is missing or empty: waiting for it' : 'the blob is missing or empty',
+        )
+      told = true
+      if (!follow) return undefined
+      await this.#pause(config.source.pollMs)
+    }
+    return undefined
+  }
+
+  async #runLane(lane: Lane): Promise<TailEnd> {
+    const key = generationKey({ blob: lane.blobName, generation: lane.generation })
+    this.#lanes.set(key, lane)
+    if (this.#stopping.signal.aborted) lane.stop()
+    try {
+      return await lane.run(this.#options.inlet())
+    } finally {
+      this.#lanes.delete(key)
+    }
+  }
+
+  #tellEnd(lane: Lane, end: TailEnd): void {
+    const place = {
+      blob: lane.blobName,
+      generation: lane.generation,
+      offset: lane.nextOffset,
+      blobBytes: lane.totalBytes,
+    }
+    if (end === 'recreated')
+      this.#log.warn(place, 'the blob was created anew: reading the new generation from its start')
+    else if (end === 'missing') this.#log.warn(place, 'the blob is gone')
+    else if (end === 'shrank')
+      this.#log.error(place, 'the blob is shorter than what was read of it: set aside')
+    else this.#log.debug({ ...place, end }, 'a lane ended')
+  }
+
+  async #unlessStopped<T>(operation: () => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#stopping
+    try {
+      return await retry(operation, {
+        signal,
+        clock: this.#options.clock,
+        onRetry: retryLog(this.#log, 'storage read failed'),
+      })
+    } catch (error) {
+      if (signal.aborted) return undefined
+      throw error
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#stopping
+    try {
+      await this.#options.clock.sleep(ms, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+}

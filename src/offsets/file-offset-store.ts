@@ -1,0 +1,118 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { TailraceError } from '../errors.ts'
+import { type BlobGeneration, generationKey } from '../records.ts'
+import { writeDurably } from './durable-write.ts'
+
+/** How far one blob generation is landed. */
+export interface BlobOffset extends BlobGeneration {
+  /** The byte after the last one that is accounted for. */
+  readonly offset: number
+}
+
+/** What an offset file says. */
+export interface OffsetFile {
+  /** The table version that held these offsets. */
+  readonly tableVersion: number | undefined
+  readonly offsets: ReadonlyMap<string, BlobOffset>
+}
+
+const formatVersion = 1
+
+const byteOffset = z.number().int().nonnegative()
+const schema = z.object({
+  formatVersion: z.literal(formatVersion),
+  pipeline: z.string(),
+  table: z.string(),
+  tableVersion: z.number().int().nonnegative().optional(),
+  updatedAt: z.string(),
+  blobs: z.record(z.string(), z.array(z.object({ generation: z.string(), offset: byteOffset }))),
+})
+
+export interface FileOffsetStoreOptions {
+  readonly stateDirectory: string
+  readonly pipeline: string
+  /** The table the offsets belong to: an offset file of another table says nothing about this one. */
+  readonly table: string
+  readonly nowMs?: () => number
+}
+
+/**
+ * The readable mirror of a pipeline's offsets: `<state>/<pipeline>.offset.json`.
+ *
+ * It is written after the table's commit, so it is never ahead of the table unless somebody changed it or the
+ * table; the table decides.
+ */
+export class FileOffsetStore {
+  readonly path: string
+  #pipeline: string
+  #table: string
+  #nowMs: () => number
+
+  constructor(options: FileOffsetStoreOptions) {
+    this.path = join(options.stateDirectory, `${options.pipeline}.offset.json`)
+    this.#pipeline = options.pipeline
+    this.#table = options.table
+    this.#nowMs = options.nowMs ?? Date.now
+  }
+
+  /**
+   * @returns what the file says, or `undefined` when there is none
+   * @throws OFFSET_FILE_CORRUPT when it is not what `write` wrote, or belongs to another pipeline or table
+   */
+  async read(): Promise<OffsetFile | undefined> {
+    const text = await readFile(this.path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    if (text === undefined) return undefined
+    const content = this.#parse(text)
+    const offsets = new Map<string, BlobOffset>()
+    for (const [blob, generations] of Object.entries(content.blobs)) {
+      for (const { generation, offset } of generations) {
+        offsets.set(generationKey({ blob, generation }), { blob, generation, offset })
+      }
+    }
+    return { tableVersion: content.tableVersion, offsets }
+  }
+
+  /** Replaces the file, durably. */
+  async write(offsets: Iterable<BlobOffset>, tableVersion: number | undefined): Promise<void> {
+    const blobs: Record<string, { generation: string; offset: number }[]> = {}
+    for (const { blob, generation, offset } of offsets) {
+      blobs[blob] ??= []
+      blobs[blob].push({ generation, offset })
+    }
+    const content: z.infer<typeof schema> = {
+      formatVersion,
+      pipeline: this.#pipeline,
+      table: this.#table,
+      ...(tableVersion === undefined ? {} : { tableVersion }),
+      updatedAt: new Date(this.#nowMs()).toISOString(),
+      blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
+    }
+    await mkdir(dirname(this.path), { recursive: true })
+    await writeDurably(this.path, `${JSON.stringify(content, null, 2)}\n`)
+  }
+
+  #parse(text: string): z.infer<typeof schema> {
+    const corrupt = (why: string, cause?: unknown): TailraceError =>
+      new TailraceError('OFFSET_FILE_CORRUPT', `${this.path} ${why}.`, { cause })
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch (error) {
+      throw corrupt('is not JSON', error)
+    }
+    const parsed = schema.safeParse(value)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      throw corrupt(`is not an offset file: ${issue?.path.join('.') || 'the top level'}: ${issue?.message}`)
+    }
+    if (parsed.data.pipeline !== this.#pipeline || parsed.data.table !== this.#table) {
+      throw corrupt(`belongs to pipeline ${parsed.data.pipeline} and table ${parsed.data.table}`)
+    }
+    return parsed.data
+  }
+}

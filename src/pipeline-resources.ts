@@ -1,0 +1,85 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+import { FileOffsetStore } from './offsets/file-offset-store.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { DeltaCommitter } from './sinks/delta/delta-committer.ts'
+import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
+import { EmbeddedEngine } from './sinks/duckdb.ts'
+import { SpoolEncoder } from './sinks/encoder.ts'
+import { Staging } from './streams/staging.ts'
+
+export interface PipelineResourcesOptions {
+  readonly name: string
+  readonly config: ResolvedPipeline
+  readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What stands behind one pipeline's stages: its staging directory, engine, encoder, table and offset file. */
+export class PipelineResources {
+  readonly staging: Staging
+  readonly engine: EmbeddedEngine
+  readonly encoder: SpoolEncoder
+  readonly committer: DeltaCommitter
+  readonly offsetStore: FileOffsetStore
+
+  private constructor(options: PipelineResourcesOptions, staging: Staging, engine: EmbeddedEngine) {
+    const { name, config, shared, clock, logger } = options
+    const nowMs = (): number => clock.now()
+    this.staging = staging
+    this.engine = engine
+    this.encoder = new SpoolEncoder({
+      engine,
+      declaration: config.table,
+      outputDirectory: staging.directory,
+      nowMs,
+    })
+    this.committer = new DeltaCommitter({
+      pipeline: name,
+      storage: new LocalDeltaStorage(tableDirectory(config)),
+      engine,
+      columns: config.table.columns,
+      partitionColumns: config.table.partitionColumns,
+      tableName: config.table.name.table,
+      stagingDirectory: staging.directory,
+      clock,
+      onCheckpointFailed: (error) => logger.warn({ err: error }, 'a checkpoint could not be written'),
+    })
+    this.offsetStore = new FileOffsetStore({
+      stateDirectory: shared.stateDirectory,
+      pipeline: name,
+      table: this.committer.location,
+      nowMs,
+    })
+  }
+
+  /**
+   * Opens everything; a table that does not exist is created.
+   *
+   * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
+   */
+  static async open(options: PipelineResourcesOptions): Promise<PipelineResources> {
+    const { stateDirectory, disk } = options.shared
+    const staging = new Staging(join(stateDirectory, 'staging', options.name), disk.expireMs)
+    await staging.open()
+    await staging.removeExpired(options.clock.now())
+    const engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
+    const resources = new PipelineResources(options, staging, engine)
+    try {
+      await mkdir(tableDirectory(options.config), { recursive: true })
+      await resources.committer.open()
+    } catch (error) {
+      engine.close()
+      throw error
+    }
+    return resources
+  }
+
+  async close(): Promise<void> {
+    await this.committer.close()
+    this.engine.close()
+  }
+}

@@ -1,0 +1,51 @@
+import type { Pipeline } from './pipeline.ts'
+
+/** One look at a pipeline, for its speed. */
+interface Sample {
+  readonly atMs: number
+  readonly bytes: number
+}
+
+/** The speed is that of the last seconds, so that it follows a change without jumping. */
+const windowMs = 5_000
+
+/** Turns what pipelines say of themselves into one line: how far each is, how fast, how long it will take. */
+export class ProgressLine {
+  #pipelines: readonly Pipeline[]
+  #samples = new Map<string, Sample[]>()
+
+  constructor(pipelines: readonly Pipeline[]) {
+    this.#pipelines = pipelines
+  }
+
+  render(nowMs: number): string {
+    return this.#pipelines.map((pipeline) => this.#describe(pipeline, nowMs)).join('   ')
+  }
+
+  #describe({ name, progress }: Pipeline, nowMs: number): string {
+    const { totalBytes, landedBytes, runBytes } = progress
+    const samples = this.#samples.get(name) ?? []
+    samples.push({ atMs: nowMs, bytes: runBytes })
+    while ((samples[0]?.atMs ?? nowMs) < nowMs - windowMs) samples.shift()
+    this.#samples.set(name, samples)
+
+    const [oldest] = samples
+    const seconds = (nowMs - (oldest?.atMs ?? nowMs)) / 1000
+    const bytesPerSecond = seconds > 0 ? (runBytes - (oldest?.bytes ?? 0)) / seconds : 0
+    const left = totalBytes - landedBytes
+    const part = totalBytes === 0 ? 0 : Math.floor((landedBytes / totalBytes) * 100)
+    const speed = `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`
+    const eta = left > 0 && bytesPerSecond > 0 ? `, ${duration(left / bytesPerSecond)} left` : ''
+    return `${name}: ${amount(landedBytes)} of ${amount(totalBytes)} (${part}%), ${speed}${eta}`
+  }
+}
+
+function amount(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
+}

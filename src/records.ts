@@ -1,0 +1,136 @@
+/**
+ * The types that flow and their arithmetic.
+ *
+ * Every value carries the bytes it came from. Offsets and lengths count raw bytes of one blob generation,
+ * never characters of decoded text.
+ */
+
+/** One generation of one blob: a blob that is deleted and created again is another generation. */
+export interface BlobGeneration {
+  /** `<container>/<blob name>`: independent of the account and of the endpoint. */
+  readonly blob: string
+  /** The blob's creation instant, as `20261124T084700Z`. */
+  readonly generation: string
+}
+
+/** A half-open range of raw bytes, `[start, end)`, of one blob generation. */
+export interface Span extends BlobGeneration {
+  readonly start: number
+  readonly end: number
+}
+
+/** Bytes as they were fetched. Consecutive chunks of a blob touch. */
+export interface Chunk {
+  readonly span: Span
+  /** `span.end - span.start` bytes. */
+  readonly bytes: Buffer
+}
+
+/** One line, its newline included. */
+export interface Line {
+  /** Offset of the line's first byte in its blob generation. */
+  readonly offset: number
+  /** Raw bytes, the newline included. */
+  readonly length: number
+  /** The line without its newline, one character per byte (latin1). A line over the limit is cut short. */
+  readonly latin1: string
+}
+
+/** The complete lines found in one chunk. Lines travel in blocks because a stream costs per object. */
+export interface LineBlock {
+  /** From the first line's first byte to the last line's newline. Consecutive blocks of a blob touch. */
+  readonly span: Span
+  readonly lines: readonly Line[]
+  /** True when no line holds a byte above 0x7F, so that text and bytes are the same. */
+  readonly ascii: boolean
+  /** Indexes of lines that were longer than the limit and whose text is only a prefix. */
+  readonly tooLong: readonly number[]
+}
+
+/** Why a stage made a line a rejected row. The encoder adds `bad_value` and `unknown_shape` in strict tables. */
+export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error'
+
+/** One row to be: the text of one record and its place, or a rejected line and its reason. */
+export interface Entry {
+  /** Offset of the record's first byte. */
+  readonly offset: number
+  /** Raw bytes that this record accounts for; together, a line's entries account for the whole line. */
+  readonly length: number
+  /** 0, unless one line held several records. */
+  readonly index: number
+  /** What becomes the column `raw`, as UTF-8 bytes, one character per byte (latin1). */
+  readonly raw: string
+  /** The JSON object to project when it is not `raw` itself, likewise as UTF-8 bytes. */
+  readonly json?: string
+  /** Present when the line becomes a rejected row. */
+  readonly reject?: RejectReason
+  /** A note for `parse_error`: the detail of a reject, or a flag on an otherwise normal row. One line of text. */
+  readonly note?: string
+}
+
+/** What the lines of one block became. `span` also covers lines that became no entry (blank, dropped). */
+export interface EntryBlock {
+  readonly span: Span
+  readonly entries: readonly Entry[]
+}
+
+/** A sealed spool file and the spans it accounts for: the unit that is encoded, committed, and repeated. */
+export interface Batch {
+  /** Unique; names the spool file and appears in logs. */
+  readonly id: string
+  readonly spoolPath: string
+  /** At most one contiguous span per blob generation. An entry in the spool names its span by index. */
+  readonly spans: readonly Span[]
+  /** Entries in the spool, rejected ones included. */
+  readonly rows: number
+  /** Rejects known before the encoder reads the text. */
+  readonly rejected: number
+  /** Bytes of the spool file. */
+  readonly spoolBytes: number
+  /** Length of the spool's longest row in bytes: the encoder sizes its read buffer by it. */
+  readonly longestRowBytes: number
+  /** When the batch received its first block, in milliseconds since the epoch. */
+  readonly openedAtMs: number
+}
+
+/** What happened to a batch once its rows and offsets are durable. */
+export interface LandedBatch {
+  readonly batch: Batch
+  /** Rows committed. */
+  readonly rows: number
+  /** Rows with `parse_status = 'rejected'`. */
+  readonly rejected: number
+  /** Rows with `parse_status = 'partial'`. */
+  readonly partial: number
+  /** The table version that holds them, where the sink has one. */
+  readonly tableVersion?: number
+  /** Bytes of the data files written. */
+  readonly fileBytes: number
+  readonly encodeMs: number
+  readonly commitMs: number
+}
+
+/** @returns the number of raw bytes in a span. */
+export function spanBytes(span: Span): number {
+  return span.end - span.start
+}
+
+/** Names a blob generation in offsets, logs and transaction ids: `<container>/<name>@<generation>`. */
+export function generationKey(source: BlobGeneration): string {
+  return `${source.blob}@${source.generation}`
+}
+
+/** @returns whether `next` continues `previous` without a gap or an overlap. */
+export function touches(previous: Span, next: Span): boolean {
+  return generationKey(previous) === generationKey(next) && previous.end === next.start
+}
+
+/** @returns text as UTF-8 bytes, one character per byte: the form in which text flows, so that lengths count bytes. */
+export function bytesAsLatin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}
+
+/** @returns the text whose UTF-8 bytes a latin1 string holds; undecodable bytes become U+FFFD. */
+export function latin1AsText(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}

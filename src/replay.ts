@@ -1,0 +1,166 @@
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Writable } from 'node:stream'
+import { pipeline as connect } from 'node:stream/promises'
+import type { Clock } from './clock.ts'
+import { TailraceError } from './errors.ts'
+import { Lane } from './lane.ts'
+import type { Logger } from './logger.ts'
+import { PipelineResources } from './pipeline-resources.ts'
+import type { Batch, Span } from './records.ts'
+import type { ResolvedConfig } from './resolve-config.ts'
+import type { CommittedOffset, EncodedBatch } from './sinks/table-committer.ts'
+import type { BlobReader } from './sources/blob-reader.ts'
+import { requireLineStart } from './sources/blob-start.ts'
+import { Batcher } from './streams/batcher.ts'
+import { LaneMerge } from './streams/lane-merge.ts'
+
+export interface ReplayOptions {
+  readonly config: ResolvedConfig
+  readonly pipeline: string
+  /** A blob name, with or without its container. */
+  readonly blob: string
+  readonly from: number
+  /** Default: as far as the blob is landed. */
+  readonly to?: number
+  readonly reader: BlobReader
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface ReplayReceipt {
+  readonly span: Span
+  readonly rows: number
+  readonly rejected: number
+  readonly removedRows: number
+  readonly tableVersion: number | undefined
+}
+
+/**
+ * Lands a range again and, in the same commit, removes what the range had landed before: doing it twice gives
+ * the same table as doing it once. Offsets stay where they are.
+ *
+ * @throws REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
+  const { config, pipeline: name, reader, clock, logger } = options
+  const pipeline = config.pipelines[name]
+  if (pipeline === undefined) {
+    throw new TailraceError(
+      'USAGE',
+      `There is no pipeline ${name}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
+    )
+  }
+  const resources = await PipelineResources.open({ name, config: pipeline, shared: config, clock, logger })
+  const encoded: EncodedBatch[] = []
+  try {
+    const blobName = options.blob.startsWith(`${reader.container}/`)
+      ? options.blob.slice(reader.container.length + 1)
+      : options.blob
+    const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
+    const span = spanToReplay(landed, options)
+    await requireSameGeneration(reader, blobName, landed)
+    await requireLineStart(reader, blobName, span.start)
+    await requireLineStart(reader, blobName, span.end)
+
+    const lane = new Lane({
+      pipelineName: name,
+      config: pipeline,
+      reader,
+      blobName,
+      generation: span.generation,
+      offset: span.start,
+      alignToLine: false,
+      follow: false,
+      endOffset: span.end,
+      clock,
+      logger,
+    })
+    await encodeLane(lane, resources, pipeline.batch, encoded)
+    if (lane.nextOffset !== span.end) {
+      throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
+        context: { expected: span.end, found: lane.nextOffset },
+      })
+    }
+    const receipt = await resources.committer.replace(span, encoded)
+    await resources.offsetStore.write(resources.committer.committed().values(), receipt.tableVersion)
+    return {
+      span,
+      rows: encoded.reduce((sum, batch) => sum + batch.rows, 0),
+      rejected: encoded.reduce((sum, batch) => sum + batch.rejected, 0),
+      removedRows: receipt.removedRows,
+      tableVersion: receipt.tableVersion,
+    }
+  } finally {
+    for (const { files } of encoded) {
+      for (const { path } of files) await rm(dirname(path), { recursive: true, force: true })
+    }
+    await resources.close()
+  }
+}
+
+function newestGeneration(resources: PipelineResources, blob: string): CommittedOffset {
+  const generations = [...resources.committer.committed().values()].filter((known) => known.blob === blob)
+  const newest = generations.sort((a, b) => (a.generation < b.generation ? 1 : -1))[0]
+  if (newest === undefined) {
+    throw new TailraceError('REPLAY_OUT_OF_RANGE', `Nothing of ${blob} has been landed by this pipeline.`)
+  }
+  return newest
+}
+
+function spanToReplay(landed: CommittedOffset, { from, to = landed.offset }: ReplayOptions): Span {
+  const { blob, generation, offset } = landed
+  if (from < 0 || to > offset || from >= to) {
+    throw new TailraceError(
+      'REPLAY_OUT_OF_RANGE',
+      `The range ${from} to ${to} is not within what is landed of ${blob}: 0 to ${offset}.`,
+      {
+        context: { from, to, landed: offset },
+      },
+    )
+  }
+  return { blob, generation, start: from, end: to }
+}
+
+/** The rows of a generation that is gone cannot be read again, and must not be replaced by another one's. */
+async function requireSameGeneration(
+  reader: BlobReader,
+  blobName: string,
+  landed: CommittedOffset,
+): Promise<void> {
+  const head = await reader.read(blobName, { offset: 0, maxBytes: 1 })
+  if (head.kind === 'bytes' && head.generation === landed.generation) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `The generation ${landed.generation} of ${landed.blob} no longer exists.`,
+  )
+}
+
+async function encodeLane(
+  lane: Lane,
+  { staging, encoder }: PipelineResources,
+  batch: { readonly maxBytes: number; readonly maxRows: number },
+  encoded: EncodedBatch[],
+): Promise<void> {
+  const merge = new LaneMerge()
+  const collect = new Writable({
+    objectMode: true,
+    highWaterMark: 1,
+    write: (sealed: Batch, _encoding, done) => {
+      encode(sealed).then(() => done(), done)
+    },
+  })
+  const encode = async (sealed: Batch): Promise<void> => {
+    if (sealed.rows > 0) encoded.push(await encoder.encode(sealed))
+    await rm(sealed.spoolPath, { force: true })
+  }
+  const reading = lane.run(merge.inlet()).then(
+    () => merge.close(),
+    (error: Error) => {
+      merge.destroy(error)
+      throw error
+    },
+  )
+  const { maxBytes, maxRows } = batch
+  await Promise.all([connect([merge, new Batcher({ staging, maxBytes, maxRows }), collect]), reading])
+}

@@ -1,0 +1,70 @@
+import { type Clock, systemClock } from './clock.ts'
+import { isTailraceError } from './errors.ts'
+
+/** How long and how often to try again. */
+export interface RetryPolicy {
+  /** Upper bound of the first pause, in milliseconds. Default 200. */
+  readonly baseMs: number
+  /** Upper bound of any pause, in milliseconds. Default 30,000. */
+  readonly capMs: number
+  /** Attempts in all; Infinity outlasts any outage. Default Infinity. */
+  readonly maxAttempts: number
+}
+
+/** The default policy: an outage of storage is waited out. */
+export const defaultRetryPolicy: RetryPolicy = {
+  baseMs: 200,
+  capMs: 30_000,
+  maxAttempts: Number.POSITIVE_INFINITY,
+}
+
+/** One failed attempt that will be repeated. */
+export interface RetryEvent {
+  readonly error: unknown
+  /** 1 for the first failure. */
+  readonly attempt: number
+  readonly pauseMs: number
+}
+
+export interface RetryOptions {
+  readonly policy?: Partial<RetryPolicy>
+  readonly signal?: AbortSignal
+  readonly clock?: Clock
+  /** Uniform in [0, 1). */
+  readonly random?: () => number
+  readonly onRetry?: (event: RetryEvent) => void
+}
+
+/**
+ * Runs `operation` until it succeeds, fails for good, or is aborted: the one retry loop.
+ *
+ * Only errors whose disposition is `retry` are repeated. Pauses are exponential with full jitter, never
+ * shorter than what the service asked for (`context.retryAfterMs`).
+ *
+ * @throws the last error when the attempts are used up, and any error that is not to be retried
+ */
+export async function retry<T>(
+  operation: (attempt: number) => Promise<T>,
+  options: RetryOptions = {},
+): Promise<T> {
+  const { signal, clock = systemClock, random = Math.random, onRetry } = options
+  const policy = { ...defaultRetryPolicy, ...options.policy }
+  for (let attempt = 1; ; attempt += 1) {
+    signal?.throwIfAborted()
+    try {
+      return await operation(attempt)
+    } catch (error) {
+      if (!isTailraceError(error) || error.disposition !== 'retry') throw error
+      if (attempt >= policy.maxAttempts || signal?.aborted) throw error
+      const pauseMs = pauseBefore(attempt, error.context.retryAfterMs, policy, random)
+      onRetry?.({ error, attempt, pauseMs })
+      await clock.sleep(pauseMs, signal)
+    }
+  }
+}
+
+function pauseBefore(attempt: number, asked: unknown, policy: RetryPolicy, random: () => number): number {
+  const ceiling = Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(attempt - 1, 30))
+  const jittered = Math.ceil(random() * ceiling)
+  return typeof asked === 'number' ? Math.max(asked, jittered) : jittered
+}

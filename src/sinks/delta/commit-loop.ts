@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import manifest from '../../../package.json' with { type: 'json' }
+import type { Clock } from '../../clock.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
+import {
+  type CommitInfoAction,
+  commitPath,
+  type DeltaAction,
+  type DeltaCommit,
+  encodeActions,
+} from './delta-action.ts'
+import type { DeltaStorage } from './delta-storage.ts'
+import { readCommit, readNewCommits } from './table-log.ts'
+import type { TableState } from './table-state.ts'
+
+/** Attempts before COMMIT_CONTENDED: a lost race costs one read and one write. */
+const maxAttempts = 50
+const minPauseMs = 20
+const maxPauseMs = 2_000
+
+/** One logical commit. */
+export interface CommitRequest {
+  readonly info: Pick<
+    CommitInfoAction,
+    'operation' | 'operationParameters' | 'operationMetrics' | 'isBlindAppend'
+  >
+  /** Everything but commitInfo. */
+  readonly actions: readonly DeltaAction[]
+  /** Called with each commit that came first, in order; throws to give up. */
+  readonly check: (winner: DeltaCommit, state: TableState) => void
+}
+
+export interface CommitContext {
+  readonly storage: DeltaStorage
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+}
+
+/** @returns whether an error of `commit` leaves it open that the commit is or becomes visible: its files must stay. */
+export function mayBeVisible(error: unknown): boolean {
+  return isTailraceError(error) && error.context.mayBeVisible === true
+}
+
+/**
+ * Makes `actions` the version after `state`'s, or after the versions that others commit meanwhile.
+ *
+ * A lost reply is resolved by reading the version back: the transaction id in it tells whose it is. On return
+ * `state` is at the new version; on an error it is at the newest version that was seen.
+ *
+ * @returns the version
+ * @throws what `check` throws, COMMIT_CONTENDED when the attempts are used up, and storage errors; each means
+ * that nothing is visible, unless `mayBeVisible` says otherwise
+ */
+export async function commit(
+  state: TableState,
+  request: CommitRequest,
+  context: CommitContext,
+): Promise<number> {
+  const { storage, clock, random } = context
+  const txnId = randomUUID()
+  let unanswered = false
+  try {
+    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+      const version = state.version + 1
+      const info = commitInfo(request, txnId, state.version, clock.now())
+      const bytes = encodeActions([{ commitInfo: info }, ...request.actions])
+      const outcome = await storage.putIfAbsent(commitPath(version), bytes)
+      if (outcome === 'created') {
+        state.apply({ version, txnId, actions: request.actions })
+        return version
+      }
+
+      unanswered = true
+      const found = await readCommit(storage, version)
+      if (found?.txnId === txnId) {
+        state.apply(found)
+        return version
+      }
+      if (found !== undefined) {
+        // The version is another's, so no attempt at it can come to be ours.
+        unanswered = false
+        await rebase(state, found, request, storage)
+      }
+      if (attempt < maxAttempts) await clock.sleep(pauseMs(attempt, random))
+    }
+    throw new TailraceError('COMMIT_CONTENDED', `No version was free in ${maxAttempts} attempts.`, {
+      context: { attempts: maxAttempts, version: state.version },
+    })
+  } catch (error) {
+    throw unanswered ? doubtful(error) : error
+  }
+}
+
+function doubtful(error: unknown): TailraceError {
+  const [code, message, context] = isTailraceError(error)
+    ? [error.code, error.message, error.context]
+    : (['TABLE_UNAVAILABLE', 'The commit was interrupted before it was answered.', {}] as const)
+  return new TailraceError(code, message, { context: { ...context, mayBeVisible: true }, cause: error })
+}
+
+async function rebase(
+  state: TableState,
+  first: DeltaCommit,
+  request: CommitRequest,
+  storage: DeltaStorage,
+): Promise<void> {
+  const winners = [first]
+  state.apply(first)
+  await readNewCommits(storage, state, (winner) => winners.push(winner))
+  for (const winner of winners) request.check(winner, state)
+}
+
+function commitInfo(
+  request: CommitRequest,
+  txnId: string,
+  readVersion: number,
+  timestamp: number,
+): CommitInfoAction {
+  return {
+    timestamp,
+    ...request.info,
+    ...(readVersion >= 0 ? { readVersion, isolationLevel: 'Serializable' as const } : {}),
+    engineInfo: `${manifest.name}/${manifest.version}`,
+    txnId,
+  }
+}
+
+function pauseMs(attempt: number, random: () => number): number {
+  const ceiling = Math.min(maxPauseMs, minPauseMs * 2 ** Math.min(attempt, 10))
+  return minPauseMs + Math.floor(random() * (ceiling - minPauseMs))
+}

@@ -1,0 +1,245 @@
+import { randomUUID } from 'node:crypto'
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, posix, resolve } from 'node:path'
+import { TailraceError } from '../../errors.ts'
+import type { DeltaStorage, LocalFile, PutOutcome } from './delta-storage.ts'
+
+const temporarySuffix = '.tmp'
+
+/** A crashed writer's temporary file is deleted when it is this old: no living commit takes an hour. */
+const temporaryMaxAgeMs = 3_600_000
+
+/** A link cannot be made here, or not between these two places. */
+const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
+const fullCodes = new Set(['ENOSPC', 'EDQUOT'])
+const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS'])
+
+/**
+ * A table in a directory of this machine.
+ *
+ * An object becomes visible by `link()`, which fails when its name is taken and shows all bytes or none;
+ * `rename()` would replace a winner's commit, and an exclusive open would show half-written ones. Not for
+ * network mounts, where a link's result can be a lie.
+ */
+export class LocalDeltaStorage implements DeltaStorage {
+  readonly location: string
+  readonly #durableFolders = new Set<string>()
+
+  constructor(root: string) {
+    this.location = resolve(root)
+  }
+
+  async prepare(): Promise<void> {
+    await translated(this.location, async () => {
+      const log = this.#pathOf('_delta_log')
+      await this.#makeFolder(log)
+      await this.#checkLinks(log)
+      await removeOldTemporaries(log)
+    })
+  }
+
+  async putIfAbsent(path: string, bytes: Buffer): Promise<PutOutcome> {
+    return translated(path, async () => {
+      const target = this.#pathOf(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      try {
+        await link(temporary, target)
+      } catch (error) {
+        if (codeOf(error) === 'EEXIST') return 'exists'
+        throw error
+      } finally {
+        // One that stays is harmless; an error from here would say that nothing was created.
+        await rm(temporary, { force: true }).catch(() => {})
+      }
+      // The object is visible by now, so a failure is a doubt.
+      return syncFolder(dirname(target)).then(
+        () => 'created',
+        () => 'unknown',
+      )
+    })
+  }
+
+  async put(path: string, bytes: Buffer): Promise<void> {
+    await translated(path, async () => {
+      const target = this.#pathOf(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      await rename(temporary, target)
+      await syncFolder(dirname(target))
+    })
+  }
+
+  async read(path: string): Promise<Buffer | undefined> {
+    return translated(path, async () => {
+      try {
+        return await readFile(this.#pathOf(path))
+      } catch (error) {
+        if (isMissing(error)) return undefined
+        throw error
+      }
+    })
+  }
+
+  async list(folder: string): Promise<string[]> {
+    return translated(folder, async () => {
+      try {
+        return (await readdir(this.#pathOf(folder))).filter((name) => !name.endsWith(temporarySuffix))
+      } catch (error) {
+        if (isMissing(error)) return []
+        throw error
+      }
+    })
+  }
+
+  async putFile(localPath: string, path: string): Promise<void> {
+    await translated(path, async () => {
+      const target = this.#pathOf(path)
+      await this.#makeFolder(dirname(target))
+      await syncFile(localPath)
+      await moveFile(localPath, target)
+      await syncFolder(dirname(target))
+    })
+  }
+
+  async withdrawFile(path: string, localPath: string): Promise<void> {
+    await translated(path, () => moveFile(this.#pathOf(path), localPath))
+  }
+
+  async remove(path: string): Promise<void> {
+    await translated(path, () => rm(this.#pathOf(path), { force: true }))
+  }
+
+  async localFile(path: string): Promise<LocalFile> {
+    return { path: this.#pathOf(path), release: async () => {} }
+  }
+
+  #pathOf(path: string): string {
+    const normal = posix.normalize(path)
+    if (posix.isAbsolute(normal) || normal.split('/')[0] === '..') {
+      throw new TailraceError('TABLE_UNSUPPORTED', `The table names a file outside of its directory: ${path}`)
+    }
+    return join(this.location, normal)
+  }
+
+  /** Creates a folder and makes its name durable in each parent: a synced file in a lost folder is lost. */
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#durableFolders.has(folder)) return
+    const first = await mkdir(folder, { recursive: true })
+    if (first !== undefined) {
+      for (let made = folder; made.length >= first.length; made = dirname(made))
+        await syncFolder(dirname(made))
+    }
+    this.#durableFolders.add(folder)
+  }
+
+  async #writeTemporary(target: string, bytes: Buffer): Promise<string> {
+    const temporary = temporaryFor(target)
+    try {
+      const file = await open(temporary, 'wx')
+      try {
+        await file.writeFile(bytes)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      return temporary
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+  }
+
+  async #checkLinks(folder: string): Promise<void> {
+    const temporary = await this.#writeTemporary(join(folder, 'link-check'), Buffer.alloc(0))
+    const linked = `${temporary}${temporarySuffix}`
+    try {
+      await link(temporary, linked)
+    } catch (error) {
+      if (!noLinkCodes.has(codeOf(error))) throw error
+      throw new TailraceError(
+        'TABLE_UNSUPPORTED',
+        `The file system at ${this.location} has no hard links, so commits could overwrite one another.`,
+        { cause: error },
+      )
+    } finally {
+      await rm(linked, { force: true })
+      await rm(temporary, { force: true })
+    }
+  }
+}
+
+async function removeOldTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith(temporarySuffix)) continue
+    const path = join(folder, name)
+    try {
+      const { mtimeMs } = await stat(path)
+      if (Date.now() - mtimeMs > temporaryMaxAgeMs) await unlink(path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+  }
+}
+
+/** Between volumes a file is copied under another name first, so that no one sees half of it. */
+async function moveFile(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to)
+  } catch (error) {
+    if (codeOf(error) !== 'EXDEV') throw error
+    const temporary = temporaryFor(to)
+    try {
+      await copyFile(from, temporary)
+      await syncFile(temporary)
+      await rename(temporary, to)
+    } catch (failure) {
+      await rm(temporary, { force: true })
+      throw failure
+    }
+    await rm(from, { force: true })
+  }
+}
+
+function temporaryFor(target: string): string {
+  return join(dirname(target), `.${basename(target)}.${randomUUID()}${temporarySuffix}`)
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open a folder, and its file system makes a name durable with the file.
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function translated<T>(what: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    if (error instanceof TailraceError) throw error
+    const code = codeOf(error)
+    const cause = { context: { reason: code }, cause: error }
+    if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${what}.`, cause)
+    if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${what}.`, cause)
+    throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${what}.`, cause)
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT'
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}

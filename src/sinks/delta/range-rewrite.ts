@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { Span } from '../../records.ts'
+import { type EmbeddedEngine, sqlString, type WrittenFile } from '../duckdb.ts'
+import type { AddAction } from './delta-action.ts'
+import type { DeltaStorage } from './delta-storage.ts'
+import { compareText } from './string-bounds.ts'
+
+/** A live file that holds rows of a span, and what stays of it. */
+export interface RewrittenFile {
+  readonly original: AddAction
+  readonly removedRows: number
+  /** The other rows as a new staged file; undefined when none are left. */
+  readonly kept: WrittenFile | undefined
+}
+
+interface RangeBounds {
+  readonly source_blob?: string
+  readonly source_generation?: string
+  readonly source_offset?: number
+}
+
+/** @returns the SQL condition that a row is of the span; it is NULL where a row has no provenance. */
+export function spanCondition({ blob, generation, start, end }: Span): string {
+  return (
+    `source_blob = ${sqlString(blob)} AND source_generation = ${sqlString(generation)} ` +
+    `AND source_offset >= ${start} AND source_offset < ${end}`
+  )
+}
+
+/** @returns false only when the statistics prove that no row of the file is of the span. */
+export function mayHoldRowsOf(span: Span, { stats }: Pick<AddAction, 'stats'>): boolean {
+  if (stats === undefined) return true
+  const {
+    numRecords,
+    minValues = {},
+    maxValues = {},
+  } = JSON.parse(stats) as {
+    readonly numRecords?: number
+    readonly minValues?: RangeBounds
+    readonly maxValues?: RangeBounds
+  }
+  if (numRecords === 0) return false
+  return (
+    liesBetween(span.blob, minValues.source_blob, maxValues.source_blob) &&
+    liesBetween(span.generation, minValues.source_generation, maxValues.source_generation) &&
+    (maxValues.source_offset ?? Number.POSITIVE_INFINITY) >= span.start &&
+    (minValues.source_offset ?? Number.NEGATIVE_INFINITY) < span.end
+  )
+}
+
+export interface RewriteContext {
+  readonly storage: DeltaStorage
+  readonly engine: EmbeddedEngine
+  /** Where copies are written. */
+  readonly stagingDirectory: string
+}
+
+/**
+ * Copies a file without the span's rows.
+ *
+ * @param path the file's path in storage
+ * @returns undefined when the file holds no row of the span after all
+ */
+export async function rewriteWithout(
+  span: Span,
+  original: AddAction,
+  path: string,
+  { storage, engine, stagingDirectory }: RewriteContext,
+): Promise<RewrittenFile | undefined> {
+  const file = await storage.localFile(path)
+  try {
+    const source = `read_parquet(${sqlString(file.path)}, hive_partitioning = false)`
+    const condition = spanCondition(span)
+    const [counts] = await engine.rows(
+      `SELECT count(*) AS all_rows, count(*) FILTER (WHERE ${condition}) AS span_rows FROM ${source}`,
+    )
+    const removedRows = Number(counts?.span_rows)
+    if (removedRows === 0) return undefined
+    if (removedRows === Number(counts?.all_rows)) return { original, removedRows, kept: undefined }
+
+    const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
+    const [written] = await engine.copy(
+      `COPY (SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE) ` +
+        `TO ${sqlString(target)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)`,
+    )
+    if (written === undefined) return { original, removedRows, kept: undefined }
+    const partition = new Map(Object.entries(original.partitionValues))
+    return { original, removedRows, kept: { ...written, partition } }
+  } finally {
+    await file.release()
+  }
+}
+
+function liesBetween(value: string, min: string | undefined, max: string | undefined): boolean {
+  return (
+    (min === undefined || compareText(min, value) <= 0) && (max === undefined || compareText(value, max) <= 0)
+  )
+}

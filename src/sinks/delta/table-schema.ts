@@ -1,0 +1,98 @@
+import { TailraceError } from '../../errors.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
+import type { Column } from '../../tables/table.ts'
+import type { MetaDataAction } from './delta-action.ts'
+
+/** One top-level column of a Delta table. */
+export interface SchemaField {
+  readonly name: string
+  /** A primitive's name, or an object for a struct, array or map. */
+  readonly type: JsonValue
+  readonly nullable: boolean
+  readonly metadata: JsonObject
+}
+
+/** @returns the `schemaString` of a table that has exactly these columns. */
+export function schemaString(columns: readonly Column[]): string {
+  const fields = columns.map(({ name, type, comment }) => ({
+    name,
+    type,
+    nullable: true,
+    metadata: { comment },
+  }))
+  return JSON.stringify({ type: 'struct', fields })
+}
+
+/**
+ * Reads a table's schema.
+ *
+ * @throws TABLE_CORRUPT when it is not one
+ */
+export function schemaFields(metaData: MetaDataAction): SchemaField[] {
+  const fields = fieldsOf(parsed(metaData.schemaString))
+  if (fields === undefined)
+    throw new TailraceError('TABLE_CORRUPT', 'The schema of the table cannot be read.')
+  return fields
+}
+
+/** @returns the fields of a struct type, or undefined when the value is no struct type. */
+export function fieldsOf(type: JsonValue | undefined): SchemaField[] | undefined {
+  if (!isJsonObject(type) || type.type !== 'struct' || !Array.isArray(type.fields)) return undefined
+  return type.fields.filter(isJsonObject).map((field) => ({
+    name: String(field.name),
+    type: field.type ?? null,
+    nullable: field.nullable !== false,
+    metadata: isJsonObject(field.metadata) ? field.metadata : {},
+  }))
+}
+
+/**
+ * Checks that rows of `columns` can be appended: each column is there with its type, and nothing else is needed.
+ *
+ * @throws TABLE_SCHEMA_MISMATCH naming every difference
+ */
+export function checkSchema(
+  metaData: MetaDataAction,
+  columns: readonly Column[],
+  partitionColumns: readonly string[],
+): void {
+  const fields = new Map(schemaFields(metaData).map((field) => [field.name, field]))
+  const own = new Set(columns.map(({ name }) => name))
+  const differences: string[] = []
+
+  for (const { name, type } of columns) {
+    const field = fields.get(name)
+    if (field === undefined) differences.push(`column ${name} (${type}) is missing`)
+    else if (field.type !== type)
+      differences.push(`column ${name} is ${typeName(field.type)} and not ${type}`)
+    else if (!field.nullable) differences.push(`column ${name} is NOT NULL`)
+  }
+  for (const { name, nullable } of fields.values()) {
+    if (!own.has(name) && !nullable) differences.push(`column ${name} is NOT NULL and has no source`)
+  }
+  if (metaData.partitionColumns.join('\n') !== partitionColumns.join('\n')) {
+    const found = metaData.partitionColumns.join(', ') || 'nothing'
+    differences.push(`it is partitioned by ${found} and not by ${partitionColumns.join(', ') || 'nothing'}`)
+  }
+
+  if (differences.length === 0) return
+  throw new TailraceError(
+    'TABLE_SCHEMA_MISMATCH',
+    `The table differs from the declaration: ${differences.join('; ')}.`,
+    {
+      context: { differences: differences.length },
+    },
+  )
+}
+
+function typeName(type: JsonValue): string {
+  return typeof type === 'string' ? type : isJsonObject(type) ? String(type.type) : 'unknown'
+}
+
+function parsed(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,107 @@
+import { TailraceError } from '../../errors.ts'
+import {
+  type AddAction,
+  commitPath,
+  type DeltaCommit,
+  fileKey,
+  type MetaDataAction,
+  type ProtocolAction,
+  type TransactionAction,
+} from './delta-action.ts'
+
+/** Everything a checkpoint states about a version. */
+export interface CheckpointContent {
+  readonly version: number
+  readonly protocol: ProtocolAction
+  readonly metaData: MetaDataAction
+  readonly transactions: readonly TransactionAction[]
+  readonly files: readonly AddAction[]
+}
+
+/**
+ * A table at one version, moved forward commit by commit.
+ *
+ * Memory grows with the live files only where `files` is kept; an append needs none of them.
+ */
+export class TableState {
+  #version = -1
+  #checkpointVersion = -1
+  #protocol: ProtocolAction | undefined
+  #metaData: MetaDataAction | undefined
+  readonly #transactions = new Map<string, TransactionAction>()
+  #files: Map<string, AddAction> | undefined
+
+  constructor(options: { readonly keepFiles: boolean }) {
+    if (options.keepFiles) this.#files = new Map()
+  }
+
+  /** -1 before the first commit. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** The newest checkpoint that is known; -1 without one. */
+  get checkpointVersion(): number {
+    return this.#checkpointVersion
+  }
+
+  /** Says that a checkpoint of a version is there now. */
+  noteCheckpoint(version: number): void {
+    this.#checkpointVersion = Math.max(this.#checkpointVersion, version)
+  }
+
+  get protocol(): ProtocolAction {
+    return this.#protocol ?? missing('protocol', this.#version)
+  }
+
+  get metaData(): MetaDataAction {
+    return this.#metaData ?? missing('metaData', this.#version)
+  }
+
+  /** By appId. */
+  get transactions(): ReadonlyMap<string, TransactionAction> {
+    return this.#transactions
+  }
+
+  /** The live files by `fileKey`, or undefined when this state does not keep them. */
+  get files(): ReadonlyMap<string, AddAction> | undefined {
+    return this.#files
+  }
+
+  /** Forgets the live files; the state then no longer keeps them. */
+  dropFiles(): void {
+    this.#files = undefined
+  }
+
+  /** Starts from a checkpoint instead of from nothing. */
+  load(checkpoint: CheckpointContent): void {
+    this.#version = checkpoint.version
+    this.#checkpointVersion = checkpoint.version
+    this.#protocol = checkpoint.protocol
+    this.#metaData = checkpoint.metaData
+    for (const transaction of checkpoint.transactions) this.#transactions.set(transaction.appId, transaction)
+    for (const file of checkpoint.files) this.#files?.set(fileKey(file), file)
+  }
+
+  /** Moves to the next version. */
+  apply(commit: DeltaCommit): void {
+    if (commit.version !== this.#version + 1) {
+      throw new TailraceError('TABLE_CORRUPT', `Version ${commit.version} does not follow ${this.#version}.`)
+    }
+    for (const action of commit.actions) {
+      if ('add' in action) this.#files?.set(fileKey(action.add), action.add)
+      else if ('remove' in action) this.#files?.delete(fileKey(action.remove))
+      // The newest wins, not the largest: an application may go back.
+      else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn)
+      else if ('metaData' in action) this.#metaData = action.metaData
+      else if ('protocol' in action) this.#protocol = action.protocol
+    }
+    this.#version = commit.version
+  }
+}
+
+function missing(action: string, version: number): never {
+  throw new TailraceError('TABLE_CORRUPT', `No ${action} action up to ${commitPath(Math.max(version, 0))}.`, {
+    context: { version },
+  })
+}

@@ -1,0 +1,159 @@
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { sqlString } from '../tables/sql.ts'
+
+export { sqlIdentifier, sqlString } from '../tables/sql.ts'
+
+/** Statistics of one column of one written file, as DuckDB's `RETURN_STATS` states them: all text. */
+export interface ColumnStatistics {
+  readonly nullCount: number
+  /** Missing where the file has no usable bound. */
+  readonly min?: string
+  readonly max?: string
+  readonly hasNan: boolean
+}
+
+/** One Parquet file that a COPY wrote. */
+export interface WrittenFile {
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+  /** By top-level column name. */
+  readonly columns: ReadonlyMap<string, ColumnStatistics>
+  /** Values of the partition columns, empty without PARTITION_BY; null is the NULL partition. */
+  readonly partition: ReadonlyMap<string, string | null>
+}
+
+/** A row as JSON-safe values: 64-bit integers, decimals and timestamps are text. */
+export type JsonRow = Record<string, unknown>
+
+export interface EmbeddedEngineOptions {
+  /** Default 2. */
+  readonly threads?: number
+  /** Memory DuckDB may hold, in MiB. Default 250. */
+  readonly memoryMiB?: number
+  /** Where DuckDB spills when it must. */
+  readonly temporaryDirectory: string
+}
+
+/**
+ * The embedded engine: one in-memory DuckDB that reads spools and writes Parquet.
+ *
+ * It never reaches for the network: extensions that are not built in stay out. Its work runs on its own
+ * threads; the JavaScript thread only waits.
+ */
+export class EmbeddedEngine {
+  #instance: DuckDBInstance
+  #connection: DuckDBConnection
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance
+    this.#connection = connection
+  }
+
+  static async open(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(options.threads ?? 2),
+      memory_limit: `${options.memoryMiB ?? 250}MiB`,
+      temp_directory: options.temporaryDirectory,
+      // Rows carry their offset; keeping their order would serialize the writer on one thread.
+      preserve_insertion_order: 'false',
+
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    })
+    const connection = await instance.connect()
+    await connection.run("SET TimeZone = 'UTC'")
+    return new EmbeddedEngine(instance, connection)
+  }
+
+  /** Runs one statement for its effect. */
+  async run(sql: string): Promise<void> {
+    await this.#connection.run(sql)
+  }
+
+  /** Runs one statement and returns all its rows. */
+  async rows(sql: string): Promise<JsonRow[]> {
+    const reader = await this.#connection.runAndReadAll(sql)
+    return reader.getRowObjectsJson()
+  }
+
+  /** Runs one statement and returns its column names and rows in order, for printing. */
+  async table(sql: string): Promise<{ columns: string[]; rows: unknown[][] }> {
+    const reader = await this.#connection.runAndReadAll(sql)
+    return { columns: reader.columnNames(), rows: reader.getRowsJson() }
+  }
+
+  /**
+   * Runs a COPY that has RETURN_STATS and returns the files it wrote.
+   *
+   * @param sql a `COPY (…) TO '…' (FORMAT parquet, RETURN_STATS, …)` statement
+   */
+  async copy(sql: string): Promise<WrittenFile[]> {
+    return (await this.rows(sql)).map(writtenFile)
+  }
+
+  /** Runs `work` with other settings, and puts them back. */
+  async withSettings<Result>(
+    settings: Readonly<Record<string, string | number>>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const names = Object.keys(settings)
+    const [before] = await this.rows(
+      `SELECT ${names.map((name) => `current_setting('${name}')::VARCHAR AS "${name}"`).join(', ')}`,
+    )
+    try {
+      for (const name of names) await this.run(`SET ${name} = ${sqlString(String(settings[name]))}`)
+      return await work()
+    } finally {
+      for (const name of names) await this.run(`SET ${name} = ${sqlString(String(before![name]))}`)
+    }
+  }
+
+  /** Cancels the statement that is running; its promise rejects. */
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+interface JsonEntry {
+  readonly key: string
+  readonly value: unknown
+}
+
+function writtenFile(row: JsonRow): WrittenFile {
+  const columns = new Map<string, ColumnStatistics>()
+  for (const { key, value } of entriesOf(row.column_statistics)) {
+    const facts = new Map(entriesOf(value).map((fact) => [fact.key, String(fact.value)]))
+    const min = facts.get('min')
+    const max = facts.get('max')
+    columns.set(unquoted(key), {
+      nullCount: Number(facts.get('null_count') ?? 0),
+      hasNan: facts.get('has_nan') === 'true',
+      ...(min === undefined ? {} : { min }),
+      ...(max === undefined ? {} : { max }),
+    })
+  }
+  return {
+    path: String(row.filename),
+    rows: Number(row.count),
+    bytes: Number(row.file_size_bytes),
+    columns,
+    partition: new Map(
+      entriesOf(row.partition_keys).map(({ key, value }) => [key, value === null ? null : String(value)]),
+    ),
+  }
+}
+
+function entriesOf(value: unknown): readonly JsonEntry[] {
+  return Array.isArray(value) ? (value as JsonEntry[]) : []
+}
+
+/** Top-level columns only: DuckDB quotes each part of a path and doubles the quotes inside. */
+function unquoted(path: string): string {
+  return path.startsWith('"') && path.endsWith('"') ? path.slice(1, -1).replaceAll('""', '"') : path
+}

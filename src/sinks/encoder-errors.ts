@@ -1,0 +1,28 @@
+import { TailraceError } from '../errors.ts'
+import type { Batch } from '../records.ts'
+
+/**
+ * Translates what DuckDB or the file system threw while a batch was encoded.
+ *
+ * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them.
+ */
+export function encodeError(error: unknown, batch: Batch): TailraceError {
+  if (error instanceof TailraceError) return error
+  const context = { batch: batch.id, rows: batch.rows, spoolBytes: batch.spoolBytes }
+  const text = error instanceof Error ? error.message : ''
+  if (/no space left|ENOSPC|disk quota|max_temp_directory_size/i.test(text)) {
+    return new TailraceError('DISK_FULL', `no space left while batch ${batch.id} was encoded`, { context })
+  }
+  const kind = /^([A-Z][A-Za-z /-]{0,40} Error):/.exec(text)?.[1] ?? codeOf(error) ?? 'an unnamed error'
+  return new TailraceError('ENCODE_FAILED', `batch ${batch.id} could not be encoded: ${kind}`, { context })
+}
+
+/** @returns whether a statement failed at DuckDB's memory limit. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error')
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : undefined
+}

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Batch } from '../records.ts'
+import type { TableDeclaration } from '../tables/table.ts'
+import { type EmbeddedEngine, sqlIdentifier, sqlString, type WrittenFile } from './duckdb.ts'
+import { encodeError, isOutOfMemory } from './encoder-errors.ts'
+import { ordinaryRowBytes, spoolProjectionSql } from './projection.ts'
+import type { EncodedBatch } from './table-committer.ts'
+
+export interface SpoolEncoderOptions {
+  readonly engine: EmbeddedEngine
+  readonly declaration: TableDeclaration
+  /** Directory under which each batch gets a directory of its own, named by its id; made when missing. */
+  readonly outputDirectory: string
+  /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
+  readonly nowMs?: () => number
+}
+
+// DuckDB holds a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text, and files
+// are 2 % larger than with four times as many.
+const rowGroupRows = 10_240
+
+// A single row can be 16 MiB; this many bytes close a row group early.
+const rowGroupBytes = '8MB'
+
+// Each date written at the same time costs about 1 MiB of buffers per thread before it holds a row.
+const datesAtOnce = 12
+
+const utcDate = "timezone('UTC', event_time)::DATE"
+
+// The projection is written so that these find nothing in it, and looking takes as long as encoding 8 MiB.
+const idleOptimizers = 'common_subexpressions,expression_rewriter,in_clause,statistics_propagation'
+
+/**
+ * Turns sealed spools into Parquet: one SQL statement reads, projects, casts and writes them, outside JavaScript.
+ *
+ * It encodes one batch at a time.
+ */
+export class SpoolEncoder {
+  readonly #engine: EmbeddedEngine
+  readonly #declaration: TableDeclaration
+  readonly #outputDirectory: string
+  readonly #nowMs: () => number
+
+  constructor(options: SpoolEncoderOptions) {
+    this.#engine = options.engine
+    this.#declaration = options.declaration
+    this.#outputDirectory = options.outputDirectory
+    this.#nowMs = options.nowMs ?? Date.now
+  }
+
+  /**
+   * Encodes a batch into one file per event date. Every entry of the spool becomes exactly one row.
+   *
+   * The files are the caller's to move or remove.
+   *
+   * @throws DISK_FULL or ENCODE_FAILED; the batch's files are removed
+   */
+  async encode(batch: Batch): Promise<EncodedBatch> {
+    const directory = join(this.#outputDirectory, batch.id)
+    try {
+      await mkdir(directory, { recursive: true })
+      const whole = await this.#writeWhole(batch, directory)
+      if (whole === undefined) {
+        await rm(directory, { recursive: true, force: true })
+        return { files: [], rows: 0, rejected: 0, partial: 0 }
+      }
+      const files = await this.#byDate(whole, directory)
+      const { rejected, partial } = await this.#countFlawed(whole, files)
+      return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true })
+      throw encodeError(error, batch)
+    }
+  }
+
+  async #writeWhole(batch: Batch, directory: string): Promise<WrittenFile | undefined> {
+    const select = spoolProjectionSql(this.#declaration, batch, { ingestMs: this.#nowMs() })
+    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    const write = (settings: EngineSettings): Promise<readonly WrittenFile[]> =>
+      this.#engine.withSettings(settings, () =>
+        this.#engine.copy(`COPY (SELECT * EXCLUDE (${this.#partitionColumns()}) FROM (${select}))
+          TO ${sqlString(path)} (${parquetOptions})`),
+      )
+    const hasLongRows = batch.longestRowBytes > ordinaryRowBytes
+    const [file] = hasLongRows
+      ? await write(roomySettings(batch))
+      : await write(ordinarySettings).catch((error: unknown) => {
+          // How much two threads need depends on how the lines fall; one thread and more room always suffice.
+          if (isOutOfMemory(error)) return write(roomySettings(batch))
+          throw error
+        })
+    return file === undefined || file.rows === 0 ? undefined : file
+  }
+
+  /**
+   * Nearly every batch is of one date, which the file's statistics tell; only others are written again, by date.
+   * Writing by date at once would hold buffers for every date and thread, whatever the batch.
+   */
+  async #byDate(whole: WrittenFile, directory: string): Promise<readonly WrittenFile[]> {
+    const date = onlyDate(whole)
+    if (date !== undefined) return [{ ...whole, partition: new Map([['event_date', date]]) }]
+
+    const files = await this.#engine.withSettings({ partitioned_write_flush_threshold: rowGroupRows }, () =>
+      this.#writeByDate(whole, directory),
+    )
+    await rm(whole.path)
+    return files
+  }
+
+  async #writeByDate(whole: WrittenFile, directory: string): Promise<readonly WrittenFile[]> {
+    const source = `read_parquet(${sqlString(whole.path)})`
+    const dates = await this.#engine.rows(
+      `SELECT DISTINCT ${utcDate}::VARCHAR AS date FROM ${source} WHERE event_time IS NOT NULL ORDER BY date`,
+    )
+    const files: WrittenFile[] = []
+    for (let next = 0; next < dates.length; next += datesAtOnce) {
+      const group = dates.slice(next, next + datesAtOnce)
+      const [first, last] = [String(group[0]!.date), String(group[group.length - 1]!.date)]
+      files.push(
+        ...(await this.#writeDates(
+          source,
+          `event_time >= '${first} 00:00:00+00' AND event_time <= '${last} 23:59:59.999999+00'`,
+          directory,
+        )),
+      )
+    }
+    if (whole.columns.get('event_time')?.nullCount !== 0) {
+      files.push(...(await this.#writeDates(source, 'event_time IS NULL', directory)))
+    }
+    return files
+  }
+
+  async #writeDates(source: string, condition: string, directory: string): Promise<readonly WrittenFile[]> {
+    return this.#engine.copy(`COPY (SELECT *, ${utcDate} AS event_date FROM ${source} WHERE ${condition})
+      TO ${sqlString(directory)} (${parquetOptions}, PARTITION_BY (${this.#partitionColumns()}),
+        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`)
+  }
+
+  async #countFlawed(
+    whole: WrittenFile,
+    files: readonly WrittenFile[],
+  ): Promise<{ rejected: number; partial: number }> {
+    const status = whole.columns.get('parse_status')
+    if (status?.min === 'ok' && status.max === 'ok') return { rejected: 0, partial: 0 }
+    const paths = files.map(({ path }) => sqlString(path))
+    const [counts] =
+      await this.#engine.rows(`SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
+      count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
+      FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`)
+    return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
+  }
+
+  #partitionColumns(): string {
+    return this.#declaration.partitionColumns.map(sqlIdentifier).join(', ')
+  }
+}
+
+// V1 data pages are DuckDB's default and the only ones every reader knows.
+const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
+  ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES '${rowGroupBytes}'`
+
+type EngineSettings = Readonly<Record<string, string | number>>
+
+const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
+
+/**
+ * The longest row passes through many buffers, from the reader's to the compressor's, which DuckDB counts in full
+ * although most stay untouched. On one thread they are allowed for; the process stays below 450 MB.
+ */
+function roomySettings(batch: Batch): EngineSettings {
+  const memoryMiB = 300 + Math.ceil((16 * batch.longestRowBytes) / (1024 * 1024))
+  return { disabled_optimizers: idleOptimizers, threads: 1, memory_limit: `${memoryMiB}MiB` }
+}
+
+/** The UTC date of all rows of a file; null when none has an event time; undefined when there are several. */
+function onlyDate(file: WrittenFile): string | null | undefined {
+  const time = file.columns.get('event_time')
+  if (time === undefined) return undefined
+  if (time.nullCount === file.rows) return null
+  const [first, last] = [time.min?.slice(0, 10), time.max?.slice(0, 10)]
+  return time.nullCount === 0 && first === last ? first : undefined
+}

@@ -1,0 +1,116 @@
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Writable } from 'node:stream'
+import { type Clock, systemClock } from '../clock.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import type { Batch, LandedBatch } from '../records.ts'
+import { type RetryPolicy, retry } from '../retry.ts'
+import { retryLog } from '../retry-log.ts'
+import type { CommitReceipt, CommittedOffset, EncodedBatch, TableCommitter } from './table-committer.ts'
+
+/** Turns a sealed spool into Parquet files. */
+export interface BatchEncoder {
+  /** @throws DISK_FULL, ENCODE_FAILED: nothing is left behind */
+  encode(batch: Batch): Promise<EncodedBatch>
+}
+
+/** Keeps the readable mirror of the table's offsets. */
+export interface OffsetMirror {
+  write(offsets: Iterable<CommittedOffset>, tableVersion: number | undefined): Promise<void>
+}
+
+/** Repeats writes that find a volume full. */
+export interface SpaceGuard {
+  withSpace<T>(write: () => Promise<T>, signal?: AbortSignal): Promise<T>
+}
+
+export interface LakehouseSinkOptions {
+  readonly encoder: BatchEncoder
+  readonly committer: TableCommitter
+  readonly offsets: OffsetMirror
+  readonly diskSpace?: SpaceGuard
+  /** Called after each batch is durable. */
+  readonly onLanded?: (landed: LandedBatch) => void
+  readonly retry?: Partial<RetryPolicy>
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
+
+const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial: 0 }
+
+/**
+ * Lands batches, one after the other.
+ *
+ * The order is the guarantee: encode, commit rows and offsets in one step, mirror the offsets, delete the
+ * spool. A crash between any two of them is answered by the table: what it does not hold is read again.
+ */
+export class LakehouseSink extends Writable {
+  #encoder: BatchEncoder
+  #committer: TableCommitter
+  #offsets: OffsetMirror
+  #diskSpace: SpaceGuard
+  #onLanded: (landed: LandedBatch) => void
+  #retry: Partial<RetryPolicy>
+  #clock: Clock
+  #log: Logger
+  #destroying = new AbortController()
+
+  constructor(options: LakehouseSinkOptions) {
+    super({ objectMode: true, highWaterMark: 1 })
+    this.#encoder = options.encoder
+    this.#committer = options.committer
+    this.#offsets = options.offsets
+    this.#diskSpace = options.diskSpace ?? { withSpace: (write) => write() }
+    this.#onLanded = options.onLanded ?? (() => {})
+    this.#retry = options.retry ?? {}
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.logger ?? silentLogger
+  }
+
+  override _write(batch: Batch, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#land(batch).then(() => done(), done)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#destroying.abort()
+    callback(error)
+  }
+
+  async #land(batch: Batch): Promise<void> {
+    const { signal } = this.#destroying
+    const startedAt = this.#clock.now()
+    const encoded =
+      batch.rows === 0
+        ? nothingEncoded
+        : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch), signal)
+    const encodedAt = this.#clock.now()
+    const receipt = await this.#commit(batch, encoded, signal)
+    const committedAt = this.#clock.now()
+
+    await this.#diskSpace.withSpace(
+      () => this.#offsets.write(this.#committer.committed().values(), receipt.tableVersion),
+      signal,
+    )
+    await rm(batch.spoolPath, { force: true })
+    await Promise.all(encoded.files.map(({ path }) => rm(dirname(path), { recursive: true, force: true })))
+    this.#onLanded({
+      batch,
+      rows: encoded.rows,
+      rejected: encoded.rejected,
+      partial: encoded.partial,
+      fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
+      encodeMs: encodedAt - startedAt,
+      commitMs: committedAt - encodedAt,
+      ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
+    })
+  }
+
+  #commit(batch: Batch, encoded: EncodedBatch, signal: AbortSignal): Promise<CommitReceipt> {
+    return retry(() => this.#diskSpace.withSpace(() => this.#committer.land(batch.spans, encoded), signal), {
+      policy: this.#retry,
+      clock: this.#clock,
+      signal,
+      onRetry: retryLog(this.#log, 'commit failed', { batch: batch.id }),
+    })
+  }
+}

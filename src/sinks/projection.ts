@@ -1,0 +1,96 @@
+import type { Span } from '../records.ts'
+import { fieldSeparator, spoolColumns } from '../spool.ts'
+import { sqlString } from '../tables/sql.ts'
+import type { TableDeclaration } from '../tables/table.ts'
+
+const mebibyte = 1024 * 1024
+
+/** Rows up to this long are read in parallel and encoded within the engine's own memory. */
+export const ordinaryRowBytes = mebibyte / 2
+
+/** Columns that the spool's rows bring along. */
+const placeColumns = [
+  'source_blob',
+  'source_generation',
+  'source_offset',
+  'source_length',
+  'source_index',
+] as const
+
+/** A spool file, as the encoder reads it. */
+export interface SpoolSource {
+  readonly spoolPath: string
+  readonly spans: readonly Span[]
+  readonly longestRowBytes: number
+}
+
+/**
+ * SQL of a SELECT with every column of the declaration, for the rows of a spool.
+ *
+ * @param ingestMs becomes `ingest_ts`, in milliseconds since the epoch
+ */
+export function spoolProjectionSql(
+  declaration: TableDeclaration,
+  source: SpoolSource,
+  options: { readonly ingestMs: number },
+): string {
+  const { projection, columns } = declaration
+  const rows = projection.select(spoolRelation(source), {
+    passThrough: placeColumns,
+  })
+  const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
+  const list = columns.map(({ name }) => (name === 'ingest_ts' ? `${ingest} AS ingest_ts` : `"${name}"`))
+  return `SELECT ${list.join(', ')} FROM (${rows})`
+}
+
+/**
+ * SQL of a SELECT with the declaration's columns for plain text lines, without the columns that say where a row
+ * comes from: the very projection of the encoder, on any file.
+ *
+ * @param options.from SQL of a relation with one VARCHAR column `raw`, a line of JSON per row
+ */
+export function projectionSql(declaration: TableDeclaration, options: { readonly from: string }): string {
+  const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note FROM ${options.from})`
+  const rows = declaration.projection.select(source, { passThrough: [] })
+  const placed = new Set<string>([...placeColumns, 'ingest_ts'])
+  const list = declaration.columns.filter(({ name }) => !placed.has(name)).map(({ name }) => `"${name}"`)
+  return `SELECT ${list.join(', ')} FROM (${rows})`
+}
+
+/** SQL of a relation with one VARCHAR column `raw`, a line of the file per row. */
+export function linesOf(path: string, longestLineBytes: number): string {
+  return readDelimited(path, [{ name: 'raw', type: 'VARCHAR' }], longestLineBytes)
+}
+
+function spoolRelation({ spoolPath, spans, longestRowBytes }: SpoolSource): string {
+  const [only] = spans
+  // A list indexed by a column is cheaper than a join, and one constant cheaper still.
+  const bySpan = (value: (span: Span) => string): string =>
+    spans.length === 1 && only !== undefined
+      ? value(only)
+      : `([${spans.map(value).join(', ')}])[span_index + 1]`
+  const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
+  return `(SELECT ${bySpan(({ blob }) => sqlString(blob))} AS source_blob,
+    ${bySpan(({ generation }) => sqlString(generation))} AS source_generation,
+    ${bySpan(({ start }) => `${start}::BIGINT`)} + relative_offset AS source_offset,
+    length AS source_length,
+    coalesce(source_index, 0) AS source_index,
+    reject, note, raw,
+    CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
+    FROM (SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(spoolPath, spoolColumns, longestRowBytes)}))`
+}
+
+function readDelimited(
+  path: string,
+  columns: readonly { readonly name: string; readonly type: string }[],
+  longestRowBytes: number,
+): string {
+  // DuckDB holds a few buffers per thread, and fails on a row that nearly fills one. A buffer also bounds how many long
+  // rows are under way at once.
+  const isOrdinary = longestRowBytes <= ordinaryRowBytes
+  const lineBytes = Math.max(2 * mebibyte, longestRowBytes + 1024)
+  const bufferBytes = isOrdinary ? 4 * mebibyte : 2 * lineBytes
+  const struct = columns.map(({ name, type }) => `${sqlString(name)}: ${sqlString(type)}`).join(', ')
+  return `read_csv(${sqlString(path)}, columns = {${struct}}, delim = '${fieldSeparator}', quote = '', escape = '',
+    header = false, auto_detect = false, new_line = '\\n', max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
+}

@@ -1,0 +1,65 @@
+import type { BlobGeneration, Span } from '../records.ts'
+import type { WrittenFile } from './duckdb.ts'
+
+/** A batch as Parquet: what a committer makes visible. */
+export interface EncodedBatch {
+  /** Files in the staging directory, one per partition value. They hold no partition column. */
+  readonly files: readonly WrittenFile[]
+  readonly rows: number
+  readonly rejected: number
+  readonly partial: number
+}
+
+/** What a committer reports once rows and offsets are durable. */
+export interface CommitReceipt {
+  readonly tableVersion?: number
+}
+
+/** How far a blob generation is landed, as the table says. */
+export interface CommittedOffset extends BlobGeneration {
+  /** The byte after the last one that is accounted for. */
+  readonly offset: number
+}
+
+/**
+ * Where encoded files become rows: the whole difference between one sink and another.
+ *
+ * Implementations make a batch's rows and the new offset of each of its blobs durable in one atomic step.
+ */
+export interface TableCommitter {
+  /** A short name for logs, without secrets, such as the table's path. */
+  readonly location: string
+
+  /**
+   * Creates the table, or opens it and checks its schema against the declaration.
+   *
+   * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, TABLE_CORRUPT
+   */
+  open(): Promise<void>
+
+  /** Every blob generation the table has an offset for. Current after `open`, `land` and `refresh`. */
+  committed(): ReadonlyMap<string, CommittedOffset>
+
+  /**
+   * Commits a batch: its rows, and `end` as the new offset of each span's blob generation, if that
+   * generation's offset in the table still is the span's `start` (a generation never seen counts as any start).
+   *
+   * @throws COMMIT_FENCED when another process moved an offset: nothing of the batch is visible
+   * @throws COMMIT_CONTENDED when the attempts are used up: nothing is visible, try again
+   */
+  land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt>
+
+  /**
+   * Replaces what the table holds of a landed range: in one commit, removes every row of the span's
+   * generation whose `source_offset` lies in `[start, end)` and adds the rows of `encoded`. Offsets stay.
+   */
+  replace(
+    span: Span,
+    encoded: readonly EncodedBatch[],
+  ): Promise<CommitReceipt & { readonly removedRows: number }>
+
+  /** Forgets what can be loaded again; called when space or memory is short. */
+  releaseCaches(): Promise<void>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,36 @@
+import { DefaultAzureCredential } from '@azure/identity'
+import { BlobServiceClient, ContainerClient, type StoragePipelineOptions } from '@azure/storage-blob'
+import type { StorageConfig } from '../config.ts'
+
+// The SDK repeats some failures on its own, blindly to Retry-After; the one retry loop does it instead.
+const options: StoragePipelineOptions = { retryOptions: { maxTries: 1 } }
+
+/** Connects to a container of a real account; nothing is asked of it yet. */
+export function connectContainer(
+  storage: Exclude<StorageConfig, { kind: 'embedded' }>,
+  container: string,
+): ContainerClient {
+  switch (storage.kind) {
+    case 'connection-string':
+      return BlobServiceClient.fromConnectionString(storage.connectionString, options).getContainerClient(
+        container,
+      )
+    case 'account':
+      return new BlobServiceClient(
+        accountUrl(storage.account),
+        new DefaultAzureCredential(),
+        options,
+      ).getContainerClient(container)
+    case 'sas': {
+      const url = new URL(storage.url)
+      // A container's SAS names its container in the path (`sr=c`); an account's SAS leaves it to us.
+      return url.pathname.length > 1
+        ? new ContainerClient(storage.url, undefined, options)
+        : new BlobServiceClient(storage.url, undefined, options).getContainerClient(container)
+    }
+  }
+}
+
+function accountUrl(account: string): string {
+  return account.includes('://') ? account : `https://${account}.blob.core.windows.net`
+}

@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { Transform, type TransformCallback } from 'node:stream'
+import { type Clock, systemClock } from '../clock.ts'
+import { TailraceError } from '../errors.ts'
+import { type Batch, type EntryBlock, generationKey, type Span, spanBytes, touches } from '../records.ts'
+import { spoolRow } from '../spool.ts'
+import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
+import type { Staging } from './staging.ts'
+
+export interface BatcherOptions {
+  /** Where spool files go. */
+  readonly staging: Staging
+  /** Repeats writes that find the volume full; without it they fail. */
+  readonly diskSpace?: DiskSpaceMonitor
+  /** Seals a batch at this many source bytes. Default 64 MiB. */
+  readonly maxBytes?: number
+  /** Seals a batch at this many rows. Default 1,000,000. */
+  readonly maxRows?: number
+  /** Seals a batch this long after its first block, in milliseconds. Default 10,000. */
+  readonly maxAgeMs?: number
+  readonly clock?: Clock
+}
+
+/** The batch that is being filled. */
+interface OpenBatch {
+  readonly id: string
+  readonly spoolPath: string
+  readonly file: FileHandle
+  readonly openedAtMs: number
+  readonly spans: Span[]
+  readonly spanIndexes: Map<string, number>
+  sourceBytes: number
+  spoolBytes: number
+  rows: number
+  rejected: number
+  longestRowBytes: number
+}
+
+/**
+ * Spools entries to a staging file and seals it as a batch on bytes, rows or age.
+ *
+ * Only whole blocks enter a batch, so each of its spans ends on a newline. While a sealed batch still waits
+ * for the sink, age does not seal another one: a slow sink then gets larger batches instead of more of them.
+ */
+export class Batcher extends Transform {
+  #staging: Staging
+  #diskSpace: DiskSpaceMonitor | undefined
+  #maxBytes: number
+  #maxRows: number
+  #maxAgeMs: number
+  #clock: Clock
+  #batch: OpenBatch | undefined
+  #ageTimer: NodeJS.Timeout | undefined
+  /** Work on the open batch is strictly one after the other: blocks, and seals by age. */
+  #work: Promise<void> = Promise.resolve()
+  #destroying = new AbortController()
+
+  constructor(options: BatcherOptions) {
+    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    this.#staging = options.staging
+    this.#diskSpace = options.diskSpace
+    this.#maxBytes = options.maxBytes ?? 64 * 1024 * 1024
+    this.#maxRows = options.maxRows ?? 1_000_000
+    this.#maxAgeMs = options.maxAgeMs ?? 10_000
+    this.#clock = options.clock ?? systemClock
+  }
+
+  override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#enqueue(() => this.#add(block)).then(() => done(), done)
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.#enqueue(() => this.#seal()).then(() => done(), done)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#ageTimer)
+    this.#destroying.abort()
+    const discard = async (): Promise<void> => {
+      const batch = this.#batch
+      this.#batch = undefined
+      if (batch === undefined) return
+      await batch.file.close()
+      await rm(batch.spoolPath, { force: true })
+    }
+    this.#work.then(discard, discard).then(
+      () => callback(error),
+      (closing: Error) => callback(error ?? closing),
+    )
+  }
+
+  #enqueue(step: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(step)
+    return this.#work
+  }
+
+  async #add(block: EntryBlock): Promise<void> {
+    const batch = this.#batch ?? (await this.#open())
+    const spanIndex = this.#spanIndexFor(batch, block.span)
+    const span = batch.spans[spanIndex] as Span
+    if (block.entries.length > 0) await this.#spool(batch, block, spanIndex, span.start)
+    batch.spans[spanIndex] = { ...span, end: block.span.end }
+    batch.sourceBytes += spanBytes(block.span)
+    if (batch.sourceBytes >= this.#maxBytes || batch.rows >= this.#maxRows) await this.#seal()
+  }
+
+  async #spool(batch: OpenBatch, block: EntryBlock, spanIndex: number, spanStart: number): Promise<void> {
+    const rows: string[] = []
+    let rejected = 0
+    let longest = batch.longestRowBytes
+    for (const entry of block.entries) {
+      const row = spoolRow(entry, spanIndex, spanStart)
+      if (row.length > longest) longest = row.length
+      if (entry.reject !== undefined) rejected += 1
+      rows.push(row)
+    }
+    const bytes = Buffer.from(rows.join(''), 'latin1')
+    await this.#withSpace(async () => {
+      // Written at a fixed place, so that a repeat after a full volume overwrites what the first try left.
+      await writeAt(batch.file, bytes, batch.spoolBytes)
+    })
+    batch.spoolBytes += bytes.length
+    batch.rows += rows.length
+    batch.rejected += rejected
+    batch.longestRowBytes = longest
+  }
+
+  #spanIndexFor(batch: OpenBatch, span: Span): number {
+    const key = generationKey(span)
+    const index = batch.spanIndexes.get(key)
+    if (index === undefined) {
+      batch.spanIndexes.set(key, batch.spans.length)
+      return batch.spans.push({ ...span, end: span.start }) - 1
+    }
+    if (!touches(batch.spans[index] as Span, span)) {
+      throw new TailraceError('SPAN_GAP', `A block of ${span.blob} does not continue the batch.`, {
+        context: { expected: batch.spans[index]?.end, found: span.start },
+      })
+    }
+    return index
+  }
+
+  async #open(): Promise<OpenBatch> {
+    const id = randomUUID()
+    const spoolPath = this.#staging.spoolPath(id)
+    const file = await this.#withSpace(() => open(spoolPath, 'wx'))
+    this.#batch = {
+      id,
+      spoolPath,
+      file,
+      openedAtMs: this.#clock.now(),
+      spans: [],
+      spanIndexes: new Map(),
+      sourceBytes: 0,
+      spoolBytes: 0,
+      rows: 0,
+      rejected: 0,
+      longestRowBytes: 0,
+    }
+    this.#ageTimer = setTimeout(() => this.#sealByAge(), this.#maxAgeMs)
+    return this.#batch
+  }
+
+  #sealByAge(): void {
+    if (this.readableLength > 0) {
+      this.#ageTimer = setTimeout(() => this.#sealByAge(), Math.min(this.#maxAgeMs, 250))
+      return
+    }
+    this.#enqueue(() => this.#seal()).catch((error: Error) => this.destroy(error))
+  }
+
+  async #seal(): Promise<void> {
+    const batch = this.#batch
+    if (batch === undefined) return
+    clearTimeout(this.#ageTimer)
+    this.#batch = undefined
+    await batch.file.close()
+    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, ...sealed } = batch
+    this.push(sealed satisfies Batch)
+  }
+
+  #withSpace<T>(write: () => Promise<T>): Promise<T> {
+    return this.#diskSpace === undefined ? write() : this.#diskSpace.withSpace(write, this.#destroying.signal)
+  }
+}
+
+async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const result = await file.write(bytes, written, bytes.length - written, position + written)
+    written += result.bytesWritten
+  }
+}

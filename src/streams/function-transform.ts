@@ -1,0 +1,70 @@
+import { Transform, type TransformCallback } from 'node:stream'
+import type { Entry, EntryBlock } from '../records.ts'
+import {
+  entriesFor,
+  type LogRecord,
+  type RecordPlace,
+  type RecordTransform,
+  recordOf,
+  rejectedBy,
+  renumbered,
+  type TransformResult,
+} from './record-transform.ts'
+
+/**
+ * Applies custom transform functions, in their order, to every record of a block.
+ *
+ * Consecutive functions share one parse and one write of a record. Records stay in order; asynchronous
+ * functions are awaited one record at a time.
+ */
+export class FunctionTransform extends Transform {
+  #functions: readonly RecordTransform[]
+  #pipeline: string
+
+  constructor(functions: readonly RecordTransform[], pipeline: string) {
+    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    this.#functions = functions
+    this.#pipeline = pipeline
+  }
+
+  override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#apply(block).then((changed) => done(null, changed), done)
+  }
+
+  async #apply(block: EntryBlock): Promise<EntryBlock> {
+    const entries: Entry[] = []
+    for (const entry of block.entries) {
+      const record = entry.reject === undefined ? recordOf(entry) : undefined
+      // What is no record has nothing to transform; the encoder names what is wrong with it.
+      if (record === undefined) {
+        entries.push(entry)
+        continue
+      }
+      const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
+      try {
+        entries.push(...entriesFor(entry, await this.#results(record, place)))
+      } catch (error) {
+        entries.push(rejectedBy(entry, error))
+      }
+    }
+    return renumbered(block, entries)
+  }
+
+  async #results(record: LogRecord, place: RecordPlace): Promise<readonly LogRecord[]> {
+    let records: readonly LogRecord[] = [record]
+    for (const transform of this.#functions) {
+      const next: LogRecord[] = []
+      for (const current of records) {
+        const result = transform(current, place)
+        next.push(...listed(result instanceof Promise ? await result : result))
+      }
+      records = next
+    }
+    return records
+  }
+}
+
+function listed(result: TransformResult): readonly LogRecord[] {
+  if (result === null || result === undefined) return []
+  return (Array.isArray(result) ? result : [result]) as readonly LogRecord[]
+}

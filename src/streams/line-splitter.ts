@@ -1,0 +1,135 @@
+import { isAscii } from 'node:buffer'
+import { Transform, type TransformCallback } from 'node:stream'
+import split2 from 'split2'
+import { TailraceError } from '../errors.ts'
+import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
+
+export interface LineSplitterOptions {
+  /** Longer lines are cut short and marked. Bytes, the newline excluded. Default 16 MiB. */
+  readonly maxLineBytes?: number
+}
+
+const newline = 0x0a
+
+/**
+ * Chunks of one blob to blocks of its complete lines, each line with its exact span.
+ *
+ * split2 counts characters and offsets count bytes; fed with latin1 text, one character per byte, both are the
+ * same. It is never ended, because it would hand out the unterminated last line, which is no line yet. A line
+ * over the limit reaches it only as a prefix, so memory does not grow with the line.
+ */
+export class LineSplitter extends Transform {
+  #maxLineBytes: number
+  #found: string[] = []
+  #split = split2('\n', (line: string) => void this.#found.push(line), { decodeStrings: false })
+  #previous: Span | undefined
+  /** Offset of the first byte of the line that is still open. */
+  #lineStart = 0
+  /** Bytes of the open line that split2 has been given. */
+  #heldBytes = 0
+  #openIsAscii = true
+
+  constructor(options: LineSplitterOptions = {}) {
+    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    this.#maxLineBytes = options.maxLineBytes ?? 16 * 1024 * 1024
+  }
+
+  /** Offset of the first byte that is in no complete line yet; `undefined` before the first chunk. */
+  get nextOffset(): number | undefined {
+    return this.#previous === undefined ? undefined : this.#lineStart
+  }
+
+  override _transform(chunk: Chunk, _encoding: BufferEncoding, done: TransformCallback): void {
+    let block: LineBlock | undefined
+    try {
+      block = this.#linesOf(chunk)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    if (block === undefined) done()
+    else done(null, block)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#split.destroy()
+    callback(error)
+  }
+
+  #linesOf(chunk: Chunk): LineBlock | undefined {
+    const { span, bytes } = chunk
+    if (this.#previous === undefined) this.#lineStart = span.start
+    else if (!touches(this.#previous, span)) {
+      throw new TailraceError('SPAN_GAP', `A chunk of ${span.blob} does not continue the one before it.`, {
+        context: { expected: this.#previous.end, found: span.start },
+      })
+    }
+    this.#previous = span
+
+    const chunkIsAscii = isAscii(bytes)
+    const ascii = chunkIsAscii && this.#openIsAscii
+    const start = this.#lineStart
+    const lastNewline = bytes.lastIndexOf(newline)
+    this.#feed(bytes)
+    if (lastNewline < 0) {
+      this.#openIsAscii = ascii
+      return undefined
+    }
+    this.#openIsAscii = chunkIsAscii
+
+    const end = span.start + lastNewline + 1
+    const { lines, tooLong } = this.#place(start, end, span.start, bytes)
+    this.#lineStart = end
+    return { span: { blob: span.blob, generation: span.generation, start, end }, lines, ascii, tooLong }
+  }
+
+  /** Gives split2 the chunk, and of a line over the limit only a prefix. */
+  #feed(bytes: Buffer): void {
+    const firstNewline = bytes.indexOf(newline)
+    const rest = firstNewline < 0 ? bytes.length : firstNewline
+    const room = this.#maxLineBytes + 1 - this.#heldBytes
+    if (rest <= room) {
+      this.#split.write(bytes.toString('latin1'), 'latin1')
+    } else {
+      if (room > 0) this.#split.write(bytes.toString('latin1', 0, room), 'latin1')
+      if (firstNewline >= 0) this.#split.write(bytes.toString('latin1', firstNewline), 'latin1')
+    }
+    const lastNewline = bytes.lastIndexOf(newline)
+    this.#heldBytes =
+      lastNewline < 0
+        ? this.#heldBytes + Math.max(0, Math.min(rest, room))
+        : Math.min(this.#maxLineBytes + 1, bytes.length - lastNewline - 1)
+  }
+
+  /** Gives each line its place. Only the first can have been cut before split2 saw it. */
+  #place(
+    start: number,
+    end: number,
+    chunkStart: number,
+    bytes: Buffer,
+  ): { lines: Line[]; tooLong: number[] } {
+    const texts = this.#found
+    this.#found = []
+    const lines: Line[] = []
+    const tooLong: number[] = []
+    const firstEnd = chunkStart + bytes.indexOf(newline) + 1
+    let offset = start
+    for (let index = 0; index < texts.length; index += 1) {
+      const text = texts[index] as string
+      const length = index === 0 ? firstEnd - start : text.length + 1
+      if (length - 1 > this.#maxLineBytes) tooLong.push(index)
+      lines.push({
+        offset,
+        length,
+        latin1: text.length > this.#maxLineBytes ? text.slice(0, this.#maxLineBytes) : text,
+      })
+      offset += length
+    }
+    if (offset !== end) {
+      throw new TailraceError('SPAN_GAP', 'The lines of a chunk do not add up to its bytes.', {
+        context: { expected: end, found: offset },
+      })
+    }
+    return { lines, tooLong }
+  }
+}

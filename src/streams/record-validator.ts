@@ -1,0 +1,176 @@
+import { isUtf8 } from 'node:buffer'
+import { Transform, type TransformCallback } from 'node:stream'
+import { isJsonObject, type JsonValue, parseJson, stringifyJson } from '../json.ts'
+import {
+  bytesAsLatin1,
+  type Entry,
+  type EntryBlock,
+  type Line,
+  type LineBlock,
+  latin1AsText,
+} from '../records.ts'
+import { concatenatedObjects } from './concatenated-objects.ts'
+
+/** Of a line that is too long this much is kept as the row's text, in bytes. */
+const keptBytes = 64 * 1024
+
+const highByte = /[\x80-\xff]/
+const byteOrderMark = '\xef\xbb\xbf'
+const openBrace = 0x7b
+const carriageReturn = 0x0d
+
+/**
+ * Lines to entries: one per record, or one rejected entry with its reason.
+ *
+ * A line whose outline is that of one JSON object passes without being parsed: the encoder parses every line
+ * anyway and has the last word, and parsing it twice would cost more than all other stages together. Any line
+ * with an unusual outline is parsed here, so that several objects on one line, lone surrogates, trailing commas
+ * and NaN are decided by the rules of JSON.
+ */
+export class RecordValidator extends Transform {
+  constructor() {
+    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+  }
+
+  override _transform(block: LineBlock, _encoding: BufferEncoding, done: TransformCallback): void {
+    done(null, entriesOf(block))
+  }
+}
+
+/** @returns the block's entries; its span still covers lines that became none. */
+export function entriesOf(block: LineBlock): EntryBlock {
+  const entries: Entry[] = []
+  const tooLong = new Set(block.tooLong)
+  for (let index = 0; index < block.lines.length; index += 1) {
+    const line = block.lines[index] as Line
+    if (tooLong.has(index)) entries.push(tooLongEntry(line))
+    else addEntries(line, block.ascii, entries)
+  }
+  return { span: block.span, entries }
+}
+
+function addEntries(line: Line, ascii: boolean, entries: Entry[]): void {
+  const piece = trimmed(line)
+  const { latin1: raw } = piece
+  if (hasOutlineOfOneObject(raw) && (ascii || !highByte.test(raw))) {
+    entries.push({ offset: line.offset, length: line.length, index: 0, raw })
+  } else if (raw.trim() !== '') {
+    entries.push(...parsedEntries(piece))
+  }
+}
+
+/** A line, or one of several objects on it. */
+interface Piece extends Line {
+  /** Bytes of the piece before its text begins. */
+  readonly skipped: number
+}
+
+/** Strips a carriage return at either end, and a byte order mark at the blob's very first byte. */
+function trimmed(line: Line): Piece {
+  const { latin1, offset } = line
+  const skipped =
+    latin1.charCodeAt(0) === carriageReturn ? 1 : offset === 0 && latin1.startsWith(byteOrderMark) ? 3 : 0
+  const end = latin1.charCodeAt(latin1.length - 1) === carriageReturn ? latin1.length - 1 : latin1.length
+  const whole = skipped === 0 && end === latin1.length
+  return { ...line, skipped, latin1: whole ? latin1 : latin1.slice(skipped, Math.max(skipped, end)) }
+}
+
+/**
+ * Whether a text can only be one JSON object, if it is JSON at all, and holds nothing in which the encoder's
+ * parser is more or less strict than JSON: trailing commas, NaN, Infinity, surrogates.
+ */
+function hasOutlineOfOneObject(text: string): boolean {
+  const last = text.length - 1
+  if (text.charCodeAt(0) !== openBrace) return false
+  for (let brace = text.indexOf('}'); brace !== last; brace = text.indexOf('}', brace + 1)) {
+    if (
+      brace < 0 ||
+      isUnusualAfter(text.charCodeAt(brace + 1)) ||
+      isUnusualBefore(text.charCodeAt(brace - 1))
+    )
+      return false
+  }
+  if (isUnusualBefore(text.charCodeAt(last - 1))) return false
+  for (let bracket = text.indexOf(']'); bracket >= 0; bracket = text.indexOf(']', bracket + 1)) {
+    if (isUnusualBefore(text.charCodeAt(bracket - 1))) return false
+  }
+  return !text.includes('\\u') && !text.includes('NaN') && !text.includes('nfinity')
+}
+
+/** After an inner brace: another object, or white space that may lead to one. */
+function isUnusualAfter(code: number): boolean {
+  return code === openBrace || code <= 0x20
+}
+
+/** Before a closing brace or bracket: a comma, or white space that may follow one. */
+function isUnusualBefore(code: number): boolean {
+  return code === 0x2c || code <= 0x20
+}
+
+function parsedEntries(piece: Piece): readonly Entry[] {
+  const entry = decodedEntry(piece)
+  const text = latin1AsText(entry.raw)
+  let value: JsonValue
+  try {
+    value = JSON.parse(text) as JsonValue
+  } catch {
+    return separateEntries(piece) ?? [{ ...entry, reject: 'not_json' }]
+  }
+  if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
+  if (Array.isArray(value.records)) return explodedEntries(entry, text)
+  // The encoder's parser refuses a surrogate without its pair; the replacement character stands for it.
+  return loneSurrogate.test(JSON.stringify(value))
+    ? [{ ...entry, json: repairedJson(parseJson(text)) }]
+    : [entry]
+}
+
+/** Undecodable bytes show as the replacement character; the row's place still leads to the original bytes. */
+function decodedEntry({ offset, length, latin1 }: Piece): Entry {
+  const entry = { offset, length, index: 0, raw: latin1 }
+  if (!highByte.test(latin1) || isUtf8(Buffer.from(latin1, 'latin1'))) return entry
+  const raw = bytesAsLatin1(latin1AsText(latin1))
+  return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
+}
+
+/** Several objects on one line: each gets its own bytes, and together they account for the whole line. */
+function separateEntries({ offset, length, latin1, skipped }: Piece): readonly Entry[] | undefined {
+  const places = concatenatedObjects(latin1)
+  if (places === undefined) return undefined
+  const last = places.length - 1
+  return places
+    .flatMap(({ start, end }, index) => {
+      // What was trimmed before the first object and after the last one belongs to them.
+      const from = index === 0 ? offset : offset + skipped + start
+      const to = index === last ? offset + length : offset + skipped + end
+      return parsedEntries({
+        offset: from,
+        length: to - from,
+        latin1: latin1.slice(start, end).trim(),
+        skipped: 0,
+      })
+    })
+    .map((entry, index) => ({ ...entry, index }))
+}
+
+/** A `records` document on one line: its elements share the line's place and differ in their index. */
+function explodedEntries(entry: Entry, text: string): readonly Entry[] {
+  const { records } = parseJson(text) as { records: JsonValue[] }
+  return records.map((record, index) => {
+    const element = { ...entry, index, raw: repairedJson(record) }
+    return isJsonObject(record) ? element : { ...element, reject: 'not_object' as const }
+  })
+}
+
+function tooLongEntry({ offset, length, latin1 }: Line): Entry {
+  // Decoding and encoding again repairs a character that the cut went through.
+  const raw = bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
+  return { offset, length, index: 0, raw, reject: 'too_long', note: `${length - 1} bytes` }
+}
+
+// JSON.stringify escapes exactly those surrogates that have no pair.
+const loneSurrogate = /\\ud[89a-f][0-9a-f]{2}/
+const loneSurrogates = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g
+
+function repairedJson(value: JsonValue): string {
+  return bytesAsLatin1(stringifyJson(value).replace(loneSurrogates, '$1\ufffd'))
+}

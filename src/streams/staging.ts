@@ -1,0 +1,44 @@
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+// Only names that Tailrace itself gives: whatever else lies in the directory is not ours to remove.
+const ownName = /^[\w.-]+\.(?:spool|parquet)$|^part-[\w.-]+$|^encode-[\w-]+$/
+
+/**
+ * The directory of one pipeline's staging files.
+ *
+ * They are all disposable: what was not committed is read again from its blob.
+ */
+export class Staging {
+  readonly directory: string
+  #expireMs: number
+
+  /** @param expireMs age from which a file is a leftover of a process that ended, in milliseconds */
+  constructor(directory: string, expireMs: number) {
+    this.directory = directory
+    this.#expireMs = expireMs
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.directory, { recursive: true })
+  }
+
+  spoolPath(batchId: string): string {
+    return join(this.directory, `${batchId}.spool`)
+  }
+
+  /** Removes own files older than the limit. @returns how many bytes went */
+  async removeExpired(nowMs: number): Promise<number> {
+    let bytes = 0
+    for (const name of await readdir(this.directory)) {
+      if (!ownName.test(name)) continue
+      const path = join(this.directory, name)
+      // Another process may remove the same leftover at the same time.
+      const file = await stat(path).catch(() => undefined)
+      if (file === undefined || nowMs - file.mtimeMs < this.#expireMs) continue
+      await rm(path, { recursive: true, force: true })
+      bytes += file.size
+    }
+    return bytes
+  }
+}

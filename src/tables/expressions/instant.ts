@@ -1,0 +1,89 @@
+import { sqlString } from '../sql.ts'
+
+/**
+ * What may tell the offset of a time's zone.
+ *
+ * A numeric offset, UTC, GMT or Z decides. An abbreviation such as IST or CET names several offsets, and the hour
+ * repeated in autumn is two instants, so neither is ever looked up: the configured zone decides where it is
+ * unambiguous, then the session's own start, which the server states both as local time and in UTC.
+ */
+export interface ZoneEvidence {
+  /** IANA name of the server's `log_timezone`, when configured. */
+  readonly timezone?: string | undefined
+  /** SQL of the session's start as the server wrote it, zone included. */
+  readonly sessionStart?: string
+  /** SQL of the session's start in UTC, as a TIMESTAMP. */
+  readonly sessionInstant?: string
+  /** Whether a time without any zone counts as UTC. */
+  readonly zonelessIsUtc?: boolean
+}
+
+const stamp = '\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?'
+
+/**
+ * @param text SQL that is evaluated several times: pass a column
+ * @returns SQL of a TIMESTAMP, NULL when `text` is NULL, unreadable or uncertain; `inCalendar` still has to bound it
+ */
+export function instant(text: string, evidence: ZoneEvidence = {}): string {
+  // Most servers log in UTC. DuckDB reads that form directly, and would also take a date without a time.
+  return `CASE WHEN ends_with(${text}, ' UTC') AND strlen(${text}) >= 23 THEN TRY_CAST(${text} AS TIMESTAMP)
+    WHEN ${text} IS NOT NULL THEN ${rareForm(text, evidence)} END`
+}
+
+/** SQL that keeps the years every reader of the table has; it also keeps out 'infinity'. */
+export function inCalendar(timestamp: string): string {
+  return `CASE WHEN ${timestamp} >= TIMESTAMP '0001-01-01' AND ${timestamp} < TIMESTAMP '10000-01-01' THEN ${timestamp} END`
+}
+
+/** SQL of a Delta timestamp: DuckDB's own cast goes through ICU's calendar and costs three times as much. */
+export function asInstant(timestamp: string): string {
+  return `make_timestamptz(epoch_us(${timestamp}))`
+}
+
+function rareForm(text: string, evidence: ZoneEvidence): string {
+  const local = `replace(regexp_extract(${text}, '^(${stamp})', 1), ',', '.')`
+  const zone = `regexp_extract(${text}, '^${stamp} ?(.*)$', 1)`
+  const offset = `CASE WHEN ${zone} IN ('Z', 'UTC', 'GMT') THEN '+00' ELSE ${zone} END`
+  return `CASE
+    WHEN regexp_matches(${text}, '^${stamp} ?(?:[+-]\\d\\d(?::?\\d\\d)?|Z|UTC|GMT)$')
+      THEN ${fromZoned(`TRY_CAST(${local} || ${offset} AS TIMESTAMPTZ)`)}
+    WHEN regexp_matches(${text}, '^\\d{9,11}(?:\\.\\d+)?$')
+      THEN make_timestamp(CAST(floor(TRY_CAST(left(${text}, 18) AS DECIMAL(18, 6)) * 1000000) AS BIGINT))
+    WHEN regexp_matches(${text}, '^\\d{1,2}/\\d{1,2}/\\d{4} .*[+-]\\d\\d:\\d\\d$')
+      THEN ${fromZoned(`try_strptime(${text}, '%m/%d/%Y %I:%M:%S %p %z')`)}
+    WHEN regexp_matches(${text}, '^${stamp}')
+      THEN ${unzoned(`TRY_CAST(${local} AS TIMESTAMP)`, zone, evidence)} END`
+}
+
+function fromZoned(timestamptz: string): string {
+  return `make_timestamp(epoch_us(${timestamptz}))`
+}
+
+function unzoned(local: string, zone: string, evidence: ZoneEvidence): string {
+  const candidates: string[] = []
+  if (evidence.zonelessIsUtc) candidates.push(`CASE WHEN ${zone} = '' THEN ${local} END`)
+  if (evidence.timezone !== undefined) candidates.push(inTimezone(local, evidence.timezone))
+  if (evidence.sessionStart !== undefined && evidence.sessionInstant !== undefined) {
+    candidates.push(bySession(local, zone, evidence.sessionStart, evidence.sessionInstant))
+  }
+  return candidates.length === 0 ? 'NULL::TIMESTAMP' : `coalesce(${candidates.join(', ')})`
+}
+
+function inTimezone(local: string, timezone: string): string {
+  const name = sqlString(timezone)
+  const utc = `timezone(${name}, ${local})`
+  // Clocks change by an hour, on one island by half of one. What reads the same before or after is two instants,
+  // and what does not read back at all was never on the clock.
+  const shifts = ['30 MINUTES', '1 HOUR'].flatMap((shift) => [`- INTERVAL ${shift}`, `+ INTERVAL ${shift}`])
+  const repeated = shifts.map((shift) => `timezone(${name}, ${utc} ${shift}) = ${local}`).join(' OR ')
+  return `CASE WHEN timezone(${name}, ${utc}) = ${local} AND NOT (${repeated}) THEN ${fromZoned(utc)} END`
+}
+
+function bySession(local: string, zone: string, sessionStart: string, sessionInstant: string): string {
+  const startLocal = `TRY_CAST(regexp_extract(${sessionStart}, '^(${stamp})', 1) AS TIMESTAMP)`
+  const startZone = `regexp_extract(${sessionStart}, '^${stamp} ?(.*)$', 1)`
+  const offset = `(epoch(${startLocal}) - epoch(${sessionInstant}))`
+  // The two starts are the same second of one clock, so a difference that is no zone's offset means neither is one.
+  return `CASE WHEN ${zone} <> '' AND ${startZone} = ${zone} AND ${offset} % 900 = 0 AND abs(${offset}) <= 54000
+    THEN ${local} - to_seconds(CAST(${offset} AS BIGINT)) END`
+}

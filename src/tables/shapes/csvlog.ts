@@ -1,0 +1,46 @@
+import type { Shape, ValueAt } from './shape.ts'
+
+/** The mapping of csvlog's column names, wherever the object is that has them as keys. */
+function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
+  // `10.1.2.3:5432`, `fe80::1:5432` (the port follows the last colon), or `[local]`.
+  const endpoint = at('connection_from')
+  const port = `regexp_extract(${endpoint}, ':([0-9]+)$', 1)`
+  return {
+    event_time: at('log_time'),
+    severity: at('error_severity'),
+    sqlstate: at('sql_state_code'),
+    message: at('message'),
+    detail: at('detail'),
+    hint: at('hint'),
+    context: at('context'),
+    statement: at('query'),
+    db_name: at('database_name'),
+    user_name: at('user_name'),
+    application_name: at('application_name'),
+    backend_type: at('backend_type'),
+    pid: at('process_id'),
+    session_id: at('session_id'),
+    session_start: at('session_start_time'),
+    line_num: at('session_line_num'),
+    command_tag: at('command_tag'),
+    query_id: at('query_id'),
+    txid: at('transaction_id'),
+    client_addr: `CASE WHEN ${port} = '' THEN ${endpoint} ELSE regexp_replace(${endpoint}, '^\\[?(.*?)\\]?:[0-9]+$', '\\1') END`,
+    client_port: `nullif(${port}, '')`,
+  }
+}
+
+/** csvlog converted to JSON, its column names as keys of the record itself. */
+export const csvlog: Shape = {
+  name: 'csvlog',
+  matches: (at) =>
+    `${at('log_time')} IS NOT NULL AND (${at('process_id')} IS NOT NULL OR ${at('error_severity')} IS NOT NULL)`,
+  fields: csvlogFields,
+}
+
+/** CloudNativePG: csvlog's names inside `record`, every value a string. */
+export const cloudnativepg: Shape = {
+  name: 'cloudnativepg',
+  matches: (at) => `${at('record', 'log_time')} IS NOT NULL`,
+  fields: (at) => ({ ...csvlogFields((key) => at('record', key!)), server_name: at('logging_pod') }),
+}

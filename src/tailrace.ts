@@ -1,0 +1,173 @@
+import type { Clock } from './clock.ts'
+import { TailraceError } from './errors.ts'
+import type { Logger } from './logger.ts'
+import { Pipeline, type PipelineCounters } from './pipeline.ts'
+import type { ResolvedConfig } from './resolve-config.ts'
+import { AzureBlobReader } from './sources/azure-blob-reader.ts'
+import type { BlobReader } from './sources/blob-reader.ts'
+import { EmbeddedStorage } from './sources/embedded-storage.ts'
+import { connectContainer } from './sources/storage-client.ts'
+
+export interface TailraceOptions {
+  readonly config: ResolvedConfig
+  /** Run only this pipeline. */
+  readonly only?: string
+  readonly follow: boolean
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What `--once` prints when it ends. */
+export interface RunSummary {
+  readonly durationMs: number
+  readonly pipelines: Readonly<
+    Record<
+      string,
+      PipelineCounters & {
+        readonly offsets: readonly {
+          readonly blob: string
+          readonly generation: string
+          readonly offset: number
+        }[]
+      }
+    >
+  >
+}
+
+/** All pipelines of a config, side by side in one process. */
+export class Tailrace {
+  readonly pipelines: readonly Pipeline[]
+  #storage: ContainerStorage
+  #clock: Clock
+  #startedAtMs: number
+
+  private constructor(pipelines: readonly Pipeline[], storage: ContainerStorage, clock: Clock) {
+    this.pipelines = pipelines
+    this.#storage = storage
+    this.#clock = clock
+    this.#startedAtMs = clock.now()
+  }
+
+  /** Opens every table, and the embedded storage if the config wants it. */
+  static async open(options: TailraceOptions): Promise<Tailrace> {
+    const { config, only, follow, clock, logger } = options
+    const chosen = Object.entries(config.pipelines).filter(([name]) => only === undefined || name === only)
+    if (chosen.length === 0) {
+      throw new TailraceError(
+        'USAGE',
+        `There is no pipeline ${only}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
+      )
+    }
+    const storage = new ContainerStorage(follow, clock, logger)
+    const pipelines: Pipeline[] = []
+    try {
+      for (const [name, pipeline] of chosen) {
+        pipelines.push(
+          await Pipeline.open({
+            name,
+            config: pipeline,
+            shared: config,
+            reader: await storage.reader(pipeline.source),
+            follow,
+            clock,
+            logger: logger.child({ pipeline: name }),
+          }),
+        )
+      }
+    } catch (error) {
+      await storage.stop()
+      throw error
+    }
+    return new Tailrace(pipelines, storage, clock)
+  }
+
+  /**
+   * Runs all pipelines; when one fails for good, the others stop in order.
+   *
+   * @throws the first failure
+   */
+  async run(): Promise<RunSummary> {
+    try {
+      const outcomes = await Promise.allSettled(
+        this.pipelines.map((pipeline) =>
+          pipeline.run().catch((error: unknown) => {
+            this.stop()
+            throw error
+          }),
+        ),
+      )
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+    } finally {
+      await this.#storage.stop()
+    }
+    return this.summary()
+  }
+
+  /** Stops reading and lands what is complete; `run` resolves after that. */
+  stop(): void {
+    for (const pipeline of this.pipelines) pipeline.stop()
+  }
+
+  /** Ends at once; what is not landed is read again by the next start. */
+  abort(): void {
+    for (const pipeline of this.pipelines) pipeline.abort()
+  }
+
+  summary(): RunSummary {
+    return {
+      durationMs: this.#clock.now() - this.#startedAtMs,
+      pipelines: Object.fromEntries(
+        this.pipelines.map(({ name, counters, committed }) => [
+          name,
+          {
+            ...counters,
+            offsets: [...committed.values()].map(({ blob, generation, offset }) => ({
+              blob,
+              generation,
+              offset,
+            })),
+          },
+        ]),
+      ),
+    }
+  }
+}
+
+/** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */
+export class ContainerStorage {
+  #follow: boolean
+  #clock: Clock
+  #log: Logger
+  #embedded: EmbeddedStorage | undefined
+  #filled = new Set<string>()
+
+  constructor(follow: boolean, clock: Clock, logger: Logger) {
+    this.#follow = follow
+    this.#clock = clock
+    this.#log = logger
+  }
+
+  async reader({ storage, container }: ResolvedConfig['pipelines'][string]['source']): Promise<BlobReader> {
+    if (storage.kind !== 'embedded') return new AzureBlobReader(connectContainer(storage, container))
+    this.#embedded ??= await EmbeddedStorage.start()
+    if (!this.#filled.has(container)) {
+      this.#filled.add(container)
+      await this.#embedded.fill({
+        container,
+        keepWriting: this.#follow,
+        clock: this.#clock,
+        onWriterError: (error) => this.#log.warn({ err: error }, 'the sample writer stopped'),
+      })
+      this.#log.info(
+        { container },
+        'no Azure storage is configured: using the embedded storage with its sample logs of a primary and a replica',
+      )
+    }
+    return new AzureBlobReader(this.#embedded.containerClient(container))
+  }
+
+  async stop(): Promise<void> {
+    await this.#embedded?.stop()
+  }
+}

@@ -1,0 +1,24 @@
+// Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
+// for those whose path contains one of the words.
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const words = process.argv.slice(2)
+const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.ts'))
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .map((file) => relative(process.cwd(), join(root, 'test', file)))
+  .sort()
+
+if (files.length === 0) {
+  console.error(`No test file's path contains ${words.join(' or ')}.`)
+  process.exit(2)
+}
+
+const runner = spawn(process.execPath, ['--import', 'tsx', '--test', ...files], { stdio: 'inherit' })
+runner.on('exit', (code, signal) => {
+  process.exitCode = signal === null ? (code ?? 1) : 1
+})

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
+import type { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
+import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { loadState } from '../../../src/sinks/delta/table-log.ts'
+import { sqlString } from '../../../src/sinks/duckdb.ts'
+import { committerOf, encode, placesOf, span, type Workbench, workbench } from './support.ts'
+
+const dayMs = 24 * 3_600_000
+
+/** Lands one row per commit, up to a version. */
+async function landUntil(bench: Workbench, committer: DeltaCommitter, version: number): Promise<void> {
+  while (committer.tableVersion < version) {
+    const blob = `logs/${committer.tableVersion % 3}`
+    const start = committer.committed().get(`${blob}@20261124T084700Z`)?.offset ?? 0
+    const source = span(blob, start, start + 10)
+    await committer.land(
+      [source],
+      await encode(bench, source, [{ offset: start, seed: committer.tableVersion }]),
+    )
+  }
+  await committer.close()
+}
+
+async function logNames(bench: Workbench, pattern: RegExp): Promise<string[]> {
+  return (await readdir(join(bench.table, '_delta_log'))).filter((name) => pattern.test(name)).sort()
+}
+
+async function stateOf(bench: Workbench) {
+  const state = await loadState(new LocalDeltaStorage(bench.table), bench.engine, { keepFiles: true })
+  const { version, protocol, metaData, transactions, files } = state!
+  const { schemaString, partitionColumns, configuration, id, name, createdTime } = metaData
+  const live = Array.from(files!.values(), (file) => ({ ...file, dataChange: false }))
+  return {
+    version,
+    protocol,
+    metaData: { schemaString, partitionColumns, configuration, id, name, createdTime },
+    transactions: new Map(Array.from(transactions).sort()),
+    files: new Map(live.map((file) => [file.path, file] as const).sort()),
+  }
+}
+
+test('checkpoints say what the commits before them say, one built on the other', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  await landUntil(bench, committer, 18)
+  await committer.replace(span('logs/0', 0, 25), [
+    await encode(bench, span('logs/0', 0, 25), [{ offset: 3, seed: 99 }]),
+  ])
+  await landUntil(bench, committer, 20)
+  assert.deepEqual(await logNames(bench, /checkpoint/), [
+    '00000000000000000020.checkpoint.parquet',
+    '_last_checkpoint',
+  ])
+  await committer.replace(span('logs/1', 10, 25), [])
+  await landUntil(bench, committer, 43)
+  const checkpoint = '00000000000000000040.checkpoint.parquet'
+  assert.deepEqual(await logNames(bench, /checkpoint\.parquet/), [
+    '00000000000000000020.checkpoint.parquet',
+    checkpoint,
+  ])
+
+  // Without the checkpoints every commit counts; without the older commits the checkpoint does.
+  const hint = JSON.parse(await readFile(join(bench.table, '_delta_log/_last_checkpoint'), 'utf8'))
+  const rows = await placesOf(bench)
+  const fromCheckpoint = await stateOf(bench)
+  const saved = await readFile(join(bench.table, '_delta_log', checkpoint))
+  for (const name of await logNames(bench, /checkpoint\.parquet/))
+    await rm(join(bench.table, '_delta_log', name))
+  assert.deepEqual(await stateOf(bench), fromCheckpoint)
+  await writeFile(join(bench.table, '_delta_log', checkpoint), saved)
+  for (let version = 0; version < 40; version += 1) await rm(join(bench.table, commitPath(version)))
+  assert.deepEqual(await stateOf(bench), fromCheckpoint)
+  assert.deepEqual(await placesOf(bench), rows)
+
+  const [counts] = await bench.engine.rows(
+    `SELECT count(*)::INTEGER AS size, count(add.path)::INTEGER AS files, count(remove.path)::INTEGER AS removed
+    FROM read_parquet(${sqlString(join(bench.table, '_delta_log', checkpoint))})`,
+  )
+  assert.deepEqual(hint, {
+    version: 40,
+    size: counts?.size,
+    sizeInBytes: saved.length,
+    numOfAddFiles: counts?.files,
+  })
+  assert.ok(Number(counts?.removed) > 0)
+})
+
+test('a checkpoint forgets a removed file after a week', async (t) => {
+  const bench = await workbench(t)
+  let nowMs = 1_767_225_600_000
+  const clock = { now: () => nowMs, sleep: async () => {} }
+  const committer = committerOf(bench, { clock })
+  await committer.open()
+  await landUntil(bench, committer, 10)
+  await committer.replace(span('logs/0', 0, 5), [])
+  nowMs += 8 * dayMs
+  await committer.replace(span('logs/1', 0, 5), [])
+  await landUntil(bench, committer, 20)
+  const path = join(bench.table, '_delta_log', '00000000000000000020.checkpoint.parquet')
+  const removed = await bench.engine.rows(
+    `SELECT remove.deletionTimestamp AS at FROM read_parquet(${sqlString(path)}) WHERE remove.path IS NOT NULL`,
+  )
+  assert.deepEqual(removed, [{ at: String(nowMs) }])
+})
+
+test('a checkpoint that fails is reported, does not stop landings, and is tried again an interval later', async (t) => {
+  const bench = await workbench(t)
+  const failures: unknown[] = []
+  const committer = committerOf(bench, {
+    stagingDirectory: join(bench.directory, 'no such folder'),
+    onCheckpointFailed: (error) => failures.push(error),
+  })
+  await committer.open()
+  await landUntil(bench, committer, 41)
+  assert.equal(failures.length, 2)
+  assert.deepEqual(await logNames(bench, /checkpoint/), [])
+})
+
+test('a table with features is left to its other writers to checkpoint', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  const protocol = {
+    minReaderVersion: 3,
+    minWriterVersion: 7,
+    readerFeatures: [],
+    writerFeatures: ['domainMetadata'],
+  }
+  await writeFile(join(bench.table, commitPath(1)), encodeActions([{ protocol }]))
+  await landUntil(bench, committer, 25)
+  assert.deepEqual(await logNames(bench, /checkpoint/), [])
+})

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import test, { type TestContext } from 'node:test'
+import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
+import { committerOf, encode, offsetsOf, span, type Workbench, workbench } from './support.ts'
+
+const script = join(import.meta.dirname, 'committing-process.ts')
+
+function start(t: TestContext, bench: Workbench, blob: string, count: number) {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', script, bench.table, bench.staging, blob, String(count)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  return child
+}
+
+/** Every version's file is there, none twice, and nothing else that counts. */
+async function versionsOf(bench: Workbench): Promise<number> {
+  const names = (await readdir(join(bench.table, '_delta_log')))
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+  assert.deepEqual(
+    names.map((name) => `_delta_log/${name}`),
+    names.map((_, version) => commitPath(version)),
+  )
+  return names.length
+}
+
+test('eight writers in one process land all their batches, each in a version of its own', async (t) => {
+  const bench = await workbench(t)
+  const blobs = Array.from({ length: 8 }, (_, index) => `logs/${index}`)
+  await Promise.all(
+    blobs.map(async (blob) => {
+      const committer = committerOf(bench)
+      await committer.open()
+      for (let offset = 0; offset < 60; offset += 10) {
+        const source = span(blob, offset, offset + 10)
+        await committer.land([source], await encode(bench, source, [{ offset, seed: offset }]))
+      }
+    }),
+  )
+  assert.equal(await versionsOf(bench), 1 + 8 * 6)
+  for (const blob of blobs) assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30, 40, 50])
+})
+
+test('calls on one committer that overlap are done one after the other', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  const blobs = Array.from({ length: 6 }, (_, index) => `logs/${index}`)
+  const batches = await Promise.all(
+    blobs.map((blob) => encode(bench, span(blob, 0, 10), [{ offset: 0, seed: 1 }])),
+  )
+  const receipts = await Promise.all(
+    blobs.map((blob, index) => committer.land([span(blob, 0, 10)], batches[index]!)),
+  )
+  assert.deepEqual(
+    receipts.map(({ tableVersion }) => tableVersion),
+    [1, 2, 3, 4, 5, 6],
+  )
+})
+
+test('three processes land into one table and none loses a batch', async (t) => {
+  const bench = await workbench(t)
+  const blobs = ['logs/a', 'logs/b', 'logs/c']
+  const ends = blobs.map((blob) => {
+    const child = start(t, bench, blob, 25)
+    child.stdout.resume()
+    return once(child, 'exit')
+  })
+  for (const [code] of await Promise.all(ends)) assert.equal(code, 0)
+  assert.equal(await versionsOf(bench), 1 + 3 * 25)
+  const expected = Array.from({ length: 25 }, (_, index) => index * 10)
+  for (const blob of blobs) assert.deepEqual(await offsetsOf(bench, blob), expected)
+})
+
+test('a process that is killed again and again while it commits loses nothing and repeats nothing', async (t) => {
+  const bench = await workbench(t)
+  const blob = 'logs/killed'
+  let reported = 0
+  for (let round = 0; round < 10; round += 1) {
+    const child = start(t, bench, blob, 1_000)
+    const ended = once(child, 'exit')
+    let lines = 0
+    for await (const line of createInterface({ input: child.stdout })) {
+      reported = Math.max(reported, Number(line))
+      lines += 1
+      // The kill meets the child somewhere in its next commits: which instruction is up to the machine.
+      if (lines === 1 + round * 3) child.kill('SIGKILL')
+    }
+    await ended
+
+    const versions = await versionsOf(bench)
+    assert.ok(versions > reported, 'a version that was reported is there')
+    const committer = committerOf(bench)
+    await committer.open()
+    const end = (versions - 1) * 10
+    assert.equal(committer.committed().get(`${blob}@20261124T084700Z`)?.offset, end)
+    assert.deepEqual(
+      await offsetsOf(bench, blob),
+      Array.from({ length: versions - 1 }, (_, index) => index * 10),
+    )
+  }
+})

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { isTailraceError, TailraceError } from '../../../src/errors.ts'
+import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
+import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
+import { FaultyStorage } from './faulty-storage.ts'
+import { committerOf, dataFilesOf, encode, offsetsOf, span, type Workbench, workbench } from './support.ts'
+
+const blob = 'logs/pg.json'
+
+/** A batch of one row for each ten bytes of a range. */
+async function batchOf(bench: Workbench, start: number, end: number, name = blob): Promise<EncodedBatch> {
+  const offsets = Array.from({ length: Math.ceil((end - start) / 10) }, (_, index) => start + index * 10)
+  return encode(
+    bench,
+    span(name, start, end),
+    offsets.map((offset) => ({ offset, seed: offset })),
+  )
+}
+
+/** A committer over a storage that can fail. */
+async function faulty(bench: Workbench) {
+  const storage = new FaultyStorage(new LocalDeltaStorage(bench.table))
+  const committer = committerOf(bench, { storage })
+  await committer.open()
+  return { storage, committer }
+}
+
+interface ReadAction {
+  readonly commitInfo?: Record<string, unknown>
+  readonly txn?: Record<string, unknown>
+  readonly add?: Record<string, unknown>
+  readonly metaData?: Record<string, unknown>
+}
+
+async function actionsOf(bench: Workbench, version: number): Promise<ReadAction[]> {
+  const text = await readFile(join(bench.table, commitPath(version)), 'utf8')
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as ReadAction)
+}
+
+test('a landed batch is found again by the next process: its rows, its offset, its version', async (t) => {
+  const bench = await workbench(t)
+  const first = committerOf(bench)
+  await first.open()
+  assert.equal(first.tableVersion, 0)
+  assert.deepEqual(first.committed(), new Map())
+
+  const source = span(blob, 0, 40)
+  assert.deepEqual(await first.land([source], await batchOf(bench, 0, 40)), { tableVersion: 1 })
+
+  const second = committerOf(bench)
+  await second.open()
+  const key = `${blob}@${source.generation}`
+  const offsets = new Map([[key, { blob, generation: source.generation, offset: 40 }]])
+  assert.deepEqual(second.committed(), offsets)
+  assert.deepEqual(first.committed(), offsets)
+  assert.equal(second.tableVersion, 1)
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+  assert.deepEqual((await readdir(join(bench.table, '_delta_log'))).sort(), [
+    '00000000000000000000.json',
+    '00000000000000000001.json',
+  ])
+})
+
+test('a commit holds commitInfo first, an offset per blob with its time, and files with statistics', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  const spans = [span('logs/a', 0, 40), span('logs/b', 5, 9)]
+  await committer.land(spans, await batchOf(bench, 0, 40, 'logs/a'))
+
+  const [info, ...rest] = await actionsOf(bench, 1)
+  assert.equal(info?.commitInfo?.isBlindAppend, true)
+  assert.equal(info?.commitInfo?.operation, 'STREAMING UPDATE')
+  assert.deepEqual(info?.commitInfo?.operationMetrics, { numAddedFiles: '4', numOutputRows: '4' })
+  const transactions = rest.flatMap(({ txn }) => (txn ? [txn] : []))
+  assert.deepEqual(
+    transactions.map(({ appId, version }) => [appId, version]),
+    [
+      ['tailrace/primary/logs/a@20261124T084700Z', 40],
+      ['tailrace/primary/logs/b@20261124T084700Z', 9],
+    ],
+  )
+  assert.ok(transactions.every(({ lastUpdated }) => typeof lastUpdated === 'number'))
+  const adds = rest.flatMap(({ add }) => (add ? [add] : []))
+  assert.equal(adds.length, 4)
+  assert.ok(adds.every(({ stats }) => JSON.parse(String(stats)).numRecords === 1))
+})
+
+test('a batch without rows moves the offset', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  await committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 0))
+  assert.equal(committer.committed().get(`${blob}@20261124T084700Z`)?.offset, 40)
+  assert.deepEqual(await offsetsOf(bench, blob), [])
+})
+
+test('a second writer of the same blob is fenced and leaves nothing behind', async (t) => {
+  const bench = await workbench(t)
+  const [first, zombie] = [committerOf(bench), committerOf(bench)]
+  await first.open()
+  await zombie.open()
+  await first.land([span(blob, 0, 40)], await batchOf(bench, 0, 40))
+  const files = await dataFilesOf(bench.table)
+
+  const late = await batchOf(bench, 0, 50)
+  await assert.rejects(zombie.land([span(blob, 0, 50)], late), (error) =>
+    isTailraceError(error, 'COMMIT_FENCED'),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), files)
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+  // What it knows is now current, so what starts at the table's offset lands.
+  await zombie.land([span(blob, 40, 60)], await batchOf(bench, 40, 60))
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30, 40, 50])
+})
+
+test('a batch that does not start at the known offset is fenced before anything is written', async (t) => {
+  const bench = await workbench(t)
+  const { committer } = await faulty(bench)
+  await committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40))
+  for (const [start, end] of [
+    [0, 40],
+    [30, 60],
+    [50, 60],
+  ] as const) {
+    const batch = await batchOf(bench, start, end)
+    await assert.rejects(committer.land([span(blob, start, end)], batch), (error) =>
+      isTailraceError(error, 'COMMIT_FENCED'),
+    )
+  }
+  assert.equal(committer.tableVersion, 1)
+})
+
+test('another generation of a blob, and another pipeline, have their own offsets', async (t) => {
+  const bench = await workbench(t)
+  const [primary, replica] = [committerOf(bench), committerOf(bench, { pipeline: 'replica' })]
+  await primary.open()
+  await replica.open()
+  await primary.land([span(blob, 0, 40)], await batchOf(bench, 0, 40))
+  await primary.land([span(blob, 0, 20, '20270101T000000Z')], await batchOf(bench, 0, 0))
+  await replica.land([span(blob, 0, 30)], await batchOf(bench, 0, 0))
+  assert.deepEqual(
+    Array.from(primary.committed().values(), ({ offset }) => offset),
+    [40, 20],
+  )
+  assert.deepEqual(
+    Array.from(replica.committed().values(), ({ offset }) => offset),
+    [30],
+  )
+  await primary.refresh()
+  assert.equal(primary.tableVersion, 3)
+})
+
+for (const fault of ['lost-reply', 'lost-request', 'late-request'] as const) {
+  test(`a commit whose answer is missing (${fault}) lands exactly once`, async (t) => {
+    const bench = await workbench(t)
+    const { storage, committer } = await faulty(bench)
+    storage.failNext(fault)
+    assert.deepEqual(await committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), {
+      tableVersion: 1,
+    })
+    assert.deepEqual(await committer.land([span(blob, 40, 60)], await batchOf(bench, 40, 60)), {
+      tableVersion: 2,
+    })
+    assert.equal(storage.unusedFaults, 0)
+    assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30, 40, 50])
+  })
+}
+
+test('a commit that lost its answer and its version to another writer lands on the next version', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const other = committerOf(bench)
+  await other.open()
+  storage.failNext('lost-request')
+  const foreign = await batchOf(bench, 0, 20, 'logs/other')
+  storage.beforePut.push(
+    async () => {},
+    async () => {
+      await other.land([span('logs/other', 0, 20)], foreign)
+    },
+  )
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), {
+    tableVersion: 2,
+  })
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+  assert.deepEqual(await offsetsOf(bench, 'logs/other'), [0, 10])
+})
+
+test('a commit that is never answered keeps its files in place, and lands once if it arrives later', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  storage.failNext(...Array.from({ length: 49 }, () => 'lost-request' as const), 'late-request')
+  await assert.rejects(
+    committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)),
+    (error) => isTailraceError(error, 'COMMIT_CONTENDED') && error.context.mayBeVisible === true,
+  )
+  assert.equal((await dataFilesOf(bench.table)).length, 4)
+  // The request arrives after all, just before the repetition.
+  await assert.rejects(committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), (error) =>
+    isTailraceError(error, 'COMMIT_FENCED'),
+  )
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+})
+
+test('a full disk leaves the batch staged, so that it can be landed again', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const batch = await batchOf(bench, 0, 40)
+  storage.failNext(new TailraceError('DISK_FULL', 'No space left.'))
+  await assert.rejects(committer.land([span(blob, 0, 40)], batch), (error) =>
+    isTailraceError(error, 'DISK_FULL'),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), [])
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 1 })
+  assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+})
+
+test('a missing staged file lands nothing of its batch', async (t) => {
+  const bench = await workbench(t)
+  const { committer } = await faulty(bench)
+  const batch = await batchOf(bench, 0, 40)
+  const broken = {
+    ...batch,
+    files: [...batch.files, { ...batch.files[0]!, path: join(bench.staging, 'gone') }],
+  }
+  await assert.rejects(committer.land([span(blob, 0, 40)], broken), (error) =>
+    isTailraceError(error, 'TABLE_UNAVAILABLE'),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), [])
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 1 })
+})
+
+test('when every version is taken, the batch is contended and can be landed again', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const other = committerOf(bench)
+  await other.open()
+  const empty = await batchOf(bench, 0, 0)
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    storage.beforePut.push(async () => {
+      await other.land([span('logs/other', attempt, attempt + 1)], empty)
+    })
+  }
+  const batch = await batchOf(bench, 0, 40)
+  await assert.rejects(committer.land([span(blob, 0, 40)], batch), (error) =>
+    isTailraceError(error, 'COMMIT_CONTENDED'),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), [])
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 51 })
+})
+
+test('a winner that changes the schema so that rows no longer fit stops the commit', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const created = (await actionsOf(bench, 0)).find(({ metaData }) => metaData)?.metaData as {
+    schemaString: string
+  }
+  const changed = {
+    ...created,
+    schemaString: created.schemaString.replace('"pid","type":"integer"', '"pid","type":"long"'),
+  }
+  storage.beforePut.push(async () => {
+    await writeFile(join(bench.table, commitPath(1)), `${JSON.stringify({ metaData: changed })}\n`)
+  })
+  await assert.rejects(
+    committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)),
+    (error) =>
+      isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') && /pid is long and not integer/.test(error.message),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), [])
+  await assert.rejects(committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), (error) =>
+    isTailraceError(error, 'TABLE_SCHEMA_MISMATCH'),
+  )
+})
+
+test('a winner that adds a column, and a foreign writer, do not stop the commit', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const created = (await actionsOf(bench, 0)).find(({ metaData }) => metaData)?.metaData as {
+    schemaString: string
+  }
+  const added =
+    '{"name":"extra","type":{"type":"array","elementType":"string","containsNull":true},"nullable":true,"metadata":{}}'
+  const schemaString = created.schemaString.replace(/\]\}$/, `,${added}]}`)
+  storage.beforePut.push(async () => {
+    const foreign = [
+      { commitInfo: { operation: 'ADD COLUMNS' } },
+      { metaData: { ...created, schemaString } },
+      { somethingNew: { value: 1 } },
+    ]
+    const big = '{"txn":{"appId":"other","version":9007199254740993}}'
+    await writeFile(
+      join(bench.table, commitPath(1)),
+      `${foreign.map((line) => JSON.stringify(line)).join('\n')}\n${big}\n`,
+    )
+  })
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), {
+    tableVersion: 2,
+  })
+})
+
+test('a table with an unknown feature is refused by name, at the start and in the middle', async (t) => {
+  const bench = await workbench(t)
+  const { committer } = await faulty(bench)
+  const protocol = {
+    minReaderVersion: 3,
+    minWriterVersion: 7,
+    readerFeatures: [],
+    writerFeatures: ['rowTracking'],
+  }
+  await writeFile(join(bench.table, commitPath(1)), encodeActions([{ protocol }]))
+  const refused = (error: unknown) =>
+    isTailraceError(error, 'TABLE_UNSUPPORTED') && /rowTracking/.test(error.message)
+  await assert.rejects(committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), refused)
+  await assert.rejects(committerOf(bench).open(), refused)
+})
+
+test('two processes that create the table at once share one', async (t) => {
+  const bench = await workbench(t)
+  const committers = Array.from({ length: 5 }, (_, index) => committerOf(bench, { pipeline: `p${index}` }))
+  await Promise.all(committers.map((committer) => committer.open()))
+  await Promise.all(
+    committers.map(async (committer) => committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 0))),
+  )
+  assert.deepEqual((await readdir(join(bench.table, '_delta_log'))).length, 6)
+})

@@ -1,0 +1,79 @@
+import type { DeltaStorage, LocalFile, PutOutcome } from '../../../src/sinks/delta/delta-storage.ts'
+
+/** What happens to one `putIfAbsent`. */
+export type Fault =
+  /** It is done and the reply is lost. */
+  | 'lost-reply'
+  /** It never arrives and the reply is lost. */
+  | 'lost-request'
+  /** The reply is lost, and it is done just before the next one. */
+  | 'late-request'
+  /** It fails for certain. */
+  | Error
+
+/** A storage whose next creations meet the given faults, in order; strict: an unused fault is a test's mistake. */
+export class FaultyStorage implements DeltaStorage {
+  readonly location: string
+  readonly #inner: DeltaStorage
+  readonly #faults: Fault[] = []
+  #late: (() => Promise<PutOutcome>) | undefined
+  /** Runs before each `putIfAbsent`, once per given function. */
+  readonly beforePut: (() => Promise<void>)[] = []
+
+  constructor(inner: DeltaStorage) {
+    this.#inner = inner
+    this.location = inner.location
+  }
+
+  failNext(...faults: readonly Fault[]): void {
+    this.#faults.push(...faults)
+  }
+
+  get unusedFaults(): number {
+    return this.#faults.length
+  }
+
+  async putIfAbsent(path: string, bytes: Buffer): Promise<PutOutcome> {
+    await this.beforePut.shift()?.()
+    await this.#late?.()
+    this.#late = undefined
+    const fault = this.#faults.shift()
+    if (fault === undefined) return this.#inner.putIfAbsent(path, bytes)
+    if (fault instanceof Error) throw fault
+    if (fault === 'lost-reply') await this.#inner.putIfAbsent(path, bytes)
+    if (fault === 'late-request') this.#late = () => this.#inner.putIfAbsent(path, bytes)
+    return 'unknown'
+  }
+
+  prepare(): Promise<void> {
+    return this.#inner.prepare()
+  }
+
+  put(path: string, bytes: Buffer): Promise<void> {
+    return this.#inner.put(path, bytes)
+  }
+
+  read(path: string): Promise<Buffer | undefined> {
+    return this.#inner.read(path)
+  }
+
+  list(folder: string): Promise<string[]> {
+    return this.#inner.list(folder)
+  }
+
+  putFile(localPath: string, path: string): Promise<void> {
+    return this.#inner.putFile(localPath, path)
+  }
+
+  withdrawFile(path: string, localPath: string): Promise<void> {
+    return this.#inner.withdrawFile(path, localPath)
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#inner.remove(path)
+  }
+
+  localFile(path: string): Promise<LocalFile> {
+    return this.#inner.localFile(path)
+  }
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { isTailraceError } from '../../../src/errors.ts'
+import type { MetaDataAction, ProtocolAction } from '../../../src/sinks/delta/delta-action.ts'
+import { checkAppendable, checkRewritable } from '../../../src/sinks/delta/feature-gate.ts'
+
+const oldest: ProtocolAction = { minReaderVersion: 1, minWriterVersion: 2 }
+
+function metaDataOf(configuration: Record<string, string> = {}, field: object = {}): MetaDataAction {
+  const fields = [{ name: 'a', type: 'long', nullable: true, metadata: {}, ...field }]
+  return {
+    id: 'x',
+    format: { provider: 'parquet' },
+    schemaString: JSON.stringify({ type: 'struct', fields }),
+    partitionColumns: [],
+    configuration,
+  }
+}
+
+function features(...names: string[]): ProtocolAction {
+  return { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: [], writerFeatures: names }
+}
+
+test('a table is accepted while every feature is known and none that obliges a writer is active', () => {
+  checkAppendable(oldest, metaDataOf())
+  checkAppendable(
+    { minReaderVersion: 2, minWriterVersion: 6 },
+    metaDataOf({ 'delta.columnMapping.mode': 'none' }),
+  )
+  checkAppendable(features('appendOnly', 'invariants', 'checkConstraints', 'deletionVectors'), metaDataOf())
+})
+
+test('what is not known is refused by name', () => {
+  const nested = {
+    type: {
+      type: 'array',
+      elementType: {
+        type: 'struct',
+        fields: [{ name: 'b', type: 'long', metadata: { 'delta.invariants': '{}' } }],
+      },
+    },
+  }
+  const cases: [ProtocolAction, MetaDataAction, RegExp][] = [
+    [{ minReaderVersion: 4, minWriterVersion: 7 }, metaDataOf(), /reader version 4/],
+    [{ minReaderVersion: 1, minWriterVersion: 8 }, metaDataOf(), /writer version 8/],
+    [{ minReaderVersion: 3, minWriterVersion: 7 }, metaDataOf(), /without a feature list/],
+    [features('catalogManaged'), metaDataOf(), /catalogManaged/],
+    [features('rowTracking'), metaDataOf(), /rowTracking/],
+    [features('appendOnly', 'neverHeardOf'), metaDataOf(), /neverHeardOf/],
+    [{ ...features(), readerFeatures: ['v2Checkpoint'] }, metaDataOf(), /v2Checkpoint/],
+    [oldest, metaDataOf({ 'delta.constraints.positive': 'a > 0' }), /checkConstraints/],
+    [oldest, metaDataOf({ 'delta.columnMapping.mode': 'name' }), /columnMapping/],
+    [oldest, metaDataOf({ 'delta.coordinatedCommits.commitCoordinator-preview': 'x' }), /coordinatedCommits/],
+    [
+      oldest,
+      metaDataOf({}, { metadata: { 'delta.generationExpression': 'b' } }),
+      /generatedColumns.*column a/,
+    ],
+    [oldest, metaDataOf({}, nested), /invariants.*column b/],
+    [oldest, { ...metaDataOf(), format: { provider: 'orc' } }, /orc/],
+  ]
+  for (const [protocol, metaData, message] of cases) {
+    assert.throws(
+      () => checkAppendable(protocol, metaData),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && message.test(error.message),
+    )
+  }
+})
+
+test('rows of an append-only table and of one with a change feed are not replaced', () => {
+  checkRewritable(metaDataOf())
+  for (const name of ['delta.appendOnly', 'delta.enableChangeDataFeed']) {
+    assert.throws(
+      () => checkRewritable(metaDataOf({ [name]: 'true' })),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && error.message.includes(name),
+    )
+  }
+})

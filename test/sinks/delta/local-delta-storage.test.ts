@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { isTailraceError } from '../../../src/errors.ts'
+import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { workbench } from './support.ts'
+
+async function prepared(t: test.TestContext) {
+  const bench = await workbench(t)
+  const storage = new LocalDeltaStorage(bench.table)
+  await storage.prepare()
+  return { ...bench, storage }
+}
+
+test('of many creations of one path exactly one wins, and its bytes are whole', async (t) => {
+  const { storage } = await prepared(t)
+  const contents = Array.from({ length: 20 }, (_, index) => Buffer.alloc(100_000, index))
+  const outcomes = await Promise.all(contents.map((bytes) => storage.putIfAbsent('_delta_log/x.json', bytes)))
+  assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1)
+  assert.equal(outcomes.filter((outcome) => outcome === 'exists').length, 19)
+  assert.deepEqual(await storage.read('_delta_log/x.json'), contents[outcomes.indexOf('created')])
+  assert.deepEqual(await storage.list('_delta_log'), ['x.json'])
+})
+
+test('what is not there is read as undefined and listed as nothing', async (t) => {
+  const { storage } = await prepared(t)
+  assert.equal(await storage.read('_delta_log/x.json'), undefined)
+  assert.deepEqual(await storage.list('nowhere'), [])
+  await storage.remove('nowhere/x')
+})
+
+test('a temporary file of a crashed writer is ignored, and deleted when it is old', async (t) => {
+  const { storage, table } = await prepared(t)
+  const [fresh, old] = ['.1.json.a.tmp', '.2.json.b.tmp'].map((name) => join(table, '_delta_log', name))
+  await writeFile(fresh!, '')
+  await writeFile(old!, '')
+  await utimes(old!, 0, 0)
+  assert.deepEqual(await storage.list('_delta_log'), [])
+  await storage.prepare()
+  assert.deepEqual(await readdir(join(table, '_delta_log')), ['.1.json.a.tmp'])
+})
+
+test('a file moves into the table and back', async (t) => {
+  const { storage, table, staging } = await prepared(t)
+  const local = join(staging, 'a.parquet')
+  await writeFile(local, 'rows')
+  await storage.putFile(local, 'event_date=2026-01-01/part.parquet')
+  assert.equal(await readFile(join(table, 'event_date=2026-01-01/part.parquet'), 'utf8'), 'rows')
+  assert.deepEqual(await readdir(staging), [])
+  await storage.withdrawFile('event_date=2026-01-01/part.parquet', local)
+  assert.equal(await readFile(local, 'utf8'), 'rows')
+})
+
+test('a path that leads out of the table is refused', async (t) => {
+  const { storage } = await prepared(t)
+  for (const path of ['../x', 'a/../../x', '/etc/x']) {
+    await assert.rejects(storage.read(path), (error) => isTailraceError(error, 'TABLE_UNSUPPORTED'))
+  }
+})
+
+test('a folder that may not be written is named as denied', {
+  skip: process.getuid?.() === 0 && 'root may write anywhere',
+}, async (t) => {
+  const { directory } = await workbench(t)
+  const locked = join(directory, 'locked')
+  await mkdir(locked)
+  await chmod(locked, 0o500)
+  await assert.rejects(new LocalDeltaStorage(join(locked, 'table')).prepare(), (error) =>
+    isTailraceError(error, 'TABLE_DENIED'),
+  )
+})
+
+test('a path that is a folder is unavailable, not missing', async (t) => {
+  const { storage } = await prepared(t)
+  await assert.rejects(storage.read('_delta_log'), (error) => isTailraceError(error, 'TABLE_UNAVAILABLE'))
+})

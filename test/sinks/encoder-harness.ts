@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Batch, Entry, Span } from '../../src/records.ts'
+import { EmbeddedEngine, type JsonRow, sqlString } from '../../src/sinks/duckdb.ts'
+import { SpoolEncoder } from '../../src/sinks/encoder.ts'
+import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
+import { spoolRow } from '../../src/spool.ts'
+import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import type { TableDeclaration } from '../../src/tables/table.ts'
+
+/** A spool's entry: its span's index, and what is left out has a default. */
+export type TestEntry = Partial<Entry> & { readonly raw: string; readonly spanIndex?: number }
+
+export const onlySpan: Span = {
+  blob: 'logs/server/h=09/m=00/PT1H.json',
+  generation: '20261124T084700Z',
+  start: 100,
+  end: 1_000_000,
+}
+
+/** The real engine and encoder on a directory that goes when the test ends. */
+export async function encoderFixture(
+  t: TestContext,
+  declaration: TableDeclaration = postgresLogs('logs.public.server'),
+) {
+  const directory = await mkdtemp(join(tmpdir(), 'tailrace-encoder-'))
+  const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'tmp') })
+  t.after(async () => {
+    engine.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const outputDirectory = join(directory, 'out')
+  const encoder = new SpoolEncoder({ engine, declaration, outputDirectory, nowMs: () => 1_795_510_475_123 })
+  let batches = 0
+
+  async function spool(entries: readonly TestEntry[], spans: readonly Span[] = [onlySpan]): Promise<Batch> {
+    const id = `batch-${batches++}`
+    const next = new Map<number, number>()
+    const rows = entries.map((given) => {
+      const index = given.spanIndex ?? 0
+      const raw = latin1(given.raw)
+      const offset = given.offset ?? next.get(index) ?? spans[index]!.start
+      const entry: Entry = {
+        offset,
+        length: given.length ?? raw.length + 1,
+        index: given.index ?? 0,
+        raw,
+        ...(given.json === undefined ? {} : { json: latin1(given.json) }),
+        ...(given.reject === undefined ? {} : { reject: given.reject }),
+        ...(given.note === undefined ? {} : { note: given.note }),
+      }
+      next.set(index, offset + entry.length)
+      return spoolRow(entry, index, spans[index]!.start)
+    })
+    const spoolPath = join(directory, `${id}.spool`)
+    await writeFile(spoolPath, rows.join(''), 'latin1')
+    return {
+      id,
+      spoolPath,
+      spans,
+      rows: rows.length,
+      rejected: entries.filter(({ reject }) => reject !== undefined).length,
+      spoolBytes: rows.reduce((sum, row) => sum + row.length, 0),
+      longestRowBytes: Math.max(0, ...rows.map((row) => row.length)),
+      openedAtMs: 0,
+    }
+  }
+
+  /** Every row of the files, in the order of the entries. */
+  async function read(encoded: EncodedBatch): Promise<JsonRow[]> {
+    const files = encoded.files.map(({ path }) => sqlString(path))
+    return engine.rows(`SELECT * FROM read_parquet([${files.join(', ')}], hive_partitioning = false)
+      ORDER BY source_blob, source_offset, source_index`)
+  }
+
+  async function rowsOf(entries: readonly TestEntry[], spans?: readonly Span[]): Promise<JsonRow[]> {
+    return read(await encoder.encode(await spool(entries, spans)))
+  }
+
+  return { engine, encoder, outputDirectory, directory, spool, read, rowsOf }
+}
+
+/** The row of one record. */
+export async function rowOf(
+  t: TestContext,
+  record: object | string,
+  declaration?: TableDeclaration,
+): Promise<JsonRow> {
+  const { rowsOf } = await encoderFixture(t, declaration)
+  const [row] = await rowsOf([{ raw: typeof record === 'string' ? record : JSON.stringify(record) }])
+  return row!
+}
+
+/** The columns of a row that are not NULL, without those that every row has. */
+export function filled(row: JsonRow): JsonRow {
+  const everywhere = new Set([
+    'raw',
+    'ingest_ts',
+    'source_blob',
+    'source_generation',
+    'source_offset',
+    'source_length',
+    'source_index',
+  ])
+  return Object.fromEntries(
+    Object.entries(row).filter(([name, value]) => value !== null && !everywhere.has(name)),
+  )
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}

@@ -1,0 +1,406 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import { filled, rowOf } from '../sinks/encoder-harness.ts'
+
+const plain = {
+  timestamp: '2026-11-24 08:54:35.875 UTC',
+  user: 'shop',
+  dbname: 'orders',
+  pid: 4138,
+  remote_host: '10.1.2.3',
+  remote_port: 40100,
+  session_id: '6b0550cb.102a',
+  line_num: 7,
+  ps: 'SELECT',
+  session_start: '2026-11-24 08:54:35 UTC',
+  vxid: '3/11',
+  txid: 3949960645,
+  error_severity: 'ERROR',
+  state_code: '42P01',
+  message: 'relation "x" does not exist',
+  detail: 'a detail',
+  hint: 'a hint',
+  context: 'a context',
+  statement: 'select * from x',
+  application_name: 'checkout',
+  backend_type: 'client backend',
+  query_id: 0,
+}
+
+const plainRow = {
+  event_time: '2026-11-24 08:54:35.875+00',
+  severity: 'ERROR',
+  db_name: 'orders',
+  user_name: 'shop',
+  client_addr: '10.1.2.3',
+  client_port: 40100,
+  application_name: 'checkout',
+  sqlstate: '42P01',
+  backend_type: 'client backend',
+  pid: 4138,
+  session_id: '6b0550cb.102a',
+  session_start: '2026-11-24 08:54:35+00',
+  line_num: '7',
+  command_tag: 'SELECT',
+  txid: '3949960645',
+  message: 'relation "x" does not exist',
+  detail: 'a detail',
+  hint: 'a hint',
+  context: 'a context',
+  statement: 'select * from x',
+  parse_status: 'ok',
+}
+
+test('a jsonlog record fills its columns', async (t) => {
+  assert.deepEqual(filled(await rowOf(t, plain)), plainRow)
+})
+
+test('a jsonlog record is the same with its keys in another order, or inside an envelope', async (t) => {
+  const { timestamp, ...others } = plain
+  assert.deepEqual(filled(await rowOf(t, { ...others, timestamp })), plainRow, 'another order')
+  assert.deepEqual(
+    filled(
+      await rowOf(t, { log: `${JSON.stringify(plain)}\n`, stream: 'stderr', time: '2026-11-24T09:00:00Z' }),
+    ),
+    plainRow,
+    'Docker',
+  )
+  assert.deepEqual(
+    filled(await rowOf(t, { '@timestamp': '2026-11-24T09:00:00.000001Z', ...plain })),
+    plainRow,
+    'Fluent Bit',
+  )
+  assert.deepEqual(
+    filled(
+      await rowOf(t, { message: JSON.stringify(plain), timestamp: 'x', host: 'h', source_type: 'file' }),
+    ),
+    plainRow,
+    'Vector',
+  )
+})
+
+test('a jsonlog record without a session has SQLSTATE 00000 and no user', async (t) => {
+  const row = await rowOf(t, {
+    timestamp: '2026-11-24 08:54:35.875 UTC',
+    pid: 1,
+    session_id: '6b0550cb.1',
+    line_num: 1,
+    session_start: '2026-11-24 08:54:35 UTC',
+    txid: 0,
+    error_severity: 'LOG',
+    message: 'starting',
+    backend_type: 'postmaster',
+    query_id: 0,
+  })
+  assert.deepEqual(filled(row), {
+    event_time: '2026-11-24 08:54:35.875+00',
+    severity: 'LOG',
+    sqlstate: '00000',
+    message: 'starting',
+    backend_type: 'postmaster',
+    pid: 1,
+    session_id: '6b0550cb.1',
+    session_start: '2026-11-24 08:54:35+00',
+    line_num: '1',
+    parse_status: 'ok',
+  })
+})
+
+test('an Azure flexible server record loses the prefix of its message', async (t) => {
+  const row = await rowOf(t, {
+    properties: {
+      timestamp: '2026-07-02 03:00:06.123 UTC',
+      processId: 1384179,
+      errorLevel: 'LOG',
+      sqlerrcode: '00000',
+      message:
+        '2026-07-02 03:00:06 UTC-6a45d422.151ef3-LOG:  connection authorized: user=azuresudatabase=postgres application_name=app one SSL enabled (protocol=TLSv1.3)',
+      detail: '',
+      backend_type: 'client backend',
+    },
+    time: '2026-07-02T03:00:07.9Z',
+    resourceId:
+      '/SUBSCRIPTIONS/0/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.DBFORPOSTGRESQL/FLEXIBLESERVERS/PG-ONE',
+    category: 'PostgreSQLLogs',
+    operationName: 'LogEvent',
+    ReplicaRole: 'Primary',
+    LogicalServerName: '',
+  })
+  assert.deepEqual(filled(row), {
+    event_time: '2026-07-02 03:00:06.123+00',
+    severity: 'LOG',
+    sqlstate: '00000',
+    server_name: 'pg-one',
+    source_role: 'primary',
+    db_name: 'postgres',
+    user_name: 'azuresu',
+    application_name: 'app one',
+    backend_type: 'client backend',
+    pid: 1384179,
+    session_id: '6a45d422.151ef3',
+    session_start: '2026-07-02 02:59:46+00',
+    message:
+      'connection authorized: user=azuresudatabase=postgres application_name=app one SSL enabled (protocol=TLSv1.3)',
+    parse_status: 'ok',
+  })
+})
+
+test('the prefix of an Azure message counts more than the times around it', async (t) => {
+  const row = await rowOf(t, {
+    time: '2026-07-02T03:17:07Z',
+    category: 'PostgreSQLLogs',
+    properties: {
+      timestamp: '2026-07-02 03:10:00.000 UTC',
+      message: '2026-07-02 03:00:06.5 UTC [77] [user=u,db=[unknown],app=[unknown]] FATAL:  no',
+      errorLevel: 'FATAL',
+    },
+  })
+  assert.equal(row.event_time, '2026-07-02 03:00:06.5+00')
+  assert.deepEqual(
+    [row.user_name, row.db_name, row.application_name, row.pid, row.message, row.severity],
+    ['u', null, null, 77, 'no', 'FATAL'],
+  )
+})
+
+test('an Azure record with its properties in a string, a loose layout or a prefix of their own is read', async (t) => {
+  const properties = {
+    timestamp: '2026-07-02 03:10:00.25 UTC',
+    message: 'LOG:  hello',
+    errorLevel: 'LOG',
+    processId: 9,
+  }
+  const inString = await rowOf(t, {
+    category: 'PostgreSQLLogs',
+    properties: JSON.stringify(properties),
+    LogicalServerName: 'S1',
+    ReplicaRole: 'GeoReplica',
+  })
+  assert.deepEqual(
+    [inString.event_time, inString.pid, inString.server_name, inString.source_role, inString.parse_status],
+    ['2026-07-02 03:10:00.25+00', 9, 'S1', 'replica', 'ok'],
+  )
+  const loose = await rowOf(
+    t,
+    '{ "category" : "PostgreSQLLogs", "properties" : { "message" : "plain text", "errorLevel" : "LOG" } }',
+  )
+  assert.deepEqual(
+    [loose.message, loose.severity, loose.event_time, loose.parse_status],
+    ['plain text', 'LOG', null, 'ok'],
+  )
+  const single = await rowOf(t, {
+    time: '2026-07-02T03:10:00Z',
+    category: 'PostgreSQLLogs',
+    properties: {
+      prefix: '2026-07-02 03:09:59 UTC-5d4a3b2c.1f-',
+      message: 'connection received: host=127.0.0.1 port=4711 pid=31',
+      errorLevel: 'LOG',
+      detail: '',
+      domain: '',
+    },
+  })
+  assert.deepEqual(
+    [single.event_time, single.pid, single.client_addr, single.client_port, single.message, single.detail],
+    [
+      '2026-07-02 03:09:59+00',
+      31,
+      '127.0.0.1',
+      4711,
+      'connection received: host=127.0.0.1 port=4711 pid=31',
+      null,
+    ],
+  )
+})
+
+test('a pgaudit prefix with client address and line number is understood', async (t) => {
+  const row = await rowOf(t, {
+    category: 'PostgreSQLLogs',
+    properties: {
+      message:
+        '2026-07-02 03:00:06 UTC 77 12-1 db-shop,user-ann,app-psql,client-10.0.0.9 LOG:  AUDIT: SESSION,1,1,READ,SELECT,TABLE,public.t,select 1,<none>',
+    },
+  })
+  assert.deepEqual(
+    [
+      row.db_name,
+      row.user_name,
+      row.application_name,
+      row.client_addr,
+      row.pid,
+      row.line_num,
+      row.audit_class,
+      row.object_name,
+    ],
+    ['shop', 'ann', 'psql', '10.0.0.9', 77, '12', 'READ', 'public.t'],
+  )
+})
+
+const csvlog = {
+  log_time: '2026-11-24 08:54:35.875 UTC',
+  user_name: 'app',
+  database_name: 'shop',
+  process_id: '600',
+  connection_from: '10.1.2.3:5432',
+  session_id: '6b0550cb.258',
+  session_line_num: '3',
+  command_tag: 'UPDATE',
+  session_start_time: '2026-11-24 08:54:35 UTC',
+  transaction_id: '0',
+  error_severity: 'LOG',
+  sql_state_code: '00000',
+  message: 'm',
+  query: 'select 1',
+  application_name: '',
+  backend_type: 'client backend',
+  query_id: '-6883023751393440299',
+}
+
+const csvlogRow = {
+  event_time: '2026-11-24 08:54:35.875+00',
+  severity: 'LOG',
+  db_name: 'shop',
+  user_name: 'app',
+  client_addr: '10.1.2.3',
+  client_port: 5432,
+  sqlstate: '00000',
+  backend_type: 'client backend',
+  pid: 600,
+  session_id: '6b0550cb.258',
+  query_id: '-6883023751393440299',
+  command_tag: 'UPDATE',
+  line_num: '3',
+  session_start: '2026-11-24 08:54:35+00',
+  message: 'm',
+  statement: 'select 1',
+  parse_status: 'ok',
+}
+
+test('csvlog names at the top or in a CloudNativePG record mean the same', async (t) => {
+  assert.deepEqual(filled(await rowOf(t, csvlog)), csvlogRow)
+  const wrapped = {
+    level: 'info',
+    ts: '1700000000.5',
+    logger: 'postgres',
+    msg: 'record',
+    record: csvlog,
+    logging_pod: 'pod-1',
+  }
+  assert.deepEqual(filled(await rowOf(t, wrapped)), { ...csvlogRow, server_name: 'pod-1' })
+})
+
+test('the port follows the last colon of connection_from', async (t) => {
+  for (const [from, address, port] of [
+    ['fe80::1:5432', 'fe80::1', 5432],
+    ['[2001:db8::2]:40000', '2001:db8::2', 40000],
+    ['[local]', '[local]', null],
+    ['db.example.com:1', 'db.example.com', 1],
+  ] as const) {
+    const row = await rowOf(t, { ...csvlog, connection_from: from })
+    assert.deepEqual([row.client_addr, row.client_port, row.parse_status], [address, port, 'ok'], from)
+  }
+})
+
+test('an operator line of CloudNativePG keeps its level, message and pod', async (t) => {
+  const row = await rowOf(t, {
+    level: 'info',
+    ts: '2026-11-24T08:54:35.123456789Z',
+    logger: 'instance-manager',
+    msg: 'ready',
+    logging_pod: 'pod-1',
+  })
+  assert.deepEqual(filled(row), {
+    event_time: '2026-11-24 08:54:35.123456+00',
+    severity: 'info',
+    message: 'ready',
+    server_name: 'pod-1',
+    parse_status: 'ok',
+  })
+})
+
+test('a Cloud SQL entry is read from its text', async (t) => {
+  const row = await rowOf(t, {
+    textPayload:
+      '2026-11-24 08:54:35.875 UTC [77]: [3-1] user=ann,db=shop,app=psql,client=10.0.0.9 ERROR:  boom',
+    logName: 'projects/p/logs/cloudsql.googleapis.com%2Fpostgres.log',
+    timestamp: '2026-11-24T08:54:36Z',
+    resource: { labels: { database_id: 'p:db' }, type: 'cloudsql_database' },
+  })
+  assert.deepEqual(
+    [
+      row.event_time,
+      row.severity,
+      row.message,
+      row.user_name,
+      row.client_addr,
+      row.line_num,
+      row.server_name,
+      row.parse_status,
+    ],
+    ['2026-11-24 08:54:35.875+00', 'ERROR', 'boom', 'ann', '10.0.0.9', '3', 'p:db', 'ok'],
+  )
+})
+
+test('log text in an envelope is read by its prefix, or kept whole without one', async (t) => {
+  const docker = await rowOf(t, {
+    log: '2026-11-24 08:54:35.875 UTC [77] LOG:  checkpoint\u001f starting\n',
+    stream: 'stderr',
+    time: '2026-11-24T09:00:00.1Z',
+  })
+  assert.deepEqual(
+    [docker.event_time, docker.pid, docker.severity, docker.message],
+    ['2026-11-24 08:54:35.875+00', 77, 'LOG', 'checkpoint\u001f starting'],
+  )
+  const other = await rowOf(t, { message: 'just text', timestamp: '2026-11-24T09:00:00.1Z', host: 'h' })
+  assert.deepEqual(
+    [other.event_time, other.pid, other.severity, other.message, other.parse_status],
+    ['2026-11-24 09:00:00.1+00', null, null, 'just text', 'ok'],
+  )
+})
+
+test('change data of wal2json is a generic row', async (t) => {
+  const row = await rowOf(
+    t,
+    '{"action":"U","xid":603,"timestamp":"2019-12-29 04:58:34.806671-03","schema":"public","table":"t","columns":[{"name":"a","type":"bigint","value":9007199254740993}]}',
+  )
+  assert.deepEqual(filled(row), {
+    event_time: '2019-12-29 07:58:34.806671+00',
+    command_tag: 'UPDATE',
+    object_name: 'public.t',
+    txid: '603',
+    parse_status: 'ok',
+  })
+  const message = await rowOf(t, { action: 'M', transactional: true, prefix: 'p', content: 'payload' })
+  assert.deepEqual(filled(message), { command_tag: 'MESSAGE', message: 'payload', parse_status: 'ok' })
+})
+
+test('known shapes without a mapping are raw text, and unknown ones are partial', async (t) => {
+  for (const record of [
+    { metricName: 'cpu_percent', timeGrain: 'PT1M', average: 1 },
+    { change: [{ kind: 'insert' }] },
+    { resourceLogs: [] },
+  ]) {
+    assert.deepEqual(filled(await rowOf(t, record)), { parse_status: 'ok' })
+  }
+  assert.deepEqual(filled(await rowOf(t, { a: 1 })), {
+    parse_status: 'partial',
+    parse_error: 'unknown_shape',
+  })
+  assert.deepEqual(filled(await rowOf(t, {})), { parse_status: 'partial', parse_error: 'unknown_shape' })
+})
+
+test('role and server name come from the record first, then from the declaration', async (t) => {
+  const declaration = postgresLogs('a.b.c', { role: 'replica', serverName: 'pg-two' })
+  const set = await rowOf(t, plain, declaration)
+  assert.deepEqual([set.source_role, set.server_name], ['replica', 'pg-two'])
+  const stated = await rowOf(
+    t,
+    {
+      category: 'PostgreSQLLogs',
+      properties: { message: 'm' },
+      LogicalServerName: 'pg-one',
+      ReplicaRole: 'Primary',
+    },
+    declaration,
+  )
+  assert.deepEqual([stated.source_role, stated.server_name], ['primary', 'pg-one'])
+})
