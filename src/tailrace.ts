@@ -6,6 +6,7 @@ import type { ResolvedConfig } from './resolve-config.ts'
 import { AzureBlobReader } from './sources/azure-blob-reader.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { EmbeddedStorage } from './sources/embedded-storage.ts'
+import { SampleMemory, withGeneration } from './sources/sample-memory.ts'
 import { connectContainer } from './sources/storage-client.ts'
 
 export interface TailraceOptions {
@@ -58,7 +59,7 @@ export class Tailrace {
         `There is no pipeline ${only}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
       )
     }
-    const storage = new ContainerStorage(follow, clock, logger)
+    const storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
     const pipelines: Pipeline[] = []
     try {
       for (const [name, pipeline] of chosen) {
@@ -140,9 +141,13 @@ export class ContainerStorage {
   #clock: Clock
   #log: Logger
   #embedded: EmbeddedStorage | undefined
+  #memory: SampleMemory | undefined
   #filled = new Set<string>()
+  #stateDirectory: string
 
-  constructor(follow: boolean, clock: Clock, logger: Logger) {
+  /** @param follow whether the sample's writer goes on appending */
+  constructor(stateDirectory: string, follow: boolean, clock: Clock, logger: Logger) {
+    this.#stateDirectory = stateDirectory
     this.#follow = follow
     this.#clock = clock
     this.#log = logger
@@ -151,11 +156,13 @@ export class ContainerStorage {
   async reader({ storage, container }: ResolvedConfig['pipelines'][string]['source']): Promise<BlobReader> {
     if (storage.kind !== 'embedded') return new AzureBlobReader(connectContainer(storage, container))
     this.#embedded ??= await EmbeddedStorage.start()
+    this.#memory ??= SampleMemory.open(this.#stateDirectory, this.#clock.now())
     if (!this.#filled.has(container)) {
       this.#filled.add(container)
       await this.#embedded.fill({
         container,
         keepWriting: this.#follow,
+        memory: this.#memory,
         clock: this.#clock,
         onWriterError: (error) => this.#log.warn({ err: error }, 'the sample writer stopped'),
       })
@@ -164,7 +171,8 @@ export class ContainerStorage {
         'no Azure storage is configured: using the embedded storage with its sample logs of a primary and a replica',
       )
     }
-    return new AzureBlobReader(this.#embedded.containerClient(container))
+    const reader = new AzureBlobReader(this.#embedded.containerClient(container))
+    return withGeneration(reader, this.#memory.generation)
   }
 
   async stop(): Promise<void> {

@@ -20,7 +20,7 @@ export async function forEachPipeline(
   only: string | undefined,
   look: (pipeline: LandedPipeline) => Promise<void>,
 ): Promise<void> {
-  const storage = new ContainerStorage(false, clock, silentLogger)
+  const storage = new ContainerStorage(config.stateDirectory, false, clock, silentLogger)
   try {
     for (const [name, pipeline] of Object.entries(config.pipelines)) {
       if (only !== undefined && name !== only) continue

@@ -20,7 +20,7 @@ export async function replayCommand(context: CommandContext, options: ReplayComm
       `There is no pipeline ${options.pipeline}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
     )
   }
-  const storage = new ContainerStorage(false, clock, logger)
+  const storage = new ContainerStorage(config.stateDirectory, false, clock, logger)
   try {
     const reader = await storage.reader(pipeline.source)
     const receipt = await replay({ ...options, config, reader, clock, logger })

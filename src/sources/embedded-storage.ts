@@ -5,14 +5,19 @@ import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { type AppendBlobClient, BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
+import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */
 export const embeddedBlobs = { primary: 'primary.ndjson', replica: 'replica.ndjson' } as const
 
-export interface EmbeddedStorageOptions {
+type Server = keyof typeof embeddedBlobs
+
+export interface SampleOptions {
   readonly container: string
   /** Go on appending slowly after the blobs are filled. */
   readonly keepWriting: boolean
+  /** Remembers what the blobs held, so that the next process finds them as they were. */
+  readonly memory: SampleMemory
   readonly clock: Clock
   /** Hears of an append that failed. */
   readonly onWriterError?: (error: unknown) => void
@@ -25,6 +30,9 @@ const appendBytes = 4 * 1024 * 1024
 const initialPart = 0.9
 const linesPerAppend = 5
 const appendEveryMs = 500
+
+/** The slow writer ends when a blob is this many times the sample: a demonstration needs no more memory. */
+const mostRounds = 4
 
 /**
  * Azurite in this process, on a free loopback port, with the sample logs of a real PostgreSQL primary and its
@@ -41,24 +49,28 @@ export class EmbeddedStorage {
     this.connectionString = developmentConnectionString(server.getHttpServerAddress())
   }
 
-  /** Starts the server; its container is empty until `fill`. */
+  /** Starts the server, empty. */
   static async start(): Promise<EmbeddedStorage> {
     const server = createAzurite()
     await server.start()
     return new EmbeddedStorage(server)
   }
 
-  /** Creates the container and its two blobs with the sample in them. */
-  async fill(options: EmbeddedStorageOptions): Promise<void> {
+  /**
+   * Creates the container and its two blobs, with what they held when the last process ended, or with the
+   * sample's first part.
+   */
+  async fill(options: SampleOptions): Promise<void> {
     const container = this.containerClient(options.container)
     await container.createIfNotExists()
-    for (const [server, blob] of Object.entries(embeddedBlobs)) {
-      const lines = await sampleLines(server)
-      const client = container.getAppendBlobClient(blob)
+    for (const server of Object.keys(embeddedBlobs) as Server[]) {
+      const sample = await sampleLines(server)
+      const client = container.getAppendBlobClient(embeddedBlobs[server])
       await client.create()
-      const initial = Math.floor(lines.length * initialPart)
-      await append(client, lines.slice(0, initial))
-      if (options.keepWriting) this.#writers.push(this.#write(client, lines, initial, options))
+      const count = Math.max(options.memory.linesOf(server), Math.floor(sample.length * initialPart))
+      await append(client, range(sample, 0, count))
+      options.memory.note(server, count)
+      if (options.keepWriting) this.#writers.push(this.#write(server, client, sample, count, options))
     }
   }
 
@@ -75,21 +87,29 @@ export class EmbeddedStorage {
   }
 
   async #write(
+    server: Server,
     client: AppendBlobClient,
-    lines: readonly string[],
+    sample: readonly string[],
     from: number,
-    { clock, onWriterError }: EmbeddedStorageOptions,
+    { memory, clock, onWriterError }: SampleOptions,
   ): Promise<void> {
     const { signal } = this.#writing
     try {
-      for (let next = from; ; next = (next + linesPerAppend) % lines.length) {
+      for (let next = from; next < sample.length * mostRounds; next += linesPerAppend) {
         await clock.sleep(appendEveryMs, signal)
-        await append(client, lines.slice(next, next + linesPerAppend))
+        // Noted first: a blob may come back longer than it was, never shorter.
+        memory.note(server, next + linesPerAppend)
+        await append(client, range(sample, next, next + linesPerAppend))
       }
     } catch (error) {
       if (!signal.aborted) onWriterError?.(error)
     }
   }
+}
+
+/** Lines of the sample repeated without end. */
+function range(sample: readonly string[], from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => sample[(from + index) % sample.length] as string)
 }
 
 async function append(client: AppendBlobClient, lines: readonly string[]): Promise<void> {
@@ -100,7 +120,7 @@ async function append(client: AppendBlobClient, lines: readonly string[]): Promi
   }
 }
 
-async function sampleLines(server: string): Promise<string[]> {
+async function sampleLines(server: Server): Promise<string[]> {
   const file = fileURLToPath(new URL(`../../sample/logs/${server}.ndjson.gz`, import.meta.url))
   const content = await text(createReadStream(file).pipe(createGunzip()))
   return content.trimEnd().split('\n')

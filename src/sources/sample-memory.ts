@@ -1,0 +1,70 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { generationOf } from './azure-blob-reader.ts'
+import type { BlobReader } from './blob-reader.ts'
+
+const schema = z.object({ generation: z.string(), lines: z.record(z.string(), z.int().nonnegative()) })
+
+/**
+ * What the embedded storage held, in a small file beside the offsets.
+ *
+ * The emulator forgets everything when its process ends. With this, the next one finds the same blobs, of the
+ * same generation and at least as long, so that a restart of the demonstration goes on like one with real storage.
+ */
+export class SampleMemory {
+  readonly generation: string
+  #path: string
+  #lines: Record<string, number>
+
+  private constructor(path: string, generation: string, lines: Record<string, number>) {
+    this.#path = path
+    this.generation = generation
+    this.#lines = lines
+  }
+
+  /** Reads the file; one that is missing or unreadable begins a new generation. */
+  static open(stateDirectory: string, nowMs: number): SampleMemory {
+    const path = join(stateDirectory, 'embedded-storage.json')
+    const known = schema.safeParse(readJson(path))
+    return known.success
+      ? new SampleMemory(path, known.data.generation, known.data.lines)
+      : new SampleMemory(path, generationOf(new Date(nowMs)), {})
+  }
+
+  /** How many lines a server's blob held, or is about to hold. */
+  linesOf(server: string): number {
+    return this.#lines[server] ?? 0
+  }
+
+  /** Remembers how many lines a server's blob is about to hold. */
+  note(server: string, lines: number): void {
+    this.#lines = { ...this.#lines, [server]: lines }
+    mkdirSync(dirname(this.#path), { recursive: true })
+    const temporary = `${this.#path}.${process.pid}.tmp`
+    writeFileSync(temporary, `${JSON.stringify({ generation: this.generation, lines: this.#lines })}\n`)
+    renameSync(temporary, this.#path)
+  }
+}
+
+/** A reader that gives its blobs a remembered generation. */
+export function withGeneration(reader: BlobReader, generation: string): BlobReader {
+  return {
+    container: reader.container,
+    read: async (blobName, request) => {
+      const read = await reader.read(blobName, request)
+      return read.kind === 'bytes' ? { ...read, generation } : read
+    },
+    list: async function* (prefix, signal) {
+      for await (const blob of reader.list(prefix, signal)) yield { ...blob, generation }
+    },
+  }
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
