@@ -1,5 +1,5 @@
 /** What the pipeline does about an error of a code. */
-export type Disposition = 'retry' | 'reject' | 'halt'
+export type Disposition = 'retry' | 'halt'
 
 /** The fixed facts about one error code. */
 export interface ErrorRule {
@@ -29,12 +29,7 @@ export const errors = {
     disposition: 'halt',
     hint: 'Only plain NDJSON in append or block blobs can be tailed.',
   },
-  SOURCE_SHRANK: {
-    disposition: 'halt',
-    hint: 'The blob is shorter than what was read from it; replay it as a new generation.',
-  },
   SPAN_GAP: { disposition: 'halt', hint: 'Bytes were skipped or read twice: please report it.' },
-  TRANSFORM_FAILED: { disposition: 'reject', hint: 'Fix the transform, then replay the rejected range.' },
   TRANSFORM_HELD_RECORD: {
     disposition: 'halt',
     hint: 'A transform must emit what it makes of a record before it calls back.',
@@ -76,7 +71,6 @@ export const errors = {
   },
   REPLAY_NOT_A_LINE_START: { disposition: 'halt', hint: 'Use one of the named line starts.' },
   QUERY_FAILED: { disposition: 'halt', hint: 'Check the statement; tables have the names in the config.' },
-  STOP_TIMEOUT: { disposition: 'halt', hint: 'What was not landed is read again by the next start.' },
 } as const satisfies Record<string, ErrorRule>
 
 /** A stable error code. */

@@ -51,7 +51,7 @@ export class PipelineResources {
     this.offsetStore = new FileOffsetStore({
       stateDirectory: shared.stateDirectory,
       pipeline: name,
-      table: this.committer.location,
+      table: Object.values(config.table.name).join('.'),
       nowMs,
     })
   }

@@ -60,7 +60,7 @@ export function recordOf(entry: Entry): LogRecord | undefined {
 /**
  * The entries that stand for a transform's results.
  *
- * A changed record's text also becomes its `raw`: what a transform removes must not survive beside it.
+ * Their text also becomes `raw`: what a transform removes must not survive beside it.
  */
 export function entriesFor(entry: Entry, results: readonly LogRecord[]): Entry[] {
   return results.map((record, position) => {

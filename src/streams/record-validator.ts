@@ -55,7 +55,8 @@ function addEntries(line: Line, ascii: boolean, entries: Entry[]): void {
   if (hasOutlineOfOneObject(raw) && (ascii || !highByte.test(raw))) {
     entries.push({ offset: line.offset, length: line.length, index: 0, raw })
   } else if (raw.trim() !== '') {
-    entries.push(...parsedEntries(piece))
+    // One by one: a line may hold more records than a call takes arguments.
+    for (const entry of parsedEntries(piece)) entries.push(entry)
   }
 }
 
@@ -78,6 +79,7 @@ function trimmed(line: Line): Piece {
 /**
  * Whether a text can only be one JSON object, if it is JSON at all, and holds nothing in which the encoder's
  * parser is more or less strict than JSON: trailing commas, NaN, Infinity, surrogates.
+ * A `records` document is no such line either.
  */
 function hasOutlineOfOneObject(text: string): boolean {
   const last = text.length - 1
@@ -94,6 +96,8 @@ function hasOutlineOfOneObject(text: string): boolean {
   for (let bracket = text.indexOf(']'); bracket >= 0; bracket = text.indexOf(']', bracket + 1)) {
     if (isUnusualBefore(text.charCodeAt(bracket - 1))) return false
   }
+  // The line may be a `records` document, whose elements become rows of their own.
+  if (text.includes(']') && text.includes('"records"')) return false
   return !text.includes('\\u') && !text.includes('NaN') && !text.includes('nfinity')
 }
 
@@ -117,11 +121,9 @@ function parsedEntries(piece: Piece): readonly Entry[] {
     return separateEntries(piece) ?? [{ ...entry, reject: 'not_json' }]
   }
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
-  if (Array.isArray(value.records)) return explodedEntries(entry, text)
-  // The encoder's parser refuses a surrogate without its pair; the replacement character stands for it.
-  return loneSurrogate.test(JSON.stringify(value))
-    ? [{ ...entry, json: repairedJson(parseJson(text)) }]
-    : [entry]
+  if (Array.isArray(value.records) && value.records.length > 0) return explodedEntries(entry, text)
+  const json = withoutLoneSurrogates(entry.raw)
+  return [json === entry.raw ? entry : { ...entry, json }]
 }
 
 /** Undecodable bytes show as the replacement character; the row's place still leads to the original bytes. */
@@ -154,11 +156,17 @@ function separateEntries({ offset, length, latin1, skipped }: Piece): readonly E
 
 /** A `records` document on one line: its elements share the line's place and differ in their index. */
 function explodedEntries(entry: Entry, text: string): readonly Entry[] {
-  const { records } = parseJson(text) as { records: JsonValue[] }
-  return records.map((record, index) => {
-    const element = { ...entry, index, raw: repairedJson(record) }
-    return isJsonObject(record) ? element : { ...element, reject: 'not_object' as const }
-  })
+  try {
+    const { records } = parseJson(text) as { records: JsonValue[] }
+    return records.map((record, index) => {
+      const element = { ...entry, index, raw: withoutLoneSurrogates(bytesAsLatin1(stringifyJson(record))) }
+      return isJsonObject(record) ? element : { ...element, reject: 'not_object' as const }
+    })
+  } catch (error) {
+    // Nested too deeply to be taken apart: it stays one row, and nothing of it is lost.
+    if (error instanceof RangeError) return [entry]
+    throw error
+  }
 }
 
 function tooLongEntry({ offset, length, latin1 }: Line): Entry {
@@ -167,10 +175,11 @@ function tooLongEntry({ offset, length, latin1 }: Line): Entry {
   return { offset, length, index: 0, raw, reject: 'too_long', note: `${length - 1} bytes` }
 }
 
-// JSON.stringify escapes exactly those surrogates that have no pair.
-const loneSurrogate = /\\ud[89a-f][0-9a-f]{2}/
-const loneSurrogates = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g
+// The alternatives take one escape after the other, so that an escaped backslash is never half of one.
+const escapes = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
 
-function repairedJson(value: JsonValue): string {
-  return bytesAsLatin1(stringifyJson(value).replace(loneSurrogates, '$1\ufffd'))
+/** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
+function withoutLoneSurrogates(json: string): string {
+  if (!json.includes('\\u')) return json
+  return json.replace(escapes, (escape, alone: string | undefined) => (alone === undefined ? escape : '\\ufffd'))
 }
