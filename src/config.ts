@@ -52,7 +52,7 @@ export interface DiskConfig {
   readonly minFreeBytes?: number
   /** From this many free bytes it goes on. Default 1.1 times `minFreeBytes`. */
   readonly resumeFreeBytes?: number
-  /** Pause between looks, in milliseconds: 100 to 600,000. Default 2,000. */
+  /** Pause between looks, in milliseconds: 100 to 600,000. Default 5,000. */
   readonly checkMs?: number
   /** Age from which a staging file is a leftover, in milliseconds. Default 3,600,000. */
   readonly expireMs?: number

@@ -16,7 +16,8 @@ const escapedMark = '\\u0001'
 
 // Sixteen digits are the shortest integer that a double cannot hold.
 const longDigits = /\d{16}/
-const stringOrLongInteger = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
+// No leading zero and no colon behind it: what JSON refuses must stay what it is.
+const stringOrLongInteger = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?[1-9]\d{15,}(?![\d.eE]|\s*:)/g
 const markedInteger = /"\\u0001(-?\d+)"/g
 
 /**

@@ -41,8 +41,8 @@ export interface LineBlock {
   /** From the first line's first byte to the last line's newline. Consecutive blocks of a blob touch. */
   readonly span: Span
   readonly lines: readonly Line[]
-  /** True when no line holds a byte above 0x7F, so that text and bytes are the same. */
-  readonly ascii: boolean
+  /** Whether every line is well-formed UTF-8. */
+  readonly utf8: boolean
   /** Indexes of lines that were longer than the limit and whose text is only a prefix. */
   readonly tooLong: readonly number[]
 }

@@ -85,7 +85,7 @@ const config = z.strictObject({
     .strictObject({
       minFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).default(512 * MiB),
       resumeFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).optional(),
-      checkMs: whole(100, 600_000).default(2_000),
+      checkMs: whole(100, 600_000).default(5_000),
       expireMs: whole(60_000, 30 * 24 * hourMs).default(hourMs),
     })
     .prefault({}),

@@ -154,7 +154,7 @@ export class ContainerStorage {
   }
 
   async reader({ storage, container }: ResolvedConfig['pipelines'][string]['source']): Promise<BlobReader> {
-    if (storage.kind !== 'embedded') return new AzureBlobReader(connectContainer(storage, container))
+    if (storage.kind !== 'embedded') return new AzureBlobReader(await connectContainer(storage, container))
     this.#embedded ??= await EmbeddedStorage.start()
     this.#memory ??= SampleMemory.open(this.#stateDirectory, this.#clock.now())
     if (!this.#filled.has(container)) {

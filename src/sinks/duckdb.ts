@@ -26,6 +26,15 @@ export interface WrittenFile {
 /** A row as JSON-safe values: 64-bit integers, decimals and timestamps are text. */
 export type JsonRow = Record<string, unknown>
 
+const settings = [
+  "SET TimeZone = 'UTC'",
+  // DuckDB's allocator keeps what it freed for later. Given back at once, a run of many batches peaks about
+  // 200 MB lower and takes no more CPU.
+  'SET allocator_background_threads = true',
+  "SET allocator_flush_threshold = '1MB'",
+  "SET allocator_bulk_deallocation_flush_threshold = '1MB'",
+]
+
 export interface EmbeddedEngineOptions {
   /** Default 2. */
   readonly threads?: number
@@ -62,7 +71,7 @@ export class EmbeddedEngine {
       autoload_known_extensions: 'false',
     })
     const connection = await instance.connect()
-    await connection.run("SET TimeZone = 'UTC'")
+    for (const setting of settings) await connection.run(setting)
     return new EmbeddedEngine(instance, connection)
   }
 

@@ -11,7 +11,7 @@ import type { EncodedBatch } from './table-committer.ts'
 export interface SpoolEncoderOptions {
   readonly engine: EmbeddedEngine
   readonly declaration: TableDeclaration
-  /** Directory under which each batch gets a directory of its own, named by its id; made when missing. */
+  /** Directory under which each batch gets a directory `encode-<id>` of its own; made when missing. */
   readonly outputDirectory: string
   /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
   readonly nowMs?: () => number
@@ -58,7 +58,8 @@ export class SpoolEncoder {
    * @throws DISK_FULL or ENCODE_FAILED; the batch's files are removed
    */
   async encode(batch: Batch): Promise<EncodedBatch> {
-    const directory = join(this.#outputDirectory, batch.id)
+    // The prefix is what lets a later start tell this leftover of a crash as its own, and remove it.
+    const directory = join(this.#outputDirectory, `encode-${batch.id}`)
     try {
       await mkdir(directory, { recursive: true })
       const whole = await this.#writeWhole(batch, directory)

@@ -46,7 +46,7 @@ export interface TailedRecord {
 }
 
 // Small enough that the strings made of a chunk stay cheap, large enough that a stream's cost per object vanishes.
-const chunkBytes = 1024 * 1024
+const chunkBytes = 256 * 1024
 const newline = 0x0a
 
 /**

@@ -1,4 +1,3 @@
-import { DefaultAzureCredential } from '@azure/identity'
 import { BlobServiceClient, ContainerClient, type StoragePipelineOptions } from '@azure/storage-blob'
 import type { StorageConfig } from '../config.ts'
 
@@ -6,21 +5,25 @@ import type { StorageConfig } from '../config.ts'
 const options: StoragePipelineOptions = { retryOptions: { maxTries: 1 } }
 
 /** Connects to a container of a real account; nothing is asked of it yet. */
-export function connectContainer(
+export async function connectContainer(
   storage: Exclude<StorageConfig, { kind: 'embedded' }>,
   container: string,
-): ContainerClient {
+): Promise<ContainerClient> {
   switch (storage.kind) {
     case 'connection-string':
       return BlobServiceClient.fromConnectionString(storage.connectionString, options).getContainerClient(
         container,
       )
-    case 'account':
-      return new BlobServiceClient(
+    case 'account': {
+      // Loaded only when it is needed: it is half of the start-up time of everything else together.
+      const { DefaultAzureCredential } = await import('@azure/identity')
+      const service = new BlobServiceClient(
         accountUrl(storage.account),
         new DefaultAzureCredential(),
         options,
-      ).getContainerClient(container)
+      )
+      return service.getContainerClient(container)
+    }
     case 'sas': {
       const url = new URL(storage.url)
       // A container's SAS names its container in the path (`sr=c`); an account's SAS leaves it to us.

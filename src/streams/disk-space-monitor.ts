@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import diskSpaceModule from 'check-disk-space'
 import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
@@ -13,7 +14,7 @@ export interface DiskSpaceMonitorOptions {
   readonly minFreeBytes: number
   /** From this many free bytes on every volume, work goes on. Default 1.1 times `minFreeBytes`. */
   readonly resumeFreeBytes?: number
-  /** How old an answer may be before the volumes are asked again, and the pause while held; in milliseconds. Default 2,000. */
+  /** How old an answer may be before the volumes are asked again, and the pause while held; in milliseconds. Default 5,000. */
   readonly checkMs?: number
   /** Removes expired staging files. @returns how many bytes went */
   readonly removeExpired?: () => Promise<number>
@@ -54,7 +55,7 @@ export class DiskSpaceMonitor {
     this.#directories = options.directories
     this.#minFreeBytes = options.minFreeBytes
     this.#resumeFreeBytes = options.resumeFreeBytes ?? Math.ceil(options.minFreeBytes * 1.1)
-    this.#checkMs = options.checkMs ?? 2_000
+    this.#checkMs = options.checkMs ?? 5_000
     this.#removeExpired = options.removeExpired ?? (async () => 0)
     this.#releaseCaches = options.releaseCaches ?? (async () => {})
     this.#clock = options.clock ?? systemClock
@@ -72,7 +73,10 @@ export class DiskSpaceMonitor {
 
   /** @returns the least free space among the volumes, in bytes */
   async freeBytes(): Promise<number> {
-    const spaces = await Promise.all(this.#directories.map((directory) => checkDiskSpace(directory)))
+    // Each question starts a program on most platforms, so a volume that holds several directories is asked once.
+    const volumes = new Map<number, string>()
+    for (const directory of this.#directories) volumes.set((await stat(directory)).dev, directory)
+    const spaces = await Promise.all([...volumes.values()].map((directory) => checkDiskSpace(directory)))
     return Math.min(...spaces.map((space) => space.free))
   }
 
@@ -100,7 +104,7 @@ export class DiskSpaceMonitor {
       } catch (error) {
         if (!isDiskFull(error)) throw error
         this.#log.warn({ err: error }, 'a write found the volume full')
-        await (this.#holding ?? this.#hold(signal))
+        await (this.#holding ?? this.#hold(signal, 1))
       }
     }
   }
@@ -111,14 +115,14 @@ export class DiskSpaceMonitor {
     if (freeBytes < neededBytes) await (this.#holding ?? this.#hold(signal))
   }
 
-  #hold(signal?: AbortSignal): Promise<void> {
-    this.#holding = this.#waitForRoom(signal).finally(() => {
+  #hold(signal?: AbortSignal, leastPauses = 0): Promise<void> {
+    this.#holding = this.#waitForRoom(leastPauses, signal).finally(() => {
       this.#holding = undefined
     })
     return this.#holding
   }
 
-  async #waitForRoom(signal?: AbortSignal): Promise<void> {
+  async #waitForRoom(leastPauses: number, signal?: AbortSignal): Promise<void> {
     const since = this.#clock.now()
     this.#counters.holds += 1
     this.#log.warn(
@@ -132,7 +136,8 @@ export class DiskSpaceMonitor {
     for (let round = 0; ; round += 1) {
       await this.#makeRoom(round === 0)
       const freeBytes = await this.freeBytes()
-      if (freeBytes >= this.#resumeFreeBytes) break
+      // After a write that failed the number alone proves nothing: without a pause it would be repeated at full speed.
+      if (freeBytes >= this.#resumeFreeBytes && round >= leastPauses) break
       this.#log.debug({ freeBytes }, 'disk space is still short')
       await this.#clock.sleep(this.#checkMs, signal)
     }

@@ -34,15 +34,12 @@ export class FunctionTransform extends Transform {
   async #apply(block: EntryBlock): Promise<EntryBlock> {
     const entries: Entry[] = []
     for (const entry of block.entries) {
-      const record = entry.reject === undefined ? recordOf(entry) : undefined
-      // What is no record has nothing to transform; the encoder names what is wrong with it.
-      if (record === undefined) {
-        entries.push(entry)
-        continue
-      }
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
-        entries.push(...entriesFor(entry, await this.#results(record, place)))
+        const record = entry.reject === undefined ? recordOf(entry) : undefined
+        // What is no record has nothing to transform; the encoder names what is wrong with it.
+        const changed = record === undefined ? [entry] : entriesFor(entry, await this.#results(record, place))
+        for (const one of changed) entries.push(one)
       } catch (error) {
         entries.push(rejectedBy(entry, error))
       }
@@ -56,7 +53,7 @@ export class FunctionTransform extends Transform {
       const next: LogRecord[] = []
       for (const current of records) {
         const result = transform(current, place)
-        next.push(...listed(result instanceof Promise ? await result : result))
+        for (const one of listed(result instanceof Promise ? await result : result)) next.push(one)
       }
       records = next
     }

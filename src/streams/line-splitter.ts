@@ -1,4 +1,4 @@
-import { isAscii } from 'node:buffer'
+import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
@@ -27,7 +27,6 @@ export class LineSplitter extends Transform {
   #lineStart = 0
   /** Bytes of the open line that split2 has been given. */
   #heldBytes = 0
-  #openIsAscii = true
 
   constructor(options: LineSplitterOptions = {}) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
@@ -66,21 +65,20 @@ export class LineSplitter extends Transform {
     }
     this.#previous = span
 
-    const chunkIsAscii = isAscii(bytes)
-    const ascii = chunkIsAscii && this.#openIsAscii
     const start = this.#lineStart
     const lastNewline = bytes.lastIndexOf(newline)
     this.#feed(bytes)
-    if (lastNewline < 0) {
-      this.#openIsAscii = ascii
-      return undefined
-    }
-    this.#openIsAscii = chunkIsAscii
+    if (lastNewline < 0) return undefined
 
     const end = span.start + lastNewline + 1
-    const { lines, tooLong } = this.#place(start, end, span.start, bytes)
+    const firstEnd = bytes.indexOf(newline) + 1
+    const { lines, tooLong } = this.#place(start, end, span.start + firstEnd)
     this.#lineStart = end
-    return { span: { blob: span.blob, generation: span.generation, start, end }, lines, ascii, tooLong }
+    // A newline is never part of a longer character, so whole lines can be checked together.
+    const utf8 =
+      isUtf8(bytes.subarray(firstEnd, lastNewline + 1)) &&
+      isUtf8(Buffer.from(lines[0]?.latin1 ?? '', 'latin1'))
+    return { span: { blob: span.blob, generation: span.generation, start, end }, lines, utf8, tooLong }
   }
 
   /** Gives split2 the chunk, and of a line over the limit only a prefix. */
@@ -102,17 +100,11 @@ export class LineSplitter extends Transform {
   }
 
   /** Gives each line its place. Only the first can have been cut before split2 saw it. */
-  #place(
-    start: number,
-    end: number,
-    chunkStart: number,
-    bytes: Buffer,
-  ): { lines: Line[]; tooLong: number[] } {
+  #place(start: number, end: number, firstEnd: number): { lines: Line[]; tooLong: number[] } {
     const texts = this.#found
     this.#found = []
     const lines: Line[] = []
     const tooLong: number[] = []
-    const firstEnd = chunkStart + bytes.indexOf(newline) + 1
     let offset = start
     for (let index = 0; index < texts.length; index += 1) {
       const text = texts[index] as string

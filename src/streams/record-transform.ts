@@ -47,13 +47,17 @@ export interface StreamTransform {
 /** An entry of a pipeline's `transforms`. */
 export type CustomTransform = RecordTransform | StreamTransform
 
-/** @returns the entry's record, or `undefined` for text that is no well-formed JSON object. */
+/**
+ * @returns the entry's record, or `undefined` for text that is no well-formed JSON object
+ * @throws RangeError for a record that is nested too deeply: it must not pass a transform unseen
+ */
 export function recordOf(entry: Entry): LogRecord | undefined {
   try {
     const value = parseJson(latin1AsText(entry.json ?? entry.raw))
     return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
 

@@ -44,26 +44,26 @@ export function entriesOf(block: LineBlock): EntryBlock {
   for (let index = 0; index < block.lines.length; index += 1) {
     const line = block.lines[index] as Line
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
-    else addEntries(line, block.ascii, entries)
+    else addEntries(line, block.utf8, entries)
   }
   return { span: block.span, entries }
 }
 
-function addEntries(line: Line, ascii: boolean, entries: Entry[]): void {
+function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
   const piece = trimmed(line)
-  const { latin1: raw } = piece
-  if (hasOutlineOfOneObject(raw) && (ascii || !highByte.test(raw))) {
-    entries.push({ offset: line.offset, length: line.length, index: 0, raw })
-  } else if (raw.trim() !== '') {
-    // One by one: a line may hold more records than a call takes arguments.
-    for (const entry of parsedEntries(piece)) entries.push(entry)
+  if (hasOutlineOfOneObject(piece.latin1) && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
+    entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1 })
+    return
   }
+  if (piece.latin1.trim() === '') return
+  // One by one: a line may hold more records than a call takes arguments.
+  for (const entry of parsedEntries(piece)) entries.push(entry)
 }
 
 /** A line, or one of several objects on it. */
 interface Piece extends Line {
-  /** Bytes of the piece before its text begins. */
-  readonly skipped: number
+  /** Bytes of the piece before its text begins. Default 0. */
+  readonly skipped?: number
 }
 
 /** Strips a carriage return at either end, and a byte order mark at the blob's very first byte. */
@@ -72,8 +72,8 @@ function trimmed(line: Line): Piece {
   const skipped =
     latin1.charCodeAt(0) === carriageReturn ? 1 : offset === 0 && latin1.startsWith(byteOrderMark) ? 3 : 0
   const end = latin1.charCodeAt(latin1.length - 1) === carriageReturn ? latin1.length - 1 : latin1.length
-  const whole = skipped === 0 && end === latin1.length
-  return { ...line, skipped, latin1: whole ? latin1 : latin1.slice(skipped, Math.max(skipped, end)) }
+  if (skipped === 0 && end === latin1.length) return line
+  return { ...line, skipped, latin1: latin1.slice(skipped, Math.max(skipped, end)) }
 }
 
 /**
@@ -122,8 +122,10 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   }
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
   if (Array.isArray(value.records) && value.records.length > 0) return explodedEntries(entry, text)
-  const json = withoutLoneSurrogates(entry.raw)
-  return [json === entry.raw ? entry : { ...entry, json }]
+  // The projection looks for the object's brace first of all.
+  const json = withoutLoneSurrogates(entry.raw.trim())
+  // A spool row holds no carriage return; outside of strings it is white space, and inside it is escaped.
+  return [json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }]
 }
 
 /** Undecodable bytes show as the replacement character; the row's place still leads to the original bytes. */
@@ -135,7 +137,7 @@ function decodedEntry({ offset, length, latin1 }: Piece): Entry {
 }
 
 /** Several objects on one line: each gets its own bytes, and together they account for the whole line. */
-function separateEntries({ offset, length, latin1, skipped }: Piece): readonly Entry[] | undefined {
+function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readonly Entry[] | undefined {
   const places = concatenatedObjects(latin1)
   if (places === undefined) return undefined
   const last = places.length - 1
@@ -176,10 +178,13 @@ function tooLongEntry({ offset, length, latin1 }: Line): Entry {
 }
 
 // The alternatives take one escape after the other, so that an escaped backslash is never half of one.
-const escapes = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
+const escapes =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
 
 /** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
 function withoutLoneSurrogates(json: string): string {
   if (!json.includes('\\u')) return json
-  return json.replace(escapes, (escape, alone: string | undefined) => (alone === undefined ? escape : '\\ufffd'))
+  return json.replace(escapes, (escape, alone: string | undefined) =>
+    alone === undefined ? escape : '\\ufffd',
+  )
 }

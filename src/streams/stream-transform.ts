@@ -1,5 +1,5 @@
-import { Transform, type TransformCallback } from 'node:stream'
-import { TailraceError } from '../errors.ts'
+import { finished, Transform, type TransformCallback } from 'node:stream'
+import { isTailraceError, TailraceError } from '../errors.ts'
 import type { Entry, EntryBlock } from '../records.ts'
 import {
   entriesFor,
@@ -22,7 +22,7 @@ export class StreamTransform extends Transform {
   #config: StreamTransformConfig
   #pipeline: string
   #inner: Transform
-  #pushed: LogRecord[] = []
+  #pushed: PlacedRecord[] = []
 
   constructor(config: StreamTransformConfig, pipeline: string) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
@@ -36,8 +36,12 @@ export class StreamTransform extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    this.#inner.once('end', () => done(this.#heldBack()))
-    this.#inner.once('error', done)
+    // One that failed between two records has nothing to flush, and would never say that it has ended.
+    if (this.#inner.destroyed) {
+      done(this.#heldBack())
+      return
+    }
+    finished(this.#inner, (error) => done(error ?? this.#heldBack()))
     this.#inner.end()
     this.#take()
   }
@@ -52,15 +56,14 @@ export class StreamTransform extends Transform {
     if (held) throw held
     const entries: Entry[] = []
     for (const entry of block.entries) {
-      const record = entry.reject === undefined ? recordOf(entry) : undefined
-      if (record === undefined) {
-        entries.push(entry)
-        continue
-      }
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
-        entries.push(...entriesFor(entry, await this.#through({ record, place })))
+        const record = entry.reject === undefined ? recordOf(entry) : undefined
+        const changed =
+          record === undefined ? [entry] : entriesFor(entry, await this.#through({ record, place }))
+        for (const one of changed) entries.push(one)
       } catch (error) {
+        if (isTailraceError(error)) throw error
         entries.push(rejectedBy(entry, error))
         this.#inner.destroy()
         this.#inner = this.#create()
@@ -82,8 +85,13 @@ export class StreamTransform extends Transform {
         }
         this.#take()
         const results = this.#pushed
+        // What names another record's place was held back while offsets passed it.
+        if (results.some(({ place }) => place !== undefined && place.offset !== placed.place.offset)) {
+          reject(this.#heldBack())
+          return
+        }
         this.#pushed = []
-        resolve(results)
+        resolve(results.map(({ record }) => record))
       })
     })
   }
@@ -99,7 +107,7 @@ export class StreamTransform extends Transform {
 
   #take(): void {
     for (let placed = this.#inner.read(); placed !== null; placed = this.#inner.read()) {
-      this.#pushed.push((placed as PlacedRecord).record)
+      this.#pushed.push(placed as PlacedRecord)
     }
   }
 

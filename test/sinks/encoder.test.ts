@@ -357,7 +357,7 @@ test('a failed batch leaves no file, and its error quotes no record', async (t) 
       return true
     },
   )
-  await assert.rejects(access(`${outputDirectory}/${batch.id}`))
+  await assert.rejects(access(`${outputDirectory}/encode-${batch.id}`))
 })
 
 test('every entry is one row with its own place, whatever the mix', async (t) => {
