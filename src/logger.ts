@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import pretty from 'pino-pretty'
+import { type PrettyOptions, prettyFactory } from 'pino-pretty'
 import { isTailraceError } from './errors.ts'
 import { redactSecrets } from './redact.ts'
 
@@ -8,6 +8,13 @@ export type { Logger } from 'pino'
 /** Levels of `LOG_LEVEL`. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
+
+const prettyOptions: PrettyOptions = {
+  colorize: true,
+  translateTime: 'HH:MM:ss.l',
+  ignore: 'pid,hostname',
+  singleLine: true,
+}
 
 /** Takes whole lines, each with its newline. */
 export interface LineOutput {
@@ -27,17 +34,10 @@ export interface LoggerOptions {
  * Every finished line passes the redaction, so no secret gets out by whichever field it came in.
  */
 export function createLogger({ level, pretty: readable, output }: LoggerOptions): Logger {
-  const clean: DestinationStream = { write: (line) => output.write(redactSecrets(line)) }
-  const destination = readable
-    ? pretty({
-        colorize: true,
-        translateTime: 'HH:MM:ss.l',
-        ignore: 'pid,hostname',
-        singleLine: true,
-        sync: true,
-        destination: { write: (line: string) => clean.write(line) } as unknown as NodeJS.WritableStream,
-      })
-    : clean
+  const format = readable ? prettyFactory(prettyOptions) : undefined
+  const destination: DestinationStream = {
+    write: (line) => output.write(redactSecrets(format === undefined ? line : format(line))),
+  }
   return pino(
     {
       level,

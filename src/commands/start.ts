@@ -8,6 +8,10 @@ export interface StartOptions {
 }
 
 const progressMs = 500
+
+// Ctrl-C reaches every process of the terminal's group, and package managers pass it on once more: what follows
+// this soon is the same wish, not a second one.
+const sameSignalMs = 1_000
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof signalNumbers
 
@@ -18,13 +22,17 @@ type StopSignal = keyof typeof signalNumbers
  */
 export async function start(context: CommandContext, { once, pipeline }: StartOptions): Promise<number> {
   const { config, logger, clock, errorOutput, print } = context
-  const stopped: { by?: StopSignal } = {}
+  const stopped: { by?: StopSignal; atMs?: number } = {}
   let tailrace: Tailrace | undefined
   let timer: NodeJS.Timeout | undefined
 
   const onSignal = (signal: StopSignal): void => {
-    if (stopped.by !== undefined) process.exit(128 + signalNumbers[signal])
+    if (stopped.by !== undefined) {
+      if (clock.now() - (stopped.atMs ?? 0) >= sameSignalMs) process.exit(128 + signalNumbers[signal])
+      return
+    }
     stopped.by = signal
+    stopped.atMs = clock.now()
     logger.info(
       { signal, stopMs: config.stopMs },
       'stopping: landing what is complete; a second signal exits at once',

@@ -12,6 +12,7 @@ const ownName = /^[\w.-]+\.(?:spool|parquet)$|^part-[\w.-]+$|^encode-[\w-]+$/
 export class Staging {
   readonly directory: string
   #expireMs: number
+  #firstLookMs: number | undefined
 
   /** @param expireMs age from which a file is a leftover of a process that ended, in milliseconds */
   constructor(directory: string, expireMs: number) {
@@ -29,13 +30,16 @@ export class Staging {
 
   /** Removes own files older than the limit. @returns how many bytes went */
   async removeExpired(nowMs: number): Promise<number> {
+    // What was written since the first look is in use, however long the disk or the sink lets it wait.
+    this.#firstLookMs ??= nowMs
     let bytes = 0
     for (const name of await readdir(this.directory)) {
       if (!ownName.test(name)) continue
       const path = join(this.directory, name)
       // Another process may remove the same leftover at the same time.
       const file = await stat(path).catch(() => undefined)
-      if (file === undefined || nowMs - file.mtimeMs < this.#expireMs) continue
+      if (file === undefined || file.mtimeMs >= this.#firstLookMs) continue
+      if (nowMs - file.mtimeMs < this.#expireMs) continue
       await rm(path, { recursive: true, force: true })
       bytes += file.size
     }
