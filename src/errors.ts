@@ -29,6 +29,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Only plain NDJSON in append or block blobs can be tailed.',
   },
+  SOURCE_SHRANK: {
+    disposition: 'halt',
+    hint: 'Append blobs do not shrink: find out what overwrote it, and give the new one another name.',
+  },
   SPAN_GAP: { disposition: 'halt', hint: 'Bytes were skipped or read twice: please report it.' },
   TRANSFORM_HELD_RECORD: {
     disposition: 'halt',

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Clock } from './clock.ts'
-import { isTailraceError } from './errors.ts'
+import { isTailraceError, TailraceError } from './errors.ts'
 import { Lane } from './lane.ts'
 import type { Logger } from './logger.ts'
 import { type BlobGeneration, generationKey } from './records.ts'
@@ -88,7 +88,8 @@ export class LaneScheduler {
   async #work(): Promise<void> {
     const { source } = this.#options.config
     if (source.blobs.endsWith('/')) await this.#scheduleListed(source.blobs)
-    else await this.#runBlob({ name: source.blobs, seenBytes: 0, state: 'running' }, this.#options.follow)
+    else
+      await this.#runBlob({ name: source.blobs, seenBytes: 0, state: 'running' }, this.#options.follow, false)
     await Promise.all(this.#running)
   }
 
@@ -97,18 +98,23 @@ export class LaneScheduler {
     const { signal } = this.#stopping
     if (!follow) {
       await this.#discover(prefix)
-      do {
-        this.#fillLanes(new Set())
+      this.#fillLanes(new Set())
+      while (this.#running.size > 0) {
         await Promise.race(this.#running)
-      } while (this.#running.size > 0 && !signal.aborted)
+        this.#fillLanes(new Set())
+      }
       return
     }
     while (!signal.aborted) {
       const newest = await this.#discover(prefix)
-      this.#fillLanes(newest)
-      const pause = this.#pause(config.source.discoverMs)
-      // A lane that becomes free is filled at once; otherwise the next listing comes after the pause.
-      await (this.#queued().length > 0 ? Promise.race([pause, ...this.#running]) : pause)
+      let paused = false
+      const pause = this.#pause(config.source.discoverMs).then(() => {
+        paused = true
+      })
+      while (!paused) {
+        this.#fillLanes(newest)
+        await (this.#queued().length > 0 ? Promise.race([pause, ...this.#running]) : pause)
+      }
     }
   }
 
@@ -151,11 +157,9 @@ export class LaneScheduler {
     this.#noteBytes(name, bytes)
     if (known === undefined) {
       this.#blobs.set(name, { name, seenBytes: 0, state: 'queued' })
-    } else if (
-      known.state === 'resting' &&
-      (bytes > known.seenBytes || (known.next !== undefined && known.next.generation !== generation))
-    ) {
-      known.state = 'queued'
+    } else if (known.state === 'resting' || known.state === 'retired') {
+      const recreated = known.next !== undefined && known.next.generation !== generation
+      if (recreated || (known.state === 'resting' && bytes > known.seenBytes)) known.state = 'queued'
     }
   }
 
@@ -167,7 +171,7 @@ export class LaneScheduler {
     for (const blob of this.#queued()) {
       if (this.#running.size >= config.source.maxLanes || this.#stopping.signal.aborted) return
       blob.state = 'running'
-      const running = this.#runBlob(blob, follow && newest.has(blob.name)).catch((error: unknown) =>
+      const running = this.#runBlob(blob, follow && newest.has(blob.name), true).catch((error: unknown) =>
         this.#failed?.(error),
       )
       this.#running.add(running)
@@ -179,8 +183,12 @@ export class LaneScheduler {
     return [...this.#blobs.values()].filter(({ state }) => state === 'queued')
   }
 
-  /** Runs lanes of one blob, one per generation, until it rests. */
-  async #runBlob(blob: KnownBlob, follow: boolean): Promise<void> {
+  /**
+   * Runs lanes of one blob, one per generation, until it rests.
+   *
+   * @param listed whether a listing will find it again; a fixed blob that is gone is waited for here
+   */
+  async #runBlob(blob: KnownBlob, follow: boolean, listed: boolean): Promise<void> {
     for (;;) {
       const lane = await this.#openLane(blob, follow)
       if (lane === undefined) {
@@ -191,7 +199,8 @@ export class LaneScheduler {
       blob.next = { generation: lane.generation, offset: lane.nextOffset }
       blob.seenBytes = lane.totalBytes
       this.#tellEnd(lane, end)
-      if (end === 'recreated') continue
+      if (end === 'recreated' || (end === 'missing' && follow && !listed)) continue
+      if (end === 'shrank' && !listed) throw shrank(lane)
       blob.state = end === 'missing' || end === 'shrank' ? 'retired' : 'resting'
       return
     }
@@ -297,4 +306,10 @@ export class LaneScheduler {
       if (!signal.aborted) throw error
     }
   }
+}
+
+function shrank({ blobName, nextOffset, totalBytes }: Lane): TailraceError {
+  return new TailraceError('SOURCE_SHRANK', `${blobName} is shorter than what was read of it.`, {
+    context: { offset: nextOffset, blobBytes: totalBytes },
+  })
 }

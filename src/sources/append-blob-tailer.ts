@@ -182,7 +182,7 @@ export class AppendBlobTailer extends Readable {
         case 'unchanged':
           if (!this.#follow) return this.#end('end')
       }
-      if (this.#offset < Math.min(this.#until, this.#totalBytes)) continue
+      if (this.#offset < this.#totalBytes || this.#offset >= this.#until) continue
       await this.#pause()
     }
   }

@@ -20,6 +20,8 @@ export interface DiskSpaceMonitorOptions {
   readonly removeExpired?: () => Promise<number>
   /** Asks the sink to forget what it can load again. */
   readonly releaseCaches?: () => Promise<void>
+  /** Asks how many bytes are free on a directory's volume. Default: the operating system says. */
+  readonly freeBytesOf?: (directory: string) => Promise<number>
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -45,6 +47,7 @@ export class DiskSpaceMonitor {
   #checkMs: number
   #removeExpired: () => Promise<number>
   #releaseCaches: () => Promise<void>
+  #freeBytesOf: (directory: string) => Promise<number>
   #clock: Clock
   #log: Logger
   #checkedAtMs = Number.NEGATIVE_INFINITY
@@ -58,6 +61,7 @@ export class DiskSpaceMonitor {
     this.#checkMs = options.checkMs ?? 5_000
     this.#removeExpired = options.removeExpired ?? (async () => 0)
     this.#releaseCaches = options.releaseCaches ?? (async () => {})
+    this.#freeBytesOf = options.freeBytesOf ?? (async (directory) => (await checkDiskSpace(directory)).free)
     this.#clock = options.clock ?? systemClock
     this.#log = options.logger ?? silentLogger
   }
@@ -76,8 +80,7 @@ export class DiskSpaceMonitor {
     // Each question starts a program on most platforms, so a volume that holds several directories is asked once.
     const volumes = new Map<number, string>()
     for (const directory of this.#directories) volumes.set((await stat(directory)).dev, directory)
-    const spaces = await Promise.all([...volumes.values()].map((directory) => checkDiskSpace(directory)))
-    return Math.min(...spaces.map((space) => space.free))
+    return Math.min(...(await Promise.all([...volumes.values()].map(this.#freeBytesOf))))
   }
 
   /**

@@ -184,7 +184,7 @@ const escapes =
 /** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
 function withoutLoneSurrogates(json: string): string {
   if (!json.includes('\\u')) return json
-  return json.replace(escapes, (escape, alone: string | undefined) =>
-    alone === undefined ? escape : '\\ufffd',
+  return json.replace(escapes, (match, alone: string | undefined) =>
+    alone === undefined ? match : '\\ufffd',
   )
 }
