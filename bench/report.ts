@@ -1,0 +1,118 @@
+import type { CommitTimes } from './commits.ts'
+import type { LatencyResult } from './latency.ts'
+import type { MachineFacts } from './machine.ts'
+import { type Contender, contenders, medianRun, type Run, type ThroughputResult } from './throughput.ts'
+
+/** Everything that one go measured; what did not run is missing. */
+export interface BenchResults {
+  readonly machine: MachineFacts
+  readonly throughput?: ThroughputResult & { readonly ratios: Ratios }
+  /** Tailrace alone on a much larger input, for its memory. */
+  readonly large?: ThroughputResult
+  readonly latency?: LatencyResult
+  readonly commits?: readonly CommitTimes[]
+}
+
+/** Tailrace's MB/s by that of the others; missing where one did not run. */
+export interface Ratios {
+  /** By the faster of DuckDB's two runs. */
+  readonly ofLimit?: number
+  readonly ofReference?: number
+}
+
+const titles: Readonly<Record<Contender, string>> = {
+  tailrace: 'Tailrace, blob to Delta table',
+  duckdb: 'DuckDB alone, file to Parquet',
+  'duckdb-small-groups': "DuckDB alone, Tailrace's row groups",
+  reference: 'Reference in Python, blob to Delta table',
+}
+
+/** Ratios of medians. */
+export function ratiosOf({ runs }: ThroughputResult): Ratios {
+  const speed = (contender: Contender): number | undefined => {
+    const all = runs[contender]
+    return all === undefined ? undefined : medianRun(all).megabytesPerSecond
+  }
+  const tailrace = speed('tailrace')
+  const limit = Math.max(speed('duckdb') ?? 0, speed('duckdb-small-groups') ?? 0)
+  const reference = speed('reference')
+  return {
+    ...(tailrace === undefined || limit === 0 ? {} : { ofLimit: tailrace / limit }),
+    ...(tailrace === undefined || reference === undefined ? {} : { ofReference: tailrace / reference }),
+  }
+}
+
+/** The results as Markdown, which reads well on a terminal too. */
+export function markdownReport(results: BenchResults): string {
+  const { machine, throughput, large, latency, commits } = results
+  const sections = [
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}; Node ${machine.node}, DuckDB ${machine.duckdb}; load before: ${machine.loadBefore}`,
+  ]
+  if (throughput !== undefined) {
+    sections.push(throughputTable(throughput), ratioLines(throughput.ratios, throughput.skipped.reference))
+  }
+  if (large !== undefined) sections.push(throughputTable(large))
+  if (latency !== undefined) {
+    sections.push(
+      table(
+        ['append to committed row', 'p50 ms', 'p99 ms', 'max ms'],
+        [
+          [
+            `${latency.probes} probes in ${latency.commits} commits`,
+            ...[latency.p50Ms, latency.p99Ms, latency.maxMs].map((ms) => ms.toFixed(0)),
+          ],
+        ],
+      ),
+    )
+  }
+  if (commits !== undefined) {
+    sections.push(
+      table(
+        ['table version', 'commit, median ms', 'slowest ms', 'open ms'],
+        commits.map(({ version, medianMs, slowestMs, openMs }) => [
+          version.toLocaleString('en'),
+          ...[medianMs, slowestMs, openMs].map((ms) => ms.toFixed(1)),
+        ]),
+      ),
+    )
+  }
+  return sections.join('\n\n')
+}
+
+function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string {
+  const size = `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${lines.toLocaleString('en')} lines`
+  const rows = contenders.flatMap((contender) => {
+    const all: readonly Run[] = runs[contender] ?? []
+    if (all.length === 0) return []
+    const { megabytesPerSecond, cpuSecondsPerGigabyte, peakRssMegabytes, serverCpuSeconds } = medianRun(all)
+    return [
+      [
+        titles[contender],
+        String(all.length),
+        megabytesPerSecond.toFixed(1),
+        cpuSecondsPerGigabyte.toFixed(1),
+        peakRssMegabytes.toFixed(0),
+        serverCpuSeconds === undefined ? '' : (serverCpuSeconds / (inputBytes / 1e9)).toFixed(1),
+      ],
+    ]
+  })
+  return table([size, 'runs', 'MB/s', 'CPU s/GB', 'peak RSS MB', "server's CPU s/GB"], rows)
+}
+
+function ratioLines({ ofLimit, ofReference }: Ratios, skipped: string | undefined): string {
+  return [
+    ...(ofLimit === undefined ? [] : [`Tailrace to DuckDB alone: ${ofLimit.toFixed(2)}`]),
+    ...(ofReference === undefined ? [] : [`Tailrace to the reference: ${ofReference.toFixed(1)}`]),
+    ...(skipped === undefined ? [] : [`No reference: ${skipped}`]),
+  ].join('\n')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, column) =>
+    Math.max(3, cell.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join(' | ')} |`
+  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
+  return [line(head), line(rule), ...rows.map(line)].join('\n')
+}

@@ -1,0 +1,119 @@
+/**
+ * `pnpm bench`: measures everything in one go, prints the tables, and writes bench/.work/results.json.
+ *
+ * It fails when something did not run or a count does not match, never because of a time.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { measureCommits } from './commits.ts'
+import { measureLatency } from './latency.ts'
+import { type LinesFile, makeLines, takeLines } from './lines.ts'
+import { machineFacts } from './machine.ts'
+import { projectDirectory } from './measured-process.ts'
+import { type BenchResults, markdownReport, ratiosOf } from './report.ts'
+import { contenders, runThroughput, type ThroughputResult } from './throughput.ts'
+
+const usage = `pnpm bench [options]
+  --only LIST        of throughput, large, latency, commits; default all
+  --mib N            size of the throughput input in MiB; default 512
+  --input FILE       this NDJSON file instead of one made of the sample
+  --rounds N         rounds of the contenders; default 3
+  --large-mib N      size of the large input in MiB; default 4096
+  --smoke            small and short, to see that everything runs
+`
+
+const parts = ['throughput', 'large', 'latency', 'commits'] as const
+type Part = (typeof parts)[number]
+
+const full = { mib: 512, rounds: 3, warmUpMib: 64, largeMib: 4096, latencySeconds: 60, versions: [10, 2_000] }
+const smoke: typeof full = {
+  mib: 32,
+  rounds: 1,
+  warmUpMib: 0,
+  largeMib: 64,
+  latencySeconds: 10,
+  versions: [10, 50],
+}
+
+const work = join(projectDirectory, 'bench', '.work')
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      mib: { type: 'string' },
+      input: { type: 'string' },
+      rounds: { type: 'string' },
+      'large-mib': { type: 'string' },
+      smoke: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(usage)
+    return
+  }
+  const sizes = values.smoke ? smoke : full
+  const only = partsOf(values.only)
+  const rounds = countOf(values.rounds, sizes.rounds)
+  const machine = machineFacts()
+  const scratch = join(work, 'scratch')
+  await mkdir(scratch, { recursive: true })
+
+  const linesOf = (mib: number): Promise<LinesFile> =>
+    values.input === undefined ? makeLines(mib, work) : takeLines(resolve(values.input))
+  const throughput = async (): Promise<ThroughputResult> =>
+    runThroughput(await linesOf(countOf(values.mib, sizes.mib)), {
+      ...(sizes.warmUpMib === 0 ? {} : { warmUp: await makeLines(sizes.warmUpMib, work) }),
+      rounds,
+      who: contenders,
+      scratch,
+      say,
+    })
+  const large = async (): Promise<ThroughputResult> =>
+    runThroughput(await makeLines(countOf(values['large-mib'], sizes.largeMib), work), {
+      rounds: 1,
+      who: ['tailrace'],
+      scratch,
+      say,
+    })
+
+  let results: BenchResults = { machine }
+  if (only.has('throughput')) {
+    const measured = await throughput()
+    results = { ...results, throughput: { ...measured, ratios: ratiosOf(measured) } }
+  }
+  if (only.has('large')) results = { ...results, large: await large() }
+  if (only.has('latency')) {
+    results = { ...results, latency: await measureLatency(sizes.latencySeconds, scratch) }
+  }
+  if (only.has('commits')) results = { ...results, commits: await measureCommits(sizes.versions, scratch) }
+
+  const file = join(work, 'results.json')
+  await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+  process.stdout.write(`${markdownReport(results)}\n`)
+  say(`results: ${file}`)
+}
+
+function partsOf(list: string | undefined): ReadonlySet<Part> {
+  if (list === undefined) return new Set(parts)
+  const chosen = list.split(',')
+  const unknown = chosen.filter((name) => !parts.includes(name as Part))
+  if (unknown.length > 0)
+    throw new Error(`There is no part ${unknown.join(', ')}; there are ${parts.join(', ')}.`)
+  return new Set(chosen as Part[])
+}
+
+function countOf(text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`${text} is not a whole number from 1 on.`)
+  return value
+}
+
+/** Progress goes to stderr, so that stdout is the report alone. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+await main()
