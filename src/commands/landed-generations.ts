@@ -2,8 +2,12 @@ import { silentLogger } from '../logger.ts'
 import { PipelineResources } from '../pipeline-resources.ts'
 import type { CommittedOffset } from '../sinks/table-committer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
+import { retryingReader } from '../sources/retrying-reader.ts'
 import { ContainerStorage } from '../tailrace.ts'
 import type { CommandContext } from './command.ts'
+
+/** A command that only looks gives up in the end, unlike a run, which waits out any outage. */
+const maxAttempts = 5
 
 /** One pipeline as its table knows it, with what is needed to look further. */
 export interface LandedPipeline {
@@ -35,7 +39,7 @@ export async function forEachPipeline(
         await look({
           name,
           resources,
-          reader: await storage.reader(pipeline.source),
+          reader: retryingReader(await storage.reader(pipeline.source), { policy: { maxAttempts }, clock }),
           generations: [...resources.committer.committed().values()],
         })
       } finally {

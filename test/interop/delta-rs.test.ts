@@ -15,9 +15,10 @@ import {
   type Workbench,
   workbench,
 } from '../sinks/delta/support.ts'
+import { skipUnless } from '../support/skip-unless.ts'
 import { askDeltaRs, changeByDeltaRs, deltaRsMissing } from './delta-rs.ts'
 
-const skip = await deltaRsMissing()
+const skip = skipUnless(await deltaRsMissing())
 const blob = 'logs/y=2026/pg é.json'
 
 /** Lands a few batches and replaces the middle of them. */

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { findPostgres, type PostgresPair, startPostgresPair } from '../../sample/postgres-pair.ts'
+import { skipUnless } from '../support/skip-unless.ts'
 
-const skip = findPostgres() ? false : 'PostgreSQL 15 or newer with pgbench is not installed'
+const skip = skipUnless(findPostgres() ? false : 'PostgreSQL 15 or newer with pgbench is not installed')
 
 async function startPair(t: TestContext): Promise<PostgresPair> {
   const directory = await mkdtemp(join(tmpdir(), 'pair-'))

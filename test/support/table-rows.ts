@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readTable as readContents } from '../../src/sinks/delta/live-files.ts'
+import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
+import { EmbeddedEngine, type JsonRow, sqlString } from '../../src/sinks/duckdb.ts'
+
+/** One row of a table, as far as most tests look. */
+export interface LandedRow {
+  readonly blob: string
+  readonly offset: number
+  readonly length: number
+  readonly index: number
+  readonly raw: string
+  readonly status: string
+}
+
+/** Gives an operation an engine that goes away afterwards. */
+export async function withEngine<T>(operation: (engine: EmbeddedEngine) => Promise<T>): Promise<T> {
+  const spill = await mkdtemp(join(tmpdir(), 'tailrace-rows-'))
+  const engine = await EmbeddedEngine.open({ temporaryDirectory: spill, memoryMiB: 1024 })
+  try {
+    return await operation(engine)
+  } finally {
+    engine.close()
+    await rm(spill, { recursive: true, force: true })
+  }
+}
+
+/** Runs a SELECT over a table's newest version; `from` stands for the table in it. */
+export async function selectFrom(
+  tableDirectory: string,
+  select: (from: string) => string,
+): Promise<readonly JsonRow[]> {
+  return withEngine(async (engine) => {
+    const storage = new LocalDeltaStorage(tableDirectory)
+    const contents = await readContents(storage, engine)
+    if (contents === undefined || contents.files.length === 0) return []
+    const paths = await Promise.all(
+      contents.files.map(async ({ path }) => (await storage.localFile(path)).path),
+    )
+    const list = paths.map(sqlString).join(', ')
+    return engine.rows(select(`read_parquet([${list}], hive_partitioning = false, union_by_name = true)`))
+  })
+}
+
+/** All rows of a table in the order of their places; none when there is no table. */
+export async function readTable(tableDirectory: string): Promise<readonly LandedRow[]> {
+  const rows = await selectFrom(
+    tableDirectory,
+    (from) => `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${from}
+      ORDER BY source_blob, source_generation, source_offset, source_index`,
+  )
+  return rows.map((row) => ({
+    blob: String(row.source_blob),
+    offset: Number(row.source_offset),
+    length: Number(row.source_length),
+    index: Number(row.source_index),
+    raw: String(row.raw),
+    status: String(row.parse_status),
+  }))
+}

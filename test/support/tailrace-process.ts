@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** How a process ended. */
+export interface ProcessEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** One line of the log on standard error. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string }
+
+export interface SpawnOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Default: the project's root. */
+  readonly cwd?: string
+  /** The script instead of the CLI. */
+  readonly script?: string
+}
+
+export const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const tsx = import.meta.resolve('tsx')
+
+/** Long enough for the slowest machine; what waits longer hangs. */
+const limitMs = 60_000
+
+/** A child process of this project, with everything it printed. */
+export class TailraceProcess {
+  readonly exited: Promise<ProcessEnd>
+  stdout = ''
+  stderr = ''
+  #child: ChildProcess
+  #wakers = new Set<() => void>()
+  #ended = false
+
+  /** Starts the real CLI, or another script, without the Azure settings of whoever runs the tests. */
+  constructor(args: readonly string[], { env, cwd, script }: SpawnOptions = {}) {
+    const { PATH, HOME, TMPDIR } = process.env
+    const own = Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined)
+    const child = spawn(process.execPath, ['--import', tsx, script ?? cli, ...args], {
+      cwd: cwd ?? projectRoot,
+      env: { ...Object.fromEntries(own), ...env },
+      stdio: ['ignore', 'pipe', 'pipe', script === undefined ? 'ignore' : 'ipc'],
+    })
+    this.#child = child
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text
+      this.#wake()
+    })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+      this.#wake()
+    })
+    this.exited = new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, signal) => {
+        this.#ended = true
+        this.#wake()
+        resolve({ code, signal })
+      })
+    })
+  }
+
+  /** The log so far; lines that are no JSON are left out. */
+  get log(): readonly LogLine[] {
+    return this.stderr.split('\n').flatMap((line) => {
+      try {
+        return [JSON.parse(line) as LogLine]
+      } catch {
+        return []
+      }
+    })
+  }
+
+  /** @returns whether the log has a line whose message holds `text`. */
+  logged(text: string): boolean {
+    return this.log.some(({ msg }) => msg?.includes(text))
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Tells a script that waits for a message to go on. */
+  send(message: string): void {
+    if (this.#child.connected) this.#child.send(message)
+  }
+
+  /**
+   * Waits until something it printed makes `condition` true.
+   *
+   * @throws when it ends first, or after a minute
+   */
+  async until(condition: () => boolean, what: string): Promise<void> {
+    const deadline = Date.now() + limitMs
+    while (!condition()) {
+      if (this.#ended) throw new Error(`The process ended before ${what}:\n${this.stderr.slice(-4_000)}`)
+      if (Date.now() > deadline) throw new Error(`No ${what} in ${limitMs} ms:\n${this.stderr.slice(-4_000)}`)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(1, deadline - Date.now()))
+        this.#wakers.add(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
+    }
+  }
+
+  #wake(): void {
+    const wakers = [...this.#wakers]
+    this.#wakers.clear()
+    for (const wake of wakers) wake()
+  }
+}

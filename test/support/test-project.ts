@@ -1,0 +1,63 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BatchConfig, DiskConfig, SourceConfig, StorageConfig } from '../../src/config.ts'
+import type { PostgresLogsOptions } from '../../src/tables/postgres-logs.ts'
+import { containerName } from './storage.ts'
+
+/** What a generated config says; everything else has its default. */
+export interface TestConfig {
+  readonly storage: StorageConfig
+  /** By pipeline: its source; its table has the pipeline's name. */
+  readonly pipelines: Readonly<Record<string, Partial<SourceConfig> & Pick<SourceConfig, 'blobs'>>>
+  readonly batch?: BatchConfig
+  readonly disk?: DiskConfig
+  readonly tableOptions?: PostgresLogsOptions
+  /** The source text of a list of transforms. Default none. */
+  readonly transforms?: string
+  /** Below it are `lakehouse` and `state`. Default: the config's own directory. */
+  readonly root?: string
+}
+
+/** Where things of a generated config are. */
+export interface TestProject {
+  readonly configPath: string
+  readonly stateDirectory: string
+  tableDirectory(pipeline: string): string
+  offsetPath(pipeline: string): string
+  stagingDirectory(pipeline: string): string
+}
+
+const index = new URL('../../src/index.ts', import.meta.url).href
+
+/** Writes a config file of two-digit poll times and small batches into a directory. */
+export async function writeProject(directory: string, config: TestConfig): Promise<TestProject> {
+  const root = config.root ?? directory
+  const configPath = join(directory, 'pipeline.config.mjs')
+  const stateDirectory = join(root, 'state')
+  const pipelines = Object.entries(config.pipelines).map(([name, source]) => {
+    const plain = {
+      source: { storage: config.storage, container: containerName, pollMs: 100, ...source },
+      sink: { kind: 'delta', root: join(root, 'lakehouse') },
+      batch: { maxAgeMs: 100, ...config.batch },
+    }
+    const table = `postgresLogs('test.logs.${name}', ${JSON.stringify(config.tableOptions ?? {})})`
+    return `${JSON.stringify(name)}: { ...${JSON.stringify(plain)}, table: ${table}, transforms: ${config.transforms ?? '[]'} },`
+  })
+  await writeFile(
+    configPath,
+    `import { defineConfig, postgresLogs } from ${JSON.stringify(index)}
+export default defineConfig({
+  pipelines: { ${pipelines.join('\n')} },
+  stateDirectory: ${JSON.stringify(stateDirectory)},
+  disk: ${JSON.stringify({ minFreeBytes: 0, ...config.disk })},
+})
+`,
+  )
+  return {
+    configPath,
+    stateDirectory,
+    tableDirectory: (pipeline) => join(root, 'lakehouse', 'test', 'logs', pipeline),
+    offsetPath: (pipeline) => join(stateDirectory, `${pipeline}.offset.json`),
+    stagingDirectory: (pipeline) => join(stateDirectory, 'staging', pipeline),
+  }
+}
