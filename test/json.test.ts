@@ -66,7 +66,12 @@ test('integers are numbers up to 2^53 and bigint beyond', () => {
 
 test('a text is refused exactly when JSON.parse refuses it', () => {
   const mutated = fc
-    .tuple(document, fc.nat(), fc.nat({ max: 2 }), fc.constantFrom('0', ',', ']', '"', '\\', '1234567890123456', '-', ':', '}'))
+    .tuple(
+      document,
+      fc.nat(),
+      fc.nat({ max: 2 }),
+      fc.constantFrom('0', ',', ']', '"', '\\', '1234567890123456', '-', ':', '}'),
+    )
     .map(([text, place, removed, inserted]) => {
       const at = place % (text.length + 1)
       return text.slice(0, at) + inserted + text.slice(at + removed)

@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from '../logger.ts'
 import type { Chunk } from '../records.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
-import type { BlobRead, BlobReader } from './blob-reader.ts'
+import type { BlobRead, BlobReader, ReadRequest } from './blob-reader.ts'
 
 export interface AppendBlobTailerOptions {
   readonly reader: BlobReader
@@ -173,7 +173,11 @@ export class AppendBlobTailer extends Readable {
           break
         }
         case 'nothing-there':
-          if (this.#offset > 0) return this.#end(await this.#shorterBecause())
+          if (this.#offset > 0) {
+            const why = await this.#shorterBecause()
+            if (why === undefined) continue
+            return this.#end(why)
+          }
           if (!this.#follow) return this.#end('end')
           break
         case 'missing':
@@ -235,12 +239,15 @@ export class AppendBlobTailer extends Readable {
 
   #request(): Promise<BlobRead> {
     const overlap = this.#overlap()
-    const request = {
+    return this.#read({
       offset: this.#offset - overlap,
       maxBytes: overlap + Math.min(this.#rangeBytes, this.#until - this.#offset),
       signal: this.#halt,
       ...(this.#etag === undefined ? {} : { ifNoneMatch: this.#etag }),
-    }
+    })
+  }
+
+  #read(request: ReadRequest): Promise<BlobRead> {
     const reading = retry(() => this.#reader.read(this.#blobName, request), {
       policy: this.#retry,
       clock: this.#clock,
@@ -264,13 +271,11 @@ export class AppendBlobTailer extends Readable {
     }
   }
 
-  /** The blob has no byte where one was read before: another generation, or cut short. */
-  async #shorterBecause(): Promise<TailEnd> {
-    const head = await this.#reader.read(this.#blobName, {
-      offset: 0,
-      maxBytes: 1,
-      signal: this.#destroying.signal,
-    })
+  /** The blob has no byte where one was read before: another generation, or cut short. `undefined`: stopped meanwhile. */
+  async #shorterBecause(): Promise<TailEnd | undefined> {
+    this.#ahead = this.#read({ offset: 0, maxBytes: 1, signal: this.#halt })
+    const head = await this.#takeRead()
+    if (head === undefined) return undefined
     if (head.kind === 'missing') return 'missing'
     return head.kind === 'bytes' && head.generation === this.#generation ? 'shrank' : 'recreated'
   }

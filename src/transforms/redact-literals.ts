@@ -12,22 +12,26 @@ const statementKeys = new Set(['statement', 'internal_query', 'query'])
 /** Keys whose text is the server's, with SQL or values inside. */
 const messageKeys = new Set(['message', 'detail', 'hint', 'context', 'log', 'textPayload'])
 
-// Quoted identifiers come first, so that a name is never taken for a value. Then dollar quotes, string
-// constants of every kind (an unterminated one, of a statement cut short, to its end), and numbers.
+// Quoted identifiers come first, so that a name is never taken for a value. Then comments, whose apostrophes must not
+// begin a string; dollar quotes; string constants of every kind; and numbers. What a statement cut short leaves open
+// reaches to its end.
 const literal =
-  /("(?:[^"]|"")*")|\$([A-Za-z_][A-Za-z_0-9]*)?\$[\s\S]*?(?:\$\2\$|$)|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*(?:'|$)|(?:\b(?:[bBxXnN]|[uU]&))?'(?:[^']|'')*(?:'|$)|(?<![\w$.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])/g
+  /("(?:[^"]|"")*")|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\$([A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$[\s\S]*?(?:\$\2\$|$)|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*(?:'|$)|(?:\b(?:[bBxXnN]|[uU]&))?'(?:[^']|'')*(?:'|$)|(?<![\w$.])(?:0[xXoObB][\da-fA-F_]+|\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?(?![\w.])/g
 
 // Where SQL begins in a message: https://www.postgresql.org/docs/current/runtime-config-logging.html
-const beforeSql = /(?:^|ms {2}|:\s+)(?:statement|(?:parse|bind|execute) [^:]+): |SQL statement "|AUDIT: /
+const beforeSql =
+  /(?:^|ms {2}|:\s+)(?:statement|(?:parse|bind|execute) [^:]{1,200}): |SQL statement "|AUDIT: |\bProcess \d+: |Query Text"?: |at or near "/
 
-// The server's own wordings around values: unique violations, check violations, bad input, and string constants.
-const values: readonly RegExp[] = [
-  /(\)=\()[^\n]*(\) )/g,
-  /(Failing row contains \()[\s\S]*(\)\.)/g,
-  /(invalid input [^:"]*: ")[\s\S]*(")/g,
-  /((?:value|date\/time field value:?|numeric field) ")[^"]*(")/g,
-  /(')(?:[^']|'')*(')/g,
+// The server's own wordings before values, and what ends them: unique, exclusion and check violations, bad input,
+// and lines of COPY. The last end counts, because a value may hold any text.
+const values: readonly (readonly [before: RegExp, end: string])[] = [
+  [/\)=\(/, ')'],
+  [/Failing row contains \(/, ')'],
+  [/invalid input [^:"]{0,200}: "/, '"'],
+  [/\bline \d+(?:, column [^:"]{1,200})?: "/, '"'],
+  [/(?:\bvalue|out of range:|numeric field|parameter "[^"]{1,200}":) "/, '"'],
 ]
+const quoted = /'(?:[^']|'')*'/g
 
 /**
  * Replaces the values in statements and in the server's messages about them, so that customer data and
@@ -37,13 +41,19 @@ export function redactLiterals({ replacement = '?' }: RedactLiteralsOptions = {}
   const inSql = (sql: string): string =>
     sql.replace(literal, (_match, identifier: string | undefined) => identifier ?? replacement)
 
+  // Searched from both sides: one expression for both would try every end for every beginning.
+  const withoutValue = (text: string, [before, end]: (typeof values)[number]): string => {
+    const found = before.exec(text)
+    const start = found === null ? text.length : found.index + found[0].length
+    const stop = text.lastIndexOf(end)
+    return stop < start ? text : text.slice(0, start) + replacement + text.slice(stop)
+  }
+
   const inMessage = (text: string): string => {
     const marker = beforeSql.exec(text)
     const sqlStart = marker === null ? text.length : marker.index + marker[0].length
-    let words = text.slice(0, sqlStart)
-    for (const value of values)
-      words = words.replace(value, (_match, open: string, close: string) => open + replacement + close)
-    return words + inSql(text.slice(sqlStart))
+    const words = values.reduce(withoutValue, text.slice(0, sqlStart))
+    return words.replace(quoted, () => `'${replacement}'`) + inSql(text.slice(sqlStart))
   }
 
   const redacted = (key: string, value: JsonValue): JsonValue => {

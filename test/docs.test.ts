@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { errors } from '../src/errors.ts'
+import { resolveConfig } from '../src/resolve-config.ts'
+import { postgresLogs } from '../src/tables/postgres-logs.ts'
+
+const textOf = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+
+test('docs/errors.md has one heading for every error code, and none for anything else', () => {
+  const headings = [...textOf('docs/errors.md').matchAll(/^## `?([A-Z_]+)`?$/gm)].map(([, code]) => code)
+  assert.deepEqual(headings.toSorted(), Object.keys(errors).toSorted())
+})
+
+test('docs/configuration.md names every option of the config', () => {
+  const options = [...textOf('src/config.ts').matchAll(/\breadonly (\w+)\??:/g)].map(
+    ([, name]) => name as string,
+  )
+  assert.ok(options.includes('pollMs') && options.includes('connectionString') && options.length > 25)
+  const code = [...textOf('docs/configuration.md').matchAll(/`([^`\n]+)`/g)]
+    .map(([, text]) => text)
+    .join('\n')
+  assert.deepEqual(
+    options.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)),
+    [],
+  )
+})
+
+test('docs/configuration.md states the defaults that the resolved config has', () => {
+  const config = resolveConfig(
+    {
+      pipelines: {
+        one: {
+          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'a' },
+          table: postgresLogs('a.b.c'),
+          sink: { kind: 'delta', root: '.' },
+        },
+      },
+    },
+    '/',
+  )
+  const { source, batch } = config.pipelines.one as (typeof config.pipelines)[string]
+  const defaults = { source, batch, disk: config.disk, stopMs: config.stopMs }
+  const page = textOf('docs/configuration.md')
+  for (const [path, value] of numbersOf(defaults)) {
+    const row = page.split('\n').find((line) => line.startsWith(`| \`${path}\` `))
+    const shown = row?.split('|').at(-2)?.trim() ?? ''
+    assert.ok(
+      shown.startsWith(amount(value)),
+      `${path}: the page says ${shown}, the default is ${amount(value)}`,
+    )
+  }
+})
+
+function numbersOf(value: object, path = ''): [path: string, value: number][] {
+  return Object.entries(value).flatMap(([key, inner]): [string, number][] => {
+    if (typeof inner === 'number') return [[path + key, inner]]
+    return typeof inner === 'object' && inner !== null ? numbersOf(inner, `${path}${key}.`) : []
+  })
+}
+
+/** As the page writes it: whole MiB or KiB, else digits in groups of three. */
+function amount(value: number): string {
+  if (value % 1024 ** 2 === 0) return `${value / 1024 ** 2} MiB`
+  return value.toLocaleString('en-US')
+}

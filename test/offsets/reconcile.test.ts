@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { OffsetFile } from '../../src/offsets/file-offset-store.ts'
+import { compareOffsets } from '../../src/offsets/reconcile.ts'
+
+const fileOf = (offsets: Readonly<Record<string, number>>): OffsetFile => ({
+  tableVersion: 1,
+  offsets: new Map(
+    Object.entries(offsets).map(([key, offset]) => [key, { blob: key, generation: 'g', offset }]),
+  ),
+})
+const tableOf = (offsets: Readonly<Record<string, number>>) =>
+  new Map(Object.entries(offsets).map(([key, offset]) => [key, { offset }]))
+
+test('a file is ahead when it claims a byte that the table does not have, else behind when it lacks one, else equal', () => {
+  const offsets = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 3 }))
+  fc.assert(
+    fc.property(offsets, offsets, (file, table) => {
+      const finding = compareOffsets(fileOf(file), tableOf(table))
+      const ahead = Object.keys(file).filter((key) => (file[key] ?? 0) > (table[key] ?? 0))
+      const behind = Object.keys(table).filter((key) => (table[key] ?? 0) > (file[key] ?? -1))
+      if (ahead.length > 0) assert.deepEqual(finding, { kind: 'ahead', blobs: ahead })
+      else if (behind.length > 0) assert.deepEqual(finding, { kind: 'behind', blobs: behind })
+      else assert.deepEqual(finding, { kind: 'equal' })
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('without a file the table decides: missing when it has offsets, equal when it has none', () => {
+  assert.deepEqual(compareOffsets(undefined, tableOf({ a: 5 })), { kind: 'missing' })
+  assert.deepEqual(compareOffsets(undefined, tableOf({})), { kind: 'equal' })
+})

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type ErrorCode, errors, TailraceError } from '../src/errors.ts'
+import { type RetryEvent, retry } from '../src/retry.ts'
+import { VirtualClock } from './streams/virtual-clock.ts'
+
+const passing = (context = {}): TailraceError => new TailraceError('SOURCE_UNAVAILABLE', 'busy', { context })
+
+/** Fails so many times, and then succeeds. */
+function failing(times: number, error: () => unknown = passing) {
+  return async (attempt: number): Promise<number> => {
+    if (attempt <= times) throw error()
+    return attempt
+  }
+}
+
+test('pauses grow exponentially up to the cap, with full jitter, and never leave their bounds', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 40 }),
+      fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+        minLength: 40,
+        maxLength: 40,
+      }),
+      async (times, draws) => {
+        const clock = new VirtualClock()
+        let draw = 0
+        const random = (): number => draws[draw++] as number
+        const result = await retry(failing(times), { clock, random, policy: { baseMs: 100, capMs: 5000 } })
+        assert.equal(result, times + 1)
+        assert.equal(clock.pauses.length, times)
+        for (const [index, pause] of clock.pauses.entries()) {
+          const ceiling = Math.min(5000, 100 * 2 ** index)
+          assert.equal(pause, Math.ceil((draws[index] as number) * ceiling))
+          assert.ok(pause >= 0 && pause <= ceiling)
+        }
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
+
+test('what the service asks for is waited at least, even over the cap', async () => {
+  const clock = new VirtualClock()
+  const asked = () => passing({ retryAfterMs: 60_000 })
+  await retry(failing(2, asked), { clock, random: () => 0.9 })
+  assert.deepEqual(clock.pauses, [60_000, 60_000])
+})
+
+test('an error of any other disposition, and any foreign error, is thrown at once', async () => {
+  const clock = new VirtualClock()
+  const halting = (Object.keys(errors) as ErrorCode[]).filter((code) => errors[code].disposition !== 'retry')
+  assert.ok(halting.length > 10)
+  for (const thrown of [
+    ...halting.map((code) => new TailraceError(code, 'x')),
+    new Error('x'),
+    'x',
+    undefined,
+  ]) {
+    const caught = await retry(() => Promise.reject(thrown), { clock }).then(
+      () => assert.fail('it succeeded'),
+      (error: unknown) => error,
+    )
+    assert.equal(caught, thrown)
+  }
+  assert.deepEqual(clock.pauses, [])
+})
+
+test('after the last attempt the last error is thrown', async () => {
+  const clock = new VirtualClock()
+  let attempts = 0
+  await assert.rejects(
+    retry(
+      async () => {
+        attempts += 1
+        throw new TailraceError('SOURCE_UNAVAILABLE', `attempt ${attempts}`)
+      },
+      { clock, policy: { maxAttempts: 3 } },
+    ),
+    { message: 'attempt 3' },
+  )
+  assert.equal(clock.pauses.length, 2)
+})
+
+test('an abort ends the pause, and nothing is tried after it', async () => {
+  const aborting = new AbortController()
+  const clock = new VirtualClock(
+    (pause) => void (pause === 3 && aborting.abort(new Error('the pipeline ends'))),
+  )
+  let attempts = 0
+  await assert.rejects(
+    retry(
+      async () => {
+        attempts += 1
+        throw passing()
+      },
+      { clock, signal: aborting.signal },
+    ),
+    /the pipeline ends/,
+  )
+  assert.equal(attempts, 3)
+  await assert.rejects(retry(failing(0), { signal: aborting.signal }), /the pipeline ends/)
+})
+
+test('each repetition is told with its number, its error and its pause', async () => {
+  const events: RetryEvent[] = []
+  const clock = new VirtualClock()
+  await retry(failing(3), { clock, random: () => 0.5, onRetry: (event) => void events.push(event) })
+  assert.deepEqual(
+    events.map(({ attempt, pauseMs }) => [attempt, pauseMs]),
+    [1, 2, 3].map((attempt) => [attempt, clock.pauses[attempt - 1]]),
+  )
+})

@@ -1,0 +1,40 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+import { ContainerClient } from '@azure/storage-blob'
+import { AzureBlobReader, type AzureBlobReaderOptions } from '../../src/sources/azure-blob-reader.ts'
+
+/** A reader of a server on the loopback that answers as the test says, well or badly. */
+export async function misbehavingReader(
+  t: TestContext,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  options?: AzureBlobReaderOptions,
+): Promise<AzureBlobReader> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const client = new ContainerClient(`http://127.0.0.1:${port}/account/logs`, undefined, {
+    retryOptions: { maxTries: 1 },
+  })
+  return new AzureBlobReader(client, options)
+}
+
+/** The head of an answer with a part of a blob. */
+export function partHeaders(part: {
+  readonly start: number
+  readonly bytes: number
+  readonly total: number
+}): Record<string, string> {
+  return {
+    'content-length': String(part.bytes),
+    'content-range': `bytes ${part.start}-${part.start + part.bytes - 1}/${part.total}`,
+    etag: '"0x1"',
+    'x-ms-creation-time': 'Tue, 24 Nov 2026 08:47:00 GMT',
+    'last-modified': 'Tue, 24 Nov 2026 08:47:00 GMT',
+    'x-ms-blob-type': 'AppendBlob',
+  }
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type EntryBlock, latin1AsText } from '../../src/records.ts'
+import { FunctionTransform } from '../../src/streams/function-transform.ts'
+import type { LogRecord, RecordPlace, RecordTransform } from '../../src/streams/record-transform.ts'
+import { placesOf, recordBlock, rejectedEntry, textsOf } from './record-blocks.ts'
+import { through } from './through.ts'
+
+const apply = (functions: readonly RecordTransform[], ...blocks: EntryBlock[]): Promise<EntryBlock[]> =>
+  through<EntryBlock>(new FunctionTransform(functions, 'primary'), blocks)
+
+test('one, several and no results per record keep their order, their place and an index of their own', async () => {
+  const counts = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 10 })
+  await fc.assert(
+    fc.asyncProperty(counts, fc.boolean(), async (perRecord, asynchronous) => {
+      const input = recordBlock(perRecord.map((count, id) => JSON.stringify({ id, count })))
+      const repeat = (record: LogRecord): LogRecord[] =>
+        Array.from({ length: Number(record.count) }, (_, copy) => ({ id: record.id as number, copy }))
+      const [output] = await apply([asynchronous ? async (record) => repeat(record) : repeat], input)
+      const expected = perRecord.flatMap((count, id) =>
+        Array.from({ length: count }, (_, copy) => ({ id, copy })),
+      )
+      assert.deepEqual(
+        textsOf([output as EntryBlock]).map((text) => JSON.parse(text)),
+        expected,
+      )
+      assert.deepEqual(
+        placesOf([output as EntryBlock]),
+        expected.map(({ id, copy }) => [input.entries[id]?.offset, copy]),
+      )
+      assert.deepEqual(output?.span, input.span)
+    }),
+  )
+})
+
+test('null, undefined and an empty array all drop the record, and the span still covers it', async () => {
+  const input = recordBlock(['{"a":1}', '{"a":2}', '{"a":3}'])
+  for (const nothing of [null, undefined, []]) {
+    const [output] = await apply([() => nothing], input)
+    assert.deepEqual(output, { span: input.span, entries: [] })
+  }
+})
+
+test('integers beyond 2^53 arrive as bigint and leave exact', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }), async (id) => {
+      let seen: unknown
+      const [output] = await apply(
+        [
+          (record) => {
+            seen = record.id
+            return { ...record, next: BigInt(record.id as bigint) + 1n }
+          },
+        ],
+        recordBlock([`{"id":${id}}`]),
+      )
+      assert.equal(BigInt(seen as bigint), id)
+      assert.equal(typeof seen, Number.isSafeInteger(Number(id)) ? 'number' : 'bigint')
+      assert.deepEqual(textsOf([output as EntryBlock]), [`{"id":${id},"next":${id + 1n}}`])
+    }),
+  )
+})
+
+test('what a transform removes is gone from raw, even when raw and projected text differed', async () => {
+  const [output] = await apply(
+    [({ secret: _removed, ...rest }) => rest],
+    recordBlock(['{"secret":"\\ud800 hunter2","a":"ä"}']),
+  )
+  assert.deepEqual(textsOf([output as EntryBlock]), ['{"a":"ä"}'])
+  assert.equal(output?.entries[0]?.json, undefined)
+})
+
+test('functions are applied in their order, each to all results of the one before it', async () => {
+  const [output] = await apply(
+    [
+      (record) => [record, { ...record, copy: true }],
+      async (record) => ({ ...record, second: true }),
+      (record) => (record.copy ? null : record),
+    ],
+    recordBlock(['{"a":1}', '{"a":2}']),
+  )
+  assert.deepEqual(textsOf([output as EntryBlock]), ['{"a":1,"second":true}', '{"a":2,"second":true}'])
+})
+
+test('a function is told where its record comes from', async () => {
+  const places: RecordPlace[] = []
+  await apply(
+    [
+      (record, place) => {
+        places.push(place)
+        return record
+      },
+    ],
+    recordBlock(['{"a":1}', '{"b":2}'], 70),
+  )
+  assert.deepEqual(places, [
+    { pipeline: 'primary', blob: 'logs/server.ndjson', offset: 70 },
+    { pipeline: 'primary', blob: 'logs/server.ndjson', offset: 78 },
+  ])
+})
+
+test('a record whose function throws or rejects becomes a reject with the first line of the stack, and the rest goes on', async () => {
+  const failures: RecordTransform[] = [
+    () => {
+      throw new TypeError('no such field\nand more')
+    },
+    async () => {
+      throw new TypeError('no such field\nand more')
+    },
+    () => Promise.reject(new TypeError('no such field')),
+  ]
+  for (const fail of failures) {
+    const input = recordBlock(['{"a":1}', '{"a":2}', '{"a":3}'])
+    const [output] = await apply([(record, place) => (record.a === 2 ? fail(record, place) : record)], input)
+    assert.deepEqual(textsOf([output as EntryBlock]), ['{"a":1}', '{"a":2}', '{"a":3}'])
+    assert.deepEqual(
+      output?.entries.map(({ reject, note }) => [reject, note]),
+      [
+        [undefined, undefined],
+        ['transform_error', 'TypeError: no such field'],
+        [undefined, undefined],
+      ],
+    )
+  }
+})
+
+test('anything that is thrown makes a reject, and so does a result without JSON text', async () => {
+  const odd: RecordTransform[] = [
+    () => {
+      throw 'a text\nof two lines'
+    },
+    () => [undefined as unknown as LogRecord],
+    () => {
+      const self: LogRecord = {}
+      self.self = self
+      return self
+    },
+  ]
+  for (const transform of odd) {
+    const [output] = await apply([transform], recordBlock(['{"a":1}']))
+    assert.deepEqual(
+      output?.entries.map(({ reject, raw }) => [reject, raw]),
+      [['transform_error', '{"a":1}']],
+    )
+    assert.doesNotMatch(output?.entries[0]?.note ?? '', /\n/)
+  }
+})
+
+test('rejected entries and text that is no record pass by the functions untouched', async () => {
+  const entries = [rejectedEntry('LOG: x', 0), { offset: 7, length: 8, index: 0, raw: '{"a":1,}' }]
+  const block = { span: recordBlock(['{}']).span, entries }
+  const [output] = await apply([() => assert.fail('a function was called')], block)
+  assert.deepEqual(output?.entries, entries)
+})
+
+test('a record nested too deeply to be read does not pass a function unseen', async () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+  const [output] = await apply([() => null], recordBlock([`{"id":12345678901234567890,"a":${deep}}`]))
+  assert.equal(output?.entries[0]?.reject, 'transform_error')
+})
+
+test('one record may become hundreds of thousands', async () => {
+  const [output] = await apply(
+    [() => Array.from({ length: 200_000 }, () => ({})), (record) => record],
+    recordBlock(['{"a":1}']),
+  )
+  assert.equal(output?.entries.length, 200_000)
+  assert.equal(latin1AsText(output?.entries[199_999]?.raw ?? ''), '{}')
+  assert.equal(output?.entries[199_999]?.index, 199_999)
+})
+
+test('the elements of one line keep unique indexes when some become several', async () => {
+  const input = recordBlock(['{"records":[{"n":1},{"n":2},{"n":3}]}'])
+  const [output] = await apply([(record) => (record.n === 2 ? [record, record, record] : record)], input)
+  assert.deepEqual(placesOf([output as EntryBlock]), [
+    [0, 0],
+    [0, 1],
+    [0, 2],
+    [0, 3],
+    [0, 4],
+  ])
+})

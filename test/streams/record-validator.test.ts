@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  bytesAsLatin1,
+  type Entry,
+  type EntryBlock,
+  type LineBlock,
+  latin1AsText,
+} from '../../src/records.ts'
+import { entriesOf, RecordValidator } from '../../src/streams/record-validator.ts'
+import { anyLine, anyObjectText } from './any-line.ts'
+import { blockOf, blocksOf } from './blob-chunks.ts'
+import { through } from './through.ts'
+
+test("for any mix of lines the entries' places tile the lines that are not blank", () => {
+  fc.assert(
+    fc.property(fc.array(anyLine, { maxLength: 8 }), fc.constantFrom(0, 7), (texts, start) => {
+      const block = blockOf(texts, start)
+      const { span, entries } = entriesOf(block)
+      assert.deepEqual(span, block.span)
+      const places = distinctPlaces(entries)
+      for (const line of block.lines) {
+        const own = places.filter(({ offset }) => offset >= line.offset && offset < line.offset + line.length)
+        const isBlank = withoutMark(line.latin1, line.offset).trim() === ''
+        assert.equal(own.length > 0, !isBlank, line.latin1)
+        let next = line.offset
+        for (const { offset, length } of own) {
+          assert.equal(offset, next)
+          next += length
+        }
+        if (!isBlank) assert.equal(next, line.offset + line.length)
+      }
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('no two entries have the same offset and index', () => {
+  fc.assert(
+    fc.property(fc.array(anyLine, { maxLength: 8 }), (texts) => {
+      const { entries } = entriesOf(blockOf(texts))
+      assert.equal(new Set(entries.map(({ offset, index }) => `${offset}/${index}`)).size, entries.length)
+    }),
+  )
+})
+
+test('each of several objects on a line gets its own bytes, whatever stands before the first', () => {
+  const before = fc.constantFrom('', '\r', ' ', '\t')
+  const between = fc.constantFrom('', ' ', '\t')
+  fc.assert(
+    fc.property(
+      fc.array(anyObjectText, { minLength: 2, maxLength: 4 }),
+      before,
+      between,
+      (texts, first, space) => {
+        fc.pre(texts.every((text) => !isRecordsDocument(text)))
+        const line = Buffer.from(first + texts.join(space))
+        const { entries } = entriesOf(blockOf([line], 50))
+        assert.deepEqual(
+          entries.map(({ json, raw }) => withoutLoneHalves(JSON.parse(latin1AsText(json ?? raw)))),
+          texts.map((text) => withoutLoneHalves(JSON.parse(text))),
+        )
+        assert.deepEqual(
+          entries.map(({ index }) => index),
+          texts.map((_text, index) => index),
+        )
+        const bytes = Buffer.concat([line, Buffer.from('\n')])
+        for (const entry of entries) {
+          const own = bytes.subarray(entry.offset - 50, entry.offset - 50 + entry.length)
+          assert.equal(own.toString('latin1').trim(), entry.raw)
+        }
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+test('objects behind a byte order mark or invalid bytes keep their exact places', async () => {
+  const bytes = Buffer.concat([
+    Buffer.from('\ufeff{"a":1}{"b":2}\r\n'),
+    Buffer.from([...Buffer.from('{"c":"'), 0xff, 0xfe, ...Buffer.from('"}{"d":4}\n')]),
+  ])
+  const { entries } = entriesOf((await blocksOf(bytes))[0] as LineBlock)
+  assert.deepEqual(
+    entries.map(({ offset, length, index, raw }) => [offset, length, index, latin1AsText(raw)]),
+    [
+      [0, 10, 0, '{"a":1}'],
+      [10, 9, 1, '{"b":2}'],
+      [19, 10, 0, '{"c":"\ufffd\ufffd"}'],
+      [29, 8, 1, '{"d":4}'],
+    ],
+  )
+  assert.match(entries[2]?.note ?? '', /^invalid_utf8/)
+  assert.equal(entries[3]?.note, undefined)
+})
+
+test('a carriage return at either end of a line is no part of the record and counts to its bytes', async () => {
+  for (const line of ['{"a":1}\r\n', '\r{"a":1}\n', '\r{"a":1}\r\n']) {
+    const { entries } = entriesOf((await blocksOf(line, 40))[0] as LineBlock)
+    assert.deepEqual(entries, [{ offset: 40, length: line.length, index: 0, raw: '{"a":1}' }])
+  }
+})
+
+test('a byte order mark is stripped at the first byte of the blob and nowhere else', async () => {
+  const line = '\ufeff{"a":1}\n'
+  const first = entriesOf((await blocksOf(line, 0))[0] as LineBlock)
+  assert.deepEqual(first.entries, [{ offset: 0, length: 11, index: 0, raw: '{"a":1}' }])
+  const later = entriesOf((await blocksOf(line, 11))[0] as LineBlock)
+  assert.deepEqual(
+    later.entries.map(({ offset, length, reject }) => ({ offset, length, reject })),
+    [{ offset: 11, length: 11, reject: 'not_json' }],
+  )
+})
+
+test('blank lines become no entry, and the span still covers them', async () => {
+  const block = (await blocksOf('\n \t\r\n{"a":1}\n\r\n'))[0] as LineBlock
+  const { span, entries } = entriesOf(block)
+  assert.deepEqual([span.start, span.end], [0, 15])
+  assert.deepEqual(
+    entries.map(({ offset, length }) => [offset, length]),
+    [[5, 8]],
+  )
+})
+
+test('invalid UTF-8 is shown as U+FFFD with a note, and the place still names the original bytes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 20 }), (inside) => {
+      const text = Buffer.from(inside.map((byte) => (byte < 0x80 ? 0x61 : byte)))
+      const line = Buffer.concat([Buffer.from('{"a":"'), text, Buffer.from('"}')])
+      const [entry] = entriesOf(blockOf([line], 9)).entries as [Entry]
+      const isValid = Buffer.from(line.toString('utf8')).equals(line)
+      assert.deepEqual([entry.offset, entry.length], [9, line.length + 1])
+      assert.equal(entry.raw, bytesAsLatin1(line.toString('utf8')))
+      assert.equal(entry.note === undefined, isValid)
+      assert.equal(entry.reject, undefined)
+    }),
+  )
+})
+
+test('what is no JSON is not_json, and what is no object is not_object', () => {
+  const reasons = (text: string): unknown[] => entriesOf(blockOf([text])).entries.map(({ reject }) => reject)
+  for (const text of [
+    'LOG:  x',
+    '{"a":NaN}',
+    '{"a":Infinity}',
+    '{"a":1,}',
+    '{"a":[1,]}',
+    '{"a":[1, ]}',
+    '{} x',
+    '\0',
+  ]) {
+    assert.deepEqual(reasons(text), ['not_json'], text)
+  }
+  for (const text of ['[]', '[{"a":1}]', '1', '"{}"', 'null', 'true']) {
+    assert.deepEqual(reasons(text), ['not_object'], text)
+  }
+  for (const text of [
+    '{}',
+    '{"a":"}{"}',
+    '{"a":"NaN, Infinity"}',
+    '{"a":",}"}',
+    '{"a":"\\"}{\\""}',
+    '{"a":"x\u2028"}',
+  ]) {
+    assert.deepEqual(reasons(text), [undefined], text)
+  }
+})
+
+test('a surrogate without its pair is replaced in what is projected and kept in raw', () => {
+  const projected = (text: string): string => {
+    const [entry] = entriesOf(blockOf([text])).entries as [Entry]
+    assert.equal(latin1AsText(entry.raw), text)
+    return latin1AsText(entry.json ?? entry.raw)
+  }
+  assert.equal(projected('{"a":"\\ud800"}'), '{"a":"\\ufffd"}')
+  assert.equal(projected('{"a":"\\uDC00\\uD800x"}'), '{"a":"\\ufffd\\ufffdx"}')
+  assert.equal(projected('{"a":"\\ud83d\\ude00\\ud800"}'), '{"a":"\\ud83d\\ude00\\ufffd"}')
+  assert.equal(projected('{"a":"\\\\ud800"}'), '{"a":"\\\\ud800"}')
+  assert.equal(
+    projected('{"a":"\\\\\\ud800","n":12345678901234567890}'),
+    '{"a":"\\\\\\ufffd","n":12345678901234567890}',
+  )
+})
+
+test('the elements of a records document share its place and differ in their index', () => {
+  const objects = fc.array(anyObjectText, { minLength: 1, maxLength: 4 })
+  const spaces = fc.constantFrom('', ' ')
+  fc.assert(
+    fc.property(objects, spaces, fc.constantFrom('', '"x":1,'), (texts, space, first) => {
+      const line = `{${first}"records":${space}[${texts.join(`${space},`)}]}`
+      const { entries } = entriesOf(blockOf([line]))
+      const length = Buffer.byteLength(line) + 1
+      assert.deepEqual(
+        entries.map(({ offset, length: bytes, index, reject }) => ({ offset, bytes, index, reject })),
+        texts.map((_text, index) => ({ offset: 0, bytes: length, index, reject: undefined })),
+      )
+      assert.deepEqual(
+        entries.map(({ raw }) => withoutLoneHalves(JSON.parse(latin1AsText(raw)))),
+        texts.map((text) => withoutLoneHalves(JSON.parse(text))),
+      )
+    }),
+  )
+})
+
+test('records keep their long integers, and an element that is no object is rejected alone', () => {
+  const { entries } = entriesOf(blockOf(['{"records":[{"id":-6883023751393440299},7]}']))
+  assert.deepEqual(
+    entries.map(({ raw, reject }) => [raw, reject]),
+    [
+      ['{"id":-6883023751393440299}', undefined],
+      ['7', 'not_object'],
+    ],
+  )
+})
+
+test('a records document without elements, or with something else in it, stays one row', () => {
+  for (const line of ['{"records":[]}', '{"records":{"a":[1]}}', '{"x":"[\\"records\\"]"}']) {
+    const { entries } = entriesOf(blockOf([line]))
+    assert.deepEqual(
+      entries.map(({ raw, reject }) => [raw, reject]),
+      [[line, undefined]],
+    )
+  }
+})
+
+test('hundreds of thousands of records on one line all become entries', () => {
+  const count = 200_000
+  assert.equal(entriesOf(blockOf([`{"records":[${'{},'.repeat(count - 1)}{}]}`])).entries.length, count)
+  assert.equal(entriesOf(blockOf(['{}'.repeat(count)])).entries.length, count)
+})
+
+test('a record nested too deeply for recursion passes as it is', () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  for (const line of [
+    `{"a":"\\u0041","b":${deep}}`,
+    `{"records":[{"id":12345678901234567890,"b":${deep}}]}`,
+  ]) {
+    const { entries } = entriesOf(blockOf([line]))
+    assert.deepEqual(entries, [{ offset: 0, length: line.length + 1, index: 0, raw: line }])
+  }
+})
+
+test('a line over the limit is rejected with its full length and a text that ends on a whole character', async () => {
+  const line = `${'x'.repeat(65_535)}ä${'y'.repeat(100)}\n`
+  const { entries } = entriesOf((await blocksOf(line, 0, 65_540))[0] as LineBlock)
+  const [entry] = entries as [Entry]
+  assert.deepEqual([entry.offset, entry.length, entry.reject], [0, 65_638, 'too_long'])
+  assert.equal(entry.note, '65637 bytes')
+  assert.equal(latin1AsText(entry.raw), `${'x'.repeat(65_535)}\ufffd`)
+})
+
+test('the validator as a stage passes one block for each block', async () => {
+  const blocks = [blockOf(['{"a":1}']), blockOf(['x'], 8)]
+  const outputs = await through<EntryBlock>(new RecordValidator(), blocks)
+  assert.deepEqual(outputs, blocks.map(entriesOf))
+})
+
+function distinctPlaces(entries: readonly Entry[]): { offset: number; length: number }[] {
+  const places: { offset: number; length: number }[] = []
+  for (const { offset, length } of entries) {
+    if (places.at(-1)?.offset !== offset) places.push({ offset, length })
+  }
+  return places
+}
+
+function withoutMark(latin1: string, offset: number): string {
+  return offset === 0 && latin1.startsWith('\xef\xbb\xbf') ? latin1.slice(3) : latin1
+}
+
+function isRecordsDocument(text: string): boolean {
+  return Array.isArray(JSON.parse(text).records)
+}
+
+/** The value's text with U+FFFD for surrogates without their pair. */
+function withoutLoneHalves(value: unknown): string {
+  return JSON.stringify(value).replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, '$1\ufffd')
+}

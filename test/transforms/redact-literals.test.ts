@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { LogRecord } from '../../src/streams/record-transform.ts'
+import { redactLiterals } from '../../src/transforms/redact-literals.ts'
+
+const place = { pipeline: 'primary', blob: 'logs/a', offset: 0 }
+const redact = (record: LogRecord): LogRecord => redactLiterals()(record, place) as LogRecord
+const inSql = (sql: string): unknown => redact({ statement: sql }).statement
+const inMessage = (text: string): unknown => redact({ message: text }).message
+
+const secret = 'hunter2secret'
+const number = '8675309'
+
+/** Every way in which a value stands in a statement. */
+const literals = [
+  `'${secret}'`,
+  `'it''s ${secret}'`,
+  `'C:\\${secret}\\'`,
+  `E'it\\'s ${secret}'`,
+  `e'\\\\${secret}\\\\'`,
+  `U&'\\0061${secret}'`,
+  `B'101' || '${secret}'`,
+  `x'${secret}'`,
+  `N'${secret}'`,
+  `$$${secret} it's$$`,
+  `$tag$${secret} $$ it's$tag$`,
+  `$été$${secret}$été$`,
+  `'a'\n  '${secret}'`,
+  `'line one\nline ${secret}'`,
+  `DATE '${secret}'`,
+  `interval '${secret}'`,
+  `'{"a":"${secret}"}'::jsonb`,
+  `ARRAY['${secret}', 'b']`,
+  `-- don't\n '${secret}'`,
+  `/* it's */ '${secret}'`,
+  `-- ${secret}\n 1`,
+  `/* ${secret} */ 1`,
+  `"quoted ""name""" || '${secret}'`,
+  number,
+  `-${number}`,
+  `+${number}.25`,
+  `.${number}`,
+  `${number}.`,
+  `${number}e10`,
+  `1e${number}`,
+  `0x${number}AF`,
+  `0o${number.replaceAll(/[89]/g, '7')}8675309`,
+  `8_675_309 + ${number}`,
+  `1_${number}`,
+  `(${number})`,
+  `${number}::int`,
+  `a=${number}`,
+  `a-${number}`,
+]
+
+test('no value of a statement survives, whatever form it has and wherever it stands', () => {
+  const anyLiteral = fc.constantFrom(...literals)
+  const between = fc.constantFrom(
+    ' = ',
+    ', ',
+    ' ',
+    ' AND "t"."col" <> ',
+    '\nFROM t WHERE id IN (',
+    ') VALUES ($1, ',
+  )
+  const where: ((sql: string) => LogRecord)[] = [
+    (sql) => ({ statement: sql }),
+    (sql) => ({ query: sql, internal_query: sql }),
+    (sql) => ({ message: `duration: 12.345 ms  statement: ${sql}` }),
+    (sql) => ({ message: `duration: 12.345 ms  execute S_1/C_2: ${sql}` }),
+    (sql) => ({ message: `execute <unnamed>: ${sql}` }),
+    (sql) => ({ context: `SQL statement "${sql}"\nPL/pgSQL function f() line 3 at SQL statement` }),
+    (sql) => ({ detail: `Process 18 waits for ShareLock on transaction 7.\nProcess 18: ${sql}` }),
+    (sql) => ({ properties: { message: `LOG:  statement: ${sql}` } }),
+    (sql) => ({ record: { statement: sql, list: [{ query: sql }] } }),
+  ]
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(between, anyLiteral), { minLength: 1, maxLength: 4 }),
+      fc.constantFrom(...where),
+      (parts, wrap) => {
+        const sql = `SELECT a ${parts.map(([before, literal]) => before + literal).join('')}`
+        const text = JSON.stringify(redact(wrap(sql)))
+        assert.doesNotMatch(text, new RegExp(`${secret}|${number}|675_309`))
+      },
+    ),
+    { numRuns: 1500 },
+  )
+})
+
+test('a statement that is cut short at any character gives nothing away', () => {
+  const sql = literals.map((literal) => `SELECT ${literal} FROM t;\n`)
+  for (const whole of sql) {
+    for (let end = 1; end <= whole.length; end += 1) {
+      assert.doesNotMatch(String(inSql(whole.slice(0, end))), /hunter2/, whole.slice(0, end))
+    }
+  }
+})
+
+test('names, keywords and parameters stay', () => {
+  for (const [sql, expected] of [
+    ['SELECT col1, "Col 2", t3.c4 FROM s5.t6 WHERE a = $1 AND b = $12', undefined],
+    ['INSERT INTO "it\'s" VALUES ($1)', undefined],
+    ['SELECT 1 FROM t1', 'SELECT ? FROM t1'],
+    ["UPDATE t SET a='x', b=5 WHERE c=$2", 'UPDATE t SET a=?, b=? WHERE c=$2'],
+    ["ALTER ROLE app2 PASSWORD 'x'", 'ALTER ROLE app2 PASSWORD ?'],
+  ] as const) {
+    assert.equal(inSql(sql), expected ?? sql)
+  }
+})
+
+test('durations, checkpoints and other numbers of the server stay', () => {
+  for (const text of [
+    'checkpoint complete: wrote 52 buffers (0.3%); 0 WAL file(s) added, 1 removed; write=5.113 s, sync=0.006 s',
+    'automatic vacuum of table "shop.public.orders": index scans: 1',
+    'connection authorized: user=app database=shop application_name=psql',
+    'process 4711 still waiting for ShareLock on transaction 758 after 1000.122 ms',
+    'disconnection: session time: 0:00:00.012 user=app database=shop host=[local]',
+    'duration: 12.345 ms',
+  ]) {
+    assert.equal(inMessage(text), text)
+  }
+  assert.equal(
+    inMessage("duration: 12.345 ms  statement: SELECT 'x'"),
+    'duration: 12.345 ms  statement: SELECT ?',
+  )
+})
+
+test('the values that the server repeats in its messages are gone', () => {
+  const values: [LogRecord, LogRecord][] = [
+    [{ detail: `Key (email)=(${secret}) already exists.` }, { detail: 'Key (email)=(?) already exists.' }],
+    [
+      { detail: `Key (a, b)=(1, two\nlines ${secret}) is not present in table "t".` },
+      { detail: 'Key (a, b)=(?) is not present in table "t".' },
+    ],
+    [{ detail: `Failing row contains (1, ${secret}, null).` }, { detail: 'Failing row contains (?).' }],
+    [
+      { message: `invalid input syntax for type integer: "${secret}"` },
+      { message: 'invalid input syntax for type integer: "?"' },
+    ],
+    [
+      { message: `date/time field value out of range: "${secret}"` },
+      { message: 'date/time field value out of range: "?"' },
+    ],
+    [
+      { message: `value "${secret}" is out of range for type integer` },
+      { message: 'value "?" is out of range for type integer' },
+    ],
+    [{ detail: `parameters: $1 = '${secret}', $2 = 'it''s'` }, { detail: 'parameters: $1 = ?, $2 = ?' }],
+    [
+      { context: `COPY people, line 3, column email: "${secret}"` },
+      { context: 'COPY people, line 3, column email: "?"' },
+    ],
+    [{ context: `COPY people, line 3: "1\t${secret}"` }, { context: 'COPY people, line 3: "?"' }],
+  ]
+  for (const [record, expected] of values) {
+    const redacted = redact(record)
+    assert.doesNotMatch(JSON.stringify(redacted), new RegExp(secret))
+    assert.deepEqual(JSON.parse(JSON.stringify(redacted).replaceAll("'?'", '?')), expected)
+  }
+})
+
+test('the statement in a plan of auto_explain is redacted too', () => {
+  const plan = `duration: 3.2 ms  plan:\nQuery Text: SELECT * FROM t WHERE a = '${secret}' AND b = ${number}\nSeq Scan on t  (cost=0.00..8.27 rows=1 width=4)`
+  assert.doesNotMatch(String(inMessage(plan)), new RegExp(`${secret}|${number}`))
+})
+
+test('other keys and other types stay as they are, and the given record is not changed', () => {
+  const record: LogRecord = {
+    user: "o'hara",
+    pid: 4711,
+    query_id: -6883023751393440299n,
+    statement: "SELECT 'x'",
+  }
+  const copy = structuredClone(record)
+  assert.deepEqual(redact(record), { ...copy, statement: 'SELECT ?' })
+  assert.deepEqual(record, copy)
+})
+
+test('the replacement can be chosen, and is taken literally', () => {
+  const transform = redactLiterals({ replacement: "$&'$1" })
+  assert.deepEqual(transform({ statement: 'SELECT 5' }, place), { statement: "SELECT $&'$1" })
+})
+
+test('a statement of a megabyte of quotes is redacted in no time', () => {
+  const started = performance.now()
+  for (const piece of ["'", '"', '$$', '(', "E'\\", '/*', '--', '1.', 'statement: ', ')=(', 'value "']) {
+    inSql(piece.repeat(100_000))
+    inMessage(piece.repeat(100_000))
+  }
+  assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`)
+})
