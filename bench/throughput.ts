@@ -100,7 +100,9 @@ async function runOnce(
   await mkdir(directory, { recursive: true })
   try {
     if (contender === 'duckdb' || contender === 'duckdb-small-groups') {
-      const args = [lines.path, lines.longestLineBytes, rowGroupRows[contender], directory].map(String)
+      const args = [lines.path, lines.longestLineBytes, lines.lines, rowGroupRows[contender], directory].map(
+        String,
+      )
       const measured = await measure(nodeCommand('bench/duckdb-limit.ts', args), scratch)
       return checkedRun(contender, lines, measured, rowsOf(measured))
     }

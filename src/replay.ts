@@ -12,8 +12,12 @@ import type { ResolvedConfig } from './resolve-config.ts'
 import type { CommittedOffset, EncodedBatch } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { requireLineStart } from './sources/blob-start.ts'
+import { retryingReader } from './sources/retrying-reader.ts'
 import { Batcher } from './streams/batcher.ts'
 import { LaneMerge } from './streams/lane-merge.ts'
+
+/** Somebody waits for the answer, so an outage is reported and not waited out. */
+const mostAttempts = 5
 
 export interface ReplayOptions {
   readonly config: ResolvedConfig
@@ -59,9 +63,10 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       : options.blob
     const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
     const span = spanToReplay(landed, options)
-    await requireSameGeneration(reader, blobName, landed)
-    await requireLineStart(reader, blobName, span.start)
-    await requireLineStart(reader, blobName, span.end)
+    const patient = retryingReader(reader, { clock, policy: { maxAttempts: mostAttempts } })
+    await requireSameGeneration(patient, blobName, landed)
+    await requireLineStart(patient, blobName, span.start)
+    await requireLineStart(patient, blobName, span.end)
 
     const lane = new Lane({
       pipelineName: name,

@@ -1,7 +1,7 @@
 import type { Span } from '../records.ts'
 import { fieldSeparator, spoolColumns } from '../spool.ts'
 import { sqlString } from '../tables/sql.ts'
-import type { TableDeclaration } from '../tables/table.ts'
+import type { RowsPart, TableDeclaration } from '../tables/table.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -32,11 +32,12 @@ export interface SpoolSource {
 export function spoolProjectionSql(
   declaration: TableDeclaration,
   source: SpoolSource,
-  options: { readonly ingestMs: number },
+  options: { readonly ingestMs: number; readonly part?: RowsPart },
 ): string {
   const { projection, columns } = declaration
   const rows = projection.select(spoolRelation(source), {
     passThrough: placeColumns,
+    ...(options.part === undefined ? {} : { part: options.part }),
   })
   const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
   const list = columns.map(({ name }) => (name === 'ingest_ts' ? `${ingest} AS ingest_ts` : `"${name}"`))
@@ -49,9 +50,15 @@ export function spoolProjectionSql(
  *
  * @param options.from SQL of a relation with one VARCHAR column `raw`, a line of JSON per row
  */
-export function projectionSql(declaration: TableDeclaration, options: { readonly from: string }): string {
+export function projectionSql(
+  declaration: TableDeclaration,
+  options: { readonly from: string; readonly part?: RowsPart },
+): string {
   const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note FROM ${options.from})`
-  const rows = declaration.projection.select(source, { passThrough: [] })
+  const rows = declaration.projection.select(source, {
+    passThrough: [],
+    ...(options.part === undefined ? {} : { part: options.part }),
+  })
   const placed = new Set<string>([...placeColumns, 'ingest_ts'])
   const list = declaration.columns.filter(({ name }) => !placed.has(name)).map(({ name }) => `"${name}"`)
   return `SELECT ${list.join(', ')} FROM (${rows})`

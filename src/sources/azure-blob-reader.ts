@@ -1,5 +1,6 @@
-import { type BlobDownloadResponseParsed, type ContainerClient, RestError } from '@azure/storage-blob'
+import type { BlobDownloadResponseParsed, ContainerClient } from '@azure/storage-blob'
 import { translateAzureError } from './azure-errors.ts'
+import { RestError } from './azure-sdk.ts'
 import type { BlobRead, BlobReader, ListedBlob, ReadRequest } from './blob-reader.ts'
 import { Deadline } from './deadline.ts'
 

@@ -1,6 +1,6 @@
-import { RestError } from '@azure/storage-blob'
 import { TailraceError } from '../errors.ts'
 import { redactSecrets } from '../redact.ts'
+import { RestError } from './azure-sdk.ts'
 
 /** HTTP answers of storage that a later attempt may not get again. */
 const passing = new Set([408, 429, 500, 502, 503, 504])

@@ -3,8 +3,9 @@ import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
-import { type AppendBlobClient, BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
+import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
+import { BlobServiceClient } from './azure-sdk.ts'
 import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */

@@ -1,14 +1,15 @@
-import { BlobServiceClient, ContainerClient, type StoragePipelineOptions } from '@azure/storage-blob'
+import type * as Sdk from '@azure/storage-blob'
 import type { StorageConfig } from '../config.ts'
+import { BlobServiceClient, ContainerClient } from './azure-sdk.ts'
 
 // The SDK repeats some failures on its own, blindly to Retry-After; the one retry loop does it instead.
-const options: StoragePipelineOptions = { retryOptions: { maxTries: 1 } }
+const options: Sdk.StoragePipelineOptions = { retryOptions: { maxTries: 1 } }
 
 /** Connects to a container of a real account; nothing is asked of it yet. */
 export async function connectContainer(
   storage: Exclude<StorageConfig, { kind: 'embedded' }>,
   container: string,
-): Promise<ContainerClient> {
+): Promise<Sdk.ContainerClient> {
   switch (storage.kind) {
     case 'connection-string':
       return BlobServiceClient.fromConnectionString(storage.connectionString, options).getContainerClient(

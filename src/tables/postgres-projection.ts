@@ -28,7 +28,8 @@ import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
 import { sqlIdentifier, sqlString } from './sql.ts'
-import type { Projection } from './table.ts'
+import type { Projection, ProjectionOptions } from './table.ts'
+import { markUsual, usualColumns } from './usual-jsonlog.ts'
 import { ValueList } from './value-list.ts'
 
 /** The choices a table of PostgreSQL logs was declared with. */
@@ -60,8 +61,16 @@ export class PostgresProjection implements Projection {
     this.#options = options
   }
 
-  select(source: string, { passThrough }: { passThrough: readonly string[] }): string {
-    let from = source
+  select(source: string, { passThrough, part }: ProjectionOptions): string {
+    const marked = part === undefined ? source : markUsual(source, this.#options)
+    if (part === 'usual') {
+      const list = Object.entries(usualColumns(this.#options)).map(
+        ([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`,
+      )
+      return `SELECT ${[...list, 'raw', ...passThrough.map(sqlIdentifier)].join(',\n')} FROM ${marked} WHERE is_usual`
+    }
+    const sourceColumns = ['raw', 'text', 'reject', 'note', ...passThrough.map(sqlIdentifier)].join(', ')
+    let from = part === undefined ? source : `(SELECT ${sourceColumns} FROM ${marked} WHERE NOT is_usual)`
     const stage = (columns: Readonly<Record<string, string>>): void => {
       const list = Object.entries(columns).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
       from = `(SELECT *, ${list.join(',\n')} FROM ${from})`

@@ -27,8 +27,20 @@ export interface Projection {
    * @param source a SQL relation with the columns `raw` (the row's text, never NULL), `text` (the JSON
    *   object to project, NULL for a rejected row), `reject` and `note` (VARCHAR or NULL)
    */
-  select(source: string, options: { readonly passThrough: readonly string[] }): string
+  select(source: string, options: ProjectionOptions): string
 }
+
+export interface ProjectionOptions {
+  readonly passThrough: readonly string[]
+  /**
+   * Only the rows of the usual form, which take a much shorter way to the same columns, or only the others.
+   * Together they are all rows, each once. Default: all rows, the long way.
+   */
+  readonly part?: RowsPart
+}
+
+/** One of two parts that together are all rows. */
+export type RowsPart = 'usual' | 'others'
 
 /** A table, declared once: its schema, what fills it, and how strictly. */
 export interface TableDeclaration {
