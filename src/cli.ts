@@ -29,7 +29,7 @@ const usage = `tailrace: tails append blobs into the lakehouse
   --config FILE    the config; default pipeline.config.ts
   LOG_LEVEL        ${logLevels.join(', ')}; default info
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130/143 stopped by a signal after a clean flush.
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130/143 stopped by a signal.
 `
 
 const options = {

@@ -68,6 +68,10 @@ export const errors = {
     disposition: 'retry',
     hint: 'Too many writers on one table; the commit is tried again.',
   },
+  COMMIT_UNKNOWN: {
+    disposition: 'halt',
+    hint: 'Restart when storage answers again: the table tells whether the commit took place.',
+  },
   OFFSET_FILE_CORRUPT: { disposition: 'halt', hint: 'The table is the truth: the file is rebuilt from it.' },
   REPLAY_OUT_OF_RANGE: {
     disposition: 'halt',

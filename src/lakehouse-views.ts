@@ -1,5 +1,5 @@
 import { TailraceError } from './errors.ts'
-import { type ResolvedConfig, tableDirectory } from './resolve-config.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
 import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from './sinks/duckdb.ts'
@@ -17,22 +17,52 @@ const sqlTypes: Readonly<Record<string, string>> = {
 }
 
 /**
- * Makes every table of a config a view of the engine, at its newest version, under its own name and under its
- * three-part name. Tables that do not exist yet are left out.
+ * Makes every table of a config a view of the engine, at its newest version: under its three-part name, under its
+ * own name, and as `pipeline NAME`. A name that two tables share stands for neither of them. Tables that do not
+ * exist yet are left out.
  */
 export async function createViews(engine: EmbeddedEngine, config: ResolvedConfig): Promise<void> {
-  const created = new Set<string>()
-  for (const pipeline of Object.values(config.pipelines)) {
-    const directory = tableDirectory(pipeline)
-    if (created.has(directory)) continue
-    created.add(directory)
-    const storage = new LocalDeltaStorage(directory)
-    const contents = await readTable(storage, engine)
-    if (contents === undefined) continue
-    const paths = new Map<string, string>()
-    for (const { path } of contents.files) paths.set(path, (await storage.localFile(path)).path)
-    await createView(engine, pipeline.table.name, selectOf(contents, paths))
+  const pipelines = Object.entries(config.pipelines)
+  const owners = new Map<string, Set<string>>()
+  for (const [, pipeline] of pipelines) {
+    for (const name of namesOf(pipeline.table.name)) {
+      owners.set(name, (owners.get(name) ?? new Set()).add(tableDirectory(pipeline)))
+    }
   }
+  for (const [name, pipeline] of pipelines) {
+    const view = await createPipelineView(engine, name, pipeline)
+    if (view === undefined) continue
+    const { catalog, schema, table } = pipeline.table.name
+    const [full, short] = namesOf(pipeline.table.name).map((one) => owners.get(one)?.size === 1)
+    if (full) {
+      const place = `${sqlIdentifier(catalog)}.${sqlIdentifier(schema)}`
+      await engine.run(`ATTACH IF NOT EXISTS ':memory:' AS ${sqlIdentifier(catalog)}`)
+      await engine.run(`CREATE SCHEMA IF NOT EXISTS ${place}`)
+      await engine.run(`CREATE OR REPLACE VIEW ${place}.${sqlIdentifier(table)} AS FROM ${view}`)
+    }
+    if (short) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(table)} AS FROM ${view}`)
+  }
+}
+
+/**
+ * Makes one pipeline's table a view of the engine, at its newest version, under a name that no table can have.
+ *
+ * @param name what the view is called after: a pipeline, or several of one table
+ * @returns the view's name as SQL, or undefined when there is no table yet
+ */
+export async function createPipelineView(
+  engine: EmbeddedEngine,
+  name: string,
+  pipeline: ResolvedPipeline,
+): Promise<string | undefined> {
+  const storage = new LocalDeltaStorage(tableDirectory(pipeline))
+  const contents = await readTable(storage, engine)
+  if (contents === undefined) return undefined
+  const paths = new Map<string, string>()
+  for (const { path } of contents.files) paths.set(path, (await storage.localFile(path)).path)
+  const view = `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
+  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${selectOf(contents, paths)}`)
+  return view
 }
 
 /** Runs one statement over the views. @throws QUERY_FAILED with the engine's own explanation */
@@ -49,12 +79,9 @@ export async function queryViews(
   }
 }
 
-async function createView(engine: EmbeddedEngine, name: TableName, select: string): Promise<void> {
-  const [catalog, schema, table] = [name.catalog, name.schema, name.table].map(sqlIdentifier)
-  await engine.run(`ATTACH IF NOT EXISTS ':memory:' AS ${catalog}`)
-  await engine.run(`CREATE SCHEMA IF NOT EXISTS ${catalog}.${schema}`)
-  await engine.run(`CREATE OR REPLACE VIEW ${catalog}.${schema}.${table} AS ${select}`)
-  await engine.run(`CREATE OR REPLACE VIEW ${table} AS ${select}`)
+/** A table's three-part and its own name, as the engine compares them: whatever their case. */
+function namesOf({ catalog, schema, table }: TableName): [full: string, short: string] {
+  return [`${catalog}.${schema}.${table}`.toLowerCase(), table.toLowerCase()]
 }
 
 /** One branch per partition, because partition values are in the log and not in the files. */

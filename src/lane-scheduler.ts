@@ -9,7 +9,7 @@ import { retry } from './retry.ts'
 import { retryLog } from './retry-log.ts'
 import type { TailEnd } from './sources/append-blob-tailer.ts'
 import type { BlobReader, ListedBlob } from './sources/blob-reader.ts'
-import { findStart } from './sources/blob-start.ts'
+import { type ColdStart, findStart } from './sources/blob-start.ts'
 
 export interface LaneSchedulerOptions {
   readonly pipelineName: string
@@ -19,6 +19,8 @@ export interface LaneSchedulerOptions {
   readonly follow: boolean
   /** Where the table says a blob generation is, if it has ever landed. */
   readonly committedOffset: (source: BlobGeneration) => number | undefined
+  /** Whether the table had no offset of this pipeline when it was opened. */
+  readonly isFirstRun: boolean
   /** Records a cold start that is not the blob's beginning, so that a restart does not begin anew. */
   readonly recordStart: (source: BlobGeneration, offset: number) => Promise<void>
   /** A new inlet of the merged stream. */
@@ -31,14 +33,16 @@ export interface LaneSchedulerOptions {
 interface KnownBlob {
   readonly name: string
   /** Where its next lane starts, once a lane of it has run in this process. */
-  next?: { readonly generation: string; readonly offset: number }
-  /** Its length when its last lane ended: only a listing that shows more wakes it again. */
+  next?: { readonly generation: string; readonly offset: number; readonly alignToLine: boolean }
+  /** How far its last lane read: a listing that shows more wakes it again. */
   seenBytes: number
+  /** Where it begins if the table has no offset of it. */
+  coldStart: ColdStart
   state: 'queued' | 'running' | 'resting' | 'retired'
 }
 
-/** Blobs of a prefix that are followed by polling; the others are found grown by the listing. */
-const followedBlobs = 2
+/** Blobs of a prefix that are followed by polling, at most; the others are found grown by the listing. */
+const mostFollowedBlobs = 2
 
 /**
  * Decides which blobs have a lane.
@@ -54,12 +58,15 @@ export class LaneScheduler {
   #lanes = new Map<string, Lane>()
   #running = new Set<Promise<void>>()
   #stopping = new AbortController()
+  /** `latest` is for what is there when a pipeline begins its life; whatever comes later is wanted whole. */
+  #coldStart: ColdStart
   #failed: ((error: unknown) => void) | undefined
   #blobBytes = new Map<string, number>()
 
   constructor(options: LaneSchedulerOptions) {
     this.#options = options
     this.#log = options.logger
+    this.#coldStart = options.isFirstRun ? options.config.source.coldStart : 'earliest'
   }
 
   /** Length of each blob as last seen, in bytes, by `<container>/<name>`. */
@@ -89,7 +96,11 @@ export class LaneScheduler {
     const { source } = this.#options.config
     if (source.blobs.endsWith('/')) await this.#scheduleListed(source.blobs)
     else
-      await this.#runBlob({ name: source.blobs, seenBytes: 0, state: 'running' }, this.#options.follow, false)
+      await this.#runBlob(
+        { name: source.blobs, seenBytes: 0, state: 'running', coldStart: this.#coldStart },
+        this.#options.follow,
+        false,
+      )
     await Promise.all(this.#running)
   }
 
@@ -120,18 +131,20 @@ export class LaneScheduler {
 
   /** Lists the prefix once: adds new blobs and wakes those that grew. @returns the names of the newest blobs */
   async #discover(prefix: string): Promise<ReadonlySet<string>> {
-    const { reader, clock } = this.#options
+    const { config, reader, clock } = this.#options
     const { signal } = this.#stopping
-    const newest: ListedBlob[] = []
+    // The last slot is kept for the backlog.
+    const followed = Math.min(mostFollowedBlobs, config.source.maxLanes - 1)
+    let newest: readonly ListedBlob[] = []
     try {
-      await retry(
+      newest = await retry(
         async () => {
+          let found: ListedBlob[] = []
           for await (const listed of reader.list(prefix, signal)) {
             this.#noteListed(listed)
-            newest.push(listed)
-            newest.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs)
-            newest.length = Math.min(newest.length, followedBlobs)
+            found = [...found, listed].sort((a, b) => b.modifiedAtMs - a.modifiedAtMs).slice(0, followed)
           }
+          return found
         },
         {
           signal,
@@ -145,6 +158,7 @@ export class LaneScheduler {
       if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
       this.#log.warn({ err: error, container: reader.container }, 'the container does not exist yet')
     }
+    this.#coldStart = 'earliest'
     return new Set(newest.map(({ name }) => name))
   }
 
@@ -156,7 +170,7 @@ export class LaneScheduler {
     const known = this.#blobs.get(name)
     this.#noteBytes(name, bytes)
     if (known === undefined) {
-      this.#blobs.set(name, { name, seenBytes: 0, state: 'queued' })
+      this.#blobs.set(name, { name, seenBytes: 0, state: 'queued', coldStart: this.#coldStart })
     } else if (known.state === 'resting' || known.state === 'retired') {
       const recreated = known.next !== undefined && known.next.generation !== generation
       if (recreated || (known.state === 'resting' && bytes > known.seenBytes)) known.state = 'queued'
@@ -166,7 +180,8 @@ export class LaneScheduler {
   #fillLanes(newest: ReadonlySet<string>): void {
     const { follow, config } = this.#options
     for (const lane of this.#lanes.values()) {
-      if (follow && !newest.has(lane.blobName) && this.#queued().length > 0) lane.stop()
+      // Only one that follows: a lane with a backlog ends by itself.
+      if (lane.follows && !newest.has(lane.blobName) && this.#queued().length > 0) lane.stop()
     }
     for (const blob of this.#queued()) {
       if (this.#running.size >= config.source.maxLanes || this.#stopping.signal.aborted) return
@@ -190,14 +205,24 @@ export class LaneScheduler {
    */
   async #runBlob(blob: KnownBlob, follow: boolean, listed: boolean): Promise<void> {
     for (;;) {
-      const lane = await this.#openLane(blob, follow)
+      const lane = await this.#openLane(blob, follow, listed)
       if (lane === undefined) {
         blob.state = 'resting'
         return
       }
-      const end = await this.#runLane(lane)
-      blob.next = { generation: lane.generation, offset: lane.nextOffset }
-      blob.seenBytes = lane.totalBytes
+      let end: TailEnd
+      try {
+        end = await this.#runLane(lane)
+      } catch (error) {
+        // One blob that cannot be read must not stop its neighbors under a prefix.
+        if (!listed || !isTailraceError(error, 'SOURCE_UNSUPPORTED')) throw error
+        this.#log.error({ err: error, blob: blob.name }, 'a blob was set aside')
+        blob.next = { generation: lane.generation, offset: lane.nextOffset, alignToLine: lane.stillAligning }
+        blob.state = 'retired'
+        return
+      }
+      blob.next = { generation: lane.generation, offset: lane.nextOffset, alignToLine: lane.stillAligning }
+      blob.seenBytes = lane.readOffset
       this.#tellEnd(lane, end)
       if (end === 'recreated' || (end === 'missing' && follow && !listed)) continue
       if (end === 'shrank' && !listed) throw shrank(lane)
@@ -207,20 +232,20 @@ export class LaneScheduler {
   }
 
   /** @returns `undefined` when the blob does not exist and is not waited for, or when a stop came first */
-  async #openLane(blob: KnownBlob, follow: boolean): Promise<Lane | undefined> {
+  async #openLane(blob: KnownBlob, follow: boolean, listed: boolean): Promise<Lane | undefined> {
     const { config, reader, clock, committedOffset, recordStart, pipelineName } = this.#options
     const { signal } = this.#stopping
     let told = false
     while (!signal.aborted) {
       // A generation that follows another one of the same blob is new data: all of it is wanted.
-      const coldStart = blob.next === undefined ? config.source.coldStart : 'earliest'
+      const coldStart = blob.next === undefined && !told ? blob.coldStart : 'earliest'
       const start = await this.#unlessStopped(() => findStart(reader, blob.name, coldStart, signal))
       if (start !== undefined) {
         const source = { blob: `${reader.container}/${blob.name}`, generation: start.generation }
-        const resumed =
-          blob.next?.generation === start.generation ? blob.next.offset : committedOffset(source)
+        const next = blob.next?.generation === start.generation ? blob.next : undefined
+        const resumed = next?.offset ?? committedOffset(source)
         const offset = resumed ?? start.offset
-        const alignToLine = resumed === undefined && start.alignToLine
+        const alignToLine = next === undefined ? resumed === undefined && start.alignToLine : next.alignToLine
         if (resumed === undefined && offset > 0 && !alignToLine) await recordStart(source, offset)
         this.#log.info(
           {
@@ -249,10 +274,10 @@ export class LaneScheduler {
       if (!told)
         this.#log.warn(
           { container: reader.container, blob: blob.name },
-          follow ? 'the blob is missing or empty: waiting for it' : 'the blob is missing or empty',
+          follow && !listed ? 'the blob is missing or empty: waiting for it' : 'the blob is missing or empty',
         )
       told = true
-      if (!follow) return undefined
+      if (!follow || listed) return undefined
       await this.#pause(config.source.pollMs)
     }
     return undefined

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 import type { ResolvedPipeline } from './resolve-config.ts'
+import type { RetryPolicy } from './retry.ts'
 import { AppendBlobTailer, type TailEnd } from './sources/append-blob-tailer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { FunctionTransform } from './streams/function-transform.ts'
@@ -22,6 +23,8 @@ export interface LaneOptions {
   readonly follow: boolean
   /** Read no byte from here on. */
   readonly endOffset?: number
+  /** How long a read that fails for now is repeated. Default: as long as it takes. */
+  readonly retry?: Partial<RetryPolicy>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -35,8 +38,19 @@ export class Lane {
   #options: LaneOptions
 
   constructor(options: LaneOptions) {
-    const { config, reader, blobName, generation, offset, alignToLine, follow, endOffset, clock, logger } =
-      options
+    const {
+      config,
+      reader,
+      blobName,
+      generation,
+      offset,
+      alignToLine,
+      follow,
+      endOffset,
+      retry,
+      clock,
+      logger,
+    } = options
     this.blobName = blobName
     this.generation = generation
     this.#options = options
@@ -49,6 +63,7 @@ export class Lane {
       alignToLine,
       follow,
       ...(endOffset === undefined ? {} : { endOffset }),
+      ...(retry === undefined ? {} : { retry }),
       pollMs: config.source.pollMs,
       rangeBytes: config.source.rangeBytes,
       clock,
@@ -61,9 +76,24 @@ export class Lane {
     return this.#tailer.totalBytes
   }
 
+  /** Whether it waits for appends at the blob's end. */
+  get follows(): boolean {
+    return this.#options.follow
+  }
+
+  /** The first byte that has not been read. */
+  get readOffset(): number {
+    return this.#tailer.offset
+  }
+
   /** Where the next line begins: what a later lane of this blob starts from. */
   get nextOffset(): number {
     return this.#splitter.nextOffset ?? this.#options.offset
+  }
+
+  /** Whether `nextOffset` may still lie inside a line, because no line start has been found yet. */
+  get stillAligning(): boolean {
+    return this.#options.alignToLine && this.#splitter.nextOffset === undefined
   }
 
   /** Runs until the blob's end or a stop; every complete line that was read has then been taken by `inlet`. */

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { TailraceConfig } from './config.ts'
 import { TailraceError } from './errors.ts'
@@ -15,7 +15,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   if (!(await stat(file).catch(() => undefined))?.isFile()) {
     throw new TailraceError(
       'CONFIG_UNREADABLE',
-      `There is no config file at ${file} (working directory ${dirname(file)}).`,
+      `There is no config file at ${file} (working directory ${process.cwd()}).`,
     )
   }
   let loaded: { default?: unknown }

@@ -14,6 +14,8 @@ export interface PipelineResourcesOptions {
   readonly name: string
   readonly config: ResolvedPipeline
   readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
+  /** For the pipeline that runs; anyone else could take the files of one that runs for leftovers. */
+  readonly removeLeftovers: boolean
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -65,7 +67,7 @@ export class PipelineResources {
     const { stateDirectory, disk } = options.shared
     const staging = new Staging(join(stateDirectory, 'staging', options.name), disk.expireMs)
     await staging.open()
-    await staging.removeExpired(options.clock.now())
+    if (options.removeLeftovers) await staging.removeExpired(options.clock.now())
     const engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
     const resources = new PipelineResources(options, staging, engine)
     try {

@@ -7,6 +7,8 @@ import { compareOffsets } from './offsets/reconcile.ts'
 import { PipelineResources } from './pipeline-resources.ts'
 import { generationKey, type LandedBatch, spanBytes } from './records.ts'
 import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { retry } from './retry.ts'
+import { retryLog } from './retry-log.ts'
 import { LakehouseSink } from './sinks/lakehouse-sink.ts'
 import type { CommittedOffset } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
@@ -83,8 +85,14 @@ export class Pipeline {
       reader,
       follow,
       committedOffset: (source) => committer.committed().get(generationKey(source))?.offset,
+      isFirstRun: committer.committed().size === 0,
       recordStart: async (source, offset) => {
-        await committer.land([{ ...source, start: offset, end: offset }], nothingEncoded)
+        const span = { ...source, start: offset, end: offset }
+        await retry(() => this.#diskSpace.withSpace(() => committer.land([span], nothingEncoded)), {
+          signal: this.#aborting.signal,
+          clock,
+          onRetry: retryLog(logger, 'recording the start failed'),
+        })
       },
       inlet: () => this.#lanes.inlet(),
       clock,
@@ -98,7 +106,7 @@ export class Pipeline {
    * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
    */
   static async open(options: PipelineOptions): Promise<Pipeline> {
-    const resources = await PipelineResources.open(options)
+    const resources = await PipelineResources.open({ ...options, removeLeftovers: true })
     const pipeline = new Pipeline(options, resources)
     try {
       await pipeline.#reconcile()
@@ -165,6 +173,11 @@ export class Pipeline {
     }
     if (landed.status === 'rejected') throw landed.reason
     if (read.status === 'rejected') throw read.reason
+  }
+
+  /** Gives everything back without having run. */
+  async close(): Promise<void> {
+    await this.#resources.close()
   }
 
   /**

@@ -62,6 +62,8 @@ export interface Entry {
   readonly raw: string
   /** The JSON object to project when it is not `raw` itself, likewise as UTF-8 bytes. */
   readonly json?: string
+  /** Whether `raw` is known to hold no object or array inside its own: most records, and the encoder's short way. */
+  readonly flat?: boolean
   /** Present when the line becomes a rejected row. */
   readonly reject?: RejectReason
   /** A note for `parse_error`: the detail of a reject, or a flag on an otherwise normal row. One line of text. */

@@ -2,13 +2,15 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
+import { choosePipeline } from './choose-pipelines.ts'
 import type { Clock } from './clock.ts'
 import { TailraceError } from './errors.ts'
 import { Lane } from './lane.ts'
 import type { Logger } from './logger.ts'
 import { PipelineResources } from './pipeline-resources.ts'
 import type { Batch, Span } from './records.ts'
-import type { ResolvedConfig } from './resolve-config.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
 import type { CommittedOffset, EncodedBatch } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { requireLineStart } from './sources/blob-start.ts'
@@ -17,7 +19,7 @@ import { Batcher } from './streams/batcher.ts'
 import { LaneMerge } from './streams/lane-merge.ts'
 
 /** Somebody waits for the answer, so an outage is reported and not waited out. */
-const mostAttempts = 5
+const patience = { maxAttempts: 5 }
 
 export interface ReplayOptions {
   readonly config: ResolvedConfig
@@ -44,18 +46,20 @@ export interface ReplayReceipt {
  * Lands a range again and, in the same commit, removes what the range had landed before: doing it twice gives
  * the same table as doing it once. Offsets stay where they are.
  *
- * @throws REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START
+ * @throws USAGE, REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START, and SOURCE_UNAVAILABLE after a few attempts
  */
 export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
   const { config, pipeline: name, reader, clock, logger } = options
-  const pipeline = config.pipelines[name]
-  if (pipeline === undefined) {
-    throw new TailraceError(
-      'USAGE',
-      `There is no pipeline ${name}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
-    )
-  }
-  const resources = await PipelineResources.open({ name, config: pipeline, shared: config, clock, logger })
+  const pipeline = choosePipeline(config, name)
+  await requireTable(pipeline)
+  const resources = await PipelineResources.open({
+    name,
+    config: pipeline,
+    shared: config,
+    removeLeftovers: false,
+    clock,
+    logger,
+  })
   const encoded: EncodedBatch[] = []
   try {
     const blobName = options.blob.startsWith(`${reader.container}/`)
@@ -63,7 +67,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       : options.blob
     const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
     const span = spanToReplay(landed, options)
-    const patient = retryingReader(reader, { clock, policy: { maxAttempts: mostAttempts } })
+    const patient = retryingReader(reader, { clock, policy: patience })
     await requireSameGeneration(patient, blobName, landed)
     await requireLineStart(patient, blobName, span.start)
     await requireLineStart(patient, blobName, span.end)
@@ -78,6 +82,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       alignToLine: false,
       follow: false,
       endOffset: span.end,
+      retry: patience,
       clock,
       logger,
     })
@@ -102,6 +107,14 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     }
     await resources.close()
   }
+}
+
+/** Opening would create the table, and nothing can be landed again in a table that is not there. */
+async function requireTable(pipeline: ResolvedPipeline): Promise<void> {
+  const directory = tableDirectory(pipeline)
+  const log = await new LocalDeltaStorage(directory).list('_delta_log')
+  if (log.length > 0) return
+  throw new TailraceError('REPLAY_OUT_OF_RANGE', `There is no table at ${directory}: nothing is landed yet.`)
 }
 
 function newestGeneration(resources: PipelineResources, blob: string): CommittedOffset {

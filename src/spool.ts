@@ -16,6 +16,8 @@ export const spoolColumns = [
   /** Offset of the record, counted from the start of its span: small numbers are cheaper to write. */
   { name: 'relative_offset', type: 'BIGINT' },
   { name: 'length', type: 'BIGINT' },
+  /** 1 when the record is known to hold no object or array inside, or empty. */
+  { name: 'flat', type: 'INTEGER' },
   /** Empty for 0. */
   { name: 'source_index', type: 'INTEGER' },
   /** A reject reason, or empty. */
@@ -29,7 +31,7 @@ export const spoolColumns = [
   { name: 'raw', type: 'VARCHAR' },
 ] as const
 
-/** The fields between length and raw, all empty: what nearly every row has. */
+/** The fields between flat and raw, all empty: what nearly every row has. */
 const nothingSpecial = fieldSeparator.repeat(6)
 
 /**
@@ -40,7 +42,7 @@ const nothingSpecial = fieldSeparator.repeat(6)
  * @param spanStart where that span starts
  */
 export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): string {
-  const place = `${spanIndex}${fieldSeparator}${entry.offset - spanStart}${fieldSeparator}${entry.length}`
+  const place = `${spanIndex}${fieldSeparator}${entry.offset - spanStart}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
   const encode = needsEncoding(entry.raw)
   if (
     !encode &&

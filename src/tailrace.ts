@@ -1,5 +1,5 @@
+import { choosePipelines } from './choose-pipelines.ts'
 import type { Clock } from './clock.ts'
-import { TailraceError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { Pipeline, type PipelineCounters } from './pipeline.ts'
 import type { ResolvedConfig } from './resolve-config.ts'
@@ -40,25 +40,23 @@ export class Tailrace {
   readonly pipelines: readonly Pipeline[]
   #storage: ContainerStorage
   #clock: Clock
+  #log: Logger
+  #stopMs: number
   #startedAtMs: number
 
-  private constructor(pipelines: readonly Pipeline[], storage: ContainerStorage, clock: Clock) {
+  private constructor(pipelines: readonly Pipeline[], storage: ContainerStorage, options: TailraceOptions) {
     this.pipelines = pipelines
     this.#storage = storage
-    this.#clock = clock
-    this.#startedAtMs = clock.now()
+    this.#clock = options.clock
+    this.#log = options.logger
+    this.#stopMs = options.config.stopMs
+    this.#startedAtMs = this.#clock.now()
   }
 
   /** Opens every table, and the embedded storage if the config wants it. */
   static async open(options: TailraceOptions): Promise<Tailrace> {
     const { config, only, follow, clock, logger } = options
-    const chosen = Object.entries(config.pipelines).filter(([name]) => only === undefined || name === only)
-    if (chosen.length === 0) {
-      throw new TailraceError(
-        'USAGE',
-        `There is no pipeline ${only}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
-      )
-    }
+    const chosen = choosePipelines(config, only)
     const storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
     const pipelines: Pipeline[] = []
     try {
@@ -76,10 +74,11 @@ export class Tailrace {
         )
       }
     } catch (error) {
+      await Promise.all(pipelines.map((pipeline) => pipeline.close()))
       await storage.stop()
       throw error
     }
-    return new Tailrace(pipelines, storage, clock)
+    return new Tailrace(pipelines, storage, options)
   }
 
   /**
@@ -88,20 +87,26 @@ export class Tailrace {
    * @throws the first failure
    */
   async run(): Promise<RunSummary> {
+    const failures: unknown[] = []
+    let giveUp: NodeJS.Timeout | undefined
+    const runOne = async (pipeline: Pipeline): Promise<void> => {
+      try {
+        await pipeline.run()
+      } catch (error) {
+        failures.push(error)
+        // Told at once: the others may take their time to stop, and this is why they do.
+        if (!isAbort(error)) this.#log.error({ err: error, pipeline: pipeline.name }, 'the pipeline failed')
+        this.stop()
+        giveUp ??= setTimeout(() => this.abort(), this.#stopMs)
+      }
+    }
     try {
-      const outcomes = await Promise.allSettled(
-        this.pipelines.map((pipeline) =>
-          pipeline.run().catch((error: unknown) => {
-            this.stop()
-            throw error
-          }),
-        ),
-      )
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
+      await Promise.all(this.pipelines.map(runOne))
     } finally {
+      clearTimeout(giveUp)
       await this.#storage.stop()
     }
+    if (failures.length > 0) throw failures[0]
     return this.summary()
   }
 
@@ -133,6 +138,10 @@ export class Tailrace {
       ),
     }
   }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }
 
 /** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */

@@ -1,4 +1,4 @@
-import { TailraceError } from '../errors.ts'
+import { choosePipeline } from '../choose-pipelines.ts'
 import { replay } from '../replay.ts'
 import { ContainerStorage } from '../tailrace.ts'
 import type { CommandContext } from './command.ts'
@@ -13,16 +13,10 @@ export interface ReplayCommandOptions {
 /** Lands a range again and prints one JSON line about it. */
 export async function replayCommand(context: CommandContext, options: ReplayCommandOptions): Promise<number> {
   const { config, clock, logger, print } = context
-  const pipeline = config.pipelines[options.pipeline]
-  if (pipeline === undefined) {
-    throw new TailraceError(
-      'USAGE',
-      `There is no pipeline ${options.pipeline}; the config has ${Object.keys(config.pipelines).join(', ')}.`,
-    )
-  }
+  const { source } = choosePipeline(config, options.pipeline)
   const storage = new ContainerStorage(config.stateDirectory, false, clock, logger)
   try {
-    const reader = await storage.reader(pipeline.source)
+    const reader = await storage.reader(source)
     const receipt = await replay({ ...options, config, reader, clock, logger })
     logger.info(receipt, 'replayed')
     print(`${JSON.stringify(receipt)}\n`)

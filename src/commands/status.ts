@@ -1,8 +1,9 @@
+import { createPipelineView } from '../lakehouse-views.ts'
 import { printTable } from '../print-table.ts'
-import { type JsonRow, sqlString } from '../sinks/duckdb.ts'
+import { sqlString } from '../sinks/duckdb.ts'
+import type { CommittedOffset } from '../sinks/table-committer.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
-import { withViews } from './query.ts'
 
 /** How one blob generation stands. */
 interface BlobStatus {
@@ -14,8 +15,8 @@ interface BlobStatus {
   readonly offset: number
   /** Bytes of the blob that are not landed. */
   readonly lagBytes: number | undefined
-  rows: number
-  rejected: number
+  readonly rows: number
+  readonly rejected: number
 }
 
 /** Prints, per blob generation: size, offset, lag, rows, rejected rows. */
@@ -26,17 +27,9 @@ export async function status(
 ): Promise<number> {
   const blobs: BlobStatus[] = []
   await forEachPipeline(context, pipeline, async (landed) => {
-    for (const generation of landed.generations) blobs.push(await blobStatus(landed, generation))
-  })
-  await withViews(context.config, async (engine) => {
-    for (const blob of blobs) {
-      const view = context.config.pipelines[blob.pipeline]?.table.name.table
-      const [counts] = await engine.rows(`SELECT count(*)::INTEGER AS "rows",
-          count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected FROM "${view}"
-        WHERE source_blob = ${sqlString(blob.blob)} AND source_generation = ${sqlString(blob.generation)}`)
-      blob.rows = Number((counts as JsonRow).rows)
-      blob.rejected = Number((counts as JsonRow).rejected)
-    }
+    const view = await createPipelineView(landed.engine, landed.name, landed.pipeline)
+    if (view === undefined) return
+    for (const known of landed.generations) blobs.push(await blobStatus(landed, known, view))
   })
   if (json) context.print(`${JSON.stringify({ blobs })}\n`)
   else {
@@ -61,11 +54,17 @@ export async function status(
 }
 
 async function blobStatus(
-  { name, reader }: LandedPipeline,
-  { blob, generation, offset }: { blob: string; generation: string; offset: number },
+  { name, engine, reader }: LandedPipeline,
+  { blob, generation, offset }: CommittedOffset,
+  view: string,
 ): Promise<BlobStatus> {
   const head = await reader.read(blob.slice(reader.container.length + 1), { offset: 0, maxBytes: 1 })
   const blobBytes = head.kind === 'bytes' && head.generation === generation ? head.totalBytes : undefined
+  // The view is newer than the offset: what a run has landed in between is not counted yet.
+  const [counts] = await engine.rows(`SELECT count(*) AS "rows",
+      count(*) FILTER (parse_status = 'rejected') AS rejected FROM ${view}
+    WHERE source_blob = ${sqlString(blob)} AND source_generation = ${sqlString(generation)}
+      AND source_offset < ${offset}`)
   return {
     pipeline: name,
     blob,
@@ -73,7 +72,7 @@ async function blobStatus(
     blobBytes,
     offset,
     lagBytes: blobBytes === undefined ? undefined : blobBytes - offset,
-    rows: 0,
-    rejected: 0,
+    rows: Number(counts?.rows),
+    rejected: Number(counts?.rejected),
   }
 }

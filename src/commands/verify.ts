@@ -1,9 +1,9 @@
+import { createPipelineView } from '../lakehouse-views.ts'
 import { printTable } from '../print-table.ts'
-import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../sinks/duckdb.ts'
+import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline } from './landed-generations.ts'
-import { withViews } from './query.ts'
 
 /** What was found of one blob generation. */
 interface Verdict {
@@ -35,8 +35,9 @@ interface Gap {
 const readBytes = 4 * 1024 * 1024
 
 /**
- * Proves that every committed byte is accounted for: the rows' places tile each blob from its first row to its
- * committed offset, and what lies between them is blank lines or lines that a custom transform dropped.
+ * Proves that every committed byte is accounted for: the rows' places tile each blob up to its committed offset,
+ * and what lies between them is blank lines or, where there are custom transforms, lines that they may have dropped.
+ * It begins at the blob's start, or at the first row for `latest`, whose start nothing tells afterwards.
  *
  * @returns the exit code: 0 when every blob is complete, else 1
  */
@@ -46,25 +47,27 @@ export async function verify(
   json: boolean,
 ): Promise<number> {
   const verdicts: Verdict[] = []
-  await withViews(context.config, async (engine) => {
-    await forEachPipeline(context, pipeline, async ({ name, reader, generations }) => {
-      const { table, transforms, source } = context.config.pipelines[name]!
-      for (const { blob, generation, offset } of generations) {
-        const rows = `(SELECT * FROM ${sqlIdentifier(table.name.table)} WHERE source_blob = ${sqlString(blob)}
-          AND source_generation = ${sqlString(generation)})`
-        const { facts, gaps } = await examine(engine, rows, offset, source.coldStart === 'earliest')
-        const between = await explainGaps(reader, blob, generation, gaps, transforms.length > 0)
-        verdicts.push({
-          pipeline: name,
-          blob,
-          generation,
-          offset,
-          ...facts,
-          ...between,
-          complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
-        })
-      }
-    })
+  await forEachPipeline(context, pipeline, async (landed) => {
+    const { name, engine, reader, generations } = landed
+    const { transforms, source } = landed.pipeline
+    const view = await createPipelineView(engine, name, landed.pipeline)
+    if (view === undefined) return
+    for (const { blob, generation, offset } of generations) {
+      // The view is newer than the offsets: what a run has landed in between begins at the offset.
+      const rows = `(SELECT * FROM ${view} WHERE source_blob = ${sqlString(blob)}
+        AND source_generation = ${sqlString(generation)} AND source_offset < ${offset})`
+      const { facts, gaps } = await examine(engine, rows, offset, source.coldStart === 'earliest')
+      const between = await explainGaps(reader, blob, generation, gaps, transforms.length > 0)
+      verdicts.push({
+        pipeline: name,
+        blob,
+        generation,
+        offset,
+        ...facts,
+        ...between,
+        complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
+      })
+    }
   })
   if (json)
     context.print(
@@ -96,7 +99,7 @@ async function examine(
     coalesce(sum(n - indexes), 0)::BIGINT AS twice FROM ${places}`)
   const found = await engine.rows(`SELECT previous_end AS gap_start, first AS gap_end FROM (
       SELECT first, coalesce(lag(first + length) OVER (ORDER BY first), ${fromStart ? '0' : 'first'}) AS previous_end FROM
-        (SELECT first, length FROM ${places} UNION ALL SELECT ${offset}, 0 WHERE EXISTS (FROM ${rows}))
+        (SELECT first, length FROM ${places} UNION ALL SELECT ${offset}, 0)
     ) WHERE first <> previous_end ORDER BY first`)
   const breaks = found.map(({ gap_start, gap_end }) => ({ start: Number(gap_start), end: Number(gap_end) }))
   const overlaps = breaks.filter(({ start, end }) => end < start)

@@ -1,4 +1,4 @@
-import { TailraceError } from '../errors.ts'
+import { type ErrorContext, TailraceError } from '../errors.ts'
 import type { Batch } from '../records.ts'
 
 /**
@@ -7,14 +7,19 @@ import type { Batch } from '../records.ts'
  * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them.
  */
 export function encodeError(error: unknown, batch: Batch): TailraceError {
-  if (error instanceof TailraceError) return error
   const context = { batch: batch.id, rows: batch.rows, spoolBytes: batch.spoolBytes }
+  return engineError(error, `batch ${batch.id}`, context)
+}
+
+/** The same for anything else that is written as Parquet; `what` is its name in the message. */
+export function engineError(error: unknown, what: string, context: ErrorContext): TailraceError {
+  if (error instanceof TailraceError) return error
   const text = error instanceof Error ? error.message : ''
   if (/no space left|ENOSPC|disk quota|max_temp_directory_size/i.test(text)) {
-    return new TailraceError('DISK_FULL', `no space left while batch ${batch.id} was encoded`, { context })
+    return new TailraceError('DISK_FULL', `no space left while ${what} was encoded`, { context })
   }
   const kind = /^([A-Z][A-Za-z /-]{0,40} Error):/.exec(text)?.[1] ?? codeOf(error) ?? 'an unnamed error'
-  return new TailraceError('ENCODE_FAILED', `batch ${batch.id} could not be encoded: ${kind}`, { context })
+  return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${kind}`, { context })
 }
 
 /** @returns whether a statement failed at DuckDB's memory limit. */

@@ -79,6 +79,8 @@ export class SpoolEncoder {
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
       throw encodeError(error, batch)
+    } finally {
+      await this.#engine.returnMemory()
     }
   }
 
@@ -92,10 +94,10 @@ export class SpoolEncoder {
       )
     const hasLongRows = batch.longestRowBytes > ordinaryRowBytes
     const [file] = hasLongRows
-      ? await write(roomySettings(batch))
+      ? await write(roomySettings(batch.longestRowBytes))
       : await write(ordinarySettings).catch((error: unknown) => {
           // How much two threads need depends on how the lines fall; one thread and more room always suffice.
-          if (isOutOfMemory(error)) return write(roomySettings(batch))
+          if (isOutOfMemory(error)) return write(roomySettings(batch.longestRowBytes))
           throw error
         })
     if (file !== undefined && file.rows > 0) return file
@@ -167,8 +169,8 @@ export class SpoolEncoder {
   }
 }
 
-// V1 data pages are DuckDB's default and the only ones every reader knows.
-const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
+/** How every Parquet file is written. V1 data pages are DuckDB's default and the only ones every reader knows. */
+export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
   ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES '${rowGroupBytes}'`
 
 type EngineSettings = Readonly<Record<string, string | number>>
@@ -179,8 +181,8 @@ const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
  * The longest row passes through many buffers, from the reader's to the compressor's, which DuckDB counts in full
  * although most stay untouched. On one thread they are allowed for; the process stays below 450 MB.
  */
-function roomySettings(batch: Batch): EngineSettings {
-  const memoryMiB = 300 + Math.ceil((16 * batch.longestRowBytes) / (1024 * 1024))
+export function roomySettings(longestRowBytes: number): EngineSettings {
+  const memoryMiB = 300 + Math.ceil((16 * longestRowBytes) / (1024 * 1024))
   return { disabled_optimizers: idleOptimizers, threads: 1, memory_limit: `${memoryMiB}MiB` }
 }
 

@@ -54,7 +54,8 @@ export function projectionSql(
   declaration: TableDeclaration,
   options: { readonly from: string; readonly part?: RowsPart },
 ): string {
-  const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note FROM ${options.from})`
+  const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note,
+    ${flatSql('raw')} AS is_flat FROM ${options.from})`
   const rows = declaration.projection.select(source, {
     passThrough: [],
     ...(options.part === undefined ? {} : { part: options.part }),
@@ -82,7 +83,7 @@ function spoolRelation({ spoolPath, spans, longestRowBytes }: SpoolSource): stri
     ${bySpan(({ start }) => `${start}::BIGINT`)} + relative_offset AS source_offset,
     length AS source_length,
     coalesce(source_index, 0) AS source_index,
-    reject, note, raw,
+    reject, note, raw, flat = 1 AS is_flat,
     CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
     FROM (SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(spoolPath, spoolColumns, longestRowBytes)}))`
 }
@@ -100,4 +101,9 @@ function readDelimited(
   const struct = columns.map(({ name, type }) => `${sqlString(name)}: ${sqlString(type)}`).join(', ')
   return `read_csv(${sqlString(path)}, columns = {${struct}}, delim = '${fieldSeparator}', quote = '', escape = '',
     header = false, auto_detect = false, new_line = '\\n', max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
+}
+
+/** SQL that tells whether an object's text can hold no object or array inside; the validator knows it of spooled rows. */
+function flatSql(text: string): string {
+  return `NOT contains(substring(${text}, 2), '{') AND NOT regexp_matches(${text}, '[: ]\\[')`
 }

@@ -37,7 +37,7 @@ export interface TableCommitter {
    */
   open(): Promise<void>
 
-  /** Every blob generation the table has an offset for. Current after `open`, `land` and `refresh`. */
+  /** Every blob generation the table has an offset for. Current after `open`, `land` and `replace`. */
   committed(): ReadonlyMap<string, CommittedOffset>
 
   /**
@@ -46,6 +46,7 @@ export interface TableCommitter {
    *
    * @throws COMMIT_FENCED when another process moved an offset: nothing of the batch is visible
    * @throws COMMIT_CONTENDED when the attempts are used up: nothing is visible, try again
+   * @throws COMMIT_UNKNOWN when storage does not tell: only `open` finds out, and the files may be the table's
    */
   land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt>
 

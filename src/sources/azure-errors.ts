@@ -5,6 +5,13 @@ import { RestError } from './azure-sdk.ts'
 /** HTTP answers of storage that a later attempt may not get again. */
 const passing = new Set([408, 429, 500, 502, 503, 504])
 
+const credentialErrors = new Set([
+  'AuthenticationError',
+  'AggregateAuthenticationError',
+  'AuthenticationRequiredError',
+  'CredentialUnavailableError',
+])
+
 /**
  * Translates an error of the storage SDK, once, at the port.
  *
@@ -16,6 +23,12 @@ export function translateAzureError(error: unknown, what: string): TailraceError
   const service = error instanceof RestError ? error.code : undefined
   const context = { status, service, retryAfterMs: retryAfterMs(error) }
 
+  // The identity library's errors have no status: no credential was found, or it was refused.
+  if (error instanceof Error && credentialErrors.has(error.name)) {
+    return new TailraceError('SOURCE_DENIED', `No usable credential for ${what} (${error.name}).`, {
+      cause: error,
+    })
+  }
   if (status === 401 || status === 403) {
     return new TailraceError('SOURCE_DENIED', `Storage refused ${what} (${status} ${service ?? ''}).`, {
       context,

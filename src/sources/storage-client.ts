@@ -1,5 +1,6 @@
 import type * as Sdk from '@azure/storage-blob'
 import type { StorageConfig } from '../config.ts'
+import { TailraceError } from '../errors.ts'
 import { BlobServiceClient, ContainerClient } from './azure-sdk.ts'
 
 // The SDK repeats some failures on its own, blindly to Retry-After; the one retry loop does it instead.
@@ -12,9 +13,7 @@ export async function connectContainer(
 ): Promise<Sdk.ContainerClient> {
   switch (storage.kind) {
     case 'connection-string':
-      return BlobServiceClient.fromConnectionString(storage.connectionString, options).getContainerClient(
-        container,
-      )
+      return serviceOf(storage.connectionString).getContainerClient(container)
     case 'account': {
       // Loaded only when it is needed: it is half of the start-up time of everything else together.
       const { DefaultAzureCredential } = await import('@azure/identity')
@@ -26,12 +25,31 @@ export async function connectContainer(
       return service.getContainerClient(container)
     }
     case 'sas': {
+      // https://learn.microsoft.com/rest/api/storageservices/create-service-sas: `sr=c` signs one container, which
+      // the URL then names; an account's SAS leaves it to us.
       const url = new URL(storage.url)
-      // A container's SAS names its container in the path (`sr=c`); an account's SAS leaves it to us.
-      return url.pathname.length > 1
-        ? new ContainerClient(storage.url, undefined, options)
-        : new BlobServiceClient(storage.url, undefined, options).getContainerClient(container)
+      if (url.searchParams.get('sr') !== 'c') {
+        return new BlobServiceClient(storage.url, undefined, options).getContainerClient(container)
+      }
+      const client = new ContainerClient(storage.url, undefined, options)
+      if (client.containerName === container) return client
+      throw new TailraceError(
+        'CONFIG_INVALID',
+        `The SAS URL is for the container ${client.containerName}, and source.container is ${container}.`,
+      )
     }
+  }
+}
+
+/** @throws CONFIG_INVALID for a text that is no connection string; the text itself is a secret and not shown */
+function serviceOf(connectionString: string): Sdk.BlobServiceClient {
+  try {
+    return BlobServiceClient.fromConnectionString(connectionString, options)
+  } catch {
+    throw new TailraceError(
+      'CONFIG_INVALID',
+      'The storage connection string cannot be read; expected AccountName=…;AccountKey=… or BlobEndpoint=…;SharedAccessSignature=…',
+    )
   }
 }
 

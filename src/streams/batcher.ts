@@ -78,6 +78,8 @@ export class Batcher extends Transform {
     clearTimeout(this.#ageTimer)
     this.#destroying.abort()
     const discard = async (): Promise<void> => {
+      // A batch that was being opened has started its timer meanwhile.
+      clearTimeout(this.#ageTimer)
       const batch = this.#batch
       this.#batch = undefined
       if (batch === undefined) return

@@ -69,7 +69,7 @@ export function recordOf(entry: Entry): LogRecord | undefined {
 export function entriesFor(entry: Entry, results: readonly LogRecord[]): Entry[] {
   return results.map((record, position) => {
     const raw = bytesAsLatin1(stringifyJson(record))
-    const { json: _replaced, ...place } = entry
+    const { json: _replaced, flat: _known, ...place } = entry
     return { ...place, raw, index: entry.index + position }
   })
 }

@@ -52,7 +52,8 @@ export function entriesOf(block: LineBlock): EntryBlock {
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
   const piece = trimmed(line)
   if (hasOutlineOfOneObject(piece.latin1) && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
-    entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1 })
+    const flat = isFlat(piece.latin1)
+    entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1, flat })
     return
   }
   if (piece.latin1.trim() === '') return
@@ -99,6 +100,16 @@ function hasOutlineOfOneObject(text: string): boolean {
   // The line may be a `records` document, whose elements become rows of their own.
   if (text.includes(']') && text.includes('"records"')) return false
   return !text.includes('\\u') && !text.includes('NaN') && !text.includes('nfinity')
+}
+
+/** Whether an object's text can hold no object or array inside: no brace, and no bracket where a value begins. */
+function isFlat(text: string): boolean {
+  if (text.includes('{', 1)) return false
+  for (let bracket = text.indexOf('['); bracket >= 0; bracket = text.indexOf('[', bracket + 1)) {
+    const before = text.charCodeAt(bracket - 1)
+    if (before === 0x3a || before <= 0x20) return false
+  }
+  return true
 }
 
 /** After an inner brace: another object, or white space that may lead to one. */

@@ -75,6 +75,8 @@ export class StreamTransform extends Transform {
 
   /** One record through the inner stream: the results are what it pushed until it called back. */
   #through(placed: PlacedRecord): Promise<readonly LogRecord[]> {
+    // One that failed between two records takes no more; the next record is not to blame for it.
+    if (this.#inner.destroyed) this.#inner = this.#create()
     return new Promise((resolve, reject) => {
       this.#inner.once('error', reject)
       this.#inner.write(placed, (error) => {

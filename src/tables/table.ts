@@ -25,7 +25,8 @@ export interface Projection {
    * and `passThrough`, the names of columns that `source` already has.
    *
    * @param source a SQL relation with the columns `raw` (the row's text, never NULL), `text` (the JSON
-   *   object to project, NULL for a rejected row), `reject` and `note` (VARCHAR or NULL)
+   *   object to project, NULL for a rejected row), `reject` and `note` (VARCHAR or NULL), and `is_flat`
+   *   (whether `text` is known to hold no nested value; NULL counts as no)
    */
   select(source: string, options: ProjectionOptions): string
 }

@@ -15,9 +15,6 @@ export interface UsualJsonlogOptions {
   readonly extraColumns: readonly ExtraColumn[]
 }
 
-// Outside of strings a nested value begins with one of the first two; the others are white space in front of one.
-const nestedMarks = ['":{', '":[', '": ', '":\t']
-
 /** What a record in PostgreSQL's own hand begins with. */
 const beginning = '{"timestamp":"'
 
@@ -36,20 +33,17 @@ const strings = stringColumns.filter((name) => texts[name] !== undefined)
  * SQL of a relation that tells usual records apart: jsonlog as PostgreSQL itself writes it, every value of which
  * fits its column. Nearly all records are, and they need none of the questions that other shapes raise.
  *
- * @param source a relation with the columns `raw`, `text`, `reject` and `note`
+ * @param source a relation with the columns `raw`, `text`, `reject`, `note` and `is_flat`
  * @returns the source with the column `is_usual`, never NULL, and those that `usualColumns` reads
  */
 export function markUsual(source: string, { timezone, extraColumns }: UsualJsonlogOptions): string {
-  // A quote inside a string has a backslash before it, and messages are full of quoted names with a colon behind.
-  const structural = `CASE WHEN contains(text, '\\":') THEN replace(text, '\\":', '') ELSE text END`
-  const simple = nestedMarks.map((mark) => `NOT contains(outline, ${sqlString(mark)})`).join(' AND ')
   const extraPaths = extraColumns.map(({ from }) => sqlString(jsonPath(from.split('.'))))
-  const read = `(SELECT *, CASE WHEN reject IS NULL AND note IS NULL AND starts_with(text, ${sqlString(beginning)})
-      AND ${simple} THEN CASE WHEN json_valid(text) THEN ${takeApart('text', structure)} END END AS keys
-      FROM (SELECT *, ${structural} AS outline FROM ${source}))`
+  const read = `(SELECT *, CASE WHEN is_flat AND reject IS NULL AND note IS NULL AND starts_with(text, ${sqlString(beginning)})
+      THEN CASE WHEN json_valid(text) THEN ${takeApart('text', structure)} END END AS keys FROM ${source})`
   const cast = `(SELECT *,
       ${strings.map((name) => `nullif(nullif(${texts[name]}, ''), '[unknown]') AS s_${name}`).join(', ')},
       ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
+      keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       CASE WHEN keys.session_id IS NOT NULL THEN TRY_CAST('0x' || split_part(keys.session_id, '.', 1) AS BIGINT) END AS session_epoch
       ${extraColumns.length > 0 ? `, CASE WHEN keys IS NOT NULL THEN json_extract_string(text, [${extraPaths.join(', ')}]) END AS extra` : ''}
       FROM ${read})`
@@ -58,11 +52,11 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
   )
   const timed = `(SELECT *, CASE WHEN session_epoch BETWEEN 1 AND 253402300799 THEN make_timestamp(session_epoch * 1000000) END AS u_session
       ${extras.join('')} FROM ${cast})`
-  const dated = `(SELECT *, ${instant(at('timestamp'), {
+  const dated = `(SELECT *, ${instant('t_event_time', {
     timezone,
-    sessionStart: at('session_start'),
+    sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event FROM ${timed})`
+  })} AS u_event, ${statementPart('s_message')} AS statement_part FROM ${timed})`
   const fits = [
     'keys IS NOT NULL',
     `${jsonlog.matches(at)}`,
@@ -83,7 +77,6 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
   const setting = (text: string | undefined): string =>
     text === undefined ? 'NULL::VARCHAR' : sqlString(text)
   const string = (name: TextField): string => (texts[name] === undefined ? 'NULL::VARCHAR' : `s_${name}`)
-  const part = statementPart('s_message')
   return {
     event_time: asInstant('u_event'),
     severity: string('severity'),
@@ -117,7 +110,7 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
     detail: string('detail'),
     hint: string('hint'),
     context: string('context'),
-    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementOf(`(${part})`)} END`,
+    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementOf('statement_part')} END`,
     event_date: 'u_event::DATE',
     parse_status: `'ok'`,
     parse_error: 'NULL::VARCHAR',

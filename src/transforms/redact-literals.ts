@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonValue } from '../json.ts'
 import type { RecordTransform } from '../streams/record-transform.ts'
+import { isAuditPlaceholder, redactAudit } from './redact-audit.ts'
 
 export interface RedactLiteralsOptions {
   /** What replaces a literal. Default `?`. */
@@ -8,6 +9,9 @@ export interface RedactLiteralsOptions {
 
 /** Keys whose whole text is SQL, in any producer's records. */
 const statementKeys = new Set(['statement', 'internal_query', 'query'])
+
+/** Keys that hold nothing but values. */
+const valueKeys = new Set(['parameter'])
 
 /** Keys whose text is the server's, with SQL or values inside. */
 const messageKeys = new Set(['message', 'detail', 'hint', 'context', 'log', 'textPayload'])
@@ -20,7 +24,7 @@ const literal =
 
 // Where SQL begins in a message: https://www.postgresql.org/docs/current/runtime-config-logging.html
 const beforeSql =
-  /(?:^|ms {2}|:\s+)(?:statement|(?:parse|bind|execute) [^:]{1,200}): |SQL statement "|AUDIT: |\bProcess \d+: |Query Text"?: |at or near "/
+  /(?:^|ms {2}|:\s+)(?:statement|(?:parse|bind|execute) [^:]{1,200}): |SQL statement "|AUDIT: |\bProcess \d+: |Query Text"?: "?|at or near "/
 
 // The server's own wordings before values, and what ends them: unique, exclusion and check violations, bad input,
 // and lines of COPY. The last end counts, because a value may hold any text.
@@ -34,8 +38,11 @@ const values: readonly (readonly [before: RegExp, end: string])[] = [
 const quoted = /'(?:[^']|'')*'/g
 
 /**
- * Replaces the values in statements and in the server's messages about them, so that customer data and
- * passwords do not reach the table. The column `raw` then holds the redacted record.
+ * Replaces the values in statements, in their parameters and in the server's messages about them, so that customer
+ * data and passwords do not reach the rows of records that passed it. The column `raw` then holds the redacted record.
+ *
+ * A rejected line (no JSON, malformed or too long, or a transform failed on it) never leaves a transform: its row
+ * keeps the text as it was, values included.
  */
 export function redactLiterals({ replacement = '?' }: RedactLiteralsOptions = {}): RecordTransform {
   const inSql = (sql: string): string =>
@@ -53,15 +60,23 @@ export function redactLiterals({ replacement = '?' }: RedactLiteralsOptions = {}
     const marker = beforeSql.exec(text)
     const sqlStart = marker === null ? text.length : marker.index + marker[0].length
     const words = values.reduce(withoutValue, text.slice(0, sqlStart))
-    return words.replace(quoted, () => `'${replacement}'`) + inSql(text.slice(sqlStart))
+    const sql = text.slice(sqlStart)
+    const audit = marker?.[0] === 'AUDIT: ' ? redactAudit(sql, inSql, replacement) : undefined
+    return words.replace(quoted, () => `'${replacement}'`) + (audit ?? inSql(sql))
   }
 
-  const redacted = (key: string, value: JsonValue): JsonValue => {
+  const redacted = (path: string, value: JsonValue): JsonValue => {
+    if (Array.isArray(value)) return value.map((element) => redacted(path, element))
+    // Flattened records write `audit.statement` where others nest.
+    const key = path.slice(path.lastIndexOf('.') + 1)
+    if (valueKeys.has(key)) {
+      const isEmpty = value === null || (typeof value === 'string' && isAuditPlaceholder(value))
+      return isEmpty ? value : replacement
+    }
     if (typeof value === 'string') {
       if (statementKeys.has(key)) return inSql(value)
       return messageKeys.has(key) ? inMessage(value) : value
     }
-    if (Array.isArray(value)) return value.map((element) => redacted(key, element))
     return isJsonObject(value)
       ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redacted(name, inner)]))
       : value

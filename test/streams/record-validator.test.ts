@@ -98,18 +98,34 @@ test('objects behind a byte order mark or invalid bytes keep their exact places'
 test('a carriage return at either end of a line is no part of the record and counts to its bytes', async () => {
   for (const line of ['{"a":1}\r\n', '\r{"a":1}\n', '\r{"a":1}\r\n']) {
     const { entries } = entriesOf((await blocksOf(line, 40))[0] as LineBlock)
-    assert.deepEqual(entries, [{ offset: 40, length: line.length, index: 0, raw: '{"a":1}' }])
+    assert.deepEqual(entries, [{ offset: 40, length: line.length, index: 0, raw: '{"a":1}', flat: true }])
   }
 })
 
 test('a byte order mark is stripped at the first byte of the blob and nowhere else', async () => {
   const line = '\ufeff{"a":1}\n'
   const first = entriesOf((await blocksOf(line, 0))[0] as LineBlock)
-  assert.deepEqual(first.entries, [{ offset: 0, length: 11, index: 0, raw: '{"a":1}' }])
+  assert.deepEqual(first.entries, [{ offset: 0, length: 11, index: 0, raw: '{"a":1}', flat: true }])
   const later = entriesOf((await blocksOf(line, 11))[0] as LineBlock)
   assert.deepEqual(
     later.entries.map(({ offset, length, reject }) => ({ offset, length, reject })),
     [{ offset: 11, length: 11, reject: 'not_json' }],
+  )
+})
+
+test('an entry is called flat only if its object holds no object and no array', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      fc.constantFrom(undefined, 1),
+      (value, indent) => {
+        const line = Buffer.from(JSON.stringify(value, undefined, indent).replaceAll('\n', ''))
+        const [entry] = entriesOf(blockOf([line])).entries
+        if (entry?.flat)
+          assert.ok(Object.values(value).every((inner) => typeof inner !== 'object' || inner === null))
+      },
+    ),
+    { numRuns: 500 },
   )
 })
 

@@ -12,6 +12,9 @@ const inMessage = (text: string): unknown => redact({ message: text }).message
 const secret = 'hunter2secret'
 const number = '8675309'
 
+/** A field of pgaudit's line: quoted only where CSV asks for it. */
+const csv = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+
 /** Every way in which a value stands in a statement. */
 const literals = [
   `'${secret}'`,
@@ -72,6 +75,12 @@ test('no value of a statement survives, whatever form it has and wherever it sta
     (sql) => ({ message: `execute <unnamed>: ${sql}` }),
     (sql) => ({ context: `SQL statement "${sql}"\nPL/pgSQL function f() line 3 at SQL statement` }),
     (sql) => ({ detail: `Process 18 waits for ShareLock on transaction 7.\nProcess 18: ${sql}` }),
+    (sql) => ({ message: `AUDIT: SESSION,1,1,WRITE,INSERT,TABLE,public.t,${csv(sql)},<none>` }),
+    (sql) => ({ message: `AUDIT: SESSION,1,1,WRITE,INSERT,,,select $1,${csv(sql)}` }),
+    (sql) => ({ message: `AUDIT: SESSION,1,1,WRITE,INSERT,,,${sql},<none>` }),
+    (sql) => ({ textPayload: `LOG:  AUDIT: OBJECT,7,2,READ,SELECT,TABLE,"s.""T""",${csv(sql)}` }),
+    (sql) => ({ message: `AUDIT: ${sql}` }),
+    (sql) => ({ 'audit.statement': sql, audit: { parameter: sql }, 'audit.parameter': [sql] }),
     (sql) => ({ properties: { message: `LOG:  statement: ${sql}` } }),
     (sql) => ({ record: { statement: sql, list: [{ query: sql }] } }),
   ]
@@ -94,6 +103,10 @@ test('a statement that is cut short at any character gives nothing away', () => 
   for (const whole of sql) {
     for (let end = 1; end <= whole.length; end += 1) {
       assert.doesNotMatch(String(inSql(whole.slice(0, end))), /hunter2/, whole.slice(0, end))
+    }
+    const audit = `AUDIT: SESSION,1,1,READ,SELECT,TABLE,"s.""t""",${csv(whole)},${csv(whole)}`
+    for (let end = 1; end <= audit.length; end += 1) {
+      assert.doesNotMatch(String(inMessage(audit.slice(0, end))), /hunter2/, audit.slice(0, end))
     }
   }
 })
@@ -166,6 +179,47 @@ test('the statement in a plan of auto_explain is redacted too', () => {
   assert.doesNotMatch(String(inMessage(plan)), new RegExp(`${secret}|${number}`))
 })
 
+test('a line of pgaudit keeps what was done to which object, and no value', () => {
+  const head = 'AUDIT: SESSION,12,1,WRITE,INSERT,TABLE,public.t'
+  const object = 'AUDIT: OBJECT,1,1,READ,SELECT,VIEW,"s.""a,b"""'
+  for (const [text, expected] of [
+    [
+      `${head},"insert into t values ('alice','s3cret')",<none>`,
+      `${head},"insert into t values (?,?)",<none>`,
+    ],
+    [`${head},insert into t values ('alice'),<not logged>`, `${head},insert into t values (?),<not logged>`],
+    [`${head},insert into t values ($1),hunter2`, `${head},insert into t values ($1),?`],
+    [`${head},"select $1,$2","alice,""a """"b"""" c"""`, `${head},"select $1,$2",?`],
+    [`${head},"update ""T""\nset a='x,y', b=""c""",5,42`, `${head},"update ""T""\nset a=?, b=""c""",?,42`],
+    [`${head},insert into t values ('alice','s3cret'),5`, `${head},insert into t values (?,?,5`],
+    [`${head},"insert into t values ('alice','s3c`, `${head},"insert into t values (?,?"`],
+    [`${head},select $1,<hunter2>`, `${head},select $1,?`],
+    [`${head},<previously logged>,<previously logged>`, undefined],
+    [`${object},select 1,<none>,0`, `${object},select ?,<none>,0`],
+    [`${head}`, undefined],
+    ['AUDIT: SESSION,1,1,READ,SEL', undefined],
+  ] as const) {
+    assert.equal(inMessage(text), expected ?? text)
+  }
+})
+
+test('parameters under a key of their own are replaced, whatever their type, and placeholders stay', () => {
+  assert.deepEqual(
+    redact({ audit: { parameter: secret }, 'audit.parameter': [secret, 5, null], parameter: { a: secret } }),
+    { audit: { parameter: '?' }, 'audit.parameter': ['?', '?', null], parameter: '?' },
+  )
+  const placeholders: LogRecord = {
+    parameter: '<none>',
+    audit: { parameter: ['<not logged>', '[not logged]'] },
+  }
+  assert.deepEqual(redact(placeholders), placeholders)
+})
+
+test('the statement in a JSON plan of auto_explain is redacted too', () => {
+  const plan = `duration: 3.2 ms  plan:\n{\n  "Query Text": "SELECT * FROM t WHERE a = '${secret}'",\n  "Plan": {\n    "Filter": "(a = '${secret}'::text)"\n  }\n}`
+  assert.doesNotMatch(String(inMessage(plan)), new RegExp(secret))
+})
+
 test('other keys and other types stay as they are, and the given record is not changed', () => {
   const record: LogRecord = {
     user: "o'hara",
@@ -185,9 +239,10 @@ test('the replacement can be chosen, and is taken literally', () => {
 
 test('a statement of a megabyte of quotes is redacted in no time', () => {
   const started = performance.now()
-  for (const piece of ["'", '"', '$$', '(', "E'\\", '/*', '--', '1.', 'statement: ', ')=(', 'value "']) {
+  for (const piece of ["'", '"', '$$', '(', "E'\\", '/*', '--', '1.', 'statement: ', ')=(', 'value "', ',']) {
     inSql(piece.repeat(100_000))
     inMessage(piece.repeat(100_000))
+    inMessage(`AUDIT: SESSION,1,1,READ,SELECT,,,"${piece.repeat(100_000)}`)
   }
   assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`)
 })

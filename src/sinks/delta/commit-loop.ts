@@ -39,7 +39,7 @@ export interface CommitContext {
 
 /** @returns whether an error of `commit` leaves it open that the commit is or becomes visible: its files must stay. */
 export function mayBeVisible(error: unknown): boolean {
-  return isTailraceError(error) && error.context.mayBeVisible === true
+  return isTailraceError(error, 'COMMIT_UNKNOWN')
 }
 
 /**
@@ -49,8 +49,8 @@ export function mayBeVisible(error: unknown): boolean {
  * `state` is at the new version; on an error it is at the newest version that was seen.
  *
  * @returns the version
- * @throws what `check` throws, COMMIT_CONTENDED when the attempts are used up, and storage errors; each means
- * that nothing is visible, unless `mayBeVisible` says otherwise
+ * @throws what `check` throws, COMMIT_CONTENDED when the attempts are used up, and storage errors: nothing is
+ * visible then. COMMIT_UNKNOWN when that cannot be told
  */
 export async function commit(
   state: TableState,
@@ -71,7 +71,7 @@ export async function commit(
         return version
       }
 
-      unanswered = true
+      if (outcome === 'unknown') unanswered = true
       const found = await readCommit(storage, version)
       if (found?.txnId === txnId) {
         state.apply(found)
@@ -92,11 +92,12 @@ export async function commit(
   }
 }
 
+/** Another attempt would start from files that the table may already own, so the doubt must not look retryable. */
 function doubtful(error: unknown): TailraceError {
-  const [code, message, context] = isTailraceError(error)
-    ? [error.code, error.message, error.context]
-    : (['TABLE_UNAVAILABLE', 'The commit was interrupted before it was answered.', {}] as const)
-  return new TailraceError(code, message, { context: { ...context, mayBeVisible: true }, cause: error })
+  return new TailraceError('COMMIT_UNKNOWN', 'Storage did not tell whether the commit took place.', {
+    context: isTailraceError(error) ? { ...error.context, reason: error.code } : {},
+    cause: error,
+  })
 }
 
 async function rebase(

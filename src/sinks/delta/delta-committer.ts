@@ -67,11 +67,6 @@ export class DeltaCommitter implements TableCommitter {
     return this.#committed.offsets
   }
 
-  /** Reads what others committed since. */
-  async refresh(): Promise<void> {
-    await this.#exclusively(() => this.#table.refresh())
-  }
-
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
     return this.#exclusively(async () => {
       for (const span of spans) this.#checkOffset(span)

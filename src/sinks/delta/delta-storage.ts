@@ -18,8 +18,9 @@ export interface LocalFile {
  * Where a Delta table's files are.
  *
  * Paths are relative to the table's root, with `/` between their parts and without URI escapes. Implementations
- * translate their service's errors: DISK_FULL, TABLE_UNAVAILABLE for what may pass, TABLE_DENIED for what will
- * not. An error thrown by `putIfAbsent` means that nothing was created; a doubt is `unknown`.
+ * translate their service's errors: DISK_FULL, TABLE_UNAVAILABLE for what may pass, TABLE_DENIED and
+ * TABLE_UNSUPPORTED for what will not. An error thrown by `putIfAbsent` means that nothing was created; a doubt
+ * is `unknown`.
  */
 export interface DeltaStorage {
   /** The table's root for logs and messages, without secrets. */
@@ -51,9 +52,6 @@ export interface DeltaStorage {
 
   /** Undoes `putFile`: the file is at its local path again and no longer in the table. */
   withdrawFile(path: string, localPath: string): Promise<void>
-
-  /** Deletes an object; one that is not there is fine. */
-  remove(path: string): Promise<void>
 
   /** Makes an object readable by path for the embedded engine. */
   localFile(path: string): Promise<LocalFile>

@@ -105,7 +105,7 @@ export class DeltaTable {
 
   /**
    * Moves files into the table and commits. They are durable before the log names them, and are back where
-   * they were staged when the commit fails.
+   * they were staged when the commit fails; after COMMIT_UNKNOWN they stay in the table, which may name them.
    *
    * @returns the version
    */

@@ -13,6 +13,19 @@ const temporaryMaxAgeMs = 3_600_000
 const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 const fullCodes = new Set(['ENOSPC', 'EDQUOT'])
 const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS'])
+/** What can pass by itself; the same call fails the same way again after any other. */
+const passingCodes = new Set([
+  'EAGAIN',
+  'EBUSY',
+  'EINTR',
+  'EIO',
+  'EMFILE',
+  'ENFILE',
+  'ENOLCK',
+  'ENOMEM',
+  'ESTALE',
+  'ETIMEDOUT',
+])
 
 /**
  * A table in a directory of this machine.
@@ -93,19 +106,24 @@ export class LocalDeltaStorage implements DeltaStorage {
   async putFile(localPath: string, path: string): Promise<void> {
     await translated(path, async () => {
       const target = this.#pathOf(path)
-      await this.#makeFolder(dirname(target))
+      const folder = dirname(target)
       await syncFile(localPath)
-      await moveFile(localPath, target)
-      await syncFolder(dirname(target))
+      await this.#makeFolder(folder)
+      try {
+        await moveFile(localPath, target)
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        // The file was there a moment ago: a vacuum removes folders that it finds empty.
+        this.#durableFolders.delete(folder)
+        await this.#makeFolder(folder)
+        await moveFile(localPath, target)
+      }
+      await syncFolder(folder)
     })
   }
 
   async withdrawFile(path: string, localPath: string): Promise<void> {
     await translated(path, () => moveFile(this.#pathOf(path), localPath))
-  }
-
-  async remove(path: string): Promise<void> {
-    await translated(path, () => rm(this.#pathOf(path), { force: true }))
   }
 
   async localFile(path: string): Promise<LocalFile> {
@@ -232,7 +250,12 @@ async function translated<T>(what: string, operation: () => Promise<T>): Promise
     const cause = { context: { reason: code }, cause: error }
     if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${what}.`, cause)
     if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${what}.`, cause)
-    throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${what}.`, cause)
+    if (passingCodes.has(code)) {
+      throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${what}.`, cause)
+    }
+    // Without a code it is a mistake of the program, and says more as it is.
+    if (code === '') throw error
+    throw new TailraceError('TABLE_UNSUPPORTED', `The file system refused ${what} with ${code}.`, cause)
   }
 }
 

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Span } from '../../records.ts'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from '../duckdb.ts'
+import { parquetOptions, roomySettings } from '../encoder.ts'
+import { engineError, isOutOfMemory } from '../encoder-errors.ts'
 import type { AddAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { compareText } from './string-bounds.ts'
+
+/** The default limit of a line: what the rows of a file that does not fit in the usual memory are taken for. */
+const longestUsualRowBytes = 16 * 1024 * 1024
 
 /** A live file that holds rows of a span, and what stays of it. */
 export interface RewrittenFile {
@@ -61,6 +67,7 @@ export interface RewriteContext {
  *
  * @param path the file's path in storage
  * @returns undefined when the file holds no row of the span after all
+ * @throws DISK_FULL, ENCODE_FAILED: nothing is left behind
  */
 export async function rewriteWithout(
   span: Span,
@@ -80,15 +87,36 @@ export async function rewriteWithout(
     if (removedRows === Number(counts?.all_rows)) return { original, removedRows, kept: undefined }
 
     const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-    const [written] = await engine.copy(
-      `COPY (SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE) ` +
-        `TO ${sqlString(target)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)`,
+    const written = await writeCopy(
+      `SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE`,
+      target,
+      engine,
     )
     if (written === undefined) return { original, removedRows, kept: undefined }
     const partition = new Map(Object.entries(original.partitionValues))
     return { original, removedRows, kept: { ...written, partition } }
+  } catch (error) {
+    throw engineError(error, `the copy of ${path}`, { path, bytes: original.size })
   } finally {
     await file.release()
+  }
+}
+
+async function writeCopy(
+  select: string,
+  target: string,
+  engine: EmbeddedEngine,
+): Promise<WrittenFile | undefined> {
+  const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`)
+  try {
+    const [written] = await write().catch((error: unknown) => {
+      if (isOutOfMemory(error)) return engine.withSettings(roomySettings(longestUsualRowBytes), write)
+      throw error
+    })
+    return written
+  } catch (error) {
+    await rm(target, { force: true })
+    throw error
   }
 }
 

@@ -11,12 +11,6 @@ export interface TableDeclaration {
   readonly tableName: string
 }
 
-/**
- * Offsets are `txn` actions; other writers may drop those that are idle for longer than this. It is far above
- * the time for which a finished blob is watched.
- */
-const transactionRetention = 'interval 30 days'
-
 /** Commits between checkpoints: the most an opening replays, against the cost of writing all live files. */
 const checkpointInterval = '20'
 
@@ -35,10 +29,9 @@ export async function createTable(table: TableDeclaration, context: CommitContex
           format: { provider: 'parquet', options: {} },
           schemaString: schemaString(columns),
           partitionColumns,
-          configuration: {
-            'delta.checkpointInterval': checkpointInterval,
-            'delta.setTransactionRetentionDuration': transactionRetention,
-          },
+          // No `delta.setTransactionRetentionDuration`: with it, another writer's checkpoint drops the offsets of
+          // blobs that are finished, and a listing that still finds such a blob would land it again.
+          configuration: { 'delta.checkpointInterval': checkpointInterval },
           createdTime: context.clock.now(),
         },
       },

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError, TailraceError } from '../../../src/errors.ts'
+import type { Batch } from '../../../src/records.ts'
 import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { LakehouseSink } from '../../../src/sinks/lakehouse-sink.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
 import { FaultyStorage } from './faulty-storage.ts'
-import { committerOf, dataFilesOf, encode, offsetsOf, span, type Workbench, workbench } from './support.ts'
+import {
+  committerOf,
+  dataFilesOf,
+  encode,
+  impatientClock,
+  offsetsOf,
+  span,
+  type Workbench,
+  workbench,
+} from './support.ts'
 
 const blob = 'logs/pg.json'
 
@@ -154,7 +166,7 @@ test('another generation of a blob, and another pipeline, have their own offsets
     Array.from(replica.committed().values(), ({ offset }) => offset),
     [30],
   )
-  await primary.refresh()
+  await primary.open()
   assert.equal(primary.tableVersion, 3)
 })
 
@@ -200,7 +212,7 @@ test('a commit that is never answered keeps its files in place, and lands once i
   storage.failNext(...Array.from({ length: 49 }, () => 'lost-request' as const), 'late-request')
   await assert.rejects(
     committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)),
-    (error) => isTailraceError(error, 'COMMIT_CONTENDED') && error.context.mayBeVisible === true,
+    (error) => isTailraceError(error, 'COMMIT_UNKNOWN') && error.context.reason === 'COMMIT_CONTENDED',
   )
   assert.equal((await dataFilesOf(bench.table)).length, 4)
   // The request arrives after all, just before the repetition.
@@ -208,6 +220,73 @@ test('a commit that is never answered keeps its files in place, and lands once i
     isTailraceError(error, 'COMMIT_FENCED'),
   )
   assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+})
+
+test('a sink does not repeat a commit of unknown outcome, and the next start lands its rows once', async (t) => {
+  for (const [fault, restartsAt] of [
+    ['lost-request', undefined],
+    ['lost-reply', 40],
+  ] as const) {
+    const bench = await workbench(t)
+    const { storage, committer } = await faulty(bench)
+    const encoded = await batchOf(bench, 0, 40)
+    const sink = new LakehouseSink({
+      encoder: { encode: async () => encoded },
+      committer,
+      offsets: { write: async () => {} },
+      clock: impatientClock,
+      retry: { maxAttempts: 3 },
+    })
+    storage.failNext(fault)
+    storage.failNextRead(new TailraceError('TABLE_UNAVAILABLE', 'The file system failed.'))
+    const failure = once(sink, 'error')
+    sink.write({
+      id: 'b1',
+      spoolPath: join(bench.staging, 'b1.spool'),
+      spans: [span(blob, 0, 40)],
+      rows: 4,
+      rejected: 0,
+      spoolBytes: 40,
+      longestRowBytes: 10,
+      openedAtMs: 0,
+    } satisfies Batch)
+    const [error] = await failure
+    assert.ok(isTailraceError(error, 'COMMIT_UNKNOWN'))
+    assert.equal(error.context.reason, 'TABLE_UNAVAILABLE')
+    assert.equal(error.disposition, 'halt')
+
+    const restarted = committerOf(bench)
+    await restarted.open()
+    const offset = restarted.committed().get(`${blob}@20261124T084700Z`)?.offset
+    assert.equal(offset, restartsAt)
+    if (offset === undefined) await restarted.land([span(blob, 0, 40)], await batchOf(bench, 0, 40))
+    assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30])
+  }
+})
+
+test('a winner that cannot be read leaves no doubt: the batch can be landed again', async (t) => {
+  const bench = await workbench(t)
+  const { storage, committer } = await faulty(bench)
+  const other = committerOf(bench)
+  await other.open()
+  const empty = await batchOf(bench, 0, 0)
+  storage.beforePut.push(async () => {
+    await other.land([span('logs/other', 0, 10)], empty)
+  })
+  storage.failNextRead(new TailraceError('TABLE_UNAVAILABLE', 'The file system failed.'))
+  const batch = await batchOf(bench, 0, 40)
+  await assert.rejects(committer.land([span(blob, 0, 40)], batch), (error) =>
+    isTailraceError(error, 'TABLE_UNAVAILABLE'),
+  )
+  assert.deepEqual(await dataFilesOf(bench.table), [])
+  assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 2 })
+})
+
+test('a new table asks no writer to drop offsets that are long unchanged', async (t) => {
+  const bench = await workbench(t)
+  await committerOf(bench).open()
+  const { metaData } = (await actionsOf(bench, 0)).find((action) => action.metaData !== undefined)!
+  assert.deepEqual(metaData?.configuration, { 'delta.checkpointInterval': '20' })
 })
 
 test('a full disk leaves the batch staged, so that it can be landed again', async (t) => {
@@ -232,7 +311,7 @@ test('a missing staged file lands nothing of its batch', async (t) => {
     files: [...batch.files, { ...batch.files[0]!, path: join(bench.staging, 'gone') }],
   }
   await assert.rejects(committer.land([span(blob, 0, 40)], broken), (error) =>
-    isTailraceError(error, 'TABLE_UNAVAILABLE'),
+    isTailraceError(error, 'TABLE_UNSUPPORTED'),
   )
   assert.deepEqual(await dataFilesOf(bench.table), [])
   assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 1 })

@@ -16,6 +16,7 @@ export class FaultyStorage implements DeltaStorage {
   readonly location: string
   readonly #inner: DeltaStorage
   readonly #faults: Fault[] = []
+  #readFault: Error | undefined
   #late: (() => Promise<PutOutcome>) | undefined
   /** Runs before each `putIfAbsent`, once per given function. */
   readonly beforePut: (() => Promise<void>)[] = []
@@ -27,6 +28,11 @@ export class FaultyStorage implements DeltaStorage {
 
   failNext(...faults: readonly Fault[]): void {
     this.#faults.push(...faults)
+  }
+
+  /** Makes the next `read` fail. */
+  failNextRead(error: Error): void {
+    this.#readFault = error
   }
 
   get unusedFaults(): number {
@@ -53,7 +59,10 @@ export class FaultyStorage implements DeltaStorage {
     return this.#inner.put(path, bytes)
   }
 
-  read(path: string): Promise<Buffer | undefined> {
+  async read(path: string): Promise<Buffer | undefined> {
+    const fault = this.#readFault
+    this.#readFault = undefined
+    if (fault !== undefined) throw fault
     return this.#inner.read(path)
   }
 
@@ -67,10 +76,6 @@ export class FaultyStorage implements DeltaStorage {
 
   withdrawFile(path: string, localPath: string): Promise<void> {
     return this.#inner.withdrawFile(path, localPath)
-  }
-
-  remove(path: string): Promise<void> {
-    return this.#inner.remove(path)
   }
 
   localFile(path: string): Promise<LocalFile> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
@@ -27,7 +27,6 @@ test('what is not there is read as undefined and listed as nothing', async (t) =
   const { storage } = await prepared(t)
   assert.equal(await storage.read('_delta_log/x.json'), undefined)
   assert.deepEqual(await storage.list('nowhere'), [])
-  await storage.remove('nowhere/x')
 })
 
 test('a temporary file of a crashed writer is ignored, and deleted when it is old', async (t) => {
@@ -71,7 +70,45 @@ test('a folder that may not be written is named as denied', {
   )
 })
 
-test('a path that is a folder is unavailable, not missing', async (t) => {
-  const { storage } = await prepared(t)
-  await assert.rejects(storage.read('_delta_log'), (error) => isTailraceError(error, 'TABLE_UNAVAILABLE'))
+test('what the file system will refuse again is not to be retried, and is named with its code', async (t) => {
+  const { storage, table, staging } = await prepared(t)
+  await writeFile(join(table, 'plain'), '')
+  const local = join(staging, 'a.parquet')
+  await writeFile(local, 'rows')
+  const refusals: [string, () => Promise<unknown>][] = [
+    ['EISDIR', () => storage.read('_delta_log')],
+    ['ENOTDIR', () => storage.read('plain/x')],
+    ['ENAMETOOLONG', () => storage.read('x'.repeat(300))],
+    ['ENOENT', () => storage.putFile(join(staging, 'gone'), 'a.parquet')],
+  ]
+  for (const [code, operation] of refusals) {
+    await assert.rejects(
+      operation,
+      (error) =>
+        isTailraceError(error, 'TABLE_UNSUPPORTED') &&
+        error.disposition === 'halt' &&
+        error.message.includes(code),
+    )
+  }
+})
+
+test('an I/O error may pass, so it is to be retried', {
+  skip: process.platform !== 'linux' && 'needs a file whose reading fails',
+}, async () => {
+  // The first page of a process is never mapped, and reading it is EIO.
+  await assert.rejects(new LocalDeltaStorage('/proc/self').read('mem'), (error) =>
+    isTailraceError(error, 'TABLE_UNAVAILABLE'),
+  )
+})
+
+test('a partition folder that a vacuum removed is made again', async (t) => {
+  const { storage, table, staging } = await prepared(t)
+  const folder = join(table, 'event_date=2026-01-01')
+  for (const name of ['a', 'b']) {
+    const local = join(staging, name)
+    await writeFile(local, name)
+    await rm(folder, { recursive: true, force: true })
+    await storage.putFile(local, `event_date=2026-01-01/${name}`)
+    assert.equal(await readFile(join(folder, name), 'utf8'), name)
+  }
 })

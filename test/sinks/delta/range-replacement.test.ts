@@ -9,6 +9,7 @@ import type { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts
 import { readTable } from '../../../src/sinks/delta/live-files.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { mayHoldRowsOf } from '../../../src/sinks/delta/range-rewrite.ts'
+import { sqlString } from '../../../src/sinks/duckdb.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 import {
   committerOf,
@@ -87,6 +88,32 @@ test('replacing by nothing removes, and removing what is not there makes no vers
   assert.deepEqual(await committer.replace(span(blob, 0, 600), []), { tableVersion: 5, removedRows: 60 })
   assert.deepEqual(await committer.replace(span(blob, 0, 600), []), { tableVersion: 5, removedRows: 0 })
   assert.equal((await placesOf(bench)).length, 20)
+  assert.deepEqual(await readdir(bench.staging, { recursive: true }).then(parquetOnly), [])
+})
+
+test('what stays of a large file is written in small row groups, as its rows may be wide', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  const source = span(blob, 0, 25_000)
+  const rows = Array.from({ length: 25_000 }, (_, offset) => ({ offset, seed: 3 }))
+  await committer.land([source], await encode(bench, source, rows))
+  assert.equal((await committer.replace(span(blob, 0, 10), [])).removedRows, 10)
+  const files = (await readTable(new LocalDeltaStorage(bench.table), bench.engine))!.files
+  assert.equal(files.length, 1)
+  const path = sqlString(join(bench.table, files[0]!.path))
+  const [facts] = await bench.engine.rows(
+    `SELECT num_rows::INTEGER AS num_rows, num_row_groups::INTEGER AS groups FROM parquet_file_metadata(${path})`,
+  )
+  assert.deepEqual(facts, { num_rows: 24_990, groups: 3 })
+})
+
+test('a file that the engine cannot read stops a replacement by its code and leaves nothing staged', async (t) => {
+  const bench = await workbench(t)
+  const committer = await filled(bench)
+  for (const path of await dataFilesOf(bench.table)) await writeFile(join(bench.table, path), 'not Parquet')
+  await assert.rejects(committer.replace(range, []), (error) => isTailraceError(error, 'ENCODE_FAILED'))
+  assert.equal(committer.tableVersion, 4)
   assert.deepEqual(await readdir(bench.staging, { recursive: true }).then(parquetOnly), [])
 })
 
@@ -258,7 +285,8 @@ test('any sequence of landings and replacements by two writers leaves the rows o
         seed += count
         const encoded = await encode(bench, source, rows)
         if (action.kind === 'land') {
-          await writer.refresh()
+          // Replacing nothing reads what the other writer did.
+          await writer.replace(span('logs/none', 0, 0), [])
           await writer.land([source], encoded)
           ends.set(action.blob, source.end)
         } else {

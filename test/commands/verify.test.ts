@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { verify } from '../../src/commands/verify.ts'
+import type { ResolvedConfig } from '../../src/resolve-config.ts'
+import { commitOffset, landAll, lines, openBench, outputOf } from './command-fixture.ts'
+
+interface Verdict {
+  readonly rows: number
+  readonly blankBytes: number
+  readonly droppedBytes: number
+  readonly unexplainedBytes: number
+  readonly overlappingRows: number
+  readonly complete: boolean
+}
+
+async function verdictOf(config: ResolvedConfig, pipeline: string): Promise<Verdict & { code: number }> {
+  const { code, text } = await outputOf(config, (context) => verify(context, pipeline, true))
+  const { blobs } = JSON.parse(text) as { blobs: Verdict[] }
+  assert.equal(blobs.length, 1)
+  return { ...blobs[0]!, code }
+}
+
+test('a blob with a committed offset and no row is incomplete, unless a transform may have dropped its lines', async (t) => {
+  const bench = await openBench(t)
+  const content = lines(0, 5)
+  const plain = bench.config({ lost: {} })
+  await bench.storage.append('lost', content)
+  await commitOffset(bench, plain, 'lost', 'lost', content.length)
+  const lost = await verdictOf(plain, 'lost')
+  assert.deepEqual([lost.code, lost.complete, lost.unexplainedBytes], [1, false, content.length])
+
+  const dropping = await verdictOf(bench.config({ lost: { transforms: [() => null] } }), 'lost')
+  assert.deepEqual([dropping.code, dropping.complete, dropping.droppedBytes], [0, true, content.length])
+})
+
+test('a blob of blank lines is complete, and so is a latest one without a row, whose start is unknown', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ blank: {}, late: { coldStart: 'latest' } })
+  await bench.storage.append('blank', '\n \n\r\n')
+  await bench.storage.append('late', lines(0, 3))
+  await landAll(config)
+  const blank = await verdictOf(config, 'blank')
+  assert.deepEqual([blank.code, blank.rows, blank.blankBytes], [0, 0, 5])
+  const late = await verdictOf(config, 'late')
+  assert.deepEqual([late.code, late.rows, late.unexplainedBytes], [0, 0, 0])
+})
+
+test('rows behind the committed offset, as a run lands them meanwhile, are not judged', async (t) => {
+  const bench = await openBench(t)
+  const table = 'test.logs.shared'
+  const [first, second] = [lines(0, 5), lines(5, 5)]
+  await bench.storage.append('pg', first)
+  const running = bench.config({ running: { table, blob: 'pg' } })
+  const looking = bench.config({ looking: { table, blob: 'pg' } })
+  await bench.storage.append('pg', second)
+  await landAll(running)
+  await commitOffset(bench, looking, 'looking', 'pg', first.length)
+  const { code, rows, overlappingRows, unexplainedBytes } = await verdictOf(looking, 'looking')
+  assert.deepEqual([code, rows, overlappingRows, unexplainedBytes], [0, 5, 0, 0])
+})
