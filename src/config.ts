@@ -23,7 +23,7 @@ export interface SourceConfig {
   readonly pollMs?: number
   /** Pause between looks for new blobs under a prefix, in milliseconds: 100 to 3,600,000. Default 30,000. */
   readonly discoverMs?: number
-  /** Bytes of one range request: 64 KiB to 64 MiB. Default 4 MiB. */
+  /** Bytes of one range request: 64 KiB to 64 MiB. Default 2 MiB. */
   readonly rangeBytes?: number
   /** Blobs that are read at the same time; the others wait, oldest first: 1 to 1,024. Default 16. */
   readonly maxLanes?: number

@@ -34,7 +34,7 @@ const source = z.strictObject({
   coldStart: z.enum(['earliest', 'latest']).default('earliest'),
   pollMs: whole(100, hourMs).default(5_000),
   discoverMs: whole(100, hourMs).default(30_000),
-  rangeBytes: bytes(64 * KiB, 64 * MiB).default(4 * MiB),
+  rangeBytes: bytes(64 * KiB, 64 * MiB).default(2 * MiB),
   maxLanes: whole(1, 1024).default(16),
   maxLineBytes: bytes(KiB, 64 * MiB).default(16 * MiB),
 })

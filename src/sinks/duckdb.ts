@@ -29,7 +29,7 @@ export type JsonRow = Record<string, unknown>
 export interface EmbeddedEngineOptions {
   /** Default 2. */
   readonly threads?: number
-  /** Memory DuckDB may hold, in MiB. Default 250. */
+  /** Memory DuckDB may hold, in MiB. Default 200. */
   readonly memoryMiB?: number
   /** Where DuckDB spills when it must. */
   readonly temporaryDirectory: string
@@ -56,7 +56,7 @@ export class EmbeddedEngine {
     const threads = options.threads ?? 2
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
-      memory_limit: `${options.memoryMiB ?? 250}MiB`,
+      memory_limit: `${options.memoryMiB ?? 200}MiB`,
       temp_directory: options.temporaryDirectory,
       // Rows carry their offset; keeping their order would serialize the writer on one thread.
       preserve_insertion_order: 'false',

@@ -24,7 +24,7 @@ export interface AppendBlobTailerOptions {
   readonly endOffset?: number
   /** Pause between polls at the blob's end, in milliseconds. Default 5,000. */
   readonly pollMs?: number
-  /** Bytes of one range request. Default 4 MiB. */
+  /** Bytes of one range request. Default 2 MiB. */
   readonly rangeBytes?: number
   readonly retry?: Partial<RetryPolicy>
   readonly clock?: Clock
@@ -92,7 +92,7 @@ export class AppendBlobTailer extends Readable {
     this.#follow = options.follow ?? true
     this.#until = options.endOffset ?? Number.POSITIVE_INFINITY
     this.#pollMs = options.pollMs ?? 5_000
-    this.#rangeBytes = options.rangeBytes ?? 4 * 1024 * 1024
+    this.#rangeBytes = options.rangeBytes ?? 2 * 1024 * 1024
     this.#retry = options.retry ?? {}
     this.#clock = options.clock ?? systemClock
     this.#log = options.logger ?? silentLogger
