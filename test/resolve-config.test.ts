@@ -40,7 +40,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           coldStart: 'earliest',
           pollMs: 5000,
           discoverMs: 30_000,
-          rangeBytes: 4 * 1024 * 1024,
+          rangeBytes: 2 * 1024 * 1024,
           maxLanes: 16,
           maxLineBytes: 16 * 1024 * 1024,
         },
