@@ -9,6 +9,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   '@azure/identity': ['sources/storage-client.ts'],
   '@azure/storage-blob': [
     'sources/azure-blob-reader.ts',
+    'sources/azure-errors.ts',
     'sources/azure-sdk.ts',
     'sources/embedded-storage.ts',
     'sources/storage-client.ts',

@@ -1,6 +1,5 @@
 import type { BlobDownloadResponseParsed, ContainerClient } from '@azure/storage-blob'
-import { translateAzureError } from './azure-errors.ts'
-import { RestError } from './azure-sdk.ts'
+import { isRestError, translateAzureError } from './azure-errors.ts'
 import type { BlobRead, BlobReader, ListedBlob, ReadRequest } from './blob-reader.ts'
 import { Deadline } from './deadline.ts'
 
@@ -49,7 +48,7 @@ export class AzureBlobReader implements BlobReader {
       }
     } catch (error) {
       signal?.throwIfAborted()
-      if (error instanceof RestError) {
+      if (isRestError(error)) {
         if (error.statusCode === 304) return { kind: 'unchanged' }
         if (error.statusCode === 416) return { kind: 'nothing-there' }
         // A container that does not exist yet answers alike: Azure Monitor makes it with the first record.

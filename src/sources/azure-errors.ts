@@ -1,6 +1,6 @@
+import type { RestError } from '@azure/storage-blob'
 import { TailraceError } from '../errors.ts'
 import { redactSecrets } from '../redact.ts'
-import { RestError } from './azure-sdk.ts'
 
 /** HTTP answers of storage that a later attempt may not get again. */
 const passing = new Set([408, 429, 500, 502, 503, 504])
@@ -19,8 +19,9 @@ const credentialErrors = new Set([
  */
 export function translateAzureError(error: unknown, what: string): TailraceError {
   if (error instanceof TailraceError) return error
-  const status = error instanceof RestError ? error.statusCode : undefined
-  const service = error instanceof RestError ? error.code : undefined
+  const rest = isRestError(error) ? error : undefined
+  const status = rest?.statusCode
+  const service = rest?.code
   const context = { status, service, retryAfterMs: retryAfterMs(error) }
 
   // The identity library's errors have no status: no credential was found, or it was refused.
@@ -59,8 +60,13 @@ export function translateAzureError(error: unknown, what: string): TailraceError
   )
 }
 
+/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
+export function isRestError(error: unknown): error is RestError {
+  return error instanceof Error && error.name === 'RestError' && 'statusCode' in error
+}
+
 function retryAfterMs(error: unknown): number | undefined {
-  if (!(error instanceof RestError)) return undefined
+  if (!isRestError(error)) return undefined
   const headers = error.response?.headers
   const asked = headers?.get('retry-after-ms') ?? headers?.get('x-ms-retry-after-ms')
   if (asked !== undefined && asked !== '') return finite(Number(asked))

@@ -5,5 +5,5 @@ import type * as Sdk from '@azure/storage-blob'
 // CommonJS build is there in less than half the time, and every command starts with it.
 const sdk = createRequire(import.meta.url)('@azure/storage-blob') as typeof Sdk
 
-/** The storage SDK's classes. One place loads them, so that an `instanceof` elsewhere means the same class. */
-export const { BlobServiceClient, ContainerClient, RestError } = sdk
+/** The storage SDK's classes. */
+export const { BlobServiceClient, ContainerClient } = sdk

@@ -122,9 +122,11 @@ test('a second interrupt exits at once when the first one cannot come to its end
   await running.until(() => running.logged('stuck'), 'the transform is stuck')
   running.kill('SIGINT')
   await running.until(() => running.logged('a second signal exits at once'), 'the first signal was heard')
-  running.kill('SIGINT')
+  // Within a second of the first it counts as the same one, passed on by a wrapper.
+  const again = setInterval(() => running.kill('SIGINT'), 300)
+  t.after(() => clearInterval(again))
   assert.deepEqual(await running.exited, { code: 130, signal: null })
-  assert.ok(!running.log.some(({ msg }) => msg === 'stopped'))
+  assert.ok(!running.log.some(({ msg }) => msg === 'stopped' || String(msg).startsWith('not done in time')))
 })
 
 test('a range replayed twice gives the table of one run, and offsets stay', async (t) => {
