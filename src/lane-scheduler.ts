@@ -217,12 +217,12 @@ export class LaneScheduler {
         // One blob that cannot be read must not stop its neighbors under a prefix.
         if (!listed || !isTailraceError(error, 'SOURCE_UNSUPPORTED')) throw error
         this.#log.error({ err: error, blob: blob.name }, 'a blob was set aside')
-        blob.next = { generation: lane.generation, offset: lane.nextOffset, alignToLine: lane.stillAligning }
         blob.state = 'retired'
         return
+      } finally {
+        blob.next = { generation: lane.generation, offset: lane.nextOffset, alignToLine: lane.stillAligning }
+        blob.seenBytes = lane.readOffset
       }
-      blob.next = { generation: lane.generation, offset: lane.nextOffset, alignToLine: lane.stillAligning }
-      blob.seenBytes = lane.readOffset
       this.#tellEnd(lane, end)
       if (end === 'recreated' || (end === 'missing' && follow && !listed)) continue
       if (end === 'shrank' && !listed) throw shrank(lane)

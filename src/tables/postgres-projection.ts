@@ -1,4 +1,4 @@
-import { asInstant, inCalendar, instant } from './expressions/instant.ts'
+import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import { jsonPath, takeApart, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
@@ -178,11 +178,9 @@ export class PostgresProjection implements Projection {
     stage({
       audit: auditFields('s_message'),
       statement_part: statementPart('s_message'),
-      session_epoch: `CASE WHEN s_session_id IS NOT NULL THEN TRY_CAST('0x' || split_part(s_session_id, '.', 1) AS BIGINT) END`,
+      session_epoch: sessionEpoch('s_session_id'),
     })
-    // Seconds that a year of four digits has.
-    const epoch = `CASE WHEN session_epoch BETWEEN 1 AND 253402300799 THEN make_timestamp(session_epoch * 1000000) END`
-    stage({ session_instant: epoch })
+    stage({ session_instant: epochInstant('session_epoch') })
     stage({
       u_event_time: instant(textOf('event_time'), {
         timezone,

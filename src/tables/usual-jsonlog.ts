@@ -1,4 +1,4 @@
-import { asInstant, inCalendar, instant } from './expressions/instant.ts'
+import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import { jsonPath, takeApart, textKeys } from './expressions/json.ts'
 import { durationMs, statementOf, statementPart } from './expressions/message.ts'
 import { type ExtraColumn, extraValue } from './extra-column.ts'
@@ -44,13 +44,13 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
       ${strings.map((name) => `nullif(nullif(${texts[name]}, ''), '[unknown]') AS s_${name}`).join(', ')},
       ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
       keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
-      CASE WHEN keys.session_id IS NOT NULL THEN TRY_CAST('0x' || split_part(keys.session_id, '.', 1) AS BIGINT) END AS session_epoch
+      ${sessionEpoch('keys.session_id')} AS session_epoch
       ${extraColumns.length > 0 ? `, CASE WHEN keys IS NOT NULL THEN json_extract_string(text, [${extraPaths.join(', ')}]) END AS extra` : ''}
       FROM ${read})`
   const extras = extraColumns.map(
     (column, index) => `, ${extraValue(column, `extra[${index + 1}]`, timezone)} AS x_${index}`,
   )
-  const timed = `(SELECT *, CASE WHEN session_epoch BETWEEN 1 AND 253402300799 THEN make_timestamp(session_epoch * 1000000) END AS u_session
+  const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session
       ${extras.join('')} FROM ${cast})`
   const dated = `(SELECT *, ${instant('t_event_time', {
     timezone,

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { withEngine } from '../../src/commands/with-engine.ts'
 import { readTable as readContents } from '../../src/sinks/delta/live-files.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
-import { EmbeddedEngine, type JsonRow, sqlString } from '../../src/sinks/duckdb.ts'
+import { type JsonRow, sqlString } from '../../src/sinks/duckdb.ts'
 
 /** One row of a table, as far as most tests look. */
 export interface LandedRow {
@@ -13,18 +11,6 @@ export interface LandedRow {
   readonly index: number
   readonly raw: string
   readonly status: string
-}
-
-/** Gives an operation an engine that goes away afterwards. */
-export async function withEngine<T>(operation: (engine: EmbeddedEngine) => Promise<T>): Promise<T> {
-  const spill = await mkdtemp(join(tmpdir(), 'tailrace-rows-'))
-  const engine = await EmbeddedEngine.open({ temporaryDirectory: spill, memoryMiB: 1024 })
-  try {
-    return await operation(engine)
-  } finally {
-    engine.close()
-    await rm(spill, { recursive: true, force: true })
-  }
 }
 
 /** Runs a SELECT over a table's newest version; `from` stands for the table in it. */

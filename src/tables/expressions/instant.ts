@@ -35,6 +35,16 @@ export function inCalendar(timestamp: string): string {
   return `CASE WHEN ${timestamp} >= TIMESTAMP '0001-01-01' AND ${timestamp} < TIMESTAMP '10000-01-01' THEN ${timestamp} END`
 }
 
+/** SQL of the seconds since the epoch at which a session started: the first half of its id, in hexadecimal. */
+export function sessionEpoch(sessionId: string): string {
+  return `CASE WHEN ${sessionId} IS NOT NULL THEN TRY_CAST('0x' || split_part(${sessionId}, '.', 1) AS BIGINT) END`
+}
+
+/** SQL of a TIMESTAMP of seconds since the epoch, NULL for seconds that no year of four digits has. */
+export function epochInstant(seconds: string): string {
+  return `CASE WHEN ${seconds} BETWEEN 1 AND 253402300799 THEN make_timestamp(${seconds} * 1000000) END`
+}
+
 /** SQL of a Delta timestamp: DuckDB's own cast goes through ICU's calendar and costs three times as much. */
 export function asInstant(timestamp: string): string {
   return `make_timestamptz(epoch_us(${timestamp}))`
