@@ -6,6 +6,8 @@ export interface Clock {
   now(): number
   /** Resolves after `ms`, or rejects with an AbortError when the signal fires first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls `fire` once after `ms`, unless the returned function is called first. Keeps no process alive. */
+  after(ms: number, fire: () => void): () => void
 }
 
 /** The machine's clock. */
@@ -13,5 +15,9 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: async (ms, signal) => {
     await delay(ms, undefined, signal ? { signal } : undefined)
+  },
+  after: (ms, fire) => {
+    const timer = setTimeout(fire, ms).unref()
+    return () => clearTimeout(timer)
   },
 }

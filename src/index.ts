@@ -44,7 +44,15 @@ export type { EncodedBatch, TableCommitter } from './sinks/table-committer.ts'
 export type { AppendBlobTailerOptions, TailEnd, TailedRecord } from './sources/append-blob-tailer.ts'
 export { AppendBlobTailer } from './sources/append-blob-tailer.ts'
 export { AzureBlobReader } from './sources/azure-blob-reader.ts'
-export type { BlobRead, BlobReader, ListedBlob } from './sources/blob-reader.ts'
+export type {
+  BlobRead,
+  BlobReader,
+  BlobType,
+  ListedBlob,
+  ListedPage,
+  ListRequest,
+  ReadRequest,
+} from './sources/blob-reader.ts'
 export { EmbeddedStorage } from './sources/embedded-storage.ts'
 export { Batcher } from './streams/batcher.ts'
 export { DiskGate } from './streams/disk-gate.ts'

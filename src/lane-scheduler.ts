@@ -10,6 +10,7 @@ import { retryLog } from './retry-log.ts'
 import type { TailEnd } from './sources/append-blob-tailer.ts'
 import type { BlobReader, ListedBlob } from './sources/blob-reader.ts'
 import { type ColdStart, findStart } from './sources/blob-start.ts'
+import { listBlobs } from './sources/list-blobs.ts'
 
 export interface LaneSchedulerOptions {
   readonly pipelineName: string
@@ -137,21 +138,11 @@ export class LaneScheduler {
     const followed = Math.min(mostFollowedBlobs, config.source.maxLanes - 1)
     let newest: readonly ListedBlob[] = []
     try {
-      newest = await retry(
-        async () => {
-          let found: ListedBlob[] = []
-          for await (const listed of reader.list(prefix, signal)) {
-            this.#noteListed(listed)
-            found = [...found, listed].sort((a, b) => b.modifiedAtMs - a.modifiedAtMs).slice(0, followed)
-          }
-          return found
-        },
-        {
-          signal,
-          clock,
-          onRetry: retryLog(this.#log, 'listing failed', { prefix }),
-        },
-      )
+      const onRetry = retryLog(this.#log, 'listing failed', { prefix })
+      for await (const listed of listBlobs(reader, prefix, { signal, clock, onRetry })) {
+        this.#noteListed(listed)
+        newest = [...newest, listed].sort((a, b) => b.modifiedAtMs - a.modifiedAtMs).slice(0, followed)
+      }
     } catch (error) {
       // Azure Monitor creates the container with the first record, so its absence is a wait, not a failure.
       if (signal.aborted) return new Set()
@@ -166,13 +157,13 @@ export class LaneScheduler {
     this.#blobBytes.set(`${this.#options.reader.container}/${blobName}`, bytes)
   }
 
-  #noteListed({ name, bytes, generation }: ListedBlob): void {
+  #noteListed({ name, bytes, createdAt }: ListedBlob): void {
     const known = this.#blobs.get(name)
     this.#noteBytes(name, bytes)
     if (known === undefined) {
       this.#blobs.set(name, { name, seenBytes: 0, state: 'queued', coldStart: this.#coldStart })
     } else if (known.state === 'resting' || known.state === 'retired') {
-      const recreated = known.next !== undefined && known.next.generation !== generation
+      const recreated = known.next !== undefined && known.next.generation !== createdAt
       if (recreated || (known.state === 'resting' && bytes > known.seenBytes)) known.state = 'queued'
     }
   }

@@ -45,6 +45,8 @@ export interface LineBlock {
   readonly utf8: boolean
   /** Indexes of lines that were longer than the limit and whose text is only a prefix. */
   readonly tooLong: readonly number[]
+  /** More of the same unit follows: see `EntryBlock.open`. */
+  readonly open?: true
 }
 
 /** Why a stage made a line a rejected row. The encoder adds `bad_value` and `unknown_shape` in strict tables. */
@@ -74,6 +76,11 @@ export interface Entry {
 export interface EntryBlock {
   readonly span: Span
   readonly entries: readonly Entry[]
+  /**
+   * More of the same unit follows. A unit (a gzip member, a `records` document) has no offset inside it that reading
+   * could go on from, so all its rows land together: until its last block, its blocks have an empty span at its start.
+   */
+  readonly open?: true
 }
 
 /** A sealed spool file and the spans it accounts for: the unit that is encoded, committed, and repeated. */

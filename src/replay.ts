@@ -147,7 +147,7 @@ async function requireSameGeneration(
   landed: CommittedOffset,
 ): Promise<void> {
   const head = await reader.read(blobName, { offset: 0, maxBytes: 1 })
-  if (head.kind === 'bytes' && head.generation === landed.generation) return
+  if (head.kind === 'bytes' && head.createdAt === landed.generation) return
   throw new TailraceError(
     'REPLAY_OUT_OF_RANGE',
     `The generation ${landed.generation} of ${landed.blob} no longer exists.`,

@@ -7,11 +7,11 @@ import { LaneScheduler } from '../src/lane-scheduler.ts'
 import { silentLogger } from '../src/logger.ts'
 import type { EntryBlock, Span } from '../src/records.ts'
 import { type ResolvedPipeline, resolveConfig } from '../src/resolve-config.ts'
-import type { BlobReader } from '../src/sources/blob-reader.ts'
+import type { BlobReader, ListedPage, ListRequest } from '../src/sources/blob-reader.ts'
 import type { ColdStart } from '../src/sources/blob-start.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
 
-const generation = '20261124T084700Z'
+const createdAt = '20261124T084700Z'
 
 /** Blobs in memory. Each read takes a moment, so that lanes and listings interleave. */
 class MemoryReader implements BlobReader {
@@ -28,17 +28,30 @@ class MemoryReader implements BlobReader {
   ): ReturnType<BlobReader['read']> {
     await delay(1)
     const blob = this.blobs.get(name)
-    if (blob === undefined) return { kind: 'missing' }
+    if (blob === undefined) return { kind: 'missing', what: 'blob' }
     if (offset >= blob.length) return { kind: 'nothing-there' }
     const bytes = Buffer.from(blob.subarray(offset, offset + maxBytes))
-    return { kind: 'bytes', bytes, totalBytes: blob.length, etag: String(blob.length), generation }
+    return {
+      kind: 'bytes',
+      bytes,
+      totalBytes: blob.length,
+      etag: String(blob.length),
+      createdAt,
+      blobType: 'append',
+    }
   }
 
-  async *list(prefix: string): ReturnType<BlobReader['list']> {
-    for (const [name, blob] of [...this.blobs].sort()) {
-      if (name.startsWith(prefix))
-        yield { name, bytes: blob.length, generation, modifiedAtMs: Number(name.replace(/\D/g, '')) }
-    }
+  async listPage({ prefix }: ListRequest): Promise<ListedPage> {
+    const blobs = [...this.blobs]
+      .sort()
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, blob]) => ({
+        name,
+        bytes: blob.length,
+        createdAt,
+        modifiedAtMs: Number(name.replace(/\D/g, '')),
+      }))
+    return { blobs, folders: [], next: undefined }
   }
 }
 

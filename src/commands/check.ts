@@ -5,6 +5,7 @@ import { tableDirectory } from '../resolve-config.ts'
 import { checkAppendable } from '../sinks/delta/feature-gate.ts'
 import { checkSchema } from '../sinks/delta/table-schema.ts'
 import { findStart } from '../sources/blob-start.ts'
+import { listBlobs } from '../sources/list-blobs.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
 
@@ -16,7 +17,7 @@ export async function check(context: CommandContext): Promise<number> {
     context.print(`${name}: ${await describeTable(landed)}\n`)
     if (blobs.endsWith('/')) {
       let count = 0
-      for await (const _blob of reader.list(blobs)) count += 1
+      for await (const _blob of listBlobs(reader, blobs, {})) count += 1
       context.print(`${name}: ${count} blobs under ${reader.container}/${blobs}\n`)
     } else {
       const start = await findStart(reader, blobs, 'earliest')

@@ -59,7 +59,7 @@ async function blobStatus(
   view: string,
 ): Promise<BlobStatus> {
   const head = await reader.read(blob.slice(reader.container.length + 1), { offset: 0, maxBytes: 1 })
-  const blobBytes = head.kind === 'bytes' && head.generation === generation ? head.totalBytes : undefined
+  const blobBytes = head.kind === 'bytes' && head.createdAt === generation ? head.totalBytes : undefined
   // The view is newer than the offset: what a run has landed in between is not counted yet.
   const [counts] = await engine.rows(`SELECT count(*) AS "rows",
       count(*) FILTER (parse_status = 'rejected') AS rejected FROM ${view}

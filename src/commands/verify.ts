@@ -141,7 +141,7 @@ async function isBlank(
       offset,
       maxBytes: Math.min(readBytes, end - offset),
     })
-    if (read.kind !== 'bytes' || read.generation !== generation) return false
+    if (read.kind !== 'bytes' || read.createdAt !== generation) return false
     if (/[^\s\ufeff]/.test(read.bytes.toString('utf8'))) return false
     offset += read.bytes.length
   }

@@ -194,8 +194,8 @@ export class AppendBlobTailer extends Readable {
   /** Takes a `bytes` answer: `undefined` ends the stream, an empty list means nothing new. */
   #accept(read: BlobRead & { readonly kind: 'bytes' }): Chunk[] | undefined {
     const overlap = this.#overlap()
-    this.#generation ??= read.generation
-    if (read.generation !== this.#generation) return this.#end('recreated')
+    this.#generation ??= read.createdAt
+    if (read.createdAt !== this.#generation) return this.#end('recreated')
     if (this.#offset === 0) this.#refuseCompressed(read.bytes)
     this.#totalBytes = read.totalBytes
     if (!this.#follow && this.#until === Number.POSITIVE_INFINITY) this.#until = read.totalBytes
@@ -277,7 +277,7 @@ export class AppendBlobTailer extends Readable {
     const head = await this.#takeRead()
     if (head === undefined) return undefined
     if (head.kind === 'missing') return 'missing'
-    return head.kind === 'bytes' && head.generation === this.#generation ? 'shrank' : 'recreated'
+    return head.kind === 'bytes' && head.createdAt === this.#generation ? 'shrank' : 'recreated'
   }
 
   #refuseCompressed(bytes: Buffer): void {

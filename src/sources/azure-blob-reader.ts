@@ -1,6 +1,11 @@
-import type { BlobDownloadResponseParsed, ContainerClient } from '@azure/storage-blob'
+import type {
+  BlobDownloadResponseParsed,
+  ContainerClient,
+  ContainerListBlobFlatSegmentResponse,
+  ContainerListBlobHierarchySegmentResponse,
+} from '@azure/storage-blob'
 import { isRestError, translateAzureError } from './azure-errors.ts'
-import type { BlobRead, BlobReader, ListedBlob, ReadRequest } from './blob-reader.ts'
+import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
 import { Deadline } from './deadline.ts'
 
 export interface AzureBlobReaderOptions {
@@ -44,7 +49,8 @@ export class AzureBlobReader implements BlobReader {
         bytes,
         totalBytes: totalBytes(response, offset + bytes.length),
         etag: response.etag ?? '',
-        generation: generationOf(response.createdOn),
+        createdAt: instantOf(response.createdOn),
+        blobType: blobTypeOf(response.blobType),
       }
     } catch (error) {
       signal?.throwIfAborted()
@@ -52,7 +58,8 @@ export class AzureBlobReader implements BlobReader {
         if (error.statusCode === 304) return { kind: 'unchanged' }
         if (error.statusCode === 416) return { kind: 'nothing-there' }
         // A container that does not exist yet answers alike: Azure Monitor makes it with the first record.
-        if (error.statusCode === 404) return { kind: 'missing' }
+        if (error.statusCode === 404)
+          return { kind: 'missing', what: error.code === 'ContainerNotFound' ? 'container' : 'blob' }
       }
       throw translateAzureError(error, `reading ${this.container}/${blobName}`)
     } finally {
@@ -60,18 +67,32 @@ export class AzureBlobReader implements BlobReader {
     }
   }
 
-  async *list(prefix: string, signal?: AbortSignal): AsyncIterable<ListedBlob> {
-    const options = signal === undefined ? { prefix } : { prefix, abortSignal: signal }
+  async listPage({ prefix, marker, folders, pageNames, signal }: ListRequest): Promise<ListedPage> {
+    const options = { prefix, ...(signal === undefined ? {} : { abortSignal: signal }) }
+    const paging = {
+      maxPageSize: pageNames ?? 5_000,
+      ...(marker === undefined ? {} : { continuationToken: marker }),
+    }
     try {
-      for await (const blob of this.#client.listBlobsFlat(options)) {
-        // Accounts with a hierarchical namespace list their folders as empty blobs.
-        if (blob.metadata?.hdi_isfolder === 'true') continue
-        yield {
-          name: blob.name,
-          bytes: blob.properties.contentLength ?? 0,
-          generation: generationOf(blob.properties.createdOn),
-          modifiedAtMs: blob.properties.lastModified.getTime(),
-        }
+      const pages =
+        folders === true
+          ? this.#client.listBlobsByHierarchy('/', options).byPage(paging)
+          : this.#client.listBlobsFlat(options).byPage(paging)
+      const step = await pages.next()
+      if (step.done === true) return { blobs: [], folders: [], next: undefined }
+      const { segment, continuationToken } = step.value
+      return {
+        blobs: segment.blobItems
+          // Accounts with a hierarchical namespace list their folders as empty blobs.
+          .filter(({ metadata }) => metadata?.hdi_isfolder !== 'true')
+          .map(({ name, properties }) => ({
+            name,
+            bytes: properties.contentLength ?? 0,
+            createdAt: instantOf(properties.createdOn),
+            modifiedAtMs: properties.lastModified.getTime(),
+          })),
+        folders: foldersOf(segment),
+        next: continuationToken === '' ? undefined : continuationToken,
       }
     } catch (error) {
       signal?.throwIfAborted()
@@ -80,10 +101,23 @@ export class AzureBlobReader implements BlobReader {
   }
 }
 
-/** @returns the creation instant as a generation's name: `20261124T084700Z`. */
-export function generationOf(createdOn: Date | undefined): string {
+type ListedSegment = (
+  | ContainerListBlobFlatSegmentResponse
+  | ContainerListBlobHierarchySegmentResponse
+)['segment']
+
+/** @returns an instant to the second, which is what the service keeps: `20261124T084700Z`. */
+export function instantOf(createdOn: Date | undefined): string {
   if (createdOn === undefined) return 'unknown'
   return createdOn.toISOString().replace(/[-:]|\.\d+/g, '')
+}
+
+function foldersOf(segment: ListedSegment): string[] {
+  return 'blobPrefixes' in segment ? (segment.blobPrefixes ?? []).map(({ name }) => name) : []
+}
+
+function blobTypeOf(told: string | undefined): BlobType {
+  return told === 'BlockBlob' ? 'block' : told === 'PageBlob' ? 'page' : 'append'
 }
 
 function totalBytes(response: BlobDownloadResponseParsed, atLeast: number): number {

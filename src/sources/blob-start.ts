@@ -29,11 +29,11 @@ export async function findStart(
   const abort = signal === undefined ? {} : { signal }
   const head = await reader.read(blobName, { offset: 0, maxBytes: 1, ...abort })
   if (head.kind !== 'bytes') return undefined
-  const { generation, totalBytes } = head
+  const { createdAt: generation, totalBytes } = head
   if (coldStart === 'earliest') return { generation, totalBytes, offset: 0, alignToLine: false }
 
   const last = await reader.read(blobName, { offset: totalBytes - 1, maxBytes: 1, ...abort })
-  const atLineStart = last.kind === 'bytes' && last.generation === generation && last.bytes[0] === 0x0a
+  const atLineStart = last.kind === 'bytes' && last.createdAt === generation && last.bytes[0] === 0x0a
   return { generation, totalBytes, offset: totalBytes, alignToLine: !atLineStart }
 }
 

@@ -6,6 +6,6 @@ export function retryingReader(reader: BlobReader, options: RetryOptions): BlobR
   return {
     container: reader.container,
     read: (blobName, request) => retry(() => reader.read(blobName, request), options),
-    list: (prefix, signal) => reader.list(prefix, signal),
+    listPage: (request) => retry(() => reader.listPage(request), options),
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { generationOf } from './azure-blob-reader.ts'
+import { instantOf } from './azure-blob-reader.ts'
 import type { BlobReader } from './blob-reader.ts'
 
 const schema = z.object({ generation: z.string(), lines: z.record(z.string(), z.int().nonnegative()) })
@@ -29,7 +29,7 @@ export class SampleMemory {
     const known = schema.safeParse(readJson(path))
     return known.success
       ? new SampleMemory(path, known.data.generation, known.data.lines)
-      : new SampleMemory(path, generationOf(new Date(nowMs)), {})
+      : new SampleMemory(path, instantOf(new Date(nowMs)), {})
   }
 
   /** How many lines a server's blob held, or is about to hold. */
@@ -53,10 +53,11 @@ export function withGeneration(reader: BlobReader, generation: string): BlobRead
     container: reader.container,
     read: async (blobName, request) => {
       const read = await reader.read(blobName, request)
-      return read.kind === 'bytes' ? { ...read, generation } : read
+      return read.kind === 'bytes' ? { ...read, createdAt: generation } : read
     },
-    list: async function* (prefix, signal) {
-      for await (const blob of reader.list(prefix, signal)) yield { ...blob, generation }
+    listPage: async (request) => {
+      const page = await reader.listPage(request)
+      return { ...page, blobs: page.blobs.map((blob) => ({ ...blob, createdAt: generation })) }
     },
   }
 }

@@ -133,7 +133,7 @@ test('a replay whose lane meets an outage gives up, and leaves the table and the
   let failures = 0
   const reader: BlobReader = {
     container: real.container,
-    list: (prefix) => real.list(prefix),
+    listPage: (request) => real.listPage(request),
     read: async (blob, request) => {
       // Only the lane's reads carry a signal.
       if (request.signal === undefined) return real.read(blob, request)
@@ -141,7 +141,7 @@ test('a replay whose lane meets an outage gives up, and leaves the table and the
       throw new TailraceError('SOURCE_UNAVAILABLE', 'an outage')
     },
   }
-  const clock = { now: () => systemClock.now(), sleep: async () => {} }
+  const clock = { ...systemClock, sleep: async () => {} }
   await assert.rejects(
     replay({ config, pipeline: 'primary', blob: 'primary', from: 0, reader, clock, logger: silentLogger }),
     (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'),

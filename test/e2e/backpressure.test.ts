@@ -44,8 +44,8 @@ class CountingReader implements BlobReader {
     }
   }
 
-  list(...request: Parameters<BlobReader['list']>): ReturnType<BlobReader['list']> {
-    return this.#reader.list(...request)
+  listPage(...request: Parameters<BlobReader['listPage']>): ReturnType<BlobReader['listPage']> {
+    return this.#reader.listPage(...request)
   }
 }
 

@@ -283,7 +283,7 @@ test('a stop while it waits for storage ends the stream in order', async () => {
           never,
           new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
         ]),
-      list: () => reader.list(),
+      listPage: () => reader.listPage(),
     },
   })
   const read = drain(tailer)
@@ -305,7 +305,7 @@ test('destroying the stream aborts the request that is under way', async () => {
             reject(signal.reason)
           }),
         ),
-      list: () => new ScriptedReader().list(),
+      listPage: () => new ScriptedReader().listPage(),
     },
   })
   tailer.resume()

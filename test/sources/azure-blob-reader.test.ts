@@ -4,7 +4,7 @@ import type { ContainerClient } from '@azure/storage-blob'
 import { isTailraceError, type TailraceError } from '../../src/errors.ts'
 import type { Chunk } from '../../src/records.ts'
 import { AppendBlobTailer } from '../../src/sources/append-blob-tailer.ts'
-import { AzureBlobReader, generationOf } from '../../src/sources/azure-blob-reader.ts'
+import { AzureBlobReader, instantOf } from '../../src/sources/azure-blob-reader.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded-storage.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
 import { misbehavingReader, partHeaders } from './storage-fixture.ts'
@@ -34,7 +34,7 @@ test('a read tells the bytes, the whole length, the generation and an ETag that 
   if (read.kind !== 'bytes') return
   assert.equal(read.bytes.toString(), 'o\nwor')
   assert.equal(read.totalBytes, 12)
-  assert.match(read.generation, /^\d{8}T\d{6}Z$/)
+  assert.match(read.createdAt, /^\d{8}T\d{6}Z$/)
   const again = { offset: 4, maxBytes: 5, ifNoneMatch: read.etag }
   assert.deepEqual(await reader.read('read.ndjson', again), { kind: 'unchanged' })
   await append('read.ndjson', 'more\n')
@@ -49,9 +49,9 @@ test('a range that reaches over the end gives what is there', async () => {
 
 test('a missing blob and a missing container are missing; an empty blob and an offset behind the end hold nothing', async () => {
   const request = { offset: 0, maxBytes: 10 }
-  assert.deepEqual(await reader.read('nowhere.ndjson', request), { kind: 'missing' })
+  assert.deepEqual(await reader.read('nowhere.ndjson', request), { kind: 'missing', what: 'blob' })
   const other = new AzureBlobReader(storage.containerClient('no-such-container'))
-  assert.deepEqual(await other.read('a.ndjson', request), { kind: 'missing' })
+  assert.deepEqual(await other.read('a.ndjson', request), { kind: 'missing', what: 'container' })
   await append('empty.ndjson')
   assert.deepEqual(await reader.read('empty.ndjson', request), { kind: 'nothing-there' })
   await append('short.ndjson', 'abc')
@@ -60,8 +60,9 @@ test('a missing blob and a missing container are missing; an empty blob and an o
 
 test('a listing names the blobs under a prefix in their order, with their lengths', async () => {
   for (const name of ['list/b', 'list/a', 'list2/c']) await append(name, name)
-  const found: [string, number][] = []
-  for await (const { name, bytes } of reader.list('list/')) found.push([name, bytes])
+  const { blobs, next } = await reader.listPage({ prefix: 'list/' })
+  assert.equal(next, undefined)
+  const found = blobs.map(({ name, bytes }) => [name, bytes])
   assert.deepEqual(found, [
     ['list/a', 6],
     ['list/b', 6],
@@ -101,7 +102,7 @@ test('a body that breaks off is a short read, and the tailer goes on from there'
   const read = await broken.read('a.ndjson', { offset: 0, maxBytes: 20 })
   assert.equal(read.kind === 'bytes' && read.bytes.toString(), '0123456')
   assert.equal(read.kind === 'bytes' && read.totalBytes, 20)
-  assert.equal(read.kind === 'bytes' && read.generation, '20261124T084700Z')
+  assert.equal(read.kind === 'bytes' && read.createdAt, '20261124T084700Z')
 
   const tailer = new AppendBlobTailer({
     reader: broken,
@@ -222,17 +223,12 @@ test("the caller's abort ends a read with the caller's reason", async (t) => {
 
 test('a listing that is refused is SOURCE_DENIED, and of a missing container SOURCE_MISSING', async (t) => {
   const refusing = await misbehavingReader(t, (_request, response) => void response.writeHead(403).end())
-  await assert.rejects(firstOf(refusing.list('')), (error) => isTailraceError(error, 'SOURCE_DENIED'))
+  await assert.rejects(refusing.listPage({ prefix: '' }), (error) => isTailraceError(error, 'SOURCE_DENIED'))
   const missing = new AzureBlobReader(storage.containerClient('no-such-container'))
-  await assert.rejects(firstOf(missing.list('')), (error) => isTailraceError(error, 'SOURCE_MISSING'))
+  await assert.rejects(missing.listPage({ prefix: '' }), (error) => isTailraceError(error, 'SOURCE_MISSING'))
 })
 
 test('a generation is the creation instant to the second', () => {
-  assert.equal(generationOf(new Date('2026-11-24T08:47:00.123Z')), '20261124T084700Z')
-  assert.equal(generationOf(undefined), 'unknown')
+  assert.equal(instantOf(new Date('2026-11-24T08:47:00.123Z')), '20261124T084700Z')
+  assert.equal(instantOf(undefined), 'unknown')
 })
-
-async function firstOf<Value>(values: AsyncIterable<Value>): Promise<Value | undefined> {
-  for await (const value of values) return value
-  return undefined
-}

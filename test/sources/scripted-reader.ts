@@ -1,5 +1,5 @@
 import { TailraceError } from '../../src/errors.ts'
-import type { BlobRead, BlobReader, ReadRequest } from '../../src/sources/blob-reader.ts'
+import type { BlobRead, BlobReader, ListedPage, ReadRequest } from '../../src/sources/blob-reader.ts'
 
 /** What a scripted blob does at one read instead of answering in full. */
 export type Fault =
@@ -63,16 +63,25 @@ export class ScriptedReader implements BlobReader {
     await new Promise((resolve) => setImmediate(resolve))
     request.signal?.throwIfAborted()
     if (fault?.kind === 'error') throw fault.error
-    if (this.#content === undefined) return { kind: 'missing' }
+    if (this.#content === undefined) return { kind: 'missing', what: 'blob' }
     const etag = `"${this.#generation}-${this.#version}"`
     if (request.ifNoneMatch === etag) return { kind: 'unchanged' }
     if (request.offset >= this.#content.length) return { kind: 'nothing-there' }
     const whole = this.#content.subarray(request.offset, request.offset + request.maxBytes)
     const bytes = fault?.kind === 'short' ? whole.subarray(0, Math.max(1, fault.bytes)) : whole
-    return { kind: 'bytes', bytes, totalBytes: this.#content.length, etag, generation: this.#generation }
+    return {
+      kind: 'bytes',
+      bytes,
+      totalBytes: this.#content.length,
+      etag,
+      createdAt: this.#generation,
+      blobType: 'append',
+    }
   }
 
-  async *list(): AsyncGenerator<never> {}
+  async listPage(): Promise<ListedPage> {
+    return { blobs: [], folders: [], next: undefined }
+  }
 }
 
 /** A failure that the tailer has to wait out. */

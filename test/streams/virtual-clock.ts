@@ -21,6 +21,11 @@ export class VirtualClock implements Clock {
     this.#nowMs += ms
   }
 
+  /** Deadlines of real requests never pass here: only sleeps move the time. */
+  after(): () => void {
+    return () => {}
+  }
+
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     this.pauses.push(ms)

@@ -93,7 +93,7 @@ test('checkpoints say what the commits before them say, one built on the other',
 test('a checkpoint forgets a removed file after a week', async (t) => {
   const bench = await workbench(t)
   let nowMs = 1_767_225_600_000
-  const clock = { now: () => nowMs, sleep: async () => {} }
+  const clock = { now: () => nowMs, sleep: async () => {}, after: () => () => {} }
   const committer = committerOf(bench, { clock })
   await committer.open()
   await landUntil(bench, committer, 10)

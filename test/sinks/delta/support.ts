@@ -33,6 +33,7 @@ export const columns: readonly Column[] = [
 export const impatientClock: Clock = {
   now: () => Date.now(),
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  after: () => () => {},
 }
 
 /** One row by its place; everything else in it follows from `seed`. */
