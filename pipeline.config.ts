@@ -14,6 +14,8 @@ const {
   AZURE_STORAGE_SAS_URL: sasUrl,
   TAILRACE_CONTAINER: container = 'insights-logs-postgresqllogs',
   TAILRACE_COLD_START: coldStart = 'earliest',
+  TAILRACE_START_TIME: startTime,
+  TAILRACE_METRICS_PORT: metricsPort,
   TAILRACE_LAKEHOUSE: root = './lakehouse',
   TAILRACE_STATE: stateDirectory = './.tailrace',
 } = process.env
@@ -28,7 +30,8 @@ const storage: StorageConfig = connectionString
 
 const embedded = storage.kind === 'embedded'
 
-// A blob name, or a prefix ending in `/`. With real storage, a server without its variable is left out.
+// A blob name, a prefix ending in `/`, a pattern, or the server's resource id where Azure Monitor writes the blobs.
+// With real storage, a server without its variable is left out.
 const blobs = {
   primary: process.env.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
   replica: process.env.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
@@ -44,6 +47,7 @@ for (const role of ['primary', 'replica'] as const) {
       container,
       blobs: path,
       coldStart: coldStart as 'earliest' | 'latest',
+      ...(startTime ? { startTime } : {}),
       // The embedded storage costs nothing to ask, and a first look should show records arriving.
       ...(embedded ? { pollMs: 1_000 } : {}),
     },
@@ -61,4 +65,8 @@ if (Object.keys(pipelines).length === 0) {
   )
 }
 
-export default defineConfig({ pipelines, stateDirectory })
+export default defineConfig({
+  pipelines,
+  stateDirectory,
+  ...(metricsPort ? { metrics: { port: Number(metricsPort) } } : {}),
+})

@@ -1,4 +1,4 @@
-import type { ColdStart } from './sources/blob-start.ts'
+import type { ColdStart } from './sources/identify-blob.ts'
 import type { CustomTransform } from './streams/record-transform.ts'
 import type { TableDeclaration } from './tables/table.ts'
 
@@ -7,24 +7,56 @@ export type StorageConfig =
   /** Azurite in this process, filled with the sample logs that ship with Tailrace. */
   | { readonly kind: 'embedded' }
   | { readonly kind: 'connection-string'; readonly connectionString: string }
-  /** An account by name or URL, with `DefaultAzureCredential`. */
-  | { readonly kind: 'account'; readonly account: string }
-  /** A SAS URL of the account or of the container. */
-  | { readonly kind: 'sas'; readonly url: string }
+  /** An account by name or URL, with one of its keys. */
+  | { readonly kind: 'shared-key'; readonly account: string; readonly key: string }
+  /**
+   * An account by name or `https` URL (which of other clouds than the public one names their sign-in too), with
+   * `DefaultAzureCredential`, or with the user-assigned managed identity of a client id.
+   */
+  | {
+      readonly kind: 'account'
+      readonly account: string
+      readonly managedIdentityClientId?: string | undefined
+    }
+  /** A SAS URL of the account, the container or one blob, or a function that gives a new one before it ends. */
+  | { readonly kind: 'sas'; readonly url: string | (() => string | Promise<string>) }
+
+/**
+ * Which blobs of a container: a blob name; a prefix ending in `/`; a pattern, which holds `*`, `?` or `{`; or the hours
+ * that Azure Monitor writes for the PostgreSQL server of a resource id. A text that begins with `/subscriptions/` is
+ * such an id.
+ */
+export type BlobsConfig = string | { readonly azureMonitor: string }
 
 export interface SourceConfig {
   readonly storage: StorageConfig
   readonly container: string
-  /** A blob name, or a prefix ending in `/` for every blob under it. */
-  readonly blobs: string
+  readonly blobs: BlobsConfig
   /** Where a blob that was never seen begins. Default `earliest`. */
   readonly coldStart?: ColdStart
-  /** Pause between polls at a blob's end, in milliseconds: 100 to 3,600,000. Default 5,000. */
+  /**
+   * Listed blobs last modified before it are left out, and of Azure Monitor the hours before its hour: an ISO text
+   * with its offset or `Z`, or a Date. Default none.
+   */
+  readonly startTime?: string | Date
+  /** Pause between polls at the end of a blob that grows, in milliseconds: 100 to 3,600,000. Default 5,000. */
   readonly pollMs?: number
-  /** Pause between looks for new blobs under a prefix, in milliseconds: 100 to 3,600,000. Default 30,000. */
+  /**
+   * Pause that polls of a quiet blob may grow to, in milliseconds: `pollMs` to 3,600,000. Default 30,000, or `pollMs`
+   * if that is more.
+   */
+  readonly maxPollMs?: number
+  /** Pause between looks for new blobs, in milliseconds: 100 to 3,600,000. Default 30,000. */
   readonly discoverMs?: number
+  /**
+   * How long a day of Azure Monitor stays watched after its end and its last growth, in milliseconds: 3,600,000 to
+   * 2,592,000,000 (30 days). Default 172,800,000 (48 h).
+   */
+  readonly watchMs?: number
   /** Bytes of one range request: 64 KiB to 64 MiB. Default 2 MiB. */
   readonly rangeBytes?: number
+  /** Bytes of ranges that the pipeline holds in memory, over all blobs: `rangeBytes` to 16 GiB. Default 64 MiB. */
+  readonly maxBufferedBytes?: number
   /** Blobs that are read at the same time; the others wait, oldest first: 1 to 1,024. Default 16. */
   readonly maxLanes?: number
   /** Longer lines become rejected rows: 1 KiB to 64 MiB. Default 16 MiB. */
@@ -33,8 +65,17 @@ export interface SourceConfig {
 
 export interface DeltaSinkConfig {
   readonly kind: 'delta'
-  /** Root of the tables; a table lies at `<root>/<catalog>/<schema>/<table>`. */
+  /**
+   * Root of the tables; a table lies at `<root>/<catalog>/<schema>/<table>`. A directory, or a folder in Azure storage:
+   * `abfss://container@account.dfs.core.windows.net/folder`, `https://account.blob.core.windows.net/container/folder`.
+   * No credential belongs into it.
+   */
   readonly root: string
+  /**
+   * How to get into the account of an Azure root. Default: as the source does when it is the same account, else with
+   * `DefaultAzureCredential`.
+   */
+  readonly storage?: Exclude<StorageConfig, { readonly kind: 'embedded' }>
 }
 
 /** When a batch is sealed: by whichever comes first. */
@@ -58,6 +99,14 @@ export interface DiskConfig {
   readonly expireMs?: number
 }
 
+/** Where this process tells Prometheus how it is doing: `GET /metrics`, and `GET /healthz` for a probe. */
+export interface MetricsConfig {
+  /** 0 to 65,535; 0 takes any free one, which the log names. */
+  readonly port: number
+  /** The address to listen at. Default `127.0.0.1`, which only this machine reaches. */
+  readonly host?: string
+}
+
 export interface PipelineConfig {
   readonly source: SourceConfig
   /** Applied to every record, in order. Default none. */
@@ -73,6 +122,8 @@ export interface TailraceConfig {
   /** Offset files and staging. Default `./.tailrace`. */
   readonly stateDirectory?: string
   readonly disk?: DiskConfig
+  /** Default none: nothing listens. */
+  readonly metrics?: MetricsConfig
   /** How long a stop may take before the process gives up, in milliseconds: 0 to 3,600,000. Default 30,000. */
   readonly stopMs?: number
 }

@@ -15,11 +15,11 @@ export const errors = {
   USAGE: { disposition: 'halt', hint: 'See tailrace --help.' },
   SOURCE_MISSING: {
     disposition: 'halt',
-    hint: 'Check the container and blob names; listing needs the same credential.',
+    hint: 'Check the name of the container, and that the account is the right one.',
   },
   SOURCE_DENIED: {
     disposition: 'halt',
-    hint: 'Grant the identity the role Storage Blob Data Reader, or renew the SAS.',
+    hint: 'Give the credential what the message names: a role, a permission, a new key or SAS, a network rule.',
   },
   SOURCE_UNAVAILABLE: {
     disposition: 'retry',
@@ -59,6 +59,10 @@ export const errors = {
   TABLE_CORRUPT: {
     disposition: 'halt',
     hint: 'Restore the named log file from a backup; nothing was written.',
+  },
+  TABLE_TOO_LARGE: {
+    disposition: 'halt',
+    hint: 'Query this table with an engine that reads the storage by itself, such as Spark.',
   },
   COMMIT_FENCED: {
     disposition: 'halt',

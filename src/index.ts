@@ -2,8 +2,10 @@ export type { Clock } from './clock.ts'
 export { systemClock } from './clock.ts'
 export type {
   BatchConfig,
+  BlobsConfig,
   DeltaSinkConfig,
   DiskConfig,
+  MetricsConfig,
   PipelineConfig,
   SourceConfig,
   StorageConfig,
@@ -14,9 +16,11 @@ export type { Disposition, ErrorCode, ErrorContext, ErrorRule } from './errors.t
 export { errors, isTailraceError, TailraceError } from './errors.ts'
 export type { JsonObject, JsonValue } from './json.ts'
 export { parseJson, stringifyJson } from './json.ts'
+export type { LandedOffset } from './landed-offsets.ts'
+export { LandedOffsets } from './landed-offsets.ts'
 export type { Logger } from './logger.ts'
 export { createLogger, silentLogger } from './logger.ts'
-export type { BlobOffset, OffsetFile } from './offsets/file-offset-store.ts'
+export type { OffsetFile } from './offsets/file-offset-store.ts'
 export { FileOffsetStore } from './offsets/file-offset-store.ts'
 export type {
   Batch,
@@ -41,7 +45,7 @@ export { SpoolEncoder } from './sinks/encoder.ts'
 export type { LakehouseSinkOptions } from './sinks/lakehouse-sink.ts'
 export { LakehouseSink } from './sinks/lakehouse-sink.ts'
 export type { EncodedBatch, TableCommitter } from './sinks/table-committer.ts'
-export type { AppendBlobTailerOptions, TailEnd, TailedRecord } from './sources/append-blob-tailer.ts'
+export type { AppendBlobTailerOptions, TailEnd } from './sources/append-blob-tailer.ts'
 export { AppendBlobTailer } from './sources/append-blob-tailer.ts'
 export { AzureBlobReader } from './sources/azure-blob-reader.ts'
 export type {
@@ -53,7 +57,9 @@ export type {
   ListRequest,
   ReadRequest,
 } from './sources/blob-reader.ts'
+export { ByteBudget } from './sources/byte-budget.ts'
 export { EmbeddedStorage } from './sources/embedded-storage.ts'
+export type { TailedRecord } from './sources/tailed-records.ts'
 export { Batcher } from './streams/batcher.ts'
 export { DiskGate } from './streams/disk-gate.ts'
 export { DiskSpaceMonitor } from './streams/disk-space-monitor.ts'

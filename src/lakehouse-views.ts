@@ -1,7 +1,8 @@
 import { TailraceError } from './errors.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
-import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
+import { locationText } from './sinks/delta/table-location.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from './sinks/duckdb.ts'
 import type { TableName } from './tables/table.ts'
 
@@ -21,16 +22,20 @@ const sqlTypes: Readonly<Record<string, string>> = {
  * own name, and as `pipeline NAME`. A name that two tables share stands for neither of them. Tables that do not
  * exist yet are left out.
  */
-export async function createViews(engine: EmbeddedEngine, config: ResolvedConfig): Promise<void> {
+export async function createViews(
+  engine: EmbeddedEngine,
+  config: ResolvedConfig,
+  openStorage: (pipeline: ResolvedPipeline) => DeltaStorage,
+): Promise<void> {
   const pipelines = Object.entries(config.pipelines)
   const owners = new Map<string, Set<string>>()
   for (const [, pipeline] of pipelines) {
     for (const name of namesOf(pipeline.table.name)) {
-      owners.set(name, (owners.get(name) ?? new Set()).add(tableDirectory(pipeline)))
+      owners.set(name, (owners.get(name) ?? new Set()).add(locationText(tableLocation(pipeline))))
     }
   }
   for (const [name, pipeline] of pipelines) {
-    const view = await createPipelineView(engine, name, pipeline)
+    const view = await createPipelineView(engine, name, openStorage(pipeline))
     if (view === undefined) continue
     const { catalog, schema, table } = pipeline.table.name
     const [full, short] = namesOf(pipeline.table.name).map((one) => owners.get(one)?.size === 1)
@@ -47,19 +52,24 @@ export async function createViews(engine: EmbeddedEngine, config: ResolvedConfig
 /**
  * Makes one pipeline's table a view of the engine, at its newest version, under a name that no table can have.
  *
+ * The engine reads local files only: those of a table in Azure are copied first, and stay until the storage's download
+ * directory goes.
+ *
  * @param name what the view is called after: a pipeline, or several of one table
  * @returns the view's name as SQL, or undefined when there is no table yet
+ * @throws TABLE_TOO_LARGE
  */
 export async function createPipelineView(
   engine: EmbeddedEngine,
   name: string,
-  pipeline: ResolvedPipeline,
+  storage: DeltaStorage,
 ): Promise<string | undefined> {
-  const storage = new LocalDeltaStorage(tableDirectory(pipeline))
   const contents = await readTable(storage, engine)
   if (contents === undefined) return undefined
   const paths = new Map<string, string>()
-  for (const { path } of contents.files) paths.set(path, (await storage.localFile(path)).path)
+  await Promise.all(
+    contents.files.map(async ({ path }) => void paths.set(path, (await storage.localFile(path)).path)),
+  )
   const view = `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
   await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${selectOf(contents, paths)}`)
   return view

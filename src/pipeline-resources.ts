@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 import { FileOffsetStore } from './offsets/file-offset-store.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { retryLog } from './retry-log.ts'
 import { DeltaCommitter } from './sinks/delta/delta-committer.ts'
-import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
 import { EmbeddedEngine } from './sinks/duckdb.ts'
 import { SpoolEncoder } from './sinks/encoder.ts'
 import { Staging } from './streams/staging.ts'
+import { openTableStorage } from './table-storage.ts'
 
 export interface PipelineResourcesOptions {
   readonly name: string
@@ -27,11 +28,15 @@ export class PipelineResources {
   readonly encoder: SpoolEncoder
   readonly committer: DeltaCommitter
   readonly offsetStore: FileOffsetStore
+  /** Directories whose volumes fill as the pipeline works. */
+  readonly directories: readonly string[]
 
   private constructor(options: PipelineResourcesOptions, staging: Staging, engine: EmbeddedEngine) {
     const { name, config, shared, clock, logger } = options
     const nowMs = (): number => clock.now()
+    const location = tableLocation(config)
     this.staging = staging
+    this.directories = [staging.directory, ...(location.kind === 'directory' ? [location.path] : [])]
     this.engine = engine
     this.encoder = new SpoolEncoder({
       engine,
@@ -41,7 +46,11 @@ export class PipelineResources {
     })
     this.committer = new DeltaCommitter({
       pipeline: name,
-      storage: new LocalDeltaStorage(tableDirectory(config)),
+      storage: openTableStorage(config, {
+        downloadDirectory: staging.directory,
+        clock,
+        retry: { onRetry: retryLog(logger, "the table's storage failed") },
+      }),
       engine,
       columns: config.table.columns,
       partitionColumns: config.table.partitionColumns,
@@ -69,15 +78,15 @@ export class PipelineResources {
     await staging.open()
     if (options.removeLeftovers) await staging.removeExpired(options.clock.now())
     const engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
-    const resources = new PipelineResources(options, staging, engine)
     try {
-      await mkdir(tableDirectory(options.config), { recursive: true })
+      const resources = new PipelineResources(options, staging, engine)
+      for (const directory of resources.directories) await mkdir(directory, { recursive: true })
       await resources.committer.open()
+      return resources
     } catch (error) {
       engine.close()
       throw error
     }
-    return resources
   }
 
   async close(): Promise<void> {

@@ -1,17 +1,26 @@
 import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from './clock.ts'
 import { isTailraceError } from './errors.ts'
-import { LaneScheduler } from './lane-scheduler.ts'
+import type { LandedOffsets } from './landed-offsets.ts'
+import type { LaneContext } from './lanes/lane-runner.ts'
+import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
+import { ListedLanes } from './lanes/listed-lanes.ts'
+import { SetAsideFile } from './lanes/set-aside-file.ts'
+import { SingleLane } from './lanes/single-lane.ts'
 import type { Logger } from './logger.ts'
+import type { OffsetFile } from './offsets/file-offset-store.ts'
+import { OffsetMirror } from './offsets/offset-mirror.ts'
 import { compareOffsets } from './offsets/reconcile.ts'
 import { PipelineResources } from './pipeline-resources.ts'
-import { generationKey, type LandedBatch, spanBytes } from './records.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
+import { type LandedBatch, spanBytes } from './records.ts'
+import type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
 import { retry } from './retry.ts'
 import { retryLog } from './retry-log.ts'
 import { LakehouseSink } from './sinks/lakehouse-sink.ts'
-import type { CommittedOffset } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
+import { ByteBudget } from './sources/byte-budget.ts'
+import { selectionOf } from './sources/discovery/blob-selection.ts'
+import { createDiscovery } from './sources/discovery/create-discovery.ts'
 import { Batcher } from './streams/batcher.ts'
 import { DiskGate } from './streams/disk-gate.ts'
 import { DiskSpaceMonitor } from './streams/disk-space-monitor.ts'
@@ -22,6 +31,8 @@ export interface PipelineOptions {
   readonly config: ResolvedPipeline
   readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
   readonly reader: BlobReader
+  /** Whether any request of the reader's account has succeeded since an instant. */
+  readonly succeededSince: (instantMs: number) => boolean
   /** Go on after the blobs' ends, or drain to where they ended. */
   readonly follow: boolean
   readonly clock: Clock
@@ -56,12 +67,18 @@ export class Pipeline {
   #log: Logger
   #resources: PipelineResources
   #diskSpace: DiskSpaceMonitor
-  #scheduler: LaneScheduler
+  #offsets: OffsetMirror
+  #setAsideFile: SetAsideFile
+  #schedule: LaneSchedule
   #lanes = new LaneMerge()
   #aborting = new AbortController()
 
-  private constructor(options: PipelineOptions, resources: PipelineResources) {
-    const { name, config, shared, reader, follow, clock, logger } = options
+  private constructor(
+    options: PipelineOptions,
+    resources: PipelineResources,
+    offsetFile: OffsetFile | undefined,
+  ) {
+    const { name, config, shared, clock, logger } = options
     const { staging, committer } = resources
     this.name = name
     this.#config = config
@@ -70,7 +87,7 @@ export class Pipeline {
     this.#resources = resources
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
     this.#diskSpace = new DiskSpaceMonitor({
-      directories: [staging.directory, tableDirectory(config)],
+      directories: resources.directories,
       minFreeBytes,
       ...(resumeFreeBytes === undefined ? {} : { resumeFreeBytes }),
       checkMs,
@@ -79,25 +96,13 @@ export class Pipeline {
       clock,
       logger,
     })
-    this.#scheduler = new LaneScheduler({
-      pipelineName: name,
-      config,
-      reader,
-      follow,
-      committedOffset: (source) => committer.committed().get(generationKey(source))?.offset,
-      isFirstRun: committer.committed().size === 0,
-      recordStart: async (source, offset) => {
-        const span = { ...source, start: offset, end: offset }
-        await retry(() => this.#diskSpace.withSpace(() => committer.land([span], nothingEncoded)), {
-          signal: this.#aborting.signal,
-          clock,
-          onRetry: retryLog(logger, 'recording the start failed'),
-        })
-      },
-      inlet: () => this.#lanes.inlet(),
+    this.#offsets = new OffsetMirror({
+      store: resources.offsetStore,
+      marks: offsetFile?.marks ?? [],
       clock,
-      logger,
     })
+    this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
+    this.#schedule = this.#createSchedule(options)
   }
 
   /**
@@ -107,33 +112,36 @@ export class Pipeline {
    */
   static async open(options: PipelineOptions): Promise<Pipeline> {
     const resources = await PipelineResources.open({ ...options, removeLeftovers: true })
-    const pipeline = new Pipeline(options, resources)
     try {
-      await pipeline.#reconcile()
+      const file = await readOffsetFile(resources, options.logger)
+      const pipeline = new Pipeline(options, resources, file === 'corrupt' ? undefined : file)
+      await pipeline.#reconcile(file)
+      await pipeline.#setAsideFile.write([])
+      return pipeline
     } catch (error) {
       await resources.close()
       throw error
     }
-    return pipeline
   }
 
   /** How far each blob generation is landed, by the table. */
-  get committed(): ReadonlyMap<string, CommittedOffset> {
-    return this.#resources.committer.committed()
+  get landed(): LandedOffsets {
+    return this.#resources.committer.landed()
   }
 
-  /** Bytes of the blobs as last seen, how many of them are landed, and how many of those in this run. */
-  get progress(): { readonly totalBytes: number; readonly landedBytes: number; readonly runBytes: number } {
-    const landed = new Map<string, number>()
-    // Later generations of a blob come later in the table, and only the newest one still has bytes to read.
-    for (const { blob, offset } of this.committed.values()) landed.set(blob, offset)
-    let totalBytes = 0
-    let landedBytes = 0
-    for (const [blob, bytes] of this.#scheduler.blobBytes) {
-      totalBytes += bytes
-      landedBytes += Math.min(bytes, landed.get(blob) ?? 0)
-    }
-    return { totalBytes, landedBytes, runBytes: this.counters.bytes }
+  /** Bytes that are known to be there and not landed. */
+  get lagBytes(): number {
+    return this.#schedule.lagBytes
+  }
+
+  /** Lanes that run. */
+  get laneCount(): number {
+    return this.#schedule.laneCount
+  }
+
+  /** Blobs that are left alone for a while because they cannot be read. */
+  get setAside(): readonly SetAsideBlob[] {
+    return this.#schedule.setAside
   }
 
   /**
@@ -143,21 +151,21 @@ export class Pipeline {
    */
   async run(): Promise<void> {
     const { batch } = this.#config
-    const { staging, encoder, committer, offsetStore } = this.#resources
+    const { staging, encoder, committer } = this.#resources
     const diskSpace = this.#diskSpace
     const gate = new DiskGate(diskSpace)
     const batcher = new Batcher({ staging, diskSpace, ...batch, clock: this.#clock })
     const sink = new LakehouseSink({
       encoder,
       committer,
-      offsets: offsetStore,
+      offsets: this.#offsets,
       diskSpace,
       onLanded: (landed) => this.#noteLanded(landed),
       clock: this.#clock,
       logger: this.#log,
     })
     const landing = connect([this.#lanes, gate, batcher, sink], { signal: this.#aborting.signal })
-    const reading = this.#scheduler.run().then(
+    const reading = this.#schedule.run().then(
       () => this.#lanes.close(),
       (error: Error) => {
         this.#lanes.destroy(error)
@@ -165,9 +173,9 @@ export class Pipeline {
       },
     )
     // A sink that fails closes the lanes' inlets, and the lanes then fail with an error that only says so.
-    landing.catch(() => this.#scheduler.stop())
+    landing.catch(() => this.#schedule.stop())
     const [landed, read] = await Promise.allSettled([landing, reading])
-    await this.#resources.close()
+    await this.#close()
     if (read.status === 'rejected' && landed.status === 'rejected') {
       throw isTailraceError(read.reason) ? read.reason : landed.reason
     }
@@ -185,42 +193,98 @@ export class Pipeline {
    * landed, so the pipeline then ends at once: what it had read is read again by the next start.
    */
   stop(): void {
-    this.#scheduler.stop()
+    this.#schedule.stop()
     if (this.#diskSpace.isHolding) this.abort()
   }
 
   /** Ends at once; what is not landed is read again by the next start. */
   abort(): void {
-    this.#scheduler.stop()
+    this.#schedule.stop()
     this.#aborting.abort()
   }
 
-  /** The table is the truth; the file only follows it. */
-  async #reconcile(): Promise<void> {
-    const { offsetStore, committer } = this.#resources
-    const offsets = this.committed
-    let finding: ReturnType<typeof compareOffsets> | { readonly kind: 'corrupt' }
-    try {
-      finding = compareOffsets(await offsetStore.read(), offsets)
-    } catch (error) {
-      if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
-      this.#log.error(
-        { err: error },
-        'the offset file is unusable: following the table and writing the file anew',
-      )
-      finding = { kind: 'corrupt' }
+  #createSchedule({
+    name,
+    config,
+    reader,
+    succeededSince,
+    follow,
+    clock,
+    logger,
+  }: PipelineOptions): LaneSchedule {
+    const { committer } = this.#resources
+    const { source } = config
+    const context: LaneContext = {
+      pipelineName: name,
+      config,
+      reader,
+      follow,
+      landedOf: (blob) => committer.landed().of(blob),
+      isFirstRun: committer.landed().blobCount === 0,
+      recordStarts: async (starts) => {
+        await retry(() => this.#diskSpace.withSpace(() => committer.land(starts, nothingEncoded)), {
+          signal: this.#aborting.signal,
+          clock,
+          onRetry: retryLog(logger, 'recording the start failed'),
+        })
+      },
+      markOf: (generation) => this.#offsets.markOf(generation),
+      noteMark: (mark) => this.#offsets.note(mark),
+      inlet: () => this.#lanes.inlet(),
+      budget: new ByteBudget(source.maxBufferedBytes),
+      staging: this.#resources.staging,
+      diskSpace: this.#diskSpace,
+      clock,
+      logger,
     }
+    const selection = selectionOf(source.blobs)
+    if (selection.kind === 'one') return new SingleLane(selection.name, context)
+    const discovery = createDiscovery(selection, {
+      reader,
+      startTimeMs: source.startTimeMs,
+      watchMs: source.watchMs,
+      onSkipped: (skipped) =>
+        logger.warn(skipped, 'some blobs under the resource are no hourly logs: skipped'),
+    })
+    return new ListedLanes(context, {
+      discovery,
+      succeededSince,
+      onSetAside: (blobs) => this.#writeSetAside(blobs),
+    })
+  }
+
+  /** For `tailrace status` of another process; a run goes on without it. */
+  #writeSetAside(blobs: readonly SetAsideBlob[]): void {
+    this.#setAsideFile
+      .write(blobs)
+      .catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'the list of blobs set aside was not written'),
+      )
+  }
+
+  async #close(): Promise<void> {
+    // What a large file's pause has held back; the table has it all, so a failure is no loss.
+    await this.#offsets
+      .flush()
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'the offset file was not written'))
+    await this.#resources.close()
+  }
+
+  /** The table is the truth; the file only follows it. */
+  async #reconcile(file: OffsetFile | undefined | 'corrupt'): Promise<void> {
+    const { offsetStore, committer } = this.#resources
+    const finding = file === 'corrupt' ? { kind: 'corrupt' as const } : compareOffsets(file, this.landed)
     if (finding.kind === 'equal') return
-    const file = offsetStore.path
+    const path = offsetStore.path
     if (finding.kind === 'ahead') {
       this.#log.error(
-        { file, blobs: finding.blobs },
+        { file: path, blobs: finding.blobs.slice(0, loggedSpans), blobCount: finding.blobs.length },
         'the offset file claims more than the table holds: following the table',
       )
     } else if (finding.kind !== 'corrupt') {
-      this.#log.info({ file, finding: finding.kind }, 'the offset file is rebuilt from the table')
+      this.#log.info({ file: path, finding: finding.kind }, 'the offset file is rebuilt from the table')
     }
-    await offsetStore.write(offsets.values(), committer.tableVersion)
+    await this.#offsets.write(this.landed, committer.tableVersion)
   }
 
   #noteLanded({
@@ -239,7 +303,6 @@ export class Pipeline {
     this.counters.partial += partial
     this.counters.bytes += bytes
     this.counters.batches += 1
-    const { totalBytes, landedBytes } = this.progress
     this.#log.info(
       {
         blobs: batch.spans.slice(0, loggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),
@@ -251,12 +314,26 @@ export class Pipeline {
         encodeMs,
         commitMs,
         ageMs: this.#clock.now() - batch.openedAtMs,
-        lagBytes: totalBytes - landedBytes,
+        lagBytes: this.lagBytes,
       },
       'landed',
     )
     if (rejected + partial > 0) {
       this.#log.warn({ rejected, partial }, 'lines were rejected or did not fit: see tailrace rejects')
     }
+  }
+}
+
+/** Reads the offset file; what is unusable is told and written anew. */
+async function readOffsetFile(
+  { offsetStore }: PipelineResources,
+  logger: Logger,
+): Promise<OffsetFile | undefined | 'corrupt'> {
+  try {
+    return await offsetStore.read()
+  } catch (error) {
+    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
+    logger.error({ err: error }, 'the offset file is unusable: following the table and writing the file anew')
+    return 'corrupt'
   }
 }

@@ -22,21 +22,21 @@ export class ProgressLine {
     return this.#pipelines.map((pipeline) => this.#describe(pipeline, nowMs)).join('   ')
   }
 
-  #describe({ name, progress }: Pipeline, nowMs: number): string {
-    const { totalBytes, landedBytes, runBytes } = progress
+  #describe({ name, counters, lagBytes }: Pipeline, nowMs: number): string {
+    const { bytes } = counters
     const samples = this.#samples.get(name) ?? []
-    samples.push({ atMs: nowMs, bytes: runBytes })
+    samples.push({ atMs: nowMs, bytes })
     while ((samples[0]?.atMs ?? nowMs) < nowMs - windowMs) samples.shift()
     this.#samples.set(name, samples)
 
     const [oldest] = samples
     const seconds = (nowMs - (oldest?.atMs ?? nowMs)) / 1000
-    const bytesPerSecond = seconds > 0 ? (runBytes - (oldest?.bytes ?? 0)) / seconds : 0
-    const left = totalBytes - landedBytes
-    const part = totalBytes === 0 ? 0 : Math.floor((landedBytes / totalBytes) * 100)
+    const bytesPerSecond = seconds > 0 ? (bytes - (oldest?.bytes ?? 0)) / seconds : 0
+    const total = bytes + lagBytes
+    const part = total === 0 ? 100 : Math.floor((bytes / total) * 100)
     const speed = `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`
-    const eta = left > 0 && bytesPerSecond > 0 ? `, ${duration(left / bytesPerSecond)} left` : ''
-    return `${name}: ${amount(landedBytes)} of ${amount(totalBytes)} (${part}%), ${speed}${eta}`
+    const eta = lagBytes > 0 && bytesPerSecond > 0 ? `, ${duration(lagBytes / bytesPerSecond)} left` : ''
+    return `${name}: ${amount(bytes)} of ${amount(total)} (${part}%), ${speed}${eta}`
   }
 }
 

@@ -5,12 +5,25 @@
  * never characters of decoded text.
  */
 
-/** One generation of one blob: a blob that is deleted and created again is another generation. */
+/** One generation of one blob: a blob that is replaced, in whatever way, is another generation. */
 export interface BlobGeneration {
   /** `<container>/<blob name>`: independent of the account and of the endpoint. */
   readonly blob: string
-  /** The blob's creation instant, as `20261124T084700Z`. */
+  /**
+   * The blob's creation instant, as `20261124T084700Z`; with `.2`, `.3`… when the blob of that instant was overwritten
+   * or cut short, which need not change the instant.
+   */
   readonly generation: string
+}
+
+/** What a generation is recognized by after a restart. Fingerprints are as `formatFingerprint` writes them. */
+export interface GenerationMark extends BlobGeneration {
+  /** The creation instant last seen: another one than the generation's after a copy of the same content. */
+  readonly createdAt: string
+  /** Fingerprint of the first bytes. */
+  readonly head?: string
+  /** Fingerprint of some bytes further on, near where the last reading ended. */
+  readonly tail?: string
 }
 
 /** A half-open range of raw bytes, `[start, end)`, of one blob generation. */
@@ -78,9 +91,23 @@ export interface EntryBlock {
   readonly entries: readonly Entry[]
   /**
    * More of the same unit follows. A unit (a gzip member, a `records` document) has no offset inside it that reading
-   * could go on from, so all its rows land together: until its last block, its blocks have an empty span at its start.
+   * could go on from, so all its rows land together: until its last block, its blocks have an empty span at its start,
+   * and only behind `UnitCollector` do its entries have their final place.
    */
   readonly open?: true
+  /** What earlier blocks of the same unit held does not count: the unit begins again with this block's entries. */
+  readonly restart?: true
+  /** The entries of a unit that is too large for memory; `entries` is then empty. */
+  readonly stored?: StoredEntries
+}
+
+/** Entries that wait in a staging file. Whoever takes the block discards them when it has read them. */
+export interface StoredEntries {
+  readonly count: number
+  /** In order, in slices that fit in memory. */
+  read(): AsyncIterable<readonly Entry[]>
+  /** Removes the file. */
+  discard(): Promise<void>
 }
 
 /** A sealed spool file and the spans it accounts for: the unit that is encoded, committed, and repeated. */
@@ -127,6 +154,23 @@ export function spanBytes(span: Span): number {
 /** Names a blob generation in offsets, logs and transaction ids: `<container>/<name>@<generation>`. */
 export function generationKey(source: BlobGeneration): string {
   return `${source.blob}@${source.generation}`
+}
+
+/** Orders the generations of one blob by their age. */
+export function compareGenerations(
+  a: Pick<BlobGeneration, 'generation'>,
+  b: Pick<BlobGeneration, 'generation'>,
+): number {
+  const [instantA, ordinalA] = generationParts(a.generation)
+  const [instantB, ordinalB] = generationParts(b.generation)
+  if (instantA !== instantB) return instantA < instantB ? -1 : 1
+  return ordinalA - ordinalB
+}
+
+/** @returns a generation's creation instant, and which one of that instant it is, counted from 1. */
+export function generationParts(generation: string): readonly [instant: string, ordinal: number] {
+  const dot = generation.indexOf('.')
+  return dot < 0 ? [generation, 1] : [generation.slice(0, dot), Number(generation.slice(dot + 1))]
 }
 
 /** @returns whether `next` continues `previous` without a gap or an overlap. */

@@ -1,22 +1,26 @@
 import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
 import { choosePipeline } from './choose-pipelines.ts'
 import type { Clock } from './clock.ts'
-import { TailraceError } from './errors.ts'
-import { Lane } from './lane.ts'
+import { isTailraceError, TailraceError } from './errors.ts'
+import type { LandedOffset } from './landed-offsets.ts'
+import { Lane } from './lanes/lane.ts'
 import type { Logger } from './logger.ts'
 import { PipelineResources } from './pipeline-resources.ts'
-import type { Batch, Span } from './records.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from './resolve-config.ts'
-import { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
-import type { CommittedOffset, EncodedBatch } from './sinks/table-committer.ts'
+import { type Batch, generationKey, type Span } from './records.ts'
+import type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
+import type { EncodedBatch } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
-import { requireLineStart } from './sources/blob-start.ts'
+import { framingOf } from './sources/framing.ts'
+import { type IdentifiedBlob, identifyBlob } from './sources/identify-blob.ts'
+import { requireLineStart } from './sources/line-start.ts'
 import { retryingReader } from './sources/retrying-reader.ts'
 import { Batcher } from './streams/batcher.ts'
 import { LaneMerge } from './streams/lane-merge.ts'
+import { openTableStorage } from './table-storage.ts'
 
 /** Somebody waits for the answer, so an outage is reported and not waited out. */
 const patience = { maxAttempts: 5 }
@@ -51,7 +55,7 @@ export interface ReplayReceipt {
 export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
   const { config, pipeline: name, reader, clock, logger } = options
   const pipeline = choosePipeline(config, name)
-  await requireTable(pipeline)
+  await requireTable(pipeline, clock)
   const resources = await PipelineResources.open({
     name,
     config: pipeline,
@@ -68,18 +72,29 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
     const span = spanToReplay(landed, options)
     const patient = retryingReader(reader, { clock, policy: patience })
-    await requireSameGeneration(patient, blobName, landed)
-    await requireLineStart(patient, blobName, span.start)
-    await requireLineStart(patient, blobName, span.end)
+    const { createdAt, head, blobType } = await requireSameGeneration(patient, blobName, landed, resources)
+    const framing = framingOf(head, blobType)
+    if (framing.kind === 'refused')
+      throw new TailraceError('SOURCE_UNSUPPORTED', `${span.blob} ${framing.reason}.`)
+    if (framing.kind === 'lines') {
+      await requireLineStart(patient, blobName, span.start)
+      await requireLineStart(patient, blobName, span.end)
+    } else requireWhole(span, landed)
 
     const lane = new Lane({
       pipelineName: name,
       config: pipeline,
       reader,
       blobName,
-      generation: span.generation,
-      offset: span.start,
-      alignToLine: false,
+      start: {
+        generation: span.generation,
+        createdAt,
+        offset: span.start,
+        insideLine: false,
+        before: undefined,
+        framing: framing.kind,
+      },
+      staging: resources.staging,
       follow: false,
       endOffset: span.end,
       retry: patience,
@@ -87,13 +102,12 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       logger,
     })
     await encodeLane(lane, resources, pipeline.batch, encoded)
-    if (lane.nextOffset !== span.end) {
+    if (lane.next.offset !== span.end) {
       throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
-        context: { expected: span.end, found: lane.nextOffset },
+        context: { expected: span.end, found: lane.next.offset },
       })
     }
     const receipt = await resources.committer.replace(span, encoded)
-    await resources.offsetStore.write(resources.committer.committed().values(), receipt.tableVersion)
     return {
       span,
       rows: encoded.reduce((sum, batch) => sum + batch.rows, 0),
@@ -110,23 +124,28 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
 }
 
 /** Opening would create the table, and nothing can be landed again in a table that is not there. */
-async function requireTable(pipeline: ResolvedPipeline): Promise<void> {
-  const directory = tableDirectory(pipeline)
-  const log = await new LocalDeltaStorage(directory).list('_delta_log')
-  if (log.length > 0) return
-  throw new TailraceError('REPLAY_OUT_OF_RANGE', `There is no table at ${directory}: nothing is landed yet.`)
+async function requireTable(pipeline: ResolvedPipeline, clock: Clock): Promise<void> {
+  const storage = openTableStorage(pipeline, {
+    downloadDirectory: tmpdir(),
+    clock,
+    retry: { policy: patience },
+  })
+  if ((await storage.list('_delta_log')).length > 0) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `There is no table at ${storage.location}: nothing is landed yet.`,
+  )
 }
 
-function newestGeneration(resources: PipelineResources, blob: string): CommittedOffset {
-  const generations = [...resources.committer.committed().values()].filter((known) => known.blob === blob)
-  const newest = generations.sort((a, b) => (a.generation < b.generation ? 1 : -1))[0]
+function newestGeneration(resources: PipelineResources, blob: string): LandedOffset {
+  const newest = resources.committer.landed().of(blob).at(-1)
   if (newest === undefined) {
     throw new TailraceError('REPLAY_OUT_OF_RANGE', `Nothing of ${blob} has been landed by this pipeline.`)
   }
   return newest
 }
 
-function spanToReplay(landed: CommittedOffset, { from, to = landed.offset }: ReplayOptions): Span {
+function spanToReplay(landed: LandedOffset, { from, to = landed.offset }: ReplayOptions): Span {
   const { blob, generation, offset } = landed
   if (from < 0 || to > offset || from >= to) {
     throw new TailraceError(
@@ -144,13 +163,32 @@ function spanToReplay(landed: CommittedOffset, { from, to = landed.offset }: Rep
 async function requireSameGeneration(
   reader: BlobReader,
   blobName: string,
-  landed: CommittedOffset,
-): Promise<void> {
-  const head = await reader.read(blobName, { offset: 0, maxBytes: 1 })
-  if (head.kind === 'bytes' && head.createdAt === landed.generation) return
+  landed: LandedOffset,
+  { offsetStore }: PipelineResources,
+): Promise<IdentifiedBlob> {
+  const marks = await offsetStore.read().then(
+    (file) => file?.marks ?? [],
+    (error: unknown) => {
+      if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return []
+      throw error
+    },
+  )
+  const mark = marks.find((one) => generationKey(one) === generationKey(landed))
+  const found = await identifyBlob(reader, blobName, { known: [{ ...landed, mark }], coldStart: 'earliest' })
+  if (found.kind === 'found' && found.generation === landed.generation) return found
   throw new TailraceError(
     'REPLAY_OUT_OF_RANGE',
     `The generation ${landed.generation} of ${landed.blob} no longer exists.`,
+  )
+}
+
+/** A gzip member or a document has no line starts, and nothing tells here where one of them ends. */
+function requireWhole(span: Span, landed: LandedOffset): void {
+  if (span.start === 0 && span.end === landed.offset) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `${span.blob} holds gzip or documents, which are landed again as a whole: from 0 to ${landed.offset}.`,
+    { context: { from: span.start, to: span.end, landed: landed.offset } },
   )
 }
 

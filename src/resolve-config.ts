@@ -1,8 +1,17 @@
 import { isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
-import type { TailraceConfig } from './config.ts'
-import { TailraceError } from './errors.ts'
-import { redactSecrets } from './redact.ts'
+import type { BlobsConfig, TailraceConfig } from './config.ts'
+import { isTailraceError, TailraceError } from './errors.ts'
+import { masked, redactSecrets } from './redact.ts'
+import {
+  locationBelow,
+  locationText,
+  parseTableLocation,
+  type TableLocation,
+} from './sinks/delta/table-location.ts'
+import { isPattern, patternMistake } from './sources/discovery/blob-pattern.ts'
+import { isServerResourceId, looksLikeResourceId } from './sources/discovery/server-resource-id.ts'
+import { fixedBlobOf, parseSasUrl, sasMismatch } from './sources/sas-url.ts'
 import type { CustomTransform } from './streams/record-transform.ts'
 import type { TableDeclaration } from './tables/table.ts'
 
@@ -17,27 +26,84 @@ const storage = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('embedded') }),
   z.strictObject({ kind: z.literal('connection-string'), connectionString: z.string().min(1) }),
   z.strictObject({
+    kind: z.literal('shared-key'),
+    account: z
+      .string()
+      .regex(/^(?:[a-z0-9]{3,24}|https?:\/\/[^?#\s]+)$/, 'expected an account name or its URL'),
+    key: z.base64('expected a key in base64').min(1),
+  }),
+  z.strictObject({
     kind: z.literal('account'),
-    account: z.string().regex(/^(?:[a-z0-9]{3,24}|https?:\/\/.+)$/),
+    // The identity library gives no token for a request that could be read on its way.
+    account: z
+      .string()
+      .regex(/^(?:[a-z0-9]{3,24}|https:\/\/[^?#\s]+)$/, 'expected an account name or its https URL'),
+    managedIdentityClientId: z.guid().optional(),
   }),
   z.strictObject({
     kind: z.literal('sas'),
-    url: z.url().regex(/[?&]sig=/, 'expected a URL with a signature (sig=…)'),
+    url: z.union(
+      [
+        z.string().refine((text) => parseSasUrl(text) !== undefined),
+        z.custom<() => string | Promise<string>>((value) => typeof value === 'function'),
+      ],
+      { error: 'expected a URL with a signature (sig=…), or a function that gives one' },
+    ),
   }),
 ])
 
-const source = z.strictObject({
-  storage,
-  // https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
-  container: z.string().regex(/^(?:\$\w+|[a-z0-9](?:-?[a-z0-9]){2,62})$/, 'expected a container name'),
-  blobs: z.string().min(1).max(1024),
-  coldStart: z.enum(['earliest', 'latest']).default('earliest'),
-  pollMs: whole(100, hourMs).default(5_000),
-  discoverMs: whole(100, hourMs).default(30_000),
-  rangeBytes: bytes(64 * KiB, 64 * MiB).default(2 * MiB),
-  maxLanes: whole(1, 1024).default(16),
-  maxLineBytes: bytes(KiB, 64 * MiB).default(16 * MiB),
+const blobs = z.union([z.string(), z.strictObject({ azureMonitor: z.string() })], {
+  error: 'expected a text, or { azureMonitor: a resource id }',
 })
+
+const instantForm = { error: 'expected a time with its offset, such as 2026-11-24T00:00:00Z, or a Date' }
+const instant = z.union([z.date(instantForm), z.iso.datetime({ offset: true, ...instantForm })], instantForm)
+
+const source = z
+  .strictObject({
+    storage,
+    // https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+    container: z.string().regex(/^(?:\$\w+|[a-z0-9](?:-?[a-z0-9]){2,62})$/, 'expected a container name'),
+    blobs: blobs.transform((given, context): BlobsConfig => {
+      const message = blobsMistake(given)
+      if (message !== undefined) context.issues.push({ code: 'custom', message, input: given })
+      const id = resourceIdOf(given)
+      return id === undefined ? given : { azureMonitor: id.replace(/\/$/, '') }
+    }),
+    coldStart: z.enum(['earliest', 'latest']).default('earliest'),
+    startTime: instant.transform((value) => new Date(value).getTime()).optional(),
+    pollMs: whole(100, hourMs).default(5_000),
+    maxPollMs: whole(100, hourMs).optional(),
+    discoverMs: whole(100, hourMs).default(30_000),
+    watchMs: whole(hourMs, 30 * 24 * hourMs).default(48 * hourMs),
+    rangeBytes: bytes(64 * KiB, 64 * MiB).default(2 * MiB),
+    maxBufferedBytes: bytes(64 * KiB, 16 * 1024 * MiB).default(64 * MiB),
+    maxLanes: whole(1, 1024).default(16),
+    maxLineBytes: bytes(KiB, 64 * MiB).default(16 * MiB),
+  })
+  .transform(({ startTime, maxPollMs, ...rest }) => ({
+    ...rest,
+    // A slower poll than the default bound is meant as it stands.
+    maxPollMs: maxPollMs ?? Math.max(30_000, rest.pollMs),
+    ...(startTime === undefined ? {} : { startTimeMs: startTime }),
+  }))
+
+function resourceIdOf(given: BlobsConfig): string | undefined {
+  if (typeof given !== 'string') return given.azureMonitor
+  return looksLikeResourceId(given) ? given : undefined
+}
+
+function blobsMistake(given: BlobsConfig): string | undefined {
+  const id = resourceIdOf(given)
+  if (id !== undefined) {
+    return isServerResourceId(id)
+      ? undefined
+      : 'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME'
+  }
+  const text = String(given)
+  if (text === '' || text.length > 1024) return 'expected 1 to 1024 characters'
+  return isPattern(text) ? patternMistake(text) : undefined
+}
 
 const isTransform = (value: unknown): boolean =>
   typeof value === 'function' ||
@@ -59,10 +125,22 @@ const pipeline = z.strictObject({
     root: z
       .string()
       .min(1)
-      .refine(
-        (root) => !/^[a-z]+:\/\//i.test(root),
-        'expected a directory; tables in Azure storage are not supported yet',
-      ),
+      .check(({ value, issues }) => {
+        try {
+          parseTableLocation(value, '/')
+        } catch (error) {
+          if (!isTailraceError(error)) throw error
+          issues.push({
+            code: 'custom',
+            message: error.message.replace(/^.*, expected/, 'expected'),
+            input: value,
+          })
+        }
+      }),
+    storage: storage
+      .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
+      .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
+      .optional(),
   }),
   batch: z
     .strictObject({
@@ -89,6 +167,9 @@ const config = z.strictObject({
       expireMs: whole(60_000, 30 * 24 * hourMs).default(hourMs),
     })
     .prefault({}),
+  metrics: z
+    .strictObject({ port: whole(0, 65_535), host: z.string().min(1).max(253).default('127.0.0.1') })
+    .optional(),
   stopMs: whole(0, hourMs).default(30_000),
 })
 
@@ -122,16 +203,23 @@ export function resolveConfig(input: TailraceConfig, directory: string): Resolve
     pipelines: Object.fromEntries(
       Object.entries(valid.pipelines).map(([name, one]) => [
         name,
-        { ...one, sink: { ...one.sink, root: absolute(one.sink.root) } },
+        { ...one, sink: { ...one.sink, root: locationText(parseTableLocation(one.sink.root, directory)) } },
       ]),
     ),
   })
 }
 
 /** Where a pipeline's table lies. */
-export function tableDirectory({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): string {
-  return resolve(sink.root, table.name.catalog, table.name.schema, table.name.table)
+export function tableLocation({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): TableLocation {
+  const { catalog, schema, table: name } = table.name
+  return locationBelow(parseTableLocation(sink.root, '/'), catalog, schema, name)
 }
+
+/** Of each two options of a source, the first is at least the second. */
+const atLeast = [
+  ['maxPollMs', 'pollMs'],
+  ['maxBufferedBytes', 'rangeBytes'],
+] as const
 
 function crossChecks({ pipelines, disk }: ResolvedConfig): string[] {
   const mistakes: string[] = []
@@ -141,12 +229,29 @@ function crossChecks({ pipelines, disk }: ResolvedConfig): string[] {
     )
   }
   const owners = new Map<string, string>()
+  // A function says nothing of its account: only the same one is known to give the same.
+  const functions: unknown[] = []
+  const numberOf = (one: unknown): number =>
+    functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
   for (const [name, one] of Object.entries(pipelines)) {
+    const { storage, container, blobs } = one.source
+    for (const [most, least] of atLeast) {
+      const [found, expected] = [one.source[most], one.source[least]]
+      if (found >= expected) continue
+      mistakes.push(
+        `pipelines.${name}.source.${most}: found ${found}, expected at least ${least} (${expected})`,
+      )
+    }
+    const sas =
+      storage.kind === 'sas' && typeof storage.url === 'string' ? parseSasUrl(storage.url) : undefined
+    const mismatch = sas === undefined ? undefined : sasMismatch(sas, container, fixedBlobOf(blobs))
+    if (mismatch !== undefined) mistakes.push(`pipelines.${name}.source.storage.url: ${mismatch}`)
     const key = JSON.stringify([
-      one.source.storage,
-      one.source.container,
-      one.source.blobs,
-      tableDirectory(one),
+      storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage,
+      container,
+      // Case does not count in a resource id.
+      typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
+      locationText(tableLocation(one)),
     ])
     const other = owners.get(key)
     if (other !== undefined)
@@ -172,7 +277,9 @@ function described(issue: z.core.$ZodIssue, input: unknown): string[] {
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     input,
   )
-  return [`${path || 'config'}: found ${shown(found)}, ${expected(issue)}`]
+  const value =
+    secretOptions.has(String(issue.path.at(-1))) && typeof found === 'string' ? 'a secret' : shown(found)
+  return [`${path || 'config'}: found ${value}, ${expected(issue)}`]
 }
 
 function expected(issue: z.core.$ZodIssue): string {
@@ -184,13 +291,18 @@ function expected(issue: z.core.$ZodIssue): string {
   return message.startsWith('expected') ? message : `expected something else (${message})`
 }
 
+/** Their texts are secrets as a whole, with nothing in them to know a secret by. */
+const secretOptions: ReadonlySet<string> = new Set(['key', 'connectionString'])
+
 /** A value short enough for a message, without secrets. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (typeof value === 'function') return 'a function'
   const text = redactSecrets(
-    JSON.stringify(value, (_key, inner) => (typeof inner === 'bigint' ? `${inner}n` : inner)) ??
-      String(value),
+    JSON.stringify(value, (key, inner) => {
+      if (secretOptions.has(key) && typeof inner === 'string') return masked
+      return typeof inner === 'bigint' ? `${inner}n` : inner
+    }) ?? String(value),
   )
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

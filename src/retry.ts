@@ -33,6 +33,8 @@ export interface RetryOptions {
   /** Uniform in [0, 1). */
   readonly random?: () => number
   readonly onRetry?: (event: RetryEvent) => void
+  /** Asked after each failure that would be repeated: true gives up, with the error. */
+  readonly giveUp?: (event: RetryEvent) => boolean
 }
 
 /**
@@ -47,7 +49,7 @@ export async function retry<T>(
   operation: (attempt: number) => Promise<T>,
   options: RetryOptions = {},
 ): Promise<T> {
-  const { signal, clock = systemClock, random = Math.random, onRetry } = options
+  const { signal, clock = systemClock, random = Math.random, onRetry, giveUp } = options
   const policy = { ...defaultRetryPolicy, ...options.policy }
   for (let attempt = 1; ; attempt += 1) {
     signal?.throwIfAborted()
@@ -57,7 +59,9 @@ export async function retry<T>(
       if (!isTailraceError(error) || error.disposition !== 'retry') throw error
       if (attempt >= policy.maxAttempts || signal?.aborted) throw error
       const pauseMs = pauseBefore(attempt, error.context.retryAfterMs, policy, random)
-      onRetry?.({ error, attempt, pauseMs })
+      const event = { error, attempt, pauseMs }
+      if (giveUp?.(event) === true) throw error
+      onRetry?.(event)
       await clock.sleep(pauseMs, signal)
     }
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineConfig, type TailraceConfig } from '../src/config.ts'
 import { isTailraceError } from '../src/errors.ts'
-import { resolveConfig, tableDirectory } from '../src/resolve-config.ts'
+import { resolveConfig, tableLocation } from '../src/resolve-config.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
 
 const pipeline = {
@@ -39,8 +39,11 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           ...pipeline.source,
           coldStart: 'earliest',
           pollMs: 5000,
+          maxPollMs: 30_000,
           discoverMs: 30_000,
+          watchMs: 172_800_000,
           rangeBytes: 2 * 1024 * 1024,
+          maxBufferedBytes: 64 * 1024 * 1024,
           maxLanes: 16,
           maxLineBytes: 16 * 1024 * 1024,
         },
@@ -55,7 +58,38 @@ test('the smallest config gets every default, and its paths are absolute', () =>
     stopMs: 30_000,
   })
   assert.deepEqual([config.disk.minFreeBytes, config.disk.expireMs], [512 * 1024 * 1024, 3_600_000])
-  assert.equal(tableDirectory(config.pipelines.primary as never), '/srv/lakehouse/logs/public/primary')
+  const path = '/srv/lakehouse/logs/public/primary'
+  assert.deepEqual(tableLocation(config.pipelines.primary as never), { kind: 'directory', path })
+})
+
+test('a root in Azure is kept as one address, whatever way it was written', () => {
+  const root = 'abfss://lake@acct.dfs.core.windows.net/tables/'
+  const storage = { kind: 'account', account: 'acct' }
+  const config = resolveConfig(
+    { pipelines: { primary: { ...pipeline, sink: { kind: 'delta', root, storage } } } } as TailraceConfig,
+    '/srv',
+  )
+  const { primary } = config.pipelines
+  assert.equal(primary?.sink.root, 'https://acct.blob.core.windows.net/lake/tables')
+  assert.deepEqual(tableLocation(primary), {
+    kind: 'azure',
+    accountUrl: 'https://acct.blob.core.windows.net',
+    container: 'lake',
+    folder: 'tables/logs/public/primary',
+  })
+})
+
+test('a root with a credential is refused without showing it, and so is embedded storage for tables', () => {
+  const sinks = [
+    { kind: 'delta', root: 'https://acct.blob.core.windows.net/lake?sv=1&sig=c2VjcmV0' },
+    { kind: 'delta', root: './lakehouse', storage: { kind: 'embedded' } },
+  ]
+  const [credential, embedded] = sinks.map((sink) =>
+    mistakesOf({ pipelines: { primary: { ...pipeline, sink } } }).join(),
+  )
+  assert.match(credential ?? '', /sink\.root: found .*expected a URL without one; a signature \(SAS\)/)
+  assert.doesNotMatch(credential ?? '', /c2VjcmV0/)
+  assert.match(embedded ?? '', /sink\.storage: .*expected the storage of an account/)
 })
 
 test('an absolute path stays as it is', () => {
@@ -100,7 +134,7 @@ test('every mistake is reported at once, with its path, what was found and what 
     /^pipelines\.primary\.batch\.maxAgeMs: found 1\.5, expected int/,
     /^pipelines\.primary\.transforms\.0: found "x", expected a function/,
     /^pipelines\.replica\.table: found nothing, expected a table declaration/,
-    /^pipelines\.replica\.sink\.root: found "abfss:.*expected a directory/,
+    /^pipelines\.replica\.sink\.root: found "abfss:.*expected abfss:\/\/container@account/,
     /^pipelines\.Bad Name: found a name that cannot be, expected lower-case/,
     /^stopMs: found "30", expected number$/,
     /^disks: found an unknown option/,
@@ -118,6 +152,7 @@ test('every number has a range, and its ends belong to it', () => {
   const ranges: [name: string, min: number, max: number][] = [
     ['pollMs', 100, 3_600_000],
     ['discoverMs', 100, 3_600_000],
+    ['watchMs', 3_600_000, 30 * 24 * 3_600_000],
     ['rangeBytes', 64 * 1024, 64 * 1024 * 1024],
     ['maxLanes', 1, 1024],
     ['maxLineBytes', 1024, 64 * 1024 * 1024],
@@ -127,6 +162,117 @@ test('every number has a range, and its ends belong to it', () => {
     for (const value of [min - 1, max + 1, min + 0.5, `${min}`, null, Number.NaN, Number.POSITIVE_INFINITY]) {
       assert.equal(mistakesOf(withSource({ [name]: value })).length, 1, `${name} ${value}`)
     }
+  }
+})
+
+test('the bound of the pause and the memory for ranges hold at least one of each', () => {
+  for (const source of [
+    { pollMs: 20_000, maxPollMs: 20_000 },
+    { pollMs: 100, maxPollMs: 3_600_000 },
+    { rangeBytes: 64 * 1024, maxBufferedBytes: 64 * 1024 },
+    { maxBufferedBytes: 16 * 1024 ** 3 },
+  ]) {
+    assert.deepEqual(mistakesOf(withSource(source)), [])
+  }
+  const slow = resolveConfig(withSource({ pollMs: 60_000 }) as TailraceConfig, '/srv')
+  assert.equal(slow.pipelines.primary?.source.maxPollMs, 60_000)
+  const path = 'pipelines.primary.source'
+  assert.deepEqual(mistakesOf(withSource({ pollMs: 5_001, maxPollMs: 5_000, maxBufferedBytes: 1024 ** 2 })), [
+    `${path}.maxPollMs: found 5000, expected at least pollMs (5001)`,
+    `${path}.maxBufferedBytes: found 1048576, expected at least rangeBytes (2097152)`,
+  ])
+  for (const source of [
+    { maxPollMs: 99 },
+    { maxPollMs: 3_600_001 },
+    { maxBufferedBytes: 64 * 1024 - 1 },
+    { maxBufferedBytes: 16 * 1024 ** 3 + 1 },
+  ]) {
+    assert.equal(mistakesOf(withSource(source)).length, 1, JSON.stringify(source))
+  }
+})
+
+test('blobs are a name, a prefix, a pattern or the resource id of a server, which may be written as a text', () => {
+  const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-one'
+  const blobsOf = (blobs: unknown): unknown =>
+    resolveConfig(withSource({ blobs }) as TailraceConfig, '/srv').pipelines.primary?.source.blobs
+  for (const blobs of [
+    'a',
+    'a/',
+    'a/**/*.json',
+    'a{b,c}?',
+    'a\\{',
+    '/a',
+    'x'.repeat(1024),
+    { azureMonitor: id },
+  ]) {
+    assert.deepEqual(blobsOf(blobs), blobs)
+  }
+  for (const one of [
+    id,
+    id.toUpperCase(),
+    id.toLowerCase(),
+    id.replace('flexibleServers', 'servers'),
+    id.replace('flexibleServers', 'serverGroupsv2'),
+  ]) {
+    assert.deepEqual(blobsOf(one), { azureMonitor: one })
+    assert.deepEqual(blobsOf({ azureMonitor: `${one}/` }), { azureMonitor: one })
+  }
+  const path = 'pipelines.primary.source.blobs'
+  const server =
+    'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME'
+  const form = 'expected a text, or { azureMonitor: a resource id }'
+  const refused: [blobs: unknown, message: string][] = [
+    ['', 'found "", expected 1 to 1024 characters'],
+    ['a{b', 'found "a{b", expected a } for every {, or a backslash before it'],
+    ['a*\\', 'found "a*\\\\", expected a character behind the last backslash'],
+    ['/subscriptions/0a', `found "/subscriptions/0a", ${server}`],
+    [{ azureMonitor: 'pg-one' }, `found {"azureMonitor":"pg-one"}, ${server}`],
+    [{ azureMonitor: 5 }, `found {"azureMonitor":5}, ${form}`],
+    [undefined, `found nothing, ${form}`],
+    [['a'], `found ["a"], ${form}`],
+  ]
+  for (const [blobs, message] of refused)
+    assert.deepEqual(mistakesOf(withSource({ blobs })), [`${path}: ${message}`])
+  assert.deepEqual(mistakesOf(withSource({ blobs: { azureMonitor: id, prefix: 'b' } })), [
+    `${path}.prefix: found an unknown option, expected none of this name`,
+  ])
+  assert.equal(mistakesOf(withSource({ blobs: 'x'.repeat(1025) })).length, 1)
+  for (const other of [
+    `${id}/databases/postgres`,
+    id.replace('flexibleServers', 'virtualMachines'),
+    `${id}/*`,
+  ]) {
+    assert.equal(mistakesOf(withSource({ blobs: other })).length, 1, other)
+  }
+})
+
+test('a start time is a Date or an ISO text that says its offset', () => {
+  const startOf = (startTime: unknown): unknown =>
+    resolveConfig(withSource({ startTime }) as TailraceConfig, '/srv').pipelines.primary?.source.startTimeMs
+  const instant = Date.UTC(2026, 10, 24, 8)
+  for (const one of [
+    '2026-11-24T08:00:00Z',
+    '2026-11-24T09:00:00+01:00',
+    '2026-11-24T08:00:00.000Z',
+    new Date(instant),
+  ]) {
+    assert.equal(startOf(one), instant)
+  }
+  assert.equal(startOf(undefined), undefined)
+  for (const one of [
+    '2026-11-24T08:00:00',
+    '2026-11-24',
+    '2026-11-31T08:00:00Z',
+    'now',
+    new Date('x'),
+    5,
+    null,
+    '',
+  ]) {
+    assert.match(
+      mistakesOf(withSource({ startTime: one })).join(),
+      /^pipelines\.primary\.source\.startTime: found .*, expected a time with its offset, such as [^ ]+, or a Date$/,
+    )
   }
 })
 
@@ -168,6 +314,10 @@ test('two pipelines may not land the same blobs in the same table, and may share
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: pipeline } }), [
     'pipelines.b: found the source and table of pipelines.a, expected another one',
   ])
+  const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'
+  const server = { ...pipeline, source: { ...pipeline.source, blobs: id } }
+  const same = { ...pipeline, source: { ...pipeline.source, blobs: { azureMonitor: id.toUpperCase() } } }
+  assert.equal(mistakesOf({ pipelines: { a: server, b: same } }).length, 1)
 })
 
 test('the disk may not be declared free again below its minimum', () => {

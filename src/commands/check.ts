@@ -1,11 +1,15 @@
 import { access, constants } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { TailraceError } from '../errors.ts'
-import { tableDirectory } from '../resolve-config.ts'
+import { isTailraceError, TailraceError } from '../errors.ts'
+import { type ResolvedPipeline, tableLocation } from '../resolve-config.ts'
 import { checkAppendable } from '../sinks/delta/feature-gate.ts'
 import { checkSchema } from '../sinks/delta/table-schema.ts'
-import { findStart } from '../sources/blob-start.ts'
-import { listBlobs } from '../sources/list-blobs.ts'
+import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
+import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
+import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
+import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources/discovery/blob-selection.ts'
+import { createDiscovery } from '../sources/discovery/create-discovery.ts'
+import { explainMissing } from '../sources/explain-missing.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
 
@@ -13,30 +17,135 @@ import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
 export async function check(context: CommandContext): Promise<number> {
   await forEachPipeline(context, undefined, async (landed) => {
     const { name, pipeline, reader } = landed
-    const { blobs } = pipeline.source
     context.print(`${name}: ${await describeTable(landed)}\n`)
-    if (blobs.endsWith('/')) {
-      let count = 0
-      for await (const _blob of listBlobs(reader, blobs, {})) count += 1
-      context.print(`${name}: ${count} blobs under ${reader.container}/${blobs}\n`)
-    } else {
-      const start = await findStart(reader, blobs, 'earliest')
-      const found =
-        start === undefined ? 'is missing or empty: a run would wait for it' : `has ${start.totalBytes} bytes`
-      context.print(`${name}: blob ${reader.container}/${blobs} ${found}\n`)
+    for await (const sentence of describeSource(pipeline.source, reader, context.clock.now())) {
+      context.print(`${name}: ${sentence}\n`)
     }
   })
   return 0
 }
 
+async function* describeSource(
+  source: ResolvedPipeline['source'],
+  reader: BlobReader,
+  nowMs: number,
+): AsyncGenerator<string> {
+  const selection = selectionOf(source.blobs)
+  if (selection.kind === 'one') yield await describeBlob(reader, selection.name)
+  else if (selection.kind === 'under') yield* describeUnder(selection, source, reader, nowMs)
+  else yield* describeHours(selection, source, reader, nowMs)
+}
+
+/** Asks for one byte, which is all that a credential without the right to list allows. */
+async function describeBlob(reader: BlobReader, name: string): Promise<string> {
+  const head = await reader.read(name, { offset: 0, maxBytes: 1 })
+  const blob = `blob ${reader.container}/${name}`
+  if (head.kind === 'missing')
+    return `${await explainMissing(reader, name, head.what)} A run would wait for it.`
+  if (head.kind === 'bytes' && head.totalBytes > 0) return `${blob} has ${head.totalBytes} bytes`
+  return `${blob} is empty: a run would wait for its first byte`
+}
+
+async function* describeUnder(
+  selection: BlobsUnder,
+  { startTimeMs, watchMs }: ResolvedPipeline['source'],
+  reader: BlobReader,
+  nowMs: number,
+): AsyncGenerator<string> {
+  const { prefix, written } = selection
+  let listed = 0
+  const matches = (name: string): boolean => {
+    listed += 1
+    return selection.matches(name)
+  }
+  const discovery = createDiscovery({ ...selection, matches }, { reader, startTimeMs, watchMs })
+  const found = await count(discovery, nowMs)
+  if (found === undefined) {
+    yield `${await explainMissing(reader, prefix, 'container')} A run would wait for it.`
+  } else if (prefix === written && found.count === 0 && listed === 0) {
+    yield `${await explainMissing(reader, prefix, 'blob')} A run would wait for blobs.`
+  } else {
+    yield `${described(found)} under ${discovery.described}${since(startTimeMs)}`
+    if (prefix !== written) {
+      yield `the pattern is matched against the ${listed} blobs under ${reader.container}/${prefix}`
+    }
+    if (found.newest !== undefined) yield `the newest one is ${found.newest.name}, of ${timeOf(found.newest)}`
+  }
+}
+
+async function* describeHours(
+  { resourceId }: AzureMonitorBlobs,
+  { startTimeMs, watchMs }: ResolvedPipeline['source'],
+  reader: BlobReader,
+  nowMs: number,
+): AsyncGenerator<string> {
+  let skipped = ''
+  const onSkipped = ({ count, firstName }: { readonly count: number; readonly firstName: string }): void => {
+    skipped = `${count} other ${count === 1 ? 'name is' : 'names are'} skipped, such as ${firstName}`
+  }
+  const discovery = createDiscovery(
+    { kind: 'azure-monitor', resourceId },
+    { reader, startTimeMs, watchMs, onSkipped },
+  )
+  const found = await count(discovery, nowMs)
+  if (found === undefined) {
+    yield `${await explainMissing(reader, resourceId, 'container')} A run would wait for it.`
+    return
+  }
+  yield `${described(found)} under ${discovery.described}${since(startTimeMs)}`
+  if (found.newestHourMs !== undefined) {
+    yield `the newest hour began at ${new Date(found.newestHourMs).toISOString()}`
+  }
+  if (skipped !== '') yield skipped
+}
+
+/** What a listing came to, whatever its length. */
+interface Found {
+  count: number
+  bytes: number
+  /** The one that was modified last. */
+  newest: ListedBlob | undefined
+  newestHourMs: number | undefined
+}
+
+/** @returns undefined when the container does not exist */
+async function count(discovery: BlobDiscovery, nowMs: number): Promise<Found | undefined> {
+  const found: Found = { count: 0, bytes: 0, newest: undefined, newestHourMs: undefined }
+  try {
+    for await (const blob of discovery.look(nowMs, { policy: { maxAttempts: 1 } })) {
+      found.count += 1
+      found.bytes += blob.bytes
+      if (found.newest === undefined || blob.modifiedAtMs > found.newest.modifiedAtMs) found.newest = blob
+      const hour = hourOf(blob.name)
+      if (hour !== undefined) found.newestHourMs = Math.max(hour, found.newestHourMs ?? hour)
+    }
+  } catch (error) {
+    if (isTailraceError(error, 'SOURCE_MISSING')) return undefined
+    throw error
+  }
+  return found
+}
+
+function described({ count, bytes }: Found): string {
+  return `${count} ${count === 1 ? 'blob' : 'blobs'} of ${bytes} bytes`
+}
+
+function since(startTimeMs: number | undefined): string {
+  return startTimeMs === undefined ? '' : `, from ${new Date(startTimeMs).toISOString()} on`
+}
+
+function timeOf({ modifiedAtMs }: ListedBlob): string {
+  return new Date(modifiedAtMs).toISOString()
+}
+
 /** @throws TABLE_DENIED, TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED: what a run would fail with */
-async function describeTable({ pipeline, table }: LandedPipeline): Promise<string> {
-  const directory = tableDirectory(pipeline)
-  await requireWritable(directory)
-  if (table === undefined) return `no table yet: a run creates it at ${directory}`
+async function describeTable({ pipeline, storage, table }: LandedPipeline): Promise<string> {
+  const location = tableLocation(pipeline)
+  if (location.kind === 'directory') await requireWritable(location.path)
+  if (table === undefined) return `no table yet: a run creates it at ${storage.location}`
   checkAppendable(table.protocol, table.metaData)
   checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns)
-  return `table ${directory} is at version ${table.version}`
+  return `table ${storage.location} is at version ${table.version}`
 }
 
 /** Of a directory that does not exist, the nearest one above it has to be writable. */

@@ -1,9 +1,11 @@
 import { choosePipelines } from '../choose-pipelines.ts'
 import { createPipelineView } from '../lakehouse-views.ts'
 import { printTable } from '../print-table.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableDirectory } from '../resolve-config.ts'
+import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from '../resolve-config.ts'
+import { locationText } from '../sinks/delta/table-location.ts'
 import type { JsonRow } from '../sinks/duckdb.ts'
 import type { CommandContext } from './command.ts'
+import { lookingStorage } from './looking-storage.ts'
 import { withEngine } from './with-engine.ts'
 
 export interface RejectsOptions {
@@ -14,12 +16,19 @@ export interface RejectsOptions {
 }
 
 /** Lists rejected and partial rows: where each is, why, and how its text begins. */
-export async function rejects({ config, print }: CommandContext, options: RejectsOptions): Promise<number> {
+export async function rejects(
+  { config, clock, print }: CommandContext,
+  options: RejectsOptions,
+): Promise<number> {
   const tables = tablesOf(config, options.pipeline)
-  const rows = await withEngine(async (engine) => {
+  const rows = await withEngine(async (engine, temporaryDirectory) => {
     const found: JsonRow[] = []
     for (const { names, pipeline } of tables) {
-      const view = await createPipelineView(engine, names, pipeline)
+      const view = await createPipelineView(
+        engine,
+        names,
+        lookingStorage(pipeline, temporaryDirectory, clock),
+      )
       if (view === undefined) continue
       const listed =
         await engine.rows(`SELECT '${names}' AS pipeline, source_blob, source_generation, source_offset,
@@ -56,11 +65,11 @@ function tablesOf(
   config: ResolvedConfig,
   only: string | undefined,
 ): { names: string; pipeline: ResolvedPipeline }[] {
-  const byDirectory = new Map<string, { names: string; pipeline: ResolvedPipeline }>()
+  const byLocation = new Map<string, { names: string; pipeline: ResolvedPipeline }>()
   for (const [name, pipeline] of choosePipelines(config, only)) {
-    const directory = tableDirectory(pipeline)
-    const other = byDirectory.get(directory)
-    byDirectory.set(directory, { names: other === undefined ? name : `${other.names}, ${name}`, pipeline })
+    const location = locationText(tableLocation(pipeline))
+    const other = byLocation.get(location)
+    byLocation.set(location, { names: other === undefined ? name : `${other.names}, ${name}`, pipeline })
   }
-  return [...byDirectory.values()]
+  return [...byLocation.values()]
 }

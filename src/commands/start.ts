@@ -1,5 +1,6 @@
 import { ProgressLine } from '../progress.ts'
-import { Tailrace } from '../tailrace.ts'
+import type { RequestCounts } from '../sources/counted-reader.ts'
+import { type RunSummary, Tailrace } from '../tailrace.ts'
 import type { CommandContext } from './command.ts'
 
 export interface StartOptions {
@@ -62,7 +63,10 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     if (stopped.by !== undefined) tailrace.stop()
     const summary = await tailrace.run()
     errorOutput.status('')
-    logger.info({ durationMs: summary.durationMs }, stopped.by === undefined ? 'done' : 'stopped')
+    logger.info(
+      { durationMs: summary.durationMs, requests: requestsOf(summary) },
+      stopped.by === undefined ? 'done' : 'stopped',
+    )
     if (once) print(`${JSON.stringify(summary)}\n`)
   } catch (error) {
     // A stop while the disk is full ends the pipelines with an abort, which is what was asked for.
@@ -73,4 +77,9 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     errorOutput.status('')
   }
   return stopped.by === undefined ? 0 : 128 + signalNumbers[stopped.by]
+}
+
+/** What the run asked of storage, by pipeline. */
+function requestsOf({ pipelines }: RunSummary): Record<string, RequestCounts> {
+  return Object.fromEntries(Object.entries(pipelines).map(([name, { requests }]) => [name, requests]))
 }

@@ -1,7 +1,9 @@
 import { createPipelineView } from '../lakehouse-views.ts'
+import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
+import { SetAsideFile } from '../lanes/set-aside-file.ts'
 import { printTable } from '../print-table.ts'
-import { sqlString } from '../sinks/duckdb.ts'
-import type { CommittedOffset } from '../sinks/table-committer.ts'
+import { generationParts } from '../records.ts'
+import { type BlobLength, sourceLengths } from './blob-lengths.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
 
@@ -19,60 +21,101 @@ interface BlobStatus {
   readonly rejected: number
 }
 
-/** Prints, per blob generation: size, offset, lag, rows, rejected rows. */
+/** How one pipeline stands, apart from the blobs that have landed. */
+interface PipelineStatus {
+  readonly pipeline: string
+  /** Blobs of the source of which nothing has landed. */
+  readonly notBegun: { readonly blobs: number; readonly bytes: number }
+  /** Blobs that a running process leaves alone for a while, and why. */
+  readonly setAside: readonly SetAsideBlob[]
+}
+
+/** A year of hourly blobs is no table to read: of the blobs that have landed whole, so many are shown. */
+const mostWholeBlobs = 20
+
+/** Prints, per blob generation: size, offset, lag, rows, rejected rows; and what has not begun or is set aside. */
 export async function status(
   context: CommandContext,
   pipeline: string | undefined,
   json: boolean,
 ): Promise<number> {
   const blobs: BlobStatus[] = []
+  const pipelines: PipelineStatus[] = []
   await forEachPipeline(context, pipeline, async (landed) => {
-    const view = await createPipelineView(landed.engine, landed.name, landed.pipeline)
-    if (view === undefined) return
-    for (const known of landed.generations) blobs.push(await blobStatus(landed, known, view))
+    const { landed: lengths, notBegun } = await sourceLengths(landed, context.clock.now())
+    const setAside = await new SetAsideFile(context.config.stateDirectory, landed.name).read()
+    pipelines.push({ pipeline: landed.name, notBegun, setAside })
+    blobs.push(...(await blobStatuses(landed, lengths)))
   })
-  if (json) context.print(`${JSON.stringify({ blobs })}\n`)
+  if (json) context.print(`${JSON.stringify({ blobs, pipelines })}\n`)
   else {
-    const columns = [
-      'pipeline',
-      'blob',
-      'generation',
-      'blobBytes',
-      'offset',
-      'lagBytes',
-      'rows',
-      'rejected',
-    ] as const
-    context.print(
-      printTable(
-        columns,
-        blobs.map((blob) => columns.map((column) => blob[column])),
-      ),
-    )
+    context.print(describeBlobs(blobs))
+    for (const one of pipelines) context.print(describePipeline(one))
   }
   return 0
 }
 
-async function blobStatus(
-  { name, engine, reader }: LandedPipeline,
-  { blob, generation, offset }: CommittedOffset,
-  view: string,
-): Promise<BlobStatus> {
-  const head = await reader.read(blob.slice(reader.container.length + 1), { offset: 0, maxBytes: 1 })
-  const blobBytes = head.kind === 'bytes' && head.createdAt === generation ? head.totalBytes : undefined
-  // The view is newer than the offset: what a run has landed in between is not counted yet.
-  const [counts] = await engine.rows(`SELECT count(*) AS "rows",
-      count(*) FILTER (parse_status = 'rejected') AS rejected FROM ${view}
-    WHERE source_blob = ${sqlString(blob)} AND source_generation = ${sqlString(generation)}
-      AND source_offset < ${offset}`)
-  return {
-    pipeline: name,
-    blob,
-    generation,
-    blobBytes,
-    offset,
-    lagBytes: blobBytes === undefined ? undefined : blobBytes - offset,
-    rows: Number(counts?.rows),
-    rejected: Number(counts?.rejected),
-  }
+async function blobStatuses(
+  { name, storage, engine, generations }: LandedPipeline,
+  lengths: ReadonlyMap<string, BlobLength>,
+): Promise<BlobStatus[]> {
+  const view = await createPipelineView(engine, name, storage)
+  if (view === undefined) return []
+  // The view is newer than the offsets: what a run has landed in between is counted already.
+  const found = await engine.rows(`SELECT source_blob AS blob, source_generation AS generation,
+    count(*) AS "rows", count(*) FILTER (parse_status = 'rejected') AS rejected FROM ${view} GROUP BY ALL`)
+  const counts = new Map(found.map((row) => [`${row.blob}@${row.generation}`, row]))
+  return generations.map(({ blob, generation, offset }, index) => {
+    const length = lengths.get(blob)
+    const isNewest = generations[index + 1]?.blob !== blob
+    // A copy of the newest generation has another creation instant, and is at least as long.
+    const isThere = generationParts(generation)[0] === length?.createdAt || (length?.bytes ?? -1) >= offset
+    const blobBytes = isNewest && isThere ? length?.bytes : undefined
+    const counted = counts.get(`${blob}@${generation}`)
+    return {
+      pipeline: name,
+      blob,
+      generation,
+      blobBytes,
+      offset,
+      lagBytes: blobBytes === undefined ? undefined : Math.max(0, blobBytes - offset),
+      rows: Number(counted?.rows ?? 0),
+      rejected: Number(counted?.rejected ?? 0),
+    }
+  })
+}
+
+function describeBlobs(blobs: readonly BlobStatus[]): string {
+  const columns = [
+    'pipeline',
+    'blob',
+    'generation',
+    'blobBytes',
+    'offset',
+    'lagBytes',
+    'rows',
+    'rejected',
+  ] as const
+  // Those that matter: what is not landed or was rejected, and of the others the newest names.
+  const quiet = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && rejected === 0)
+  const hidden = new Set(quiet.sort((a, b) => (a.blob < b.blob ? 1 : -1)).slice(mostWholeBlobs))
+  const shown = blobs.filter((blob) => !hidden.has(blob))
+  const table = printTable(
+    columns,
+    shown.map((blob) => columns.map((column) => blob[column])),
+  )
+  if (hidden.size === 0) return table
+  const rows = [...hidden].reduce((sum, blob) => sum + blob.rows, 0)
+  return `${table}and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`
+}
+
+function describePipeline({ pipeline, notBegun, setAside }: PipelineStatus): string {
+  const lines: string[] = []
+  if (notBegun.blobs > 0)
+    lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have not begun`)
+  for (const { blob, code, reason, failures, untilMs } of setAside)
+    lines.push(
+      `${pipeline}: ${blob} is set aside until ${new Date(untilMs).toISOString()} after ${failures} failures: ${code}: ${reason}`,
+    )
+  return lines.map((line) => `${line}\n`).join('')
 }

@@ -1,4 +1,5 @@
 import { createPipelineView } from '../lakehouse-views.ts'
+import type { LandedOffset } from '../landed-offsets.ts'
 import { printTable } from '../print-table.ts'
 import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
@@ -31,6 +32,9 @@ interface Gap {
   readonly end: number
 }
 
+/** Generations that one look at the table examines. */
+const generationsAtOnce = 500
+
 /** Of a gap this much is read at a time. */
 const readBytes = 4 * 1024 * 1024
 
@@ -50,23 +54,22 @@ export async function verify(
   await forEachPipeline(context, pipeline, async (landed) => {
     const { name, engine, reader, generations } = landed
     const { transforms, source } = landed.pipeline
-    const view = await createPipelineView(engine, name, landed.pipeline)
+    const view = await createPipelineView(engine, name, landed.storage)
     if (view === undefined) return
-    for (const { blob, generation, offset } of generations) {
-      // The view is newer than the offsets: what a run has landed in between begins at the offset.
-      const rows = `(SELECT * FROM ${view} WHERE source_blob = ${sqlString(blob)}
-        AND source_generation = ${sqlString(generation)} AND source_offset < ${offset})`
-      const { facts, gaps } = await examine(engine, rows, offset, source.coldStart === 'earliest')
-      const between = await explainGaps(reader, blob, generation, gaps, transforms.length > 0)
-      verdicts.push({
-        pipeline: name,
-        blob,
-        generation,
-        offset,
-        ...facts,
-        ...between,
-        complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
-      })
+    const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
+    // Several at a time, because each look goes through the table's files.
+    for (let from = 0; from < generations.length; from += generationsAtOnce) {
+      const some = generations.slice(from, from + generationsAtOnce)
+      for (const { landed: one, facts, gaps } of await examine(engine, view, some, fromStart)) {
+        const between = await explainGaps(reader, one.blob, one.generation, gaps, transforms.length > 0)
+        verdicts.push({
+          pipeline: name,
+          ...one,
+          ...facts,
+          ...between,
+          complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
+        })
+      }
     }
   })
   if (json)
@@ -85,32 +88,61 @@ export async function verify(
   return verdicts.every(({ complete }) => complete) ? 0 : 1
 }
 
+interface Examined {
+  readonly landed: LandedOffset
+  readonly facts: Pick<Verdict, 'rows' | 'rowBytes' | 'overlappingRows'>
+  readonly gaps: readonly Gap[]
+}
+
+/** Looks at the places of the rows of some generations. */
 async function examine(
   engine: EmbeddedEngine,
-  rows: string,
-  offset: number,
+  view: string,
+  generations: readonly LandedOffset[],
   fromStart: boolean,
-): Promise<{ facts: Pick<Verdict, 'rows' | 'rowBytes' | 'overlappingRows'>; gaps: Gap[] }> {
-  // Records of one `records` document share a place and differ in their index; one place counts once.
-  const places = `(SELECT source_offset AS first, max(source_length) AS length, count(*) AS n,
-    count(DISTINCT source_index) AS indexes FROM ${rows} GROUP BY source_offset)`
-  const [facts] =
-    await engine.rows(`SELECT coalesce(sum(n), 0)::BIGINT AS n, coalesce(sum(length), 0)::BIGINT AS bytes,
-    coalesce(sum(n - indexes), 0)::BIGINT AS twice FROM ${places}`)
-  const found = await engine.rows(`SELECT previous_end AS gap_start, first AS gap_end FROM (
-      SELECT first, coalesce(lag(first + length) OVER (ORDER BY first), ${fromStart ? '0' : 'first'}) AS previous_end FROM
-        (SELECT first, length FROM ${places} UNION ALL SELECT ${offset}, 0)
-    ) WHERE first <> previous_end ORDER BY first`)
-  const breaks = found.map(({ gap_start, gap_end }) => ({ start: Number(gap_start), end: Number(gap_end) }))
-  const overlaps = breaks.filter(({ start, end }) => end < start)
-  return {
-    facts: {
-      rows: Number(facts?.n),
-      rowBytes: Number(facts?.bytes),
-      overlappingRows: Number(facts?.twice) + overlaps.length,
-    },
-    gaps: breaks.filter(({ start, end }) => start < end),
+): Promise<Examined[]> {
+  const values = generations
+    .map(
+      ({ blob, generation, offset }, index) =>
+        `(${index}, ${sqlString(blob)}, ${sqlString(generation)}, ${offset})`,
+    )
+    .join(', ')
+  const ends = `(VALUES ${values}) AS ends(id, blob, generation, end_offset)`
+  // The view is newer than the offsets: what a run has landed in between begins at the offset.
+  // Records of one document share a place and differ in their index; one place counts once.
+  await engine.run(`CREATE OR REPLACE TEMP TABLE places AS
+    SELECT id, source_offset AS first, max(source_length) AS length, count(*) AS n,
+      count(DISTINCT source_index) AS indexes
+    FROM ${view} JOIN ${ends} ON source_blob = ends.blob AND source_generation = ends.generation
+      AND source_offset < end_offset
+    GROUP BY id, source_offset`)
+  const sums = await engine.rows(`SELECT id, sum(n)::BIGINT AS n, sum(length)::BIGINT AS bytes,
+    sum(n - indexes)::BIGINT AS twice FROM places GROUP BY id`)
+  const found = await engine.rows(`SELECT id, previous_end AS gap_start, first AS gap_end FROM (
+      SELECT id, first, coalesce(lag(first + length) OVER (PARTITION BY id ORDER BY first),
+          ${fromStart ? '0' : 'first'}) AS previous_end
+      FROM (SELECT id, first, length FROM places UNION ALL SELECT id, end_offset, 0 FROM ${ends})
+    ) WHERE first <> previous_end ORDER BY id, first`)
+  const sumOf = new Map(sums.map((row) => [Number(row.id), row]))
+  const breaksOf = new Map<number, Gap[]>()
+  for (const { id, gap_start, gap_end } of found) {
+    const gap = { start: Number(gap_start), end: Number(gap_end) }
+    breaksOf.set(Number(id), [...(breaksOf.get(Number(id)) ?? []), gap])
   }
+  return generations.map((landed, id) => {
+    const sum = sumOf.get(id)
+    const breaks = breaksOf.get(id) ?? []
+    const overlaps = breaks.filter(({ start, end }) => end < start)
+    return {
+      landed,
+      facts: {
+        rows: Number(sum?.n ?? 0),
+        rowBytes: Number(sum?.bytes ?? 0),
+        overlappingRows: Number(sum?.twice ?? 0) + overlaps.length,
+      },
+      gaps: breaks.filter(({ start, end }) => start < end),
+    }
+  })
 }
 
 async function explainGaps(

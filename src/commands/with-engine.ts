@@ -3,12 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EmbeddedEngine } from '../sinks/duckdb.ts'
 
-/** Gives a command an engine of its own, apart from the one of a pipeline that runs. */
-export async function withEngine<T>(operation: (engine: EmbeddedEngine) => Promise<T>): Promise<T> {
+/**
+ * Gives a command an engine of its own, apart from the one of a pipeline that runs, and a directory for what it needs
+ * meanwhile.
+ */
+export async function withEngine<T>(
+  operation: (engine: EmbeddedEngine, temporaryDirectory: string) => Promise<T>,
+): Promise<T> {
   const spill = await mkdtemp(join(tmpdir(), 'tailrace-query-'))
   const engine = await EmbeddedEngine.open({ temporaryDirectory: spill, memoryMiB: 1024 })
   try {
-    return await operation(engine)
+    return await operation(engine, spill)
   } finally {
     engine.close()
     await rm(spill, { recursive: true, force: true })

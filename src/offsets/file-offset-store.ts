@@ -2,20 +2,17 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { TailraceError } from '../errors.ts'
-import { type BlobGeneration, generationKey } from '../records.ts'
+import { type LandedOffset, LandedOffsets } from '../landed-offsets.ts'
+import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
 import { writeDurably } from './durable-write.ts'
-
-/** How far one blob generation is landed. */
-export interface BlobOffset extends BlobGeneration {
-  /** The byte after the last one that is accounted for. */
-  readonly offset: number
-}
 
 /** What an offset file says. */
 export interface OffsetFile {
   /** The table version that held these offsets. */
   readonly tableVersion: number | undefined
-  readonly offsets: ReadonlyMap<string, BlobOffset>
+  readonly offsets: LandedOffsets
+  /** What each generation is recognized by, as far as it was known. */
+  readonly marks: readonly GenerationMark[]
 }
 
 const formatVersion = 1
@@ -27,8 +24,21 @@ const schema = z.object({
   table: z.string(),
   tableVersion: z.number().int().nonnegative().optional(),
   updatedAt: z.string(),
-  blobs: z.record(z.string(), z.array(z.object({ generation: z.string(), offset: byteOffset }))),
+  blobs: z.record(
+    z.string(),
+    z.array(
+      z.object({
+        generation: z.string(),
+        offset: byteOffset,
+        createdAt: z.string().optional(),
+        head: z.string().optional(),
+        tail: z.string().optional(),
+      }),
+    ),
+  ),
 })
+
+type StoredGeneration = z.infer<typeof schema>['blobs'][string][number]
 
 export interface FileOffsetStoreOptions {
   readonly stateDirectory: string
@@ -68,21 +78,35 @@ export class FileOffsetStore {
     })
     if (text === undefined) return undefined
     const content = this.#parse(text)
-    const offsets = new Map<string, BlobOffset>()
+    const offsets = new LandedOffsets()
+    const marks: GenerationMark[] = []
     for (const [blob, generations] of Object.entries(content.blobs)) {
-      for (const { generation, offset } of generations) {
-        offsets.set(generationKey({ blob, generation }), { blob, generation, offset })
+      for (const { generation, offset, ...recognized } of generations) {
+        offsets.set({ blob, generation, offset })
+        const { createdAt = generationParts(generation)[0], head, tail } = recognized
+        if (head === undefined && tail === undefined && recognized.createdAt === undefined) continue
+        marks.push({
+          blob,
+          generation,
+          createdAt,
+          ...(head === undefined ? {} : { head }),
+          ...(tail === undefined ? {} : { tail }),
+        })
       }
     }
-    return { tableVersion: content.tableVersion, offsets }
+    return { tableVersion: content.tableVersion, offsets, marks }
   }
 
   /** Replaces the file, durably. */
-  async write(offsets: Iterable<BlobOffset>, tableVersion: number | undefined): Promise<void> {
-    const blobs: Record<string, { generation: string; offset: number }[]> = {}
-    for (const { blob, generation, offset } of offsets) {
-      blobs[blob] ??= []
-      blobs[blob].push({ generation, offset })
+  async write(
+    offsets: Iterable<LandedOffset>,
+    tableVersion: number | undefined,
+    markOf: (source: BlobGeneration) => GenerationMark | undefined = () => undefined,
+  ): Promise<void> {
+    const blobs: Record<string, StoredGeneration[]> = {}
+    for (const landed of offsets) {
+      blobs[landed.blob] ??= []
+      blobs[landed.blob]?.push(stored(landed, markOf(landed)))
     }
     const content: z.infer<typeof schema> = {
       formatVersion,
@@ -114,5 +138,17 @@ export class FileOffsetStore {
       throw corrupt(`belongs to pipeline ${parsed.data.pipeline} and table ${parsed.data.table}`)
     }
     return parsed.data
+  }
+}
+
+function stored({ generation, offset }: LandedOffset, mark: GenerationMark | undefined): StoredGeneration {
+  if (mark === undefined) return { generation, offset }
+  const { createdAt, head, tail } = mark
+  return {
+    generation,
+    offset,
+    ...(createdAt === generationParts(generation)[0] ? {} : { createdAt }),
+    ...(head === undefined ? {} : { head }),
+    ...(tail === undefined ? {} : { tail }),
   }
 }

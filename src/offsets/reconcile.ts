@@ -1,3 +1,5 @@
+import type { LandedOffsets } from '../landed-offsets.ts'
+import { generationKey } from '../records.ts'
 import type { OffsetFile } from './file-offset-store.ts'
 
 /** How an offset file compares with the table, which is the truth. */
@@ -10,14 +12,11 @@ export type OffsetFinding =
   /** The file claims bytes that the table does not have: one of them was restored, replaced or edited. */
   | { readonly kind: 'ahead'; readonly blobs: readonly string[] }
 
-/** Compares an offset file with the table's own offsets, both by generation key. */
-export function compareOffsets(
-  file: OffsetFile | undefined,
-  table: ReadonlyMap<string, { readonly offset: number }>,
-): OffsetFinding {
-  if (file === undefined) return table.size === 0 ? { kind: 'equal' } : { kind: 'missing' }
-  const ahead = [...file.offsets].filter(([key, { offset }]) => offset > (table.get(key)?.offset ?? 0))
-  if (ahead.length > 0) return { kind: 'ahead', blobs: ahead.map(([key]) => key) }
-  const behind = [...table].filter(([key, { offset }]) => offset > (file.offsets.get(key)?.offset ?? -1))
-  return behind.length > 0 ? { kind: 'behind', blobs: behind.map(([key]) => key) } : { kind: 'equal' }
+/** Compares an offset file with the table's own offsets. */
+export function compareOffsets(file: OffsetFile | undefined, table: LandedOffsets): OffsetFinding {
+  if (file === undefined) return table.blobCount === 0 ? { kind: 'equal' } : { kind: 'missing' }
+  const ahead = [...file.offsets].filter((claimed) => claimed.offset > (table.get(claimed) ?? 0))
+  if (ahead.length > 0) return { kind: 'ahead', blobs: ahead.map(generationKey) }
+  const behind = [...table].filter((landed) => landed.offset > (file.offsets.get(landed) ?? -1))
+  return behind.length > 0 ? { kind: 'behind', blobs: behind.map(generationKey) } : { kind: 'equal' }
 }

@@ -45,9 +45,17 @@ export class EmbeddedEngine {
   #instance: DuckDBInstance
   #connection: DuckDBConnection
   #threads: number
+  /** Whether the instance is another's to close. */
+  #shared: boolean
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, threads: number) {
+  private constructor(
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    threads: number,
+    shared: boolean,
+  ) {
     this.#threads = threads
+    this.#shared = shared
     this.#instance = instance
     this.#connection = connection
   }
@@ -64,9 +72,7 @@ export class EmbeddedEngine {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
-    const connection = await instance.connect()
-    await connection.run("SET TimeZone = 'UTC'")
-    return new EmbeddedEngine(instance, connection, threads)
+    return new EmbeddedEngine(instance, await connected(instance), threads, false)
   }
 
   /** Runs one statement for its effect. */
@@ -124,10 +130,24 @@ export class EmbeddedEngine {
     await this.run(`SET threads = ${this.#threads}`)
   }
 
+  /**
+   * Opens a second way into the same engine: its statements run beside this one's, on the same threads and within
+   * the same memory. Close it before the engine.
+   */
+  async connect(): Promise<EmbeddedEngine> {
+    return new EmbeddedEngine(this.#instance, await connected(this.#instance), this.#threads, true)
+  }
+
   close(): void {
     this.#connection.closeSync()
-    this.#instance.closeSync()
+    if (!this.#shared) this.#instance.closeSync()
   }
+}
+
+async function connected(instance: DuckDBInstance): Promise<DuckDBConnection> {
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  return connection
 }
 
 interface JsonEntry {

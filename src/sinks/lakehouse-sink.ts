@@ -2,11 +2,12 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
+import type { LandedOffsets } from '../landed-offsets.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { Batch, LandedBatch } from '../records.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
-import type { CommitReceipt, CommittedOffset, EncodedBatch, TableCommitter } from './table-committer.ts'
+import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-committer.ts'
 
 /** Turns a sealed spool into Parquet files. */
 export interface BatchEncoder {
@@ -15,8 +16,8 @@ export interface BatchEncoder {
 }
 
 /** Keeps the readable mirror of the table's offsets. */
-export interface OffsetMirror {
-  write(offsets: Iterable<CommittedOffset>, tableVersion: number | undefined): Promise<void>
+export interface OffsetFollower {
+  write(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void>
 }
 
 /** Repeats writes that find a volume full. */
@@ -27,7 +28,7 @@ export interface SpaceGuard {
 export interface LakehouseSinkOptions {
   readonly encoder: BatchEncoder
   readonly committer: TableCommitter
-  readonly offsets: OffsetMirror
+  readonly offsets: OffsetFollower
   readonly diskSpace?: SpaceGuard
   /** Called after each batch is durable. */
   readonly onLanded?: (landed: LandedBatch) => void
@@ -47,7 +48,7 @@ const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial:
 export class LakehouseSink extends Writable {
   #encoder: BatchEncoder
   #committer: TableCommitter
-  #offsets: OffsetMirror
+  #offsets: OffsetFollower
   #diskSpace: SpaceGuard
   #onLanded: (landed: LandedBatch) => void
   #retry: Partial<RetryPolicy>
@@ -88,7 +89,7 @@ export class LakehouseSink extends Writable {
     const committedAt = this.#clock.now()
 
     await this.#diskSpace.withSpace(
-      () => this.#offsets.write(this.#committer.committed().values(), receipt.tableVersion),
+      () => this.#offsets.write(this.#committer.landed(), receipt.tableVersion),
       signal,
     )
     await rm(batch.spoolPath, { force: true })

@@ -1,4 +1,5 @@
-import type { BlobGeneration, Span } from '../records.ts'
+import type { LandedOffsets } from '../landed-offsets.ts'
+import type { Span } from '../records.ts'
 import type { WrittenFile } from './duckdb.ts'
 
 /** A batch as Parquet: what a committer makes visible. */
@@ -13,12 +14,6 @@ export interface EncodedBatch {
 /** What a committer reports once rows and offsets are durable. */
 export interface CommitReceipt {
   readonly tableVersion?: number
-}
-
-/** How far a blob generation is landed, as the table says. */
-export interface CommittedOffset extends BlobGeneration {
-  /** The byte after the last one that is accounted for. */
-  readonly offset: number
 }
 
 /**
@@ -37,8 +32,8 @@ export interface TableCommitter {
    */
   open(): Promise<void>
 
-  /** Every blob generation the table has an offset for. Current after `open`, `land` and `replace`. */
-  committed(): ReadonlyMap<string, CommittedOffset>
+  /** How far the table says that each blob generation is landed. Current after `open`, `land` and `replace`. */
+  landed(): LandedOffsets
 
   /**
    * Commits a batch: its rows, and `end` as the new offset of each span's blob generation, if that

@@ -1,12 +1,14 @@
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
-import { TailraceError } from '../errors.ts'
-import { type JsonValue, parseJson } from '../json.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { Chunk } from '../records.ts'
-import { type RetryPolicy, retry } from '../retry.ts'
+import { type RetryEvent, type RetryPolicy, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
-import type { BlobRead, BlobReader, ReadRequest } from './blob-reader.ts'
+import type { BlobRead, BlobReader } from './blob-reader.ts'
+import { ByteBudget } from './byte-budget.ts'
+import { overlapBytes } from './fingerprint.ts'
+import { type RangeAnswer, RangesAhead } from './ranges-ahead.ts'
+import { TailedLines, type TailedRecord } from './tailed-records.ts'
 
 export interface AppendBlobTailerOptions {
   readonly reader: BlobReader
@@ -14,48 +16,52 @@ export interface AppendBlobTailerOptions {
   readonly blobName: string
   /** First byte to read. Default 0. */
   readonly offset?: number
-  /** The generation `offset` belongs to. Default: the one found at the first read. */
+  /** The generation that `offset` belongs to. Default: named by the creation instant found at the first read. */
   readonly generation?: string
-  /** Skip to the first line start at or after `offset`, for an offset that may lie inside a line. Default false. */
-  readonly alignToLine?: boolean
+  /** The creation instant that the blob has to show. Default: the one found at the first read. */
+  readonly createdAt?: string
+  /** The last bytes before `offset`, 64 at most, as they were read before: the blob has to hold them still. */
+  readonly before?: Buffer
   /** Wait for appends at the blob's end; otherwise end where the blob ended at the first read. Default true. */
   readonly follow?: boolean
   /** Stop before this offset, in any mode. */
   readonly endOffset?: number
-  /** Pause between polls at the blob's end, in milliseconds. Default 5,000. */
+  /** Pause between polls of a blob that grows, in milliseconds. Default 5,000. */
   readonly pollMs?: number
+  /** Longest pause between polls: each poll that finds nothing makes the next pause longer. Default 30,000. */
+  readonly maxPollMs?: number
   /** Bytes of one range request. Default 2 MiB. */
   readonly rangeBytes?: number
+  /** Ranges that are asked for while an earlier one is handed on. Default 3. */
+  readonly readsAhead?: number
+  /** Bounds the ranges in memory, together with those of other tailers. Default: as many as `readsAhead` takes. */
+  readonly budget?: ByteBudget
+  /** Lines that `readNext` returns are cut short at so many bytes. Default 16 MiB. */
+  readonly maxLineBytes?: number
   readonly retry?: Partial<RetryPolicy>
+  /** Asked after each failure that would be repeated: true destroys the stream with the error. Default: never. */
+  readonly giveUp?: (event: RetryEvent) => boolean
   readonly clock?: Clock
   readonly logger?: Logger
 }
 
-/** Why a tailer ended. */
-export type TailEnd = 'stopped' | 'end' | 'missing' | 'recreated' | 'shrank'
-
-/** One line as `readNext` returns it. */
-export interface TailedRecord {
-  /** Offset of the line's first byte. */
-  readonly offset: number
-  /** Bytes, the newline included. */
-  readonly length: number
-  readonly text: string
-  /** The parsed line; `undefined` when it is not well-formed JSON. */
-  readonly value: JsonValue | undefined
-}
+/** Why a tailer ended. `replaced`: created anew, overwritten or cut short, so that it is another generation. */
+export type TailEnd = 'stopped' | 'end' | 'missing' | 'replaced'
 
 // Small enough that the strings made of a chunk stay cheap, large enough that a stream's cost per object vanishes.
 const chunkBytes = 256 * 1024
-const newline = 0x0a
+
+type BytesRead = BlobRead & { readonly kind: 'bytes' }
+
+/** How much longer each pause gets while a blob does not grow. */
+const idleFactor = 1.5
 
 /**
  * A Readable of one append blob's bytes, in `Chunk`s that touch, from an offset on.
  *
- * One conditional range request per poll, and it starts one byte early: a healthy blob always has a byte
- * there, so "nothing new" never depends on how a server answers an empty range. Growth is judged by the
- * blob's length, never by its dates or its ETag alone. At most two ranges are in memory: one being pushed, one
- * being read ahead.
+ * One conditional range request per poll. Growth is judged by the blob's length, never by its dates or its ETag alone;
+ * that it is still the same blob by its creation instant and by the bytes read last, which every request asks for
+ * again. Of a backlog, ranges are read ahead in parallel; at the live end there is one request at a time.
  *
  * Use it as a stream or through `readNext`, not both.
  */
@@ -63,39 +69,65 @@ export class AppendBlobTailer extends Readable {
   #reader: BlobReader
   #blobName: string
   #generation: string | undefined
+  #createdAt: string | undefined
   #offset: number
-  #align: boolean
+  #before: Buffer
   #follow: boolean
   #until: number
   #pollMs: number
-  #rangeBytes: number
-  #retry: Partial<RetryPolicy>
+  #maxPollMs: number
+  #pauseMs: number
+  #budget: ByteBudget
+  #ranges: RangesAhead
+  #lines: TailedLines
   #clock: Clock
   #log: Logger
+  #retry: Partial<RetryPolicy>
   #etag: string | undefined
   #totalBytes = 0
-  #ahead: Promise<BlobRead> | undefined
+  #grewAtMs: number
+  /** The last answer reached the blob's end: it is asked again after a pause, not at once. */
+  #isAtEnd = false
+  /** What the budget holds for chunks that were handed on last. */
+  #heldBytes = 0
   #ended: TailEnd | undefined
-  /** What `readNext` holds of a line that has no newline yet. */
-  #rest: { readonly start: number; readonly bytes: Buffer } | undefined
   #stopping = new AbortController()
-  #destroying = new AbortController()
-  #halt = AbortSignal.any([this.#stopping.signal, this.#destroying.signal])
+  #ending = new AbortController()
+  #halt = AbortSignal.any([this.#stopping.signal, this.#ending.signal])
 
   constructor(options: AppendBlobTailerOptions) {
     super({ objectMode: true, highWaterMark: 1 })
+    const { rangeBytes = 2 * 1024 * 1024, readsAhead = 3, logger = silentLogger } = options
     this.#reader = options.reader
     this.#blobName = options.blobName
     this.#generation = options.generation
+    this.#createdAt = options.createdAt
     this.#offset = options.offset ?? 0
-    this.#align = options.alignToLine ?? false
+    this.#before = options.before ?? Buffer.alloc(0)
     this.#follow = options.follow ?? true
     this.#until = options.endOffset ?? Number.POSITIVE_INFINITY
     this.#pollMs = options.pollMs ?? 5_000
-    this.#rangeBytes = options.rangeBytes ?? 2 * 1024 * 1024
-    this.#retry = options.retry ?? {}
+    this.#maxPollMs = Math.max(this.#pollMs, options.maxPollMs ?? 30_000)
+    this.#pauseMs = this.#pollMs
+    this.#budget = options.budget ?? new ByteBudget((readsAhead + 1) * (rangeBytes + overlapBytes))
     this.#clock = options.clock ?? systemClock
-    this.#log = options.logger ?? silentLogger
+    this.#grewAtMs = this.#clock.now()
+    this.#log = logger
+    this.#retry = options.retry ?? {}
+    this.#lines = new TailedLines(options.maxLineBytes ?? 16 * 1024 * 1024)
+    this.#ranges = new RangesAhead({
+      reader: options.reader,
+      blobName: options.blobName,
+      rangeBytes,
+      readsAhead,
+      budget: this.#budget,
+      urgent: this.#follow,
+      signal: this.#halt,
+      clock: this.#clock,
+      retry: this.#retry,
+      giveUp: options.giveUp ?? (() => false),
+      onRetry: retryLog(logger, 'storage read failed', { blob: options.blobName }),
+    })
   }
 
   /** The first byte not yet handed on. */
@@ -103,9 +135,24 @@ export class AppendBlobTailer extends Readable {
     return this.#offset
   }
 
+  /** The last bytes before `offset`, 64 at most. */
+  get before(): Buffer {
+    return this.#before
+  }
+
+  /** The creation instant of the blob that is read; undefined before the first read. */
+  get createdAt(): string | undefined {
+    return this.#createdAt
+  }
+
   /** The blob's length as last seen, in bytes. */
   get totalBytes(): number {
     return this.#totalBytes
+  }
+
+  /** When the blob was last seen to have grown, or the tailer began. */
+  get grewAtMs(): number {
+    return this.#grewAtMs
   }
 
   /** Why the stream ended, once it has. */
@@ -130,7 +177,7 @@ export class AppendBlobTailer extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#destroying.abort()
+    this.#letGo()
     callback(error)
   }
 
@@ -143,152 +190,172 @@ export class AppendBlobTailer extends Readable {
   async readNext(): Promise<{ readonly records: readonly TailedRecord[]; readonly nextOffset: number }> {
     for (;;) {
       const chunks = await this.#next()
+      const records = (chunks ?? []).flatMap((chunk) => this.#lines.take(chunk))
       // At the end an unterminated rest stays unread: it is no line yet.
-      if (chunks === undefined) return { records: [], nextOffset: this.#rest?.start ?? this.#offset }
-      const start = this.#rest?.start ?? chunks[0]?.span.start ?? this.#offset
-      const bytes = Buffer.concat([
-        this.#rest?.bytes ?? Buffer.alloc(0),
-        ...chunks.map((chunk) => chunk.bytes),
-      ])
-      const end = bytes.lastIndexOf(newline) + 1
-      this.#rest = { start: start + end, bytes: bytes.subarray(end) }
-      if (end > 0) return { records: linesOf(bytes.subarray(0, end), start), nextOffset: start + end }
+      if (records.length > 0 || chunks === undefined)
+        return { records, nextOffset: this.#lines.openLineOffset ?? this.#offset }
     }
   }
 
-  /** The next chunks, or `undefined` at the end. */
+  /** The next chunks, or `undefined` at the end. It is called when the last ones have been taken. */
   async #next(): Promise<Chunk[] | undefined> {
     for (;;) {
+      this.#giveBack()
       if (this.#ended) return undefined
       if (this.#stopping.signal.aborted) return this.#end('stopped')
       if (this.#offset >= this.#until) return this.#end('end')
+      if (this.#isAtEnd) {
+        this.#isAtEnd = false
+        await this.#pause()
+        continue
+      }
 
-      const read = await this.#takeRead()
-      if (read === undefined) continue
-      switch (read.kind) {
+      const condition = this.#offset === this.#totalBytes ? this.#etag : undefined
+      const answer = await this.#unlessStopped(() => this.#ranges.take(this.#offset, this.#until, condition))
+      if (answer === undefined) continue
+      this.#heldBytes = answer.heldBytes
+      switch (answer.read.kind) {
         case 'bytes': {
-          const chunks = this.#accept(read)
-          if (chunks === undefined) return undefined
-          if (chunks.length > 0) return chunks
+          if (!this.#isOfThisBlob(answer.read, answer)) {
+            if (!answer.isEarly) return this.#end('replaced')
+            // It may tell of the blob as it was when it was asked for: asked anew, it tells of the blob as it is.
+            this.#ranges.drop()
+            continue
+          }
+          const chunks = this.#accept(answer.read, answer)
+          if (chunks.length > 0) {
+            this.#isAtEnd = this.#offset >= this.#totalBytes
+            return chunks
+          }
+          if (!this.#follow) return this.#end('end')
           break
         }
         case 'nothing-there':
           if (this.#offset > 0) {
             const why = await this.#shorterBecause()
-            if (why === undefined) continue
-            return this.#end(why)
-          }
-          if (!this.#follow) return this.#end('end')
+            if (why !== undefined) return this.#end(why)
+          } else if (!this.#follow) return this.#end('end')
           break
         case 'missing':
-          if (!this.#follow || this.#offset > 0) return this.#end('missing')
+          if (!this.#follow || this.#createdAt !== undefined) return this.#end('missing')
           break
         case 'unchanged':
-          if (!this.#follow) return this.#end('end')
+          if (!this.#follow && condition !== undefined) return this.#end('end')
       }
-      if (this.#offset < this.#totalBytes || this.#offset >= this.#until) continue
+      if (this.#offset >= this.#until) continue
+      this.#giveBack()
       await this.#pause()
     }
   }
 
-  /** Takes a `bytes` answer: `undefined` ends the stream, an empty list means nothing new. */
-  #accept(read: BlobRead & { readonly kind: 'bytes' }): Chunk[] | undefined {
-    const overlap = this.#overlap()
+  #isOfThisBlob(read: BytesRead, { overlap }: RangeAnswer): boolean {
+    return (
+      (this.#createdAt === undefined || read.createdAt === this.#createdAt) &&
+      read.totalBytes >= this.#offset &&
+      isContinuation(this.#before, overlap, read.bytes)
+    )
+  }
+
+  /** Takes an answer of this blob: its new bytes, if it has any. */
+  #accept(read: BytesRead, { overlap }: RangeAnswer): Chunk[] {
+    this.#createdAt ??= read.createdAt
     this.#generation ??= read.createdAt
-    if (read.createdAt !== this.#generation) return this.#end('recreated')
-    if (this.#offset === 0) this.#refuseCompressed(read.bytes)
+    // What was asked for before the blob was cut short tells of what is gone.
+    if (read.totalBytes < this.#totalBytes) this.#ranges.drop()
+    if (read.totalBytes > this.#totalBytes) {
+      this.#grewAtMs = this.#clock.now()
+      this.#pauseMs = this.#pollMs
+    }
     this.#totalBytes = read.totalBytes
     if (!this.#follow && this.#until === Number.POSITIVE_INFINITY) this.#until = read.totalBytes
 
-    let bytes = read.bytes.subarray(overlap, Math.max(overlap, overlap + this.#until - this.#offset))
-    const reachedEnd = this.#offset + bytes.length >= read.totalBytes
-    // The condition is only sent after a read that reached the end: else a 304 would hide unread bytes.
-    this.#etag = reachedEnd && read.etag !== '' ? read.etag : undefined
-
-    let start = this.#offset
+    const start = this.#offset
+    const bytes = read.bytes.subarray(overlap, Math.max(overlap, overlap + this.#until - start))
     this.#offset += bytes.length
-    if (this.#align && read.bytes.length > 0) {
-      // The byte before the start tells whether the start is a line's; without one it is the blob's first.
-      const atLineStart = overlap === 0 || read.bytes[0] === newline
-      const firstNewline = bytes.indexOf(newline)
-      const skipped = atLineStart ? 0 : firstNewline < 0 ? bytes.length : firstNewline + 1
-      bytes = bytes.subarray(skipped)
-      start += skipped
-      this.#align = !atLineStart && firstNewline < 0
-    }
-    if (this.#offset < Math.min(this.#until, read.totalBytes)) this.#ahead = this.#request()
+    this.#before = lastOf(this.#before, bytes)
+    const readEnd = Math.min(this.#until, read.totalBytes)
+    // The condition is only sent after a read that reached the end: else a 304 would hide unread bytes.
+    this.#etag = this.#offset >= read.totalBytes && read.etag !== '' ? read.etag : undefined
+    if (this.#offset < readEnd) this.#ranges.askAhead(this.#offset, readEnd)
+    this.#holdOnly(bytes.length)
     return chunksOf(bytes, start, `${this.#reader.container}/${this.#blobName}`, this.#generation)
   }
 
   #end(why: TailEnd): undefined {
     this.#ended = why
+    this.#letGo()
     return undefined
   }
 
-  async #takeRead(): Promise<BlobRead | undefined> {
-    const reading = this.#ahead ?? this.#request()
-    this.#ahead = undefined
+  #letGo(): void {
+    this.#ending.abort()
+    this.#ranges.drop()
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
+    this.#holdOnly(0)
+  }
+
+  #holdOnly(bytes: number): void {
+    const surplus = this.#heldBytes - bytes
+    this.#heldBytes = bytes
+    if (surplus > 0) this.#budget.give(surplus)
+  }
+
+  /** A stop interrupts the wait for an answer; the loop then ends the stream in order. */
+  async #unlessStopped<T>(operation: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await reading
+      return await operation()
     } catch (error) {
-      // A stop interrupts the wait for an answer; the loop then ends the stream in order.
-      if (this.#stopping.signal.aborted && !this.#destroying.signal.aborted) return undefined
+      if (this.#stopping.signal.aborted && !this.#ending.signal.aborted) return undefined
       throw error
     }
   }
 
-  #request(): Promise<BlobRead> {
-    const overlap = this.#overlap()
-    return this.#read({
-      offset: this.#offset - overlap,
-      maxBytes: overlap + Math.min(this.#rangeBytes, this.#until - this.#offset),
-      signal: this.#halt,
-      ...(this.#etag === undefined ? {} : { ifNoneMatch: this.#etag }),
-    })
-  }
-
-  #read(request: ReadRequest): Promise<BlobRead> {
-    const reading = retry(() => this.#reader.read(this.#blobName, request), {
-      policy: this.#retry,
-      clock: this.#clock,
-      signal: this.#halt,
-      onRetry: retryLog(this.#log, 'storage read failed', { blob: this.#blobName }),
-    })
-    // A read ahead that fails is reported when it is taken, not as an unhandled rejection.
-    reading.catch(() => {})
-    return reading
-  }
-
-  #overlap(): 0 | 1 {
-    return this.#offset > 0 ? 1 : 0
-  }
-
   async #pause(): Promise<void> {
+    const pauseMs = this.#pauseMs
+    this.#pauseMs = Math.min(this.#maxPollMs, pauseMs * idleFactor)
     try {
-      await this.#clock.sleep(this.#pollMs, this.#halt)
+      await this.#clock.sleep(pauseMs, this.#halt)
     } catch (error) {
       if (!this.#halt.aborted) throw error
     }
   }
 
-  /** The blob has no byte where one was read before: another generation, or cut short. `undefined`: stopped meanwhile. */
+  /**
+   * The blob is said to have no byte where one was read before: it is gone, or another one by now. A service at its
+   * worst says so of a healthy blob too, so its head has the last word. `undefined`: it is healthy, or a stop came first.
+   */
   async #shorterBecause(): Promise<TailEnd | undefined> {
-    this.#ahead = this.#read({ offset: 0, maxBytes: 1, signal: this.#halt })
-    const head = await this.#takeRead()
+    const head = await this.#unlessStopped(() =>
+      retry(() => this.#reader.read(this.#blobName, { offset: 0, maxBytes: 1, signal: this.#halt }), {
+        policy: this.#retry,
+        clock: this.#clock,
+        signal: this.#halt,
+        onRetry: retryLog(this.#log, 'storage read failed', { blob: this.#blobName }),
+      }),
+    )
     if (head === undefined) return undefined
     if (head.kind === 'missing') return 'missing'
-    return head.kind === 'bytes' && head.createdAt === this.#generation ? 'shrank' : 'recreated'
+    const isHealthy =
+      head.kind === 'bytes' && head.createdAt === this.#createdAt && head.totalBytes >= this.#offset
+    return isHealthy ? undefined : 'replaced'
   }
+}
 
-  #refuseCompressed(bytes: Buffer): void {
-    const magic = bytes.subarray(0, 4).toString('hex')
-    const format = magic.startsWith('1f8b') ? 'gzip' : magic === '28b52ffd' ? 'zstd' : undefined
-    if (format === undefined) return
-    throw new TailraceError(
-      'SOURCE_UNSUPPORTED',
-      `${this.#reader.container}/${this.#blobName} is ${format}, not NDJSON.`,
-    )
-  }
+/** Whether an answer that begins `overlap` bytes early begins with what was read before, as far as both are known. */
+function isContinuation(before: Buffer, overlap: number, answer: Buffer): boolean {
+  const known = before.subarray(Math.max(0, before.length - overlap))
+  const found = answer.subarray(overlap - known.length, overlap)
+  return known.subarray(0, found.length).equals(found)
+}
+
+/** The last bytes of what was read, as a copy: a part would keep the whole range in memory. */
+function lastOf(before: Buffer, bytes: Buffer): Buffer {
+  if (bytes.length >= overlapBytes) return Buffer.from(bytes.subarray(bytes.length - overlapBytes))
+  const all = Buffer.concat([before, bytes])
+  return all.subarray(Math.max(0, all.length - overlapBytes))
 }
 
 function chunksOf(bytes: Buffer, start: number, blob: string, generation: string): Chunk[] {
@@ -301,24 +368,4 @@ function chunksOf(bytes: Buffer, start: number, blob: string, generation: string
     })
   }
   return chunks
-}
-
-function linesOf(bytes: Buffer, start: number): TailedRecord[] {
-  const records: TailedRecord[] = []
-  for (let from = 0; from < bytes.length; ) {
-    const end = bytes.indexOf(newline, from) + 1
-    const text = bytes.toString('utf8', from, end - 1).replace(/\r$/, '')
-    if (text.trim() !== '')
-      records.push({ offset: start + from, length: end - from, text, value: parsed(text) })
-    from = end
-  }
-  return records
-}
-
-function parsed(text: string): JsonValue | undefined {
-  try {
-    return parseJson(text)
-  } catch {
-    return undefined
-  }
 }

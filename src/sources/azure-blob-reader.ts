@@ -1,18 +1,25 @@
+import type { Readable } from 'node:stream'
 import type {
   BlobDownloadResponseParsed,
   ContainerClient,
   ContainerListBlobFlatSegmentResponse,
   ContainerListBlobHierarchySegmentResponse,
 } from '@azure/storage-blob'
-import { isRestError, translateAzureError } from './azure-errors.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { isRestError, serviceCode, translateAzureError } from './azure-errors.ts'
+import { isRefusal } from './azure-refusals.ts'
+import { type AzureRequest, credentialOf } from './azure-request.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
+import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
 import { Deadline } from './deadline.ts'
 
 export interface AzureBlobReaderOptions {
-  /** How long a request may wait for its answer's head, in milliseconds. Default 30,000. */
+  /** How long a request may wait for its answer's head, credential included, in milliseconds. Default 30,000. */
   readonly firstByteMs?: number
   /** How long a body may stand still, in milliseconds. Default 30,000. */
   readonly idleMs?: number
+  /** Default the machine's. */
+  readonly clock?: Clock
 }
 
 /**
@@ -22,63 +29,76 @@ export interface AzureBlobReaderOptions {
  * (https://github.com/Azure/azure-sdk-for-js/issues/32268), so both are done here: a broken body returns what
  * arrived, and the caller asks again from that byte on. A growing blob is never pinned with If-Match: an
  * append between two ranges would fail the second one.
+ *
+ * A request that is refused is repeated once if its connection has a fresh credential to offer.
  */
 export class AzureBlobReader implements BlobReader {
   readonly container: string
-  #client: ContainerClient
+  #connection: ContainerConnection
   #firstByteMs: number
   #idleMs: number
+  #clock: Clock
+  #wasAdmitted = false
 
-  constructor(client: ContainerClient, options: AzureBlobReaderOptions = {}) {
-    this.#client = client
-    this.container = client.containerName
+  /** @param source a client, whose credential stays as it is, or a connection that renews it */
+  constructor(source: ContainerClient | ContainerConnection, options: AzureBlobReaderOptions = {}) {
+    this.#clock = options.clock ?? systemClock
+    this.#connection =
+      source instanceof ContainerConnection ? source : ContainerConnection.of(source, this.#clock)
+    this.container = this.#connection.container
     this.#firstByteMs = options.firstByteMs ?? 30_000
     this.#idleMs = options.idleMs ?? 30_000
   }
 
   async read(blobName: string, { offset, maxBytes, ifNoneMatch, signal }: ReadRequest): Promise<BlobRead> {
-    const deadline = new Deadline(this.#firstByteMs, signal)
-    try {
-      const response = await this.#client.getBlobClient(blobName).download(offset, maxBytes, {
-        abortSignal: deadline.signal,
-        ...(ifNoneMatch === undefined ? {} : { conditions: { ifNoneMatch } }),
-      })
-      const bytes = await collect(response, maxBytes, deadline, this.#idleMs)
-      return {
-        kind: 'bytes',
-        bytes,
-        totalBytes: totalBytes(response, offset + bytes.length),
-        etag: response.etag ?? '',
-        createdAt: instantOf(response.createdOn),
-        blobType: blobTypeOf(response.blobType),
-      }
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (isRestError(error)) {
+    const deadline = new Deadline(this.#clock, 'head of an answer', this.#firstByteMs, signal)
+    return this.#ask({ kind: 'read', name: blobName }, deadline, async ({ client }) => {
+      try {
+        const answer = client.getBlobClient(blobName).download(offset, maxBytes, {
+          abortSignal: deadline.signal,
+          // Its repetitions would pin the first ETag.
+          maxRetryRequests: 0,
+          ...(ifNoneMatch === undefined ? {} : { conditions: { ifNoneMatch } }),
+        })
+        const response = await deadline.race(answer, discard)
+        const bytes = await collect(response, { offset, maxBytes, deadline, idleMs: this.#idleMs })
+        signal?.throwIfAborted()
+        return {
+          kind: 'bytes',
+          bytes,
+          totalBytes: totalBytes(response, offset + bytes.length),
+          etag: response.etag ?? '',
+          createdAt: instantOf(response.createdOn),
+          blobType: blobTypeOf(response.blobType),
+        }
+      } catch (error) {
+        if (!isRestError(error) || signal?.aborted === true) throw error
         if (error.statusCode === 304) return { kind: 'unchanged' }
         if (error.statusCode === 416) return { kind: 'nothing-there' }
         // A container that does not exist yet answers alike: Azure Monitor makes it with the first record.
-        if (error.statusCode === 404)
-          return { kind: 'missing', what: error.code === 'ContainerNotFound' ? 'container' : 'blob' }
+        const service = serviceCode(error)
+        if (error.statusCode === 404 && !isRefusal(404, service, credentialOf(client)))
+          return { kind: 'missing', what: service === 'ContainerNotFound' ? 'container' : 'blob' }
+        throw error
       }
-      throw translateAzureError(error, `reading ${this.container}/${blobName}`)
-    } finally {
-      deadline.clear()
-    }
+    })
   }
 
   async listPage({ prefix, marker, folders, pageNames, signal }: ListRequest): Promise<ListedPage> {
-    const options = { prefix, ...(signal === undefined ? {} : { abortSignal: signal }) }
+    // The SDK reads the answer to its end before it tells anything of it, so its body's time is part of the one wait.
+    const deadline = new Deadline(this.#clock, 'page', this.#firstByteMs + this.#idleMs, signal)
+    // Only the metadata tells a folder of a hierarchical namespace from an empty blob.
+    const options = { prefix, includeMetadata: true, abortSignal: deadline.signal }
     const paging = {
       maxPageSize: pageNames ?? 5_000,
       ...(marker === undefined ? {} : { continuationToken: marker }),
     }
-    try {
+    return this.#ask({ kind: 'list', name: prefix }, deadline, async ({ client }) => {
       const pages =
         folders === true
-          ? this.#client.listBlobsByHierarchy('/', options).byPage(paging)
-          : this.#client.listBlobsFlat(options).byPage(paging)
-      const step = await pages.next()
+          ? client.listBlobsByHierarchy('/', options).byPage(paging)
+          : client.listBlobsFlat(options).byPage(paging)
+      const step = await deadline.race(pages.next())
       if (step.done === true) return { blobs: [], folders: [], next: undefined }
       const { segment, continuationToken } = step.value
       return {
@@ -94,9 +114,53 @@ export class AzureBlobReader implements BlobReader {
         folders: foldersOf(segment),
         next: continuationToken === '' ? undefined : continuationToken,
       }
+    })
+  }
+
+  /** Sends a request, once more with a fresh credential if it is refused, and translates what goes wrong. */
+  async #ask<T>(
+    request: Pick<AzureRequest, 'kind' | 'name'>,
+    deadline: Deadline,
+    send: (opened: OpenedContainer) => Promise<T>,
+  ): Promise<T> {
+    let opened: OpenedContainer | undefined
+    try {
+      opened = await deadline.race(this.#connection.current())
+      const answer = await this.#sendOrRenew(opened, deadline, async (used) => {
+        opened = used
+        return send(used)
+      })
+      this.#wasAdmitted = true
+      return answer
     } catch (error) {
-      signal?.throwIfAborted()
-      throw translateAzureError(error, `listing ${this.container}/${prefix}`)
+      if (deadline.expired === undefined && deadline.signal.aborted) throw deadline.signal.reason
+      throw translateAzureError(deadline.expired ?? error, {
+        ...request,
+        container: this.container,
+        credential: opened === undefined ? 'nothing' : credentialOf(opened.client),
+        sasExpiresAtMs: opened?.sasExpiresAtMs,
+        nowMs: this.#clock.now(),
+        wasAdmitted: this.#wasAdmitted,
+      })
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  async #sendOrRenew<T>(
+    opened: OpenedContainer,
+    deadline: Deadline,
+    send: (opened: OpenedContainer) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await send(opened)
+    } catch (error) {
+      const refused =
+        isRestError(error) && isRefusal(error.statusCode, serviceCode(error), credentialOf(opened.client))
+      if (!refused || deadline.signal.aborted) throw error
+      const renewed = await deadline.race(this.#connection.renewed(opened))
+      if (renewed === undefined) throw error
+      return await send(renewed)
     }
   }
 }
@@ -125,26 +189,54 @@ function totalBytes(response: BlobDownloadResponseParsed, atLeast: number): numb
   return Number.isSafeInteger(total) ? total : atLeast
 }
 
+interface Collecting {
+  readonly offset: number
+  readonly maxBytes: number
+  readonly deadline: Deadline
+  readonly idleMs: number
+}
+
 /** Collects a body; one that breaks off after its first byte counts as a short read. */
 async function collect(
   response: BlobDownloadResponseParsed,
-  maxBytes: number,
-  deadline: Deadline,
-  idleMs: number,
+  { offset, maxBytes, deadline, idleMs }: Collecting,
 ): Promise<Buffer> {
   const body = response.readableStreamBody
   if (body === undefined) return Buffer.alloc(0)
-  const buffer = Buffer.allocUnsafeSlow(Math.min(maxBytes, response.contentLength ?? maxBytes))
+  if (firstByte(response) !== offset) {
+    discard(response)
+    throw new Error(`the answer begins at byte ${firstByte(response)}, not at ${offset}`)
+  }
+  const promised = response.contentLength ?? maxBytes
+  const buffer = Buffer.allocUnsafeSlow(Math.min(maxBytes, promised))
   let filled = 0
+  // The SDK ends the body of an aborted request on its own, unless the answer has just come to its end.
+  const stop = (): void => discard(response)
+  deadline.signal.addEventListener('abort', stop, { once: true })
   try {
-    deadline.extend(idleMs)
+    deadline.next('piece of a body', idleMs)
     for await (const piece of body as AsyncIterable<Buffer>) {
-      // An append that races the request may send more than the range; the next read asks for the rest.
       filled += piece.copy(buffer, filled, 0, Math.min(piece.length, buffer.length - filled))
-      deadline.extend(idleMs)
+      deadline.touch()
+      // An append that races the request may send more than the range, and a proxy that drops the range sends all.
+      // Leaving the loop ends the connection; at the usual end the stream ends by itself and keeps it.
+      if (filled === buffer.length && promised > filled) break
     }
   } catch (error) {
     if (filled === 0) throw error
+  } finally {
+    deadline.signal.removeEventListener('abort', stop)
   }
   return filled === buffer.length ? buffer : buffer.subarray(0, filled)
+}
+
+/** Where a body begins in the blob: an answer without a range begins at its start. */
+function firstByte({ contentRange }: BlobDownloadResponseParsed): number {
+  return Number(/^bytes (\d+)-/.exec(contentRange ?? '')?.[1] ?? 0)
+}
+
+/** An unread body would keep its connection for good. */
+function discard({ readableStreamBody }: BlobDownloadResponseParsed): void {
+  const body = readableStreamBody as Readable | undefined
+  body?.on('error', () => {}).destroy()
 }

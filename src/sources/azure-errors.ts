@@ -1,9 +1,17 @@
 import type { RestError } from '@azure/storage-blob'
-import { TailraceError } from '../errors.ts'
+import { type ErrorContext, TailraceError } from '../errors.ts'
 import { redactSecrets } from '../redact.ts'
+import { isRefusal, refusal } from './azure-refusals.ts'
+import { type AzureRequest, described } from './azure-request.ts'
 
 /** HTTP answers of storage that a later attempt may not get again. */
 const passing = new Set([408, 429, 500, 502, 503, 504])
+
+/**
+ * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
+ * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.
+ */
+export const maxRetryAfterMs = 300_000
 
 const credentialErrors = new Set([
   'AuthenticationError',
@@ -12,51 +20,77 @@ const credentialErrors = new Set([
   'CredentialUnavailableError',
 ])
 
+/** Connection faults by their code, where more can be said than the code. */
+const connectionFaults: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host: the account name may be wrong, or the name service does not know it yet',
+  EAI_AGAIN: 'the name service does not answer',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+  ETIMEDOUT: 'no connection in time',
+  EHOSTUNREACH: 'no way to the host',
+  ENETUNREACH: 'no way to the network',
+  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is another host's: is the URL right?",
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+  CERT_NOT_YET_VALID: "the certificate is not valid yet: is this machine's clock right?",
+  EPROTO: 'no TLS is spoken there: is the URL right?',
+}
+
+const untrusted = /SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY_LEAF|GET_ISSUER)/
+
 /**
  * Translates an error of the storage SDK, once, at the port.
  *
- * @param what names the request for the message, such as `reading logs/a.json`
+ * The SDK's error is not kept: it holds the request, whose URL may be a SAS. Its cause is a copy of what can be told.
  */
-export function translateAzureError(error: unknown, what: string): TailraceError {
+export function translateAzureError(error: unknown, request: AzureRequest): TailraceError {
   if (error instanceof TailraceError) return error
   const rest = isRestError(error) ? error : undefined
   const status = rest?.statusCode
-  const service = rest?.code
-  const context = { status, service, retryAfterMs: retryAfterMs(error) }
-
-  // The identity library's errors have no status: no credential was found, or it was refused.
-  if (error instanceof Error && credentialErrors.has(error.name)) {
-    return new TailraceError('SOURCE_DENIED', `No usable credential for ${what} (${error.name}).`, {
-      cause: error,
-    })
+  const service = serviceCode(rest)
+  const what = described(request)
+  const options = {
+    context: {
+      status,
+      service,
+      requestId: rest?.response?.headers.get('x-ms-request-id') || undefined,
+      retryAfterMs: retryAfterMs(rest, request.nowMs),
+    },
+    cause: copied(error),
   }
-  if (status === 401 || status === 403) {
-    return new TailraceError('SOURCE_DENIED', `Storage refused ${what} (${status} ${service ?? ''}).`, {
-      context,
-      cause: error,
-    })
+
+  if (error instanceof Error && credentialErrors.has(error.name))
+    return credentialError(error, request, options)
+  if (status !== undefined && isRefusal(status, service, request.credential)) {
+    return new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
   }
   if (status === 404) {
-    return new TailraceError('SOURCE_MISSING', `Not found while ${what} (${service ?? status}).`, {
-      context,
-      cause: error,
-    })
+    const missing =
+      service === 'ContainerNotFound'
+        ? `There is no container ${request.container} (yet) in this account, or it has another name: ${what}.`
+        : `Not found while ${what} (${service ?? status}).`
+    return new TailraceError('SOURCE_MISSING', missing, options)
   }
-  // Without a status the connection itself failed; the SDK also names a lost body "AbortError".
-  if (status === undefined || passing.has(status)) {
-    const told = error instanceof Error ? redactSecrets(error.message.split('\n', 1)[0] ?? '') : String(error)
-    return new TailraceError('SOURCE_UNAVAILABLE', `No answer while ${what}: ${service ?? status ?? told}.`, {
-      context,
-      cause: error,
-    })
+  // Nothing here sends If-Match, so a condition that does not hold is not of our making.
+  if (status === undefined || passing.has(status) || status === 412) {
+    const fault = status === undefined ? connectionFault(error) : [status, service].filter(Boolean).join(' ')
+    return new TailraceError('SOURCE_UNAVAILABLE', `No answer while ${what}: ${fault}.`, options)
+  }
+  if (service === 'BlobArchived' || service === 'BlobBeingRehydrated') {
+    const remedy =
+      service === 'BlobArchived'
+        ? 'rehydrate it to the hot or cool tier'
+        : 'it is being rehydrated, which takes hours'
+    return new TailraceError(
+      'SOURCE_UNSUPPORTED',
+      `${request.container}/${request.name} is in the archive tier: ${remedy}; start again after that.`,
+      options,
+    )
   }
   return new TailraceError(
     'SOURCE_UNSUPPORTED',
-    `Storage answered ${status} ${service ?? ''} while ${what}.`,
-    {
-      context,
-      cause: error,
-    },
+    `Storage answered ${[status, service].filter(Boolean).join(' ')} while ${what}.`,
+    options,
   )
 }
 
@@ -65,15 +99,78 @@ export function isRestError(error: unknown): error is RestError {
   return error instanceof Error && error.name === 'RestError' && 'statusCode' in error
 }
 
-function retryAfterMs(error: unknown): number | undefined {
-  if (!isRestError(error)) return undefined
-  const headers = error.response?.headers
-  const asked = headers?.get('retry-after-ms') ?? headers?.get('x-ms-retry-after-ms')
-  if (asked !== undefined && asked !== '') return finite(Number(asked))
-  const seconds = headers?.get('retry-after')
-  return seconds === undefined || seconds === '' ? undefined : finite(Number(seconds) * 1000)
+/** The service's own code of an error answer; for a connection fault, none. */
+export function serviceCode(error: RestError | undefined): string | undefined {
+  if (error?.statusCode === undefined) return undefined
+  return error.response?.headers.get('x-ms-error-code') || error.code
 }
 
-function finite(ms: number): number | undefined {
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined
+/**
+ * An error's name, code and first line, and those of its causes, without the rest: neither the request with its URL
+ * and headers, nor the detail in which the service repeats what was signed.
+ */
+export function copied(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(firstLine(String(error)))
+  const copy = new Error(
+    firstLine(error.message),
+    error.cause === undefined ? undefined : { cause: copied(error.cause) },
+  )
+  copy.name = error.name
+  copy.stack = redactSecrets(error.stack?.replace(error.message, copy.message) ?? '')
+  return copy
+}
+
+function credentialError(
+  error: Error,
+  request: AzureRequest,
+  options: { readonly context: ErrorContext; readonly cause: Error },
+): TailraceError {
+  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined
+  const refused =
+    error.name === 'AuthenticationError' && status !== undefined && status >= 400 && status < 500
+  // An identity that was there before has not gone: what gives out its tokens does not answer for now.
+  if ((request.wasAdmitted && !refused) || (status !== undefined && passing.has(status))) {
+    return new TailraceError(
+      'SOURCE_UNAVAILABLE',
+      `No new token for ${described(request)} (${error.name}).`,
+      options,
+    )
+  }
+  const why = refused
+    ? "the identity's secret, certificate or federation was refused"
+    : 'no identity was found: set one up (a managed or workload identity, the AZURE_* variables of a service principal, or az login), or use a SAS'
+  return new TailraceError(
+    'SOURCE_DENIED',
+    `No usable credential for ${described(request)} (${error.name}): ${why}.`,
+    options,
+  )
+}
+
+function connectionFault(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const told = firstLine(error instanceof Error ? error.message : String(error))
+  const known = untrusted.test(code)
+    ? 'the certificate is not one that this machine trusts: name its authority in NODE_EXTRA_CA_CERTS'
+    : connectionFaults[code]
+  return known === undefined ? told : `${known} (${told})`
+}
+
+/** The first line, without secrets and without what a service quotes of a signature. */
+function firstLine(text: string): string {
+  return redactSecrets(text.split('\n', 1)[0] ?? '').replace(/'[\w+/=]{40,}'/g, "'***'")
+}
+
+function retryAfterMs(error: RestError | undefined, nowMs: number): number | undefined {
+  const headers = error?.response?.headers
+  const asked = headers?.get('retry-after-ms') || headers?.get('x-ms-retry-after-ms')
+  if (asked) return bounded(Number(asked))
+  const after = headers?.get('retry-after')
+  if (!after) return undefined
+  // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or an instant.
+  const seconds = Number(after)
+  return bounded(Number.isNaN(seconds) ? Date.parse(after) - nowMs : seconds * 1000)
+}
+
+function bounded(ms: number): number | undefined {
+  return ms >= 0 ? Math.min(ms, maxRetryAfterMs) : undefined
 }

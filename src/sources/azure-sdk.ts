@@ -6,4 +6,4 @@ import type * as Sdk from '@azure/storage-blob'
 const sdk = createRequire(import.meta.url)('@azure/storage-blob') as typeof Sdk
 
 /** The storage SDK's classes. */
-export const { BlobServiceClient, ContainerClient } = sdk
+export const { BlobServiceClient, ContainerClient, newPipeline, StorageSharedKeyCredential } = sdk

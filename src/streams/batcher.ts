@@ -3,10 +3,19 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { Transform, type TransformCallback } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
-import { type Batch, type EntryBlock, generationKey, type Span, spanBytes, touches } from '../records.ts'
+import {
+  type Batch,
+  type Entry,
+  type EntryBlock,
+  generationKey,
+  type Span,
+  spanBytes,
+  touches,
+} from '../records.ts'
 import { spoolRow } from '../spool.ts'
 import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
 import type { Staging } from './staging.ts'
+import { writeAt } from './write-at.ts'
 
 export interface BatcherOptions {
   /** Where spool files go. */
@@ -40,8 +49,8 @@ interface OpenBatch {
 /**
  * Spools entries to a staging file and seals it as a batch on bytes, rows or age.
  *
- * Only whole blocks enter a batch, so each of its spans ends on a newline. While a sealed batch still waits
- * for the sink, age does not seal another one: a slow sink then gets larger batches instead of more of them.
+ * Only whole blocks enter a batch, so each of its spans ends on a newline or with a unit. While a sealed batch still
+ * waits for the sink, age does not seal another one: a slow sink then gets larger batches instead of more of them.
  */
 export class Batcher extends Transform {
   #staging: Staging
@@ -67,7 +76,7 @@ export class Batcher extends Transform {
   }
 
   override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.#enqueue(() => this.#add(block)).then(() => done(), done)
+    this.#enqueue(() => this.#take(block)).then(() => done(), done)
   }
 
   override _flush(done: TransformCallback): void {
@@ -97,21 +106,38 @@ export class Batcher extends Transform {
     return this.#work
   }
 
+  async #take(block: EntryBlock): Promise<void> {
+    try {
+      await this.#add(block)
+    } finally {
+      await block.stored?.discard()
+    }
+  }
+
   async #add(block: EntryBlock): Promise<void> {
     const batch = this.#batch ?? (await this.#open())
     const spanIndex = this.#spanIndexFor(batch, block.span)
     const span = batch.spans[spanIndex] as Span
-    if (block.entries.length > 0) await this.#spool(batch, block, spanIndex, span.start)
+    if (block.entries.length > 0) await this.#spool(batch, block.entries, spanIndex, span.start)
+    // All of a unit's rows belong to one batch, however many they are: nothing is sealed between its slices.
+    for await (const entries of block.stored?.read() ?? []) {
+      await this.#spool(batch, entries, spanIndex, span.start)
+    }
     batch.spans[spanIndex] = { ...span, end: block.span.end }
     batch.sourceBytes += spanBytes(block.span)
     if (batch.sourceBytes >= this.#maxBytes || batch.rows >= this.#maxRows) await this.#seal()
   }
 
-  async #spool(batch: OpenBatch, block: EntryBlock, spanIndex: number, spanStart: number): Promise<void> {
+  async #spool(
+    batch: OpenBatch,
+    entries: readonly Entry[],
+    spanIndex: number,
+    spanStart: number,
+  ): Promise<void> {
     const rows: string[] = []
     let rejected = 0
     let longest = batch.longestRowBytes
-    for (const entry of block.entries) {
+    for (const entry of entries) {
       const row = spoolRow(entry, spanIndex, spanStart)
       if (row.length > longest) longest = row.length
       if (entry.reject !== undefined) rejected += 1
@@ -184,12 +210,5 @@ export class Batcher extends Transform {
 
   #withSpace<T>(write: () => Promise<T>): Promise<T> {
     return this.#diskSpace === undefined ? write() : this.#diskSpace.withSpace(write, this.#destroying.signal)
-  }
-}
-
-async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const result = await file.write(bytes, written, bytes.length - written, position + written)
-    written += result.bytesWritten
   }
 }

@@ -44,7 +44,7 @@ export class FunctionTransform extends Transform {
         entries.push(rejectedBy(entry, error))
       }
     }
-    return renumbered(block, entries)
+    return { ...block, entries: renumbered(block, entries).entries }
   }
 
   async #results(record: LogRecord, place: RecordPlace): Promise<readonly LogRecord[]> {

@@ -7,7 +7,15 @@ import { type Chunk, type Line, type LineBlock, type Span, touches } from '../re
 export interface LineSplitterOptions {
   /** Longer lines are cut short and marked. Bytes, the newline excluded. Default 16 MiB. */
   readonly maxLineBytes?: number
+  /**
+   * The first byte lies inside a line whose beginning is not wanted: the rest of it becomes no line, but it is
+   * accounted for by the first block's span. Default false.
+   */
+  readonly insideLine?: boolean
 }
+
+/** Bytes before `nextOffset` that are kept, to recognize the blob by when reading goes on there. */
+const keptBytes = 64
 
 const newline = 0x0a
 
@@ -27,15 +35,31 @@ export class LineSplitter extends Transform {
   #lineStart = 0
   /** Bytes of the open line that split2 has been given. */
   #heldBytes = 0
+  #insideLine: boolean
+  /** The last bytes of the complete lines. */
+  #before = Buffer.alloc(0)
+  /** The last bytes of the line that is still open. */
+  #openTail = Buffer.alloc(0)
 
   constructor(options: LineSplitterOptions = {}) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
     this.#maxLineBytes = options.maxLineBytes ?? 16 * 1024 * 1024
+    this.#insideLine = options.insideLine ?? false
   }
 
   /** Offset of the first byte that is in no complete line yet; `undefined` before the first chunk. */
   get nextOffset(): number | undefined {
     return this.#previous === undefined ? undefined : this.#lineStart
+  }
+
+  /** Whether no line start has been found yet. */
+  get insideLine(): boolean {
+    return this.#insideLine
+  }
+
+  /** Up to 64 bytes that end at `nextOffset`, as far as they passed here. */
+  get before(): Buffer {
+    return this.#before
   }
 
   override _transform(chunk: Chunk, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -68,17 +92,33 @@ export class LineSplitter extends Transform {
     const start = this.#lineStart
     const lastNewline = bytes.lastIndexOf(newline)
     this.#feed(bytes)
+    this.#keep(bytes, lastNewline)
     if (lastNewline < 0) return undefined
 
     const end = span.start + lastNewline + 1
     const firstEnd = bytes.indexOf(newline) + 1
-    const { lines, tooLong } = this.#place(start, end, span.start + firstEnd)
+    const placed = this.#place(start, end, span.start + firstEnd)
     this.#lineStart = end
     // A newline is never part of a longer character, so whole lines can be checked together.
     const utf8 =
       isUtf8(bytes.subarray(firstEnd, lastNewline + 1)) &&
-      isUtf8(Buffer.from(lines[0]?.latin1 ?? '', 'latin1'))
+      isUtf8(Buffer.from(placed.lines[0]?.latin1 ?? '', 'latin1'))
+    const { lines, tooLong } = this.#insideLine ? withoutFirst(placed) : placed
+    this.#insideLine = false
+    // The span begins where it was asked to: what is committed there goes on without a gap.
     return { span: { blob: span.blob, generation: span.generation, start, end }, lines, utf8, tooLong }
+  }
+
+  /** Keeps the bytes before the open line's start, and of the open line what may come to lie before the next one. */
+  #keep(bytes: Buffer, lastNewline: number): void {
+    const end = lastNewline + 1
+    const open = this.#openTail
+    if (end > 0) {
+      const complete = Buffer.concat([this.#before, open, bytes.subarray(Math.max(0, end - keptBytes), end)])
+      this.#before = Buffer.from(complete.subarray(-keptBytes))
+    }
+    const tail = end > 0 ? bytes.subarray(end) : Buffer.concat([open, bytes.subarray(-keptBytes)])
+    this.#openTail = Buffer.from(tail.subarray(-keptBytes))
   }
 
   /** Gives split2 the chunk, and of a line over the limit only a prefix. */
@@ -123,5 +163,15 @@ export class LineSplitter extends Transform {
       })
     }
     return { lines, tooLong }
+  }
+}
+
+function withoutFirst({ lines, tooLong }: { lines: Line[]; tooLong: number[] }): {
+  lines: Line[]
+  tooLong: number[]
+} {
+  return {
+    lines: lines.slice(1),
+    tooLong: tooLong.filter((index) => index > 0).map((index) => index - 1),
   }
 }

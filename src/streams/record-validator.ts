@@ -1,20 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
-import { isJsonObject, type JsonValue, parseJson, stringifyJson } from '../json.ts'
-import {
-  bytesAsLatin1,
-  type Entry,
-  type EntryBlock,
-  type Line,
-  type LineBlock,
-  latin1AsText,
-} from '../records.ts'
+import { isJsonObject, type JsonValue, parseJson } from '../json.ts'
+import { type Entry, type EntryBlock, type Line, type LineBlock, latin1AsText } from '../records.ts'
 import { concatenatedObjects } from './concatenated-objects.ts'
+import { decodedEntry, elementEntry, tooLongEntry, withoutLoneSurrogates } from './record-entries.ts'
 
-/** Of a line that is too long this much is kept as the row's text, in bytes. */
-const keptBytes = 64 * 1024
-
-const highByte = /[\x80-\xff]/
 const byteOrderMark = '\xef\xbb\xbf'
 const openBrace = 0x7b
 const carriageReturn = 0x0d
@@ -46,7 +36,7 @@ export function entriesOf(block: LineBlock): EntryBlock {
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
     else addEntries(line, block.utf8, entries)
   }
-  return { span: block.span, entries }
+  return { span: block.span, entries, ...(block.open ? { open: true } : {}) }
 }
 
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
@@ -139,14 +129,6 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   return [json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }]
 }
 
-/** Undecodable bytes show as the replacement character; the row's place still leads to the original bytes. */
-function decodedEntry({ offset, length, latin1 }: Piece): Entry {
-  const entry = { offset, length, index: 0, raw: latin1 }
-  if (!highByte.test(latin1) || isUtf8(Buffer.from(latin1, 'latin1'))) return entry
-  const raw = bytesAsLatin1(latin1AsText(latin1))
-  return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
-}
-
 /** Several objects on one line: each gets its own bytes, and together they account for the whole line. */
 function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readonly Entry[] | undefined {
   const places = concatenatedObjects(latin1)
@@ -171,31 +153,10 @@ function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readon
 function explodedEntries(entry: Entry, text: string): readonly Entry[] {
   try {
     const { records } = parseJson(text) as { records: JsonValue[] }
-    return records.map((record, index) => {
-      const element = { ...entry, index, raw: withoutLoneSurrogates(bytesAsLatin1(stringifyJson(record))) }
-      return isJsonObject(record) ? element : { ...element, reject: 'not_object' as const }
-    })
+    return records.map((record, index) => elementEntry({ ...entry, index }, record))
   } catch (error) {
     // Nested too deeply to be taken apart: it stays one row, and nothing of it is lost.
     if (error instanceof RangeError) return [entry]
     throw error
   }
-}
-
-function tooLongEntry({ offset, length, latin1 }: Line): Entry {
-  // Decoding and encoding again repairs a character that the cut went through.
-  const raw = bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
-  return { offset, length, index: 0, raw, reject: 'too_long', note: `${length - 1} bytes` }
-}
-
-// The alternatives take one escape after the other, so that an escaped backslash is never half of one.
-const escapes =
-  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
-
-/** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
-function withoutLoneSurrogates(json: string): string {
-  if (!json.includes('\\u')) return json
-  return json.replace(escapes, (match, alone: string | undefined) =>
-    alone === undefined ? match : '\\ufffd',
-  )
 }

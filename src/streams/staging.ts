@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 // Only names that Tailrace itself gives: whatever else lies in the directory is not ours to remove.
-const ownName = /^[\w.-]+\.(?:spool|parquet)$|^part-[\w.-]+$|^encode-[\w-]+$/
+const ownName = /^[\w.-]+\.(?:spool|unit|parquet)$|^part-[\w.-]+$|^(?:encode|download)-[\w-]+$/
 
 /**
  * The directory of one pipeline's staging files.
@@ -26,6 +26,11 @@ export class Staging {
 
   spoolPath(batchId: string): string {
     return join(this.directory, `${batchId}.spool`)
+  }
+
+  /** Where a unit's entries wait until all of them are there. */
+  unitPath(unitId: string): string {
+    return join(this.directory, `${unitId}.unit`)
   }
 
   /** Removes own files older than the limit. @returns how many bytes went */

@@ -70,7 +70,7 @@ export class StreamTransform extends Transform {
         this.#pushed = []
       }
     }
-    return renumbered(block, entries)
+    return { ...block, entries: renumbered(block, entries).entries }
   }
 
   /** One record through the inner stream: the results are what it pushed until it called back. */

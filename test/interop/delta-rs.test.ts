@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { commitPath } from '../../src/sinks/delta/delta-action.ts'
-import { readTable } from '../../src/sinks/delta/live-files.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { sqlString } from '../../src/sinks/duckdb.ts'
 import {
@@ -16,7 +15,8 @@ import {
   workbench,
 } from '../sinks/delta/support.ts'
 import { skipUnless } from '../support/skip-unless.ts'
-import { askDeltaRs, changeByDeltaRs, deltaRsMissing } from './delta-rs.ts'
+import { askDeltaRs, changeByDeltaRs, createByDeltaRs, deltaRsMissing } from './delta-rs.ts'
+import { compareRows, rowsAsSql } from './same-rows.ts'
 
 const skip = skipUnless(await deltaRsMissing())
 const blob = 'logs/y=2026/pg é.json'
@@ -38,32 +38,6 @@ async function fill(bench: Workbench): Promise<void> {
   await committer.replace(range, [await encode(bench, range, rows)])
 }
 
-/** All rows of a table as DuckDB reads them from the live files, as a SQL subquery. */
-async function rowsAsSql(bench: Workbench): Promise<string> {
-  const storage = new LocalDeltaStorage(bench.table)
-  const contents = await readTable(storage, bench.engine)
-  const parts = (contents?.files ?? []).map(async (file) => {
-    const { path } = await storage.localFile(file.path)
-    const date = file.partitionValues.event_date
-    const value = date == null ? 'NULL' : sqlString(date)
-    return `SELECT *, ${value}::DATE AS event_date FROM read_parquet(${sqlString(path)}, hive_partitioning = false)`
-  })
-  return `(${(await Promise.all(parts)).join(' UNION ALL BY NAME ')})`
-}
-
-/** Compares the rows that delta-rs wrote to a file with the live rows, value by value. */
-async function compare(bench: Workbench, rows: string) {
-  const names = columns.map(({ name }) => name).join(', ')
-  const ours = `SELECT ${names} FROM ${await rowsAsSql(bench)}`
-  const theirs = `SELECT ${names} FROM read_parquet(${sqlString(rows)})`
-  const [counts] = await bench.engine.rows(
-    `SELECT (SELECT count(*) FROM (${theirs}))::INTEGER AS seen,
-      (SELECT count(*) FROM (${ours} EXCEPT ALL ${theirs}))::INTEGER AS missing,
-      (SELECT count(*) FROM (${theirs} EXCEPT ALL ${ours}))::INTEGER AS surplus`,
-  )
-  return counts
-}
-
 test('delta-rs and DuckDB see the same rows, offsets, types and comments', { skip }, async (t) => {
   const bench = await workbench(t)
   await fill(bench)
@@ -77,7 +51,7 @@ test('delta-rs and DuckDB see the same rows, offsets, types and comments', { ski
   assert.deepEqual(answer.columns, Object.fromEntries(columns.map(({ name, type }) => [name, type])))
   assert.deepEqual(answer.comments, Object.fromEntries(columns.map(({ name, comment }) => [name, comment])))
 
-  assert.deepEqual(await compare(bench, rows), { seen: 100, missing: 0, surplus: 0 })
+  assert.deepEqual(await compareRows(bench, rows), { seen: 100, missing: 0, surplus: 0 })
 })
 
 test('a filter that lets delta-rs skip files by their statistics finds every row', { skip }, async (t) => {
@@ -123,9 +97,8 @@ test('delta-rs reads a table whose older commits are only in a checkpoint', { sk
   await fill(bench)
   const committer = committerOf(bench)
   await committer.open()
-  const key = `${blob}@20261124T084700Z`
   while (committer.tableVersion < 22) {
-    const start = committer.committed().get(key)!.offset
+    const start = committer.landed().get({ blob, generation: '20261124T084700Z' })!
     const source = span(blob, start, start + 10)
     await committer.land([source], await encode(bench, source, [{ offset: start, seed: start }]))
   }
@@ -133,10 +106,11 @@ test('delta-rs reads a table whose older commits are only in a checkpoint', { sk
   for (let version = 0; version < 20; version += 1) await rm(join(bench.table, commitPath(version)))
 
   const rows = join(bench.directory, 'rows.parquet')
+  const key = `${blob}@20261124T084700Z`
   const answer = await askDeltaRs({ table: bench.table, rows, applications: [`tailrace/primary/${key}`] })
   assert.equal(answer.version, 22)
   assert.deepEqual(answer.offsets, { [`tailrace/primary/${key}`]: 1110 })
-  assert.deepEqual(await compare(bench, rows), { seen: 111, missing: 0, surplus: 0 })
+  assert.deepEqual(await compareRows(bench, rows), { seen: 111, missing: 0, surplus: 0 })
 })
 
 test('what delta-rs appends, compacts and checkpoints is read, landed on and replaced', {
@@ -167,10 +141,42 @@ test('what delta-rs appends, compacts and checkpoints is read, landed on and rep
   })
   const reopened = committerOf(bench)
   await reopened.open()
-  assert.deepEqual(reopened.committed(), committer.committed())
+  assert.deepEqual([...reopened.landed()], [...committer.landed()])
   const rows = join(bench.directory, 'rows.parquet')
   await askDeltaRs({ table: bench.table, rows })
-  assert.deepEqual(await compare(bench, rows), { seen: 103, missing: 0, surplus: 0 })
+  assert.deepEqual(await compareRows(bench, rows), { seen: 103, missing: 0, surplus: 0 })
+})
+
+test('a partitioned table that delta-rs created and checkpointed is landed on and read by delta-rs', {
+  skip,
+}, async (t) => {
+  const bench = await workbench(t)
+  await fill(bench)
+  const table = join(bench.directory, 'theirs')
+  await createByDeltaRs(bench.table, table)
+  // Only the checkpoint has the beginning.
+  for (let version = 0; version < 2; version += 1) await rm(join(table, commitPath(version)))
+  const committer = committerOf(bench, { storage: new LocalDeltaStorage(table) })
+  await committer.open()
+  for (let start = 0; start < 120; start += 10) {
+    const source = span('logs/new', start, start + 10)
+    await committer.land([source], await encode(bench, source, [{ offset: start, seed: start }]))
+  }
+  await committer.close()
+  const rows = join(bench.directory, 'rows.parquet')
+  const answer = await askDeltaRs({
+    table,
+    rows,
+    applications: ['tailrace/primary/logs/new@20261124T084700Z'],
+  })
+  assert.deepEqual(Object.values(answer.offsets), [120])
+  assert.deepEqual(await compareRows(bench, rows, table), { seen: 112, missing: 0, surplus: 0 })
+
+  // Our checkpoint is there, and carries all of it.
+  for (let version = 2; version < 12; version += 1) await rm(join(table, commitPath(version)))
+  await rm(join(table, '_delta_log', '00000000000000000002.checkpoint.parquet'))
+  await askDeltaRs({ table, rows })
+  assert.deepEqual(await compareRows(bench, rows, table), { seen: 112, missing: 0, surplus: 0 })
 })
 
 test('delta-rs and this writer append at the same time and lose nothing', { skip }, async (t) => {
@@ -196,5 +202,5 @@ test('delta-rs and this writer append at the same time and lose nothing', { skip
   const rows = join(bench.directory, 'rows.parquet')
   const answer = await askDeltaRs({ table: bench.table, rows })
   assert.equal(answer.version, 11 + 8 + landed)
-  assert.deepEqual(await compare(bench, rows), { seen: 100 + 8 + landed, missing: 0, surplus: 0 })
+  assert.deepEqual(await compareRows(bench, rows), { seen: 100 + 8 + landed, missing: 0, surplus: 0 })
 })

@@ -57,3 +57,8 @@ export type DeltaRsStep = 'append' | 'compact' | 'checkpoint'
 export async function changeByDeltaRs(table: string, ...steps: readonly DeltaRsStep[]): Promise<void> {
   await run(python!, [join(import.meta.dirname, 'change_table.py'), table, ...steps])
 }
+
+/** Lets delta-rs create a partitioned table with a checkpoint from another table's rows. */
+export async function createByDeltaRs(source: string, target: string): Promise<void> {
+  await run(python!, [join(import.meta.dirname, 'create_table.py'), source, target])
+}

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { isTailraceError } from '../../src/errors.ts'
-import { type BlobOffset, FileOffsetStore } from '../../src/offsets/file-offset-store.ts'
+import type { LandedOffset } from '../../src/landed-offsets.ts'
+import { FileOffsetStore } from '../../src/offsets/file-offset-store.ts'
 import { generationKey } from '../../src/records.ts'
 
 async function openStore(t: TestContext): Promise<FileOffsetStore> {
@@ -33,14 +34,13 @@ test('what is written is read again, for any blobs, generations and offsets', as
     fc.asyncProperty(
       fc.uniqueArray(offset, { selector: generationKey, maxLength: 8 }),
       fc.option(fc.nat(), { nil: undefined }),
-      async (offsets: BlobOffset[], tableVersion) => {
+      async (offsets: LandedOffset[], tableVersion) => {
         await store.write(offsets, tableVersion)
         const file = await store.read()
         assert.equal(file?.tableVersion, tableVersion)
-        assert.deepEqual(
-          new Map([...(file?.offsets ?? [])].sort()),
-          new Map(offsets.map((one): [string, BlobOffset] => [generationKey(one), one]).sort()),
-        )
+        const byKey = (all: Iterable<LandedOffset>): Map<string, LandedOffset> =>
+          new Map([...all].map((one): [string, LandedOffset] => [generationKey(one), one]).sort())
+        assert.deepEqual(byKey(file?.offsets ?? []), byKey(offsets))
       },
     ),
     { numRuns: 50 },

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { ContainerClient } from '@azure/storage-blob'
-import { isTailraceError, type TailraceError } from '../../src/errors.ts'
+import { isTailraceError } from '../../src/errors.ts'
 import type { Chunk } from '../../src/records.ts'
 import { AppendBlobTailer } from '../../src/sources/append-blob-tailer.ts'
 import { AzureBlobReader, instantOf } from '../../src/sources/azure-blob-reader.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded-storage.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
+import { eventually } from '../support/eventually.ts'
+import { ManualClock } from './manual-clock.ts'
 import { misbehavingReader, partHeaders } from './storage-fixture.ts'
 
 let storage: EmbeddedStorage
@@ -88,20 +93,20 @@ test('a tailer on the real protocol follows a growing blob byte by byte', async 
 })
 
 test('a body that breaks off is a short read, and the tailer goes on from there', async (t) => {
-  const content = Buffer.from('0123456789abcdefghij')
+  const content = Buffer.from(Array.from({ length: 100 }, (_, line) => `${line}\n`.padStart(10)).join(''))
   const broken = await misbehavingReader(t, (request, response) => {
     const [, start = 0, end = 0] =
       /bytes=(\d+)-(\d+)/.exec(String(request.headers['x-ms-range']))?.map(Number) ?? []
     const part = content.subarray(start, end + 1)
     response.writeHead(206, partHeaders({ start, bytes: part.length, total: content.length }))
-    response.write(part.subarray(0, 7), () => {
-      if (part.length > 7) response.destroy()
+    response.write(part.subarray(0, 97), () => {
+      if (part.length > 97) response.destroy()
       else response.end()
     })
   })
-  const read = await broken.read('a.ndjson', { offset: 0, maxBytes: 20 })
-  assert.equal(read.kind === 'bytes' && read.bytes.toString(), '0123456')
-  assert.equal(read.kind === 'bytes' && read.totalBytes, 20)
+  const read = await broken.read('a.ndjson', { offset: 0, maxBytes: 1000 })
+  assert.deepEqual(read.kind === 'bytes' && read.bytes, content.subarray(0, 97))
+  assert.equal(read.kind === 'bytes' && read.totalBytes, 1000)
   assert.equal(read.kind === 'bytes' && read.createdAt, '20261124T084700Z')
 
   const tailer = new AppendBlobTailer({
@@ -139,50 +144,6 @@ test('a body that stands still is SOURCE_UNAVAILABLE without a byte, and a short
   assert.equal(read.kind === 'bytes' && read.bytes.toString(), 'xxx')
 })
 
-test('what may pass is SOURCE_UNAVAILABLE and says how long storage wants to be left alone', async (t) => {
-  const answers: [number, Record<string, string>, number | undefined][] = [
-    [503, { 'retry-after': '7' }, 7000],
-    [429, { 'retry-after': '2' }, 2000],
-    [429, { 'retry-after-ms': '1500', 'retry-after': '9' }, 1500],
-    [503, { 'x-ms-retry-after-ms': '250' }, 250],
-    [500, {}, undefined],
-    [502, {}, undefined],
-    [504, { 'retry-after': 'Wed, 25 Nov 2026 00:00:00 GMT' }, undefined],
-    [408, { 'retry-after': '-3' }, undefined],
-  ]
-  let next = 0
-  const busy = await misbehavingReader(t, (_request, response) => {
-    const [status, headers] = answers[next++] as (typeof answers)[number]
-    response.writeHead(status, headers).end()
-  })
-  for (const [status, , retryAfterMs] of answers) {
-    const error = await busy.read('a', { offset: 0, maxBytes: 1 }).catch((thrown: unknown) => thrown)
-    assert.ok(isTailraceError(error, 'SOURCE_UNAVAILABLE'), String(error))
-    assert.deepEqual([error.context.status, error.context.retryAfterMs], [status, retryAfterMs])
-  }
-  assert.equal(next, answers.length, 'the SDK repeats nothing on its own')
-})
-
-test('a refusal is SOURCE_DENIED, and anything unknown is SOURCE_UNSUPPORTED', async (t) => {
-  const codes = new Map([
-    [401, 'SOURCE_DENIED'],
-    [403, 'SOURCE_DENIED'],
-    [400, 'SOURCE_UNSUPPORTED'],
-    [409, 'SOURCE_UNSUPPORTED'],
-    [412, 'SOURCE_UNSUPPORTED'],
-  ])
-  const statuses = [...codes.keys()]
-  const refusing = await misbehavingReader(t, (_request, response) => {
-    response.writeHead(statuses.shift() ?? 500, { 'x-ms-error-code': 'Scripted' }).end()
-  })
-  for (const code of codes.values()) {
-    const error = await refusing
-      .read('a', { offset: 0, maxBytes: 1 })
-      .catch((thrown: TailraceError) => thrown)
-    assert.equal((error as TailraceError).code, code)
-  }
-})
-
 test('304, 404 and 416 are answers, not errors', async (t) => {
   const statuses = [304, 404, 416]
   const server = await misbehavingReader(t, (_request, response) => {
@@ -213,12 +174,100 @@ test('more bytes than were asked for are left out', async (t) => {
   assert.equal(read.kind === 'bytes' && read.bytes.toString(), '1234')
 })
 
-test("the caller's abort ends a read with the caller's reason", async (t) => {
+test('an answer that ignores the range is cut off, and bytes from another place are never taken', async (t) => {
+  let sent = 0
+  const piece = Buffer.alloc(64 * 1024, 'x')
+  const deaf = await misbehavingReader(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': String(2 ** 40), etag: '"0x1"' })
+    const more = (): void => {
+      while (!response.destroyed) {
+        sent += piece.length
+        if (!response.write(piece)) break
+      }
+    }
+    response.on('drain', more)
+    more()
+  })
+  const read = await deaf.read('a', { offset: 0, maxBytes: 10 })
+  assert.equal(read.kind === 'bytes' && read.bytes.toString(), 'xxxxxxxxxx')
+  await assert.rejects(
+    deaf.read('a', { offset: 5, maxBytes: 10 }),
+    (error) =>
+      isTailraceError(error, 'SOURCE_UNAVAILABLE') && /begins at byte 0, not at 5/.test(error.message),
+  )
+  assert.ok(sent < 2 ** 26, `${sent} bytes were sent`)
+})
+
+test("the caller's abort ends a read with the caller's reason, before the answer and in the middle of it", async (t) => {
   const silent = await misbehavingReader(t, () => {})
   const aborting = new AbortController()
   const read = silent.read('a', { offset: 0, maxBytes: 1, signal: aborting.signal })
   setImmediate(() => aborting.abort(new Error('the pipeline ends')))
   await assert.rejects(read, /the pipeline ends/)
+  await assert.rejects(silent.listPage({ prefix: '', signal: aborting.signal }), /the pipeline ends/)
+
+  const midway = new AbortController()
+  const stalling = await misbehavingReader(t, (_request, response) => {
+    response.writeHead(206, partHeaders({ start: 0, bytes: 10, total: 10 }))
+    response.write('abc', () => setTimeout(() => midway.abort(new Error('it ends now')), 20))
+  })
+  await assert.rejects(stalling.read('a', { offset: 0, maxBytes: 10, signal: midway.signal }), /it ends now/)
+})
+
+test('no connection and no listener outlives its request, however it ends', async (t) => {
+  const open = new Set<Socket>()
+  const caller = new AbortController()
+  const endings = new Map<string, (response: ServerResponse) => void>([
+    [
+      'whole',
+      (response) => void response.writeHead(206, partHeaders({ start: 0, bytes: 3, total: 3 })).end('abc'),
+    ],
+    ['unchanged', (response) => void response.writeHead(304).end()],
+    ['refused', (response) => void response.writeHead(403).end('<Error/>')],
+    ['busy', (response) => void response.writeHead(503).end('x'.repeat(100_000))],
+    ['reset', (response) => void response.socket?.destroy()],
+    ['silent', () => {}],
+    [
+      'stalled',
+      (response) => void response.writeHead(206, partHeaders({ start: 0, bytes: 9, total: 9 })).write('abc'),
+    ],
+    [
+      'never read',
+      (response) => void response.writeHead(206, partHeaders({ start: 7, bytes: 2, total: 9 })).write('a'),
+    ],
+  ])
+  const reader = await misbehavingReader(
+    t,
+    ({ socket, url }, response) => {
+      if (!open.has(socket)) socket.once('close', () => open.delete(socket))
+      open.add(socket)
+      endings.get(decodeURIComponent(url?.split('/').at(-1) ?? ''))?.(response)
+    },
+    { firstByteMs: 50, idleMs: 50 },
+  )
+  for (const name of endings.keys()) {
+    for (let time = 0; time < 5; time += 1)
+      await reader.read(name, { offset: 0, maxBytes: 10, signal: caller.signal }).catch(() => {})
+  }
+  assert.equal(getEventListeners(caller.signal, 'abort').length, 0)
+  // Those that ended well are kept for the next request; of the others none.
+  await eventually(async () => open.size <= 1, 'end of the connections')
+})
+
+test('a page of a listing has a time of its own, and late pages are left', async (t) => {
+  const clock = new ManualClock()
+  let arrived: () => void = () => {}
+  const asked = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const slow = await misbehavingReader(t, () => arrived(), { firstByteMs: 1000, idleMs: 500, clock })
+  const page = slow.listPage({ prefix: '' })
+  await asked
+  clock.advance(1500)
+  await assert.rejects(
+    page,
+    (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE') && /no page for 1500 ms/.test(error.message),
+  )
 })
 
 test('a listing that is refused is SOURCE_DENIED, and of a missing container SOURCE_MISSING', async (t) => {

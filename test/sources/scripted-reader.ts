@@ -6,6 +6,8 @@ export type Fault =
   | { readonly kind: 'error'; readonly error: Error }
   /** Only so many bytes of the answer arrive. */
   | { readonly kind: 'short'; readonly bytes: number }
+  /** Something else altogether. */
+  | { readonly kind: 'answer'; readonly read: BlobRead }
 
 /**
  * One append blob that does what the test tells it, and answers as strictly as the service: 304 only for the
@@ -47,6 +49,12 @@ export class ScriptedReader implements BlobReader {
     this.#version += 1
   }
 
+  /** Other content under the same creation instant. */
+  overwrite(content: Buffer | string): void {
+    this.#content = Buffer.from(content)
+    this.#version += 1
+  }
+
   recreate(content: Buffer | string): void {
     this.#content = Buffer.from(content)
     this.#generation = '20261124T090000Z'
@@ -63,6 +71,7 @@ export class ScriptedReader implements BlobReader {
     await new Promise((resolve) => setImmediate(resolve))
     request.signal?.throwIfAborted()
     if (fault?.kind === 'error') throw fault.error
+    if (fault?.kind === 'answer') return fault.read
     if (this.#content === undefined) return { kind: 'missing', what: 'blob' }
     const etag = `"${this.#generation}-${this.#version}"`
     if (request.ifNoneMatch === etag) return { kind: 'unchanged' }

@@ -4,23 +4,27 @@ import type { TestContext } from 'node:test'
 import { ContainerClient } from '@azure/storage-blob'
 import { AzureBlobReader, type AzureBlobReaderOptions } from '../../src/sources/azure-blob-reader.ts'
 
-/** A reader of a server on the loopback that answers as the test says, well or badly. */
-export async function misbehavingReader(
-  t: TestContext,
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
-  options?: AzureBlobReaderOptions,
-): Promise<AzureBlobReader> {
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+/** A server on the loopback that answers as the test says, well or badly. @returns its origin */
+export async function misbehavingServer(t: TestContext, answer: Answer): Promise<string> {
   const server = createServer(answer)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     server.closeAllConnections()
     server.close()
   })
-  const { port } = server.address() as AddressInfo
-  const client = new ContainerClient(`http://127.0.0.1:${port}/account/logs`, undefined, {
-    retryOptions: { maxTries: 1 },
-  })
-  return new AzureBlobReader(client, options)
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A reader of such a server's container `logs`; its requests carry `query`. */
+export async function misbehavingReader(
+  t: TestContext,
+  answer: Answer,
+  options: AzureBlobReaderOptions & { readonly query?: string } = {},
+): Promise<AzureBlobReader> {
+  const url = `${await misbehavingServer(t, answer)}/account/logs${options.query ?? ''}`
+  return new AzureBlobReader(new ContainerClient(url, undefined, { retryOptions: { maxTries: 1 } }), options)
 }
 
 /** The head of an answer with a part of a blob. */

@@ -6,7 +6,13 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { isTailraceError } from '../../src/errors.ts'
-import { type Batch, type EntryBlock, generationKey, spanBytes } from '../../src/records.ts'
+import {
+  type Batch,
+  type EntryBlock,
+  generationKey,
+  type StoredEntries,
+  spanBytes,
+} from '../../src/records.ts'
 import { spoolRow } from '../../src/spool.ts'
 import { Batcher, type BatcherOptions } from '../../src/streams/batcher.ts'
 import { DiskSpaceMonitor } from '../../src/streams/disk-space-monitor.ts'
@@ -239,6 +245,60 @@ test('a batcher that waits for space lets go when it is destroyed', async (t) =>
   const batcher = new Batcher({ staging, clock, diskSpace })
   await assert.rejects(through(batcher, [recordBlock(['{"a":1}'])]), /the pipeline ends/)
   assert.equal(diskSpace.isHolding, false)
+})
+
+test('the stored entries of a unit enter one batch, whatever its limits, and their file is discarded', async (t) => {
+  const { create } = await fixture(t, { maxRows: 3 })
+  const units = [recordBlock(['{"a":1}', '{"a":2}']), recordBlock(['{"b":1}', 'LOG: x', '{"b":3}'], 16)]
+  let discards = 0
+  const blocks = units.map(({ span, entries }): EntryBlock => {
+    const stored: StoredEntries = {
+      count: entries.length,
+      read: async function* () {
+        for (const entry of entries) yield [entry]
+      },
+      discard: async () => {
+        discards += 1
+      },
+    }
+    return { span, entries: [], stored }
+  })
+  const batches = await through<Batch>(create(), [...blocks, recordBlock(['{"c":1}'], 39)])
+  assert.deepEqual(
+    batches.map(({ rows, rejected, spans }) => [rows, rejected, spans.map(({ start, end }) => [start, end])]),
+    [
+      [5, 1, [[0, 39]]],
+      [1, 0, [[39, 47]]],
+    ],
+  )
+  assert.equal(
+    await readFile(batches[0]?.spoolPath ?? '', 'latin1'),
+    units.flatMap(({ entries }) => entries.map((entry) => spoolRow(entry, 0, 0))).join(''),
+  )
+  assert.equal(discards, 2)
+})
+
+test('stored entries are discarded also when they cannot be spooled', async (t) => {
+  const { create, directory } = await fixture(t)
+  const { span } = recordBlock(['{"a":1}'])
+  for (const fails of [true, false]) {
+    let discards = 0
+    const stored: StoredEntries = {
+      count: 1,
+      read: async function* () {
+        yield []
+        if (fails) throw new Error('cannot be read')
+      },
+      discard: async () => {
+        discards += 1
+      },
+    }
+    // Either its reading fails, or it does not continue the batch.
+    const blocks = fails ? [] : [recordBlock(['{"b":1}'], 100)]
+    await assert.rejects(through(create(), [...blocks, { span, entries: [], stored }]))
+    assert.equal(discards, 1)
+    assert.deepEqual(await readdir(directory), [])
+  }
 })
 
 test('rejects are counted as they enter', async (t) => {

@@ -181,3 +181,13 @@ test('the elements of one line keep unique indexes when some become several', as
     [0, 4],
   ])
 })
+
+test('the blocks of a unit stay open, and one that begins again says so', async () => {
+  const block = recordBlock(['{"a":1}'])
+  const inputs: EntryBlock[] = [{ ...block, open: true }, { ...block, restart: true }, block]
+  const outputs = await apply([() => null], ...inputs)
+  assert.deepEqual(
+    outputs,
+    inputs.map((input) => ({ ...input, entries: [] })),
+  )
+})

@@ -272,6 +272,12 @@ test('the validator as a stage passes one block for each block', async () => {
   assert.deepEqual(outputs, blocks.map(entriesOf))
 })
 
+test('the blocks of a unit stay open', () => {
+  const block = blockOf(['{"a":1}'])
+  assert.equal(entriesOf({ ...block, open: true }).open, true)
+  assert.equal('open' in entriesOf(block), false)
+})
+
 function distinctPlaces(entries: readonly Entry[]): { offset: number; length: number }[] {
   const places: { offset: number; length: number }[] = []
   for (const { offset, length } of entries) {

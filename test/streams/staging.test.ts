@@ -26,7 +26,7 @@ async function put(staging: Staging, name: string, ageMs: number): Promise<void>
 test('only files that Tailrace named itself and that are old enough are removed', async (t) => {
   const staging = await openStaging(t)
   const id = '0e8dd2a4-9d5b-4c7e-8d6e-3f5b6f7a8b9c'
-  const removed = [`${id}.spool`, `rewrite-${id}.parquet`, `checkpoint-${id}.parquet`]
+  const removed = [`${id}.spool`, `${id}.unit`, `rewrite-${id}.parquet`, `checkpoint-${id}.parquet`]
   const kept = ['notes.txt', 'server.ndjson', '.hidden', 'a b.spool', 'spool']
   for (const name of [...removed, ...kept]) await put(staging, name, 2 * hourMs)
   await put(staging, `young-${id}.spool`, hourMs - 1)
@@ -56,7 +56,8 @@ test('a file that was young at the first look expires later', async (t) => {
   assert.equal(await staging.removeExpired(nowMs + hourMs), 10)
 })
 
-test("a batch's spool lies in the directory and is named by the batch", async (t) => {
+test("a batch's spool and a unit's file lie in the directory and have their name", async (t) => {
   const staging = await openStaging(t)
   assert.equal(staging.spoolPath('batch-7'), join(staging.directory, 'batch-7.spool'))
+  assert.equal(staging.unitPath('unit-7'), join(staging.directory, 'unit-7.unit'))
 })

@@ -210,3 +210,13 @@ async function* lateEnd(block: EntryBlock): AsyncGenerator<EntryBlock> {
   yield block
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
+
+test('the blocks of a unit stay open, and one that begins again says so', async () => {
+  const { stream } = factory((_placed, done) => done())
+  const block = recordBlock(['{"a":1}'])
+  const inputs: EntryBlock[] = [{ ...block, open: true }, { ...block, restart: true }, block]
+  assert.deepEqual(
+    await apply(stream, ...inputs),
+    inputs.map((input) => ({ ...input, entries: [] })),
+  )
+})

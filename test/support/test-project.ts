@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BatchConfig, DiskConfig, SourceConfig, StorageConfig } from '../../src/config.ts'
+import type { BatchConfig, DiskConfig, MetricsConfig, SourceConfig, StorageConfig } from '../../src/config.ts'
 import type { PostgresLogsOptions } from '../../src/tables/postgres-logs.ts'
 import { containerName } from './storage.ts'
 
@@ -11,11 +11,14 @@ export interface TestConfig {
   readonly pipelines: Readonly<Record<string, Partial<SourceConfig> & Pick<SourceConfig, 'blobs'>>>
   readonly batch?: BatchConfig
   readonly disk?: DiskConfig
+  readonly metrics?: MetricsConfig
   readonly tableOptions?: PostgresLogsOptions
   /** The source text of a list of transforms. Default none. */
   readonly transforms?: string
   /** Below it are `lakehouse` and `state`. Default: the config's own directory. */
   readonly root?: string
+  /** Default: `lakehouse` below `root`. */
+  readonly lakehouse?: string
 }
 
 /** Where things of a generated config are. */
@@ -37,7 +40,7 @@ export async function writeProject(directory: string, config: TestConfig): Promi
   const pipelines = Object.entries(config.pipelines).map(([name, source]) => {
     const plain = {
       source: { storage: config.storage, container: containerName, pollMs: 100, ...source },
-      sink: { kind: 'delta', root: join(root, 'lakehouse') },
+      sink: { kind: 'delta', root: config.lakehouse ?? join(root, 'lakehouse') },
       batch: { maxAgeMs: 100, ...config.batch },
     }
     const table = `postgresLogs('test.logs.${name}', ${JSON.stringify(config.tableOptions ?? {})})`
@@ -50,6 +53,7 @@ export default defineConfig({
   pipelines: { ${pipelines.join('\n')} },
   stateDirectory: ${JSON.stringify(stateDirectory)},
   disk: ${JSON.stringify({ minFreeBytes: 0, ...config.disk })},
+  metrics: ${JSON.stringify(config.metrics)},
 })
 `,
   )

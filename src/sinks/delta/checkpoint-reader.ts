@@ -1,9 +1,42 @@
 import { TailraceError } from '../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
-import type { AddAction, DeletionVector, PartitionValues } from './delta-action.ts'
-import type { DeltaStorage } from './delta-storage.ts'
+import {
+  type AddAction,
+  type DeletionVector,
+  decodeLines,
+  emptySchema,
+  type MetaDataAction,
+  type PartitionValues,
+  type ProtocolAction,
+} from './delta-action.ts'
+import type { DeltaStorage, LocalFile } from './delta-storage.ts'
+import type { CheckpointFiles } from './log-listing.ts'
 import type { CheckpointContent } from './table-state.ts'
+
+/** The fields that are read of each kind of action; the first one is there in every action of its kind. */
+const wantedFields = {
+  protocol: ['minReaderVersion', 'minWriterVersion', 'readerFeatures', 'writerFeatures'],
+  metaData: [
+    'id',
+    'schemaString',
+    'name',
+    'description',
+    'format',
+    'partitionColumns',
+    'createdTime',
+    'configuration',
+  ],
+  txn: ['appId', 'version', 'lastUpdated'],
+  domainMetadata: ['domain', 'configuration', 'removed'],
+  sidecar: ['path'],
+  add: ['path', 'partitionValues', 'size', 'modificationTime', 'stats', 'deletionVector'],
+} as const
+
+type ActionName = keyof typeof wantedFields
+
+/** One kind of action at a time, from a file in either format. */
+type ActionSource = (name: ActionName) => Promise<JsonObject[]>
 
 /** @returns the path of a version's classic checkpoint, relative to the table's root. */
 export function checkpointPath(version: number): string {
@@ -11,91 +44,178 @@ export function checkpointPath(version: number): string {
 }
 
 /**
- * Reads a classic single-file checkpoint.
+ * Reads a checkpoint of any kind: in one file or in parts, of the first or the second version, with sidecars or
+ * without, Parquet or JSON.
  *
  * @param options whether the live files are wanted; leaving them out saves reading most of it
- * @throws TABLE_CORRUPT when it cannot be read, TABLE_UNSUPPORTED when it has the layout of version 2
+ * @throws TABLE_CORRUPT when it cannot be read or lacks what every checkpoint has
  */
 export async function readCheckpoint(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
-  version: number,
+  checkpoint: CheckpointFiles,
   options: { readonly keepFiles: boolean },
 ): Promise<CheckpointContent> {
-  const file = await storage.localFile(checkpointPath(version))
-  try {
-    const source = `read_parquet(${sqlString(file.path)}, hive_partitioning = false)`
-    const columns = new Set(
-      (await rows(engine, version, `DESCRIBE SELECT * FROM ${source}`)).map((row) => row.column_name),
-    )
-    const actions = async (name: string, key: string): Promise<JsonObject[]> => {
-      if (!columns.has(name)) return []
-      const found = await rows(
-        engine,
-        version,
-        `SELECT ${name} FROM ${source} WHERE ${name}.${key} IS NOT NULL`,
-      )
-      return found.map((row) => row[name]).filter(isJsonObject)
-    }
-    // Some writers give a classic checkpoint the columns of version 2 and leave them empty.
-    if ((await actions('checkpointMetadata', 'version')).length > 0) {
-      throw new TailraceError(
-        'TABLE_UNSUPPORTED',
-        `${checkpointPath(version)} has the layout of feature v2Checkpoint.`,
-      )
-    }
-    const [protocol] = await actions('protocol', 'minReaderVersion')
-    const [metaData] = await actions('metaData', 'schemaString')
-    if (protocol === undefined || metaData === undefined) throw corrupt(version, undefined)
+  return withActions(storage, engine, checkpoint, async (actions) => {
+    const [protocol] = await actions('protocol')
+    const [metaData] = await actions('metaData')
+    if (protocol === undefined || metaData === undefined) throw corrupt(checkpoint, undefined)
     return {
-      version,
-      protocol: {
-        minReaderVersion: Number(protocol.minReaderVersion),
-        minWriterVersion: Number(protocol.minWriterVersion),
-        ...(Array.isArray(protocol.readerFeatures)
-          ? { readerFeatures: protocol.readerFeatures.map(String) }
-          : {}),
-        ...(Array.isArray(protocol.writerFeatures)
-          ? { writerFeatures: protocol.writerFeatures.map(String) }
-          : {}),
-      },
-      metaData: {
-        id: String(metaData.id),
-        format: { provider: isJsonObject(metaData.format) ? String(metaData.format.provider) : 'parquet' },
-        schemaString: String(metaData.schemaString),
-        partitionColumns: Array.isArray(metaData.partitionColumns)
-          ? metaData.partitionColumns.map(String)
-          : [],
-        configuration: Object.fromEntries(
-          mapEntries(metaData.configuration).map(([key, value]) => [key, String(value)]),
-        ),
-        ...(typeof metaData.name === 'string' ? { name: metaData.name } : {}),
-        ...(typeof metaData.description === 'string' ? { description: metaData.description } : {}),
-        ...(metaData.createdTime == null ? {} : { createdTime: Number(metaData.createdTime) }),
-      },
-      transactions: (await actions('txn', 'appId')).map((txn) => ({
+      version: checkpoint.version,
+      protocol: protocolAction(protocol),
+      metaData: metaDataAction(metaData),
+      transactions: (await actions('txn')).map((txn) => ({
         appId: String(txn.appId),
         version: exact(txn.version),
         ...(txn.lastUpdated == null ? {} : { lastUpdated: Number(txn.lastUpdated) }),
       })),
-      files: options.keepFiles ? (await actions('add', 'path')).map(addAction) : [],
+      domains: (await actions('domainMetadata'))
+        .filter(({ removed }) => removed !== true)
+        .map(({ domain, configuration }) => ({
+          domain: String(domain),
+          configuration: String(configuration ?? ''),
+          removed: false,
+        })),
+      files: options.keepFiles ? await liveFiles(storage, engine, checkpoint, actions) : [],
     }
+  })
+}
+
+/** @returns the paths of the files that a checkpoint keeps its file actions in, relative to the table's root. */
+export async function sidecarPaths(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  checkpoint: CheckpointFiles,
+): Promise<string[]> {
+  return withActions(storage, engine, checkpoint, async (actions) =>
+    (await actions('sidecar')).map(sidecarPath),
+  )
+}
+
+async function liveFiles(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  checkpoint: CheckpointFiles,
+  actions: ActionSource,
+): Promise<AddAction[]> {
+  const sidecars = (await actions('sidecar')).map(sidecarPath)
+  // File actions are all here or all there.
+  if (sidecars.length === 0) return (await actions('add')).map(addAction)
+  return withLocalFiles(storage, sidecars, async (paths) =>
+    (await parquetActions(engine, checkpoint, paths)('add')).map(addAction),
+  )
+}
+
+async function withActions<T>(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  checkpoint: CheckpointFiles,
+  use: (actions: ActionSource) => Promise<T>,
+): Promise<T> {
+  const paths = checkpoint.names.map((name) => `_delta_log/${name}`)
+  if (checkpoint.format === 'json') {
+    const bytes = await storage.read(paths[0]!)
+    if (bytes === undefined) throw corrupt(checkpoint, undefined)
+    const lines = decodeLines(paths[0]!, bytes)
+    return use(async (name) => lines.map((line) => line[name]).filter(isJsonObject))
+  }
+  return withLocalFiles(storage, paths, (local) => use(parquetActions(engine, checkpoint, local)))
+}
+
+async function withLocalFiles<T>(
+  storage: DeltaStorage,
+  paths: readonly string[],
+  use: (local: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const files: LocalFile[] = []
+  try {
+    for (const path of paths) files.push(await storage.localFile(path))
+    return await use(files.map(({ path }) => path))
   } finally {
-    await file.release()
+    await Promise.all(files.map((file) => file.release()))
+  }
+}
+
+/** Columns and fields differ by writer: only those that are there are asked for. */
+function parquetActions(
+  engine: EmbeddedEngine,
+  checkpoint: CheckpointFiles,
+  paths: readonly string[],
+): ActionSource {
+  const list = paths.map(sqlString).join(', ')
+  const source = `read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
+  const rows = async (sql: string): Promise<JsonObject[]> => {
+    try {
+      return (await engine.rows(sql)) as JsonObject[]
+    } catch (error) {
+      throw corrupt(checkpoint, error)
+    }
+  }
+  const namesOf = async (select: string) =>
+    new Set((await rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
+
+  return async (name) => {
+    if (!(await namesOf('*')).has(name)) return []
+    const present = await namesOf(`unnest("${name}")`)
+    const [key, ...others] = wantedFields[name]
+    const fields = [key, ...others.filter((field) => present.has(field))].map(
+      (field) => `"${name}"."${field}" AS "${field}"`,
+    )
+    const counted = name === 'add' && present.has('stats_parsed')
+    if (counted && (await namesOf('unnest("add".stats_parsed)')).has('numRecords')) {
+      fields.push('"add".stats_parsed.numRecords AS "numRecords"')
+    }
+    return rows(`SELECT ${fields.join(', ')} FROM ${source} WHERE "${name}"."${key}" IS NOT NULL`)
+  }
+}
+
+/** Sidecars are always in their folder, and some writers state more than the name. */
+function sidecarPath({ path }: JsonObject): string {
+  return `_delta_log/_sidecars/${decodeURIComponent(String(path).split('/').at(-1)!)}`
+}
+
+function protocolAction(protocol: JsonObject): ProtocolAction {
+  const { readerFeatures, writerFeatures } = protocol
+  return {
+    minReaderVersion: Number(protocol.minReaderVersion),
+    minWriterVersion: Number(protocol.minWriterVersion),
+    ...(Array.isArray(readerFeatures) ? { readerFeatures: readerFeatures.map(String) } : {}),
+    ...(Array.isArray(writerFeatures) ? { writerFeatures: writerFeatures.map(String) } : {}),
+  }
+}
+
+function metaDataAction(metaData: JsonObject): MetaDataAction {
+  const { format, partitionColumns, configuration, name, description, createdTime } = metaData
+  return {
+    id: String(metaData.id),
+    format: { provider: isJsonObject(format) ? String(format.provider) : 'parquet' },
+    schemaString: typeof metaData.schemaString === 'string' ? metaData.schemaString : emptySchema,
+    partitionColumns: Array.isArray(partitionColumns) ? partitionColumns.map(String) : [],
+    configuration: Object.fromEntries(mapEntries(configuration).map(([key, value]) => [key, String(value)])),
+    ...(typeof name === 'string' ? { name } : {}),
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(createdTime == null ? {} : { createdTime: Number(createdTime) }),
   }
 }
 
 function addAction(add: JsonObject): AddAction {
   const vector = deletionVector(add.deletionVector)
+  const stats = statistics(add)
   return {
     path: String(add.path),
     partitionValues: Object.fromEntries(mapEntries(add.partitionValues)) as PartitionValues,
     size: Number(add.size),
     modificationTime: Number(add.modificationTime),
     dataChange: false,
-    ...(typeof add.stats === 'string' ? { stats: add.stats } : {}),
+    ...(stats === undefined ? {} : { stats }),
     ...(vector ? { deletionVector: vector } : {}),
   }
+}
+
+/** Where a table keeps its statistics in columns only, no more than the count is taken: bounds would need the types. */
+function statistics({ stats, numRecords }: JsonObject): string | undefined {
+  if (typeof stats === 'string') return stats
+  return numRecords == null ? undefined : `{"numRecords":${numRecords}}`
 }
 
 function deletionVector(vector: JsonValue | undefined): DeletionVector | undefined {
@@ -107,29 +227,24 @@ function deletionVector(vector: JsonValue | undefined): DeletionVector | undefin
   }
 }
 
-/** A MAP arrives as a list of keys and values. */
+/** A MAP arrives as a list of keys and values from Parquet, and as an object from JSON. */
 function mapEntries(map: JsonValue | undefined): [string, string | null][] {
-  if (!Array.isArray(map)) return []
-  return map.filter(isJsonObject).map(({ key, value }) => [String(key), value == null ? null : String(value)])
+  const pairs = Array.isArray(map)
+    ? map.filter(isJsonObject).map(({ key, value }) => [String(key), value] as const)
+    : Object.entries(map ?? {})
+  return pairs.map(([key, value]) => [key, value == null ? null : String(value)])
 }
 
-/** A 64-bit integer arrives as text. */
+/** A 64-bit integer arrives as text from Parquet. */
 function exact(value: JsonValue | undefined): number | bigint {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : BigInt(String(value))
 }
 
-async function rows(engine: EmbeddedEngine, version: number, sql: string): Promise<JsonObject[]> {
-  try {
-    return (await engine.rows(sql)) as JsonObject[]
-  } catch (error) {
-    throw corrupt(version, error)
-  }
-}
-
-function corrupt(version: number, cause: unknown): TailraceError {
-  return new TailraceError('TABLE_CORRUPT', `The checkpoint ${checkpointPath(version)} cannot be read.`, {
-    context: { version },
-    cause,
-  })
+function corrupt(checkpoint: CheckpointFiles, cause: unknown): TailraceError {
+  return new TailraceError(
+    'TABLE_CORRUPT',
+    `The checkpoint _delta_log/${checkpoint.names[0]} cannot be read.`,
+    { context: { version: checkpoint.version }, cause },
+  )
 }

@@ -3,36 +3,25 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TailraceError } from '../../errors.ts'
 import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
-import { checkpointPath } from './checkpoint-reader.ts'
-import { commitPath } from './delta-action.ts'
+import { checkpointPath, sidecarPaths } from './checkpoint-reader.ts'
+import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
+import { commitPath, type MetaDataAction, type ProtocolAction } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
+import { intervalMs } from './interval.ts'
+import { type CheckpointFiles, logListing } from './log-listing.ts'
 import type { TableState } from './table-state.ts'
 
-/** Version 1 of the checkpoint schema, without the columns that only features need. */
-const actionTypes = {
-  txn: 'STRUCT("appId" VARCHAR, "version" BIGINT, "lastUpdated" BIGINT)',
-  add:
-    'STRUCT("path" VARCHAR, "partitionValues" MAP(VARCHAR, VARCHAR), "size" BIGINT, ' +
-    '"modificationTime" BIGINT, "dataChange" BOOLEAN, "tags" MAP(VARCHAR, VARCHAR), "stats" VARCHAR)',
-  remove:
-    'STRUCT("path" VARCHAR, "deletionTimestamp" BIGINT, "dataChange" BOOLEAN, ' +
-    '"extendedFileMetadata" BOOLEAN, "partitionValues" MAP(VARCHAR, VARCHAR), "size" BIGINT)',
-  metaData:
-    'STRUCT("id" VARCHAR, "name" VARCHAR, "description" VARCHAR, ' +
-    '"format" STRUCT("provider" VARCHAR, "options" MAP(VARCHAR, VARCHAR)), "schemaString" VARCHAR, ' +
-    '"partitionColumns" VARCHAR[], "createdTime" BIGINT, "configuration" MAP(VARCHAR, VARCHAR))',
-  protocol:
-    'STRUCT("minReaderVersion" INTEGER, "minWriterVersion" INTEGER, ' +
-    '"readerFeatures" VARCHAR[], "writerFeatures" VARCHAR[])',
-} as const
-
-const actionNames = Object.keys(actionTypes) as (keyof typeof actionTypes)[]
+const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
+type ActionName = (typeof actionNames)[number]
 
 /** The longest line of a commit that is read. The engine sets twice as much aside for each of its threads. */
 const maxActionBytes = 4 * 1024 * 1024
 
+/** Delta's default for `delta.checkpointInterval`. */
+const defaultInterval = 10
+
 /** Delta's default for `delta.deletedFileRetentionDuration`: how long vacuum must know of a removed file. */
-const removedFileRetentionMs = 7 * 24 * 3_600_000
+const defaultRemovedFileRetentionMs = 7 * 24 * 3_600_000
 
 export interface CheckpointContext {
   readonly storage: DeltaStorage
@@ -45,30 +34,42 @@ export interface CheckpointContext {
 export interface CheckpointPlan {
   /** The version to checkpoint; its commit must exist. */
   readonly version: number
-  /** The checkpoint it starts from; -1 for none. */
+  /** The version of the checkpoint that the state started from; -1 for none. */
   readonly previous: number
-  /** How many transactions it must hold: a check on the result. */
+  readonly protocol: ProtocolAction
+  readonly metaData: MetaDataAction
+  /** How many transactions and domains it must hold: a check on the result. */
   readonly transactions: number
+  readonly domains: number
 }
 
 /**
  * @param triedVersion the version of the last attempt, even of a failed one: -1 for none
- * @returns what to checkpoint now, or undefined when it is not due or not for this writer to do
+ * @returns what to checkpoint now, or undefined when it is not due
  */
 export function dueCheckpoint(state: TableState, triedVersion: number): CheckpointPlan | undefined {
   const { protocol, metaData, version, checkpointVersion: previous } = state
-  const interval = Number(metaData.configuration?.['delta.checkpointInterval'])
-  if (!(interval > 0) || version - Math.max(previous, triedVersion, 0) < interval) return undefined
-  // A table with features may have actions that this schema would lose; its other writers checkpoint it.
-  if (protocol.minReaderVersion > 1 || protocol.minWriterVersion > 2) return undefined
-  return { version, previous, transactions: state.transactions.size }
+  const stated = Number(metaData.configuration?.['delta.checkpointInterval'])
+  const interval = stated > 0 ? stated : defaultInterval
+  // Such a table keeps its statistics in columns that this schema lacks; its other writers checkpoint it.
+  if (metaData.configuration?.['delta.checkpoint.writeStatsAsJson'] === 'false') return undefined
+  if (version - Math.max(previous, triedVersion, 0) < interval) return undefined
+  return {
+    version,
+    previous,
+    protocol,
+    metaData,
+    transactions: state.transactions.size,
+    domains: state.domains.size,
+  }
 }
 
 /**
  * Writes a classic checkpoint, so that an opening reads one file instead of every commit before it.
  *
  * The engine does the work: memory here does not grow with the table. The new file is counted before it is
- * published, because a wrong checkpoint is worse than none.
+ * published, because a wrong checkpoint is worse than none. A table with v2Checkpoint gets the second layout under
+ * the classic name, which every reader finds.
  *
  * @param nowMs milliseconds since the epoch
  */
@@ -80,24 +81,27 @@ export async function writeCheckpoint(
   const { storage, engine, stagingDirectory } = context
   const staged = join(stagingDirectory, `checkpoint-${randomUUID()}.parquet`)
   const inputs: LocalFile[] = []
+  const open = async (path: string): Promise<string> => {
+    inputs.push(await storage.localFile(path))
+    return inputs.at(-1)!.path
+  }
   try {
+    const base = await baseCheckpoint(storage, plan)
+    const sources = base === undefined ? [] : await checkpointSources(base, context, open)
     const commits: string[] = []
-    for (let version = plan.previous + 1; version <= plan.version; version += 1) {
-      inputs.push(await storage.localFile(commitPath(version)))
-      commits.push(inputs.at(-1)!.path)
+    for (let version = (base?.version ?? -1) + 1; version <= plan.version; version += 1) {
+      commits.push(await open(commitPath(version)))
     }
-    const sources = [commitsSource(commits)]
-    if (plan.previous >= 0) {
-      inputs.push(await storage.localFile(checkpointPath(plan.previous)))
-      sources.push(await checkpointSource(engine, inputs.at(-1)!.path, plan.previous))
+    if (commits.length > 0) {
+      sources.push(jsonSource(commits, "regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT"))
     }
 
     const [written] = await engine.copy(
       // Plain pages: some readers fail on a checkpoint with dictionaries.
-      `COPY (${checkpointQuery(sources, nowMs)}) TO ${sqlString(staged)} ` +
+      `COPY (${checkpointQuery(sources, plan, nowMs)}) TO ${sqlString(staged)} ` +
         '(FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 0, RETURN_STATS)',
     )
-    const files = await checkedFiles(engine, staged, plan)
+    const files = await checkedFiles(engine, staged, plan, base?.version ?? -1)
     await storage.putFile(staged, checkpointPath(plan.version))
     const hint = {
       version: plan.version,
@@ -112,62 +116,150 @@ export async function writeCheckpoint(
   }
 }
 
-function commitsSource(paths: readonly string[]): string {
-  const columns = actionNames.map((name) => `${name}: ${sqlString(actionTypes[name])}`).join(', ')
+/** The checkpoint that the state started from is known to be good; another writer may have cleaned it away. */
+async function baseCheckpoint(
+  storage: DeltaStorage,
+  { version, previous }: CheckpointPlan,
+): Promise<CheckpointFiles | undefined> {
+  const { commits, checkpoints } = logListing(await storage.list('_delta_log'))
+  const known = checkpoints.find((checkpoint) => checkpoint.version === previous)
+  if (known !== undefined) return known
+  if (previous === -1 && commits[0] === 0) return undefined
+  return checkpoints.find((checkpoint) => checkpoint.version <= version)
+}
+
+/** @returns one SELECT a file format, each with the columns of the full schema and `commit_version`. */
+async function checkpointSources(
+  checkpoint: CheckpointFiles,
+  { storage, engine }: CheckpointContext,
+  open: (path: string) => Promise<string>,
+): Promise<string[]> {
+  const top: string[] = []
+  for (const name of checkpoint.names) top.push(await open(`_delta_log/${name}`))
+  const sidecars: string[] = []
+  for (const path of await sidecarPaths(storage, engine, checkpoint)) sidecars.push(await open(path))
+  const sources =
+    checkpoint.format === 'json'
+      ? [jsonSource(top, `${checkpoint.version}::BIGINT`)]
+      : [await parquetSource(engine, top, checkpoint.version)]
+  if (sidecars.length > 0) sources.push(await parquetSource(engine, sidecars, checkpoint.version))
+  return sources
+}
+
+function jsonSource(paths: readonly string[], version: string): string {
+  const columns = actionNames.map((name) => `"${name}": ${sqlString(fullCheckpointSchema[name])}`).join(', ')
   const files = paths.map(sqlString).join(', ')
   return (
-    `SELECT regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT AS commit_version, ${actionNames.join(', ')} ` +
+    `SELECT ${version} AS commit_version, ${quoted(actionNames)} ` +
     `FROM read_json([${files}], format = 'newline_delimited', filename = true, hive_partitioning = false, ` +
     `maximum_object_size = ${maxActionBytes}, columns = {${columns}})`
   )
 }
 
 /** A checkpoint of another writer may lack columns and fields, or have more. */
-async function checkpointSource(engine: EmbeddedEngine, path: string, version: number): Promise<string> {
-  const source = `read_parquet(${sqlString(path)}, hive_partitioning = false)`
-  const present = new Set(
-    (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) => row.column_name),
-  )
+async function parquetSource(
+  engine: EmbeddedEngine,
+  paths: readonly string[],
+  version: number,
+): Promise<string> {
+  const files = paths.map(sqlString).join(', ')
+  const source = `read_parquet([${files}], hive_partitioning = false, union_by_name = true)`
+  const namesOf = async (select: string) =>
+    new Set((await engine.rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
+  const present = await namesOf('*')
   const columns = actionNames.map(
-    (name) => `CAST(${present.has(name) ? name : 'NULL'} AS ${actionTypes[name]}) AS ${name}`,
+    (name) =>
+      `CAST(${present.has(name) ? `"${name}"` : 'NULL'} AS ${fullCheckpointSchema[name]}) AS "${name}"`,
   )
   return `SELECT ${version}::BIGINT AS commit_version, ${columns.join(', ')} FROM ${source}`
 }
 
-/** Of every file, application and rule, the newest action counts. */
-function checkpointQuery(sources: readonly string[], nowMs: number): string {
-  const only = (kept: keyof typeof actionTypes, expression: string) =>
-    actionNames.map((name) =>
-      name === kept ? `${expression} AS ${name}` : `NULL::${actionTypes[name]} AS ${name}`,
+/** Of every file, application, domain and rule, the newest action counts. */
+function checkpointQuery(sources: readonly string[], plan: CheckpointPlan, nowMs: number): string {
+  const schema = Object.entries(checkpointSchema(plan.protocol))
+  const select = (kept: string, expression: string, rest: string) => {
+    const columns = schema.map(
+      ([name, type]) => `CAST(${name === kept ? expression : 'NULL'} AS ${type}) AS "${name}"`,
     )
-  const select = (kept: keyof typeof actionTypes, expression: string, rest: string) =>
-    `SELECT ${only(kept, expression).join(', ')} FROM actions ${rest}`
-  const file = 'coalesce("add".path, remove.path)'
-  const live = `(${file}, commit_version) IN (SELECT (path, commit_version) FROM newest)`
-  return `WITH actions AS (${sources.join(' UNION ALL BY NAME ')}),
-    newest AS (SELECT ${file} AS path, max(commit_version) AS commit_version FROM actions WHERE ${file} IS NOT NULL GROUP BY ALL)
-    ${select('protocol', 'arg_max(protocol, commit_version)', 'WHERE protocol.minReaderVersion IS NOT NULL HAVING count(*) > 0')}
-    UNION ALL ${select('metaData', 'arg_max(metaData, commit_version)', 'WHERE metaData.id IS NOT NULL HAVING count(*) > 0')}
-    UNION ALL ${select('txn', 'arg_max(txn, commit_version)', 'WHERE txn.appId IS NOT NULL GROUP BY txn.appId')}
-    UNION ALL ${select('add', `struct_update("add", "dataChange" := false)`, `WHERE "add".path IS NOT NULL AND ${live}`)}
-    UNION ALL ${select(
-      'remove',
-      'struct_update(remove, "dataChange" := false)',
-      `WHERE remove.path IS NOT NULL AND ${live} AND remove.deletionTimestamp > ${nowMs - removedFileRetentionMs}`,
-    )}`
+    return `SELECT ${columns.join(', ')} ${rest}`
+  }
+  const newest = (kept: ActionName, key: string) =>
+    select(
+      kept,
+      `arg_max("${kept}", commit_version)`,
+      `FROM actions WHERE "${kept}"."${key}" IS NOT NULL GROUP BY "${kept}"."${key}"`,
+    )
+  const only = (kept: ActionName, key: string) =>
+    select(
+      kept,
+      `arg_max("${kept}", commit_version)`,
+      `FROM actions WHERE "${kept}"."${key}" IS NOT NULL HAVING count(*) > 0`,
+    )
+  const file = (kept: 'add' | 'remove', condition: string) =>
+    select(
+      kept,
+      `struct_update("${kept}", "dataChange" := false)`,
+      `FROM actions WHERE ${condition} AND (${fileKey}, commit_version) IN (FROM newest)`,
+    )
+  const retention = plan.metaData.configuration?.['delta.deletedFileRetentionDuration']
+  const retentionMs = (retention && intervalMs(retention)) || defaultRemovedFileRetentionMs
+
+  const parts = [
+    only('protocol', 'minReaderVersion'),
+    only('metaData', 'id'),
+    newest('txn', 'appId'),
+    file('add', '"add".path IS NOT NULL'),
+    file('remove', `remove.deletionTimestamp > ${nowMs - retentionMs}`),
+  ]
+  const names = schema.map(([name]) => name)
+  if (names.includes('domainMetadata')) {
+    const latest = 'arg_max("domainMetadata", commit_version)'
+    parts.push(`${newest('domainMetadata', 'domain')} HAVING NOT coalesce((${latest}).removed, false)`)
+  }
+  if (names.includes('checkpointMetadata')) {
+    parts.push(select('checkpointMetadata', `{version: ${plan.version}, tags: NULL}`, ''))
+  }
+  // Not materialized: each part then reads only its own columns, and nothing holds all of them.
+  return `WITH actions AS NOT MATERIALIZED (${sources.join(' UNION ALL BY NAME ')}),
+    newest AS (
+      SELECT ${fileKey} AS file, max(commit_version) AS commit_version
+      FROM actions WHERE ${fileKey} IS NOT NULL GROUP BY file
+    )
+    ${parts.join(' UNION ALL BY NAME ')}`
+}
+
+/** The SQL of `fileKey` of either file action: NULL for any other action. */
+const fileKey = `coalesce(${keyOf('"add"')}, ${keyOf('remove')})`
+
+function keyOf(file: string): string {
+  const vector = `${file}.deletionVector`
+  const id = `chr(10) || ${vector}.storageType || ${vector}.pathOrInlineDv || '@' || coalesce(${vector}."offset"::VARCHAR, '')`
+  return `${file}.path || coalesce(${id}, '')`
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
 }
 
 /** @returns the number of live files. */
-async function checkedFiles(engine: EmbeddedEngine, path: string, plan: CheckpointPlan): Promise<number> {
+async function checkedFiles(
+  engine: EmbeddedEngine,
+  path: string,
+  plan: CheckpointPlan,
+  base: number,
+): Promise<number> {
+  const names = Object.keys(checkpointSchema(plan.protocol))
   const [counts] = await engine.rows(
     `SELECT count(protocol.minReaderVersion) AS protocols, count(metaData.id) AS metaData,
-      count(DISTINCT txn.appId) AS transactions, count("add".path) AS files
+      count(DISTINCT txn.appId) AS transactions, count("add".path) AS files,
+      ${names.includes('domainMetadata') ? 'count(DISTINCT domainMetadata.domain)' : '0'} AS domains
     FROM read_parquet(${sqlString(path)}, hive_partitioning = false)`,
   )
-  const { protocols, metaData, transactions, files } = counts ?? {}
-  if (Number(protocols) === 1 && Number(metaData) === 1 && Number(transactions) === plan.transactions) {
-    return Number(files)
-  }
+  const { protocols, metaData, transactions, domains, files } = counts ?? {}
+  const whole = Number(protocols) === 1 && Number(metaData) === 1
+  // Another writer's checkpoint may leave out transactions that expired, which a state keeps.
+  const same = Number(transactions) === plan.transactions && Number(domains) === plan.domains
+  if (whole && (same || base !== plan.previous)) return Number(files)
   throw new TailraceError('TABLE_CORRUPT', `The checkpoint of version ${plan.version} does not add up.`, {
     context: { version: plan.version, transactions: Number(transactions), expected: plan.transactions },
   })

@@ -10,6 +10,7 @@ import {
   encodeActions,
 } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
+import { hasInCommitTimestamps } from './feature-gate.ts'
 import { readCommit, readNewCommits } from './table-log.ts'
 import type { TableState } from './table-state.ts'
 
@@ -63,11 +64,11 @@ export async function commit(
   try {
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
       const version = state.version + 1
-      const info = commitInfo(request, txnId, state.version, clock.now())
+      const info = commitInfo(request, txnId, state, clock.now())
       const bytes = encodeActions([{ commitInfo: info }, ...request.actions])
       const outcome = await storage.putIfAbsent(commitPath(version), bytes)
       if (outcome === 'created') {
-        state.apply({ version, txnId, actions: request.actions })
+        state.apply({ version, ...info, actions: request.actions })
         return version
       }
 
@@ -115,11 +116,15 @@ async function rebase(
 function commitInfo(
   request: CommitRequest,
   txnId: string,
-  readVersion: number,
-  timestamp: number,
+  state: TableState,
+  nowMs: number,
 ): CommitInfoAction {
+  const readVersion = state.version
+  const timed = readVersion >= 0 && hasInCommitTimestamps(state.protocol, state.metaData)
   return {
-    timestamp,
+    // It must be later than that of the version before, whatever this clock says.
+    ...(timed ? { inCommitTimestamp: Math.max(nowMs, (state.inCommitTimestamp ?? -1) + 1) } : {}),
+    timestamp: nowMs,
     ...request.info,
     ...(readVersion >= 0 ? { readVersion, isolationLevel: 'Serializable' as const } : {}),
     engineInfo: `${manifest.name}/${manifest.version}`,

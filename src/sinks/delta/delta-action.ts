@@ -31,6 +31,15 @@ export interface TransactionAction {
   readonly lastUpdated?: number
 }
 
+/** Settings of one feature or application, kept for whoever owns the domain. */
+export interface DomainMetadataAction {
+  readonly domain: string
+  /** A text that only the domain's owner understands. */
+  readonly configuration: string
+  /** True where the domain ends; checkpoints leave it out then. */
+  readonly removed: boolean
+}
+
 /** Values of the partition columns as text; null is the NULL partition. */
 export type PartitionValues = Readonly<Record<string, string | null>>
 
@@ -78,6 +87,8 @@ export interface CommitInfoAction {
   readonly isBlindAppend: boolean
   readonly operationMetrics?: Readonly<Record<string, string>>
   readonly engineInfo: string
+  /** Milliseconds since the epoch, growing from version to version; only where the table's rules ask for it. */
+  readonly inCommitTimestamp?: number
   /** Fixed for one logical commit over all its attempts, so that a lost reply can be resolved. */
   readonly txnId: string
 }
@@ -90,11 +101,14 @@ export type DeltaAction =
   | { readonly txn: TransactionAction }
   | { readonly add: AddAction }
   | { readonly remove: RemoveAction }
+  | { readonly domainMetadata: DomainMetadataAction }
 
 /** A commit as it was read: unknown actions are skipped, as the protocol demands. */
 export interface DeltaCommit {
   readonly version: number
   readonly txnId?: string
+  /** Milliseconds since the epoch, where the commit has one. */
+  readonly inCommitTimestamp?: number
   readonly actions: readonly DeltaAction[]
 }
 
@@ -115,23 +129,39 @@ export function encodeActions(actions: readonly DeltaAction[]): Buffer {
  * @throws TABLE_CORRUPT naming the file when a line is no action, such as the rest of a torn write
  */
 export function decodeCommit(version: number, bytes: Buffer): DeltaCommit {
+  const path = commitPath(version)
   const actions: DeltaAction[] = []
-  let txnId: string | undefined
+  let info: JsonObject = {}
+  for (const [index, action] of decodeLines(path, bytes).entries()) {
+    if (isJsonObject(action.commitInfo)) info = action.commitInfo
+    else if (isKnown(action)) actions.push(withSchema(action) as unknown as DeltaAction)
+    else if (hasKnownKey(action)) throw corrupt(path, index + 1)
+  }
+  const { txnId, inCommitTimestamp } = info
+  return {
+    version,
+    actions,
+    ...(typeof txnId === 'string' ? { txnId } : {}),
+    ...(typeof inCommitTimestamp === 'number' ? { inCommitTimestamp } : {}),
+  }
+}
+
+/**
+ * Reads a file of one JSON object a line.
+ *
+ * @throws TABLE_CORRUPT naming the file when a line is none, or when there is no line
+ */
+export function decodeLines(path: string, bytes: Buffer): JsonObject[] {
   const lines = bytes.toString('utf8').split('\n')
-  if (lines.every((line) => line.trim() === '')) throw corrupt(version, 1)
+  const objects: JsonObject[] = []
   for (const [index, line] of lines.entries()) {
     if (line.trim() === '') continue
     const action = decodeAction(line)
-    if (action === undefined) throw corrupt(version, index + 1)
-    if (isJsonObject(action.commitInfo)) {
-      if (typeof action.commitInfo.txnId === 'string') txnId = action.commitInfo.txnId
-    } else if (isKnown(action)) {
-      actions.push(action as unknown as DeltaAction)
-    } else if (hasKnownKey(action)) {
-      throw corrupt(version, index + 1)
-    }
+    if (action === undefined) throw corrupt(path, index + 1)
+    objects.push(action)
   }
-  return { version, actions, ...(txnId === undefined ? {} : { txnId }) }
+  if (objects.length === 0) throw corrupt(path, 1)
+  return objects
 }
 
 /** @returns what identifies a file among the live ones: its path and, if it has one, its deletion vector. */
@@ -165,25 +195,38 @@ function decodeAction(line: string): JsonObject | undefined {
   }
 }
 
+const knownKeys = ['add', 'remove', 'txn', 'metaData', 'protocol', 'domainMetadata']
+
+/** Some writers state every kind of action on a line and leave the others null. */
 function hasKnownKey(action: JsonObject): boolean {
-  return (
-    'add' in action || 'remove' in action || 'txn' in action || 'metaData' in action || 'protocol' in action
-  )
+  return knownKeys.some((key) => action[key] != null)
+}
+
+/** The schema of a table that states none, because it has no columns. */
+export const emptySchema = '{"type":"struct","fields":[]}'
+
+function withSchema(action: JsonObject): JsonObject {
+  if (!isJsonObject(action.metaData) || action.metaData.schemaString != null) return action
+  return { metaData: { ...action.metaData, schemaString: emptySchema } }
 }
 
 /** Checks only what later code relies on. */
-function isKnown({ add, remove, txn, metaData, protocol }: JsonObject): boolean {
+function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonObject): boolean {
   if (isJsonObject(add)) return typeof add.path === 'string' && isJsonObject(add.partitionValues)
   if (isJsonObject(remove)) return typeof remove.path === 'string'
   if (isJsonObject(txn))
     return typeof txn.appId === 'string' && ['number', 'bigint'].includes(typeof txn.version)
   if (isJsonObject(metaData))
-    return typeof metaData.schemaString === 'string' && Array.isArray(metaData.partitionColumns)
+    return (
+      ['string', 'undefined'].includes(typeof metaData.schemaString) &&
+      Array.isArray(metaData.partitionColumns)
+    )
+  if (isJsonObject(domainMetadata)) return typeof domainMetadata.domain === 'string'
   return isJsonObject(protocol) && typeof protocol.minReaderVersion === 'number'
 }
 
-function corrupt(version: number, line: number): TailraceError {
-  return new TailraceError('TABLE_CORRUPT', `Line ${line} of ${commitPath(version)} is no Delta action.`, {
-    context: { version, line },
+function corrupt(path: string, line: number): TailraceError {
+  return new TailraceError('TABLE_CORRUPT', `Line ${line} of ${path} is no Delta action.`, {
+    context: { path, line },
   })
 }

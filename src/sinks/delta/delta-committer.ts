@@ -1,13 +1,14 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
+import type { LandedOffsets } from '../../landed-offsets.ts'
 import type { Span } from '../../records.ts'
 import type { Column } from '../../tables/table.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
-import type { CommitReceipt, CommittedOffset, EncodedBatch, TableCommitter } from '../table-committer.ts'
+import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
 import type { DeltaCommit } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { DeltaTable } from './delta-table.ts'
-import { appIdOf, committedOffsets } from './offset-transactions.ts'
+import { appIdOf, landedOffsets } from './offset-transactions.ts'
 import { type ReplaceReceipt, replaceRange } from './range-replacement.ts'
 
 export interface DeltaCommitterOptions {
@@ -40,7 +41,7 @@ export class DeltaCommitter implements TableCommitter {
   readonly location: string
   readonly #options: DeltaCommitterOptions
   readonly #table: DeltaTable
-  #committed: { readonly version: number; readonly offsets: ReadonlyMap<string, CommittedOffset> } | undefined
+  #landed: { version: number; readonly offsets: LandedOffsets } | undefined
   /** The end of the last operation: they share one table state and must not overlap. */
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -59,12 +60,12 @@ export class DeltaCommitter implements TableCommitter {
     await this.#exclusively(() => this.#table.open())
   }
 
-  committed(): ReadonlyMap<string, CommittedOffset> {
+  landed(): LandedOffsets {
     const { version } = this.#table.state
-    if (this.#committed?.version !== version) {
-      this.#committed = { version, offsets: committedOffsets(this.#table.state, this.#options.pipeline) }
+    if (this.#landed?.version !== version) {
+      this.#landed = { version, offsets: landedOffsets(this.#table.state, this.#options.pipeline) }
     }
-    return this.#committed.offsets
+    return this.#landed.offsets
   }
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
@@ -89,6 +90,7 @@ export class DeltaCommitter implements TableCommitter {
           checkFence(winner, appIds)
         },
       })
+      this.#noteLanded(spans, tableVersion)
       return { tableVersion }
     })
   }
@@ -104,6 +106,13 @@ export class DeltaCommitter implements TableCommitter {
   async close(): Promise<void> {
     await this.#queue
     await this.#table.settle()
+  }
+
+  /** A table of many blobs is not gone through after each commit: only commits of others make that necessary. */
+  #noteLanded(spans: readonly Span[], tableVersion: number): void {
+    if (this.#landed?.version !== tableVersion - 1) return
+    for (const { blob, generation, end } of spans) this.#landed.offsets.set({ blob, generation, offset: end })
+    this.#landed.version = tableVersion
   }
 
   #appId(span: Span): string {

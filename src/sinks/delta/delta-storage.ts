@@ -9,9 +9,16 @@ export type PutOutcome =
 
 /** A file of the table that can be opened by path on this machine. */
 export interface LocalFile {
+  /** Ends with the object's own name. */
   readonly path: string
   /** Deletes the copy, where there is one. */
   release(): Promise<void>
+}
+
+/** An object of a folder and when the storage says it was last written, in milliseconds since 1970. */
+export interface StoredObject {
+  readonly name: string
+  readonly modifiedMs: number
 }
 
 /**
@@ -45,6 +52,12 @@ export interface DeltaStorage {
   /** @returns the names of the objects directly in a folder; none when it does not exist. */
   list(folder: string): Promise<string[]>
 
+  /** Lists a folder like `list`, with the objects' times; leaves out what vanished meanwhile, and folders. */
+  listWithTimes(folder: string): Promise<StoredObject[]>
+
+  /** Deletes an object; one that is not there is no error. Need not be durable when it returns. */
+  remove(path: string): Promise<void>
+
   /**
    * Makes a finished local file durable at a path in the table. The local file may be gone afterwards.
    */
@@ -53,6 +66,10 @@ export interface DeltaStorage {
   /** Undoes `putFile`: the file is at its local path again and no longer in the table. */
   withdrawFile(path: string, localPath: string): Promise<void>
 
-  /** Makes an object readable by path for the embedded engine. */
+  /**
+   * Makes an object readable by path for the embedded engine.
+   *
+   * @throws TABLE_TOO_LARGE when it is far away and the copies that are not released have no room for it
+   */
   localFile(path: string): Promise<LocalFile>
 }

@@ -1,29 +1,26 @@
-import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
 import type { WrittenFile } from '../duckdb.ts'
-import { type CheckpointContext, dueCheckpoint, writeCheckpoint } from './checkpoint-writer.ts'
 import { type CommitRequest, commit, mayBeVisible } from './commit-loop.ts'
-import type { MetaDataAction, ProtocolAction } from './delta-action.ts'
-import { checkAppendable } from './feature-gate.ts'
+import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './delta-action.ts'
+import { checkAppendable, clusteringDomain } from './feature-gate.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from './file-placement.ts'
 import { type IndexedColumn, indexedColumns } from './file-statistics.ts'
+import { LogUpkeep, type LogUpkeepOptions } from './log-upkeep.ts'
 import { createTable, type TableDeclaration } from './table-creation.ts'
 import { loadState, readNewCommits } from './table-log.ts'
 import { checkSchema } from './table-schema.ts'
 import type { TableState } from './table-state.ts'
 
-export interface DeltaTableOptions extends TableDeclaration, CheckpointContext {
-  readonly clock: Clock
+export interface DeltaTableOptions extends TableDeclaration, LogUpkeepOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number
-  /** Hears of a checkpoint that could not be written; the table is whole without it. */
-  readonly onCheckpointFailed?: ((error: unknown) => void) | undefined
 }
 
 /** The rules of the table that the last check found to be known, and what follows from them. */
 interface CheckedRules {
   readonly protocol: ProtocolAction
   readonly metaData: MetaDataAction
+  readonly clustering: DomainMetadataAction | undefined
   readonly indexed: readonly IndexedColumn[]
 }
 
@@ -36,11 +33,11 @@ export class DeltaTable {
   readonly #options: DeltaTableOptions
   #state: TableState | undefined
   #checked: CheckedRules | undefined
-  #checkpointing: Promise<void> | undefined
-  #checkpointTried = -1
+  readonly #upkeep: LogUpkeep
 
   constructor(options: DeltaTableOptions) {
     this.#options = options
+    this.#upkeep = new LogUpkeep(options)
   }
 
   /** The newest version that is known here; move it with `refresh`. */
@@ -89,11 +86,13 @@ export class DeltaTable {
    * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED
    */
   checkRules(): void {
-    const { protocol, metaData } = this.state
-    if (this.#checked?.protocol === protocol && this.#checked.metaData === metaData) return
-    checkAppendable(protocol, metaData)
+    const { protocol, metaData, domains } = this.state
+    const clustering = domains.get(clusteringDomain)
+    const last = this.#checked
+    if (last?.protocol === protocol && last.metaData === metaData && last.clustering === clustering) return
+    checkAppendable(protocol, metaData, clustering)
     checkSchema(metaData, this.#options.columns, this.#options.partitionColumns)
-    this.#checked = { protocol, metaData, indexed: indexedColumns(metaData) }
+    this.#checked = { protocol, metaData, clustering, indexed: indexedColumns(metaData) }
   }
 
   /** Decides on the places of written files. */
@@ -115,7 +114,7 @@ export class DeltaTable {
     await moveIn(storage, files)
     try {
       const version = await commit(this.state, request, this.#options)
-      this.#checkpointIfDue()
+      this.#upkeep.start(this.state)
       return version
     } catch (error) {
       if (!mayBeVisible(error)) await moveOut(storage, files)
@@ -125,24 +124,7 @@ export class DeltaTable {
 
   /** Waits for work that goes on after a commit. */
   async settle(): Promise<void> {
-    await this.#checkpointing
-  }
-
-  /** Checkpoints follow the commit that makes them due, which does not wait for them. */
-  #checkpointIfDue(): void {
-    if (this.#checkpointing !== undefined) return
-    const { state } = this
-    const plan = dueCheckpoint(state, this.#checkpointTried)
-    if (plan === undefined) return
-    this.#checkpointTried = plan.version
-    this.#checkpointing = writeCheckpoint(plan, this.#options, this.#options.clock.now())
-      .then(
-        () => state.noteCheckpoint(plan.version),
-        (error) => this.#options.onCheckpointFailed?.(error),
-      )
-      .finally(() => {
-        this.#checkpointing = undefined
-      })
+    await this.#upkeep.settle()
   }
 
   async #reload(options: { readonly keepFiles: boolean }): Promise<void> {

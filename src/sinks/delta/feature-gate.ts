@@ -1,6 +1,7 @@
 import { TailraceError } from '../../errors.ts'
 import { isJsonObject, type JsonValue } from '../../json.ts'
-import type { MetaDataAction, ProtocolAction } from './delta-action.ts'
+import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './delta-action.ts'
+import { indexedColumns } from './file-statistics.ts'
 import { fieldsOf, type SchemaField, schemaFields } from './table-schema.ts'
 
 /** Highest versions of the protocol whose rules are known here (PROTOCOL.md, read 2026-08). */
@@ -8,23 +9,61 @@ const maxReaderVersion = 3
 const maxWriterVersion = 7
 
 /**
- * Features that a table may have: those that ask nothing of an append unless they are active, which
- * `activeFeature` looks for. Any other, known or not, is refused: guessing wrong would corrupt the table.
+ * Features of which a reader of whole files knows everything. Files with a deletion vector are refused one by one,
+ * where they are read; the mode of `columnMapping` decides.
  */
-const harmlessFeatures: ReadonlySet<string> = new Set([
+const readableFeatures: ReadonlySet<string> = new Set([
+  'columnMapping',
+  'deletionVectors',
+  'timestampNtz',
+  'typeWidening',
+  'typeWidening-preview',
+  'v2Checkpoint',
+  'vacuumProtocolCheck',
+])
+
+/**
+ * Features that a table may have when rows are appended: those that ask nothing of an append or are met here, and
+ * those that ask nothing unless they are active, which `activeFeature` looks for. Any other, known or not, is
+ * refused: guessing wrong would corrupt the table.
+ */
+const appendableFeatures: ReadonlySet<string> = new Set([
+  ...readableFeatures,
   'allowColumnDefaults',
   'appendOnly',
   'changeDataFeed',
   'checkConstraints',
   'checkpointProtection',
-  'columnMapping',
-  'deletionVectors',
+  'clustering',
   'domainMetadata',
   'generatedColumns',
   'identityColumns',
+  'inCommitTimestamp',
+  'inCommitTimestamp-preview',
   'invariants',
-  'vacuumProtocolCheck',
+  'rowTracking',
 ])
+
+const elsewhere = 'Land into another table.'
+const catalogAdvice =
+  'Its commits go through its catalog, and a file in the log would corrupt it: land into an external table.'
+
+/** What to do about a feature; for any other, dropping it is proposed. */
+const advice: Readonly<Record<string, string>> = {
+  catalogManaged: catalogAdvice,
+  'catalogOwned-preview': catalogAdvice,
+  'coordinatedCommits-preview': catalogAdvice,
+  rowTracking:
+    "Run ALTER TABLE … SET TBLPROPERTIES ('delta.enableRowTracking' = 'false') and ALTER TABLE … DROP FEATURE rowTracking.",
+  columnMapping: "Run ALTER TABLE … SET TBLPROPERTIES ('delta.columnMapping.mode' = 'none').",
+  clustering:
+    "Run ALTER TABLE … CLUSTER BY NONE, or name the column in the property 'delta.dataSkippingStatsColumns'.",
+  invariants: elsewhere,
+  generatedColumns: elsewhere,
+  identityColumns: elsewhere,
+  allowColumnDefaults: 'Run ALTER TABLE … ALTER COLUMN … DROP DEFAULT.',
+  materializePartitionColumns: elsewhere,
+}
 
 /** Metadata of a column that obliges a writer, by the feature's name. */
 const fieldObligations = [
@@ -34,24 +73,46 @@ const fieldObligations = [
   ['CURRENT_DEFAULT', 'allowColumnDefaults'],
 ] as const
 
+/** The domain in which a clustered table names its columns. */
+export const clusteringDomain = 'delta.clustering'
+
 /**
- * Checks that this writer knows every rule of the table.
+ * Checks that this reader knows every rule of the table.
  *
- * @throws TABLE_UNSUPPORTED naming the version or feature
+ * @throws TABLE_UNSUPPORTED naming the version or feature and what to do about it
  */
-export function checkAppendable(protocol: ProtocolAction, metaData: MetaDataAction): void {
-  if (protocol.minReaderVersion > maxReaderVersion) refuse(`reader version ${protocol.minReaderVersion}`)
-  if (protocol.minWriterVersion > maxWriterVersion) refuse(`writer version ${protocol.minWriterVersion}`)
-  if (protocol.minReaderVersion === 3 && !protocol.readerFeatures)
-    refuse('reader version 3 without a feature list')
-  if (protocol.minWriterVersion === 7 && !protocol.writerFeatures)
-    refuse('writer version 7 without a feature list')
-  for (const feature of [...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]) {
-    if (!harmlessFeatures.has(feature)) refuse(`feature ${feature}`)
+export function checkReadable(protocol: ProtocolAction, metaData: MetaDataAction): void {
+  const { minReaderVersion, readerFeatures } = protocol
+  if (minReaderVersion > maxReaderVersion) refuse(`reader version ${minReaderVersion}`, elsewhere)
+  if (minReaderVersion === 3 && !readerFeatures) refuse('reader version 3 without a feature list', elsewhere)
+  for (const feature of readerFeatures ?? []) {
+    if (!readableFeatures.has(feature)) refuseFeature(feature)
   }
-  if (metaData.format.provider !== 'parquet') refuse(`format ${metaData.format.provider}`)
-  const active = activeFeature(metaData)
-  if (active !== undefined) refuse(active)
+  const mode = metaData.configuration?.['delta.columnMapping.mode'] ?? 'none'
+  if (mode !== 'none') refuseFeature('columnMapping', `mode ${mode}`)
+  if (metaData.format.provider !== 'parquet') refuse(`format ${metaData.format.provider}`, elsewhere)
+}
+
+/**
+ * Checks that this writer knows every rule of the table that concerns an append.
+ *
+ * @param clustering the table's domain of `clusteringDomain`, where it has one
+ * @throws TABLE_UNSUPPORTED naming the version or feature and what to do about it
+ */
+export function checkAppendable(
+  protocol: ProtocolAction,
+  metaData: MetaDataAction,
+  clustering?: DomainMetadataAction,
+): void {
+  checkReadable(protocol, metaData)
+  const { minWriterVersion, writerFeatures } = protocol
+  if (minWriterVersion > maxWriterVersion) refuse(`writer version ${minWriterVersion}`, elsewhere)
+  if (minWriterVersion === 7 && !writerFeatures) refuse('writer version 7 without a feature list', elsewhere)
+  for (const feature of writerFeatures ?? []) {
+    if (!appendableFeatures.has(feature)) refuseFeature(feature)
+  }
+  checkInactive(protocol, metaData)
+  if (clustering !== undefined) checkClustering(clustering, metaData)
 }
 
 /**
@@ -61,26 +122,70 @@ export function checkAppendable(protocol: ProtocolAction, metaData: MetaDataActi
  */
 export function checkRewritable(metaData: MetaDataAction): void {
   const { configuration = {} } = metaData
-  if (configuration['delta.appendOnly'] === 'true') refuse('property delta.appendOnly')
+  if (configuration['delta.appendOnly'] === 'true') refuseProperty('delta.appendOnly')
   // A rewrite without change files would show every kept row as deleted and inserted.
-  if (configuration['delta.enableChangeDataFeed'] === 'true') refuse('property delta.enableChangeDataFeed')
+  if (configuration['delta.enableChangeDataFeed'] === 'true') refuseProperty('delta.enableChangeDataFeed')
 }
 
-function activeFeature({ configuration = {}, ...metaData }: MetaDataAction): string | undefined {
+/** @returns whether every commit must state a time that is later than the one before. */
+export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDataAction): boolean {
+  const supported = protocol.writerFeatures?.some(
+    (feature) => feature === 'inCommitTimestamp' || feature === 'inCommitTimestamp-preview',
+  )
+  return supported === true && metaData.configuration?.['delta.enableInCommitTimestamps'] === 'true'
+}
+
+/** @returns whether the table asks to keep its log as it is, whatever its age. */
+export function hasCheckpointProtection({ writerFeatures = [] }: ProtocolAction): boolean {
+  return writerFeatures.includes('checkpointProtection')
+}
+
+/** @returns whether a checkpoint must say that it follows the second version of the layout. */
+export function hasV2Checkpoints({ writerFeatures = [] }: ProtocolAction): boolean {
+  return writerFeatures.includes('v2Checkpoint')
+}
+
+function checkInactive(protocol: ProtocolAction, metaData: MetaDataAction): void {
+  const { configuration = {} } = metaData
   for (const [name, value] of Object.entries(configuration)) {
-    if (name.startsWith('delta.constraints.')) return `feature checkConstraints (${name})`
-    if (name.startsWith('delta.coordinatedCommits.')) return `feature coordinatedCommits (${name})`
-    if (name === 'delta.columnMapping.mode' && value !== 'none')
-      return `feature columnMapping (mode ${value})`
-    if (name === 'delta.enableRowTracking' && value === 'true') return 'feature rowTracking'
-    if (name === 'delta.enableInCommitTimestamps' && value === 'true') return 'feature inCommitTimestamp'
-  }
-  for (const field of schemaFields(metaData).flatMap(withNested)) {
-    for (const [key, feature] of fieldObligations) {
-      if (key in field.metadata) return `feature ${feature} (column ${field.name})`
+    if (name.startsWith('delta.constraints.')) {
+      const constraint = name.slice('delta.constraints.'.length)
+      refuse(`feature checkConstraints (${name})`, `Run ALTER TABLE … DROP CONSTRAINT ${constraint}.`)
+    }
+    if (name.startsWith('delta.coordinatedCommits.')) {
+      refuse(`feature coordinatedCommits (${name})`, catalogAdvice)
+    }
+    if (/^delta\.enableIcebergCompatV\d+$/.test(name) && value === 'true') {
+      refuseFeature(name.replace('delta.enableI', 'i'))
     }
   }
-  return undefined
+  // Without the feature in the list, the property is only a wish.
+  const tracked = protocol.writerFeatures?.includes('rowTracking') === true
+  if (tracked && configuration['delta.rowTrackingSuspended'] !== 'true') refuseFeature('rowTracking')
+  if (configuration['delta.enableRowTracking'] === 'true') refuseFeature('rowTracking')
+  for (const field of schemaFields(metaData).flatMap(withNested)) {
+    for (const [key, feature] of fieldObligations) {
+      if (key in field.metadata) refuseFeature(feature, `column ${field.name}`)
+    }
+  }
+}
+
+/** Other writers cluster by statistics: a file without those of every clustering column breaks the table's rules. */
+function checkClustering({ configuration }: DomainMetadataAction, metaData: MetaDataAction): void {
+  const indexed = new Set(indexedColumns(metaData).map(({ name }) => name))
+  for (const column of clusteringColumns(configuration)) {
+    if (!indexed.has(column)) {
+      refuse(`feature clustering (no statistics of column ${column})`, advice.clustering!)
+    }
+  }
+}
+
+/** A column is stated as its name, or as the list of its path's parts. */
+function clusteringColumns(configuration: string): string[] {
+  const parsed: unknown = JSON.parse(configuration)
+  const columns = isJsonObject(parsed) ? parsed.clusteringColumns : undefined
+  if (!Array.isArray(columns)) refuse('feature clustering (its columns cannot be read)', elsewhere)
+  return columns.map((column) => (Array.isArray(column) ? column.join('.') : String(column)))
 }
 
 function withNested(field: SchemaField): SchemaField[] {
@@ -94,6 +199,20 @@ function nestedFields(type: JsonValue | undefined): SchemaField[] {
   return [type.elementType, type.keyType, type.valueType].flatMap(nestedFields)
 }
 
-function refuse(what: string): never {
-  throw new TailraceError('TABLE_UNSUPPORTED', `The table uses what this writer does not know: ${what}.`)
+function refuseFeature(feature: string, where?: string): never {
+  refuse(
+    `feature ${feature}${where === undefined ? '' : ` (${where})`}`,
+    advice[feature] ?? `Run ALTER TABLE … DROP FEATURE ${feature}, or land into another table.`,
+  )
+}
+
+function refuseProperty(name: string): never {
+  refuse(`property ${name}`, `Run ALTER TABLE … SET TBLPROPERTIES ('${name}' = 'false').`)
+}
+
+function refuse(what: string, remedy: string): never {
+  throw new TailraceError(
+    'TABLE_UNSUPPORTED',
+    `The table uses what this program does not know: ${what}. ${remedy}`,
+  )
 }

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { TailraceError } from '../../errors.ts'
-import type { DeltaStorage, LocalFile, PutOutcome } from './delta-storage.ts'
+import type { DeltaStorage, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
+import { fileCode, isMissingFile, withFileErrors } from './file-errors.ts'
 
 const temporarySuffix = '.tmp'
 
@@ -11,21 +12,6 @@ const temporaryMaxAgeMs = 3_600_000
 
 /** A link cannot be made here, or not between these two places. */
 const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
-const fullCodes = new Set(['ENOSPC', 'EDQUOT'])
-const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS'])
-/** What can pass by itself; the same call fails the same way again after any other. */
-const passingCodes = new Set([
-  'EAGAIN',
-  'EBUSY',
-  'EINTR',
-  'EIO',
-  'EMFILE',
-  'ENFILE',
-  'ENOLCK',
-  'ENOMEM',
-  'ESTALE',
-  'ETIMEDOUT',
-])
 
 /**
  * A table in a directory of this machine.
@@ -43,7 +29,7 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   async prepare(): Promise<void> {
-    await translated(this.location, async () => {
+    await withFileErrors(this.location, async () => {
       const log = this.#pathOf('_delta_log')
       await this.#makeFolder(log)
       await this.#checkLinks(log)
@@ -52,13 +38,13 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   async putIfAbsent(path: string, bytes: Buffer): Promise<PutOutcome> {
-    return translated(path, async () => {
+    return withFileErrors(path, async () => {
       const target = this.#pathOf(path)
       const temporary = await this.#writeTemporary(target, bytes)
       try {
         await link(temporary, target)
       } catch (error) {
-        if (codeOf(error) === 'EEXIST') return 'exists'
+        if (fileCode(error) === 'EEXIST') return 'exists'
         throw error
       } finally {
         // One that stays is harmless; an error from here would say that nothing was created.
@@ -73,7 +59,7 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   async put(path: string, bytes: Buffer): Promise<void> {
-    await translated(path, async () => {
+    await withFileErrors(path, async () => {
       const target = this.#pathOf(path)
       const temporary = await this.#writeTemporary(target, bytes)
       await rename(temporary, target)
@@ -82,29 +68,55 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   async read(path: string): Promise<Buffer | undefined> {
-    return translated(path, async () => {
+    return withFileErrors(path, async () => {
       try {
         return await readFile(this.#pathOf(path))
       } catch (error) {
-        if (isMissing(error)) return undefined
+        if (isMissingFile(error)) return undefined
         throw error
       }
     })
   }
 
   async list(folder: string): Promise<string[]> {
-    return translated(folder, async () => {
+    return withFileErrors(folder, async () => {
       try {
         return (await readdir(this.#pathOf(folder))).filter((name) => !name.endsWith(temporarySuffix))
       } catch (error) {
-        if (isMissing(error)) return []
+        if (isMissingFile(error)) return []
         throw error
       }
     })
   }
 
+  async listWithTimes(folder: string): Promise<StoredObject[]> {
+    const names = await this.list(folder)
+    return withFileErrors(folder, async () => {
+      const objects: StoredObject[] = []
+      for (const name of names) {
+        try {
+          const found = await stat(join(this.#pathOf(folder), name))
+          if (found.isFile()) objects.push({ name, modifiedMs: found.mtimeMs })
+        } catch (error) {
+          if (!isMissingFile(error)) throw error
+        }
+      }
+      return objects
+    })
+  }
+
+  async remove(path: string): Promise<void> {
+    await withFileErrors(path, async () => {
+      try {
+        await unlink(this.#pathOf(path))
+      } catch (error) {
+        if (!isMissingFile(error)) throw error
+      }
+    })
+  }
+
   async putFile(localPath: string, path: string): Promise<void> {
-    await translated(path, async () => {
+    await withFileErrors(path, async () => {
       const target = this.#pathOf(path)
       const folder = dirname(target)
       await syncFile(localPath)
@@ -112,7 +124,7 @@ export class LocalDeltaStorage implements DeltaStorage {
       try {
         await moveFile(localPath, target)
       } catch (error) {
-        if (!isMissing(error)) throw error
+        if (!isMissingFile(error)) throw error
         // The file was there a moment ago: a vacuum removes folders that it finds empty.
         this.#durableFolders.delete(folder)
         await this.#makeFolder(folder)
@@ -123,7 +135,7 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   async withdrawFile(path: string, localPath: string): Promise<void> {
-    await translated(path, () => moveFile(this.#pathOf(path), localPath))
+    await withFileErrors(path, () => moveFile(this.#pathOf(path), localPath))
   }
 
   async localFile(path: string): Promise<LocalFile> {
@@ -172,7 +184,7 @@ export class LocalDeltaStorage implements DeltaStorage {
     try {
       await link(temporary, linked)
     } catch (error) {
-      if (!noLinkCodes.has(codeOf(error))) throw error
+      if (!noLinkCodes.has(fileCode(error))) throw error
       throw new TailraceError(
         'TABLE_UNSUPPORTED',
         `The file system at ${this.location} has no hard links, so commits could overwrite one another.`,
@@ -193,7 +205,7 @@ async function removeOldTemporaries(folder: string): Promise<void> {
       const { mtimeMs } = await stat(path)
       if (Date.now() - mtimeMs > temporaryMaxAgeMs) await unlink(path)
     } catch (error) {
-      if (!isMissing(error)) throw error
+      if (!isMissingFile(error)) throw error
     }
   }
 }
@@ -203,7 +215,7 @@ async function moveFile(from: string, to: string): Promise<void> {
   try {
     await rename(from, to)
   } catch (error) {
-    if (codeOf(error) !== 'EXDEV') throw error
+    if (fileCode(error) !== 'EXDEV') throw error
     const temporary = temporaryFor(to)
     try {
       await copyFile(from, temporary)
@@ -239,30 +251,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close()
   }
-}
-
-async function translated<T>(what: string, operation: () => Promise<T>): Promise<T> {
-  try {
-    return await operation()
-  } catch (error) {
-    if (error instanceof TailraceError) throw error
-    const code = codeOf(error)
-    const cause = { context: { reason: code }, cause: error }
-    if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${what}.`, cause)
-    if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${what}.`, cause)
-    if (passingCodes.has(code)) {
-      throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${what}.`, cause)
-    }
-    // Without a code it is a mistake of the program, and says more as it is.
-    if (code === '') throw error
-    throw new TailraceError('TABLE_UNSUPPORTED', `The file system refused ${what} with ${code}.`, cause)
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT'
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

@@ -1,47 +1,47 @@
-import { TailraceError } from '../../errors.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { readCheckpoint } from './checkpoint-reader.ts'
 import { commitPath, type DeltaCommit, decodeCommit } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
+import { checkReadable, hasInCommitTimestamps } from './feature-gate.ts'
+import { type LogListing, logListing } from './log-listing.ts'
 import { TableState } from './table-state.ts'
 
 /** Commits read ahead while a log is replayed. */
 const readAheadCommits = 16
 
-const commitName = /^(\d{20})\.json$/
-const checkpointName = /^(\d{20})\.checkpoint\.parquet$/
-const otherCheckpointName = /^\d{20}\.checkpoint\..+\.(parquet|json)$/
+/** How often a log is read again because another writer cleaned it meanwhile. */
+const maxReadings = 3
+
+interface LoadOptions {
+  readonly keepFiles: boolean
+}
 
 /**
- * Reads a table's newest version: the newest classic checkpoint and every commit after it.
+ * Reads a table's newest version: the newest checkpoint that can be read, and every commit after it.
  *
- * Other kinds of checkpoint, checksums and compacted logs are not needed as long as the commits are there.
+ * The listing alone says what is there. `_last_checkpoint` is not asked: it is written after the checkpoint, by
+ * every writer over the other's, and may be missing, old, torn or wrong.
  *
  * @returns undefined when there is no table
- * @throws TABLE_CORRUPT naming the file that is missing or cannot be read
+ * @throws TABLE_CORRUPT naming the file that is missing or cannot be read, TABLE_UNSUPPORTED naming the feature
+ * that a reader of this table must know
  */
 export async function loadState(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
-  options: { readonly keepFiles: boolean },
+  options: LoadOptions,
 ): Promise<TableState | undefined> {
-  const names = await storage.list('_delta_log')
-  const commits = versions(names, commitName)
-  const checkpoint = versions(names, checkpointName).at(-1)
-  const last = commits.at(-1)
-  if (last === undefined && checkpoint === undefined) {
-    if (names.some((name) => otherCheckpointName.test(name))) throw noStart()
-    return undefined
+  for (let reading = 1; ; reading += 1) {
+    const names = await storage.list('_delta_log')
+    try {
+      return await loadListed(storage, engine, logListing(names), options)
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT') || reading === maxReadings) throw error
+      const now = new Set(await storage.list('_delta_log'))
+      if (names.every((name) => now.has(name))) throw error
+    }
   }
-
-  const state = new TableState(options)
-  if (checkpoint !== undefined) state.load(await readCheckpoint(storage, engine, checkpoint, options))
-  // Commits that were cleaned away are in a checkpoint; if that is of another kind, nothing is corrupt.
-  const cleaned = commits[0] !== undefined && commits[0] > state.version + 1
-  if (cleaned && names.some((name) => otherCheckpointName.test(name))) throw noStart()
-  await replay(storage, state, last ?? state.version)
-  await readNewCommits(storage, state)
-  return state
 }
 
 /**
@@ -68,33 +68,64 @@ export async function readCommit(storage: DeltaStorage, version: number): Promis
   return bytes && decodeCommit(version, bytes)
 }
 
+async function loadListed(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  listing: LogListing,
+  options: LoadOptions,
+): Promise<TableState | undefined> {
+  const last = Math.max(listing.commits.at(-1) ?? -1, listing.checkpoints[0]?.version ?? -1)
+  if (last === -1) return undefined
+  const state = await startState(storage, engine, listing, options)
+  await replay(storage, state, last)
+  await readNewCommits(storage, state)
+  await completeTimestamp(storage, state)
+  checkReadable(state.protocol, state.metaData)
+  return state
+}
+
+/** An older checkpoint, or none, does as well as one that cannot be read, as long as the commits are there. */
+async function startState(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  { commits, checkpoints }: LogListing,
+  options: LoadOptions,
+): Promise<TableState> {
+  let failure: unknown
+  for (const checkpoint of checkpoints) {
+    const state = new TableState(options)
+    try {
+      state.load(await readCheckpoint(storage, engine, checkpoint, options))
+      return state
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
+      failure ??= error
+    }
+  }
+  if (failure !== undefined && commits[0] !== 0) throw failure
+  return new TableState(options)
+}
+
+/** The next commit's timestamp must be later than that of a commit which may be older than the checkpoint. */
+async function completeTimestamp(storage: DeltaStorage, state: TableState): Promise<void> {
+  if (state.inCommitTimestamp !== undefined || !hasInCommitTimestamps(state.protocol, state.metaData)) return
+  const commit = await readCommit(storage, state.version)
+  if (commit?.inCommitTimestamp === undefined) throw missing(state.version)
+  state.noteInCommitTimestamp(commit.inCommitTimestamp)
+}
+
 async function replay(storage: DeltaStorage, state: TableState, last: number): Promise<void> {
   while (state.version < last) {
     const first = state.version + 1
     const count = Math.min(readAheadCommits, last - first + 1)
     const reads = Array.from({ length: count }, (_, index) => readCommit(storage, first + index))
     for (const commit of await Promise.all(reads)) {
-      if (commit === undefined) {
-        const version = state.version + 1
-        throw new TailraceError('TABLE_CORRUPT', `${commitPath(version)} is missing.`, {
-          context: { version },
-        })
-      }
+      if (commit === undefined) throw missing(state.version + 1)
       state.apply(commit)
     }
   }
 }
 
-function versions(names: readonly string[], pattern: RegExp): number[] {
-  return names
-    .flatMap((name) => pattern.exec(name)?.[1] ?? [])
-    .map(Number)
-    .sort((left, right) => left - right)
-}
-
-function noStart(): TailraceError {
-  return new TailraceError(
-    'TABLE_UNSUPPORTED',
-    'The table can only be read from a multi-part or v2Checkpoint checkpoint, which this writer does not read.',
-  )
+function missing(version: number): TailraceError {
+  return new TailraceError('TABLE_CORRUPT', `${commitPath(version)} is missing.`, { context: { version } })
 }

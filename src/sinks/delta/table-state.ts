@@ -3,6 +3,7 @@ import {
   type AddAction,
   commitPath,
   type DeltaCommit,
+  type DomainMetadataAction,
   fileKey,
   type MetaDataAction,
   type ProtocolAction,
@@ -15,6 +16,7 @@ export interface CheckpointContent {
   readonly protocol: ProtocolAction
   readonly metaData: MetaDataAction
   readonly transactions: readonly TransactionAction[]
+  readonly domains: readonly DomainMetadataAction[]
   readonly files: readonly AddAction[]
 }
 
@@ -29,6 +31,8 @@ export class TableState {
   #protocol: ProtocolAction | undefined
   #metaData: MetaDataAction | undefined
   readonly #transactions = new Map<string, TransactionAction>()
+  readonly #domains = new Map<string, DomainMetadataAction>()
+  #inCommitTimestamp: number | undefined
   #files: Map<string, AddAction> | undefined
 
   constructor(options: { readonly keepFiles: boolean }) {
@@ -63,6 +67,21 @@ export class TableState {
     return this.#transactions
   }
 
+  /** By domain, without those that ended. */
+  get domains(): ReadonlyMap<string, DomainMetadataAction> {
+    return this.#domains
+  }
+
+  /** The newest in-commit timestamp, in milliseconds since the epoch; undefined where no commit had one. */
+  get inCommitTimestamp(): number | undefined {
+    return this.#inCommitTimestamp
+  }
+
+  /** Says what the commit of a checkpoint's version held, which the checkpoint leaves out. */
+  noteInCommitTimestamp(timestampMs: number): void {
+    this.#inCommitTimestamp = Math.max(this.#inCommitTimestamp ?? timestampMs, timestampMs)
+  }
+
   /** The live files by `fileKey`, or undefined when this state does not keep them. */
   get files(): ReadonlyMap<string, AddAction> | undefined {
     return this.#files
@@ -80,6 +99,7 @@ export class TableState {
     this.#protocol = checkpoint.protocol
     this.#metaData = checkpoint.metaData
     for (const transaction of checkpoint.transactions) this.#transactions.set(transaction.appId, transaction)
+    for (const domain of checkpoint.domains) this.#domains.set(domain.domain, domain)
     for (const file of checkpoint.files) this.#files?.set(fileKey(file), file)
   }
 
@@ -95,8 +115,15 @@ export class TableState {
       else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn)
       else if ('metaData' in action) this.#metaData = action.metaData
       else if ('protocol' in action) this.#protocol = action.protocol
+      else if ('domainMetadata' in action) this.#applyDomain(action.domainMetadata)
     }
+    if (commit.inCommitTimestamp !== undefined) this.noteInCommitTimestamp(commit.inCommitTimestamp)
     this.#version = commit.version
+  }
+
+  #applyDomain(action: DomainMetadataAction): void {
+    if (action.removed) this.#domains.delete(action.domain)
+    else this.#domains.set(action.domain, action)
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { writeCheckpoint } from '../../../src/sinks/delta/checkpoint-writer.ts'
 import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
 import type { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
@@ -15,7 +16,7 @@ const dayMs = 24 * 3_600_000
 async function landUntil(bench: Workbench, committer: DeltaCommitter, version: number): Promise<void> {
   while (committer.tableVersion < version) {
     const blob = `logs/${committer.tableVersion % 3}`
-    const start = committer.committed().get(`${blob}@20261124T084700Z`)?.offset ?? 0
+    const start = committer.landed().get({ blob, generation: '20261124T084700Z' }) ?? 0
     const source = span(blob, start, start + 10)
     await committer.land(
       [source],
@@ -27,6 +28,11 @@ async function landUntil(bench: Workbench, committer: DeltaCommitter, version: n
 
 async function logNames(bench: Workbench, pattern: RegExp): Promise<string[]> {
   return (await readdir(join(bench.table, '_delta_log'))).filter((name) => pattern.test(name)).sort()
+}
+
+async function metaDataOf(bench: Workbench) {
+  const state = await loadState(new LocalDeltaStorage(bench.table), bench.engine, { keepFiles: false })
+  return state!.metaData
 }
 
 async function stateOf(bench: Workbench) {
@@ -121,17 +127,84 @@ test('a checkpoint that fails is reported, does not stop landings, and is tried 
   assert.deepEqual(await logNames(bench, /checkpoint/), [])
 })
 
-test('a table with features is left to its other writers to checkpoint', async (t) => {
+test('a table with features keeps its domains and its layout in a checkpoint', async (t) => {
   const bench = await workbench(t)
   const committer = committerOf(bench)
   await committer.open()
   const protocol = {
     minReaderVersion: 3,
     minWriterVersion: 7,
-    readerFeatures: [],
-    writerFeatures: ['domainMetadata'],
+    readerFeatures: ['v2Checkpoint', 'deletionVectors'],
+    writerFeatures: ['v2Checkpoint', 'deletionVectors', 'domainMetadata'],
   }
-  await writeFile(join(bench.table, commitPath(1)), encodeActions([{ protocol }]))
-  await landUntil(bench, committer, 25)
-  assert.deepEqual(await logNames(bench, /checkpoint/), [])
+  const domain = (name: string, configuration: string, removed: boolean) => ({
+    domainMetadata: { domain: name, configuration, removed },
+  })
+  const actions = [{ protocol }, domain('app.kept', '{"a":1}', false), domain('app.ended', '{}', false)]
+  await writeFile(join(bench.table, commitPath(1)), encodeActions(actions))
+  await writeFile(join(bench.table, commitPath(2)), encodeActions([domain('app.ended', '{}', true)]))
+  await landUntil(bench, committer, 22)
+  const checkpoint = '00000000000000000020.checkpoint.parquet'
+  assert.deepEqual(await logNames(bench, /checkpoint\.parquet/), [checkpoint])
+  const before = await stateOf(bench)
+  for (let version = 0; version < 20; version += 1) await rm(join(bench.table, commitPath(version)))
+  assert.deepEqual(await stateOf(bench), before)
+  const state = await loadState(new LocalDeltaStorage(bench.table), bench.engine, { keepFiles: false })
+  assert.deepEqual(Array.from(state!.domains.values()), [domain('app.kept', '{"a":1}', false).domainMetadata])
+  const metadata = await bench.engine.rows(
+    `SELECT checkpointMetadata.version AS version FROM read_parquet(${sqlString(join(bench.table, '_delta_log', checkpoint))})
+      WHERE checkpointMetadata IS NOT NULL`,
+  )
+  assert.deepEqual(metadata, [{ version: '20' }])
+})
+
+test('a table that names no interval is checkpointed every ten commits, and one of other statistics never', async (t) => {
+  for (const [configuration, expected] of [
+    [{}, ['00000000000000000010.checkpoint.parquet', '00000000000000000020.checkpoint.parquet']],
+    [{ 'delta.checkpoint.writeStatsAsJson': 'false' }, []],
+  ] as const) {
+    const bench = await workbench(t)
+    const committer = committerOf(bench)
+    await committer.open()
+    const metaData = { ...(await metaDataOf(bench)), configuration }
+    await writeFile(join(bench.table, commitPath(1)), encodeActions([{ metaData }]))
+    while (committer.tableVersion < 23) {
+      const next = committer.tableVersion === 0 ? 2 : committer.tableVersion + 1
+      await landUntil(bench, committer, next)
+    }
+    assert.deepEqual(await logNames(bench, /checkpoint\.parquet/), expected)
+  }
+})
+
+test('a checkpoint starts from another writer’s when its own was cleaned away', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  await landUntil(bench, committer, 20)
+  await landUntil(bench, committer, 30)
+  const other = committerOf(bench, { pipeline: 'other' })
+  await other.open()
+  // The other one saw the checkpoint of 20; now a younger one takes its place, with all before it.
+  const log = join(bench.table, '_delta_log')
+  const state = await loadState(new LocalDeltaStorage(bench.table), bench.engine, { keepFiles: false })
+  const { version, protocol, metaData, transactions, domains, checkpointVersion } = state!
+  await writeCheckpoint(
+    {
+      version,
+      protocol,
+      metaData,
+      previous: checkpointVersion,
+      transactions: transactions.size,
+      domains: domains.size,
+    },
+    { storage: new LocalDeltaStorage(bench.table), engine: bench.engine, stagingDirectory: bench.staging },
+    Date.now(),
+  )
+  await rm(join(log, '00000000000000000020.checkpoint.parquet'))
+  for (let old = 0; old < 30; old += 1) await rm(join(bench.table, commitPath(old)))
+  await landUntil(bench, other, 40)
+  assert.deepEqual(await logNames(bench, /checkpoint\.parquet/), [
+    '00000000000000000030.checkpoint.parquet',
+    '00000000000000000040.checkpoint.parquet',
+  ])
 })

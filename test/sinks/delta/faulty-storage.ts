@@ -1,4 +1,9 @@
-import type { DeltaStorage, LocalFile, PutOutcome } from '../../../src/sinks/delta/delta-storage.ts'
+import type {
+  DeltaStorage,
+  LocalFile,
+  PutOutcome,
+  StoredObject,
+} from '../../../src/sinks/delta/delta-storage.ts'
 
 /** What happens to one `putIfAbsent`. */
 export type Fault =
@@ -68,6 +73,14 @@ export class FaultyStorage implements DeltaStorage {
 
   list(folder: string): Promise<string[]> {
     return this.#inner.list(folder)
+  }
+
+  listWithTimes(folder: string): Promise<StoredObject[]> {
+    return this.#inner.listWithTimes(folder)
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#inner.remove(path)
   }
 
   putFile(localPath: string, path: string): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
 import type { MetaDataAction, ProtocolAction } from '../../../src/sinks/delta/delta-action.ts'
-import { checkAppendable, checkRewritable } from '../../../src/sinks/delta/feature-gate.ts'
+import { checkAppendable, checkReadable, checkRewritable } from '../../../src/sinks/delta/feature-gate.ts'
 
 const oldest: ProtocolAction = { minReaderVersion: 1, minWriterVersion: 2 }
 
@@ -28,6 +28,63 @@ test('a table is accepted while every feature is known and none that obliges a w
     metaDataOf({ 'delta.columnMapping.mode': 'none' }),
   )
   checkAppendable(features('appendOnly', 'invariants', 'checkConstraints', 'deletionVectors'), metaDataOf())
+  checkAppendable(features('v2Checkpoint', 'inCommitTimestamp', 'timestampNtz', 'typeWidening'), metaDataOf())
+  checkAppendable(features('rowTracking'), metaDataOf({ 'delta.rowTrackingSuspended': 'true' }))
+})
+
+test('a reader is not stopped by what only obliges writers', () => {
+  checkReadable(features('rowTracking', 'collations', 'clustering', 'neverHeardOf'), metaDataOf())
+  checkReadable(oldest, metaDataOf({ 'delta.constraints.positive': 'a > 0' }))
+  const protocol = {
+    ...features(),
+    readerFeatures: ['v2Checkpoint', 'deletionVectors', 'vacuumProtocolCheck'],
+  }
+  checkReadable(protocol, metaDataOf())
+  for (const feature of ['variantType', 'catalogManaged', 'neverHeardOf']) {
+    assert.throws(
+      () => checkReadable({ ...features(), readerFeatures: [feature] }, metaDataOf()),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && error.message.includes(feature),
+    )
+  }
+})
+
+test('a clustered table is accepted while files get statistics of every clustering column', () => {
+  const clustering = (configuration: string) => ({
+    domain: 'delta.clustering',
+    configuration,
+    removed: false,
+  })
+  const protocol = features('clustering', 'domainMetadata')
+  checkAppendable(protocol, metaDataOf(), clustering('{"clusteringColumns":[["a"]]}'))
+  checkAppendable(protocol, metaDataOf(), clustering('{"clusteringColumns":["a"]}'))
+  const none = metaDataOf({ 'delta.dataSkippingNumIndexedCols': '0' })
+  for (const [metaData, columns] of [
+    [none, '[["a"]]'],
+    [metaDataOf(), '[["a","b"]]'],
+  ] as const) {
+    assert.throws(
+      () => checkAppendable(protocol, metaData, clustering(`{"clusteringColumns":${columns}}`)),
+      (error) =>
+        isTailraceError(error, 'TABLE_UNSUPPORTED') && /clustering.*CLUSTER BY NONE/.test(error.message),
+    )
+  }
+})
+
+test('a refusal says what to do', () => {
+  const cases: [ProtocolAction, MetaDataAction, RegExp][] = [
+    [features('catalogManaged'), metaDataOf(), /through its catalog/],
+    [features('rowTracking'), metaDataOf(), /DROP FEATURE rowTracking/],
+    [features('icebergCompatV2'), metaDataOf(), /DROP FEATURE icebergCompatV2/],
+    [oldest, metaDataOf({ 'delta.constraints.positive': 'a > 0' }), /DROP CONSTRAINT positive/],
+    [oldest, metaDataOf({}, { metadata: { CURRENT_DEFAULT: '1' } }), /DROP DEFAULT/],
+    [oldest, metaDataOf({ 'delta.columnMapping.mode': 'id' }), /'delta.columnMapping.mode' = 'none'/],
+  ]
+  for (const [protocol, metaData, message] of cases) {
+    assert.throws(
+      () => checkAppendable(protocol, metaData),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && message.test(error.message),
+    )
+  }
 })
 
 test('what is not known is refused by name', () => {
@@ -47,7 +104,7 @@ test('what is not known is refused by name', () => {
     [features('catalogManaged'), metaDataOf(), /catalogManaged/],
     [features('rowTracking'), metaDataOf(), /rowTracking/],
     [features('appendOnly', 'neverHeardOf'), metaDataOf(), /neverHeardOf/],
-    [{ ...features(), readerFeatures: ['v2Checkpoint'] }, metaDataOf(), /v2Checkpoint/],
+    [{ ...features(), readerFeatures: ['variantType'] }, metaDataOf(), /variantType/],
     [oldest, metaDataOf({ 'delta.constraints.positive': 'a > 0' }), /checkConstraints/],
     [oldest, metaDataOf({ 'delta.columnMapping.mode': 'name' }), /columnMapping/],
     [oldest, metaDataOf({ 'delta.coordinatedCommits.commitCoordinator-preview': 'x' }), /coordinatedCommits/],

@@ -13,22 +13,6 @@ async function prepared(t: test.TestContext) {
   return { ...bench, storage }
 }
 
-test('of many creations of one path exactly one wins, and its bytes are whole', async (t) => {
-  const { storage } = await prepared(t)
-  const contents = Array.from({ length: 20 }, (_, index) => Buffer.alloc(100_000, index))
-  const outcomes = await Promise.all(contents.map((bytes) => storage.putIfAbsent('_delta_log/x.json', bytes)))
-  assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1)
-  assert.equal(outcomes.filter((outcome) => outcome === 'exists').length, 19)
-  assert.deepEqual(await storage.read('_delta_log/x.json'), contents[outcomes.indexOf('created')])
-  assert.deepEqual(await storage.list('_delta_log'), ['x.json'])
-})
-
-test('what is not there is read as undefined and listed as nothing', async (t) => {
-  const { storage } = await prepared(t)
-  assert.equal(await storage.read('_delta_log/x.json'), undefined)
-  assert.deepEqual(await storage.list('nowhere'), [])
-})
-
 test('a temporary file of a crashed writer is ignored, and deleted when it is old', async (t) => {
   const { storage, table } = await prepared(t)
   const [fresh, old] = ['.1.json.a.tmp', '.2.json.b.tmp'].map((name) => join(table, '_delta_log', name))
@@ -38,24 +22,6 @@ test('a temporary file of a crashed writer is ignored, and deleted when it is ol
   assert.deepEqual(await storage.list('_delta_log'), [])
   await storage.prepare()
   assert.deepEqual(await readdir(join(table, '_delta_log')), ['.1.json.a.tmp'])
-})
-
-test('a file moves into the table and back', async (t) => {
-  const { storage, table, staging } = await prepared(t)
-  const local = join(staging, 'a.parquet')
-  await writeFile(local, 'rows')
-  await storage.putFile(local, 'event_date=2026-01-01/part.parquet')
-  assert.equal(await readFile(join(table, 'event_date=2026-01-01/part.parquet'), 'utf8'), 'rows')
-  assert.deepEqual(await readdir(staging), [])
-  await storage.withdrawFile('event_date=2026-01-01/part.parquet', local)
-  assert.equal(await readFile(local, 'utf8'), 'rows')
-})
-
-test('a path that leads out of the table is refused', async (t) => {
-  const { storage } = await prepared(t)
-  for (const path of ['../x', 'a/../../x', '/etc/x']) {
-    await assert.rejects(storage.read(path), (error) => isTailraceError(error, 'TABLE_UNSUPPORTED'))
-  }
 })
 
 test('a folder that may not be written is named as denied', {
@@ -79,7 +45,6 @@ test('what the file system will refuse again is not to be retried, and is named 
     ['EISDIR', () => storage.read('_delta_log')],
     ['ENOTDIR', () => storage.read('plain/x')],
     ['ENAMETOOLONG', () => storage.read('x'.repeat(300))],
-    ['ENOENT', () => storage.putFile(join(staging, 'gone'), 'a.parquet')],
   ]
   for (const [code, operation] of refusals) {
     await assert.rejects(

@@ -7,20 +7,10 @@ import { isTailraceError, TailraceError } from '../../../src/errors.ts'
 import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
 import type { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
 import { readTable } from '../../../src/sinks/delta/live-files.ts'
-import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { mayHoldRowsOf } from '../../../src/sinks/delta/range-rewrite.ts'
 import { sqlString } from '../../../src/sinks/duckdb.ts'
 import { FaultyStorage } from './faulty-storage.ts'
-import {
-  committerOf,
-  dataFilesOf,
-  encode,
-  placesOf,
-  rowsOf,
-  span,
-  type Workbench,
-  workbench,
-} from './support.ts'
+import { committerOf, encode, placesOf, rowsOf, span, type Workbench, workbench } from './support.ts'
 
 const blob = 'logs/pg'
 
@@ -54,11 +44,11 @@ test('replacing a range changes its rows and no other, and leaves the offsets', 
   const bench = await workbench(t)
   const committer = await filled(bench)
   const before = await rowsOf(bench)
-  const offsets = committer.committed()
+  const offsets = [...committer.landed()]
 
   const receipt = await committer.replace(range, [await replacement(bench)])
   assert.deepEqual(receipt, { tableVersion: 5, removedRows: 17 })
-  assert.deepEqual(committer.committed(), offsets)
+  assert.deepEqual([...committer.landed()], offsets)
   const after = new Set(await rowsOf(bench))
   const outside = before.filter((line) => {
     const { source_blob, source_offset } = JSON.parse(line) as { source_blob: string; source_offset: number }
@@ -69,7 +59,7 @@ test('replacing a range changes its rows and no other, and leaves the offsets', 
 
   const reopened = committerOf(bench)
   await reopened.open()
-  assert.deepEqual(reopened.committed(), offsets)
+  assert.deepEqual([...reopened.landed()], offsets)
   await land(bench, committer, blob, 600, 620)
 })
 
@@ -99,7 +89,7 @@ test('what stays of a large file is written in small row groups, as its rows may
   const rows = Array.from({ length: 25_000 }, (_, offset) => ({ offset, seed: 3 }))
   await committer.land([source], await encode(bench, source, rows))
   assert.equal((await committer.replace(span(blob, 0, 10), [])).removedRows, 10)
-  const files = (await readTable(new LocalDeltaStorage(bench.table), bench.engine))!.files
+  const files = (await readTable(bench.storage, bench.engine))!.files
   assert.equal(files.length, 1)
   const path = sqlString(join(bench.table, files[0]!.path))
   const [facts] = await bench.engine.rows(
@@ -111,7 +101,7 @@ test('what stays of a large file is written in small row groups, as its rows may
 test('a file that the engine cannot read stops a replacement by its code and leaves nothing staged', async (t) => {
   const bench = await workbench(t)
   const committer = await filled(bench)
-  for (const path of await dataFilesOf(bench.table)) await writeFile(join(bench.table, path), 'not Parquet')
+  for (const path of await bench.dataFiles()) await writeFile(join(bench.table, path), 'not Parquet')
   await assert.rejects(committer.replace(range, []), (error) => isTailraceError(error, 'ENCODE_FAILED'))
   assert.equal(committer.tableVersion, 4)
   assert.deepEqual(await readdir(bench.staging, { recursive: true }).then(parquetOnly), [])
@@ -126,7 +116,7 @@ test('rows of another generation of the blob stay', async (t) => {
 
 test('a range that meanwhile got rows is computed again', async (t) => {
   const bench = await workbench(t)
-  const storage = new FaultyStorage(new LocalDeltaStorage(bench.table))
+  const storage = new FaultyStorage(bench.storage)
   const committer = await filled(bench, committerOf(bench, { storage }))
   const other = committerOf(bench)
   await other.open()
@@ -149,7 +139,7 @@ test('a range that meanwhile got rows is computed again', async (t) => {
 
 test('commits that do not touch the range only move the replacement to a later version', async (t) => {
   const bench = await workbench(t)
-  const storage = new FaultyStorage(new LocalDeltaStorage(bench.table))
+  const storage = new FaultyStorage(bench.storage)
   const committer = await filled(bench, committerOf(bench, { storage }))
   const other = committerOf(bench)
   await other.open()
@@ -170,14 +160,14 @@ test('commits that do not touch the range only move the replacement to a later v
 
 test('a replacement that fails leaves the table and the staged files as they were', async (t) => {
   const bench = await workbench(t)
-  const storage = new FaultyStorage(new LocalDeltaStorage(bench.table))
+  const storage = new FaultyStorage(bench.storage)
   const committer = await filled(bench, committerOf(bench, { storage }))
-  const [rows, files] = [await rowsOf(bench), await dataFilesOf(bench.table)]
+  const [rows, files] = [await rowsOf(bench), await bench.dataFiles()]
   const replaced = await replacement(bench)
   storage.failNext(new TailraceError('DISK_FULL', 'No space left.'))
   await assert.rejects(committer.replace(range, [replaced]), (error) => isTailraceError(error, 'DISK_FULL'))
   assert.deepEqual(await rowsOf(bench), rows)
-  assert.deepEqual(await dataFilesOf(bench.table), files)
+  assert.deepEqual(await bench.dataFiles(), files)
   assert.deepEqual(await committer.replace(range, [replaced]), { tableVersion: 5, removedRows: 17 })
 })
 
@@ -196,7 +186,7 @@ test('a file with a deletion vector is refused for replacement and query', async
   const refused = (error: unknown) =>
     isTailraceError(error, 'TABLE_UNSUPPORTED') && /x\.parquet/.test(error.message)
   await assert.rejects(committer.replace(range, []), refused)
-  await assert.rejects(readTable(new LocalDeltaStorage(bench.table), bench.engine), refused)
+  await assert.rejects(readTable(bench.storage, bench.engine), refused)
 })
 
 test('statistics rule a file out only when they prove that it has no row of the span', () => {

@@ -44,15 +44,23 @@ export interface TestRow {
 
 export interface Workbench {
   readonly directory: string
+  /** The table's directory, where it has one. */
   readonly table: string
   readonly staging: string
   readonly engine: EmbeddedEngine
+  /** The table's storage; committers share it unless they are told otherwise. */
+  readonly storage: DeltaStorage
+  /** Every object of the table outside of the log, relative, sorted. */
+  dataFiles(): Promise<string[]>
   /** Everything made by `committerOf`: closed before the engine is. */
   readonly committers: DeltaCommitter[]
 }
 
+/** Puts a table somewhere. */
+export type PlaceTable = (directory: string) => Pick<Workbench, 'table' | 'storage' | 'dataFiles'>
+
 /** A directory and an engine that go away with the test. */
-export async function workbench(t: TestContext): Promise<Workbench> {
+export async function workbench(t: TestContext, place: PlaceTable = placeLocally): Promise<Workbench> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-delta-'))
   const staging = join(directory, 'staging')
   await mkdir(staging)
@@ -66,7 +74,13 @@ export async function workbench(t: TestContext): Promise<Workbench> {
       await rm(directory, { recursive: true, force: true })
     }
   })
-  return { directory, table: join(directory, 'table'), staging, engine, committers }
+  return { directory, staging, engine, committers, ...place(directory) }
+}
+
+/** A table in a directory. */
+export function placeLocally(directory: string): ReturnType<PlaceTable> {
+  const table = join(directory, 'table')
+  return { table, storage: new LocalDeltaStorage(table), dataFiles: () => dataFilesOf(table) }
 }
 
 export interface CommitterOverrides {
@@ -83,7 +97,7 @@ export interface CommitterOverrides {
 export function committerOf(bench: Workbench, overrides: CommitterOverrides = {}): DeltaCommitter {
   const committer = new DeltaCommitter({
     pipeline: 'primary',
-    storage: new LocalDeltaStorage(bench.table),
+    storage: bench.storage,
     engine: bench.engine,
     columns,
     partitionColumns: ['event_date'],
@@ -132,17 +146,17 @@ export async function encode(
 
 /** Every live row as one line of text, sorted: two tables are equal when these are. */
 export async function rowsOf(bench: Workbench, where = 'true'): Promise<string[]> {
-  const storage = new LocalDeltaStorage(bench.table)
-  const contents = await readTable(storage, bench.engine)
+  const contents = await readTable(bench.storage, bench.engine)
   const lines: string[] = []
   for (const file of contents?.files ?? []) {
-    const { path } = await storage.localFile(file.path)
+    const copy = await bench.storage.localFile(file.path)
     const date = file.partitionValues.event_date
     const found = await bench.engine.rows(
       `SELECT to_json(r)::VARCHAR AS line FROM (
         SELECT *, ${date == null ? 'NULL' : sqlString(date)}::DATE AS event_date
-        FROM read_parquet(${sqlString(path)}, hive_partitioning = false)) r WHERE ${where}`,
+        FROM read_parquet(${sqlString(copy.path)}, hive_partitioning = false)) r WHERE ${where}`,
     )
+    await copy.release()
     lines.push(...found.map(({ line }) => String(line)))
   }
   return lines.sort()
@@ -170,8 +184,7 @@ export async function placesOf(bench: Workbench): Promise<PlacedRow[]> {
   return rows.sort(([a, x], [b, y]) => (a === b ? x - y : a < b ? -1 : 1))
 }
 
-/** Every file under a table's root, relative, sorted; those of the log left out. */
-export async function dataFilesOf(table: string): Promise<string[]> {
+async function dataFilesOf(table: string): Promise<string[]> {
   const entries = await readdir(table, { recursive: true, withFileTypes: true })
   return entries
     .filter((entry) => entry.isFile() && !entry.parentPath.includes('_delta_log'))

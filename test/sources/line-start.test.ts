@@ -2,35 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isTailraceError } from '../../src/errors.ts'
-import { findStart, requireLineStart } from '../../src/sources/blob-start.ts'
+import { requireLineStart } from '../../src/sources/line-start.ts'
 import { ScriptedReader } from './scripted-reader.ts'
-
-test('earliest begins at the first byte', async () => {
-  assert.deepEqual(await findStart(new ScriptedReader('a\nb'), 'a', 'earliest'), {
-    generation: '20261124T084700Z',
-    totalBytes: 3,
-    offset: 0,
-    alignToLine: false,
-  })
-})
-
-test('latest begins at the end, and at the next line when the end lies inside one', async () => {
-  for (const [content, alignToLine] of [
-    ['a\nb\n', false],
-    ['a\nb', true],
-  ] as const) {
-    const start = await findStart(new ScriptedReader(content), 'a', 'latest')
-    assert.deepEqual([start?.offset, start?.alignToLine], [content.length, alignToLine])
-  }
-})
-
-test('a blob that is missing or empty has no start yet', async () => {
-  for (const reader of [new ScriptedReader(), new ScriptedReader('')]) {
-    for (const coldStart of ['earliest', 'latest'] as const) {
-      assert.equal(await findStart(reader, 'a', coldStart), undefined)
-    }
-  }
-})
 
 test('an offset is taken exactly when a line starts there, else the nearest line starts are named', async () => {
   const text = fc

@@ -1,0 +1,28 @@
+/** A blob that is left alone for a while, so that its neighbors get on. */
+export interface SetAsideBlob {
+  /** Name within the container. */
+  readonly blob: string
+  /** Code of the error that its last lane ended with. */
+  readonly code: string
+  readonly reason: string
+  /** Times in a row that it was set aside. */
+  readonly failures: number
+  readonly sinceMs: number
+  /** When it is tried again. */
+  readonly untilMs: number
+}
+
+/** Decides which blobs of a source have a lane, and runs these. */
+export interface LaneSchedule {
+  /** Runs lanes until the blobs' ends (without follow) or until `stop`; rejects when it fails for good. */
+  run(): Promise<void>
+  /** Stops all lanes; `run` resolves when each has handed on what it read. */
+  stop(): void
+  /** Tells how far each lane has read, so that its blob is recognized there after a restart. */
+  noteMarks(): void
+  /** Bytes that are known to be there and not landed. */
+  readonly lagBytes: number
+  /** Lanes that run. */
+  readonly laneCount: number
+  readonly setAside: readonly SetAsideBlob[]
+}

@@ -1,0 +1,181 @@
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import type { ResolvedPipeline } from '../resolve-config.ts'
+import type { RetryEvent, RetryPolicy } from '../retry.ts'
+import { AppendBlobTailer, type TailEnd } from '../sources/append-blob-tailer.ts'
+import type { BlobReader } from '../sources/blob-reader.ts'
+import type { ByteBudget } from '../sources/byte-budget.ts'
+import type { KnownFraming } from '../sources/framing.ts'
+import type { DiskSpaceMonitor } from '../streams/disk-space-monitor.ts'
+import { FunctionTransform } from '../streams/function-transform.ts'
+import { GzipMembers } from '../streams/gzip-members.ts'
+import { LineSplitter } from '../streams/line-splitter.ts'
+import type { CustomTransform, RecordTransform } from '../streams/record-transform.ts'
+import { RecordValidator } from '../streams/record-validator.ts'
+import { RecordsDocuments } from '../streams/records-documents.ts'
+import type { Staging } from '../streams/staging.ts'
+import { StreamTransform } from '../streams/stream-transform.ts'
+import { UnitCollector } from '../streams/unit-collector.ts'
+
+/** Where a lane begins. */
+export interface LaneStart {
+  readonly generation: string
+  readonly createdAt: string
+  readonly offset: number
+  /** The offset lies inside a line, whose rest is skipped. */
+  readonly insideLine: boolean
+  /** The last bytes before the offset, as far as they are known. */
+  readonly before: Buffer | undefined
+  readonly framing: KnownFraming
+}
+
+export interface LaneOptions {
+  readonly pipelineName: string
+  readonly config: ResolvedPipeline
+  readonly reader: BlobReader
+  readonly blobName: string
+  readonly start: LaneStart
+  readonly follow: boolean
+  /** Read no byte from here on. */
+  readonly endOffset?: number
+  readonly budget?: ByteBudget
+  /** Where what does not fit in memory of a gzip member or a document goes. */
+  readonly staging: Staging
+  readonly diskSpace?: DiskSpaceMonitor
+  /** How long a read that fails for now is repeated. Default: as long as it takes. */
+  readonly retry?: Partial<RetryPolicy>
+  /** Asked after each failed read that would be repeated: true ends the lane with the error. */
+  readonly giveUp?: (event: RetryEvent) => boolean
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** One blob's stages, from the tailer to the last custom transform. */
+export class Lane {
+  readonly blobName: string
+  readonly generation: string
+  #tailer: AppendBlobTailer
+  #framer: LineSplitter | GzipMembers | RecordsDocuments
+  #options: LaneOptions
+
+  constructor(options: LaneOptions) {
+    const { config, reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } =
+      options
+    const { source } = config
+    this.blobName = blobName
+    this.generation = start.generation
+    this.#options = options
+    this.#framer = framerOf(start, source.maxLineBytes)
+    this.#tailer = new AppendBlobTailer({
+      reader,
+      blobName,
+      generation: start.generation,
+      createdAt: start.createdAt,
+      offset: start.offset,
+      ...(start.before === undefined ? {} : { before: start.before }),
+      follow,
+      ...(endOffset === undefined ? {} : { endOffset }),
+      ...(budget === undefined ? {} : { budget }),
+      ...(retry === undefined ? {} : { retry }),
+      ...(giveUp === undefined ? {} : { giveUp }),
+      pollMs: source.pollMs,
+      maxPollMs: source.maxPollMs,
+      rangeBytes: source.rangeBytes,
+      clock,
+      logger,
+    })
+  }
+
+  /** The blob's length as last seen, in bytes. */
+  get totalBytes(): number {
+    return this.#tailer.totalBytes
+  }
+
+  /** Whether it waits for appends at the blob's end. */
+  get follows(): boolean {
+    return this.#options.follow
+  }
+
+  /** The first byte that has not been read. */
+  get readOffset(): number {
+    return this.#tailer.offset
+  }
+
+  /** When the blob was last seen to have grown, or the lane began. */
+  get grewAtMs(): number {
+    return this.#tailer.grewAtMs
+  }
+
+  /** The last bytes read, and the offset behind them. */
+  get lastRead(): { readonly offset: number; readonly before: Buffer } {
+    return { offset: this.#tailer.offset, before: this.#tailer.before }
+  }
+
+  /** Where a later lane of this blob begins. */
+  get next(): LaneStart {
+    const { start } = this.#options
+    const framer = this.#framer
+    const offset = framer.nextOffset
+    if (!(framer instanceof LineSplitter))
+      return { ...start, offset: offset ?? start.offset, before: undefined }
+    if (offset === undefined || offset === start.offset) return { ...start, insideLine: framer.insideLine }
+    return { ...start, offset, insideLine: false, before: framer.before }
+  }
+
+  /** Runs until the blob's end or a stop; every complete line that was read has then been taken by `inlet`. */
+  async run(inlet: Writable): Promise<TailEnd> {
+    const { config, pipelineName, start, staging, diskSpace } = this.#options
+    await pipeline([
+      this.#tailer,
+      this.#framer,
+      ...(start.framing === 'documents' ? [] : [new RecordValidator()]),
+      ...transformStages(config.transforms, pipelineName),
+      ...(start.framing === 'lines'
+        ? []
+        : [new UnitCollector({ staging, ...(diskSpace === undefined ? {} : { diskSpace }) })]),
+      inlet,
+    ])
+    return this.#tailer.endedBy ?? 'end'
+  }
+
+  /** Stops reading; `run` resolves when what was read has been handed on. */
+  stop(): void {
+    this.#tailer.stop()
+  }
+}
+
+function framerOf({ framing, insideLine }: LaneStart, maxLineBytes: number) {
+  switch (framing) {
+    case 'lines':
+      return new LineSplitter({ maxLineBytes, insideLine })
+    case 'gzip':
+      return new GzipMembers({ maxLineBytes })
+    case 'documents':
+      return new RecordsDocuments({ maxRecordBytes: maxLineBytes })
+  }
+}
+
+/** Consecutive functions become one stage, so that they share the parse of a record. */
+function transformStages(
+  transforms: readonly CustomTransform[],
+  pipelineName: string,
+): (FunctionTransform | StreamTransform)[] {
+  const stages: (FunctionTransform | StreamTransform)[] = []
+  let functions: RecordTransform[] = []
+  const closeFunctions = (): void => {
+    if (functions.length > 0) stages.push(new FunctionTransform(functions, pipelineName))
+    functions = []
+  }
+  for (const transform of transforms) {
+    if (typeof transform === 'function') {
+      functions.push(transform)
+      continue
+    }
+    closeFunctions()
+    stages.push(new StreamTransform(transform, pipelineName))
+  }
+  closeFunctions()
+  return stages
+}

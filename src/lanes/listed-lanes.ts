@@ -1,0 +1,415 @@
+import { isTailraceError, type TailraceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { generationParts, type Span } from '../records.ts'
+import type { RetryEvent } from '../retry.ts'
+import { retryLog } from '../retry-log.ts'
+import type { ListedBlob } from '../sources/blob-reader.ts'
+import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
+import { BlobBoard, type BoardBlob } from './blob-board.ts'
+import type { Lane } from './lane.ts'
+import { type LaneContext, LaneRunner } from './lane-runner.ts'
+import type { LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+
+export interface ListedLanesOptions {
+  readonly discovery: BlobDiscovery
+  /** Whether any request of the account has succeeded since an instant. */
+  readonly succeededSince: (instantMs: number) => boolean
+  /** Hears when blobs are set aside or taken up again. */
+  readonly onSetAside?: (blobs: readonly SetAsideBlob[]) => void
+}
+
+/** Blobs that are polled one by one, at most: a listing costs about as much as so many polls. */
+const pollsPerListing = 12
+
+/** Growth in this time makes a blob count as active. */
+const activeMs = 10 * 60_000
+
+const maxQueued = 10_000
+
+/** A quiet lane gives way to one that is wanted after this time without growth. */
+const givesWayMs = 60_000
+
+/** How often a blob's reads fail, while those of others succeed, before it is set aside. */
+const mostAttempts = 6
+
+/** Pauses of a blob that is set aside: the first, and the longest. */
+const asidePauses = {
+  failing: { firstMs: 30_000, mostMs: 3_600_000 },
+  refused: { firstMs: 3_600_000, mostMs: 24 * 3_600_000 },
+} as const
+
+/**
+ * The blobs that a listing finds: which of them have a lane, at most `maxLanes` at a time.
+ *
+ * Live blobs come first: the newest ones and those that were read to their end before and have grown. Some of them are
+ * followed by polling; the others are found grown by the next look. The backlog goes oldest name first, in what lanes
+ * the live blobs leave, and a quarter of the lanes is never the backlog's.
+ */
+export class ListedLanes implements LaneSchedule {
+  #context: LaneContext
+  #options: ListedLanesOptions
+  #log: Logger
+  #runner: LaneRunner
+  #board: BlobBoard
+  #running = new Map<BoardBlob, { readonly isBacklog: boolean; readonly done: Promise<void> }>()
+  #wanted: ReadonlySet<string> = new Set()
+  /** Followed by looks alone, because there are more active blobs than a listing costs polls. */
+  #looksOnly = false
+  #lookPauseMs: number
+  #isFirstLook = true
+  #isMissingTold = false
+  #lookAgain = new AbortController()
+  #failure: { readonly error: unknown } | undefined
+  #changed: () => void = () => {}
+
+  constructor(context: LaneContext, options: ListedLanesOptions) {
+    this.#context = context
+    this.#options = options
+    this.#log = context.logger
+    this.#runner = new LaneRunner(context)
+    this.#board = new BlobBoard({ maxQueued, newestCount: this.#mostFollowed })
+    this.#lookPauseMs = context.config.source.discoverMs
+  }
+
+  get laneCount(): number {
+    return this.#running.size
+  }
+
+  get lagBytes(): number {
+    let lag = this.#board.leftBytes
+    for (const blob of this.#board.blobs) {
+      const bytes = Math.max(blob.bytes, this.#runner.laneOf(blob.name)?.totalBytes ?? 0)
+      lag += Math.max(0, bytes - (this.#landedOf(blob) ?? 0))
+    }
+    return lag
+  }
+
+  get setAside(): readonly SetAsideBlob[] {
+    return [...this.#board.blobs].flatMap(({ state, aside }) =>
+      state === 'aside' && aside !== undefined ? [aside] : [],
+    )
+  }
+
+  noteMarks(): void {
+    this.#runner.noteMarks()
+  }
+
+  stop(): void {
+    this.#runner.stop()
+    this.#lookAgain.abort()
+    this.#changed()
+  }
+
+  async run(): Promise<void> {
+    try {
+      if (this.#context.follow) await this.#lookUntilStopped()
+      else await this.#drain()
+    } catch (error) {
+      this.#fail(error)
+    }
+    while (this.#running.size > 0) await Promise.race(this.#doneLanes())
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  async #lookUntilStopped(): Promise<void> {
+    const { signal } = this.#runner
+    while (!signal.aborted) {
+      await this.#look()
+      this.#lookAgain = new AbortController()
+      if (signal.aborted) return
+      // A backlog that did not fit is looked for again as soon as there is room.
+      if (this.#board.leftBytes > 0 && this.#board.backlogCount < maxQueued / 10) continue
+      await this.#pause(this.#lookPauseMs)
+    }
+  }
+
+  async #drain(): Promise<void> {
+    do {
+      await this.#look()
+      while (this.#board.queuedCount + this.#running.size > 0 && !this.#runner.signal.aborted) {
+        this.#fill()
+        await this.#nextChange()
+      }
+    } while (this.#board.leftBytes > 0 && !this.#runner.signal.aborted)
+  }
+
+  /** Looks once at what there is; lanes begin while the look is still under way. */
+  async #look(): Promise<void> {
+    const { config, reader, clock } = this.#context
+    const { discovery } = this.#options
+    const { signal } = this.#runner
+    const { coldStart } = config.source
+    const skipsWhatIsThere = this.#isFirstLook && this.#context.isFirstRun && coldStart === 'latest'
+    const starts: Span[] = []
+    this.#board.beginLook()
+    try {
+      const onRetry = retryLog(this.#log, 'listing failed', { blobs: discovery.described })
+      for await (const listed of discovery.look(clock.now(), { signal, clock, onRetry })) {
+        if (skipsWhatIsThere) starts.push(...this.#startAtEnd(listed))
+        else {
+          this.#board.note(listed, this.#landedBytes(listed), clock.now())
+          this.#fill()
+        }
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      // Azure Monitor creates the container with the first record, so its absence is a wait, not a failure.
+      if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
+      if (!this.#isMissingTold)
+        this.#log.warn({ err: error, container: reader.container }, 'the container does not exist yet')
+      this.#isMissingTold = true
+      this.#isFirstLook = false
+      return
+    }
+    if (starts.length > 0) await this.#context.recordStarts(starts)
+    this.#isFirstLook = false
+    this.#endLook()
+  }
+
+  #endLook(): void {
+    const { follow, clock, config } = this.#context
+    const nowMs = clock.now()
+    this.#retryAside(nowMs)
+    if (follow) {
+      this.#chooseHowToFollow(nowMs)
+      this.#wanted = this.#looksOnly ? new Set() : this.#board.makeNewestLive(nowMs)
+      this.#stopQuietLanes(nowMs)
+    }
+    this.#board.forgetQuiet((blob) => this.#landedOf(blob) === blob.next?.offset, nowMs)
+    this.#fill()
+    const { pollMs, discoverMs } = config.source
+    const grewLately = [...this.#board.blobs].some(({ grewAtMs }) => grewAtMs > nowMs - this.#lookPauseMs)
+    if (!this.#looksOnly) this.#lookPauseMs = discoverMs
+    else this.#lookPauseMs = grewLately ? pollMs : Math.min(discoverMs, this.#lookPauseMs * 1.5)
+  }
+
+  /** Single polls, or looks that show them all: whichever costs less. */
+  #chooseHowToFollow(nowMs: number): void {
+    let active = 0
+    for (const blob of this.#board.blobs) {
+      const lane = this.#runner.laneOf(blob.name)
+      if (blob.isLive && Math.max(blob.grewAtMs, lane?.grewAtMs ?? 0) > nowMs - activeMs) active += 1
+    }
+    const looksOnly =
+      active > this.#mostFollowed && active > pollsPerListing * this.#options.discovery.lastLookRequests
+    if (looksOnly !== this.#looksOnly)
+      this.#log.info(
+        { activeBlobs: active, listingRequests: this.#options.discovery.lastLookRequests },
+        looksOnly
+          ? 'many blobs grow: listing them instead of polling each'
+          : 'polling the newest blobs one by one',
+      )
+    this.#looksOnly = looksOnly
+  }
+
+  /** Starts lanes for what is queued, as far as there is room. */
+  #fill(): void {
+    if (this.#runner.signal.aborted || this.#failure !== undefined) return
+    const { maxLanes } = this.#context.config.source
+    while (this.#board.queuedCount > 0 && this.#running.size < maxLanes) {
+      const isBacklog = this.#board.liveCount === 0
+      if (isBacklog && this.#backlogLanes >= maxLanes - this.#reservedLanes) return
+      const blob = this.#board.take(isBacklog ? 'backlog' : 'live')
+      if (blob === undefined) return
+      this.#start(blob, isBacklog)
+    }
+    const isBacklogStarving = this.#board.backlogCount > 0 && this.#backlogLanes === 0
+    if (this.#board.liveCount > 0 || isBacklogStarving) this.#makeRoom()
+  }
+
+  #start(blob: BoardBlob, isBacklog: boolean): void {
+    const done = this.#runBlob(blob)
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#running.delete(blob)
+        this.#fill()
+        this.#lookAgainIfStarved()
+        this.#changed()
+      })
+    this.#running.set(blob, { isBacklog, done })
+  }
+
+  /** A followed lane at its blob's end gives way: the next look finds its blob when it grows. */
+  #makeRoom(): void {
+    const idle = this.#followedLanes()
+      .filter((lane) => lane.lastRead.offset >= lane.totalBytes)
+      .sort((a, b) => a.grewAtMs - b.grewAtMs)
+    idle[0]?.stop()
+  }
+
+  /** Runs lanes of one blob, one per generation, until it rests or is set aside. */
+  async #runBlob(blob: BoardBlob): Promise<void> {
+    const startedAtMs = this.#context.clock.now()
+    const options = {
+      follow: this.#shallFollow(blob),
+      coldStart: 'earliest',
+      giveUp: this.#givesUp(),
+    } as const
+    try {
+      let lane = blob.next?.createdAt === blob.createdAt ? this.#runner.resume(blob, options) : undefined
+      for (;;) {
+        if (lane === undefined) {
+          const opened = await this.#runner.open(blob, options)
+          if (opened.kind !== 'lane') return this.#rest(blob, opened.kind === 'missing')
+          lane = opened.lane
+        }
+        const end = await this.#runner.run(lane, blob)
+        blob.grewAtMs = Math.max(blob.grewAtMs, lane.grewAtMs > startedAtMs ? lane.grewAtMs : 0)
+        if (end !== 'replaced') {
+          this.#rest(blob, end === 'missing')
+          // Its lane began before the look had shown that it is one of the newest.
+          if (end === 'end' && this.#shallFollow(blob)) this.#board.enqueue(blob)
+          return
+        }
+        lane = undefined
+      }
+    } catch (error) {
+      if (this.#runner.signal.aborted || !isTailraceError(error) || !isOfOneBlob(error)) throw error
+      this.#putAside(blob, error)
+    }
+  }
+
+  #rest(blob: BoardBlob, isMissing: boolean): void {
+    if (blob.aside !== undefined)
+      this.#log.info({ blob: blob.name }, 'a blob that was set aside is read again')
+    delete blob.aside
+    blob.state = 'resting'
+    blob.isLive = true
+    if (isMissing) this.#board.forget(blob)
+    else blob.bytes = Math.max(blob.bytes, blob.seenBytes)
+  }
+
+  #putAside(blob: BoardBlob, error: TailraceError): void {
+    const nowMs = this.#context.clock.now()
+    const { firstMs, mostMs } = asidePauses[error.disposition === 'retry' ? 'failing' : 'refused']
+    const failures = (blob.aside?.failures ?? 0) + 1
+    const pauseMs = Math.min(mostMs, firstMs * 2 ** Math.min(failures - 1, 20))
+    blob.aside = {
+      blob: blob.name,
+      code: error.code,
+      reason: error.message,
+      failures,
+      sinceMs: blob.aside?.sinceMs ?? nowMs,
+      untilMs: nowMs + pauseMs,
+    }
+    blob.state = 'aside'
+    // The 1st, 2nd, 4th… time: a blob that fails for days must not flood the log.
+    if ((failures & (failures - 1)) === 0)
+      this.#log.error({ err: error, blob: blob.name, failures, pauseMs }, 'a blob was set aside')
+    this.#options.onSetAside?.(this.setAside)
+  }
+
+  #retryAside(nowMs: number): void {
+    let isAny = false
+    for (const blob of this.#board.blobs) {
+      if (blob.state !== 'aside' || (blob.aside?.untilMs ?? 0) > nowMs) continue
+      this.#board.enqueue(blob)
+      isAny = true
+    }
+    if (isAny) this.#options.onSetAside?.(this.setAside)
+  }
+
+  /** A lane gives up only when its blob alone is the matter; an outage is waited out. */
+  #givesUp(): (event: RetryEvent) => boolean {
+    const { clock } = this.#context
+    let firstFailureMs = 0
+    return ({ attempt }) => {
+      if (attempt === 1) firstFailureMs = clock.now()
+      return attempt >= mostAttempts && this.#options.succeededSince(firstFailureMs)
+    }
+  }
+
+  #shallFollow({ name }: BoardBlob): boolean {
+    const { follow } = this.#context
+    return (
+      follow &&
+      !this.#looksOnly &&
+      this.#wanted.has(name) &&
+      this.#followedLanes().length < this.#mostFollowed
+    )
+  }
+
+  #stopQuietLanes(nowMs: number): void {
+    for (const lane of this.#followedLanes()) {
+      const isQuiet = lane.grewAtMs < nowMs - givesWayMs
+      if (this.#looksOnly || (isQuiet && !this.#wanted.has(lane.blobName))) lane.stop()
+    }
+  }
+
+  #followedLanes(): Lane[] {
+    return [...this.#running.keys()].flatMap(({ name }) => {
+      const lane = this.#runner.laneOf(name)
+      return lane?.follows === true ? [lane] : []
+    })
+  }
+
+  get #backlogLanes(): number {
+    return [...this.#running.values()].filter(({ isBacklog }) => isBacklog).length
+  }
+
+  /** Lanes that the backlog never takes. */
+  get #reservedLanes(): number {
+    const { maxLanes } = this.#context.config.source
+    return maxLanes === 1 || !this.#context.follow ? 0 : Math.max(1, Math.floor(maxLanes / 4))
+  }
+
+  get #mostFollowed(): number {
+    const { maxLanes } = this.#context.config.source
+    return Math.min(pollsPerListing, Math.max(1, Math.floor((maxLanes * 3) / 4)))
+  }
+
+  #startAtEnd({ name, bytes, createdAt }: ListedBlob): Span[] {
+    const blob = `${this.#context.reader.container}/${name}`
+    return bytes === 0 ? [] : [{ blob, generation: createdAt, start: bytes, end: bytes }]
+  }
+
+  /** How far the generation that a listing seems to show is landed. */
+  #landedBytes({ name, createdAt }: ListedBlob): number | undefined {
+    const { landedOf, markOf, reader } = this.#context
+    const newest = landedOf(`${reader.container}/${name}`).at(-1)
+    if (newest === undefined) return undefined
+    const instant = markOf(newest)?.createdAt ?? generationParts(newest.generation)[0]
+    return instant === createdAt ? newest.offset : undefined
+  }
+
+  #landedOf({ name, next, createdAt }: BoardBlob): number | undefined {
+    const { landedOf, reader } = this.#context
+    const generations = landedOf(`${reader.container}/${name}`)
+    const generation = this.#runner.laneOf(name)?.generation ?? next?.generation ?? createdAt
+    return generations.find((known) => known.generation === generation)?.offset
+  }
+
+  #lookAgainIfStarved(): void {
+    if (this.#board.leftBytes > 0 && this.#board.backlogCount < maxQueued / 10) this.#lookAgain.abort()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.stop()
+  }
+
+  #doneLanes(): Promise<void>[] {
+    return [...this.#running.values()].map(({ done }) => done)
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#changed = resolve
+    })
+  }
+
+  async #pause(ms: number): Promise<void> {
+    // A stop aborts it too.
+    const { signal } = this.#lookAgain
+    try {
+      await this.#context.clock.sleep(ms, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+}
+
+/** Errors that one blob can have while its neighbors are well. */
+function isOfOneBlob(error: TailraceError): boolean {
+  return error.code === 'SOURCE_UNSUPPORTED' || error.code === 'SOURCE_UNAVAILABLE'
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.ts'
+import type { LandedOffsets } from '../landed-offsets.ts'
+import { type BlobGeneration, type GenerationMark, generationKey } from '../records.ts'
+import type { FileOffsetStore } from './file-offset-store.ts'
+
+export interface OffsetMirrorOptions {
+  readonly store: Pick<FileOffsetStore, 'write'>
+  /** What the file knew when the pipeline was opened. */
+  readonly marks: readonly GenerationMark[]
+  readonly clock: Clock
+}
+
+/** Up to this many blobs the file is written after every commit; it then takes about as long as the commit itself. */
+const smallBlobCount = 2_000
+
+/** A larger file is written this often at most: it only follows the table. */
+const largeFileMs = 30_000
+
+/** Keeps the offset file behind the table, and in it what each generation is recognized by. */
+export class OffsetMirror {
+  #store: Pick<FileOffsetStore, 'write'>
+  #marks = new Map<string, GenerationMark>()
+  #clock: Clock
+  #writtenAtMs = Number.NEGATIVE_INFINITY
+  #unwritten: { readonly offsets: LandedOffsets; readonly tableVersion: number | undefined } | undefined
+
+  constructor({ store, marks, clock }: OffsetMirrorOptions) {
+    this.#store = store
+    this.#clock = clock
+    for (const mark of marks) this.note(mark)
+  }
+
+  /** What a generation is recognized by. */
+  markOf(source: BlobGeneration): GenerationMark | undefined {
+    return this.#marks.get(generationKey(source))
+  }
+
+  /** Remembers what a generation is recognized by; the next write stores it. */
+  note(mark: GenerationMark): void {
+    this.#marks.set(generationKey(mark), mark)
+  }
+
+  async write(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void> {
+    this.#unwritten = { offsets, tableVersion }
+    const dueAtMs = this.#writtenAtMs + (offsets.blobCount <= smallBlobCount ? 0 : largeFileMs)
+    if (this.#clock.now() >= dueAtMs) await this.flush()
+  }
+
+  /** Writes what a pause has held back. */
+  async flush(): Promise<void> {
+    const unwritten = this.#unwritten
+    if (unwritten === undefined) return
+    await this.#store.write(unwritten.offsets, unwritten.tableVersion, (source) => this.markOf(source))
+    this.#unwritten = undefined
+    this.#writtenAtMs = this.#clock.now()
+  }
+}

@@ -1,0 +1,49 @@
+import { storageFailure } from '../../azure/storage-failure.ts'
+import { TailraceError } from '../../errors.ts'
+import { redactSecrets } from '../../redact.ts'
+
+/**
+ * Translates an error of the storage SDK, once. Others are mistakes of the program and stay as they are.
+ *
+ * @param what names the request for the message, such as `reading _delta_log/…`
+ */
+export function azureTableError(error: unknown, what: string): unknown {
+  if (error instanceof TailraceError) return error
+  const failure = storageFailure(error)
+  if (failure === undefined) return error
+  const { kind, told, status, service, retryAfterMs } = failure
+  const details = { context: { status, service, retryAfterMs }, cause: error }
+  switch (kind) {
+    case 'denied':
+      return new TailraceError(
+        'TABLE_DENIED',
+        `Storage refused ${what} (${told}): the identity needs the role Storage Blob Data Contributor, or a SAS that reads, lists, writes and deletes.`,
+        details,
+      )
+    case 'missing':
+      return new TailraceError(
+        'TABLE_UNSUPPORTED',
+        `There is no such container (${told}, ${what}): create it first.`,
+        details,
+      )
+    case 'passing':
+      return new TailraceError('TABLE_UNAVAILABLE', `No answer while ${what}: ${told}.`, details)
+    case 'refused':
+      return new TailraceError('TABLE_UNSUPPORTED', `Storage answered ${told} while ${what}.`, details)
+  }
+}
+
+/** Translates a failure to get a credential: what is unknown of it may pass. */
+export function credentialError(error: unknown): unknown {
+  if (error instanceof TailraceError) {
+    const { message, context } = error
+    if (error.code === 'SOURCE_DENIED')
+      return new TailraceError('TABLE_DENIED', message, { context, cause: error })
+    return error
+  }
+  if (storageFailure(error) !== undefined) return azureTableError(error, 'the credential')
+  const told = error instanceof Error ? redactSecrets(error.message.split('\n', 1)[0] ?? '') : 'unknown'
+  return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${told}.`, {
+    cause: error,
+  })
+}

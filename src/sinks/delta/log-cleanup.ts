@@ -1,0 +1,158 @@
+import { TailraceError } from '../../errors.ts'
+import type { EmbeddedEngine } from '../duckdb.ts'
+import { readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
+import { commitPath, type MetaDataAction, type ProtocolAction } from './delta-action.ts'
+import type { DeltaStorage, StoredObject } from './delta-storage.ts'
+import { hasCheckpointProtection } from './feature-gate.ts'
+import { intervalMs } from './interval.ts'
+import { type CheckpointFiles, type LogListing, logFile, logListing } from './log-listing.ts'
+
+const dayMs = 24 * 3_600_000
+
+/** Delta's defaults for `delta.logRetentionDuration` and `delta.checkpointRetentionDuration`. */
+const defaultLogRetention = 'interval 30 days'
+const defaultCheckpointRetention = 'interval 2 days'
+
+/** The most files that one cleanup removes, so that it ends soon; the next one goes on. */
+const maxRemovals = 2_000
+
+/** Removals under way at a time: oldest first, so that what is left has no hole but among these. */
+const parallelRemovals = 16
+
+export interface CleanupContext {
+  readonly storage: DeltaStorage
+  readonly engine: EmbeddedEngine
+}
+
+/** What may leave a log, by the table's own rules. */
+export interface CleanupRules {
+  /** Milliseconds since the epoch, at midnight UTC: the newest commit that is not younger stays reconstructable. */
+  readonly cutoffMs: number
+  /** Milliseconds since the epoch: younger checkpoints stay, whatever their version. */
+  readonly checkpointCutoffMs: number
+}
+
+/**
+ * Reads a table's rules for its log.
+ *
+ * @returns undefined when nothing may be removed: because the table says so, or because its rule is not understood
+ */
+export function cleanupRules(
+  protocol: ProtocolAction,
+  { configuration = {} }: MetaDataAction,
+  nowMs: number,
+): CleanupRules | undefined {
+  if (configuration['delta.enableExpiredLogCleanup'] === 'false') return undefined
+  if (hasCheckpointProtection(protocol)) return undefined
+  const logMs = intervalMs(configuration['delta.logRetentionDuration'] ?? defaultLogRetention)
+  const checkpointMs = intervalMs(
+    configuration['delta.checkpointRetentionDuration'] ?? defaultCheckpointRetention,
+  )
+  if (logMs === undefined || checkpointMs === undefined || logMs < 0 || checkpointMs < 0) return undefined
+  return {
+    cutoffMs: Math.floor((nowMs - logMs) / dayMs) * dayMs,
+    checkpointCutoffMs: nowMs - checkpointMs,
+  }
+}
+
+/**
+ * Removes the part of a log that no version within the table's retention needs (PROTOCOL.md, "Metadata Cleanup",
+ * read 2026-08).
+ *
+ * What goes is older than a checkpoint that is itself old enough; that checkpoint is read first, because nothing
+ * could replace it afterwards. A stop anywhere leaves a log of which every retained version can be read.
+ *
+ * @returns whether all of it is gone; otherwise there was more than one cleanup removes
+ */
+export async function cleanLog(
+  { storage, engine }: CleanupContext,
+  rules: CleanupRules,
+  nowMs: number,
+): Promise<boolean> {
+  const objects = await storage.listWithTimes('_delta_log')
+  const listing = logListing(objects.map(({ name }) => name))
+  const kept = cutoffCheckpoint(objects, listing, rules.cutoffMs)
+  if (kept === undefined) return true
+  const expired = expiredFiles(objects, kept.version, rules.checkpointCutoffMs)
+  if (expired.length > 0) {
+    await checkWhole({ storage, engine }, kept)
+  }
+  const now = expired.slice(0, maxRemovals)
+  for (let index = 0; index < now.length; index += parallelRemovals) {
+    const names = now.slice(index, index + parallelRemovals)
+    await Promise.all(names.map((name) => storage.remove(`_delta_log/${name}`)))
+  }
+  if (now.length < expired.length) return false
+  await removeSidecars({ storage, engine }, nowMs)
+  return true
+}
+
+/** Once the commits before it are gone, nothing can replace a checkpoint that is broken. */
+async function checkWhole({ storage, engine }: CleanupContext, checkpoint: CheckpointFiles): Promise<void> {
+  await readCheckpoint(storage, engine, checkpoint, { keepFiles: false })
+  const present = new Set(
+    (await storage.list('_delta_log/_sidecars')).map((name) => `_delta_log/_sidecars/${name}`),
+  )
+  const missing = (await sidecarPaths(storage, engine, checkpoint)).find((path) => !present.has(path))
+  if (missing !== undefined) {
+    throw new TailraceError('TABLE_CORRUPT', `${missing} is missing, which a checkpoint names.`, {
+      context: { version: checkpoint.version },
+    })
+  }
+}
+
+/** The newest checkpoint from which every version since the cutoff can be reconstructed. */
+function cutoffCheckpoint(
+  objects: readonly StoredObject[],
+  { commits, checkpoints }: LogListing,
+  cutoffMs: number,
+): CheckpointFiles | undefined {
+  const times = new Map(objects.map(({ name, modifiedMs }) => [`_delta_log/${name}`, modifiedMs]))
+  let newest: number | undefined
+  let latestMs = Number.NEGATIVE_INFINITY
+  for (const version of commits) {
+    // Time goes up with the version: a commit that seems older than the one before is as young as that.
+    latestMs = Math.max(latestMs, times.get(commitPath(version)) ?? Number.POSITIVE_INFINITY)
+    if (latestMs > cutoffMs) break
+    newest = version
+  }
+  if (newest === undefined) return undefined
+  const last = newest
+  return checkpoints.find(({ version }) => version <= last && commits.includes(version))
+}
+
+/** @returns the names of what lies before a checkpoint, the oldest version first. */
+function expiredFiles(
+  objects: readonly StoredObject[],
+  keptVersion: number,
+  checkpointCutoffMs: number,
+): string[] {
+  return objects
+    .flatMap(({ name, modifiedMs }) => {
+      const file = logFile(name)
+      if (file === undefined) return []
+      // A compaction that begins before the checkpoint, or at it, stands for commits that are gone.
+      const before =
+        file.version < keptVersion || (file.kind === 'compaction' && file.version === keptVersion)
+      if (!before || (file.kind === 'checkpoint' && modifiedMs > checkpointCutoffMs)) return []
+      return [{ name, version: file.version }]
+    })
+    .sort((left, right) => left.version - right.version)
+    .map(({ name }) => name)
+}
+
+/** Removes sidecars that no checkpoint names, unless they are so young that their checkpoint may be under way. */
+async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number): Promise<void> {
+  const folder = '_delta_log/_sidecars'
+  const oldestMs = (Math.floor(nowMs / dayMs) - 1) * dayMs
+  const old = (await storage.listWithTimes(folder)).filter(({ modifiedMs }) => modifiedMs < oldestMs)
+  if (old.length === 0) return
+  const used = new Set<string>()
+  // One that cannot be read ends the cleanup: what it names is not known.
+  for (const checkpoint of logListing(await storage.list('_delta_log')).checkpoints) {
+    for (const path of await sidecarPaths(storage, engine, checkpoint)) used.add(path)
+  }
+  for (const { name } of old) {
+    if (!used.has(`${folder}/${name}`)) await storage.remove(`${folder}/${name}`)
+  }
+}

@@ -1,0 +1,62 @@
+import type { Clock } from '../../clock.ts'
+import {
+  type CheckpointContext,
+  type CheckpointPlan,
+  dueCheckpoint,
+  writeCheckpoint,
+} from './checkpoint-writer.ts'
+import { cleanLog, cleanupRules } from './log-cleanup.ts'
+import type { TableState } from './table-state.ts'
+
+export interface LogUpkeepOptions extends CheckpointContext {
+  readonly clock: Clock
+  /** Hears of a checkpoint that could not be written or a log that could not be cleaned; the table is whole. */
+  readonly onCheckpointFailed?: ((error: unknown) => void) | undefined
+}
+
+/** Keeps a table's log short: a checkpoint every few commits, and the removal of what expired before it. */
+export class LogUpkeep {
+  readonly #options: LogUpkeepOptions
+  #work: Promise<void> | undefined
+  #triedVersion = -1
+  /** The log is clean up to this time: it is looked through once per cutoff, which is once a day. */
+  #cleanedToMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: LogUpkeepOptions) {
+    this.#options = options
+  }
+
+  /** Begins what is due after a commit, which does not wait for it; one thing at a time. */
+  start(state: TableState): void {
+    if (this.#work !== undefined) return
+    const plan = dueCheckpoint(state, this.#triedVersion)
+    if (plan === undefined) return
+    this.#triedVersion = plan.version
+    this.#work = this.#run(plan, state)
+      .catch((error: unknown) => this.#options.onCheckpointFailed?.(error))
+      .finally(() => {
+        this.#work = undefined
+      })
+  }
+
+  /** Waits for what was begun. */
+  async settle(): Promise<void> {
+    await this.#work
+  }
+
+  async #run(plan: CheckpointPlan, state: TableState): Promise<void> {
+    // Through the encoder's own connection, a batch would wait until a large checkpoint is written.
+    const engine = await this.#options.engine.connect()
+    try {
+      const nowMs = this.#options.clock.now()
+      await writeCheckpoint(plan, { ...this.#options, engine }, nowMs)
+      state.noteCheckpoint(plan.version)
+      const rules = cleanupRules(plan.protocol, plan.metaData, nowMs)
+      if (rules === undefined || rules.cutoffMs <= this.#cleanedToMs) return
+      const clean = await cleanLog({ storage: this.#options.storage, engine }, rules, nowMs)
+      if (clean) this.#cleanedToMs = rules.cutoffMs
+    } finally {
+      engine.close()
+    }
+  }
+}

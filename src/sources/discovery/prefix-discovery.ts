@@ -1,0 +1,39 @@
+import type { RetryOptions } from '../../retry.ts'
+import type { BlobReader, ListedBlob } from '../blob-reader.ts'
+import type { BlobDiscovery } from './blob-discovery.ts'
+import type { BlobsUnder } from './blob-selection.ts'
+import { CountedListing } from './counted-listing.ts'
+
+export interface PrefixDiscoveryOptions {
+  readonly reader: BlobReader
+  /** Blobs last modified before it are left out, in milliseconds since the epoch. Default none. */
+  readonly startTimeMs: number | undefined
+}
+
+/** Lists everything under a prefix at every look, and tells what matches: one request for 5,000 names. */
+export class PrefixDiscovery implements BlobDiscovery {
+  readonly described: string
+  #under: BlobsUnder
+  #reader: BlobReader
+  #startTimeMs: number
+  #lastLookRequests = 0
+
+  constructor(under: BlobsUnder, { reader, startTimeMs }: PrefixDiscoveryOptions) {
+    this.described = `${reader.container}/${under.written}`
+    this.#under = under
+    this.#reader = reader
+    this.#startTimeMs = startTimeMs ?? Number.NEGATIVE_INFINITY
+  }
+
+  get lastLookRequests(): number {
+    return this.#lastLookRequests
+  }
+
+  async *look(_nowMs: number, retrying: RetryOptions): AsyncGenerator<ListedBlob> {
+    const listing = new CountedListing(this.#reader, retrying)
+    for await (const blob of listing.blobs(this.#under.prefix)) {
+      if (this.#under.matches(blob.name) && blob.modifiedAtMs >= this.#startTimeMs) yield blob
+    }
+    this.#lastLookRequests = listing.requests
+  }
+}

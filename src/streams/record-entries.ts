@@ -1,0 +1,54 @@
+import { isUtf8 } from 'node:buffer'
+import { isJsonObject, type JsonValue, stringifyJson } from '../json.ts'
+import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../records.ts'
+
+/** Of a text that is too long this much is kept as the row's text, in bytes. */
+export const keptBytes = 64 * 1024
+
+const highByte = /[\x80-\xff]/
+
+/**
+ * The entry of a text as it is. Undecodable bytes show as the replacement character; the row's place still leads to
+ * the original bytes.
+ */
+export function decodedEntry({ offset, length, latin1 }: Line): Entry {
+  const entry = { offset, length, index: 0, raw: latin1 }
+  if (!highByte.test(latin1) || isUtf8(Buffer.from(latin1, 'latin1'))) return entry
+  const raw = bytesAsLatin1(latin1AsText(latin1))
+  return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
+}
+
+/** The row of one element of a `records` array; `entry` gives everything but its text. */
+export function elementEntry(entry: Entry, element: JsonValue): Entry {
+  const raw = withoutLoneSurrogates(bytesAsLatin1(stringifyJson(element)))
+  return isJsonObject(element) ? { ...entry, raw } : { ...entry, raw, reject: 'not_object' }
+}
+
+/** The rejected entry of a line over the limit, of which only a prefix was held; `length` counts its newline. */
+export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
+  return {
+    offset,
+    length,
+    index: 0,
+    raw: keptPrefix(latin1),
+    reject: 'too_long',
+    note: `${length - 1} bytes`,
+  }
+}
+
+/** @returns the first 64 KiB; decoding and encoding again repairs a character that the cut went through. */
+export function keptPrefix(latin1: string): string {
+  return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
+}
+
+// The alternatives take one escape after the other, so that an escaped backslash is never half of one.
+const escapes =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
+
+/** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
+export function withoutLoneSurrogates(json: string): string {
+  if (!json.includes('\\u')) return json
+  return json.replace(escapes, (match, alone: string | undefined) =>
+    alone === undefined ? match : '\\ufffd',
+  )
+}

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { BlobServiceClient, ContainerClient } from '@azure/storage-blob'
+import { isTailraceError } from '../../../src/errors.ts'
+import {
+  AzureDeltaStorage,
+  type AzureDeltaStorageOptions,
+} from '../../../src/sinks/delta/azure-delta-storage.ts'
+import { faultyProxy, type NetworkFault } from '../../support/faulty-proxy.ts'
+import { hurriedClock, placeInAzure, sharedStorage } from './on-each-storage.ts'
+import { committerOf, encode, offsetsOf, span, workbench } from './support.ts'
+
+/** A table behind a network that can be told to fail, and the same table without it. */
+async function behindFaults(t: TestContext, options: Partial<AzureDeltaStorageOptions> = {}) {
+  const { connectionString, container } = await sharedStorage()
+  const port = Number(new URL(container.url).port)
+  const proxy = await faultyProxy(t, port)
+  const client = BlobServiceClient.fromConnectionString(
+    connectionString.replace(`127.0.0.1:${port}`, `127.0.0.1:${proxy.port}`),
+    { retryOptions: { maxTries: 1 }, keepAliveOptions: { enable: false } },
+  ).getContainerClient(container.containerName)
+  const bench = await workbench(t, placeInAzure(container))
+  const storage = new AzureDeltaStorage({
+    container: client,
+    folder: bench.table,
+    downloadDirectory: join(bench.directory, 'downloads'),
+    retry: { clock: hurriedClock, policy: { maxAttempts: 20 } },
+    firstByteMs: 2_000,
+    idleMs: 2_000,
+    ...options,
+  })
+  return { proxy, bench, storage }
+}
+
+/** Faults for the next requests of one kind, in order. */
+function nextOf(method: string, ...faults: readonly NetworkFault[]) {
+  const left = [...faults]
+  return (seen: { readonly method: string }) => (seen.method === method ? left.shift() : undefined)
+}
+
+for (const fault of ['lost-reply', 'done-but-500'] as const) {
+  test(`a creation whose answer is lost (${fault}) is known to be its own`, async (t) => {
+    const { proxy, storage } = await behindFaults(t)
+    proxy.plan(nextOf('PUT', fault))
+    assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'created')
+    assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'exists')
+  })
+}
+
+test('a creation whose answer is lost and whose path another writer has is lost for certain', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t)
+  await bench.storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine'))
+  proxy.plan(nextOf('PUT', 'lost-reply'))
+  assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'exists')
+})
+
+test('a creation that may still arrive is in doubt, and at most one of two arrives', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t)
+  proxy.plan(nextOf('PUT', 'late-request', 'lost-request', 'busy'))
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'unknown')
+  }
+  assert.equal(await bench.storage.read('_delta_log/0.json'), undefined)
+  await proxy.releaseLate()
+  assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'exists')
+})
+
+test('a creation is in doubt when nobody can look at the path either', async (t) => {
+  const { proxy, storage } = await behindFaults(t)
+  proxy.plan(({ method }) => (method === 'PUT' ? 'lost-reply' : 'busy'))
+  assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'unknown')
+})
+
+test('a server that does not answer is given up in time, for every kind of request', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t, {
+    firstByteMs: 100,
+    idleMs: 100,
+    retry: { clock: hurriedClock, policy: { maxAttempts: 2 } },
+  })
+  const local = join(bench.staging, 'a')
+  await writeFile(local, 'rows')
+  proxy.plan(() => 'stalled')
+  const isUnavailable = (error: unknown) => isTailraceError(error, 'TABLE_UNAVAILABLE')
+  const requests: (() => Promise<unknown>)[] = [
+    () => storage.prepare(),
+    () => storage.put('a', Buffer.from('x')),
+    () => storage.read('a'),
+    () => storage.list('a'),
+    () => storage.remove('a'),
+    () => storage.putFile(local, 'a'),
+    () => storage.localFile('a'),
+  ]
+  for (const request of requests) await assert.rejects(request, isUnavailable)
+  assert.equal(await storage.putIfAbsent('a', Buffer.from('x')), 'unknown')
+  assert.deepEqual(await readdir(join(bench.directory, 'downloads')), [])
+})
+
+test('a large file travels in blocks through every fault and arrives as it was', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t, { blockBytes: 50_000 })
+  const bytes = Buffer.from(Array.from({ length: 1_234_567 }, (_, index) => (index * index) % 251))
+  const local = join(bench.staging, 'a.parquet')
+  await writeFile(local, bytes)
+  const faults: NetworkFault[] = [
+    'lost-reply',
+    'damaged-body',
+    'busy',
+    'short-body',
+    'done-but-500',
+    'lost-request',
+  ]
+  let count = 0
+  proxy.plan(() => {
+    count += 1
+    return count % 3 === 0 ? faults[(count / 3) % faults.length] : undefined
+  })
+  await storage.putFile(local, 'p/a.parquet')
+  assert.deepEqual(await bench.storage.read('p/a.parquet'), bytes)
+  const copy = await storage.localFile('p/a.parquet')
+  assert.deepEqual(await readFile(copy.path), bytes)
+  await copy.release()
+  assert.deepEqual(await storage.read('p/a.parquet'), bytes)
+  assert.deepEqual(await readdir(join(bench.directory, 'downloads')), [])
+})
+
+test('an upload that never ends well leaves nothing to see', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t, {
+    blockBytes: 50_000,
+    retry: { clock: hurriedClock, policy: { maxAttempts: 3 } },
+  })
+  const local = join(bench.staging, 'a.parquet')
+  await writeFile(local, Buffer.alloc(400_000, 7))
+  proxy.plan(({ url }) => (url.includes('comp=blocklist') ? 'busy' : undefined))
+  await assert.rejects(storage.putFile(local, 'p/a.parquet'), (error) =>
+    isTailraceError(error, 'TABLE_UNAVAILABLE'),
+  )
+  assert.deepEqual(await bench.dataFiles(), [])
+  assert.deepEqual(await bench.storage.list('p'), [])
+})
+
+test('bytes that are not those of the checksum are refused', async (t) => {
+  const { container } = await sharedStorage()
+  const { bench } = await behindFaults(t)
+  const client = container.getBlockBlobClient(`${bench.table}/a`)
+  await client.upload('right', 5)
+  await client.setHTTPHeaders({ blobContentMD5: Buffer.alloc(16) })
+  await assert.rejects(bench.storage.read('a'), (error) => isTailraceError(error, 'TABLE_CORRUPT'))
+  await assert.rejects(bench.storage.localFile('a'), (error) => isTailraceError(error, 'TABLE_CORRUPT'))
+  assert.deepEqual(await readdir(join(bench.directory, 'downloads')), [])
+})
+
+test('a long folder is listed page by page, whatever happens to a page', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t)
+  const { container } = await sharedStorage()
+  const names = Array.from({ length: 40 }, (_, index) => `${String(index).padStart(20, '0')}.json`)
+  for (const name of names) await bench.storage.put(`_delta_log/${name}`, Buffer.from(name))
+  // What a listing of a hierarchical account has besides: its folders as empty blobs.
+  const folder = container.getBlockBlobClient(`${bench.table}/_delta_log/_sidecars`)
+  await folder.upload('', 0, { metadata: { hdi_isfolder: 'true' } })
+  await container.getBlockBlobClient(`${bench.table}/_delta_log/`).upload('', 0)
+  await bench.storage.put('_delta_log/_staged_commits/x.json', Buffer.from(''))
+  await container.getBlockBlobClient(`${bench.table}/_delta_log/_staged_commits`).upload('', 0)
+  proxy.plan(nextOf('GET', 'busy', 'short-body', 'lost-reply'))
+  assert.deepEqual(await storage.list('_delta_log'), names)
+})
+
+test('copies that are not released have a limit', async (t) => {
+  const { bench, storage } = await behindFaults(t, { maxCopyBytes: 1_000 })
+  await bench.storage.put('a', Buffer.alloc(600))
+  const copy = await storage.localFile('a')
+  await assert.rejects(storage.localFile('a'), (error) => isTailraceError(error, 'TABLE_TOO_LARGE'))
+  await copy.release()
+  await copy.release()
+  await (await storage.localFile('a')).release()
+})
+
+test('a missing object, container or right is named, and no signature is', async (t) => {
+  const { container } = await sharedStorage()
+  const { bench } = await behindFaults(t)
+  await assert.rejects(
+    bench.storage.localFile('p/gone.parquet'),
+    (error) => isTailraceError(error, 'TABLE_CORRUPT') && error.message.includes('p/gone.parquet'),
+  )
+  const other = (client: ContainerClient) =>
+    new AzureDeltaStorage({ container: client, folder: 'x', downloadDirectory: bench.directory })
+  const options = { retryOptions: { maxTries: 1 } }
+  const url = new URL(container.url)
+  url.search = '?sv=2022-11-02&sr=c&sp=rl&sig=SECRET&se=2020-01-01T00%3A00%3A00Z'
+  const denied = other(new ContainerClient(url.href, undefined, options))
+  assert.equal(denied.location, `${container.url}/x`)
+  for (const request of ['prepare', 'putIfAbsent', 'read'] as const) {
+    await assert.rejects(
+      denied[request]('a', Buffer.from('x')),
+      (error) =>
+        isTailraceError(error, 'TABLE_DENIED') &&
+        /Storage Blob Data Contributor/.test(error.message) &&
+        !error.message.includes('SECRET'),
+    )
+  }
+  const { connectionString } = await sharedStorage()
+  const missing = other(
+    BlobServiceClient.fromConnectionString(connectionString, options).getContainerClient('absent'),
+  )
+  for (const request of ['prepare', 'putIfAbsent'] as const) {
+    await assert.rejects(
+      missing[request]('a', Buffer.from('x')),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && /container/.test(error.message),
+    )
+  }
+})
+
+test('a path that a foreign kind of blob takes is taken', async (t) => {
+  const { container } = await sharedStorage()
+  const { bench } = await behindFaults(t)
+  await container.getAppendBlobClient(`${bench.table}/_delta_log/0.json`).create()
+  assert.equal(await bench.storage.putIfAbsent('_delta_log/0.json', Buffer.from('x')), 'exists')
+})
+
+/** A generator of numbers in [0, 1) that a seed repeats: https://en.wikipedia.org/wiki/Linear_congruential_generator */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+test('through a network that loses a third of everything, two writers land every batch exactly once', async (t) => {
+  const seed = Number(process.env.TAILRACE_SEED ?? Date.now() % 1_000_000)
+  t.diagnostic(`TAILRACE_SEED=${seed}`)
+  const { proxy, bench, storage } = await behindFaults(t, { blockBytes: 2_000 })
+  const faults: NetworkFault[] = [
+    'lost-reply',
+    'lost-request',
+    'done-but-500',
+    'late-request',
+    'busy',
+    'short-body',
+    'damaged-body',
+  ]
+  const random = seeded(seed)
+  proxy.plan(() => (random() < 1 / 3 ? faults[Math.floor(random() * faults.length)] : undefined))
+  await Promise.all(
+    ['logs/a', 'logs/b'].map(async (blob) => {
+      const committer = committerOf(bench, { storage })
+      await committer.open()
+      for (let start = 0; start < 240; start += 20) {
+        const rows = [start, start + 10].map((offset) => ({ offset, seed: offset }))
+        const source = span(blob, start, start + 20)
+        await committer.land([source], await encode(bench, source, rows))
+        if (start % 60 === 0) await proxy.releaseLate()
+      }
+    }),
+  )
+  await proxy.releaseLate()
+  const expected = Array.from({ length: 24 }, (_, index) => index * 10)
+  for (const blob of ['logs/a', 'logs/b']) assert.deepEqual(await offsetsOf(bench, blob), expected)
+  const again = committerOf(bench)
+  await again.open()
+  assert.equal(again.tableVersion, 24)
+})

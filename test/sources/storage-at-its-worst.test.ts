@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { answerFaults, type FaultKind, readFaults, worldEvents } from '../support/blob-service/fault-plan.ts'
+import { runSchedules } from '../support/blob-service/run-schedules.ts'
+import { runTailSchedule, runTailScheduleOverSockets } from '../support/blob-service/tail-schedule.ts'
+
+/** `TAILRACE_FAULTS=truncate,append` tries only these. A seed means the same schedule only with the same kinds. */
+const kinds = (process.env.TAILRACE_FAULTS?.split(',') as FaultKind[] | undefined) ?? [
+  ...answerFaults,
+  ...readFaults,
+  ...worldEvents,
+]
+
+/** `TAILRACE_SEED=7` runs that schedule alone; `TAILRACE_SCHEDULES=100000` so many, however long they take. */
+const { TAILRACE_SEED: onlySeed, TAILRACE_SCHEDULES: asked } = process.env
+const seeds =
+  onlySeed === undefined
+    ? Array.from({ length: Number(asked ?? 5_000) }, (_, index) => index + 1)
+    : [Number(onlySeed)]
+const limitMs = asked === undefined ? 25_000 : Number.MAX_SAFE_INTEGER
+const overSocketsMs = 5_000
+/** They mostly wait, for deadlines and pauses of real milliseconds. */
+const overSocketsAtOnce = 8
+
+test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', async (t) => {
+  const startMs = performance.now()
+  const { schedules, requests, failures } = await runSchedules(seeds, kinds, limitMs)
+  const perSecond = Math.round((1000 * schedules) / (performance.now() - startMs))
+  t.diagnostic(`${schedules} schedules, ${requests} requests, ${perSecond} schedules/s`)
+  assert.ok(failures.length === 0, failures.join('\n\n'))
+})
+
+test('a schedule happens again, to the request, from its seed', async () => {
+  const [seed = 1] = seeds
+  assert.deepEqual(await runTailSchedule(seed, kinds), await runTailSchedule(seed, kinds))
+})
+
+test('the same over real connections, which are really reset, closed and stalled', async (t) => {
+  const endMs = performance.now() + overSocketsMs
+  const left = seeds.values()
+  let schedules = 0
+  const runSome = async (): Promise<void> => {
+    for (const seed of left) {
+      if (performance.now() > endMs) return
+      await runTailScheduleOverSockets(t, seed, kinds)
+      schedules += 1
+    }
+  }
+  await Promise.all(Array.from({ length: overSocketsAtOnce }, runSome))
+  t.diagnostic(`${schedules} schedules`)
+})

@@ -1,0 +1,47 @@
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { FaultKind } from './fault-plan.ts'
+import type { SchedulesReport, SchedulesShare } from './schedules-process.ts'
+
+const mostProcesses = 2
+const script = fileURLToPath(new URL('./schedules-process.ts', import.meta.url))
+const tsx = import.meta.resolve('tsx')
+
+/**
+ * Runs schedules in processes of their own, the first seeds first.
+ *
+ * The test runner follows every promise of its process, which more than doubles the time of a schedule.
+ *
+ * @param limitMs no schedule begins after so long, in milliseconds
+ * @returns how many ran, and what failed, with seeds and journals
+ */
+export async function runSchedules(
+  seeds: readonly number[],
+  kinds: readonly FaultKind[],
+  limitMs: number,
+): Promise<SchedulesReport> {
+  const processes = Math.min(mostProcesses, availableParallelism(), seeds.length)
+  const reports = await Promise.all(
+    Array.from({ length: processes }, (_, share) =>
+      runShare({ seeds: seeds.filter((_seed, index) => index % processes === share), kinds, limitMs }),
+    ),
+  )
+  return {
+    schedules: reports.reduce((sum, { schedules }) => sum + schedules, 0),
+    requests: reports.reduce((sum, { requests }) => sum + requests, 0),
+    failures: reports.flatMap(({ failures }) => failures),
+  }
+}
+
+function runShare(share: SchedulesShare): Promise<SchedulesReport> {
+  const child = fork(script, { execArgv: ['--import', tsx] })
+  child.send(share)
+  return new Promise((resolve, reject) => {
+    child.once('message', (report) => resolve(report as SchedulesReport))
+    child.once('error', reject)
+    child.once('exit', (code) =>
+      reject(new Error(`A process of schedules ended with ${code} and no report.`)),
+    )
+  })
+}
