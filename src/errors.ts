@@ -27,11 +27,7 @@ export const errors = {
   },
   SOURCE_UNSUPPORTED: {
     disposition: 'halt',
-    hint: 'Only plain NDJSON in append or block blobs can be tailed.',
-  },
-  SOURCE_SHRANK: {
-    disposition: 'halt',
-    hint: 'Append blobs do not shrink: find out what overwrote it, and give the new one another name.',
+    hint: 'Write NDJSON, plain or as gzip, or `records` documents to append or block blobs.',
   },
   SPAN_GAP: { disposition: 'halt', hint: 'Bytes were skipped or read twice: please report it.' },
   TRANSFORM_HELD_RECORD: {

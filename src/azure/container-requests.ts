@@ -46,7 +46,9 @@ export interface BlobFacts {
 
 /** One page of a folder. */
 export interface FolderPage {
-  readonly blobs: readonly { readonly name: string; readonly modifiedMs: number }[]
+  readonly blobs: readonly { readonly name: string; readonly modifiedMs: number; readonly bytes: number }[]
+  /** Names of the folders in it. */
+  readonly folders: readonly string[]
   /** Where the next page begins; undefined on the last one. */
   readonly next: string | undefined
 }
@@ -124,7 +126,9 @@ export class ContainerRequests {
         })
         const length = response.contentLength ?? maxBytes
         const body = response.readableStreamBody as AsyncIterable<Buffer> | undefined
-        const bytes = await collect(body ?? [], Math.min(length, maxBytes), () => deadline.extend(idleMs))
+        const bytes = await collect(body ?? [], Math.min(length, maxBytes), () =>
+          deadline.next('piece of a body', idleMs),
+        )
         const total = Number(response.contentRange?.split('/')[1])
         return {
           bytes,
@@ -166,7 +170,7 @@ export class ContainerRequests {
     }
   }
 
-  /** Lists the blobs directly in a folder. @param folder a prefix that is empty or ends in `/` */
+  /** Lists what lies directly in a folder. @param folder a prefix that is empty or ends in `/` */
   async page(folder: string, marker: string | undefined, maxNames: number): Promise<FolderPage> {
     return this.#answering(async (client, abortSignal) => {
       const pages = client
@@ -174,7 +178,7 @@ export class ContainerRequests {
         .listBlobsByHierarchy('/', { prefix: folder, includeMetadata: true, abortSignal })
         .byPage({ maxPageSize: maxNames, ...(marker === undefined ? {} : { continuationToken: marker }) })
       const step = await pages.next()
-      if (step.done === true) return { blobs: [], next: undefined }
+      if (step.done === true) return { blobs: [], folders: [], next: undefined }
       const { segment, continuationToken } = step.value
       const folders = new Set((segment.blobPrefixes ?? []).map(({ name }) => name))
       return {
@@ -183,8 +187,10 @@ export class ContainerRequests {
           .map(({ name, properties }) => ({
             name: name.slice(folder.length),
             modifiedMs: properties.lastModified.getTime(),
+            bytes: properties.contentLength ?? 0,
           }))
           .filter(({ name }) => name !== ''),
+        folders: [...folders].map((name) => name.slice(folder.length, -1)),
         next: continuationToken === '' ? undefined : continuationToken,
       }
     })
@@ -209,7 +215,9 @@ export class ContainerRequests {
     const body = () => Readable.from(piecesOf(bytes), { objectMode: false })
     await this.#inTime(firstByteMs, (client, deadline) =>
       request(client, body, deadline.signal, ({ loadedBytes }) =>
-        deadline.extend(loadedBytes < bytes.length ? idleMs : firstByteMs),
+        loadedBytes < bytes.length
+          ? deadline.next('progress of a body', idleMs)
+          : deadline.next('answer', firstByteMs),
       ),
     )
   }
@@ -220,7 +228,7 @@ export class ContainerRequests {
   ): Promise<T> {
     const { clients, clock, signal } = this.#options
     const attempt = async ({ client }: OpenedClient): Promise<T> => {
-      const deadline = new Deadline(ms, clock, signal)
+      const deadline = new Deadline(clock, 'answer', ms, signal)
       try {
         return await request(client, deadline)
       } finally {

@@ -5,13 +5,13 @@ import type {
   ContainerListBlobFlatSegmentResponse,
   ContainerListBlobHierarchySegmentResponse,
 } from '@azure/storage-blob'
+import { Deadline } from '../azure/deadline.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isRestError, serviceCode, translateAzureError } from './azure-errors.ts'
 import { isRefusal } from './azure-refusals.ts'
 import { type AzureRequest, credentialOf } from './azure-request.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
-import { Deadline } from './deadline.ts'
 
 export interface AzureBlobReaderOptions {
   /** How long a request may wait for its answer's head, credential included, in milliseconds. Default 30,000. */

@@ -1,6 +1,6 @@
 import type { ContainerClient } from '@azure/storage-blob'
+import { Deadline } from '../azure/deadline.ts'
 import type { Clock } from '../clock.ts'
-import { Deadline } from './deadline.ts'
 
 /** A client with the credential that was current when it was made. */
 export interface OpenedContainer {

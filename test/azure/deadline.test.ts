@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
-import { Deadline } from '../../src/sources/deadline.ts'
-import { ManualClock } from './manual-clock.ts'
+import { Deadline } from '../../src/azure/deadline.ts'
+import { ManualClock } from '../sources/manual-clock.ts'
 
 test('a deadline fires when nothing happened for its time, and says what did not happen', () => {
   const clock = new ManualClock()
