@@ -1,6 +1,10 @@
+import type { RequestCounts } from '../src/sources/counted-reader.ts'
 import type { CommitTimes } from './commits.ts'
+import type { IdleResult } from './idle.ts'
 import type { LatencyResult } from './latency.ts'
+import type { ListingCase, ListingRun } from './listing.ts'
 import type { MachineFacts } from './machine.ts'
+import type { SmallBlobsResult } from './small-blobs.ts'
 import { type Contender, contenders, medianRun, type Run, type ThroughputResult } from './throughput.ts'
 
 /** Everything that one go measured; what did not run is missing. */
@@ -9,6 +13,9 @@ export interface BenchResults {
   readonly throughput?: ThroughputResult & { readonly ratios: Ratios }
   /** Tailrace alone on a much larger input, for its memory. */
   readonly large?: ThroughputResult
+  readonly small?: SmallBlobsResult
+  readonly listing?: readonly ListingRun[]
+  readonly idle?: readonly IdleResult[]
   readonly latency?: LatencyResult
   readonly commits?: readonly CommitTimes[]
 }
@@ -25,6 +32,12 @@ const titles: Readonly<Record<Contender, string>> = {
   duckdb: 'DuckDB alone, file to Parquet',
   'duckdb-small-groups': "DuckDB alone, Tailrace's row groups",
   reference: 'Reference in Python, blob to Delta table',
+}
+
+const listingTitles: Readonly<Record<ListingCase, string>> = {
+  'first-latest': 'first run, `latest`',
+  again: 'again: all has landed',
+  'first-earliest': 'first run, `earliest`',
 }
 
 /** Ratios of medians. */
@@ -44,7 +57,7 @@ export function ratiosOf({ runs }: ThroughputResult): Ratios {
 
 /** The results as Markdown, which reads well on a terminal too. */
 export function markdownReport(results: BenchResults): string {
-  const { machine, throughput, large, latency, commits } = results
+  const { machine, throughput, large, small, listing, idle, latency, commits } = results
   const sections = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}; Node ${machine.node}, DuckDB ${machine.duckdb}; load before: ${machine.loadBefore}`,
   ]
@@ -52,6 +65,9 @@ export function markdownReport(results: BenchResults): string {
     sections.push(throughputTable(throughput), ratioLines(throughput.ratios, throughput.skipped.reference))
   }
   if (large !== undefined) sections.push(throughputTable(large))
+  if (small !== undefined) sections.push(smallBlobsTable(small), smallBlobsRatio(small))
+  if (listing !== undefined) sections.push(listingTable(listing))
+  if (idle !== undefined) sections.push(idleTable(idle))
   if (latency !== undefined) {
     sections.push(
       table(
@@ -70,7 +86,7 @@ export function markdownReport(results: BenchResults): string {
       table(
         ['table version', 'commit, median ms', 'slowest ms', 'open ms'],
         commits.map(({ version, medianMs, slowestMs, openMs }) => [
-          version.toLocaleString('en'),
+          count(version),
           ...[medianMs, slowestMs, openMs].map((ms) => ms.toFixed(1)),
         ]),
       ),
@@ -80,7 +96,6 @@ export function markdownReport(results: BenchResults): string {
 }
 
 function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string {
-  const size = `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${lines.toLocaleString('en')} lines`
   const rows = contenders.flatMap((contender) => {
     const all: readonly Run[] = runs[contender] ?? []
     if (all.length === 0) return []
@@ -96,7 +111,89 @@ function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string 
       ],
     ]
   })
-  return table([size, 'runs', 'MB/s', 'CPU s/GB', 'peak RSS MB', "server's CPU s/GB"], rows)
+  return table(
+    [sizeText(inputBytes, lines), 'runs', 'MB/s', 'CPU s/GB', 'peak RSS MB', "server's CPU s/GB"],
+    rows,
+  )
+}
+
+function smallBlobsTable({ inputBytes, lines, runs }: SmallBlobsResult): string {
+  return table(
+    [`${sizeText(inputBytes, lines)}, as`, 'MB/s', 'CPU s/GB', 'peak RSS MB', 'reads', 'listings'],
+    runs.map(({ blobs, megabytesPerSecond, cpuSecondsPerGigabyte, peakRssMegabytes, requests }) => [
+      blobs === 1 ? '1 blob' : `${count(blobs)} blobs`,
+      megabytesPerSecond.toFixed(1),
+      cpuSecondsPerGigabyte.toFixed(1),
+      peakRssMegabytes.toFixed(0),
+      count(readsOf(requests)),
+      count(requests.list),
+    ]),
+  )
+}
+
+function smallBlobsRatio({ runs: [, many], ratio }: SmallBlobsResult): string {
+  return `${count(many.blobs)} blobs to one: ${ratio.toFixed(2)}`
+}
+
+function listingTable(runs: readonly ListingRun[]): string {
+  return table(
+    [
+      'blobs under a prefix',
+      'blobs',
+      'seconds',
+      'CPU s',
+      'peak RSS MB',
+      'bytes per blob',
+      'listings',
+      'reads',
+    ],
+    runs.map(({ what, blobs, seconds, cpuSeconds, peakRssBytes, bytesPerBlob, requests }) => [
+      listingTitles[what],
+      count(blobs),
+      seconds.toFixed(1),
+      cpuSeconds.toFixed(1),
+      (peakRssBytes / 1e6).toFixed(0),
+      bytesPerBlob === undefined ? '' : count(Math.round(bytesPerBlob)),
+      count(requests.list),
+      count(readsOf(requests)),
+    ]),
+  )
+}
+
+function idleTable(results: readonly IdleResult[]): string {
+  return table(
+    [
+      `${results[0]?.hours ?? 0} virtual hours`,
+      'requests per blob and hour',
+      'of them 304',
+      'reads a day',
+      'listings a day',
+      '$ a day',
+      '$ in 30 days',
+    ],
+    results.map(({ what, hours, blobs, requests, readsPerDay, listingsPerDay, dollarsPerDay }) => [
+      what,
+      ((readsOf(requests) + requests.list) / blobs / hours).toFixed(1),
+      (requests.unchanged / blobs / hours).toFixed(1),
+      count(Math.round(readsPerDay)),
+      count(Math.round(listingsPerDay)),
+      dollarsPerDay.toFixed(4),
+      (dollarsPerDay * 30).toFixed(2),
+    ]),
+  )
+}
+
+/** Everything that is asked of a single blob. */
+function readsOf({ read, unchanged, empty, missing }: RequestCounts): number {
+  return read + unchanged + empty + missing
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+function sizeText(inputBytes: number, lines: number): string {
+  return `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${count(lines)} lines`
 }
 
 function ratioLines({ ofLimit, ofReference }: Ratios, skipped: string | undefined): string {

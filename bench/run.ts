@@ -7,31 +7,47 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureCommits } from './commits.ts'
+import { measureIdle } from './idle.ts'
 import { measureLatency } from './latency.ts'
 import { type LinesFile, makeLines, takeLines } from './lines.ts'
+import { measureListing } from './listing.ts'
 import { machineFacts } from './machine.ts'
 import { projectDirectory } from './measured-process.ts'
 import { type BenchResults, markdownReport, ratiosOf } from './report.ts'
+import { measureSmallBlobs } from './small-blobs.ts'
 import { contenders, runThroughput, type ThroughputResult } from './throughput.ts'
 
 const usage = `pnpm bench [options]
-  --only LIST        of throughput, large, latency, commits; default all
-  --mib N            size of the throughput input in MiB; default 512
+  --only LIST        of throughput, large, small, listing, idle, latency, commits; default all
+  --mib N            size of the throughput and small inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
-  --rounds N         rounds of the contenders; default 3
+  --rounds N         rounds of the contenders, and of small; default 3
   --large-mib N      size of the large input in MiB; default 4096
   --smoke            small and short, to see that everything runs
 `
 
-const parts = ['throughput', 'large', 'latency', 'commits'] as const
+const parts = ['throughput', 'large', 'small', 'listing', 'idle', 'latency', 'commits'] as const
 type Part = (typeof parts)[number]
 
-const full = { mib: 512, rounds: 3, warmUpMib: 64, largeMib: 4096, latencySeconds: 60, versions: [10, 2_000] }
+const full = {
+  mib: 512,
+  rounds: 3,
+  warmUpMib: 64,
+  largeMib: 4096,
+  small: { mib: 512, blobs: 1_000 },
+  listing: { counts: [10, 200_000], readBlobs: 5_000 },
+  idleHours: 24,
+  latencySeconds: 60,
+  versions: [10, 2_000],
+}
 const smoke: typeof full = {
   mib: 32,
   rounds: 1,
   warmUpMib: 0,
   largeMib: 64,
+  small: { mib: 4, blobs: 40 },
+  listing: { counts: [6_000], readBlobs: 20 },
+  idleHours: 0.5,
   latencySeconds: 10,
   versions: [10, 50],
 }
@@ -85,6 +101,17 @@ async function main(): Promise<void> {
     results = { ...results, throughput: { ...measured, ratios: ratiosOf(measured) } }
   }
   if (only.has('large')) results = { ...results, large: await large() }
+  if (only.has('small')) {
+    const lines = await linesOf(countOf(values.mib, sizes.small.mib))
+    results = {
+      ...results,
+      small: await measureSmallBlobs(lines, { blobs: sizes.small.blobs, rounds, scratch }, say),
+    }
+  }
+  if (only.has('listing')) {
+    results = { ...results, listing: await measureListing(sizes.listing, scratch, say) }
+  }
+  if (only.has('idle')) results = { ...results, idle: await measureIdle(sizes.idleHours, scratch) }
   if (only.has('latency')) {
     results = { ...results, latency: await measureLatency(sizes.latencySeconds, scratch) }
   }

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { LinesFile } from './lines.ts'
 import { type Command, type Measurement, measure, nodeCommand, projectDirectory } from './measured-process.ts'
-import { servedBlob, whileServing } from './served-file.ts'
 import { median } from './statistics.ts'
+import { tailraceCommand, tailraceSummary } from './tailrace-command.ts'
+import { whileServing } from './while-serving.ts'
 
 export const contenders = ['tailrace', 'duckdb', 'duckdb-small-groups', 'reference'] as const
 /** Who is measured: Tailrace, DuckDB alone with its own row groups and with the encoder's, and the reference. */
@@ -29,6 +30,8 @@ export interface ThroughputResult {
   readonly skipped: Readonly<Partial<Record<Contender, string>>>
 }
 
+/** The blob's name; the server answers to any. */
+const servedBlob = 'lines.ndjson'
 const megabyte = 1e6
 const rowGroupRows = { duckdb: 122_880, 'duckdb-small-groups': 10_240 }
 
@@ -104,35 +107,22 @@ async function runOnce(
         String,
       )
       const measured = await measure(nodeCommand('bench/duckdb-limit.ts', args), scratch)
-      return checkedRun(contender, lines, measured, rowsOf(measured))
+      return checkedRun(contender, lines, measured, summaryOf(measured).rows)
     }
-    const { result: measured, server } = await whileServing(lines.path, scratch, (connectionString) => {
+    const rangeServer = nodeCommand('bench/range-server.ts', [lines.path])
+    const { result: measured, server } = await whileServing(rangeServer, scratch, (connectionString) => {
       const command =
         contender === 'tailrace'
-          ? tailraceCommand(connectionString, directory)
+          ? tailraceCommand(connectionString, { blobs: servedBlob, directory })
           : referenceCommand(python!, connectionString, directory)
       return measure(command, scratch)
     })
-    const rows = contender === 'tailrace' ? summaryRowsOf(measured) : rowsOf(measured)
+    const rows = (contender === 'tailrace' ? tailraceSummary(measured) : summaryOf(measured)).rows
     const serverCpuSeconds = server.userSeconds + server.systemSeconds
     return { ...checkedRun(contender, lines, measured, rows), serverCpuSeconds }
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
-}
-
-/** The command as a user gives it, with the default config. */
-function tailraceCommand(connectionString: string, directory: string): Command {
-  return nodeCommand('src/cli.ts', ['start', '--once'], {
-    AZURE_STORAGE_CONNECTION_STRING: connectionString,
-    TAILRACE_PRIMARY: servedBlob,
-    TAILRACE_REPLICA: undefined,
-    TAILRACE_CONTAINER: undefined,
-    TAILRACE_COLD_START: undefined,
-    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
-    TAILRACE_STATE: join(directory, 'state'),
-    LOG_LEVEL: 'warn',
-  })
 }
 
 function referenceCommand(python: string, connectionString: string, directory: string): Command {
@@ -162,11 +152,6 @@ function checkedRun(contender: Contender, lines: LinesFile, measured: Measuremen
   }
 }
 
-function rowsOf({ stdout }: Measurement): number {
-  return (JSON.parse(stdout) as { rows: number }).rows
-}
-
-function summaryRowsOf({ stdout }: Measurement): number {
-  const { pipelines } = JSON.parse(stdout) as { pipelines: Record<string, { rows: number }> }
-  return Object.values(pipelines).reduce((sum, { rows }) => sum + rows, 0)
+function summaryOf({ stdout }: Measurement): { readonly rows: number } {
+  return JSON.parse(stdout) as { rows: number }
 }

@@ -227,6 +227,7 @@ export class Pipeline {
           clock,
           onRetry: retryLog(logger, 'recording the start failed'),
         })
+        await this.#offsets.write(committer.landed(), committer.tableVersion)
       },
       markOf: (generation) => this.#offsets.markOf(generation),
       noteMark: (mark) => this.#offsets.note(mark),

@@ -34,11 +34,17 @@ export interface RunSummary {
         readonly requests: RequestCounts
         /** Blobs that could not be read, and why. */
         readonly setAside: readonly SetAsideBlob[]
-        readonly offsets: readonly LandedOffset[]
+        /** Blobs that have landed, at least in part, in this run or before. */
+        readonly blobs: number
+        /** How far each is landed; left out when there are more than 1,000. */
+        readonly offsets?: readonly LandedOffset[]
       }
     >
   >
 }
+
+/** A summary is one line to be read by whoever started the run: of more blobs the offset file tells. */
+const mostOffsets = 1_000
 
 /** A pipeline, and the requests it makes: pipelines may share a container. */
 interface Member {
@@ -139,7 +145,8 @@ export class Tailrace {
             ...counters,
             requests: requests.counts,
             setAside,
-            offsets: [...landed],
+            blobs: landed.blobCount,
+            ...(landed.blobCount > mostOffsets ? {} : { offsets: [...landed] }),
           },
         ]),
       ),

@@ -68,6 +68,7 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
       stopped.by === undefined ? 'done' : 'stopped',
     )
     if (once) print(`${JSON.stringify(summary)}\n`)
+    if (once && stopped.by === undefined && isIncomplete(summary)) return 1
   } catch (error) {
     // A stop while the disk is full ends the pipelines with an abort, which is what was asked for.
     if (stopped.by === undefined || (error as Error).name !== 'AbortError') throw error
@@ -77,6 +78,13 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     errorOutput.status('')
   }
   return stopped.by === undefined ? 0 : 128 + signalNumbers[stopped.by]
+}
+
+/** Whether blobs were left that could not be read for now; those that are refused for good are only told. */
+function isIncomplete({ pipelines }: RunSummary): boolean {
+  return Object.values(pipelines).some(({ setAside }) =>
+    setAside.some(({ code }) => code !== 'SOURCE_UNSUPPORTED'),
+  )
 }
 
 /** What the run asked of storage, by pipeline. */

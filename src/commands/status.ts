@@ -2,9 +2,10 @@ import { createPipelineView } from '../lakehouse-views.ts'
 import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
 import { printTable } from '../print-table.ts'
-import { generationParts } from '../records.ts'
+import type { BlobGeneration } from '../records.ts'
 import { type BlobLength, sourceLengths } from './blob-lengths.ts'
 import type { CommandContext } from './command.ts'
+import { creationInstants } from './creation-instants.ts'
 import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
 
 /** How one blob generation stands. */
@@ -45,7 +46,8 @@ export async function status(
     const { landed: lengths, notBegun } = await sourceLengths(landed, context.clock.now())
     const setAside = await new SetAsideFile(context.config.stateDirectory, landed.name).read()
     pipelines.push({ pipeline: landed.name, notBegun, setAside })
-    blobs.push(...(await blobStatuses(landed, lengths)))
+    const instantOf = await creationInstants(context.config, landed)
+    blobs.push(...(await blobStatuses(landed, lengths, instantOf)))
   })
   if (json) context.print(`${JSON.stringify({ blobs, pipelines })}\n`)
   else {
@@ -58,6 +60,7 @@ export async function status(
 async function blobStatuses(
   { name, storage, engine, generations }: LandedPipeline,
   lengths: ReadonlyMap<string, BlobLength>,
+  instantOf: (generation: BlobGeneration) => string,
 ): Promise<BlobStatus[]> {
   const view = await createPipelineView(engine, name, storage)
   if (view === undefined) return []
@@ -67,10 +70,10 @@ async function blobStatuses(
   const counts = new Map(found.map((row) => [`${row.blob}@${row.generation}`, row]))
   return generations.map(({ blob, generation, offset }, index) => {
     const length = lengths.get(blob)
+    // Of several generations of one instant, the newest one is there.
     const isNewest = generations[index + 1]?.blob !== blob
-    // A copy of the newest generation has another creation instant, and is at least as long.
-    const isThere = generationParts(generation)[0] === length?.createdAt || (length?.bytes ?? -1) >= offset
-    const blobBytes = isNewest && isThere ? length?.bytes : undefined
+    const isThere = isNewest && instantOf({ blob, generation }) === length?.createdAt
+    const blobBytes = isThere ? length?.bytes : undefined
     const counted = counts.get(`${blob}@${generation}`)
     return {
       pipeline: name,

@@ -4,6 +4,7 @@ import { printTable } from '../print-table.ts'
 import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { CommandContext } from './command.ts'
+import { creationInstants } from './creation-instants.ts'
 import { forEachPipeline } from './landed-generations.ts'
 
 /** What was found of one blob generation. */
@@ -56,12 +57,13 @@ export async function verify(
     const { transforms, source } = landed.pipeline
     const view = await createPipelineView(engine, name, landed.storage)
     if (view === undefined) return
+    const instantOf = await creationInstants(context.config, landed)
     const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
     // Several at a time, because each look goes through the table's files.
     for (let from = 0; from < generations.length; from += generationsAtOnce) {
       const some = generations.slice(from, from + generationsAtOnce)
       for (const { landed: one, facts, gaps } of await examine(engine, view, some, fromStart)) {
-        const between = await explainGaps(reader, one.blob, one.generation, gaps, transforms.length > 0)
+        const between = await explainGaps(reader, one.blob, instantOf(one), gaps, transforms.length > 0)
         verdicts.push({
           pipeline: name,
           ...one,
@@ -148,13 +150,13 @@ async function examine(
 async function explainGaps(
   reader: BlobReader,
   blob: string,
-  generation: string,
+  createdAt: string,
   gaps: readonly Gap[],
   mayDrop: boolean,
 ): Promise<Pick<Verdict, 'blankBytes' | 'droppedBytes' | 'unexplainedBytes'>> {
   const bytes = { blankBytes: 0, droppedBytes: 0, unexplainedBytes: 0 }
   for (const { start, end } of gaps) {
-    if (await isBlank(reader, blob, generation, start, end)) bytes.blankBytes += end - start
+    if (await isBlank(reader, blob, createdAt, start, end)) bytes.blankBytes += end - start
     else if (mayDrop) bytes.droppedBytes += end - start
     else bytes.unexplainedBytes += end - start
   }
@@ -164,7 +166,7 @@ async function explainGaps(
 async function isBlank(
   reader: BlobReader,
   blob: string,
-  generation: string,
+  createdAt: string,
   start: number,
   end: number,
 ): Promise<boolean> {
@@ -173,7 +175,7 @@ async function isBlank(
       offset,
       maxBytes: Math.min(readBytes, end - offset),
     })
-    if (read.kind !== 'bytes' || read.createdAt !== generation) return false
+    if (read.kind !== 'bytes' || read.createdAt !== createdAt) return false
     if (/[^\s\ufeff]/.test(read.bytes.toString('utf8'))) return false
     offset += read.bytes.length
   }

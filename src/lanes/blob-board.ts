@@ -105,16 +105,17 @@ export class BlobBoard {
   }
 
   /**
-   * Puts the newest blobs of the last look, as far as they were changed at about the same time, in the live queue.
+   * Makes the newest blobs of the last look live, as far as they were changed at about the same time.
    *
+   * @param alsoQuietOnes whether those that have nothing to read are to have a lane, too
    * @returns their names
    */
-  makeNewestLive(nowMs: number): ReadonlySet<string> {
+  makeNewestLive(nowMs: number, { alsoQuietOnes }: { readonly alsoQuietOnes: boolean }): ReadonlySet<string> {
     const [first] = this.#newest
     const wanted = this.#newest.filter(
       ({ modifiedAtMs }) => modifiedAtMs >= (first?.modifiedAtMs ?? 0) - warmMs,
     )
-    for (const listed of wanted) this.#makeLive(listed, nowMs)
+    for (const listed of wanted) this.#makeLive(listed, nowMs, alsoQuietOnes)
     return new Set(wanted.map(({ name }) => name))
   }
 
@@ -159,12 +160,16 @@ export class BlobBoard {
       .slice(0, newestCount)
   }
 
-  #makeLive(listed: ListedBlob, nowMs: number): void {
-    const known = this.#blobs.get(listed.name) ?? this.#add(listed, nowMs)
-    if (known.isLive && known.state !== 'resting') return
+  #makeLive(listed: ListedBlob, nowMs: number, alsoQuietOnes: boolean): void {
+    const known = this.#blobs.get(listed.name) ?? (alsoQuietOnes ? this.#add(listed, nowMs) : undefined)
+    if (known === undefined) return
+    const wasLive = known.isLive
     known.isLive = true
-    if (known.state === 'queued') this.#backlog = this.#backlog.filter((name) => name !== known.name)
-    if (known.state === 'queued' || known.state === 'resting') this.enqueue(known)
+    if (known.state === 'queued' && !wasLive) {
+      this.#backlog = this.#backlog.filter((name) => name !== known.name)
+      this.enqueue(known)
+    }
+    if (known.state === 'resting' && alsoQuietOnes) this.enqueue(known)
   }
 
   #enqueueNew(listed: ListedBlob, nowMs: number, unreadBytes: number): void {

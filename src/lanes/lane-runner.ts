@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
@@ -80,6 +81,8 @@ export class LaneRunner {
   constructor(context: LaneContext) {
     this.#context = context
     this.#log = context.logger
+    // Each lane that is being opened listens to it.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   get signal(): AbortSignal {

@@ -26,8 +26,8 @@ const activeMs = 10 * 60_000
 
 const maxQueued = 10_000
 
-/** A quiet lane gives way to one that is wanted after this time without growth. */
-const givesWayMs = 60_000
+/** A followed blob is quiet after this time without growth: a look finds it as soon as a poll would. */
+const quietMs = 3 * 60_000
 
 /** How often a blob's reads fail, while those of others succeed, before it is set aside. */
 const mostAttempts = 6
@@ -172,7 +172,9 @@ export class ListedLanes implements LaneSchedule {
     this.#retryAside(nowMs)
     if (follow) {
       this.#chooseHowToFollow(nowMs)
-      this.#wanted = this.#looksOnly ? new Set() : this.#board.makeNewestLive(nowMs)
+      this.#wanted = this.#looksOnly
+        ? new Set()
+        : this.#board.makeNewestLive(nowMs, { alsoQuietOnes: !this.#looksSuffice })
       this.#stopQuietLanes(nowMs)
     }
     this.#board.forgetQuiet((blob) => this.#landedOf(blob) === blob.next?.offset, nowMs)
@@ -331,8 +333,9 @@ export class ListedLanes implements LaneSchedule {
 
   #stopQuietLanes(nowMs: number): void {
     for (const lane of this.#followedLanes()) {
-      const isQuiet = lane.grewAtMs < nowMs - givesWayMs
-      if (this.#looksOnly || (isQuiet && !this.#wanted.has(lane.blobName))) lane.stop()
+      const isQuiet = lane.grewAtMs < nowMs - quietMs
+      const isWanted = this.#wanted.has(lane.blobName) && !this.#looksSuffice
+      if (this.#looksOnly || (isQuiet && !isWanted)) lane.stop()
     }
   }
 
@@ -345,6 +348,12 @@ export class ListedLanes implements LaneSchedule {
 
   get #backlogLanes(): number {
     return [...this.#running.values()].filter(({ isBacklog }) => isBacklog).length
+  }
+
+  /** Whether a look finds a quiet blob grown as soon as a poll of it would. */
+  get #looksSuffice(): boolean {
+    const { discoverMs, maxPollMs } = this.#context.config.source
+    return discoverMs <= maxPollMs
   }
 
   /** Lanes that the backlog never takes. */

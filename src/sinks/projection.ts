@@ -71,21 +71,32 @@ export function linesOf(path: string, longestLineBytes: number): string {
 }
 
 function spoolRelation({ spoolPath, spans, longestRowBytes }: SpoolSource): string {
-  const [only] = spans
-  // A list indexed by a column is cheaper than a join, and one constant cheaper still.
-  const bySpan = (value: (span: Span) => string): string =>
-    spans.length === 1 && only !== undefined
-      ? value(only)
-      : `([${spans.map(value).join(', ')}])[span_index + 1]`
   const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
-  return `(SELECT ${bySpan(({ blob }) => sqlString(blob))} AS source_blob,
-    ${bySpan(({ generation }) => sqlString(generation))} AS source_generation,
-    ${bySpan(({ start }) => `${start}::BIGINT`)} + relative_offset AS source_offset,
+  const rows = `SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(spoolPath, spoolColumns, longestRowBytes)}`
+  return `(SELECT span_blob AS source_blob, span_generation AS source_generation,
+    span_start + relative_offset AS source_offset,
     length AS source_length,
     coalesce(source_index, 0) AS source_index,
     reject, note, raw, flat = 1 AS is_flat,
     CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
-    FROM (SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(spoolPath, spoolColumns, longestRowBytes)}))`
+    FROM ${withSpans(rows, spans)})`
+}
+
+/** Joins each row with its span; the only span of a batch is constants, which is cheaper. */
+function withSpans(rows: string, spans: readonly Span[]): string {
+  const [only] = spans
+  if (spans.length === 1 && only !== undefined) {
+    const { blob, generation, start } = only
+    return `(SELECT *, ${sqlString(blob)} AS span_blob, ${sqlString(generation)} AS span_generation,
+      ${start}::BIGINT AS span_start FROM (${rows}))`
+  }
+  // A list indexed by the row would be built anew for every vector of rows: quadratic in the spans.
+  const values = spans.map(
+    ({ blob, generation, start }, index) =>
+      `(${index}, ${sqlString(blob)}, ${sqlString(generation)}, ${start}::BIGINT)`,
+  )
+  return `(${rows}) JOIN (VALUES ${values.join(', ')})
+    AS spans(span_key, span_blob, span_generation, span_start) ON span_index = span_key`
 }
 
 function readDelimited(

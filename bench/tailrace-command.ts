@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import type { PipelineCounters } from '../src/pipeline.ts'
+import type { RequestCounts } from '../src/sources/counted-reader.ts'
+import { type Command, type Measurement, nodeCommand } from './measured-process.ts'
+
+/** `tailrace start --once` as a user gives it, with the shipped config: its table and state are in `directory`. */
+export function tailraceCommand(
+  connectionString: string,
+  { blobs, directory, coldStart }: { blobs: string; directory: string; coldStart?: 'earliest' | 'latest' },
+): Command {
+  return nodeCommand('src/cli.ts', ['start', '--once'], {
+    AZURE_STORAGE_CONNECTION_STRING: connectionString,
+    TAILRACE_PRIMARY: blobs,
+    TAILRACE_REPLICA: undefined,
+    TAILRACE_CONTAINER: undefined,
+    TAILRACE_COLD_START: coldStart,
+    TAILRACE_START_TIME: undefined,
+    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
+    TAILRACE_STATE: join(directory, 'state'),
+    LOG_LEVEL: 'warn',
+  })
+}
+
+/** What the run's summary says of its one pipeline. */
+export type TailraceSummary = Pick<PipelineCounters, 'rows'> & {
+  readonly requests: RequestCounts
+  readonly offsets: readonly unknown[]
+}
+
+/** Reads the summary that `tailraceCommand` prints. */
+export function tailraceSummary({ stdout }: Measurement): TailraceSummary {
+  const { pipelines } = JSON.parse(stdout) as { pipelines: Record<string, TailraceSummary> }
+  return pipelines.primary!
+}
