@@ -1,5 +1,6 @@
 import type { RequestCounts } from '../src/sources/counted-reader.ts'
 import type { CommitTimes } from './commits.ts'
+import type { CompactionResult } from './compaction.ts'
 import type { IdleResult } from './idle.ts'
 import type { LatencyResult } from './latency.ts'
 import type { ListingCase, ListingRun } from './listing.ts'
@@ -16,6 +17,7 @@ export interface BenchResults {
   readonly small?: SmallBlobsResult
   readonly listing?: readonly ListingRun[]
   readonly idle?: readonly IdleResult[]
+  readonly compaction?: CompactionResult
   readonly latency?: LatencyResult
   readonly commits?: readonly CommitTimes[]
 }
@@ -57,7 +59,7 @@ export function ratiosOf({ runs }: ThroughputResult): Ratios {
 
 /** The results as Markdown, which reads well on a terminal too. */
 export function markdownReport(results: BenchResults): string {
-  const { machine, throughput, large, small, listing, idle, latency, commits } = results
+  const { machine, throughput, large, small, listing, idle, latency, commits, compaction } = results
   const sections = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}; Node ${machine.node}, DuckDB ${machine.duckdb}; load before: ${machine.loadBefore}`,
   ]
@@ -92,7 +94,30 @@ export function markdownReport(results: BenchResults): string {
       ),
     )
   }
+  if (compaction !== undefined) sections.push(...compactionTables(compaction))
   return sections.join('\n\n')
+}
+
+function compactionTables({ commitsAlone, commitsBeside, ...merged }: CompactionResult): string[] {
+  const { files, filesAfter, bytes, optimizeMegabytesPerSecond, duckdbMegabytesPerSecond } = merged
+  return [
+    table(
+      [`${files} files, ${(bytes / 1e6).toFixed(1)} MB`, 'files after', 'MB/s'],
+      [
+        ['tailrace optimize', String(filesAfter), optimizeMegabytesPerSecond.toFixed(1)],
+        ['DuckDB alone, copying them to one', '1', duckdbMegabytesPerSecond.toFixed(1)],
+      ],
+    ),
+    table(
+      ['commits', 'median ms', 'p95 ms', 'slowest ms'],
+      [['alone', commitsAlone] as const, ['beside a merge in the background', commitsBeside] as const].map(
+        ([what, { commits, medianMs, p95Ms, slowestMs }]) => [
+          `${commits} ${what}`,
+          ...[medianMs, p95Ms, slowestMs].map((ms) => ms.toFixed(1)),
+        ],
+      ),
+    ),
+  ]
 }
 
 function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string {

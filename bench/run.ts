@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureCommits } from './commits.ts'
+import { measureCompaction } from './compaction.ts'
 import { measureIdle } from './idle.ts'
 import { measureLatency } from './latency.ts'
 import { type LinesFile, makeLines, takeLines } from './lines.ts'
@@ -18,7 +19,8 @@ import { measureSmallBlobs } from './small-blobs.ts'
 import { contenders, runThroughput, type ThroughputResult } from './throughput.ts'
 
 const usage = `pnpm bench [options]
-  --only LIST        of throughput, large, small, listing, idle, latency, commits; default all
+  --only LIST        of throughput, large, small, listing, idle, latency, commits,
+                     compaction; default all
   --mib N            size of the throughput and small inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
   --rounds N         rounds of the contenders, and of small; default 3
@@ -26,7 +28,7 @@ const usage = `pnpm bench [options]
   --smoke            small and short, to see that everything runs
 `
 
-const parts = ['throughput', 'large', 'small', 'listing', 'idle', 'latency', 'commits'] as const
+const parts = ['throughput', 'large', 'small', 'listing', 'idle', 'latency', 'commits', 'compaction'] as const
 type Part = (typeof parts)[number]
 
 const full = {
@@ -37,6 +39,7 @@ const full = {
   small: { mib: 512, blobs: 1_000 },
   listing: { counts: [10, 200_000], readBlobs: 5_000 },
   idleHours: 24,
+  compactionMib: 64,
   latencySeconds: 60,
   versions: [10, 2_000],
 }
@@ -48,9 +51,13 @@ const smoke: typeof full = {
   small: { mib: 4, blobs: 40 },
   listing: { counts: [6_000], readBlobs: 20 },
   idleHours: 0.5,
+  compactionMib: 2,
   latencySeconds: 10,
   versions: [10, 50],
 }
+
+/** Source bytes of a small file that is merged: what a quiet server writes in some minutes. */
+const compactionBatchBytes = 256 * 1024
 
 const work = join(projectDirectory, 'bench', '.work')
 
@@ -116,6 +123,15 @@ async function main(): Promise<void> {
     results = { ...results, latency: await measureLatency(sizes.latencySeconds, scratch) }
   }
   if (only.has('commits')) results = { ...results, commits: await measureCommits(sizes.versions, scratch) }
+
+  if (only.has('compaction')) {
+    const compaction = await measureCompaction(await linesOf(sizes.compactionMib), {
+      batchBytes: compactionBatchBytes,
+      rounds,
+      scratch,
+    })
+    results = { ...results, compaction }
+  }
 
   const file = join(work, 'results.json')
   await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)

@@ -58,11 +58,13 @@ export function virtualLanes(
     },
     markOf: (generation) => marks.markOf(generation),
     noteMark: (mark) => marks.note(mark),
-    inlet: () =>
+    inlet: (onTaken) =>
       new Writable({
         objectMode: true,
         highWaterMark: 1,
-        write: ({ span: { end, ...source } }: EntryBlock, _encoding, done) => {
+        write: (block: EntryBlock, _encoding, done) => {
+          const { end, ...source } = block.span
+          onTaken(block)
           landed.set({ ...source, offset: end })
           done()
         },

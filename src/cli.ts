@@ -2,11 +2,14 @@ import { parseArgs } from 'node:util'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
 import type { CommandContext } from './commands/command.ts'
+import { history } from './commands/history.ts'
+import { optimize } from './commands/optimize.ts'
 import { query } from './commands/query.ts'
 import { rejects } from './commands/rejects.ts'
 import { replayCommand } from './commands/replay.ts'
 import { start } from './commands/start.ts'
 import { status } from './commands/status.ts'
+import { vacuum } from './commands/vacuum.ts'
 import { verify } from './commands/verify.ts'
 import { errors, isTailraceError, TailraceError } from './errors.ts'
 import { loadConfig } from './load-config.ts'
@@ -24,6 +27,13 @@ const usage = `tailrace: tails append blobs into the lakehouse
   tailrace rejects [--pipeline NAME] [--limit N] [--json]
                                                      list rejected and partial rows
   tailrace query   "select ..." [--json]             SQL over the configured tables
+                   [--at TIME | --version N] [--pipeline NAME]
+                                                     … as they were then
+  tailrace history [--pipeline NAME] [--limit N] [--json]
+                                                     list a table's commits, newest first
+  tailrace optimize [--pipeline NAME] [--json]       merge the small files of tables
+  tailrace vacuum  [--pipeline NAME] [--delete] [--retain-hours N [--allow-short-retention]] [--json]
+                                                     list the files that no table needs any more, or delete them
   tailrace check                                     validate the config and reach every endpoint
 
   --config FILE    the config; default pipeline.config.ts
@@ -40,6 +50,11 @@ const options = {
   from: { type: 'string' },
   to: { type: 'string' },
   limit: { type: 'string', default: '50' },
+  version: { type: 'string' },
+  at: { type: 'string' },
+  delete: { type: 'boolean', default: false },
+  'retain-hours': { type: 'string' },
+  'allow-short-retention': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
@@ -50,6 +65,7 @@ const usageCodes = new Set([
   'CONFIG_UNREADABLE',
   'REPLAY_NOT_A_LINE_START',
   'REPLAY_OUT_OF_RANGE',
+  'TABLE_VERSION_UNAVAILABLE',
 ])
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -68,8 +84,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return replayCommand(context, {
         pipeline: required(pipeline, '--pipeline'),
         blob: required(values.blob, '--blob'),
-        from: byteOffset(required(values.from, '--from'), '--from'),
-        ...(values.to === undefined ? {} : { to: byteOffset(values.to, '--to') }),
+        from: wholeNumber(required(values.from, '--from'), '--from'),
+        ...(values.to === undefined ? {} : { to: wholeNumber(values.to, '--to') }),
       })
     case 'status':
       return status(context, pipeline, json)
@@ -77,12 +93,38 @@ async function main(argv: readonly string[]): Promise<number> {
       return verify(context, pipeline, json)
     case 'rejects':
       return rejects(context, {
-        limit: byteOffset(values.limit, '--limit'),
+        limit: wholeNumber(values.limit, '--limit'),
         json,
         ...(pipeline === undefined ? {} : { pipeline }),
       })
     case 'query':
-      return query(context, required(operands[0], 'a SQL statement'), json)
+      if (values.version !== undefined && values.at !== undefined) {
+        throw new TailraceError('USAGE', '--version and --at say the same: give one of them.')
+      }
+      return query(context, required(operands[0], 'a SQL statement'), {
+        json,
+        ...(pipeline === undefined ? {} : { pipeline }),
+        ...(values.version === undefined ? {} : { version: wholeNumber(values.version, '--version') }),
+        ...(values.at === undefined ? {} : { timestampMs: instant(values.at, '--at') }),
+      })
+    case 'history':
+      return history(context, {
+        limit: wholeNumber(values.limit, '--limit'),
+        json,
+        ...(pipeline === undefined ? {} : { pipeline }),
+      })
+    case 'optimize':
+      return optimize(context, pipeline, json)
+    case 'vacuum':
+      return vacuum(context, {
+        ...(pipeline === undefined ? {} : { pipeline }),
+        ...(values['retain-hours'] === undefined
+          ? {}
+          : { retentionHours: wholeNumber(values['retain-hours'], '--retain-hours') }),
+        allowShortRetention: values['allow-short-retention'],
+        deletes: values.delete,
+        json,
+      })
     case 'check':
       return check(context)
     default:
@@ -119,10 +161,22 @@ function required(value: string | undefined, name: string): string {
   return value
 }
 
-function byteOffset(text: string, name: string): number {
+function wholeNumber(text: string, name: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0 || text.trim() === '') {
     throw new TailraceError('USAGE', `${name} is ${text}; expected a whole number from 0 on.`)
+  }
+  return value
+}
+
+/** Without its offset, a time would be another one on every machine. */
+function instant(text: string, name: string): number {
+  const value = /T.*(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(value)) {
+    throw new TailraceError(
+      'USAGE',
+      `${name} is ${text}; expected a time with its offset, such as 2026-11-24T00:00:00Z.`,
+    )
   }
   return value
 }

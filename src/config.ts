@@ -76,6 +76,23 @@ export interface DeltaSinkConfig {
    * `DefaultAzureCredential`.
    */
   readonly storage?: Exclude<StorageConfig, { readonly kind: 'embedded' }>
+  /**
+   * Whether columns of the declaration that an existing table lacks are added to it, with the first rows that are
+   * landed. Default false: such a table is refused.
+   */
+  readonly evolve?: boolean
+  /** How small files are merged while the pipeline runs; false for not at all. */
+  readonly optimize?: OptimizeConfig | false
+}
+
+/** Merging of small files while a pipeline runs; see docs/operations.md. */
+export interface OptimizeConfig {
+  /** A partition is left alone until it has this many small files: 2 to 100,000. Default 100. */
+  readonly minFiles?: number
+  /** Bytes that a merged file should come to: 1 MiB to 4 GiB. Default 128 MiB. */
+  readonly targetBytes?: number
+  /** Whether the rows of a merged file are sorted by `event_time`. Default false: they stay as they came. */
+  readonly sortByTime?: boolean
 }
 
 /** When a batch is sealed: by whichever comes first. */

@@ -56,6 +56,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Restore the named log file from a backup; nothing was written.',
   },
+  TABLE_VERSION_UNAVAILABLE: {
+    disposition: 'halt',
+    hint: 'Ask for one of the versions that tailrace history lists.',
+  },
   TABLE_TOO_LARGE: {
     disposition: 'halt',
     hint: 'Query this table with an engine that reads the storage by itself, such as Spark.',

@@ -6,6 +6,7 @@ export type {
   DeltaSinkConfig,
   DiskConfig,
   MetricsConfig,
+  OptimizeConfig,
   PipelineConfig,
   SourceConfig,
   StorageConfig,

@@ -1,42 +1,63 @@
-import { TailraceError } from './errors.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { type ResolvedPipeline, tableLocation } from './resolve-config.ts'
 import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
 import { locationText } from './sinks/delta/table-location.ts'
-import { type EmbeddedEngine, sqlIdentifier, sqlString } from './sinks/duckdb.ts'
+import { versionAt } from './sinks/delta/time-travel.ts'
+import { type EmbeddedEngine, sqlIdentifier } from './sinks/duckdb.ts'
+import { columnSql, tableSelect } from './table-select.ts'
 import type { TableName } from './tables/table.ts'
 
-/** SQL types of the Delta types that a table of ours can have; others are read as they are in the files. */
-const sqlTypes: Readonly<Record<string, string>> = {
-  string: 'VARCHAR',
-  long: 'BIGINT',
-  integer: 'INTEGER',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  date: 'DATE',
-  timestamp: 'TIMESTAMPTZ',
+/** Which version of a table is looked at; the newest when neither is given. */
+export interface TableMoment {
+  readonly version?: number
+  /** Milliseconds since the epoch: the newest version of that time. */
+  readonly timestampMs?: number
+}
+
+/** A table that statements can name, before any of its files is read. */
+export interface LakehouseView {
+  readonly pipeline: string
+  /** The view's name as SQL. */
+  readonly view: string
+  /** The full name of the empty table that the view reads meanwhile; its columns are `c0`, `c1`, … */
+  readonly placeholder: string
+  readonly contents: TableContents
+  readonly storage: DeltaStorage
 }
 
 /**
- * Makes every table of a config a view of the engine, at its newest version: under its three-part name, under its
- * own name, and as `pipeline NAME`. A name that two tables share stands for neither of them. Tables that do not
- * exist yet are left out.
+ * Makes tables views of the engine: under their three-part names, under their own names, and as `pipeline NAME`. A
+ * name that two tables share stands for neither of them. Tables that do not exist yet are left out.
+ *
+ * The views have the tables' columns and no rows until `fillView`.
+ *
+ * @throws TABLE_VERSION_UNAVAILABLE naming the versions that a table has
  */
 export async function createViews(
   engine: EmbeddedEngine,
-  config: ResolvedConfig,
+  pipelines: readonly (readonly [name: string, pipeline: ResolvedPipeline])[],
   openStorage: (pipeline: ResolvedPipeline) => DeltaStorage,
-): Promise<void> {
-  const pipelines = Object.entries(config.pipelines)
+  moment: TableMoment = {},
+): Promise<LakehouseView[]> {
   const owners = new Map<string, Set<string>>()
   for (const [, pipeline] of pipelines) {
     for (const name of namesOf(pipeline.table.name)) {
       owners.set(name, (owners.get(name) ?? new Set()).add(locationText(tableLocation(pipeline))))
     }
   }
-  for (const [name, pipeline] of pipelines) {
-    const view = await createPipelineView(engine, name, openStorage(pipeline))
-    if (view === undefined) continue
+  const views: LakehouseView[] = []
+  for (const [index, [name, pipeline]] of pipelines.entries()) {
+    const storage = openStorage(pipeline)
+    const contents = await readMoment(engine, storage, moment)
+    if (contents === undefined) continue
+    const placeholder = `memory.main.placeholder${index}`
+    const view = viewOf(name)
+    const columns = contents.columns.map((column, at) => `c${at} ${columnSql(column)}`)
+    await engine.run(`CREATE TABLE ${placeholder} (${columns.join(', ')})`)
+    const names = contents.columns.map((column, at) => `c${at} AS ${sqlIdentifier(column.name)}`)
+    await engine.run(`CREATE VIEW ${view} AS SELECT ${names.join(', ')} FROM ${placeholder}`)
+    views.push({ pipeline: name, view, placeholder, contents, storage })
+
     const { catalog, schema, table } = pipeline.table.name
     const [full, short] = namesOf(pipeline.table.name).map((one) => owners.get(one)?.size === 1)
     if (full) {
@@ -47,13 +68,25 @@ export async function createViews(
     }
     if (short) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(table)} AS FROM ${view}`)
   }
+  return views
+}
+
+/**
+ * Gives a view the rows of some of its table's files, and takes its placeholder away.
+ *
+ * @throws TABLE_TOO_LARGE
+ */
+export async function fillView(
+  engine: EmbeddedEngine,
+  { view, placeholder, contents, storage }: LakehouseView,
+  files: readonly LiveFile[],
+): Promise<void> {
+  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${await selectLocally(contents, files, storage)}`)
+  await engine.run(`DROP TABLE ${placeholder}`)
 }
 
 /**
  * Makes one pipeline's table a view of the engine, at its newest version, under a name that no table can have.
- *
- * The engine reads local files only: those of a table in Azure are copied first, and stay until the storage's download
- * directory goes.
  *
  * @param name what the view is called after: a pipeline, or several of one table
  * @returns the view's name as SQL, or undefined when there is no table yet
@@ -66,54 +99,38 @@ export async function createPipelineView(
 ): Promise<string | undefined> {
   const contents = await readTable(storage, engine)
   if (contents === undefined) return undefined
-  const paths = new Map<string, string>()
-  await Promise.all(
-    contents.files.map(async ({ path }) => void paths.set(path, (await storage.localFile(path)).path)),
-  )
-  const view = `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
-  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${selectOf(contents, paths)}`)
+  const view = viewOf(name)
+  const select = await selectLocally(contents, contents.files, storage)
+  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   return view
 }
 
-/** Runs one statement over the views. @throws QUERY_FAILED with the engine's own explanation */
-export async function queryViews(
+/** The engine reads local files only: those in Azure are copied, and stay until the download directory goes. */
+async function selectLocally(
+  contents: TableContents,
+  files: readonly LiveFile[],
+  storage: DeltaStorage,
+): Promise<string> {
+  const paths = new Map<string, string>()
+  await Promise.all(files.map(async ({ path }) => void paths.set(path, (await storage.localFile(path)).path)))
+  return tableSelect(contents, files, paths)
+}
+
+async function readMoment(
   engine: EmbeddedEngine,
-  sql: string,
-): Promise<{ readonly columns: string[]; readonly rows: unknown[][] }> {
-  try {
-    return await engine.table(sql)
-  } catch (error) {
-    throw new TailraceError('QUERY_FAILED', error instanceof Error ? error.message : String(error), {
-      cause: error,
-    })
-  }
+  storage: DeltaStorage,
+  { version, timestampMs }: TableMoment,
+): Promise<TableContents | undefined> {
+  if (timestampMs === undefined) return readTable(storage, engine, version)
+  const then = await versionAt(storage, timestampMs)
+  return then === undefined ? undefined : readTable(storage, engine, then)
+}
+
+function viewOf(name: string): string {
+  return `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
 }
 
 /** A table's three-part and its own name, as the engine compares them: whatever their case. */
 function namesOf({ catalog, schema, table }: TableName): [full: string, short: string] {
   return [`${catalog}.${schema}.${table}`.toLowerCase(), table.toLowerCase()]
-}
-
-/** One branch per partition, because partition values are in the log and not in the files. */
-function selectOf(contents: TableContents, paths: ReadonlyMap<string, string>): string {
-  const columns = contents.columns.map(({ name }) => sqlIdentifier(name)).join(', ')
-  const empty = `SELECT ${contents.columns
-    .map(({ name, type }) => `NULL::${sqlTypes[type] ?? 'VARCHAR'} AS ${sqlIdentifier(name)}`)
-    .join(', ')} WHERE false`
-  const partitions = new Map<string, LiveFile[]>()
-  for (const file of contents.files) {
-    const key = JSON.stringify(file.partitionValues)
-    partitions.set(key, [...(partitions.get(key) ?? []), file])
-  }
-  const branches = [...partitions.values()].map((files) => {
-    const list = files.map(({ path }) => sqlString(paths.get(path) ?? path)).join(', ')
-    const values = contents.partitionColumns.map((column) => {
-      const value = files[0]?.partitionValues[column] ?? null
-      const type = sqlTypes[contents.columns.find(({ name }) => name === column)?.type ?? ''] ?? 'VARCHAR'
-      return `${value === null ? 'NULL' : sqlString(value)}::${type} AS ${sqlIdentifier(column)}`
-    })
-    return `SELECT ${['*', ...values].join(', ')} FROM read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
-  })
-  // The empty branch gives a column that no file has yet its name and type.
-  return `SELECT ${columns} FROM (${[empty, ...branches].join(' UNION ALL BY NAME ')})`
 }

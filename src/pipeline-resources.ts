@@ -8,6 +8,7 @@ import { retryLog } from './retry-log.ts'
 import { DeltaCommitter } from './sinks/delta/delta-committer.ts'
 import { EmbeddedEngine } from './sinks/duckdb.ts'
 import { SpoolEncoder } from './sinks/encoder.ts'
+import { blobTest } from './sources/discovery/blob-test.ts'
 import { Staging } from './streams/staging.ts'
 import { openTableStorage } from './table-storage.ts'
 
@@ -54,10 +55,17 @@ export class PipelineResources {
       engine,
       columns: config.table.columns,
       partitionColumns: config.table.partitionColumns,
+      evolve: config.sink.evolve,
       tableName: config.table.name.table,
       stagingDirectory: staging.directory,
       clock,
       onCheckpointFailed: (error) => logger.warn({ err: error }, 'a checkpoint could not be written'),
+      landsBlob: blobTest(config.source),
+      onOffsetsRecovered: (count) =>
+        logger.warn(
+          { count },
+          'the table has rows of these blobs and no offsets: they were taken from its rows',
+        ),
     })
     this.offsetStore = new FileOffsetStore({
       stateDirectory: shared.stateDirectory,

@@ -1,4 +1,5 @@
 import { pipeline as connect } from 'node:stream/promises'
+import { BackgroundOptimizer } from './background-optimizer.ts'
 import type { Clock } from './clock.ts'
 import { isTailraceError } from './errors.ts'
 import type { LandedOffsets } from './landed-offsets.ts'
@@ -69,7 +70,9 @@ export class Pipeline {
   #diskSpace: DiskSpaceMonitor
   #offsets: OffsetMirror
   #setAsideFile: SetAsideFile
+  #optimizer: BackgroundOptimizer
   #schedule: LaneSchedule
+  #follow: boolean
   #lanes = new LaneMerge()
   #aborting = new AbortController()
 
@@ -83,6 +86,7 @@ export class Pipeline {
     this.name = name
     this.#config = config
     this.#clock = clock
+    this.#follow = options.follow
     this.#log = logger
     this.#resources = resources
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
@@ -100,6 +104,13 @@ export class Pipeline {
       store: resources.offsetStore,
       marks: offsetFile?.marks ?? [],
       clock,
+    })
+    this.#optimizer = new BackgroundOptimizer({
+      pipeline: config,
+      staging: staging.directory,
+      isHeld: () => this.#diskSpace.isHolding,
+      clock,
+      logger,
     })
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
     this.#schedule = this.#createSchedule(options)
@@ -158,7 +169,12 @@ export class Pipeline {
     const sink = new LakehouseSink({
       encoder,
       committer,
-      offsets: this.#offsets,
+      offsets: {
+        write: (offsets, tableVersion) => {
+          this.#schedule.noteMarks()
+          return this.#offsets.write(offsets, tableVersion)
+        },
+      },
       diskSpace,
       onLanded: (landed) => this.#noteLanded(landed),
       clock: this.#clock,
@@ -194,12 +210,15 @@ export class Pipeline {
    */
   stop(): void {
     this.#schedule.stop()
+    // Ended at once: what it merges can be merged another time.
+    void this.#optimizer.stop()
     if (this.#diskSpace.isHolding) this.abort()
   }
 
   /** Ends at once; what is not landed is read again by the next start. */
   abort(): void {
     this.#schedule.stop()
+    void this.#optimizer.stop()
     this.#aborting.abort()
   }
 
@@ -231,7 +250,7 @@ export class Pipeline {
       },
       markOf: (generation) => this.#offsets.markOf(generation),
       noteMark: (mark) => this.#offsets.note(mark),
-      inlet: () => this.#lanes.inlet(),
+      inlet: (onTaken) => this.#lanes.inlet(onTaken),
       budget: new ByteBudget(source.maxBufferedBytes),
       staging: this.#resources.staging,
       diskSpace: this.#diskSpace,
@@ -264,10 +283,14 @@ export class Pipeline {
   }
 
   async #close(): Promise<void> {
+    await this.#optimizer.stop()
     // What a large file's pause has held back; the table has it all, so a failure is no loss.
     await this.#offsets
       .flush()
       .catch((error: unknown) => this.#log.warn({ err: error }, 'the offset file was not written'))
+    // A process that has ended sets nothing aside; after a drain, the list is its result.
+    if (this.#follow) this.#writeSetAside([])
+    await this.#setAsideFile.settled()
     await this.#resources.close()
   }
 
@@ -304,6 +327,7 @@ export class Pipeline {
     this.counters.partial += partial
     this.counters.bytes += bytes
     this.counters.batches += 1
+    if (rows > 0) this.#optimizer.noteLanded()
     this.#log.info(
       {
         blobs: batch.spans.slice(0, loggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),

@@ -92,6 +92,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
         offset: span.start,
         insideLine: false,
         before: undefined,
+        head,
         framing: framing.kind,
       },
       staging: resources.staging,
@@ -210,13 +211,15 @@ async function encodeLane(
     if (sealed.rows > 0) encoded.push(await encoder.encode(sealed))
     await rm(sealed.spoolPath, { force: true })
   }
-  const reading = lane.run(merge.inlet()).then(
-    () => merge.close(),
-    (error: Error) => {
-      merge.destroy(error)
-      throw error
-    },
-  )
+  const reading = lane
+    .run((onTaken) => merge.inlet(onTaken))
+    .then(
+      () => merge.close(),
+      (error: Error) => {
+        merge.destroy(error)
+        throw error
+      },
+    )
   const { maxBytes, maxRows } = batch
   await Promise.all([connect([merge, new Batcher({ staging, maxBytes, maxRows }), collect]), reading])
 }

@@ -111,6 +111,15 @@ const isTransform = (value: unknown): boolean =>
     value !== null &&
     typeof (value as { stream?: unknown }).stream === 'function')
 
+const optimize = z.strictObject({
+  minFiles: whole(2, 100_000).default(100),
+  targetBytes: bytes(MiB, 4 * 1024 * MiB).default(128 * MiB),
+  sortByTime: z.boolean().default(false),
+})
+
+/** How `tailrace optimize` merges files where the config turns merging off for a run. */
+export const defaultOptimize = optimize.parse({})
+
 const pipeline = z.strictObject({
   source,
   transforms: z
@@ -141,6 +150,8 @@ const pipeline = z.strictObject({
       .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
       .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
       .optional(),
+    evolve: z.boolean().default(false),
+    optimize: z.union([z.literal(false), optimize]).prefault({}),
   }),
   batch: z
     .strictObject({

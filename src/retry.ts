@@ -24,6 +24,8 @@ export interface RetryEvent {
   /** 1 for the first failure. */
   readonly attempt: number
   readonly pauseMs: number
+  /** When the first of the attempts failed, in milliseconds since the epoch. */
+  readonly failingSinceMs: number
 }
 
 export interface RetryOptions {
@@ -51,6 +53,7 @@ export async function retry<T>(
 ): Promise<T> {
   const { signal, clock = systemClock, random = Math.random, onRetry, giveUp } = options
   const policy = { ...defaultRetryPolicy, ...options.policy }
+  let failingSinceMs: number | undefined
   for (let attempt = 1; ; attempt += 1) {
     signal?.throwIfAborted()
     try {
@@ -59,7 +62,8 @@ export async function retry<T>(
       if (!isTailraceError(error) || error.disposition !== 'retry') throw error
       if (attempt >= policy.maxAttempts || signal?.aborted) throw error
       const pauseMs = pauseBefore(attempt, error.context.retryAfterMs, policy, random)
-      const event = { error, attempt, pauseMs }
+      failingSinceMs ??= clock.now()
+      const event = { error, attempt, pauseMs, failingSinceMs }
       if (giveUp?.(event) === true) throw error
       onRetry?.(event)
       await clock.sleep(pauseMs, signal)

@@ -19,6 +19,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'sources/container-connection.ts',
     'sources/embedded-storage.ts',
     'sources/storage-client.ts',
+    'sources/take-listing.ts',
   ],
   '@duckdb/node-api': ['sinks/duckdb.ts'],
   azurite: ['sources/embedded-storage.ts'],
@@ -28,6 +29,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   pino: ['logger.ts'],
   'pino-pretty': ['logger.ts'],
   'prom-client': ['metrics.ts'],
+  saxes: ['sources/list-xml.ts'],
   split2: ['streams/line-splitter.ts'],
   'stream-json': ['streams/concatenated-objects.ts', 'streams/top-level-value.ts'],
   zod: [

@@ -49,7 +49,12 @@ test('the smallest config gets every default, and its paths are absolute', () =>
         },
         transforms: [],
         table: pipeline.table,
-        sink: { kind: 'delta', root: '/srv/lakehouse' },
+        sink: {
+          kind: 'delta',
+          root: '/srv/lakehouse',
+          evolve: false,
+          optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
+        },
         batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 10_000 },
       },
     },

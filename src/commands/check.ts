@@ -144,7 +144,7 @@ async function describeTable({ pipeline, storage, table }: LandedPipeline): Prom
   if (location.kind === 'directory') await requireWritable(location.path)
   if (table === undefined) return `no table yet: a run creates it at ${storage.location}`
   checkAppendable(table.protocol, table.metaData)
-  checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns)
+  checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns, pipeline.sink)
   return `table ${storage.location} is at version ${table.version}`
 }
 

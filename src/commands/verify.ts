@@ -5,6 +5,7 @@ import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { CommandContext } from './command.ts'
 import { creationInstants } from './creation-instants.ts'
+import { contentOf, type Gap } from './gap-content.ts'
 import { forEachPipeline } from './landed-generations.ts'
 
 /** What was found of one blob generation. */
@@ -20,24 +21,17 @@ interface Verdict {
   readonly blankBytes: number
   /** Bytes between rows that a custom transform may have dropped. */
   readonly droppedBytes: number
-  /** Bytes between rows that nothing explains, or that can no longer be read. */
+  /** Bytes between rows of a generation whose blob is gone: nothing can tell any more what they were. */
+  readonly goneBytes: number
+  /** Bytes between rows that nothing explains. */
   readonly unexplainedBytes: number
   /** Rows whose place another row also claims. */
   readonly overlappingRows: number
   readonly complete: boolean
 }
 
-/** A range of a blob without rows. */
-interface Gap {
-  readonly start: number
-  readonly end: number
-}
-
 /** Generations that one look at the table examines. */
 const generationsAtOnce = 500
-
-/** Of a gap this much is read at a time. */
-const readBytes = 4 * 1024 * 1024
 
 /**
  * Proves that every committed byte is accounted for: the rows' places tile each blob up to its committed offset,
@@ -58,12 +52,16 @@ export async function verify(
     const view = await createPipelineView(engine, name, landed.storage)
     if (view === undefined) return
     const instantOf = await creationInstants(context.config, landed)
+    const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
     const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
     // Several at a time, because each look goes through the table's files.
     for (let from = 0; from < generations.length; from += generationsAtOnce) {
       const some = generations.slice(from, from + generationsAtOnce)
       for (const { landed: one, facts, gaps } of await examine(engine, view, some, fromStart)) {
-        const between = await explainGaps(reader, one.blob, instantOf(one), gaps, transforms.length > 0)
+        // Of several generations, only the newest one can still be there.
+        const isNewest = newestOf.get(one.blob) === one.generation
+        const instant = isNewest ? instantOf(one) : undefined
+        const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
         verdicts.push({
           pipeline: name,
           ...one,
@@ -150,34 +148,19 @@ async function examine(
 async function explainGaps(
   reader: BlobReader,
   blob: string,
-  createdAt: string,
+  createdAt: string | undefined,
   gaps: readonly Gap[],
   mayDrop: boolean,
-): Promise<Pick<Verdict, 'blankBytes' | 'droppedBytes' | 'unexplainedBytes'>> {
-  const bytes = { blankBytes: 0, droppedBytes: 0, unexplainedBytes: 0 }
-  for (const { start, end } of gaps) {
-    if (await isBlank(reader, blob, createdAt, start, end)) bytes.blankBytes += end - start
-    else if (mayDrop) bytes.droppedBytes += end - start
-    else bytes.unexplainedBytes += end - start
+): Promise<Pick<Verdict, 'blankBytes' | 'droppedBytes' | 'goneBytes' | 'unexplainedBytes'>> {
+  const bytes = { blankBytes: 0, droppedBytes: 0, goneBytes: 0, unexplainedBytes: 0 }
+  const name = blob.slice(reader.container.length + 1)
+  for (const gap of gaps) {
+    const content = createdAt === undefined ? 'gone' : await contentOf(reader, name, createdAt, gap)
+    const size = gap.end - gap.start
+    if (content === 'blank') bytes.blankBytes += size
+    else if (content === 'gone') bytes.goneBytes += size
+    else if (mayDrop) bytes.droppedBytes += size
+    else bytes.unexplainedBytes += size
   }
   return bytes
-}
-
-async function isBlank(
-  reader: BlobReader,
-  blob: string,
-  createdAt: string,
-  start: number,
-  end: number,
-): Promise<boolean> {
-  for (let offset = start; offset < end; ) {
-    const read = await reader.read(blob.slice(reader.container.length + 1), {
-      offset,
-      maxBytes: Math.min(readBytes, end - offset),
-    })
-    if (read.kind !== 'bytes' || read.createdAt !== createdAt) return false
-    if (/[^\s\ufeff]/.test(read.bytes.toString('utf8'))) return false
-    offset += read.bytes.length
-  }
-  return true
 }

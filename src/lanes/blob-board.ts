@@ -11,8 +11,10 @@ export interface BoardBlob extends BlobMemory {
   modifiedAtMs: number
   /** Due before the backlog: it has been read to its end before, or is among the newest ones. */
   isLive: boolean
-  /** When it was last found grown, in milliseconds since the epoch. */
+  /** When it was last found grown after it had been read to its end, in milliseconds since the epoch; 0 when never. */
   grewAtMs: number
+  /** It was not there any more when it was read last. */
+  isGone?: boolean
   /** Why and until when it is set aside, or what its last lane failed with. */
   aside?: SetAsideBlob
 }
@@ -22,6 +24,11 @@ export interface BlobBoardOptions {
   readonly maxQueued: number
   /** How many of the newest blobs a look picks out. */
   readonly newestCount: number
+}
+
+interface Newest {
+  readonly listed: ListedBlob
+  readonly isWhole: boolean
 }
 
 /** Of the newest blobs, those changed this long before the newest one are live no more. */
@@ -42,7 +49,9 @@ export class BlobBoard {
   #backlog: string[] = []
   /** Bytes of what was left to a later look. */
   #leftBytes = 0
-  #newest: ListedBlob[] = []
+  #newest: Newest[] = []
+  /** Blobs that landed up to an unfinished last line, as they were then: all else of them is forgotten. */
+  #unfinished = new Map<string, Pick<ListedBlob, 'bytes' | 'createdAt'>>()
 
   constructor(options: BlobBoardOptions) {
     this.#options = options
@@ -80,11 +89,14 @@ export class BlobBoard {
    * @param landedBytes how far the generation that the listing seems to show is landed
    */
   note(listed: ListedBlob, landedBytes: number | undefined, nowMs: number): void {
-    this.#noteNewest(listed)
     const known = this.#blobs.get(listed.name)
+    const isWhole = listed.bytes === 0 || landedBytes === listed.bytes || this.#isUnfinishedStill(listed)
+    this.#noteNewest(listed, isWhole)
     if (known === undefined) {
-      if (listed.bytes === 0 || landedBytes === listed.bytes) return
-      this.#enqueueNew(listed, nowMs, Math.max(0, listed.bytes - (landedBytes ?? 0)))
+      if (isWhole) return
+      this.#unfinished.delete(listed.name)
+      // What has landed before, at least in part, has been read to its end or nearly so: it has grown since.
+      this.#enqueueNew(listed, nowMs, listed.bytes - Math.min(listed.bytes, landedBytes ?? 0), landedBytes)
       return
     }
     const isChanged =
@@ -98,7 +110,7 @@ export class BlobBoard {
     const isNews = listed.bytes !== known.bytes || listed.createdAt !== known.createdAt
     known.bytes = listed.bytes
     known.createdAt = listed.createdAt
-    if (isNews && listed.bytes > known.seenBytes) known.grewAtMs = nowMs
+    if (isNews && known.state === 'resting' && listed.bytes > known.seenBytes) known.grewAtMs = nowMs
     if (known.state === 'resting' && isChanged) this.enqueue(known)
     // What was refused may have become something else; what fails to be read is tried again in its time.
     if (known.state === 'aside' && isNews && known.aside?.code === 'SOURCE_UNSUPPORTED') this.enqueue(known)
@@ -110,13 +122,12 @@ export class BlobBoard {
    * @param alsoQuietOnes whether those that have nothing to read are to have a lane, too
    * @returns their names
    */
-  makeNewestLive(nowMs: number, { alsoQuietOnes }: { readonly alsoQuietOnes: boolean }): ReadonlySet<string> {
+  makeNewestLive({ alsoQuietOnes }: { readonly alsoQuietOnes: boolean }): ReadonlySet<string> {
     const [first] = this.#newest
-    const wanted = this.#newest.filter(
-      ({ modifiedAtMs }) => modifiedAtMs >= (first?.modifiedAtMs ?? 0) - warmMs,
-    )
-    for (const listed of wanted) this.#makeLive(listed, nowMs, alsoQuietOnes)
-    return new Set(wanted.map(({ name }) => name))
+    const warmFromMs = (first?.listed.modifiedAtMs ?? 0) - warmMs
+    const wanted = this.#newest.filter(({ listed }) => listed.modifiedAtMs >= warmFromMs)
+    for (const one of wanted) this.#makeLive(one, alsoQuietOnes)
+    return new Set(wanted.map(({ listed }) => listed.name))
   }
 
   /** Takes the next blob to read: live ones first, in turn; then the backlog, the oldest name first. */
@@ -140,29 +151,41 @@ export class BlobBoard {
   forgetQuiet(isLanded: (blob: BoardBlob) => boolean, nowMs: number): void {
     let quiet = 0
     for (const blob of [...this.#blobs.values()].sort((a, b) => b.grewAtMs - a.grewAtMs)) {
-      // One with an unfinished line would be queued at every look, so it is remembered.
-      if (blob.state !== 'resting' || blob.seenBytes !== (blob.next?.offset ?? 0) || !isLanded(blob)) continue
+      // What is in flight is known here alone: read again, it would land twice.
+      if (blob.state !== 'resting' || !isLanded(blob)) continue
       quiet += 1
-      if (quiet > mostQuiet || blob.grewAtMs < nowMs - warmMs) this.#blobs.delete(blob.name)
+      if (blob.isGone !== true && quiet <= mostQuiet && blob.grewAtMs >= nowMs - warmMs) continue
+      this.#blobs.delete(blob.name)
+      // Else it would be queued at every look.
+      if (blob.isGone !== true && blob.seenBytes > (blob.next?.offset ?? 0))
+        this.#unfinished.set(blob.name, { bytes: blob.seenBytes, createdAt: blob.createdAt })
     }
   }
 
-  forget(blob: BoardBlob): void {
-    this.#blobs.delete(blob.name)
+  #isUnfinishedStill({ name, bytes, createdAt }: ListedBlob): boolean {
+    const known = this.#unfinished.get(name)
+    return known !== undefined && known.bytes === bytes && known.createdAt === createdAt
   }
 
-  #noteNewest(listed: ListedBlob): void {
+  #noteNewest(listed: ListedBlob, isWhole: boolean): void {
     const { newestCount } = this.#options
     const last = this.#newest[newestCount - 1]
-    if (last !== undefined && last.modifiedAtMs >= listed.modifiedAtMs) return
-    this.#newest = [...this.#newest.filter(({ name }) => name !== listed.name), listed]
-      .sort((a, b) => b.modifiedAtMs - a.modifiedAtMs)
+    if (last !== undefined && last.listed.modifiedAtMs >= listed.modifiedAtMs) return
+    this.#newest = [...this.#newest.filter((other) => other.listed.name !== listed.name), { listed, isWhole }]
+      .sort((a, b) => b.listed.modifiedAtMs - a.listed.modifiedAtMs)
       .slice(0, newestCount)
   }
 
-  #makeLive(listed: ListedBlob, nowMs: number, alsoQuietOnes: boolean): void {
-    const known = this.#blobs.get(listed.name) ?? (alsoQuietOnes ? this.#add(listed, nowMs) : undefined)
-    if (known === undefined) return
+  #makeLive({ listed, isWhole }: Newest, alsoQuietOnes: boolean): void {
+    const known = this.#blobs.get(listed.name)
+    if (known === undefined) {
+      // One that did not fit into the backlog is here; one that has landed whole has nothing to read.
+      if (isWhole && !alsoQuietOnes) return
+      const added = this.#add(listed)
+      added.isLive = true
+      this.enqueue(added)
+      return
+    }
     const wasLive = known.isLive
     known.isLive = true
     if (known.state === 'queued' && !wasLive) {
@@ -172,21 +195,29 @@ export class BlobBoard {
     if (known.state === 'resting' && alsoQuietOnes) this.enqueue(known)
   }
 
-  #enqueueNew(listed: ListedBlob, nowMs: number, unreadBytes: number): void {
-    const last = this.#backlog.at(-1)
+  #enqueueNew(listed: ListedBlob, nowMs: number, unreadBytes: number, landedBytes: number | undefined): void {
+    if (landedBytes !== undefined && landedBytes > 0) {
+      const grown = this.#add(listed)
+      grown.isLive = true
+      grown.grewAtMs = nowMs
+      this.enqueue(grown)
+      return
+    }
     if (this.#backlog.length >= this.#options.maxQueued) {
-      if (last === undefined || listed.name > last) {
+      const last = this.#blobs.get(this.#backlog.at(-1) ?? '')
+      // What a lane has read of a blob is known here alone, so such a one keeps its place.
+      if (last === undefined || last.next !== undefined || listed.name > last.name) {
         this.#leftBytes += unreadBytes
         return
       }
       this.#backlog.pop()
-      this.#leftBytes += this.#blobs.get(last)?.bytes ?? 0
-      this.#blobs.delete(last)
+      this.#leftBytes += last.bytes
+      this.#blobs.delete(last.name)
     }
-    this.enqueue(this.#add(listed, nowMs))
+    this.enqueue(this.#add(listed))
   }
 
-  #add({ name, bytes, createdAt, modifiedAtMs }: ListedBlob, nowMs: number): BoardBlob {
+  #add({ name, bytes, createdAt, modifiedAtMs }: ListedBlob): BoardBlob {
     const blob: BoardBlob = {
       name,
       bytes,
@@ -195,7 +226,7 @@ export class BlobBoard {
       seenBytes: 0,
       state: 'resting',
       isLive: false,
-      grewAtMs: nowMs,
+      grewAtMs: 0,
     }
     this.#blobs.set(name, blob)
     return blob

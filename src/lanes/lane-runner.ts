@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../landed-offsets.ts'
 import type { Logger } from '../logger.ts'
-import type { BlobGeneration, GenerationMark, Span } from '../records.ts'
+import type { BlobGeneration, EntryBlock, GenerationMark, Span } from '../records.ts'
 import type { ResolvedPipeline } from '../resolve-config.ts'
 import { type RetryEvent, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
@@ -39,8 +39,8 @@ export interface LaneContext {
   readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
   /** Hears what a generation is to be recognized by after a restart. */
   readonly noteMark: (mark: GenerationMark) => void
-  /** A new inlet of the merged stream. */
-  readonly inlet: () => Writable
+  /** A new inlet of the merged stream, which tells what it has taken. */
+  readonly inlet: (onTaken: (block: EntryBlock) => void) => Writable
   readonly budget: ByteBudget
   readonly staging: Staging
   readonly diskSpace?: DiskSpaceMonitor
@@ -53,7 +53,7 @@ export interface BlobMemory {
   readonly name: string
   /** Where its next lane begins. */
   next?: LaneStart
-  /** The blob's length when its last lane ended. */
+  /** How far its last lane read, complete lines or not. */
   seenBytes: number
   /** Its first bytes and creation instant, as last looked at. */
   looked?: Pick<IdentifiedBlob, 'head' | 'createdAt'>
@@ -151,13 +151,13 @@ export class LaneRunner {
     this.#lanes.set(memory.name, { lane, memory })
     if (this.signal.aborted) lane.stop()
     try {
-      const end = await lane.run(this.#context.inlet())
+      const end = await lane.run(this.#context.inlet)
       this.#tellEnd(lane, end)
       return end
     } finally {
       this.#lanes.delete(memory.name)
       memory.next = lane.next
-      memory.seenBytes = Math.max(lane.totalBytes, lane.next.offset)
+      memory.seenBytes = lane.lastRead.offset
       this.#noteMark(lane, memory)
     }
   }

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
+import type { EntryBlock } from '../records.ts'
 import type { ResolvedPipeline } from '../resolve-config.ts'
 import type { RetryEvent, RetryPolicy } from '../retry.ts'
 import { AppendBlobTailer, type TailEnd } from '../sources/append-blob-tailer.ts'
@@ -28,6 +29,8 @@ export interface LaneStart {
   readonly insideLine: boolean
   /** The last bytes before the offset, as far as they are known. */
   readonly before: Buffer | undefined
+  /** The blob's first bytes, as far as they are known. */
+  readonly head: Buffer | undefined
   readonly framing: KnownFraming
 }
 
@@ -59,6 +62,10 @@ export class Lane {
   #tailer: AppendBlobTailer
   #framer: LineSplitter | GzipMembers | RecordsDocuments
   #options: LaneOptions
+  #startedAtMs: number
+  /** The end of the last block that was taken: what came later is read again by a later lane. */
+  #takenEnd: number | undefined
+  #failure: { readonly error: unknown } | undefined
 
   constructor(options: LaneOptions) {
     const { config, reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } =
@@ -67,7 +74,8 @@ export class Lane {
     this.blobName = blobName
     this.generation = start.generation
     this.#options = options
-    this.#framer = framerOf(start, source.maxLineBytes)
+    this.#startedAtMs = clock.now()
+    this.#framer = this.#framerOf(start, source.maxLineBytes)
     this.#tailer = new AppendBlobTailer({
       reader,
       blobName,
@@ -75,6 +83,7 @@ export class Lane {
       createdAt: start.createdAt,
       offset: start.offset,
       ...(start.before === undefined ? {} : { before: start.before }),
+      ...(start.head === undefined ? {} : { head: start.head }),
       follow,
       ...(endOffset === undefined ? {} : { endOffset }),
       ...(budget === undefined ? {} : { budget }),
@@ -82,6 +91,7 @@ export class Lane {
       ...(giveUp === undefined ? {} : { giveUp }),
       pollMs: source.pollMs,
       maxPollMs: source.maxPollMs,
+      onFailure: (error) => this.#fail(error),
       rangeBytes: source.rangeBytes,
       clock,
       logger,
@@ -98,14 +108,19 @@ export class Lane {
     return this.#options.follow
   }
 
-  /** The first byte that has not been read. */
-  get readOffset(): number {
-    return this.#tailer.offset
+  /** When the blob was last seen to have grown after the lane's first look; undefined when it has not. */
+  get grewAtMs(): number | undefined {
+    return this.#tailer.grewAtMs
   }
 
-  /** When the blob was last seen to have grown, or the lane began. */
-  get grewAtMs(): number {
-    return this.#tailer.grewAtMs
+  /** Since when the blob has not grown, as far as the lane knows. */
+  get quietSinceMs(): number {
+    return this.grewAtMs ?? this.#startedAtMs
+  }
+
+  /** Whether the lane has handed on anything that is to stay. */
+  get hasProgressed(): boolean {
+    return this.#takenEnd !== undefined && this.#takenEnd > this.#options.start.offset
   }
 
   /** The last bytes read, and the offset behind them. */
@@ -113,19 +128,25 @@ export class Lane {
     return { offset: this.#tailer.offset, before: this.#tailer.before }
   }
 
-  /** Where a later lane of this blob begins. */
+  /** Where a later lane of this blob begins: behind what was taken, whatever was read. */
   get next(): LaneStart {
     const { start } = this.#options
     const framer = this.#framer
-    const offset = framer.nextOffset
-    if (!(framer instanceof LineSplitter))
-      return { ...start, offset: offset ?? start.offset, before: undefined }
-    if (offset === undefined || offset === start.offset) return { ...start, insideLine: framer.insideLine }
-    return { ...start, offset, insideLine: false, before: framer.before }
+    const offset = this.#takenEnd ?? start.offset
+    if (offset === start.offset) return start
+    const before = framer instanceof LineSplitter && framer.nextOffset === offset ? framer.before : undefined
+    return { ...start, offset, insideLine: false, before }
   }
 
-  /** Runs until the blob's end or a stop; every complete line that was read has then been taken by `inlet`. */
-  async run(inlet: Writable): Promise<TailEnd> {
+  /**
+   * Runs until the blob's end or a stop; every complete line that was read has then been taken by the inlet.
+   *
+   * When reading fails, or what was read cannot be taken apart, the stages end in order and then it throws: what was
+   * read before that is landed.
+   *
+   * @param inlet makes the last stage, which tells what it has taken
+   */
+  async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
     const { config, pipelineName, start, staging, diskSpace } = this.#options
     await pipeline([
       this.#tailer,
@@ -135,8 +156,11 @@ export class Lane {
       ...(start.framing === 'lines'
         ? []
         : [new UnitCollector({ staging, ...(diskSpace === undefined ? {} : { diskSpace }) })]),
-      inlet,
+      inlet(({ span }) => {
+        this.#takenEnd = span.end
+      }),
     ])
+    if (this.#failure !== undefined) throw this.#failure.error
     return this.#tailer.endedBy ?? 'end'
   }
 
@@ -144,16 +168,21 @@ export class Lane {
   stop(): void {
     this.#tailer.stop()
   }
-}
 
-function framerOf({ framing, insideLine }: LaneStart, maxLineBytes: number) {
-  switch (framing) {
-    case 'lines':
-      return new LineSplitter({ maxLineBytes, insideLine })
-    case 'gzip':
-      return new GzipMembers({ maxLineBytes })
-    case 'documents':
-      return new RecordsDocuments({ maxRecordBytes: maxLineBytes })
+  #framerOf({ framing, insideLine }: LaneStart, maxLineBytes: number) {
+    switch (framing) {
+      case 'lines':
+        return new LineSplitter({ maxLineBytes, insideLine })
+      case 'gzip':
+        return new GzipMembers({ maxLineBytes, onRefused: (error) => this.#fail(error) })
+      case 'documents':
+        return new RecordsDocuments({ maxRecordBytes: maxLineBytes })
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#tailer.stop()
   }
 }
 

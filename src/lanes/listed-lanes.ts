@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts'
 import { generationParts, type Span } from '../records.ts'
 import type { RetryEvent } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
+import type { TailEnd } from '../sources/append-blob-tailer.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { BlobBoard, type BoardBlob } from './blob-board.ts'
@@ -60,6 +61,7 @@ export class ListedLanes implements LaneSchedule {
   #isMissingTold = false
   #lookAgain = new AbortController()
   #failure: { readonly error: unknown } | undefined
+  #toldSetAside = '[]'
   #changed: () => void = () => {}
 
   constructor(context: LaneContext, options: ListedLanesOptions) {
@@ -141,10 +143,13 @@ export class ListedLanes implements LaneSchedule {
     const { coldStart } = config.source
     const skipsWhatIsThere = this.#isFirstLook && this.#context.isFirstRun && coldStart === 'latest'
     const starts: Span[] = []
+    // What did not fit into the backlog is found again only by a look that leaves nothing out.
+    const atEverything = this.#board.leftBytes > 0
     this.#board.beginLook()
     try {
       const onRetry = retryLog(this.#log, 'listing failed', { blobs: discovery.described })
-      for await (const listed of discovery.look(clock.now(), { signal, clock, onRetry })) {
+      const retrying = { signal, clock, onRetry }
+      for await (const listed of discovery.look(clock.now(), retrying, { atEverything })) {
         if (skipsWhatIsThere) starts.push(...this.#startAtEnd(listed))
         else {
           this.#board.note(listed, this.#landedBytes(listed), clock.now())
@@ -172,9 +177,8 @@ export class ListedLanes implements LaneSchedule {
     this.#retryAside(nowMs)
     if (follow) {
       this.#chooseHowToFollow(nowMs)
-      this.#wanted = this.#looksOnly
-        ? new Set()
-        : this.#board.makeNewestLive(nowMs, { alsoQuietOnes: !this.#looksSuffice })
+      const newest = this.#board.makeNewestLive({ alsoQuietOnes: !this.#looksOnly && !this.#looksSuffice })
+      this.#wanted = this.#looksOnly ? new Set() : newest
       this.#stopQuietLanes(nowMs)
     }
     this.#board.forgetQuiet((blob) => this.#landedOf(blob) === blob.next?.offset, nowMs)
@@ -189,8 +193,8 @@ export class ListedLanes implements LaneSchedule {
   #chooseHowToFollow(nowMs: number): void {
     let active = 0
     for (const blob of this.#board.blobs) {
-      const lane = this.#runner.laneOf(blob.name)
-      if (blob.isLive && Math.max(blob.grewAtMs, lane?.grewAtMs ?? 0) > nowMs - activeMs) active += 1
+      const laneGrewAtMs = this.#runner.laneOf(blob.name)?.grewAtMs ?? 0
+      if (Math.max(blob.grewAtMs, laneGrewAtMs) > nowMs - activeMs) active += 1
     }
     const looksOnly =
       active > this.#mostFollowed && active > pollsPerListing * this.#options.discovery.lastLookRequests
@@ -234,14 +238,13 @@ export class ListedLanes implements LaneSchedule {
   /** A followed lane at its blob's end gives way: the next look finds its blob when it grows. */
   #makeRoom(): void {
     const idle = this.#followedLanes()
-      .filter((lane) => lane.lastRead.offset >= lane.totalBytes)
-      .sort((a, b) => a.grewAtMs - b.grewAtMs)
+      .filter((lane) => lane.totalBytes > 0 && lane.lastRead.offset >= lane.totalBytes)
+      .sort((a, b) => a.quietSinceMs - b.quietSinceMs)
     idle[0]?.stop()
   }
 
   /** Runs lanes of one blob, one per generation, until it rests or is set aside. */
   async #runBlob(blob: BoardBlob): Promise<void> {
-    const startedAtMs = this.#context.clock.now()
     const options = {
       follow: this.#shallFollow(blob),
       coldStart: 'earliest',
@@ -255,14 +258,14 @@ export class ListedLanes implements LaneSchedule {
           if (opened.kind !== 'lane') return this.#rest(blob, opened.kind === 'missing')
           lane = opened.lane
         }
-        const end = await this.#runner.run(lane, blob)
-        blob.grewAtMs = Math.max(blob.grewAtMs, lane.grewAtMs > startedAtMs ? lane.grewAtMs : 0)
+        const end = await this.#runLane(lane, blob)
         if (end !== 'replaced') {
           this.#rest(blob, end === 'missing')
           // Its lane began before the look had shown that it is one of the newest.
           if (end === 'end' && this.#shallFollow(blob)) this.#board.enqueue(blob)
           return
         }
+        if (!lane.hasProgressed) await this.#pause(this.#context.config.source.pollMs)
         lane = undefined
       }
     } catch (error) {
@@ -271,14 +274,29 @@ export class ListedLanes implements LaneSchedule {
     }
   }
 
+  async #runLane(lane: Lane, blob: BoardBlob): Promise<TailEnd> {
+    try {
+      return await this.#runner.run(lane, blob)
+    } finally {
+      blob.grewAtMs = Math.max(blob.grewAtMs, lane.grewAtMs ?? 0)
+      // Failures count in a row: one that comes after it was read again is the first.
+      if (lane.hasProgressed) this.#clearAside(blob)
+    }
+  }
+
   #rest(blob: BoardBlob, isMissing: boolean): void {
-    if (blob.aside !== undefined)
-      this.#log.info({ blob: blob.name }, 'a blob that was set aside is read again')
-    delete blob.aside
+    this.#clearAside(blob)
     blob.state = 'resting'
     blob.isLive = true
-    if (isMissing) this.#board.forget(blob)
-    else blob.bytes = Math.max(blob.bytes, blob.seenBytes)
+    blob.isGone = isMissing
+    if (!isMissing) blob.bytes = Math.max(blob.bytes, blob.seenBytes)
+  }
+
+  #clearAside(blob: BoardBlob): void {
+    if (blob.aside === undefined) return
+    delete blob.aside
+    this.#log.info({ blob: blob.name }, 'a blob that was set aside is read again')
+    this.#tellSetAside()
   }
 
   #putAside(blob: BoardBlob, error: TailraceError): void {
@@ -298,27 +316,28 @@ export class ListedLanes implements LaneSchedule {
     // The 1st, 2nd, 4th… time: a blob that fails for days must not flood the log.
     if ((failures & (failures - 1)) === 0)
       this.#log.error({ err: error, blob: blob.name, failures, pauseMs }, 'a blob was set aside')
-    this.#options.onSetAside?.(this.setAside)
+    this.#tellSetAside()
   }
 
   #retryAside(nowMs: number): void {
-    let isAny = false
     for (const blob of this.#board.blobs) {
-      if (blob.state !== 'aside' || (blob.aside?.untilMs ?? 0) > nowMs) continue
-      this.#board.enqueue(blob)
-      isAny = true
+      if (blob.state === 'aside' && (blob.aside?.untilMs ?? 0) <= nowMs) this.#board.enqueue(blob)
     }
-    if (isAny) this.#options.onSetAside?.(this.setAside)
+    this.#tellSetAside()
   }
 
-  /** A lane gives up only when its blob alone is the matter; an outage is waited out. */
+  #tellSetAside(): void {
+    const { setAside } = this
+    const key = JSON.stringify(setAside)
+    if (key === this.#toldSetAside) return
+    this.#toldSetAside = key
+    this.#options.onSetAside?.(setAside)
+  }
+
+  /** A lane gives up only when its blob alone is the matter: an outage is waited out, and so is throttling. */
   #givesUp(): (event: RetryEvent) => boolean {
-    const { clock } = this.#context
-    let firstFailureMs = 0
-    return ({ attempt }) => {
-      if (attempt === 1) firstFailureMs = clock.now()
-      return attempt >= mostAttempts && this.#options.succeededSince(firstFailureMs)
-    }
+    return ({ error, attempt, failingSinceMs }) =>
+      attempt >= mostAttempts && !isThrottling(error) && this.#options.succeededSince(failingSinceMs)
   }
 
   #shallFollow({ name }: BoardBlob): boolean {
@@ -333,7 +352,7 @@ export class ListedLanes implements LaneSchedule {
 
   #stopQuietLanes(nowMs: number): void {
     for (const lane of this.#followedLanes()) {
-      const isQuiet = lane.grewAtMs < nowMs - quietMs
+      const isQuiet = lane.quietSinceMs < nowMs - quietMs
       const isWanted = this.#wanted.has(lane.blobName) && !this.#looksSuffice
       if (this.#looksOnly || (isQuiet && !isWanted)) lane.stop()
     }
@@ -416,6 +435,13 @@ export class ListedLanes implements LaneSchedule {
       if (!signal.aborted) throw error
     }
   }
+}
+
+/** Storage asks for patience, whatever blob is asked for: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes */
+function isThrottling(error: unknown): boolean {
+  if (!isTailraceError(error)) return false
+  const { status, retryAfterMs } = error.context
+  return status === 429 || status === 503 || typeof retryAfterMs === 'number'
 }
 
 /** Errors that one blob can have while its neighbors are well. */

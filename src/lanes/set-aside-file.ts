@@ -35,6 +35,11 @@ export class SetAsideFile {
     return this.#writing
   }
 
+  /** Resolves when all that was asked to be written is; failures are those of `write`. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => {})
+  }
+
   /** @returns none when there is no file, or one that this did not write: it is no more than a message */
   async read(): Promise<readonly SetAsideBlob[]> {
     try {

@@ -57,12 +57,13 @@ export class SingleLane implements LaneSchedule {
         isTold = false
         pauseMs = pollMs
         const end = await this.#runner.run(opened.lane, this.#memory)
-        if (end === 'replaced' || (end === 'missing' && follow)) continue
-        return
+        if (end !== 'replaced' && !(end === 'missing' && follow)) return
+        if (opened.lane.hasProgressed) continue
+      } else {
+        if (!isTold) await this.#tellMissing(opened)
+        isTold = true
+        if (!follow) return
       }
-      if (!isTold) await this.#tellMissing(opened)
-      isTold = true
-      if (!follow) return
       try {
         await clock.sleep(pauseMs, signal)
         pauseMs = Math.min(maxPollMs, pauseMs * 1.5)

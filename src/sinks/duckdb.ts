@@ -118,6 +118,11 @@ export class EmbeddedEngine {
     }
   }
 
+  /** Ends the statement that is under way on this connection, which then fails; nothing happens between statements. */
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
   /**
    * Gives memory that is no longer used back to the system.
    *

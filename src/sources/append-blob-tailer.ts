@@ -22,6 +22,8 @@ export interface AppendBlobTailerOptions {
   readonly createdAt?: string
   /** The last bytes before `offset`, 64 at most, as they were read before: the blob has to hold them still. */
   readonly before?: Buffer
+  /** The blob's first bytes, as they were looked at before: the blob has to begin with them still. */
+  readonly head?: Buffer
   /** Wait for appends at the blob's end; otherwise end where the blob ended at the first read. Default true. */
   readonly follow?: boolean
   /** Stop before this offset, in any mode. */
@@ -41,6 +43,8 @@ export interface AppendBlobTailerOptions {
   readonly retry?: Partial<RetryPolicy>
   /** Asked after each failure that would be repeated: true destroys the stream with the error. Default: never. */
   readonly giveUp?: (event: RetryEvent) => boolean
+  /** Hears of an error that ends the reading; the stream then ends in order. Default: it is destroyed with the error. */
+  readonly onFailure?: (error: unknown) => void
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -85,7 +89,10 @@ export class AppendBlobTailer extends Readable {
   #retry: Partial<RetryPolicy>
   #etag: string | undefined
   #totalBytes = 0
-  #grewAtMs: number
+  #grewAtMs: number | undefined
+  #head: Buffer
+  #giveUp: (event: RetryEvent) => boolean
+  #onFailure: ((error: unknown) => void) | undefined
   /** The last answer reached the blob's end: it is asked again after a pause, not at once. */
   #isAtEnd = false
   /** What the budget holds for chunks that were handed on last. */
@@ -111,7 +118,9 @@ export class AppendBlobTailer extends Readable {
     this.#pauseMs = this.#pollMs
     this.#budget = options.budget ?? new ByteBudget((readsAhead + 1) * (rangeBytes + overlapBytes))
     this.#clock = options.clock ?? systemClock
-    this.#grewAtMs = this.#clock.now()
+    this.#head = options.head ?? Buffer.alloc(0)
+    this.#giveUp = options.giveUp ?? (() => false)
+    this.#onFailure = options.onFailure
     this.#log = logger
     this.#retry = options.retry ?? {}
     this.#lines = new TailedLines(options.maxLineBytes ?? 16 * 1024 * 1024)
@@ -125,7 +134,7 @@ export class AppendBlobTailer extends Readable {
       signal: this.#halt,
       clock: this.#clock,
       retry: this.#retry,
-      giveUp: options.giveUp ?? (() => false),
+      giveUp: this.#giveUp,
       onRetry: retryLog(logger, 'storage read failed', { blob: options.blobName }),
     })
   }
@@ -150,8 +159,8 @@ export class AppendBlobTailer extends Readable {
     return this.#totalBytes
   }
 
-  /** When the blob was last seen to have grown, or the tailer began. */
-  get grewAtMs(): number {
+  /** When the blob was last seen to have grown since the first look at it; undefined when it has not. */
+  get grewAtMs(): number | undefined {
     return this.#grewAtMs
   }
 
@@ -172,7 +181,13 @@ export class AppendBlobTailer extends Readable {
         if (chunks === undefined) this.push(null)
         else for (const chunk of chunks) this.push(chunk)
       },
-      (error: unknown) => this.destroy(error as Error),
+      (error: unknown) => {
+        if (this.#onFailure === undefined || this.destroyed) this.destroy(error as Error)
+        else {
+          this.#onFailure(error)
+          this.push(null)
+        }
+      },
     )
   }
 
@@ -252,7 +267,8 @@ export class AppendBlobTailer extends Readable {
     return (
       (this.#createdAt === undefined || read.createdAt === this.#createdAt) &&
       read.totalBytes >= this.#offset &&
-      isContinuation(this.#before, overlap, read.bytes)
+      isContinuation(this.#before, overlap, read.bytes) &&
+      (this.#offset > 0 || beginsAlike(this.#head, read.bytes))
     )
   }
 
@@ -263,7 +279,7 @@ export class AppendBlobTailer extends Readable {
     // What was asked for before the blob was cut short tells of what is gone.
     if (read.totalBytes < this.#totalBytes) this.#ranges.drop()
     if (read.totalBytes > this.#totalBytes) {
-      this.#grewAtMs = this.#clock.now()
+      if (this.#totalBytes > 0) this.#grewAtMs = this.#clock.now()
       this.#pauseMs = this.#pollMs
     }
     this.#totalBytes = read.totalBytes
@@ -333,6 +349,7 @@ export class AppendBlobTailer extends Readable {
         policy: this.#retry,
         clock: this.#clock,
         signal: this.#halt,
+        giveUp: this.#giveUp,
         onRetry: retryLog(this.#log, 'storage read failed', { blob: this.#blobName }),
       }),
     )
@@ -349,6 +366,11 @@ function isContinuation(before: Buffer, overlap: number, answer: Buffer): boolea
   const known = before.subarray(Math.max(0, before.length - overlap))
   const found = answer.subarray(overlap - known.length, overlap)
   return known.subarray(0, found.length).equals(found)
+}
+
+function beginsAlike(known: Buffer, answer: Buffer): boolean {
+  const bytes = Math.min(known.length, answer.length)
+  return known.subarray(0, bytes).equals(answer.subarray(0, bytes))
 }
 
 /** The last bytes of what was read, as a copy: a part would keep the whole range in memory. */

@@ -1,10 +1,5 @@
 import type { Readable } from 'node:stream'
-import type {
-  BlobDownloadResponseParsed,
-  ContainerClient,
-  ContainerListBlobFlatSegmentResponse,
-  ContainerListBlobHierarchySegmentResponse,
-} from '@azure/storage-blob'
+import type { BlobDownloadResponseParsed, ContainerClient } from '@azure/storage-blob'
 import { Deadline } from '../azure/deadline.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isRestError, serviceCode, translateAzureError } from './azure-errors.ts'
@@ -12,6 +7,9 @@ import { isRefusal } from './azure-refusals.ts'
 import { type AzureRequest, credentialOf } from './azure-request.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
+import { instantOf } from './instant-of.ts'
+import { parseListing } from './list-xml.ts'
+import { takeListing } from './take-listing.ts'
 
 export interface AzureBlobReaderOptions {
   /** How long a request may wait for its answer's head, credential included, in milliseconds. Default 30,000. */
@@ -87,33 +85,20 @@ export class AzureBlobReader implements BlobReader {
   async listPage({ prefix, marker, folders, pageNames, signal }: ListRequest): Promise<ListedPage> {
     // The SDK reads the answer to its end before it tells anything of it, so its body's time is part of the one wait.
     const deadline = new Deadline(this.#clock, 'page', this.#firstByteMs + this.#idleMs, signal)
-    // Only the metadata tells a folder of a hierarchical namespace from an empty blob.
+    // Where folders are marked by metadata alone, nothing else tells them from empty blobs.
     const options = { prefix, includeMetadata: true, abortSignal: deadline.signal }
     const paging = {
       maxPageSize: pageNames ?? 5_000,
       ...(marker === undefined ? {} : { continuationToken: marker }),
     }
     return this.#ask({ kind: 'list', name: prefix }, deadline, async ({ client }) => {
+      const body = takeListing(client, deadline.signal)
       const pages =
         folders === true
           ? client.listBlobsByHierarchy('/', options).byPage(paging)
           : client.listBlobsFlat(options).byPage(paging)
-      const step = await deadline.race(pages.next())
-      if (step.done === true) return { blobs: [], folders: [], next: undefined }
-      const { segment, continuationToken } = step.value
-      return {
-        blobs: segment.blobItems
-          // Accounts with a hierarchical namespace list their folders as empty blobs.
-          .filter(({ metadata }) => metadata?.hdi_isfolder !== 'true')
-          .map(({ name, properties }) => ({
-            name,
-            bytes: properties.contentLength ?? 0,
-            createdAt: instantOf(properties.createdOn),
-            modifiedAtMs: properties.lastModified.getTime(),
-          })),
-        folders: foldersOf(segment),
-        next: continuationToken === '' ? undefined : continuationToken,
-      }
+      await deadline.race(pages.next())
+      return parseListing(body())
     })
   }
 
@@ -163,21 +148,6 @@ export class AzureBlobReader implements BlobReader {
       return await send(renewed)
     }
   }
-}
-
-type ListedSegment = (
-  | ContainerListBlobFlatSegmentResponse
-  | ContainerListBlobHierarchySegmentResponse
-)['segment']
-
-/** @returns an instant to the second, which is what the service keeps: `20261124T084700Z`. */
-export function instantOf(createdOn: Date | undefined): string {
-  if (createdOn === undefined) return 'unknown'
-  return createdOn.toISOString().replace(/[-:]|\.\d+/g, '')
-}
-
-function foldersOf(segment: ListedSegment): string[] {
-  return 'blobPrefixes' in segment ? (segment.blobPrefixes ?? []).map(({ name }) => name) : []
 }
 
 function blobTypeOf(told: string | undefined): BlobType {

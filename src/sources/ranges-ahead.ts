@@ -39,6 +39,8 @@ interface PendingRange {
   readonly overlap: number
   readonly heldBytes: number
   readonly reading: Promise<BlobRead>
+  /** Ends the request; its answer does not matter any more. */
+  readonly abort: () => void
 }
 
 /**
@@ -78,14 +80,17 @@ export class RangesAhead {
     while (this.#pending.length < readsAhead && start < end) {
       const range = rangeOf(start, Math.min(end, start + rangeBytes))
       if (!budget.tryTake(range.heldBytes)) return
-      this.#pending.push({ ...range, reading: this.#read(range, undefined) })
+      this.#pending.push({ ...range, ...this.#read(range, undefined) })
       start = range.end
     }
   }
 
   /** Lets go of what was asked for ahead: its answers do not matter any more. */
   drop(): void {
-    for (const { heldBytes } of this.#pending.splice(0)) this.#options.budget.give(heldBytes)
+    for (const { heldBytes, abort } of this.#pending.splice(0)) {
+      abort()
+      this.#options.budget.give(heldBytes)
+    }
   }
 
   async #ask(offset: number, until: number, ifNoneMatch: string | undefined): Promise<PendingRange> {
@@ -93,12 +98,24 @@ export class RangesAhead {
     // Up to the next range that is on its way.
     const end = Math.min(until, this.#pending[0]?.start ?? Number.POSITIVE_INFINITY, offset + rangeBytes)
     const range = rangeOf(offset, end)
-    await budget.take(range.heldBytes, urgent, signal)
-    return { ...range, reading: this.#read(range, ifNoneMatch) }
+    if (!budget.tryTake(range.heldBytes)) {
+      // Whoever waits holds nothing: two lanes with ranges ahead would else wait for each other.
+      this.drop()
+      await budget.take(range.heldBytes, urgent, signal)
+    }
+    return { ...range, ...this.#read(range, ifNoneMatch) }
   }
 
-  #read({ start, heldBytes, overlap }: Range, ifNoneMatch: string | undefined): Promise<BlobRead> {
-    const { reader, blobName, signal, clock, retry: policy, giveUp, onRetry } = this.#options
+  #read(
+    { start, heldBytes, overlap }: Range,
+    ifNoneMatch: string | undefined,
+  ): Pick<PendingRange, 'reading' | 'abort'> {
+    const { reader, blobName, signal: outer, clock, retry: policy, giveUp, onRetry } = this.#options
+    const aborting = new AbortController()
+    const { signal } = aborting
+    const abort = (): void => aborting.abort(outer.reason)
+    if (outer.aborted) abort()
+    else outer.addEventListener('abort', abort, { once: true })
     const request = {
       offset: start - overlap,
       maxBytes: heldBytes,
@@ -114,14 +131,16 @@ export class RangesAhead {
       }
       return read
     }
-    const reading = retry(readOnce, { policy, clock, signal, giveUp, onRetry })
+    const reading = retry(readOnce, { policy, clock, signal, giveUp, onRetry }).finally(() =>
+      outer.removeEventListener('abort', abort),
+    )
     // A read ahead that fails is reported when it is taken, not as an unhandled rejection.
     reading.catch(() => {})
-    return reading
+    return { reading, abort }
   }
 }
 
-type Range = Omit<PendingRange, 'reading'>
+type Range = Omit<PendingRange, 'reading' | 'abort'>
 
 function rangeOf(start: number, end: number): Range {
   const overlap = Math.min(overlapBytes, start)

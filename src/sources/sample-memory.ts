@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { instantOf } from './azure-blob-reader.ts'
 import type { BlobReader } from './blob-reader.ts'
+import { instantOf } from './instant-of.ts'
 
 const schema = z.object({ generation: z.string(), lines: z.record(z.string(), z.int().nonnegative()) })
 

@@ -8,6 +8,11 @@ import { requireContinuation } from './require-continuation.ts'
 const newline = Buffer.from('\n')
 const byteOrderMark = '\xef\xbb\xbf'
 
+export interface GzipMembersOptions extends Pick<LineSplitterOptions, 'maxLineBytes'> {
+  /** Hears of damaged data, once; the members before it still pass. Default: the stream is destroyed with the error. */
+  readonly onRefused?: (error: TailraceError) => void
+}
+
 /**
  * Chunks of a blob of concatenated gzip members to blocks of the lines in them.
  *
@@ -26,8 +31,8 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
   #member: GzipMember | undefined
   #atMemberStart = false
 
-  constructor(options: Pick<LineSplitterOptions, 'maxLineBytes'> = {}) {
-    super()
+  constructor(options: GzipMembersOptions = {}) {
+    super(options.onRefused)
     this.#splitter = new LineSplitter(options)
   }
 

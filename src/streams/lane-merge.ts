@@ -2,6 +2,13 @@ import { Readable, Writable } from 'node:stream'
 
 type Done = (error?: Error | null) => void
 
+/** An object that a lane offers. */
+interface Offer {
+  readonly inlet: Writable
+  readonly value: unknown
+  readonly taken: Done
+}
+
 /**
  * Merges the lanes of many blobs into one stream, in the order in which their objects arrive.
  *
@@ -9,7 +16,7 @@ type Done = (error?: Error | null) => void
  * at most one object here, and no lane can overtake another twice in a row while both have something.
  */
 export class LaneMerge extends Readable {
-  #waiting: { readonly value: unknown; readonly taken: Done }[] = []
+  #waiting: Offer[] = []
   #wanted = false
   #openInlets = 0
   #closed = false
@@ -18,29 +25,36 @@ export class LaneMerge extends Readable {
     super({ objectMode: true, highWaterMark: 1 })
   }
 
-  /** The last stage of one lane. */
-  inlet(): Writable {
+  /**
+   * The last stage of one lane. What a lane that fails still offered is not taken.
+   *
+   * @param onTaken hears of each object when it is taken: from then on nothing can take it back
+   */
+  inlet<Value>(onTaken: (value: Value) => void = () => {}): Writable {
     this.#openInlets += 1
-    const leave = (): void => {
-      this.#openInlets -= 1
-      this.#endIfDone()
-    }
-    return new Writable({
+    const inlet: Writable = new Writable({
       objectMode: true,
       highWaterMark: 1,
-      write: (value: unknown, _encoding, taken) => {
+      write: (value: Value, _encoding: BufferEncoding, done: Done) => {
         if (this.destroyed) {
-          taken(closedError())
+          done(closedError())
           return
         }
-        this.#waiting.push({ value, taken })
+        const taken: Done = (error) => {
+          if (error === undefined) onTaken(value)
+          done(error)
+        }
+        this.#waiting.push({ inlet, value, taken })
         this.#deliver()
       },
       destroy: (error, callback) => {
-        leave()
+        this.#waiting = this.#waiting.filter((offer) => offer.inlet !== inlet)
+        this.#openInlets -= 1
+        this.#endIfDone()
         callback(error)
       },
     })
+    return inlet
   }
 
   /** No more lanes will come: the stream ends when the last inlet has. */

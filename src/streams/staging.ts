@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 // Only names that Tailrace itself gives: whatever else lies in the directory is not ours to remove.
-const ownName = /^[\w.-]+\.(?:spool|unit|parquet)$|^part-[\w.-]+$|^(?:encode|download)-[\w-]+$/
+const ownName = /^[\w.-]+\.(?:spool|unit|parquet)$|^part-[\w.-]+$|^(?:encode|download|optimize)-[\w-]+$/
 
 /**
  * The directory of one pipeline's staging files.

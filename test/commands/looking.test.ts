@@ -38,7 +38,7 @@ test('commands that look create no table and leave the staging files of a run al
     (context) => status(context, undefined, true),
     (context) => verify(context, undefined, true),
     (context) => rejects(context, { limit: 1, json: true }),
-    (context) => query(context, 'select 1', true),
+    (context) => query(context, 'select 1', { json: true }),
     (context) => check(context),
   ]
   for (const command of commands) assert.equal((await outputOf(config, command)).code, 0)
@@ -110,7 +110,7 @@ test('pipelines whose tables share a name are told apart, and the shared name st
 
   const counted = async (from: string): Promise<number> => {
     const sql = `SELECT count(*)::INTEGER AS n FROM ${from}`
-    return JSON.parse((await outputOf(config, (context) => query(context, sql, true))).text).n
+    return JSON.parse((await outputOf(config, (context) => query(context, sql, { json: true }))).text).n
   }
   assert.equal(await counted('prod.logs.pg'), 2)
   assert.equal(await counted('own'), 5)

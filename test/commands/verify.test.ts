@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { verify } from '../../src/commands/verify.ts'
 import type { ResolvedConfig } from '../../src/resolve-config.ts'
 import { commitOffset, landAll, lines, openBench, outputOf } from './command-fixture.ts'
@@ -53,8 +54,39 @@ test('rows behind the committed offset, as a run lands them meanwhile, are not j
   const running = bench.config({ running: { table, blob: 'pg' } })
   const looking = bench.config({ looking: { table, blob: 'pg' } })
   await bench.storage.append('pg', second)
-  await landAll(running)
+  // Before there are rows: a pipeline without an offset takes it from them.
   await commitOffset(bench, looking, 'looking', 'pg', first.length)
+  await landAll(running)
   const { code, rows, overlappingRows, unexplainedBytes } = await verdictOf(looking, 'looking')
   assert.deepEqual([code, rows, overlappingRows, unexplainedBytes], [0, 5, 0, 0])
+})
+
+test('gzip with an empty member, one of a blank line, and padding is complete', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ zip: {} })
+  const members = [lines(0, 5), Buffer.alloc(0), Buffer.from('\n'), lines(5, 5)].map((part) => gzipSync(part))
+  await bench.storage.append('zip', Buffer.concat([...members, Buffer.alloc(16)]))
+  await landAll(config)
+  const { code, rows, unexplainedBytes } = await verdictOf(config, 'zip')
+  assert.deepEqual([code, rows, unexplainedBytes], [0, 10, 0])
+})
+
+test('a blank line of a generation that was replaced can be told no more, and is no failure', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ over: {} })
+  await bench.storage.append('over', Buffer.concat([lines(0, 3), Buffer.from('\n'), lines(3, 3)]))
+  await landAll(config)
+  await bench.storage.container.getAppendBlobClient('over').create()
+  await bench.storage.append('over', lines(10, 3))
+  await landAll(config)
+  const { code, text } = await outputOf(config, (context) => verify(context, 'over', true))
+  const { blobs } = JSON.parse(text) as { blobs: { rows: number; goneBytes: number }[] }
+  assert.equal(code, 0)
+  assert.deepEqual(
+    blobs.map(({ rows, goneBytes }) => [rows, goneBytes]),
+    [
+      [6, 1],
+      [3, 0],
+    ],
+  )
 })

@@ -5,6 +5,7 @@ import test from 'node:test'
 import { commitPath } from '../../src/sinks/delta/delta-action.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { sqlString } from '../../src/sinks/duckdb.ts'
+import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import {
   columns,
   committerOf,
@@ -203,4 +204,77 @@ test('delta-rs and this writer append at the same time and lose nothing', { skip
   const answer = await askDeltaRs({ table: bench.table, rows })
   assert.equal(answer.version, 11 + 8 + landed)
   assert.deepEqual(await compareRows(bench, rows), { seen: 100 + 8 + landed, missing: 0, surplus: 0 })
+})
+
+/** The same rows with fewer columns, as a declaration without these gives them. */
+async function without(bench: Workbench, batch: EncodedBatch, names: string): Promise<EncodedBatch> {
+  const files = await Promise.all(
+    batch.files.map(async ({ path, partition }) => {
+      const [file] = await bench.engine.copy(
+        `COPY (SELECT * EXCLUDE (${names}) FROM read_parquet(${sqlString(path)}, hive_partitioning = false))
+          TO ${sqlString(`${path}.narrow`)} (FORMAT parquet, RETURN_STATS)`,
+      )
+      return { ...file!, partition }
+    }),
+  )
+  return { ...batch, files }
+}
+
+test('columns that are added by this writer, and by delta-rs, are read by both and landed on', {
+  skip,
+}, async (t) => {
+  const bench = await workbench(t)
+  const fewer = columns.filter(({ name }) => !['query_id', 'message', 'pid'].includes(name))
+  const first = committerOf(bench, { columns: fewer })
+  await first.open()
+  const land = async (committer: typeof first, start: number) => {
+    const source = span(blob, start, start + 20)
+    const places = [
+      { offset: start, seed: start },
+      { offset: start + 10, seed: start + 7 },
+    ]
+    await committer.land([source], await encode(bench, source, places))
+  }
+  const source = span(blob, 0, 20)
+  const places = [
+    { offset: 0, seed: 0 },
+    { offset: 10, seed: 7 },
+  ]
+  await first.land(
+    [source],
+    await without(bench, await encode(bench, source, places), 'query_id, pid, message'),
+  )
+
+  const evolving = committerOf(bench, { evolve: true })
+  await evolving.open()
+  await land(evolving, 20)
+  const rows = join(bench.directory, 'rows.parquet')
+  const filters: [string, string, string][] = [['query_id', '<=', '-6883023751393440279']]
+  const evolved = await askDeltaRs({ table: bench.table, rows, filters })
+  assert.deepEqual(Object.keys(evolved.columns).slice(-3), ['query_id', 'pid', 'message'])
+  assert.equal(evolved.comments.message, 'A text.')
+  const written = await bench.engine.rows(
+    `SELECT source_offset::INTEGER AS place, query_id::VARCHAR AS id FROM ${sqlString(rows)} ORDER BY place`,
+  )
+  assert.deepEqual(written, [
+    { place: 0, id: null },
+    { place: 10, id: null },
+    { place: 20, id: '-6883023751393440279' },
+    { place: 30, id: '-6883023751393440272' },
+  ])
+  assert.deepEqual([evolved.filters[0]?.rows, evolved.filters[0]?.queried_rows], [1, 1])
+
+  await changeByDeltaRs(bench.table, 'add-column', 'checkpoint')
+  await land(evolving, 40)
+  const reopened = committerOf(bench)
+  await reopened.open()
+  await land(reopened, 60)
+  const both = await askDeltaRs({ table: bench.table, rows })
+  assert.equal(both.columns.their_note, 'string')
+  assert.deepEqual(
+    await bench.engine.rows(
+      `SELECT count(*)::INTEGER AS rows, count(their_note)::INTEGER AS noted FROM ${sqlString(rows)}`,
+    ),
+    [{ rows: 9, noted: 1 }],
+  )
 })

@@ -50,8 +50,8 @@ export async function askDeltaRs(request: DeltaRsRequest): Promise<DeltaRsAnswer
   return JSON.parse(stdout) as DeltaRsAnswer
 }
 
-/** A change that delta-rs makes: one appended row, a compaction of small files, or a checkpoint. */
-export type DeltaRsStep = 'append' | 'compact' | 'checkpoint'
+/** A change that delta-rs makes: one appended row, a compaction of small files, a checkpoint, or a row with a new column. */
+export type DeltaRsStep = 'append' | 'compact' | 'checkpoint' | 'add-column'
 
 /** Lets delta-rs change a table, step by step. */
 export async function changeByDeltaRs(table: string, ...steps: readonly DeltaRsStep[]): Promise<void> {

@@ -2,16 +2,23 @@ import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { BlobsConfig, SourceConfig } from '../../src/config.ts'
-import { LandedOffsets } from '../../src/landed-offsets.ts'
+import { type LandedOffset, LandedOffsets } from '../../src/landed-offsets.ts'
 import type { LaneContext } from '../../src/lanes/lane-runner.ts'
 import type { SetAsideBlob } from '../../src/lanes/lane-schedule.ts'
 import { ListedLanes } from '../../src/lanes/listed-lanes.ts'
 import { SingleLane } from '../../src/lanes/single-lane.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { OffsetMirror } from '../../src/offsets/offset-mirror.ts'
-import { type EntryBlock, generationKey, latin1AsText, type Span } from '../../src/records.ts'
+import {
+  compareGenerations,
+  type EntryBlock,
+  type GenerationMark,
+  generationKey,
+  latin1AsText,
+  type Span,
+} from '../../src/records.ts'
 import { type ResolvedPipeline, resolveConfig } from '../../src/resolve-config.ts'
 import { ByteBudget } from '../../src/sources/byte-budget.ts'
 import { selectionOf } from '../../src/sources/discovery/blob-selection.ts'
@@ -26,13 +33,33 @@ export class Landing {
   readonly texts = new Map<string, string>()
   readonly order: Span[] = []
   readonly starts: Span[] = []
-  readonly mirror = new OffsetMirror({ store: { write: async () => {} }, marks: [], clock: systemClock })
+  readonly mirror: OffsetMirror
+  /** Blocks are taken and never committed. */
+  isHeld = false
+  #ends = new LandedOffsets()
+
+  constructor(marks: readonly GenerationMark[] = []) {
+    this.mirror = new OffsetMirror({ store: { write: async () => {} }, marks, clock: systemClock })
+  }
+
+  /** What a process that starts after this one was killed finds. */
+  afterKill(): Landing {
+    const marks = [...this.offsets].flatMap((one) => this.mirror.markOf(one) ?? [])
+    const next = new Landing(structuredClone(marks))
+    for (const landed of this.offsets) next.#restore(landed, this.texts.get(generationKey(landed)) ?? '')
+    return next
+  }
+
+  /** Records where a cold start begins. */
+  begin(start: Span): void {
+    this.starts.push(start)
+    this.#restore({ ...start, offset: start.end }, '')
+  }
 
   async take({ span, entries, stored }: EntryBlock): Promise<void> {
-    const known = this.offsets.get(span)
-    assert.equal(span.start, known ?? span.start, `${generationKey(span)} does not go on where it was`)
+    assert.equal(span.start, this.#ends.get(span) ?? 0, `${generationKey(span)} does not go on where it was`)
     this.order.push(span)
-    this.offsets.set({ ...span, offset: span.end })
+    this.#ends.set({ ...span, offset: span.end })
     const key = generationKey(span)
     const parts = [entries]
     for await (const more of stored?.read() ?? []) parts.push(more)
@@ -42,14 +69,22 @@ export class Landing {
       .map(({ raw }) => `${latin1AsText(raw)}\n`)
       .join('')
     this.texts.set(key, (this.texts.get(key) ?? '') + text)
+    if (!this.isHeld) this.offsets.set({ ...span, offset: span.end })
   }
 
   /** The rows of all generations of a blob, in order. */
   textOf(name: string): string {
-    return this.offsets
-      .of(`logs/${name}`)
+    return [...this.#ends]
+      .filter(({ blob }) => blob === `logs/${name}`)
+      .sort(compareGenerations)
       .map((generation) => this.texts.get(generationKey(generation)) ?? '')
       .join('')
+  }
+
+  #restore(landed: LandedOffset, text: string): void {
+    this.offsets.set(landed)
+    this.#ends.set(landed)
+    this.texts.set(generationKey(landed), text)
   }
 }
 
@@ -61,11 +96,13 @@ export interface ScheduleOptions extends Partial<Omit<SourceConfig, 'storage' | 
   /** How long the sink takes for a block, in milliseconds. */
   readonly blockMs?: number
   readonly budget?: ByteBudget
+  readonly clock?: Clock
 }
 
 /** A schedule over a container in memory, whose rows go to `landing`. Started again on the same landing, it goes on. */
 export function schedule(reader: MemoryContainer, landing: Landing, options: ScheduleOptions = {}) {
-  const { blobs = 'p/', follow = true, blockMs = 2, succeededSince, onSetAside, budget, ...source } = options
+  const { blobs = 'p/', follow = true, blockMs = 2, clock = systemClock, ...others } = options
+  const { succeededSince, onSetAside, budget, ...source } = others
   const { pipelines } = resolveConfig(
     {
       pipelines: {
@@ -95,22 +132,22 @@ export function schedule(reader: MemoryContainer, landing: Landing, options: Sch
     landedOf: (blob) => landing.offsets.of(blob),
     isFirstRun: landing.offsets.blobCount === 0,
     recordStarts: async (starts) => {
-      landing.starts.push(...starts)
-      for (const { blob, generation, end } of starts) landing.offsets.set({ blob, generation, offset: end })
+      for (const start of starts) landing.begin(start)
     },
     markOf: (generation) => landing.mirror.markOf(generation),
     noteMark: (mark) => landing.mirror.note(mark),
-    inlet: () =>
+    inlet: (onTaken) =>
       new Writable({
         objectMode: true,
         highWaterMark: 1,
         write: (block: EntryBlock, _encoding, done) => {
+          onTaken(block)
           landing.take(block).then(() => setTimeout(done, blockMs), done)
         },
       }),
     staging: new Staging(tmpdir(), 3_600_000),
     budget: budget ?? new ByteBudget(config.source.maxBufferedBytes),
-    clock: systemClock,
+    clock,
     logger: silentLogger,
   }
   const selection = selectionOf(config.source.blobs)

@@ -10,7 +10,7 @@ import { isTailraceError, TailraceError } from '../../errors.ts'
 import { type RetryOptions, retry } from '../../retry.ts'
 import { azureTableError, credentialError } from './azure-table-error.ts'
 import { blobRanges, type TransferContext, uploadFile } from './azure-transfer.ts'
-import type { DeltaStorage, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
+import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
 import { isMissingFile, withFileErrors } from './file-errors.ts'
 
 export interface AzureDeltaStorageOptions {
@@ -124,15 +124,22 @@ export class AzureDeltaStorage implements DeltaStorage {
     return (await this.listWithTimes(folder)).map(({ name }) => name)
   }
 
-  async listWithTimes(folder: string): Promise<StoredObject[]> {
-    const prefix = this.#nameOf(`${folder}/`)
+  async listWithTimes(folder: string): Promise<readonly StoredObject[]> {
+    return (await this.contentsOf(folder)).objects
+  }
+
+  async contentsOf(folder: string): Promise<FolderContents> {
+    const name = folder === '' ? this.#folder : this.#nameOf(folder)
+    const prefix = name === '' ? '' : `${name}/`
     const objects: StoredObject[] = []
+    const folders: string[] = []
     for (let marker: string | undefined; ; ) {
       const page = await this.#patiently(`listing ${folder}`, () =>
         this.#requests.page(prefix, marker, namesPerPage),
       )
       objects.push(...page.blobs)
-      if (page.next === undefined) return objects
+      folders.push(...page.folders)
+      if (page.next === undefined) return { objects, folders }
       marker = page.next
     }
   }

@@ -12,7 +12,7 @@ import {
 } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
 import type { CheckpointFiles } from './log-listing.ts'
-import type { CheckpointContent } from './table-state.ts'
+import type { CheckpointContent, KeptOptions, RemovedFile } from './table-state.ts'
 
 /** The fields that are read of each kind of action; the first one is there in every action of its kind. */
 const wantedFields = {
@@ -31,12 +31,13 @@ const wantedFields = {
   domainMetadata: ['domain', 'configuration', 'removed'],
   sidecar: ['path'],
   add: ['path', 'partitionValues', 'size', 'modificationTime', 'stats', 'deletionVector'],
+  remove: ['path', 'deletionTimestamp'],
 } as const
 
 type ActionName = keyof typeof wantedFields
 
 /** One kind of action at a time, from a file in either format. */
-type ActionSource = (name: ActionName) => Promise<JsonObject[]>
+type ActionSource = (name: ActionName, without?: readonly string[]) => Promise<JsonObject[]>
 
 /** @returns the path of a version's classic checkpoint, relative to the table's root. */
 export function checkpointPath(version: number): string {
@@ -47,14 +48,14 @@ export function checkpointPath(version: number): string {
  * Reads a checkpoint of any kind: in one file or in parts, of the first or the second version, with sidecars or
  * without, Parquet or JSON.
  *
- * @param options whether the live files are wanted; leaving them out saves reading most of it
+ * @param options what is wanted of the files; leaving it out saves reading most of it
  * @throws TABLE_CORRUPT when it cannot be read or lacks what every checkpoint has
  */
 export async function readCheckpoint(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
-  options: { readonly keepFiles: boolean },
+  options: KeptOptions,
 ): Promise<CheckpointContent> {
   return withActions(storage, engine, checkpoint, async (actions) => {
     const [protocol] = await actions('protocol')
@@ -76,7 +77,7 @@ export async function readCheckpoint(
           configuration: String(configuration ?? ''),
           removed: false,
         })),
-      files: options.keepFiles ? await liveFiles(storage, engine, checkpoint, actions) : [],
+      ...(await fileActions(storage, engine, checkpoint, actions, options)),
     }
   })
 }
@@ -92,18 +93,22 @@ export async function sidecarPaths(
   )
 }
 
-async function liveFiles(
+/** File actions are all here or all in the sidecars. */
+async function fileActions(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
   actions: ActionSource,
-): Promise<AddAction[]> {
+  { keepFiles, keepRemoved = false, statistics = true }: KeptOptions,
+): Promise<Pick<CheckpointContent, 'files' | 'removed'>> {
+  if (!keepFiles && !keepRemoved) return { files: [], removed: [] }
+  const read = async (source: ActionSource) => ({
+    files: keepFiles ? (await source('add', statistics ? [] : ['stats'])).map(addAction) : [],
+    removed: keepRemoved ? (await source('remove')).map(removedFile) : [],
+  })
   const sidecars = (await actions('sidecar')).map(sidecarPath)
-  // File actions are all here or all there.
-  if (sidecars.length === 0) return (await actions('add')).map(addAction)
-  return withLocalFiles(storage, sidecars, async (paths) =>
-    (await parquetActions(engine, checkpoint, paths)('add')).map(addAction),
-  )
+  if (sidecars.length === 0) return read(actions)
+  return withLocalFiles(storage, sidecars, (paths) => read(parquetActions(engine, checkpoint, paths)))
 }
 
 async function withActions<T>(
@@ -154,14 +159,14 @@ function parquetActions(
   const namesOf = async (select: string) =>
     new Set((await rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
 
-  return async (name) => {
+  return async (name, without = []) => {
     if (!(await namesOf('*')).has(name)) return []
     const present = await namesOf(`unnest("${name}")`)
     const [key, ...others] = wantedFields[name]
-    const fields = [key, ...others.filter((field) => present.has(field))].map(
+    const fields = [key, ...others.filter((field) => present.has(field) && !without.includes(field))].map(
       (field) => `"${name}"."${field}" AS "${field}"`,
     )
-    const counted = name === 'add' && present.has('stats_parsed')
+    const counted = name === 'add' && !without.includes('stats') && present.has('stats_parsed')
     if (counted && (await namesOf('unnest("add".stats_parsed)')).has('numRecords')) {
       fields.push('"add".stats_parsed.numRecords AS "numRecords"')
     }
@@ -188,10 +193,13 @@ function metaDataAction(metaData: JsonObject): MetaDataAction {
   const { format, partitionColumns, configuration, name, description, createdTime } = metaData
   return {
     id: String(metaData.id),
-    format: { provider: isJsonObject(format) ? String(format.provider) : 'parquet' },
+    // Written again with a change of the table, it must have its options: delta-rs cannot do without.
+    format: isJsonObject(format)
+      ? { provider: String(format.provider), options: textEntries(format.options) }
+      : { provider: 'parquet', options: {} },
     schemaString: typeof metaData.schemaString === 'string' ? metaData.schemaString : emptySchema,
     partitionColumns: Array.isArray(partitionColumns) ? partitionColumns.map(String) : [],
-    configuration: Object.fromEntries(mapEntries(configuration).map(([key, value]) => [key, String(value)])),
+    configuration: textEntries(configuration),
     ...(typeof name === 'string' ? { name } : {}),
     ...(typeof description === 'string' ? { description } : {}),
     ...(createdTime == null ? {} : { createdTime: Number(createdTime) }),
@@ -209,6 +217,14 @@ function addAction(add: JsonObject): AddAction {
     dataChange: false,
     ...(stats === undefined ? {} : { stats }),
     ...(vector ? { deletionVector: vector } : {}),
+  }
+}
+
+/** A removal without a time is as old as can be to other readers; here it is none that has expired. */
+function removedFile({ path, deletionTimestamp }: JsonObject): RemovedFile {
+  return {
+    path: String(path),
+    deletionTimestamp: deletionTimestamp == null ? Number.POSITIVE_INFINITY : Number(deletionTimestamp),
   }
 }
 
@@ -233,6 +249,10 @@ function mapEntries(map: JsonValue | undefined): [string, string | null][] {
     ? map.filter(isJsonObject).map(({ key, value }) => [String(key), value] as const)
     : Object.entries(map ?? {})
   return pairs.map(([key, value]) => [key, value == null ? null : String(value)])
+}
+
+function textEntries(map: JsonValue | undefined): Record<string, string> {
+  return Object.fromEntries(mapEntries(map).map(([key, value]) => [key, String(value)]))
 }
 
 /** A 64-bit integer arrives as text from Parquet. */

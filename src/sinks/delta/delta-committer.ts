@@ -1,15 +1,20 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
-import type { LandedOffsets } from '../../landed-offsets.ts'
+import type { LandedOffset, LandedOffsets } from '../../landed-offsets.ts'
 import type { Span } from '../../records.ts'
 import type { Column } from '../../tables/table.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
-import type { DeltaCommit } from './delta-action.ts'
+import type { DeltaCommit, TransactionAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { DeltaTable } from './delta-table.ts'
-import { appIdOf, landedOffsets } from './offset-transactions.ts'
+import { appIdOf, appIdPrefix, landedOffsets } from './offset-transactions.ts'
+import { provenanceOffsets } from './provenance-offsets.ts'
 import { type ReplaceReceipt, replaceRange } from './range-replacement.ts'
+import { SchemaPlan } from './schema-evolution.ts'
+
+/** How often a batch is prepared again because another writer changed the schema meanwhile. */
+const maxPlans = 10
 
 export interface DeltaCommitterOptions {
   /** Names this pipeline's offsets in the table; two pipelines of one table must differ. Without `/`. */
@@ -20,6 +25,8 @@ export interface DeltaCommitterOptions {
   /** Every column of the table, the partition columns included. */
   readonly columns: readonly Column[]
   readonly partitionColumns: readonly string[]
+  /** Whether columns that the table lacks are added with the first rows that have them. Default false. */
+  readonly evolve?: boolean
   /** Stored in a table that is created. */
   readonly tableName: string
   /** Where rewritten files and checkpoints are staged before they move into the table. Must exist. */
@@ -29,6 +36,10 @@ export interface DeltaCommitterOptions {
   readonly random?: () => number
   /** Hears of a checkpoint that could not be written; the table is whole without it. */
   readonly onCheckpointFailed?: (error: unknown) => void
+  /** Which blobs are this pipeline's to land, by `source_blob`. Default all. */
+  readonly landsBlob?: (blob: string) => boolean
+  /** Hears that the table had lost this pipeline's offsets, and of how many blob generations its rows told them. */
+  readonly onOffsetsRecovered?: (count: number) => void
 }
 
 /**
@@ -57,7 +68,10 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async open(): Promise<void> {
-    await this.#exclusively(() => this.#table.open())
+    await this.#exclusively(async () => {
+      await this.#table.open()
+      await this.#recoverOffsets()
+    })
   }
 
   landed(): LandedOffsets {
@@ -70,29 +84,77 @@ export class DeltaCommitter implements TableCommitter {
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
     return this.#exclusively(async () => {
-      for (const span of spans) this.#checkOffset(span)
-      const files = this.#table.place(encoded.files)
-      const lastUpdated = this.#options.clock.now()
-      const offsets = spans.map((span) => ({
-        txn: { appId: this.#appId(span), version: span.end, lastUpdated },
-      }))
-      const appIds = new Set(offsets.map(({ txn }) => txn.appId))
-      const tableVersion = await this.#table.commit(files, {
-        info: {
-          operation: 'STREAMING UPDATE',
-          operationParameters: { outputMode: 'Append' },
-          isBlindAppend: true,
-          operationMetrics: { numAddedFiles: String(files.length), numOutputRows: String(encoded.rows) },
-        },
-        actions: [...offsets, ...files.map(({ add }) => ({ add }))],
-        check: (winner) => {
-          this.#table.checkRules()
-          checkFence(winner, appIds)
-        },
+      for (let plan = 1; plan <= maxPlans; plan += 1) {
+        try {
+          const tableVersion = await this.#append(spans, encoded)
+          this.#noteLanded(spans, tableVersion)
+          return { tableVersion }
+        } catch (error) {
+          if (!(error instanceof SchemaMoved)) throw error
+        }
+      }
+      throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept changing the schema of the table.', {
+        context: { attempts: maxPlans },
       })
-      this.#noteLanded(spans, tableVersion)
-      return { tableVersion }
     })
+  }
+
+  /** @throws SchemaMoved when the batch has to be prepared for another schema; nothing is visible then */
+  async #append(spans: readonly Span[], encoded: EncodedBatch): Promise<number> {
+    for (const span of spans) this.#checkOffset(span)
+    const hasRows = encoded.files.length > 0
+    const schema = hasRows ? this.#table.planSchema() : new SchemaPlan(this.#table.state.metaData, [])
+    const files = this.#table.place(encoded.files, schema.metaData)
+    const offsets = this.#transactions(spans.map(({ end, ...source }) => ({ ...source, offset: end })))
+    const appIds = new Set(offsets.map(({ txn }) => txn.appId))
+    return this.#table.commit(files, {
+      info: {
+        operation: 'STREAMING UPDATE',
+        operationParameters: { outputMode: 'Append' },
+        isBlindAppend: true,
+        operationMetrics: { numAddedFiles: String(files.length), numOutputRows: String(encoded.rows) },
+      },
+      actions: [...offsets, ...schema.actions, ...files.map(({ add }) => ({ add }))],
+      check: (winner, { metaData }) => {
+        this.#table.checkRules()
+        checkFence(winner, (appId) => appIds.has(appId))
+        if (schema.isOutdatedBy(metaData)) throw new SchemaMoved()
+      },
+    })
+  }
+
+  /**
+   * A table that another engine copied or overwrote has rows and no offsets: landing from the start would double
+   * them. Their own places tell how far they go.
+   */
+  async #recoverOffsets(): Promise<void> {
+    const { pipeline, landsBlob = () => true, onOffsetsRecovered = () => {} } = this.#options
+    const { transactions } = this.#table.state
+    const isOwn = (appId: string): boolean => appId.startsWith(appIdPrefix(pipeline))
+    if ([...transactions.keys()].some(isOwn)) return
+    const found = (await provenanceOffsets(this.#table, this.#options)).filter(({ blob }) => landsBlob(blob))
+    if (found.length === 0) return
+    await this.#table.commit([], {
+      info: {
+        operation: 'STREAMING UPDATE',
+        operationParameters: { outputMode: 'Append', recoveredOffsets: String(found.length) },
+        isBlindAppend: false,
+        operationMetrics: { numAddedFiles: '0', numOutputRows: '0' },
+      },
+      actions: this.#transactions(found),
+      check: (winner) => {
+        this.#table.checkRules()
+        checkFence(winner, isOwn)
+      },
+    })
+    onOffsetsRecovered(found.length)
+  }
+
+  #transactions(landed: readonly LandedOffset[]): { readonly txn: TransactionAction }[] {
+    const lastUpdated = this.#options.clock.now()
+    return landed.map((one) => ({
+      txn: { appId: appIdOf(this.#options.pipeline, one), version: one.offset, lastUpdated },
+    }))
   }
 
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<ReplaceReceipt> {
@@ -124,6 +186,12 @@ export class DeltaCommitter implements TableCommitter {
     const appId = this.#appId(span)
     const known = transactions.get(appId)
     if (known !== undefined && Number(known.version) !== span.start) throw fenced(appId, version)
+    // What begins later than at the blob's start has been recorded without rows first.
+    if (known === undefined && span.start > 0 && span.end > span.start) {
+      throw new TailraceError('SPAN_GAP', `Nothing of ${span.blob} has landed before this batch.`, {
+        context: { expected: 0, found: span.start },
+      })
+    }
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
@@ -133,9 +201,12 @@ export class DeltaCommitter implements TableCommitter {
   }
 }
 
-function checkFence({ actions, version }: DeltaCommit, appIds: ReadonlySet<string>): void {
+/** Says that another writer's schema came first: never leaves this file. */
+class SchemaMoved extends Error {}
+
+function checkFence({ actions, version }: DeltaCommit, isOurs: (appId: string) => boolean): void {
   for (const action of actions) {
-    if ('txn' in action && appIds.has(action.txn.appId)) throw fenced(action.txn.appId, version)
+    if ('txn' in action && isOurs(action.txn.appId)) throw fenced(action.txn.appId, version)
   }
 }
 

@@ -19,6 +19,14 @@ export interface LocalFile {
 export interface StoredObject {
   readonly name: string
   readonly modifiedMs: number
+  readonly bytes: number
+}
+
+/** What lies directly in a folder. */
+export interface FolderContents {
+  readonly objects: readonly StoredObject[]
+  /** Names of the folders in it. Storage without folders of their own has none that is empty. */
+  readonly folders: readonly string[]
 }
 
 /**
@@ -53,7 +61,10 @@ export interface DeltaStorage {
   list(folder: string): Promise<string[]>
 
   /** Lists a folder like `list`, with the objects' times; leaves out what vanished meanwhile, and folders. */
-  listWithTimes(folder: string): Promise<StoredObject[]>
+  listWithTimes(folder: string): Promise<readonly StoredObject[]>
+
+  /** Lists a folder like `listWithTimes`, and the folders in it. @param folder empty for the table's root */
+  contentsOf(folder: string): Promise<FolderContents>
 
   /** Deletes an object; one that is not there is no error. Need not be durable when it returns. */
   remove(path: string): Promise<void>

@@ -6,12 +6,15 @@ import { checkAppendable, clusteringDomain } from './feature-gate.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from './file-placement.ts'
 import { type IndexedColumn, indexedColumns } from './file-statistics.ts'
 import { LogUpkeep, type LogUpkeepOptions } from './log-upkeep.ts'
+import { SchemaPlan } from './schema-evolution.ts'
 import { createTable, type TableDeclaration } from './table-creation.ts'
 import { loadState, readNewCommits } from './table-log.ts'
 import { checkSchema } from './table-schema.ts'
 import type { TableState } from './table-state.ts'
 
 export interface DeltaTableOptions extends TableDeclaration, LogUpkeepOptions {
+  /** Whether columns that the table lacks are added with the first rows that have them. Default false. */
+  readonly evolve?: boolean
   /** Uniform in [0, 1). */
   readonly random: () => number
 }
@@ -91,14 +94,19 @@ export class DeltaTable {
     const last = this.#checked
     if (last?.protocol === protocol && last.metaData === metaData && last.clustering === clustering) return
     checkAppendable(protocol, metaData, clustering)
-    checkSchema(metaData, this.#options.columns, this.#options.partitionColumns)
+    checkSchema(metaData, this.#options.columns, this.#options.partitionColumns, this.#options)
     this.#checked = { protocol, metaData, clustering, indexed: indexedColumns(metaData) }
   }
 
-  /** Decides on the places of written files. */
-  place(files: readonly WrittenFile[]): PlacedFile[] {
+  /** @returns what has to be added to the schema before rows of the declaration can be read. */
+  planSchema(): SchemaPlan {
+    return new SchemaPlan(this.state.metaData, this.#options.columns)
+  }
+
+  /** Decides on the places of written files, with the statistics that the table, or the schema to be, asks for. */
+  place(files: readonly WrittenFile[], metaData = this.state.metaData): PlacedFile[] {
     const { partitionColumns, clock } = this.#options
-    const indexed = this.#checked?.indexed ?? []
+    const indexed = this.#checked?.metaData === metaData ? this.#checked.indexed : indexedColumns(metaData)
     return files.flatMap((file) => placeFile(file, partitionColumns, indexed, clock.now()) ?? [])
   }
 

@@ -2,40 +2,54 @@ import { TailraceError } from '../../errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { type AddAction, type PartitionValues, storagePath } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
+import { sqlType } from './sql-type.ts'
 import { loadState } from './table-log.ts'
 import { schemaFields } from './table-schema.ts'
+import type { TableState } from './table-state.ts'
+import { loadVersion } from './time-travel.ts'
 
 /** One data file that is part of a table. */
 export interface LiveFile {
   /** Relative to the table's root, not URI-encoded; `DeltaStorage.localFile` makes it readable. */
   readonly path: string
-  /** The partition columns are in no data file: their values are only here. */
+  /** What counts, whether or not the file has such columns too. */
   readonly partitionValues: PartitionValues
   readonly bytes: number
   /** Delta's statistics as JSON text, where the writer made some. */
   readonly stats?: string
 }
 
+/** One column of a table that is read. */
+export interface TableColumn {
+  readonly name: string
+  /** Its Delta type; a nested type is `struct`, `array` or `map`. */
+  readonly type: string
+  /** The engine's type; undefined where it has none. */
+  readonly sqlType: string | undefined
+}
+
 /** A table as a query needs it. */
 export interface TableContents {
   readonly tableVersion: number
   readonly partitionColumns: readonly string[]
-  /** Every column in table order, with its Delta type; a nested type is `struct`, `array` or `map`. */
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  /** Every column in table order. */
+  readonly columns: readonly TableColumn[]
   readonly files: readonly LiveFile[]
 }
 
 /**
- * Reads which files make up a table's newest version.
+ * Reads which files make up a version of a table.
  *
+ * @param version default the newest
  * @returns undefined when there is no table
- * @throws TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file has deleted rows that only its deletion vector names
+ * @throws TABLE_VERSION_UNAVAILABLE, TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file has deleted rows that only its deletion vector names
  */
 export async function readTable(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
+  version?: number,
 ): Promise<TableContents | undefined> {
-  const state = await loadState(storage, engine, { keepFiles: true })
+  const state = await stateOf(storage, engine, version)
   if (state?.files === undefined) return undefined
   return {
     tableVersion: state.version,
@@ -43,9 +57,21 @@ export async function readTable(
     columns: schemaFields(state.metaData).map(({ name, type }) => ({
       name,
       type: typeof type === 'string' ? type : String((type as { type?: unknown } | null)?.type),
+      sqlType: sqlType(type),
     })),
     files: Array.from(state.files.values(), liveFile),
   }
+}
+
+function stateOf(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  version: number | undefined,
+): Promise<TableState | undefined> {
+  const kept = { keepFiles: true }
+  return version === undefined
+    ? loadState(storage, engine, kept)
+    : loadVersion(storage, engine, version, kept)
 }
 
 /** @throws TABLE_UNSUPPORTED when some of the file's rows are deleted, or when it lies outside of the table */

@@ -1,8 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { TailraceError } from '../../errors.ts'
-import type { DeltaStorage, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
+import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
 import { fileCode, isMissingFile, withFileErrors } from './file-errors.ts'
 
 const temporarySuffix = '.tmp'
@@ -89,19 +101,26 @@ export class LocalDeltaStorage implements DeltaStorage {
     })
   }
 
-  async listWithTimes(folder: string): Promise<StoredObject[]> {
+  async listWithTimes(folder: string): Promise<readonly StoredObject[]> {
+    return (await this.contentsOf(folder)).objects
+  }
+
+  async contentsOf(folder: string): Promise<FolderContents> {
     const names = await this.list(folder)
     return withFileErrors(folder, async () => {
       const objects: StoredObject[] = []
+      const folders: string[] = []
       for (const name of names) {
         try {
-          const found = await stat(join(this.#pathOf(folder), name))
-          if (found.isFile()) objects.push({ name, modifiedMs: found.mtimeMs })
+          // A link is followed by neither: what it leads to is not the table's.
+          const found = await lstat(join(this.#pathOf(folder), name))
+          if (found.isFile()) objects.push({ name, modifiedMs: found.mtimeMs, bytes: found.size })
+          else if (found.isDirectory()) folders.push(name)
         } catch (error) {
           if (!isMissingFile(error)) throw error
         }
       }
-      return objects
+      return { objects, folders }
     })
   }
 

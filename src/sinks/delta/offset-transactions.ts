@@ -4,12 +4,12 @@ import type { TableState } from './table-state.ts'
 
 /** @returns the application id under which a pipeline keeps its offset of a blob generation. */
 export function appIdOf(pipeline: string, source: BlobGeneration): string {
-  return `${prefixOf(pipeline)}${generationKey(source)}`
+  return `${appIdPrefix(pipeline)}${generationKey(source)}`
 }
 
 /** @returns the offsets that a table holds for a pipeline. */
 export function landedOffsets(state: TableState, pipeline: string): LandedOffsets {
-  const prefix = prefixOf(pipeline)
+  const prefix = appIdPrefix(pipeline)
   const offsets = new LandedOffsets()
   for (const { appId, version } of state.transactions.values()) {
     if (!appId.startsWith(prefix)) continue
@@ -22,6 +22,7 @@ export function landedOffsets(state: TableState, pipeline: string): LandedOffset
   return offsets
 }
 
-function prefixOf(pipeline: string): string {
+/** @returns what the application ids of a pipeline, and of no other, begin with. */
+export function appIdPrefix(pipeline: string): string {
   return `tailrace/${pipeline}/`
 }

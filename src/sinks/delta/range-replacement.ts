@@ -77,7 +77,9 @@ async function replaceFiles(
   nowMs: number,
 ): Promise<ReplaceReceipt> {
   const removedRows = rewrites.reduce((sum, rewrite) => sum + rewrite.removedRows, 0)
-  const files = table.place([...copiesOf(rewrites), ...encoded.flatMap((batch) => batch.files)])
+  const added = encoded.flatMap((batch) => batch.files)
+  const schema = added.length > 0 ? table.planSchema() : undefined
+  const files = table.place([...copiesOf(rewrites), ...added], schema?.metaData)
   if (rewrites.length === 0 && files.length === 0) return { tableVersion: table.state.version, removedRows }
 
   const inputs = new Set(rewrites.map(({ original }) => original.path))
@@ -93,10 +95,15 @@ async function replaceFiles(
         numOutputRows: String(encoded.reduce((sum, { rows }) => sum + rows, 0)),
       },
     },
-    actions: [...rewrites.map((rewrite) => removal(rewrite, nowMs)), ...files.map(({ add }) => ({ add }))],
+    actions: [
+      ...(schema?.actions ?? []),
+      ...rewrites.map((rewrite) => removal(rewrite, nowMs)),
+      ...files.map(({ add }) => ({ add })),
+    ],
     check: (winner) => {
       table.checkRules()
-      if (touches(winner, span, inputs)) throw new RangeTouched()
+      const outdated = schema?.isOutdatedBy(table.state.metaData) === true
+      if (outdated || touches(winner, span, inputs)) throw new RangeTouched()
     },
   })
   return { tableVersion, removedRows }

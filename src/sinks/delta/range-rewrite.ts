@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Span } from '../../records.ts'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from '../duckdb.ts'
-import { parquetOptions, roomySettings } from '../encoder.ts'
-import { engineError, isOutOfMemory } from '../encoder-errors.ts'
+import { engineError } from '../encoder-errors.ts'
 import type { AddAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
+import { writeCopy } from './parquet-copy.ts'
 import { compareText } from './string-bounds.ts'
-
-/** The default limit of a line: what the rows of a file that does not fit in the usual memory are taken for. */
-const longestUsualRowBytes = 16 * 1024 * 1024
 
 /** A live file that holds rows of a span, and what stays of it. */
 export interface RewrittenFile {
@@ -99,24 +95,6 @@ export async function rewriteWithout(
     throw engineError(error, `the copy of ${path}`, { path, bytes: original.size })
   } finally {
     await file.release()
-  }
-}
-
-async function writeCopy(
-  select: string,
-  target: string,
-  engine: EmbeddedEngine,
-): Promise<WrittenFile | undefined> {
-  const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`)
-  try {
-    const [written] = await write().catch((error: unknown) => {
-      if (isOutOfMemory(error)) return engine.withSettings(roomySettings(longestUsualRowBytes), write)
-      throw error
-    })
-    return written
-  } catch (error) {
-    await rm(target, { force: true })
-    throw error
   }
 }
 

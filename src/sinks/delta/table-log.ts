@@ -5,17 +5,13 @@ import { commitPath, type DeltaCommit, decodeCommit } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { checkReadable, hasInCommitTimestamps } from './feature-gate.ts'
 import { type LogListing, logListing } from './log-listing.ts'
-import { TableState } from './table-state.ts'
+import { type KeptOptions, TableState } from './table-state.ts'
 
 /** Commits read ahead while a log is replayed. */
 const readAheadCommits = 16
 
 /** How often a log is read again because another writer cleaned it meanwhile. */
 const maxReadings = 3
-
-interface LoadOptions {
-  readonly keepFiles: boolean
-}
 
 /**
  * Reads a table's newest version: the newest checkpoint that can be read, and every commit after it.
@@ -30,7 +26,7 @@ interface LoadOptions {
 export async function loadState(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
-  options: LoadOptions,
+  options: KeptOptions,
 ): Promise<TableState | undefined> {
   for (let reading = 1; ; reading += 1) {
     const names = await storage.list('_delta_log')
@@ -72,7 +68,7 @@ async function loadListed(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   listing: LogListing,
-  options: LoadOptions,
+  options: KeptOptions,
 ): Promise<TableState | undefined> {
   const last = Math.max(listing.commits.at(-1) ?? -1, listing.checkpoints[0]?.version ?? -1)
   if (last === -1) return undefined
@@ -84,12 +80,16 @@ async function loadListed(
   return state
 }
 
-/** An older checkpoint, or none, does as well as one that cannot be read, as long as the commits are there. */
-async function startState(
+/**
+ * Reads the newest of the listed checkpoints.
+ *
+ * An older one, or none, does as well as one that cannot be read, as long as the commits are there.
+ */
+export async function startState(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   { commits, checkpoints }: LogListing,
-  options: LoadOptions,
+  options: KeptOptions,
 ): Promise<TableState> {
   let failure: unknown
   for (const checkpoint of checkpoints) {
@@ -114,7 +114,12 @@ async function completeTimestamp(storage: DeltaStorage, state: TableState): Prom
   state.noteInCommitTimestamp(commit.inCommitTimestamp)
 }
 
-async function replay(storage: DeltaStorage, state: TableState, last: number): Promise<void> {
+/**
+ * Moves a state to a version.
+ *
+ * @throws TABLE_CORRUPT naming the commit that is missing
+ */
+export async function replay(storage: DeltaStorage, state: TableState, last: number): Promise<void> {
   while (state.version < last) {
     const first = state.version + 1
     const count = Math.min(readAheadCommits, last - first + 1)

@@ -14,13 +14,12 @@ export interface SchemaField {
 
 /** @returns the `schemaString` of a table that has exactly these columns. */
 export function schemaString(columns: readonly Column[]): string {
-  const fields = columns.map(({ name, type, comment }) => ({
-    name,
-    type,
-    nullable: true,
-    metadata: { comment },
-  }))
-  return JSON.stringify({ type: 'struct', fields })
+  return JSON.stringify({ type: 'struct', fields: columns.map(newField) })
+}
+
+/** @returns a column as the schema of a table states it: it can be NULL. */
+export function newField({ name, type, comment }: Column): JsonObject {
+  return { name, type, nullable: true, metadata: { comment } }
 }
 
 /**
@@ -49,21 +48,34 @@ export function fieldsOf(type: JsonValue | undefined): SchemaField[] | undefined
 /**
  * Checks that rows of `columns` can be appended: each column is there with its type, and nothing else is needed.
  *
+ * The table may have more columns that can be NULL, and its own order and comments.
+ *
+ * @param options.evolve whether a commit will add columns that are missing
  * @throws TABLE_SCHEMA_MISMATCH naming every difference
  */
 export function checkSchema(
   metaData: MetaDataAction,
   columns: readonly Column[],
   partitionColumns: readonly string[],
+  options: { readonly evolve?: boolean } = {},
 ): void {
   const fields = new Map(schemaFields(metaData).map((field) => [field.name, field]))
+  const byLowerCase = new Map([...fields.keys()].map((name) => [name.toLowerCase(), name]))
   const own = new Set(columns.map(({ name }) => name))
   const differences: string[] = []
 
   for (const { name, type } of columns) {
     const field = fields.get(name)
-    if (field === undefined) differences.push(`column ${name} (${type}) is missing`)
-    else if (field.type !== type)
+    const namesake = byLowerCase.get(name.toLowerCase())
+    if (field === undefined && namesake !== undefined)
+      differences.push(`column ${name} is there as ${namesake}, which differs only by case`)
+    else if (field === undefined) {
+      const missing = `column ${name} (${type}) is missing`
+      if (isReserved(name, metaData))
+        differences.push(`${missing}, and its change data feed reserves the name`)
+      else if (partitionColumns.includes(name)) differences.push(missing)
+      else if (options.evolve !== true) differences.push(`${missing}, which \`sink.evolve: true\` would add`)
+    } else if (field.type !== type)
       differences.push(`column ${name} is ${typeName(field.type)} and not ${type}`)
     else if (!field.nullable) differences.push(`column ${name} is NOT NULL`)
   }
@@ -83,6 +95,17 @@ export function checkSchema(
       context: { differences: differences.length },
     },
   )
+}
+
+/** https://docs.delta.io/latest/delta-change-data-feed.html, read 2026-11. */
+const changeFeedColumns: ReadonlySet<string> = new Set([
+  '_change_type',
+  '_commit_version',
+  '_commit_timestamp',
+])
+
+function isReserved(name: string, { configuration = {} }: MetaDataAction): boolean {
+  return configuration['delta.enableChangeDataFeed'] === 'true' && changeFeedColumns.has(name.toLowerCase())
 }
 
 function typeName(type: JsonValue): string {

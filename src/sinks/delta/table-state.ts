@@ -7,6 +7,7 @@ import {
   fileKey,
   type MetaDataAction,
   type ProtocolAction,
+  type RemoveAction,
   type TransactionAction,
 } from './delta-action.ts'
 
@@ -18,7 +19,21 @@ export interface CheckpointContent {
   readonly transactions: readonly TransactionAction[]
   readonly domains: readonly DomainMetadataAction[]
   readonly files: readonly AddAction[]
+  readonly removed: readonly RemovedFile[]
 }
+
+/** What a state keeps of a table's files. */
+export interface KeptOptions {
+  /** The live files. */
+  readonly keepFiles: boolean
+  /** Their statistics, which are most of what a file takes. Default true. */
+  readonly statistics?: boolean
+  /** The files that were removed, as far back as the newest checkpoint knows of them. Default false. */
+  readonly keepRemoved?: boolean
+}
+
+/** A file that is no longer part of a table. */
+export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp'>
 
 /**
  * A table at one version, moved forward commit by commit.
@@ -34,9 +49,13 @@ export class TableState {
   readonly #domains = new Map<string, DomainMetadataAction>()
   #inCommitTimestamp: number | undefined
   #files: Map<string, AddAction> | undefined
+  readonly #statistics: boolean
+  readonly #removed: Map<string, RemovedFile> | undefined
 
-  constructor(options: { readonly keepFiles: boolean }) {
-    if (options.keepFiles) this.#files = new Map()
+  constructor({ keepFiles, statistics = true, keepRemoved = false }: KeptOptions) {
+    if (keepFiles) this.#files = new Map()
+    this.#statistics = statistics
+    if (keepRemoved) this.#removed = new Map()
   }
 
   /** -1 before the first commit. */
@@ -87,6 +106,11 @@ export class TableState {
     return this.#files
   }
 
+  /** The newest removal of each path, also of one that is live again; undefined when this state does not keep them. */
+  get removed(): ReadonlyMap<string, RemovedFile> | undefined {
+    return this.#removed
+  }
+
   /** Forgets the live files; the state then no longer keeps them. */
   dropFiles(): void {
     this.#files = undefined
@@ -100,7 +124,8 @@ export class TableState {
     this.#metaData = checkpoint.metaData
     for (const transaction of checkpoint.transactions) this.#transactions.set(transaction.appId, transaction)
     for (const domain of checkpoint.domains) this.#domains.set(domain.domain, domain)
-    for (const file of checkpoint.files) this.#files?.set(fileKey(file), file)
+    for (const file of checkpoint.files) this.#addFile(file)
+    for (const file of checkpoint.removed) this.#removed?.set(file.path, file)
   }
 
   /** Moves to the next version. */
@@ -109,8 +134,8 @@ export class TableState {
       throw new TailraceError('TABLE_CORRUPT', `Version ${commit.version} does not follow ${this.#version}.`)
     }
     for (const action of commit.actions) {
-      if ('add' in action) this.#files?.set(fileKey(action.add), action.add)
-      else if ('remove' in action) this.#files?.delete(fileKey(action.remove))
+      if ('add' in action) this.#addFile(action.add)
+      else if ('remove' in action) this.#removeFile(action.remove)
       // The newest wins, not the largest: an application may go back.
       else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn)
       else if ('metaData' in action) this.#metaData = action.metaData
@@ -119,6 +144,18 @@ export class TableState {
     }
     if (commit.inCommitTimestamp !== undefined) this.noteInCommitTimestamp(commit.inCommitTimestamp)
     this.#version = commit.version
+  }
+
+  #addFile(file: AddAction): void {
+    const { stats, ...rest } = file
+    this.#files?.set(fileKey(file), this.#statistics ? file : rest)
+  }
+
+  #removeFile(file: RemoveAction): void {
+    this.#files?.delete(fileKey(file))
+    // A removal without a time is as old as can be to other readers; here it is none that has expired.
+    const { path, deletionTimestamp = Number.POSITIVE_INFINITY } = file as Partial<RemoveAction> & RemovedFile
+    this.#removed?.set(path, { path, deletionTimestamp })
   }
 
   #applyDomain(action: DomainMetadataAction): void {

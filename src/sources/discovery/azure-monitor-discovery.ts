@@ -1,7 +1,7 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
 import { dayMs, dayPath, hourMs, hourOf } from './azure-monitor-layout.ts'
-import type { BlobDiscovery } from './blob-discovery.ts'
+import type { BlobDiscovery, LookScope } from './blob-discovery.ts'
 import { CountedListing } from './counted-listing.ts'
 import { resourceFolders } from './resource-folders.ts'
 import { WatchedDays } from './watched-days.ts'
@@ -73,9 +73,13 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     return this.#days.count
   }
 
-  async *look(nowMs: number, retrying: RetryOptions): AsyncGenerator<ListedBlob> {
+  async *look(
+    nowMs: number,
+    retrying: RetryOptions,
+    { atEverything = false }: LookScope = {},
+  ): AsyncGenerator<ListedBlob> {
     const listing = new CountedListing(this.#reader, retrying)
-    if (nowMs - this.#everythingAtMs >= everythingMs) {
+    if (atEverything || nowMs - this.#everythingAtMs >= everythingMs) {
       this.#folders = await resourceFolders(listing, this.#resourceId)
       if (this.#folders.length > 0) {
         yield* this.#lookAtEverything(listing, nowMs)

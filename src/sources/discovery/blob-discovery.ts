@@ -1,6 +1,11 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { ListedBlob } from '../blob-reader.ts'
 
+export interface LookScope {
+  /** Leave nothing out, due or not. Default false. */
+  readonly atEverything?: boolean
+}
+
 /** Finds out which blobs there are, one look after the other. */
 export interface BlobDiscovery {
   /** What is looked at, for logs and messages: `logs/pg/**`. */
@@ -16,5 +21,5 @@ export interface BlobDiscovery {
    * @param nowMs milliseconds since the epoch; never earlier than at the look before
    * @throws SOURCE_MISSING (the container), SOURCE_DENIED
    */
-  look(nowMs: number, retrying: RetryOptions): AsyncIterable<ListedBlob>
+  look(nowMs: number, retrying: RetryOptions, scope?: LookScope): AsyncIterable<ListedBlob>
 }

@@ -75,7 +75,7 @@ onEachStorage(
   async (bench) => {
     const committer = committerOf(bench)
     await committer.open()
-    const spans = [span('logs/a', 0, 40), span('logs/b', 5, 9)]
+    const spans = [span('logs/a', 0, 40), span('logs/b', 0, 9)]
     await committer.land(spans, await batchOf(bench, 0, 40, 'logs/a'))
 
     const [info, ...rest] = await actionsOf(bench, 1)

@@ -62,6 +62,33 @@ onEachStorage(
 )
 
 onEachStorage(
+  "a folder's contents are its files with their sizes, and its folders",
+  async ({ storage, staging }) => {
+    await storage.prepare()
+    await storage.putIfAbsent('_delta_log/0.json', Buffer.from('x'))
+    for (const [path, text] of [
+      ['root.parquet', 'rows'],
+      ['day=1/é 1%.parquet', 'more rows'],
+      ['day=1/hour=2/a.parquet', ''],
+      ['day=2/a.parquet', 'x'],
+    ] as const) {
+      const local = join(staging, 'a')
+      await writeFile(local, text)
+      await storage.putFile(local, path)
+    }
+    const contents = async (folder: string) => {
+      const { objects, folders } = await storage.contentsOf(folder)
+      for (const { modifiedMs } of objects) assert.ok(Math.abs(modifiedMs - Date.now()) < 10_000)
+      return [objects.map(({ name, bytes }) => `${name} ${bytes}`).sort(), folders.toSorted()]
+    }
+    assert.deepEqual(await contents(''), [['root.parquet 4'], ['_delta_log', 'day=1', 'day=2']])
+    assert.deepEqual(await contents('day=1'), [['é 1%.parquet 9'], ['hour=2']])
+    assert.deepEqual(await contents('day=1/hour=2'), [['a.parquet 0'], []])
+    assert.deepEqual(await contents('nowhere'), [[], []])
+  },
+)
+
+onEachStorage(
   'a file goes into the table, and comes back when its commit fails',
   async ({ storage, staging, dataFiles }) => {
     await storage.prepare()

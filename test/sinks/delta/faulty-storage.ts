@@ -1,5 +1,6 @@
 import type {
   DeltaStorage,
+  FolderContents,
   LocalFile,
   PutOutcome,
   StoredObject,
@@ -75,8 +76,12 @@ export class FaultyStorage implements DeltaStorage {
     return this.#inner.list(folder)
   }
 
-  listWithTimes(folder: string): Promise<StoredObject[]> {
+  listWithTimes(folder: string): Promise<readonly StoredObject[]> {
     return this.#inner.listWithTimes(folder)
+  }
+
+  contentsOf(folder: string): Promise<FolderContents> {
+    return this.#inner.contentsOf(folder)
   }
 
   remove(path: string): Promise<void> {

@@ -87,10 +87,13 @@ export interface CommitterOverrides {
   readonly pipeline?: string
   readonly storage?: DeltaStorage
   readonly columns?: readonly Column[]
+  readonly evolve?: boolean
   readonly partitionColumns?: readonly string[]
   readonly stagingDirectory?: string
   readonly clock?: Clock
   readonly onCheckpointFailed?: (error: unknown) => void
+  readonly landsBlob?: (blob: string) => boolean
+  readonly onOffsetsRecovered?: (count: number) => void
 }
 
 /** A committer of the test table, not yet opened. */

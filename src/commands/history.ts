@@ -1,0 +1,58 @@
+import { choosePipelines } from '../choose-pipelines.ts'
+import { printTable } from '../print-table.ts'
+import { type CommitSummary, readHistory } from '../sinks/delta/table-history.ts'
+import type { CommandContext } from './command.ts'
+import { lookingStorage } from './looking-storage.ts'
+import { withEngine } from './with-engine.ts'
+
+export interface HistoryOptions {
+  readonly pipeline?: string
+  /** Most commits to list of each table, newest first. */
+  readonly limit: number
+  readonly json: boolean
+}
+
+/** Lists the commits of tables, as far back as their logs go. */
+export async function history(
+  { config, clock, print }: CommandContext,
+  { pipeline: only, limit, json }: HistoryOptions,
+): Promise<number> {
+  const pipelines = choosePipelines(config, only)
+  await withEngine(async (_engine, temporaryDirectory) => {
+    for (const [name, pipeline] of pipelines) {
+      const found = await readHistory(lookingStorage(pipeline, temporaryDirectory, clock), limit)
+      if (json) {
+        for (const { timeMs, ...commit } of found?.commits ?? []) {
+          print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
+        }
+      } else if (found === undefined) print(`${name}: no table yet\n`)
+      else {
+        print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
+        print(commitTable(found.commits))
+      }
+    }
+  })
+  return 0
+}
+
+function commitTable(commits: readonly CommitSummary[]): string {
+  const columns = ['version', 'time', 'operation', 'parameters', 'rows', 'files', 'engine']
+  return printTable(
+    columns,
+    commits.map(({ version, timeMs, operation, parameters, addedRows, addedFiles, removedFiles, engine }) => [
+      version,
+      isoTime(timeMs),
+      operation,
+      Object.entries(parameters)
+        .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+        .join(' '),
+      addedRows === undefined ? '' : `+${addedRows}`,
+      `+${addedFiles} -${removedFiles}`,
+      engine,
+    ]),
+  )
+}
+
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString()
+}

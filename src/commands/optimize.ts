@@ -1,0 +1,65 @@
+import { printTable } from '../print-table.ts'
+import { defaultOptimize } from '../resolve-config.ts'
+import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
+import type { CommandContext } from './command.ts'
+import { forEachTable } from './maintained-tables.ts'
+
+/**
+ * Merges every table's small files, today's too, and prints what became of each partition.
+ *
+ * @returns the exit code: 0
+ */
+export async function optimize(
+  context: CommandContext,
+  pipeline: string | undefined,
+  json: boolean,
+): Promise<number> {
+  const { clock, logger, print } = context
+  const reports = await forEachTable(context, pipeline, async (table) => {
+    const { targetBytes, sortByTime } = table.pipeline.sink.optimize || defaultOptimize
+    return optimizeTable({
+      ...table,
+      clock,
+      random: Math.random,
+      targetBytes,
+      sortByTime,
+      minFiles: 2,
+      isGrowing: false,
+      mayGoOn: () => true,
+    })
+  })
+  for (const { pipeline: name, report } of reports) {
+    if (report.refused.length === 0) continue
+    logger.warn({ pipeline: name, files: report.refused }, 'files with deletion vectors were not merged')
+  }
+  if (json) {
+    print(`${JSON.stringify(reports.map(({ pipeline: name, report }) => ({ pipeline: name, ...report })))}\n`)
+    return 0
+  }
+  const columns = [
+    'pipeline',
+    'partition',
+    'filesBefore',
+    'filesAfter',
+    'bytesBefore',
+    'bytesAfter',
+    'rows',
+    'ms',
+  ]
+  const rows = reports.flatMap(({ pipeline: name, report }) =>
+    report.partitions.map((one) => [
+      name,
+      Object.entries(one.partitionValues)
+        .map(([column, value]) => `${column}=${value ?? 'NULL'}`)
+        .join(', '),
+      one.filesBefore,
+      one.filesAfter,
+      one.bytesBefore,
+      one.bytesAfter,
+      one.rows,
+      one.ms,
+    ]),
+  )
+  print(printTable(columns, rows))
+  return 0
+}

@@ -1,0 +1,87 @@
+import { posix } from 'node:path'
+import { printTable } from '../print-table.ts'
+import type { FoundFile } from '../sinks/delta/maintenance/vacuum-plan.ts'
+import { type VacuumReport, vacuumTable } from '../sinks/delta/maintenance/vacuum-table.ts'
+import type { CommandContext } from './command.ts'
+import { forEachTable } from './maintained-tables.ts'
+
+const hourMs = 3_600_000
+
+export interface VacuumCommandOptions {
+  readonly pipeline?: string
+  /** Default what each table says. */
+  readonly retentionHours?: number
+  readonly allowShortRetention: boolean
+  readonly deletes: boolean
+  readonly json: boolean
+}
+
+/**
+ * Tells which files of each table no version within the retention needs, or deletes them.
+ *
+ * @returns the exit code: 0
+ */
+export async function vacuum(context: CommandContext, options: VacuumCommandOptions): Promise<number> {
+  const { clock, print } = context
+  const { retentionHours, allowShortRetention, deletes, json } = options
+  const reports = await forEachTable(context, options.pipeline, ({ storage, engine }) =>
+    vacuumTable({
+      storage,
+      engine,
+      clock,
+      allowShortRetention,
+      deletes,
+      ...(retentionHours === undefined ? {} : { retentionMs: retentionHours * hourMs }),
+    }),
+  )
+  if (json) {
+    print(`${JSON.stringify(reports.map(({ pipeline, report }) => ({ pipeline, ...summary(report) })))}\n`)
+    return 0
+  }
+  const columns = ['pipeline', 'folder', 'state', 'files', 'bytes']
+  print(
+    printTable(
+      columns,
+      reports.flatMap(({ pipeline, report }) => rowsOf(pipeline, report)),
+    ),
+  )
+  if (!deletes && reports.some(({ report }) => report.expired.length > 0)) {
+    print('Nothing was deleted: run it with --delete to do so; --json names the files.\n')
+  }
+  return 0
+}
+
+/** The files by folder: those that go are told one folder at a time, the others together. */
+function rowsOf(pipeline: string, { expired, young, needed, deleted }: VacuumReport): unknown[][] {
+  const state = deleted ? 'deleted' : 'expired'
+  const folders = new Map<string, FoundFile[]>()
+  for (const file of expired) {
+    const folder = posix.dirname(file.path)
+    folders.set(folder, [...(folders.get(folder) ?? []), file])
+  }
+  return [
+    ...Array.from(folders, ([folder, files]) => [pipeline, folder, state, ...amount(files)]),
+    [pipeline, 'all', state, ...amount(expired)],
+    [pipeline, 'all', 'unreferenced, but young', ...amount(young)],
+    [pipeline, 'all', 'needed', ...amount(needed)],
+  ]
+}
+
+function summary({ tableVersion, retentionMs, deleted, expired, young, needed }: VacuumReport) {
+  const counted = (files: readonly FoundFile[]) => {
+    const [count, bytes] = amount(files)
+    return { files: count, bytes }
+  }
+  return {
+    tableVersion,
+    retentionHours: retentionMs / hourMs,
+    deleted,
+    expired: { ...counted(expired), paths: expired.map(({ path }) => path) },
+    young: counted(young),
+    needed: counted(needed),
+  }
+}
+
+function amount(files: readonly FoundFile[]): [files: number, bytes: number] {
+  return [files.length, files.reduce((sum, { bytes }) => sum + bytes, 0)]
+}

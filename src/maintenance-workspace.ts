@@ -1,0 +1,34 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EmbeddedEngine } from './sinks/duckdb.ts'
+
+export interface MaintenanceWorkspace {
+  readonly engine: EmbeddedEngine
+  /** For copies, for files under way and for what the engine spills. */
+  readonly directory: string
+}
+
+/**
+ * Gives a table's maintenance an engine of its own, whose memory and threads are not those of a run that lands at the
+ * same time, and a directory in the pipeline's staging. Both go away with the work.
+ *
+ * @param staging the pipeline's staging directory; a later run removes what a crash leaves there
+ */
+export async function withMaintenanceWorkspace<T>(
+  staging: string,
+  limits: { readonly threads: number; readonly memoryMiB: number },
+  work: (workspace: MaintenanceWorkspace) => Promise<T>,
+): Promise<T> {
+  await mkdir(staging, { recursive: true })
+  const directory = await mkdtemp(join(staging, 'optimize-'))
+  try {
+    const engine = await EmbeddedEngine.open({ ...limits, temporaryDirectory: join(directory, 'spill') })
+    try {
+      return await work({ engine, directory })
+    } finally {
+      engine.close()
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,92 @@
+import { rm } from 'node:fs/promises'
+import { TailraceError } from '../../../errors.ts'
+import type { CommitContext } from '../commit-loop.ts'
+import { checkAppendable, checkRewritable, clusteringDomain } from '../feature-gate.ts'
+import { loadState, readNewCommits } from '../table-log.ts'
+import type { TableState } from '../table-state.ts'
+import { commitMerge, MergeOvertaken } from './commit-merge.ts'
+import { type CompactionGroup, planCompaction } from './compaction-plan.ts'
+import { type MergeContext, mergeFiles } from './merge-files.ts'
+import { type FinishedMerge, type OptimizeReport, OptimizeTally } from './optimize-report.ts'
+
+export interface OptimizeOptions extends MergeContext, CommitContext {
+  /** What a file should come to. */
+  readonly targetBytes: number
+  /** Partitions with fewer small files stay as they are: at least 2, which is every one with something to merge. */
+  readonly minFiles: number
+  /** Whether today's partition (UTC) grows: its files are then merged only while they are very small. */
+  readonly isGrowing: boolean
+  /** Asked before each merge: false ends the work early. */
+  readonly mayGoOn: () => boolean
+}
+
+/** How often in a row the work is planned anew because another commit came in between. */
+const maxConflicts = 10
+
+/**
+ * Merges the small files of a table, one commit for each file that comes of it. No row changes, and no commit says
+ * that data has: who follows the table's changes sees nothing of it.
+ *
+ * A stop anywhere leaves a table of the same rows; what is merged until then stays merged.
+ *
+ * @returns undefined when there is no table
+ * @throws TABLE_UNSUPPORTED, TABLE_CORRUPT, DISK_FULL, ENCODE_FAILED, COMMIT_CONTENDED, COMMIT_UNKNOWN
+ */
+export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeReport | undefined> {
+  const { storage, engine } = options
+  const state = await loadState(storage, engine, { keepFiles: true, statistics: false })
+  if (state === undefined) return undefined
+  const tally = new OptimizeTally(filesOf(state))
+  for (let conflicts = 0; conflicts < maxConflicts; ) {
+    checkOptimizable(state)
+    const plan = planCompaction(filesOf(state), {
+      ...options,
+      today: options.isGrowing ? new Date(options.clock.now()).toISOString().slice(0, 10) : undefined,
+    })
+    tally.noteRefused(plan.refused)
+    if (plan.groups.length === 0) return tally.reportAt(state.version)
+    let overtaken = false
+    for (const group of plan.groups) {
+      if (!options.mayGoOn()) return tally.reportAt(state.version)
+      const merge = await mergeGroup(state, group, options)
+      overtaken = merge === undefined
+      if (merge === undefined) break
+      tally.noteMerged(group, merge)
+    }
+    conflicts = overtaken ? conflicts + 1 : 0
+    await readNewCommits(storage, state)
+  }
+  throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept removing the files to be merged.', {
+    context: { attempts: maxConflicts },
+  })
+}
+
+/** @returns undefined when another commit removed one of the files meanwhile, or changed the table's rules */
+async function mergeGroup(
+  state: TableState,
+  group: CompactionGroup,
+  options: OptimizeOptions,
+): Promise<FinishedMerge | undefined> {
+  const { clock } = options
+  const startedMs = clock.now()
+  const written = await mergeFiles(group, state.metaData, options)
+  try {
+    const added = await commitMerge(state, group, written, options)
+    return { added, rows: written?.rows ?? 0, ms: clock.now() - startedMs }
+  } catch (error) {
+    if (error instanceof MergeOvertaken) return undefined
+    throw error
+  } finally {
+    // What is left of a failed attempt, or of an upload.
+    if (written !== undefined) await rm(written.path, { force: true })
+  }
+}
+
+function checkOptimizable({ protocol, metaData, domains }: TableState): void {
+  checkAppendable(protocol, metaData, domains.get(clusteringDomain))
+  checkRewritable(metaData)
+}
+
+function filesOf({ files }: TableState) {
+  return files?.values() ?? []
+}

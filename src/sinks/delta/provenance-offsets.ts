@@ -1,0 +1,60 @@
+import type { LandedOffset } from '../../landed-offsets.ts'
+import { generationKey } from '../../records.ts'
+import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
+import { storagePath } from './delta-action.ts'
+import type { DeltaStorage } from './delta-storage.ts'
+import type { DeltaTable } from './delta-table.ts'
+import { schemaFields } from './table-schema.ts'
+
+const placeColumns = {
+  source_blob: 'VARCHAR',
+  source_generation: 'VARCHAR',
+  source_offset: 'BIGINT',
+  source_length: 'BIGINT',
+} as const
+
+/**
+ * How far the rows of a table themselves say that each blob generation is landed: up to the end of the last one.
+ *
+ * What followed it, such as blank lines, is not known to be landed, and does no harm when it is read again. Every
+ * live file is read, one at a time. Rows that a deletion vector hides count: they were landed.
+ */
+export async function provenanceOffsets(
+  table: DeltaTable,
+  { storage, engine }: { readonly storage: DeltaStorage; readonly engine: EmbeddedEngine },
+): Promise<LandedOffset[]> {
+  const present = new Set(schemaFields(table.state.metaData).map(({ name }) => name))
+  if (table.state.version === 0 || !Object.keys(placeColumns).every((name) => present.has(name))) return []
+  const { files } = await table.refreshWithFiles()
+  const ends = new Map<string, LandedOffset>()
+  for (const add of files?.values() ?? []) {
+    const file = await storage.localFile(storagePath(add))
+    try {
+      for (const landed of await endsIn(engine, file.path)) {
+        const key = generationKey(landed)
+        if (landed.offset > (ends.get(key)?.offset ?? -1)) ends.set(key, landed)
+      }
+    } finally {
+      await file.release()
+    }
+  }
+  // An append does without them, and they would be kept for the whole run.
+  table.state.dropFiles()
+  return [...ends.values()]
+}
+
+async function endsIn(engine: EmbeddedEngine, path: string): Promise<LandedOffset[]> {
+  const empty = Object.entries(placeColumns).map(([name, type]) => `NULL::${type} AS ${name}`)
+  // A file may be older than one of the columns.
+  const rows = await engine.rows(`SELECT source_blob, source_generation,
+      max(source_offset + source_length) AS landed_to
+    FROM (SELECT ${empty.join(', ')} WHERE false
+      UNION ALL BY NAME FROM read_parquet(${sqlString(path)}, hive_partitioning = false))
+    WHERE source_blob IS NOT NULL AND source_generation IS NOT NULL
+    GROUP BY ALL HAVING landed_to IS NOT NULL`)
+  return rows.map(({ source_blob, source_generation, landed_to }) => ({
+    blob: String(source_blob),
+    generation: String(source_generation),
+    offset: Number(landed_to),
+  }))
+}

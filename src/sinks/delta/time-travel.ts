@@ -1,0 +1,77 @@
+import { TailraceError } from '../../errors.ts'
+import type { EmbeddedEngine } from '../duckdb.ts'
+import { type CommitTimes, commitTimes } from './commit-times.ts'
+import type { DeltaStorage } from './delta-storage.ts'
+import { checkReadable } from './feature-gate.ts'
+import { logListing } from './log-listing.ts'
+import { readableVersions } from './readable-versions.ts'
+import { replay, startState } from './table-log.ts'
+import type { KeptOptions, TableState } from './table-state.ts'
+
+/**
+ * Reads a table at one version: a checkpoint up to it, and every commit from there to it.
+ *
+ * @returns undefined when there is no table
+ * @throws TABLE_VERSION_UNAVAILABLE naming the versions that there are; TABLE_CORRUPT, TABLE_UNSUPPORTED
+ */
+export async function loadVersion(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  version: number,
+  options: KeptOptions,
+): Promise<TableState | undefined> {
+  const listing = logListing(await storage.list('_delta_log'))
+  const range = readableVersions(listing)
+  if (range === undefined) return undefined
+  if (version < range.first || version > range.last) {
+    throw unavailable(`Version ${version} cannot be read`, `${range.first} to ${range.last}`, storage)
+  }
+  const upTo = {
+    commits: listing.commits.filter((one) => one <= version),
+    checkpoints: listing.checkpoints.filter((one) => one.version <= version),
+  }
+  const state = await startState(storage, engine, upTo, options)
+  await replay(storage, state, version)
+  checkReadable(state.protocol, state.metaData)
+  return state
+}
+
+/**
+ * The newest version that was committed at a time or before it.
+ *
+ * @param timestampMs milliseconds since the epoch
+ * @returns undefined when there is no table
+ * @throws TABLE_VERSION_UNAVAILABLE when the log begins later
+ */
+export async function versionAt(storage: DeltaStorage, timestampMs: number): Promise<number | undefined> {
+  const times = await commitTimes(storage)
+  const [first] = times?.versions ?? []
+  if (times === undefined || first === undefined) return undefined
+  const firstMs = await times.of(first)
+  if (firstMs === undefined || firstMs > timestampMs) {
+    const since = firstMs === undefined ? `version ${first}` : `version ${first}, of ${isoTime(firstMs)}`
+    throw unavailable(`The table at ${isoTime(timestampMs)} cannot be read`, `from ${since}, on`, storage)
+  }
+  return newestUpTo(times, timestampMs)
+}
+
+/** Times go up with the version, so a few commits tell. */
+async function newestUpTo(times: CommitTimes, timestampMs: number): Promise<number> {
+  const { versions } = times
+  let [low, high] = [0, versions.length - 1]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    const timeMs = await times.of(versions[middle]!)
+    if (timeMs !== undefined && timeMs <= timestampMs) low = middle
+    else high = middle - 1
+  }
+  return versions[low]!
+}
+
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString()
+}
+
+function unavailable(what: string, range: string, { location }: DeltaStorage): TailraceError {
+  return new TailraceError('TABLE_VERSION_UNAVAILABLE', `${what}: the log of ${location} has ${range}.`)
+}

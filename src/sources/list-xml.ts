@@ -1,0 +1,107 @@
+import { SaxesParser } from 'saxes'
+import type { ListedBlob, ListedPage } from './blob-reader.ts'
+import { instantOf } from './instant-of.ts'
+
+/**
+ * Reads one answer of List Blobs, of 5,000 names in less than 100 ms.
+ *
+ * @throws Error for a text that is cut short or no such document
+ * @see https://learn.microsoft.com/rest/api/storageservices/list-blobs (read 2026-11-24)
+ */
+export function parseListing(xml: string): ListedPage {
+  const blobs: ListedBlob[] = []
+  const folders: string[] = []
+  let next: string | undefined
+  let isListing = false
+
+  const open: string[] = []
+  let fields = new Map<string, string>()
+  let isEncoded = false
+  let text = ''
+
+  const parser = new SaxesParser({ position: false })
+  parser.on('error', (error) => {
+    // A name may hold characters that XML has no place for; they are told apart from the markup all the same.
+    if (error.message !== 'disallowed character.')
+      throw new Error(`the answer is no listing: ${error.message}`)
+  })
+  parser.on('text', (more) => {
+    text += more
+  })
+  parser.on('opentag', ({ name, attributes }) => {
+    // By its place: a name of metadata may be any of the others.
+    if (open.at(-1) === 'Blobs') fields = new Map()
+    if (name === 'Name') isEncoded = attributes.Encoded === 'true'
+    open.push(name)
+    text = ''
+  })
+  parser.on('closetag', ({ name }) => {
+    open.pop()
+    switch (open.at(-1)) {
+      case 'Blob':
+      case 'BlobPrefix':
+        if (name === 'Name') fields.set(name, isEncoded ? decodeURIComponent(text) : text)
+        break
+      case 'Properties':
+        if (properties.has(name)) fields.set(name, text)
+        break
+      case 'Metadata':
+        if (name === folderMark) fields.set(name, text)
+        break
+      case 'Blobs':
+        if (name === 'BlobPrefix') folders.push(nameOf(fields))
+        // Accounts with a hierarchical namespace list their folders as empty blobs.
+        else if (name === 'Blob' && !isFolder(fields)) blobs.push(blobOf(fields))
+        break
+      case 'EnumerationResults':
+        if (name === 'Blobs') isListing = true
+        if (name === 'NextMarker' && text !== '') next = owned(text)
+    }
+    text = ''
+  })
+  parser.write(withPlainCharacters(xml)).close()
+  if (!isListing) throw new Error('the answer is no listing')
+  return { blobs, folders, next }
+}
+
+const properties = new Set(['Creation-Time', 'Last-Modified', 'Content-Length', 'ResourceType'])
+const folderMark = 'hdi_isfolder'
+
+/** An account without a hierarchical namespace has no ResourceType, and marks what Hadoop made with metadata alone. */
+function isFolder(fields: ReadonlyMap<string, string>): boolean {
+  return fields.get('ResourceType') === 'directory' || fields.get(folderMark) === 'true'
+}
+
+function blobOf(fields: ReadonlyMap<string, string>): ListedBlob {
+  const created = fields.get('Creation-Time')
+  const blob = {
+    name: nameOf(fields),
+    bytes: Number(fields.get('Content-Length') ?? 0),
+    createdAt: instantOf(created === undefined ? undefined : new Date(created)),
+    modifiedAtMs: Date.parse(fields.get('Last-Modified') ?? ''),
+  }
+  if (!Number.isSafeInteger(blob.bytes) || Number.isNaN(blob.modifiedAtMs))
+    throw new Error('the answer is no listing: a blob without a length or an instant')
+  return blob
+}
+
+function nameOf(fields: ReadonlyMap<string, string>): string {
+  const name = fields.get('Name')
+  if (name === undefined || name === '') throw new Error('the answer is no listing: a blob without a name')
+  return owned(name)
+}
+
+/** A copy: a part of a long text keeps all of it in memory, and a name may be held for days. */
+function owned(part: string): string {
+  return Buffer.from(part).toString()
+}
+
+/** Numbered characters that XML does not allow, as they are: the parser takes them so, and not by their number. */
+function withPlainCharacters(xml: string): string {
+  return xml.replace(/&#(?:x([\da-f]{1,6})|(\d{1,7}));/gi, (reference, hex, decimal) => {
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
+    const isPlain =
+      (code > 0 && code < 0x20 && !/[\t\n\r]/.test(String.fromCharCode(code))) || code >> 1 === 0x7fff
+    return isPlain ? String.fromCharCode(code) : reference
+  })
+}

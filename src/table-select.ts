@@ -1,0 +1,55 @@
+import type { LiveFile, TableColumn, TableContents } from './sinks/delta/live-files.ts'
+import { sqlIdentifier, sqlString } from './sinks/duckdb.ts'
+
+/** @returns the engine's type of a column; one that it has no match for is shown as text. */
+export function columnSql({ sqlType }: TableColumn): string {
+  return sqlType ?? 'VARCHAR'
+}
+
+/**
+ * SQL of a SELECT of every row of some files of a table, with the table's columns and types: one branch for each
+ * combination of partition values, because these are in the log and not in the files.
+ *
+ * @param paths of the files on this machine, by their path in the table
+ */
+export function tableSelect(
+  contents: TableContents,
+  files: readonly LiveFile[],
+  paths: ReadonlyMap<string, string>,
+): string {
+  const columns = contents.columns.map(
+    (column) => `${sqlIdentifier(column.name)}::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
+  )
+  const partitions = new Map<string, LiveFile[]>()
+  for (const file of files) {
+    const key = JSON.stringify(file.partitionValues)
+    partitions.set(key, [...(partitions.get(key) ?? []), file])
+  }
+  const branches = [...partitions.values()].map((some) => branchOf(contents, some, paths))
+  // The empty branch gives a column that no file has its name and type.
+  const empty = contents.columns.map(
+    (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
+  )
+  const all = [`SELECT ${empty.join(', ')} WHERE false`, ...branches]
+  return `SELECT ${columns.join(', ')} FROM (${all.join(' UNION ALL BY NAME ')})`
+}
+
+function branchOf(
+  { columns, partitionColumns }: TableContents,
+  files: readonly LiveFile[],
+  paths: ReadonlyMap<string, string>,
+): string {
+  const list = files.map(({ path }) => sqlString(paths.get(path) ?? path)).join(', ')
+  const source = `read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
+  if (partitionColumns.length === 0) return `FROM ${source}`
+  const values = partitionColumns.map((name) => {
+    // An empty text stands for NULL as well.
+    const value = files[0]?.partitionValues[name] || null
+    const column = columns.find((one) => one.name === name)
+    const type = column === undefined ? 'VARCHAR' : columnSql(column)
+    return `${value === null ? 'NULL' : sqlString(value)}::${type} AS ${sqlIdentifier(name)}`
+  })
+  // Some writers keep the partition columns in the files too; the log's word counts.
+  const excluded = partitionColumns.map((name) => sqlString(name.toLowerCase())).join(', ')
+  return `SELECT COLUMNS(name -> lower(name) NOT IN (${excluded})), ${values.join(', ')} FROM ${source}`
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import type { AddAction, PartitionValues } from '../../../../src/sinks/delta/delta-action.ts'
+import { planCompaction } from '../../../../src/sinks/delta/maintenance/compaction-plan.ts'
+
+let made = 0
+
+function file(size: number, partitionValues: PartitionValues = { event_date: '2026-01-01' }): AddAction {
+  made += 1
+  return { path: `${made}.parquet`, partitionValues, size, modificationTime: made, dataChange: true }
+}
+
+const rules = { targetBytes: 100, minFiles: 2 }
+
+function sizesOf(files: readonly AddAction[], changes: Partial<Parameters<typeof planCompaction>[1]> = {}) {
+  return planCompaction(files, { ...rules, ...changes }).groups.map((group) =>
+    group.files.map(({ size }) => size).toSorted((left, right) => right - left),
+  )
+}
+
+test('files below half of the target are packed up to the target, and no file is merged alone', () => {
+  assert.deepEqual(sizesOf([file(10), file(20), file(30), file(99), file(50)]), [[30, 20, 10]])
+  assert.deepEqual(sizesOf([file(49), file(49), file(49), file(49)]), [
+    [49, 49],
+    [49, 49],
+  ])
+  assert.deepEqual(sizesOf([file(10)]), [])
+  assert.deepEqual(sizesOf([file(50), file(50)]), [])
+  assert.deepEqual(sizesOf([]), [])
+})
+
+test('partitions stay apart, and an empty value is the NULL partition', () => {
+  const values = ['2026-01-01', '2026-01-02', null, '2026-01-01', '']
+  const files = values.map((event_date) => file(10, { event_date }))
+  const { groups } = planCompaction(files, rules)
+  assert.deepEqual(
+    groups.map((group) => group.files.map(({ partitionValues }) => partitionValues.event_date)),
+    [
+      ['2026-01-01', '2026-01-01'],
+      [null, ''],
+    ],
+  )
+})
+
+test('a partition with fewer small files than asked for stays as it is', () => {
+  const files = [file(10), file(10), file(10), file(99)]
+  assert.deepEqual(sizesOf(files, { minFiles: 4 }), [])
+  assert.deepEqual(sizesOf(files, { minFiles: 3 }), [[10, 10, 10]])
+})
+
+test('in a partition that grows only very small files are merged, so that a row is not written again and again', () => {
+  const sizes = [5, 5, 12, 13, 40, 40]
+  for (const [event_date, merged] of [
+    [
+      '2026-01-01',
+      [
+        [40, 40, 13, 5],
+        [12, 5],
+      ],
+    ],
+    ['2026-01-02', [[12, 5, 5]]],
+    ['2026-01-03', [[12, 5, 5]]],
+    [null, [[12, 5, 5]]],
+    ['not a date', [[12, 5, 5]]],
+  ] as const) {
+    const files = sizes.map((size) => file(size, { event_date }))
+    const groups = sizesOf(files, { today: '2026-01-02' })
+    assert.deepEqual(groups, merged, String(event_date))
+  }
+  const unpartitioned = sizes.map((size) => file(size, {}))
+  assert.deepEqual(sizesOf(unpartitioned, { today: '2026-01-02' }), [[12, 5, 5]])
+})
+
+test('small files with a deletion vector stay and are named', () => {
+  const marked = { ...file(10), deletionVector: { storageType: 'u', pathOrInlineDv: 'ab' } }
+  const { groups, refused } = planCompaction([file(10), marked, file(20)], rules)
+  assert.deepEqual(refused, [marked])
+  assert.deepEqual(
+    groups.map(({ bytes }) => bytes),
+    [30],
+  )
+})
+
+test('the oldest files of a group come first', () => {
+  const files = [file(10), file(30), file(20)]
+  assert.deepEqual(planCompaction(files.toReversed(), rules).groups[0]?.files, files)
+})
+
+test('no more than 500 files are opened at a time', () => {
+  const groups = sizesOf(Array.from({ length: 1_250 }, () => file(0)))
+  assert.deepEqual(
+    groups.map(({ length }) => length),
+    [500, 500, 250],
+  )
+})
+
+test('whatever the sizes, a carried out plan leaves nothing to plan', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 60 }), (sizes) => {
+      const files = sizes.map((size) => file(size))
+      const { groups } = planCompaction(files, rules)
+      const merged = groups.flatMap((group) => group.files)
+      assert.equal(new Set(merged).size, merged.length)
+      for (const { bytes, files: some } of groups) {
+        assert.ok(bytes <= 100 && some.length > 1)
+        assert.equal(
+          bytes,
+          some.reduce((sum, { size }) => sum + size, 0),
+        )
+      }
+      const after = [
+        ...files.filter((one) => !merged.includes(one)),
+        ...groups.map(({ bytes }) => file(bytes)),
+      ]
+      assert.deepEqual(sizesOf(after), [])
+    }),
+  )
+})

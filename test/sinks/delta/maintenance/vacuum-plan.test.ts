@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { isTailraceError } from '../../../../src/errors.ts'
+import type { AddAction } from '../../../../src/sinks/delta/delta-action.ts'
+import { isHiddenName, planVacuum } from '../../../../src/sinks/delta/maintenance/vacuum-plan.ts'
+
+const cutoffMs = 1_000
+
+function live(path: string): AddAction {
+  return { path, partitionValues: {}, size: 1, modificationTime: 1, dataChange: true }
+}
+
+function found(path: string, modifiedMs = 0) {
+  return { path, bytes: 10, modifiedMs }
+}
+
+function pathsOf({ expired, young, needed }: ReturnType<typeof planVacuum>) {
+  return [expired, young, needed].map((files) => files.map(({ path }) => path))
+}
+
+test('what is neither live nor young nor removed a short while ago goes', () => {
+  const plan = planVacuum(
+    [
+      found('live.parquet'),
+      found('forgotten.parquet', cutoffMs - 1),
+      found('under-way.parquet', cutoffMs),
+      found('removed-before.parquet'),
+      found('removed-within.parquet'),
+      found('restored.parquet'),
+    ],
+    [live('live.parquet'), live('restored.parquet')],
+    [
+      { path: 'removed-before.parquet', deletionTimestamp: cutoffMs - 1 },
+      { path: 'removed-within.parquet', deletionTimestamp: cutoffMs },
+      { path: 'restored.parquet', deletionTimestamp: 1 },
+    ],
+    cutoffMs,
+  )
+  assert.deepEqual(pathsOf(plan), [
+    ['forgotten.parquet', 'removed-before.parquet'],
+    ['under-way.parquet'],
+    ['live.parquet', 'removed-within.parquet', 'restored.parquet'],
+  ])
+})
+
+test('only Parquet files go: deletion vectors and what is not of the table stay', () => {
+  const names = ['deletion_vector_61d16c75-6994-46b7-a15b-8b538852e50e.bin', 'README.md', 'a.crc', 'parquet']
+  assert.deepEqual(
+    pathsOf(
+      planVacuum(
+        names.map((name) => found(name)),
+        [],
+        [],
+        cutoffMs,
+      ),
+    ),
+    [[], [], []],
+  )
+})
+
+test('a path of the log is found whether its writer escaped it or not', () => {
+  for (const path of ['day=1/a%20b.parquet', 'day=1/a b.parquet', './day=1//a%20b.parquet']) {
+    assert.deepEqual(pathsOf(planVacuum([found('day=1/a b.parquet')], [live(path)], [], cutoffMs))[0], [])
+  }
+  const odd = found('100%.parquet')
+  assert.deepEqual(
+    pathsOf(planVacuum([odd], [], [{ path: '100%.parquet', deletionTimestamp: cutoffMs }], cutoffMs))[0],
+    [],
+  )
+})
+
+test('a table with a file of any other place is refused', () => {
+  for (const path of ['/tables/a.parquet', 's3://bucket/a.parquet']) {
+    assert.throws(
+      () => planVacuum([], [live(path)], [], cutoffMs),
+      (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && error.message.includes(path),
+    )
+  }
+})
+
+test('the log, change data, indexes and temporary files are hidden', () => {
+  for (const name of ['_delta_log', '_change_data', '_delta_index', '.a.parquet.tmp'])
+    assert.ok(isHiddenName(name))
+  for (const name of ['event_date=2026-01-01', 'part-0.parquet']) assert.ok(!isHiddenName(name))
+})

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { isTailraceError } from '../../../../src/errors.ts'
+import { writeCheckpoint } from '../../../../src/sinks/delta/checkpoint-writer.ts'
+import { commitPath, encodeActions } from '../../../../src/sinks/delta/delta-action.ts'
+import { readTable } from '../../../../src/sinks/delta/live-files.ts'
+import { loadState } from '../../../../src/sinks/delta/table-log.ts'
+import { onEachStorage } from '../on-each-storage.ts'
+import { type Workbench, workbench } from '../support.ts'
+import { contentOf, daysLater, landBatches, optimize, vacuum } from './support.ts'
+
+async function putFiles({ storage, staging }: Workbench, ...paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const local = join(staging, 'put')
+    await writeFile(local, 'rows')
+    await storage.putFile(local, path)
+  }
+}
+
+async function livePathsOf(bench: Workbench): Promise<string[]> {
+  return ((await readTable(bench.storage, bench.engine))?.files ?? []).map(({ path }) => path).sort()
+}
+
+/** Commits a change of the table's properties. */
+async function setProperty(bench: Workbench, name: string, value: string): Promise<void> {
+  const { version, metaData } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
+  const configuration = { ...metaData.configuration, [name]: value }
+  const bytes = encodeActions([{ metaData: { ...metaData, configuration } }])
+  await bench.storage.putIfAbsent(commitPath(version + 1), bytes)
+}
+
+onEachStorage('merged files go when the retention is over, the live ones stay', async (bench) => {
+  await landBatches(bench, 0, 3)
+  await optimize(bench)
+  const before = await contentOf(bench)
+  const all = await bench.dataFiles()
+  const live = await livePathsOf(bench)
+
+  // The removals are known for seven days.
+  const early = (await vacuum(bench, { clock: daysLater(6.9) }))!
+  assert.deepEqual([early.expired, early.young.length, early.needed.length], [[], 0, all.length])
+  assert.deepEqual(await bench.dataFiles(), all)
+
+  const told = (await vacuum(bench, { deletes: false }))!
+  assert.equal(told.deleted, false)
+  assert.deepEqual(
+    told.expired.map(({ path }) => path),
+    all.filter((path) => !live.includes(path)),
+  )
+  assert.ok(told.expired.every(({ bytes }) => bytes > 100))
+  assert.deepEqual(await bench.dataFiles(), all)
+
+  const done = (await vacuum(bench))!
+  assert.deepEqual([done.expired, done.deleted], [told.expired, true])
+  assert.deepEqual(await bench.dataFiles(), live)
+  assert.deepEqual(await contentOf(bench), before)
+  assert.deepEqual((await vacuum(bench))?.expired, [])
+})
+
+onEachStorage(
+  'an unreferenced file goes only when it is old enough, from whichever folder',
+  async (bench) => {
+    await landBatches(bench, 0, 1)
+    const stray = ['event_date=2026-01-01/stray é 1%.parquet', 'old/deep/stray.parquet', 'stray.parquet']
+    await putFiles(bench, ...stray)
+    const all = await bench.dataFiles()
+    const early = (await vacuum(bench, { clock: daysLater(6.9) }))!
+    assert.deepEqual(
+      early.young.map(({ path }) => path),
+      stray,
+    )
+    assert.deepEqual(await bench.dataFiles(), all)
+    await vacuum(bench)
+    assert.deepEqual(await bench.dataFiles(), await livePathsOf(bench))
+  },
+)
+
+onEachStorage('hidden files, deletion vectors, other files and other tables below stay', async (bench) => {
+  await landBatches(bench, 0, 1)
+  const others = [
+    '_change_data/event_date=2026-01-01/cdc-1.parquet',
+    '_metadata.parquet',
+    '.part-0.parquet.tmp.parquet',
+    'deletion_vector_61d16c75-6994-46b7-a15b-8b538852e50e.bin',
+    'notes.txt',
+    'nested/_delta_log/00000000000000000000.json',
+    'nested/part-0.parquet',
+    'nested/day=1/part-0.parquet',
+  ]
+  await putFiles(bench, ...others)
+  const log = await bench.storage.list('_delta_log')
+  const report = (await vacuum(bench, { clock: daysLater(1_000) }))!
+  assert.deepEqual(report.expired, [])
+  for (const path of others) assert.ok((await bench.storage.read(path)) !== undefined, path)
+  assert.deepEqual(await bench.storage.list('_delta_log'), log)
+})
+
+test('removals that only a checkpoint knows are honored', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 3)
+  await optimize(bench)
+  const { version, protocol, metaData, transactions, domains } = (await loadState(
+    bench.storage,
+    bench.engine,
+    {
+      keepFiles: false,
+    },
+  ))!
+  await writeCheckpoint(
+    { version, protocol, metaData, previous: -1, transactions: transactions.size, domains: domains.size },
+    { storage: bench.storage, engine: bench.engine, stagingDirectory: bench.staging },
+    Date.now(),
+  )
+  for (let old = 0; old <= version; old += 1) await bench.storage.remove(commitPath(old))
+  const all = await bench.dataFiles()
+  const report = (await vacuum(bench, { clock: daysLater(6.9) }))!
+  assert.deepEqual([report.expired, report.young], [[], []])
+  assert.deepEqual(await bench.dataFiles(), all)
+  await vacuum(bench)
+  assert.deepEqual(await bench.dataFiles(), await livePathsOf(bench))
+})
+
+test('a retention below a week has to be allowed, one above the table is refused', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 2)
+  await optimize(bench)
+  const all = await bench.dataFiles()
+  const hourMs = 3_600_000
+  const isUsage = (error: unknown) => isTailraceError(error, 'USAGE')
+  for (const retentionMs of [0, 167 * hourMs, 169 * hourMs])
+    await assert.rejects(vacuum(bench, { retentionMs, clock: daysLater(100) }), isUsage)
+  await assert.rejects(
+    vacuum(bench, { retentionMs: 169 * hourMs, allowShortRetention: true, clock: daysLater(100) }),
+    isUsage,
+  )
+  await setProperty(bench, 'delta.deletedFileRetentionDuration', 'interval 1 hour')
+  await assert.rejects(vacuum(bench, { clock: daysLater(100) }), isUsage)
+  assert.deepEqual(await bench.dataFiles(), all)
+
+  const short = { allowShortRetention: true }
+  assert.deepEqual((await vacuum(bench, { ...short, clock: daysLater(0.04) }))?.expired, [])
+  assert.equal((await vacuum(bench, { ...short, clock: daysLater(0.05) }))?.expired.length, 8)
+
+  await setProperty(bench, 'delta.deletedFileRetentionDuration', 'interval 30 days')
+  assert.equal((await vacuum(bench, { clock: daysLater(29) }))?.retentionMs, 30 * 24 * hourMs)
+  assert.equal(
+    (await vacuum(bench, { clock: daysLater(29), retentionMs: 168 * hourMs }))?.retentionMs,
+    168 * hourMs,
+  )
+  await setProperty(bench, 'delta.deletedFileRetentionDuration', 'interval 1 month')
+  await assert.rejects(vacuum(bench), (error) => isTailraceError(error, 'TABLE_UNSUPPORTED'))
+})
+
+test('a table with rules that are not known here is left alone', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 2)
+  await optimize(bench)
+  const all = await bench.dataFiles()
+  const { version } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
+  const features = [['vacuumProtocolCheck'], ['vacuumProtocolCheck', 'somethingNew']]
+  for (const [index, names] of features.entries()) {
+    const protocol = {
+      minReaderVersion: 3,
+      minWriterVersion: 7,
+      readerFeatures: names,
+      writerFeatures: names,
+    }
+    await bench.storage.putIfAbsent(commitPath(version + 1 + index), encodeActions([{ protocol }]))
+    if (index === 0) assert.equal((await vacuum(bench, { deletes: false }))?.expired.length, 8)
+  }
+  await assert.rejects(
+    vacuum(bench),
+    (error) => isTailraceError(error, 'TABLE_UNSUPPORTED') && error.message.includes('somethingNew'),
+  )
+  assert.deepEqual(await bench.dataFiles(), all)
+})
+
+test('no table is no fault', async (t) => {
+  assert.equal(await vacuum(await workbench(t)), undefined)
+})
