@@ -86,7 +86,7 @@ async function runCases(
         tailraceCommand(connectionString, { blobs: hoursPrefix, directory: runDirectory, coldStart }),
         scratch,
       )
-      const { rows, requests, offsets } = tailraceSummary(measured)
+      const { rows, requests, blobs: landedBlobs } = tailraceSummary(measured)
       const run = {
         what,
         blobs,
@@ -95,7 +95,7 @@ async function runCases(
         peakRssBytes: measured.peakRssBytes,
         requests,
       }
-      check(run, { rows, offsets: offsets.length })
+      check(run, { rows, landedBlobs })
       runs.push(run)
     }
     return runs
@@ -105,7 +105,7 @@ async function runCases(
 
 function check(
   { what, blobs, requests }: ListingRun,
-  found: { readonly rows: number; readonly offsets: number },
+  found: { readonly rows: number; readonly landedBlobs: number },
 ): void {
   const due = what === 'first-earliest' ? blobs : 0
   const isWrong =
@@ -113,7 +113,7 @@ function check(
     (requests.read === 0) !== (due === 0) ||
     requests.failed > 0 ||
     found.rows !== due ||
-    found.offsets !== blobs
+    found.landedBlobs !== blobs
   if (isWrong) {
     const told = JSON.stringify({ ...found, requests })
     throw new Error(`The run ${what} over ${blobs} blobs did not do what it has to: ${told}`)

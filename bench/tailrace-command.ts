@@ -24,7 +24,8 @@ export function tailraceCommand(
 /** What the run's summary says of its one pipeline. */
 export type TailraceSummary = Pick<PipelineCounters, 'rows'> & {
   readonly requests: RequestCounts
-  readonly offsets: readonly unknown[]
+  /** Blobs that have landed, at least in part. */
+  readonly blobs: number
 }
 
 /** Reads the summary that `tailraceCommand` prints. */
