@@ -266,9 +266,9 @@ export class AppendBlobTailer extends Readable {
   #isOfThisBlob(read: BytesRead, { overlap }: RangeAnswer): boolean {
     return (
       (this.#createdAt === undefined || read.createdAt === this.#createdAt) &&
-      read.totalBytes >= this.#offset &&
+      read.totalBytes >= Math.max(this.#offset, this.#head.length) &&
       isContinuation(this.#before, overlap, read.bytes) &&
-      (this.#offset > 0 || beginsAlike(this.#head, read.bytes))
+      isAlike(this.#head, this.#offset - overlap, read.bytes)
     )
   }
 
@@ -368,9 +368,10 @@ function isContinuation(before: Buffer, overlap: number, answer: Buffer): boolea
   return known.subarray(0, found.length).equals(found)
 }
 
-function beginsAlike(known: Buffer, answer: Buffer): boolean {
-  const bytes = Math.min(known.length, answer.length)
-  return known.subarray(0, bytes).equals(answer.subarray(0, bytes))
+/** Whether an answer from an offset on agrees with a blob's known head, as far as it reaches. */
+function isAlike(head: Buffer, offset: number, answer: Buffer): boolean {
+  const known = head.subarray(offset, offset + answer.length)
+  return known.equals(answer.subarray(0, known.length))
 }
 
 /** The last bytes of what was read, as a copy: a part would keep the whole range in memory. */

@@ -79,6 +79,8 @@ export async function identifyBlob(
   const head = await readAt(0, headBytes)
   if (head.kind === 'missing') return head
   if (head.kind !== 'bytes') return { kind: 'empty' }
+  // An answer that broke off must not pass for a blob that begins otherwise.
+  if (head.bytes.length < Math.min(headBytes, head.totalBytes)) throw changed(blobName)
   const { createdAt } = head
   const readSame = async (offset: number, maxBytes: number): Promise<Buffer> => {
     const read = await readAt(offset, maxBytes)
@@ -170,5 +172,8 @@ function freeName(createdAt: string, known: readonly KnownGeneration[]): string 
 }
 
 function changed(blobName: string): TailraceError {
-  return new TailraceError('SOURCE_UNAVAILABLE', `${blobName} changed while it was looked at.`)
+  return new TailraceError(
+    'SOURCE_UNAVAILABLE',
+    `${blobName} changed while it was looked at, or an answer broke off.`,
+  )
 }

@@ -20,6 +20,7 @@ import {
   type Span,
 } from '../../src/records.ts'
 import { type ResolvedPipeline, resolveConfig } from '../../src/resolve-config.ts'
+import type { BlobReader } from '../../src/sources/blob-reader.ts'
 import { ByteBudget } from '../../src/sources/byte-budget.ts'
 import { selectionOf } from '../../src/sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../src/sources/discovery/create-discovery.ts'
@@ -37,6 +38,7 @@ export class Landing {
   /** Blocks are taken and never committed. */
   isHeld = false
   #ends = new LandedOffsets()
+  #landedTexts = new Map<string, string>()
 
   constructor(marks: readonly GenerationMark[] = []) {
     this.mirror = new OffsetMirror({ store: { write: async () => {} }, marks, clock: systemClock })
@@ -46,7 +48,8 @@ export class Landing {
   afterKill(): Landing {
     const marks = [...this.offsets].flatMap((one) => this.mirror.markOf(one) ?? [])
     const next = new Landing(structuredClone(marks))
-    for (const landed of this.offsets) next.#restore(landed, this.texts.get(generationKey(landed)) ?? '')
+    for (const landed of this.offsets)
+      next.#restore(landed, this.#landedTexts.get(generationKey(landed)) ?? '')
     return next
   }
 
@@ -69,22 +72,39 @@ export class Landing {
       .map(({ raw }) => `${latin1AsText(raw)}\n`)
       .join('')
     this.texts.set(key, (this.texts.get(key) ?? '') + text)
-    if (!this.isHeld) this.offsets.set({ ...span, offset: span.end })
+    if (this.isHeld) return
+    this.offsets.set({ ...span, offset: span.end })
+    this.#landedTexts.set(key, this.texts.get(key) ?? '')
   }
 
   /** The rows of all generations of a blob, in order. */
   textOf(name: string): string {
+    return this.generationsOf(name)
+      .map(({ text }) => text)
+      .join('')
+  }
+
+  /** The rows of the generation of a blob that came last. */
+  lastTextOf(name: string): string {
+    return this.generationsOf(name).at(-1)?.text ?? ''
+  }
+
+  /** The rows of each generation of a blob, the newest one last. */
+  generationsOf(name: string): { readonly generation: string; readonly text: string }[] {
     return [...this.#ends]
       .filter(({ blob }) => blob === `logs/${name}`)
       .sort(compareGenerations)
-      .map((generation) => this.texts.get(generationKey(generation)) ?? '')
-      .join('')
+      .map((source) => ({
+        generation: source.generation,
+        text: this.texts.get(generationKey(source)) ?? '',
+      }))
   }
 
   #restore(landed: LandedOffset, text: string): void {
     this.offsets.set(landed)
     this.#ends.set(landed)
     this.texts.set(generationKey(landed), text)
+    this.#landedTexts.set(generationKey(landed), text)
   }
 }
 
@@ -100,7 +120,7 @@ export interface ScheduleOptions extends Partial<Omit<SourceConfig, 'storage' | 
 }
 
 /** A schedule over a container in memory, whose rows go to `landing`. Started again on the same landing, it goes on. */
-export function schedule(reader: MemoryContainer, landing: Landing, options: ScheduleOptions = {}) {
+export function schedule(reader: BlobReader, landing: Landing, options: ScheduleOptions = {}) {
   const { blobs = 'p/', follow = true, blockMs = 2, clock = systemClock, ...others } = options
   const { succeededSince, onSetAside, budget, ...source } = others
   const { pipelines } = resolveConfig(
@@ -142,7 +162,7 @@ export function schedule(reader: MemoryContainer, landing: Landing, options: Sch
         highWaterMark: 1,
         write: (block: EntryBlock, _encoding, done) => {
           onTaken(block)
-          landing.take(block).then(() => setTimeout(done, blockMs), done)
+          landing.take(block).then(() => (blockMs === 0 ? done() : setTimeout(done, blockMs)), done)
         },
       }),
     staging: new Staging(tmpdir(), 3_600_000),

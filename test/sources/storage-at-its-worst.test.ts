@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { answerFaults, type FaultKind, readFaults, worldEvents } from '../support/blob-service/fault-plan.ts'
+import { type TestContext, test } from 'node:test'
+import {
+  answerFaults,
+  type FaultKind,
+  listingFaults,
+  readFaults,
+  worldEvents,
+} from '../support/blob-service/fault-plan.ts'
 import { runSchedules } from '../support/blob-service/run-schedules.ts'
+import type { Runner } from '../support/blob-service/schedules-process.ts'
 import { runTailSchedule, runTailScheduleOverSockets } from '../support/blob-service/tail-schedule.ts'
 
 /** `TAILRACE_FAULTS=truncate,append` tries only these. A seed means the same schedule only with the same kinds. */
@@ -17,18 +24,27 @@ const seeds =
   onlySeed === undefined
     ? Array.from({ length: Number(asked ?? 5_000) }, (_, index) => index + 1)
     : [Number(onlySeed)]
-const limitMs = asked === undefined ? 25_000 : Number.MAX_SAFE_INTEGER
+const limitMs = asked === undefined ? 20_000 : Number.MAX_SAFE_INTEGER
+/** Fewer would say little, however slow the machine. */
+const fewestSchedules = 100
 const overSocketsMs = 5_000
 /** They mostly wait, for deadlines and pauses of real milliseconds. */
 const overSocketsAtOnce = 8
 
-test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', async (t) => {
+async function holdsFor(t: TestContext, runner: Runner, some: readonly FaultKind[]): Promise<void> {
   const startMs = performance.now()
-  const { schedules, requests, failures } = await runSchedules(seeds, kinds, limitMs)
+  const { schedules, requests, failures } = await runSchedules(runner, seeds, some, limitMs)
   const perSecond = Math.round((1000 * schedules) / (performance.now() - startMs))
   t.diagnostic(`${schedules} schedules, ${requests} requests, ${perSecond} schedules/s`)
   assert.ok(failures.length === 0, failures.join('\n\n'))
-})
+  assert.ok(schedules >= Math.min(fewestSchedules, seeds.length), `only ${schedules} schedules`)
+}
+
+test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', (t) =>
+  holdsFor(t, 'tail', kinds))
+
+test('whatever storage does, and whenever the process is killed, each line of a listed blob lands once', (t) =>
+  holdsFor(t, 'lanes', [...kinds, ...listingFaults]))
 
 test('a schedule happens again, to the request, from its seed', async () => {
   const [seed = 1] = seeds

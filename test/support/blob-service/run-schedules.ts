@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { FaultKind } from './fault-plan.ts'
-import type { SchedulesReport, SchedulesShare } from './schedules-process.ts'
+import type { Runner, SchedulesReport, SchedulesShare } from './schedules-process.ts'
 
 const mostProcesses = 2
 const script = fileURLToPath(new URL('./schedules-process.ts', import.meta.url))
@@ -17,6 +17,7 @@ const tsx = import.meta.resolve('tsx')
  * @returns how many ran, and what failed, with seeds and journals
  */
 export async function runSchedules(
+  runner: Runner,
   seeds: readonly number[],
   kinds: readonly FaultKind[],
   limitMs: number,
@@ -24,7 +25,12 @@ export async function runSchedules(
   const processes = Math.min(mostProcesses, availableParallelism(), seeds.length)
   const reports = await Promise.all(
     Array.from({ length: processes }, (_, share) =>
-      runShare({ seeds: seeds.filter((_seed, index) => index % processes === share), kinds, limitMs }),
+      runShare({
+        runner,
+        seeds: seeds.filter((_seed, index) => index % processes === share),
+        kinds,
+        limitMs,
+      }),
     ),
   )
   return {

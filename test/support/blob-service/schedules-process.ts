@@ -1,8 +1,15 @@
 import type { FaultKind } from './fault-plan.ts'
+import { runLaneSchedule } from './lane-schedule.ts'
 import { runTailSchedule } from './tail-schedule.ts'
+
+const runners = { tail: runTailSchedule, lanes: runLaneSchedule } as const
+
+/** What a schedule is run through: one tailer after the other, or the lanes of a listing by a process that is killed. */
+export type Runner = keyof typeof runners
 
 /** What this process is told to do. */
 export interface SchedulesShare {
+  readonly runner: Runner
   readonly seeds: readonly number[]
   readonly kinds: readonly FaultKind[]
   /** No schedule begins after so long, in milliseconds. */
@@ -28,7 +35,7 @@ process.once('message', (share: SchedulesShare) => {
 // Whoever asked is gone: nobody wants the rest.
 process.once('disconnect', () => process.exit())
 
-async function runShare({ seeds, kinds, limitMs }: SchedulesShare): Promise<SchedulesReport> {
+async function runShare({ runner, seeds, kinds, limitMs }: SchedulesShare): Promise<SchedulesReport> {
   const endMs = performance.now() + limitMs
   let schedules = 0
   let requests = 0
@@ -37,7 +44,7 @@ async function runShare({ seeds, kinds, limitMs }: SchedulesShare): Promise<Sche
     if (performance.now() > endMs || failures.length === mostFailures) break
     schedules += 1
     try {
-      requests += (await runTailSchedule(seed, kinds)).length
+      requests += (await runners[runner](seed, kinds)).length
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error))
     }

@@ -95,7 +95,7 @@ async function run({ seed, kinds, clock, limits, pace, tailer, connect }: Run): 
 }
 
 /** A refused request is repeated with a fresh client, as with a token that has expired. */
-function renewing(open: () => Sdk.ContainerClient, clock: Clock): ContainerConnection {
+export function renewing(open: () => Sdk.ContainerClient, clock: Clock): ContainerConnection {
   return new ContainerConnection({
     container: watchedContainer,
     account: 'account',
@@ -106,7 +106,7 @@ function renewing(open: () => Sdk.ContainerClient, clock: Clock): ContainerConne
 }
 
 /** Retries draw their pauses from the process's own chance: in a schedule, that too comes from the seed. */
-async function withSeededChance<T>(seed: number, work: () => Promise<T>): Promise<T> {
+export async function withSeededChance<T>(seed: number, work: () => Promise<T>): Promise<T> {
   const { random } = Math
   Math.random = seededRandom(seed).next
   try {
