@@ -212,7 +212,7 @@ test('a statement over the files that can match gives what it gives over all of 
       assert.deepEqual(sortedRows(result), sortedRows(expected))
       if (result.readings[0]!.readFiles < result.readings[0]!.files) pruned += 1
     }),
-    { numRuns: 150, includeErrorInReport: true },
+    { numRuns: 80, includeErrorInReport: true },
   )
   assert.ok(pruned > 20, `only ${pruned} statements left out a file`)
 })

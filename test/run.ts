@@ -18,7 +18,10 @@ if (files.length === 0) {
   process.exit(2)
 }
 
-const runner = spawn(process.execPath, ['--import', 'tsx', '--test', ...files], { stdio: 'inherit' })
+// Many tests wait for other processes, so two files at a time take less time even on two cores.
+const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+})
 runner.on('exit', (code, signal) => {
   process.exitCode = signal === null ? (code ?? 1) : 1
 })

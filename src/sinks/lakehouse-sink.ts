@@ -2,9 +2,10 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
+import { TailraceError } from '../errors.ts'
 import type { LandedOffsets } from '../landed-offsets.ts'
 import { type Logger, silentLogger } from '../logger.ts'
-import type { Batch, LandedBatch } from '../records.ts'
+import type { Batch, LandedBatch, Span } from '../records.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-committer.ts'
@@ -80,6 +81,7 @@ export class LakehouseSink extends Writable {
   async #land(batch: Batch): Promise<void> {
     const { signal } = this.#destroying
     const startedAt = this.#clock.now()
+    for (const span of batch.spans) this.#requireBeginning(span)
     const encoded =
       batch.rows === 0
         ? nothingEncoded
@@ -103,6 +105,14 @@ export class LakehouseSink extends Writable {
       encodeMs: encodedAt - startedAt,
       commitMs: committedAt - encodedAt,
       ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
+    })
+  }
+
+  /** What begins later than at its blob's start was recorded without rows first: else bytes were skipped. */
+  #requireBeginning(span: Span): void {
+    if (span.start === 0 || this.#committer.landed().get(span) !== undefined) return
+    throw new TailraceError('SPAN_GAP', `Nothing of ${span.blob} has landed before this batch.`, {
+      context: { expected: 0, found: span.start },
     })
   }
 

@@ -37,8 +37,7 @@ export interface TableCommitter {
 
   /**
    * Commits a batch: its rows, and `end` as the new offset of each span's blob generation, if that
-   * generation's offset in the table still is the span's `start`. A generation never seen begins at 0, or with a span
-   * of no bytes that records where it begins.
+   * generation's offset in the table still is the span's `start` (a generation never seen counts as any start).
    *
    * @throws COMMIT_FENCED when another process moved an offset: nothing of the batch is visible
    * @throws COMMIT_CONTENDED when the attempts are used up: nothing is visible, try again

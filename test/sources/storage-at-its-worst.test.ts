@@ -24,10 +24,10 @@ const seeds =
   onlySeed === undefined
     ? Array.from({ length: Number(asked ?? 5_000) }, (_, index) => index + 1)
     : [Number(onlySeed)]
-const limitMs = asked === undefined ? 20_000 : Number.MAX_SAFE_INTEGER
+const limitMs = asked === undefined ? 9_000 : Number.MAX_SAFE_INTEGER
 /** Fewer would say little, however slow the machine. */
 const fewestSchedules = 100
-const overSocketsMs = 5_000
+const overSocketsMs = 3_000
 /** They mostly wait, for deadlines and pauses of real milliseconds. */
 const overSocketsAtOnce = 8
 

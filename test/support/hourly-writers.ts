@@ -13,7 +13,7 @@ import { type Random, seededRandom } from './seeded-random.ts'
 import { containerName } from './storage.ts'
 
 const writerCount = 50
-const hourCount = 4
+const hourCount = 3
 const appendsPerHour = 5
 
 class Writer {

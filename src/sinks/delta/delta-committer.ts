@@ -186,12 +186,6 @@ export class DeltaCommitter implements TableCommitter {
     const appId = this.#appId(span)
     const known = transactions.get(appId)
     if (known !== undefined && Number(known.version) !== span.start) throw fenced(appId, version)
-    // What begins later than at the blob's start has been recorded without rows first.
-    if (known === undefined && span.start > 0 && span.end > span.start) {
-      throw new TailraceError('SPAN_GAP', `Nothing of ${span.blob} has landed before this batch.`, {
-        context: { expected: 0, found: span.start },
-      })
-    }
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {

@@ -95,7 +95,7 @@ onEachStorage(
   async (bench, t) => {
     const blob = 'logs/killed'
     let reported = 0
-    for (let round = 0; round < (isLocal(bench) ? 10 : 3); round += 1) {
+    for (let round = 0; round < (isLocal(bench) ? 6 : 2); round += 1) {
       const child = await start(t, bench, blob, 1_000)
       const ended = once(child, 'exit')
       let lines = 0
