@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a Python environment with delta-rs beside this file, once, and prints its interpreter:
-#   TAILRACE_INTEROP_PYTHON="$(sh test/interop/prepare.sh)" pnpm test
+#   TAILRACE_INTEROP_PYTHON="$(sh test/interop/prepare.sh)" pnpm test:interop
 set -eu
 folder="$(cd "$(dirname "$0")" && pwd)"
 python="$folder/.venv/bin/python"

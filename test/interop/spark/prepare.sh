@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Python environment with Spark and Delta beside this file, once, and prints its interpreter. Needs Java 17
 # or newer and Maven; takes 500 MB of disk.
-#   TAILRACE_INTEROP_SPARK="$(sh test/interop/spark/prepare.sh)" pnpm test
+#   TAILRACE_INTEROP_SPARK="$(sh test/interop/spark/prepare.sh)" pnpm test:interop
 set -eu
 folder="$(cd "$(dirname "$0")" && pwd)"
 python="$folder/.venv/bin/python"
