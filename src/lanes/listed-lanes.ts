@@ -17,6 +17,8 @@ export interface ListedLanesOptions {
   readonly succeededSince: (instantMs: number) => boolean
   /** Hears when blobs are set aside or taken up again. */
   readonly onSetAside?: (blobs: readonly SetAsideBlob[]) => void
+  /** Names that wait in the backlog; what a look finds beyond them is left to the next one. Default 10,000. */
+  readonly maxQueued?: number
 }
 
 /** Blobs that are polled one by one, at most: a listing costs about as much as so many polls. */
@@ -24,8 +26,6 @@ const pollsPerListing = 12
 
 /** Growth in this time makes a blob count as active. */
 const activeMs = 10 * 60_000
-
-const maxQueued = 10_000
 
 /** A followed blob is quiet after this time without growth: a look finds it as soon as a poll would. */
 const quietMs = 3 * 60_000
@@ -62,6 +62,7 @@ export class ListedLanes implements LaneSchedule {
   #lookAgain = new AbortController()
   #failure: { readonly error: unknown } | undefined
   #toldSetAside = '[]'
+  #maxQueued: number
   #changed: () => void = () => {}
 
   constructor(context: LaneContext, options: ListedLanesOptions) {
@@ -69,7 +70,8 @@ export class ListedLanes implements LaneSchedule {
     this.#options = options
     this.#log = context.logger
     this.#runner = new LaneRunner(context)
-    this.#board = new BlobBoard({ maxQueued, newestCount: this.#mostFollowed })
+    this.#maxQueued = options.maxQueued ?? 10_000
+    this.#board = new BlobBoard({ maxQueued: this.#maxQueued, newestCount: this.#mostFollowed })
     this.#lookPauseMs = context.config.source.discoverMs
   }
 
@@ -120,7 +122,7 @@ export class ListedLanes implements LaneSchedule {
       this.#lookAgain = new AbortController()
       if (signal.aborted) return
       // A backlog that did not fit is looked for again as soon as there is room.
-      if (this.#board.leftBytes > 0 && this.#board.backlogCount < maxQueued / 10) continue
+      if (this.#board.leftBytes > 0 && this.#board.backlogCount < this.#maxQueued / 10) continue
       await this.#pause(this.#lookPauseMs)
     }
   }
@@ -408,7 +410,7 @@ export class ListedLanes implements LaneSchedule {
   }
 
   #lookAgainIfStarved(): void {
-    if (this.#board.leftBytes > 0 && this.#board.backlogCount < maxQueued / 10) this.#lookAgain.abort()
+    if (this.#board.leftBytes > 0 && this.#board.backlogCount < this.#maxQueued / 10) this.#lookAgain.abort()
   }
 
   #fail(error: unknown): void {

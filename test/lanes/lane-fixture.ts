@@ -117,12 +117,13 @@ export interface ScheduleOptions extends Partial<Omit<SourceConfig, 'storage' | 
   readonly blockMs?: number
   readonly budget?: ByteBudget
   readonly clock?: Clock
+  readonly maxQueued?: number
 }
 
 /** A schedule over a container in memory, whose rows go to `landing`. Started again on the same landing, it goes on. */
 export function schedule(reader: BlobReader, landing: Landing, options: ScheduleOptions = {}) {
   const { blobs = 'p/', follow = true, blockMs = 2, clock = systemClock, ...others } = options
-  const { succeededSince, onSetAside, budget, ...source } = others
+  const { succeededSince, onSetAside, budget, maxQueued, ...source } = others
   const { pipelines } = resolveConfig(
     {
       pipelines: {
@@ -180,6 +181,7 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
     }),
     succeededSince: succeededSince ?? (() => true),
     ...(onSetAside === undefined ? {} : { onSetAside }),
+    ...(maxQueued === undefined ? {} : { maxQueued }),
   })
 }
 
