@@ -34,7 +34,7 @@ export interface AppendBlobTailerOptions {
   readonly maxPollMs?: number
   /** Bytes of one range request. Default 2 MiB. */
   readonly rangeBytes?: number
-  /** Ranges that are asked for while an earlier one is handed on. Default 3. */
+  /** Ranges that are asked for while an earlier one is handed on. Default 2. */
   readonly readsAhead?: number
   /** Bounds the ranges in memory, together with those of other tailers. Default: as many as `readsAhead` takes. */
   readonly budget?: ByteBudget
@@ -104,7 +104,7 @@ export class AppendBlobTailer extends Readable {
 
   constructor(options: AppendBlobTailerOptions) {
     super({ objectMode: true, highWaterMark: 1 })
-    const { rangeBytes = 2 * 1024 * 1024, readsAhead = 3, logger = silentLogger } = options
+    const { rangeBytes = 2 * 1024 * 1024, readsAhead = 2, logger = silentLogger } = options
     this.#reader = options.reader
     this.#blobName = options.blobName
     this.#generation = options.generation
