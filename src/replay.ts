@@ -5,7 +5,7 @@ import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
 import { choosePipeline } from './choose-pipelines.ts'
 import type { Clock } from './clock.ts'
-import { isTailraceError, TailraceError } from './errors.ts'
+import { TailraceError } from './errors.ts'
 import type { LandedOffset } from './landed-offsets.ts'
 import { Lane } from './lanes/lane.ts'
 import type { Logger } from './logger.ts'
@@ -167,13 +167,7 @@ async function requireSameGeneration(
   landed: LandedOffset,
   { offsetStore }: PipelineResources,
 ): Promise<IdentifiedBlob> {
-  const marks = await offsetStore.read().then(
-    (file) => file?.marks ?? [],
-    (error: unknown) => {
-      if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return []
-      throw error
-    },
-  )
+  const marks = await offsetStore.readMarks()
   const mark = marks.find((one) => generationKey(one) === generationKey(landed))
   const found = await identifyBlob(reader, blobName, { known: [{ ...landed, mark }], coldStart: 'earliest' })
   if (found.kind === 'found' && found.generation === landed.generation) return found

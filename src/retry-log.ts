@@ -1,6 +1,11 @@
 import type { Logger } from './logger.ts'
 import type { RetryEvent } from './retry.ts'
 
+/** Whether the n-th time in a row is told: the 1st, 2nd, 4th, 8th… What fails for days must not flood the log. */
+export function isWorthTelling(count: number): boolean {
+  return (count & (count - 1)) === 0
+}
+
 /**
  * Logs retries at their 1st, 2nd, 4th, 8th… attempt: an outage of hours must not flood the log.
  *
@@ -8,7 +13,7 @@ import type { RetryEvent } from './retry.ts'
  */
 export function retryLog(log: Logger, message: string, fields: Readonly<Record<string, unknown>> = {}) {
   return ({ error, attempt, pauseMs }: RetryEvent): void => {
-    if ((attempt & (attempt - 1)) === 0)
+    if (isWorthTelling(attempt))
       log.warn({ ...fields, err: error, attempt, pauseMs }, `${message}, trying again`)
   }
 }

@@ -9,6 +9,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   '@azure/identity': ['sources/storage-client.ts'],
   '@azure/storage-blob': [
     'azure/container-requests.ts',
+    'azure/sdk-error.ts',
     'azure/storage-failure.ts',
     'sinks/delta/azure-delta-storage.ts',
     'sources/azure-blob-reader.ts',

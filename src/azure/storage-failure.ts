@@ -1,5 +1,6 @@
 import type { RestError } from '@azure/storage-blob'
 import { redactSecrets } from '../redact.ts'
+import { credentialErrorNames, isRestError, passingStatuses } from './sdk-error.ts'
 
 /** A failed request to Azure storage, in the terms that decide what to do about it. */
 export interface StorageFailure {
@@ -20,25 +21,15 @@ export interface StorageFailure {
   readonly retryAfterMs: number | undefined
 }
 
-/** HTTP answers of storage that a later attempt may not get again. */
-const passingStatuses = new Set([408, 429, 500, 502, 503, 504])
-
 /** The body changed on its way; the service stored nothing. */
 const damagedCode = 'Md5Mismatch'
-
-const credentialErrors = new Set([
-  'AuthenticationError',
-  'AggregateAuthenticationError',
-  'AuthenticationRequiredError',
-  'CredentialUnavailableError',
-])
 
 /** @returns what a failed request came to, or undefined for an error that is not one of storage. */
 export function storageFailure(error: unknown): StorageFailure | undefined {
   if (!(error instanceof Error)) return undefined
   const unanswered = { status: undefined, service: undefined, retryAfterMs: undefined }
   // The identity library's errors have no status: no credential was found, or it was refused.
-  if (credentialErrors.has(error.name)) return { kind: 'denied', told: error.name, ...unanswered }
+  if (credentialErrorNames.has(error.name)) return { kind: 'denied', told: error.name, ...unanswered }
   if (!isRestError(error)) {
     return isConnectionError(error) ? { kind: 'passing', told: firstLine(error), ...unanswered } : undefined
   }
@@ -60,11 +51,6 @@ function kindOf(status: number, service: string | undefined): StorageFailure['ki
   if (status === 401 || status === 403) return 'denied'
   if (status === 404) return 'missing'
   return passingStatuses.has(status) || service === damagedCode ? 'passing' : 'refused'
-}
-
-/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
-function isRestError(error: Error): error is RestError {
-  return error.name === 'RestError' && 'statusCode' in error
 }
 
 /** The SDK names a body that broke off "AbortError"; a socket's own errors have a code. */

@@ -1,4 +1,3 @@
-import { isTailraceError } from '../errors.ts'
 import { FileOffsetStore } from '../offsets/file-offset-store.ts'
 import { type BlobGeneration, generationKey, generationParts } from '../records.ts'
 import type { ResolvedConfig } from '../resolve-config.ts'
@@ -16,10 +15,7 @@ export async function creationInstants(
 ): Promise<(generation: BlobGeneration) => string> {
   const table = Object.values(pipeline.table.name).join('.')
   const store = new FileOffsetStore({ stateDirectory, pipeline: name, table })
-  const file = await store.read().catch((error: unknown) => {
-    if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return undefined
-    throw error
-  })
-  const instants = new Map(file?.marks.map((mark) => [generationKey(mark), mark.createdAt]))
+  const marks = await store.readMarks()
+  const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
   return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
 }

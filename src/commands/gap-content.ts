@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { BlobReader } from '../sources/blob-reader.ts'
-import { framingHeadBytes, framingOf } from '../sources/framing.ts'
+import { headBytes } from '../sources/fingerprint.ts'
+import { framingOf } from '../sources/framing.ts'
 
 /** A range of a blob. */
 export interface Gap {
@@ -23,7 +24,7 @@ export async function contentOf(
   createdAt: string,
   gap: Gap,
 ): Promise<GapContent> {
-  const head = await reader.read(name, { offset: 0, maxBytes: framingHeadBytes })
+  const head = await reader.read(name, { offset: 0, maxBytes: headBytes })
   if (head.kind !== 'bytes' || head.createdAt !== createdAt) return 'gone'
   const isGzip = framingOf(head.bytes, head.blobType).kind === 'gzip'
   try {
@@ -60,8 +61,8 @@ async function areBlank(parts: AsyncIterable<Buffer>): Promise<boolean> {
 /** Members that hold nothing but blank lines, with padding before, between or behind them. */
 async function isBlankGzip(parts: AsyncIterable<Buffer>): Promise<boolean> {
   let isAllBlank = true
+  let hasBegun = false
   const withoutPadding = async function* (): AsyncGenerator<Buffer> {
-    let hasBegun = false
     for await (const part of parts) {
       const first = hasBegun ? 0 : part.findIndex((byte) => byte !== 0)
       if (first < 0) continue
@@ -69,20 +70,13 @@ async function isBlankGzip(parts: AsyncIterable<Buffer>): Promise<boolean> {
       yield part.subarray(first)
     }
   }
-  let hasBytes = false
-  const counted = async function* (): AsyncGenerator<Buffer> {
-    for await (const part of withoutPadding()) {
-      hasBytes = true
-      yield part
-    }
-  }
   try {
-    await pipeline(Readable.from(counted()), createGunzip(), async (source: AsyncIterable<Buffer>) => {
+    await pipeline(Readable.from(withoutPadding()), createGunzip(), async (source: AsyncIterable<Buffer>) => {
       for await (const part of source) isAllBlank &&= isBlank(part)
     })
   } catch (error) {
     if (error instanceof BlobGone) throw error
-    return !hasBytes
+    return !hasBegun
   }
   return isAllBlank
 }

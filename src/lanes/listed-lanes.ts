@@ -2,10 +2,11 @@ import { isTailraceError, type TailraceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { generationParts, type Span } from '../records.ts'
 import type { RetryEvent } from '../retry.ts'
-import { retryLog } from '../retry-log.ts'
+import { isWorthTelling, retryLog } from '../retry-log.ts'
 import type { TailEnd } from '../sources/append-blob-tailer.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
+import { longerPause } from '../sources/idle-pause.ts'
 import { BlobBoard, type BoardBlob } from './blob-board.ts'
 import type { Lane } from './lane.ts'
 import { type LaneContext, LaneRunner } from './lane-runner.ts'
@@ -188,7 +189,7 @@ export class ListedLanes implements LaneSchedule {
     const { pollMs, discoverMs } = config.source
     const grewLately = [...this.#board.blobs].some(({ grewAtMs }) => grewAtMs > nowMs - this.#lookPauseMs)
     if (!this.#looksOnly) this.#lookPauseMs = discoverMs
-    else this.#lookPauseMs = grewLately ? pollMs : Math.min(discoverMs, this.#lookPauseMs * 1.5)
+    else this.#lookPauseMs = grewLately ? pollMs : longerPause(this.#lookPauseMs, discoverMs)
   }
 
   /** Single polls, or looks that show them all: whichever costs less. */
@@ -315,8 +316,7 @@ export class ListedLanes implements LaneSchedule {
       untilMs: nowMs + pauseMs,
     }
     blob.state = 'aside'
-    // The 1st, 2nd, 4th… time: a blob that fails for days must not flood the log.
-    if ((failures & (failures - 1)) === 0)
+    if (isWorthTelling(failures))
       this.#log.error({ err: error, blob: blob.name, failures, pauseMs }, 'a blob was set aside')
     this.#tellSetAside()
   }

@@ -1,6 +1,7 @@
 import type { Logger } from '../logger.ts'
 import { explainMissing } from '../sources/explain-missing.ts'
 import type { ColdStart } from '../sources/identify-blob.ts'
+import { longerPause } from '../sources/idle-pause.ts'
 import { type BlobMemory, type LaneContext, LaneRunner } from './lane-runner.ts'
 import type { LaneSchedule } from './lane-schedule.ts'
 
@@ -66,7 +67,7 @@ export class SingleLane implements LaneSchedule {
       }
       try {
         await clock.sleep(pauseMs, signal)
-        pauseMs = Math.min(maxPollMs, pauseMs * 1.5)
+        pauseMs = longerPause(pauseMs, maxPollMs)
       } catch (error) {
         if (!signal.aborted) throw error
       }

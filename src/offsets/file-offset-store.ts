@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { TailraceError } from '../errors.ts'
+import { isTailraceError, TailraceError } from '../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../landed-offsets.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
 import { writeDurably } from './durable-write.ts'
@@ -95,6 +95,16 @@ export class FileOffsetStore {
       }
     }
     return { tableVersion: content.tableVersion, offsets, marks }
+  }
+
+  /** @returns what each generation is recognized by; none when the file is missing or unusable */
+  async readMarks(): Promise<readonly GenerationMark[]> {
+    try {
+      return (await this.read())?.marks ?? []
+    } catch (error) {
+      if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return []
+      throw error
+    }
   }
 
   /** Replaces the file, durably. */

@@ -7,6 +7,7 @@ import { retryLog } from '../retry-log.ts'
 import type { BlobRead, BlobReader } from './blob-reader.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { overlapBytes } from './fingerprint.ts'
+import { longerPause } from './idle-pause.ts'
 import { type RangeAnswer, RangesAhead } from './ranges-ahead.ts'
 import { TailedLines, type TailedRecord } from './tailed-records.ts'
 
@@ -56,9 +57,6 @@ export type TailEnd = 'stopped' | 'end' | 'missing' | 'replaced'
 const chunkBytes = 256 * 1024
 
 type BytesRead = BlobRead & { readonly kind: 'bytes' }
-
-/** How much longer each pause gets while a blob does not grow. */
-const idleFactor = 1.5
 
 /**
  * A Readable of one append blob's bytes, in `Chunk`s that touch, from an offset on.
@@ -331,7 +329,7 @@ export class AppendBlobTailer extends Readable {
 
   async #pause(): Promise<void> {
     const pauseMs = this.#pauseMs
-    this.#pauseMs = Math.min(this.#maxPollMs, pauseMs * idleFactor)
+    this.#pauseMs = longerPause(pauseMs, this.#maxPollMs)
     try {
       await this.#clock.sleep(pauseMs, this.#halt)
     } catch (error) {

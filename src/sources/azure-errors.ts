@@ -1,24 +1,14 @@
 import type { RestError } from '@azure/storage-blob'
+import { copied, credentialErrorNames, firstLine, isRestError, passingStatuses } from '../azure/sdk-error.ts'
 import { type ErrorContext, TailraceError } from '../errors.ts'
-import { redactSecrets } from '../redact.ts'
 import { isRefusal, refusal } from './azure-refusals.ts'
 import { type AzureRequest, described } from './azure-request.ts'
-
-/** HTTP answers of storage that a later attempt may not get again. */
-const passing = new Set([408, 429, 500, 502, 503, 504])
 
 /**
  * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
  * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.
  */
 export const maxRetryAfterMs = 300_000
-
-const credentialErrors = new Set([
-  'AuthenticationError',
-  'AggregateAuthenticationError',
-  'AuthenticationRequiredError',
-  'CredentialUnavailableError',
-])
 
 /** Connection faults by their code, where more can be said than the code. */
 const connectionFaults: Readonly<Record<string, string>> = {
@@ -59,7 +49,7 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     cause: copied(error),
   }
 
-  if (error instanceof Error && credentialErrors.has(error.name))
+  if (error instanceof Error && credentialErrorNames.has(error.name))
     return credentialError(error, request, options)
   if (status !== undefined && isRefusal(status, service, request.credential)) {
     return new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
@@ -72,7 +62,7 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     return new TailraceError('SOURCE_MISSING', missing, options)
   }
   // Nothing here sends If-Match, so a condition that does not hold is not of our making.
-  if (status === undefined || passing.has(status) || status === 412) {
+  if (status === undefined || passingStatuses.has(status) || status === 412) {
     const fault = status === undefined ? connectionFault(error) : [status, service].filter(Boolean).join(' ')
     return new TailraceError('SOURCE_UNAVAILABLE', `No answer while ${what}: ${fault}.`, options)
   }
@@ -94,30 +84,10 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
   )
 }
 
-/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
-export function isRestError(error: unknown): error is RestError {
-  return error instanceof Error && error.name === 'RestError' && 'statusCode' in error
-}
-
 /** The service's own code of an error answer; for a connection fault, none. */
 export function serviceCode(error: RestError | undefined): string | undefined {
   if (error?.statusCode === undefined) return undefined
   return error.response?.headers.get('x-ms-error-code') || error.code
-}
-
-/**
- * An error's name, code and first line, and those of its causes, without the rest: neither the request with its URL
- * and headers, nor the detail in which the service repeats what was signed.
- */
-export function copied(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(firstLine(String(error)))
-  const copy = new Error(
-    firstLine(error.message),
-    error.cause === undefined ? undefined : { cause: copied(error.cause) },
-  )
-  copy.name = error.name
-  copy.stack = redactSecrets(error.stack?.replace(error.message, copy.message) ?? '')
-  return copy
 }
 
 function credentialError(
@@ -129,7 +99,7 @@ function credentialError(
   const refused =
     error.name === 'AuthenticationError' && status !== undefined && status >= 400 && status < 500
   // An identity that was there before has not gone: what gives out its tokens does not answer for now.
-  if ((request.wasAdmitted && !refused) || (status !== undefined && passing.has(status))) {
+  if ((request.wasAdmitted && !refused) || (status !== undefined && passingStatuses.has(status))) {
     return new TailraceError(
       'SOURCE_UNAVAILABLE',
       `No new token for ${described(request)} (${error.name}).`,
@@ -153,11 +123,6 @@ function connectionFault(error: unknown): string {
     ? 'the certificate is not one that this machine trusts: name its authority in NODE_EXTRA_CA_CERTS'
     : connectionFaults[code]
   return known === undefined ? told : `${known} (${told})`
-}
-
-/** The first line, without secrets and without what a service quotes of a signature. */
-function firstLine(text: string): string {
-  return redactSecrets(text.split('\n', 1)[0] ?? '').replace(/'[\w+/=]{40,}'/g, "'***'")
 }
 
 function retryAfterMs(error: RestError | undefined, nowMs: number): number | undefined {

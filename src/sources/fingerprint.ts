@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Bytes of a blob's head that are remembered of a generation. */
+/** Bytes of a blob's head that are looked at: enough to remember a generation by, and to tell its framing. */
 export const headBytes = 256
 
 /** Bytes before an offset that are compared when reading goes on there. */

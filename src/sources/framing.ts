@@ -1,4 +1,5 @@
 import type { BlobType } from './blob-reader.ts'
+import { headBytes } from './fingerprint.ts'
 
 /** How a blob's bytes are taken apart, or why they are not. */
 export type Framing =
@@ -13,9 +14,6 @@ export type Framing =
 
 /** A framing that can be read. */
 export type KnownFraming = Exclude<Framing['kind'], 'refused'>
-
-/** How many bytes of a blob's head are enough to tell. */
-export const framingHeadBytes = 256
 
 const decompress = 'write it uncompressed or as gzip'
 const asTable = 'it is a table already, so read it with a query engine instead'
@@ -78,6 +76,6 @@ export function framingOf(head: Buffer, blobType: BlobType): Framing {
   if (hex.startsWith(gzip)) return { kind: 'gzip' }
   const found = foreign.find(({ starts }) => starts.test(hex))
   if (found !== undefined) return { kind: 'refused', reason: `is ${found.format}: ${found.remedy}` }
-  const start = head.toString('latin1', 0, framingHeadBytes)
+  const start = head.toString('latin1', 0, headBytes)
   return { kind: documents.test(start) ? 'documents' : 'lines' }
 }

@@ -17,6 +17,19 @@ function intercept(
   reader.read = async (name, request) => answer(name, request) ?? read(name, request)
 }
 
+/** A blob of ten lines that has been read, by lanes that go on, and of which nothing has landed. */
+async function readNotLanded() {
+  const reader = new MemoryContainer()
+  const landing = new Landing()
+  landing.isHeld = true
+  reader.append('p/a', 10)
+  const lanes = schedule(reader, landing)
+  const running = lanes.run()
+  await until(() => landing.order.length > 0, 'it is read')
+  await delay(300)
+  return { reader, landing, lanes, running }
+}
+
 test('a lane that fails while the sink is slow loses nothing and repeats nothing', {
   timeout: 60_000,
 }, async () => {
@@ -59,21 +72,13 @@ test('the whole members before a damaged one land, also when the sink is slow', 
 test('a blob that seems gone while its lines are in flight is not read again', {
   timeout: 30_000,
 }, async () => {
-  const reader = new MemoryContainer()
-  const landing = new Landing()
-  landing.isHeld = true
-  reader.append('p/a', 10)
-  let misses = 0
+  const { reader, landing, lanes, running } = await readNotLanded()
+  let misses = 1
   intercept(reader, () => {
     if (misses === 0) return undefined
     misses -= 1
     return { kind: 'missing', what: 'blob' }
   })
-  const lanes = schedule(reader, landing)
-  const running = lanes.run()
-  await until(() => landing.order.length > 0, 'it is read')
-  await delay(300)
-  misses = 1
   await until(() => misses === 0, 'it seems gone')
   await delay(500)
   reader.append('p/a', 1, 'later')
@@ -86,15 +91,8 @@ test('a blob that seems gone while its lines are in flight is not read again', {
 test('a blob deleted and copied back while its lines are in flight goes on where it was', {
   timeout: 30_000,
 }, async () => {
-  const reader = new MemoryContainer()
-  const landing = new Landing()
-  landing.isHeld = true
-  reader.append('p/a', 10)
+  const { reader, landing, lanes, running } = await readNotLanded()
   const content = reader.content('p/a').toString()
-  const lanes = schedule(reader, landing)
-  const running = lanes.run()
-  await until(() => landing.order.length > 0, 'it is read')
-  await delay(300)
   reader.remove('p/a')
   await delay(400)
   reader.replace('p/a', `${content}{"later":0}\n`, false)

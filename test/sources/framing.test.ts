@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { framingHeadBytes, framingOf } from '../../src/sources/framing.ts'
+import { headBytes } from '../../src/sources/fingerprint.ts'
+import { framingOf } from '../../src/sources/framing.ts'
 
 const bytes = (latin1: string): Buffer => Buffer.from(latin1, 'latin1')
 
@@ -98,6 +99,6 @@ test('a page blob is refused whatever it holds', () => {
 })
 
 test('only the head is looked at', () => {
-  const text = `${' '.repeat(framingHeadBytes)}{"records":[`
+  const text = `${' '.repeat(headBytes)}{"records":[`
   assert.deepEqual(framingOf(Buffer.from(text), 'block'), { kind: 'lines' })
 })

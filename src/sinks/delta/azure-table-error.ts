@@ -1,3 +1,4 @@
+import { copied } from '../../azure/sdk-error.ts'
 import { storageFailure } from '../../azure/storage-failure.ts'
 import { TailraceError } from '../../errors.ts'
 import { redactSecrets } from '../../redact.ts'
@@ -12,7 +13,8 @@ export function azureTableError(error: unknown, what: string): unknown {
   const failure = storageFailure(error)
   if (failure === undefined) return error
   const { kind, told, status, service, retryAfterMs } = failure
-  const details = { context: { status, service, retryAfterMs }, cause: error }
+  // The SDK's own error holds the request, whose URL may be a SAS.
+  const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
   switch (kind) {
     case 'denied':
       return new TailraceError(
