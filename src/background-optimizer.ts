@@ -119,7 +119,7 @@ export class BackgroundOptimizer {
     if (refused.length > 0) {
       logger.warn(
         { files: refused.slice(0, 10), fileCount: refused.length },
-        'files with deletion vectors were not merged',
+        'files whose deletion vectors lie outside of the table were not merged',
       )
     }
   }

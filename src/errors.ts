@@ -54,7 +54,7 @@ export const errors = {
   },
   TABLE_CORRUPT: {
     disposition: 'halt',
-    hint: 'Restore the named log file from a backup; nothing was written.',
+    hint: 'Restore the named file from a backup; nothing was written.',
   },
   TABLE_VERSION_UNAVAILABLE: {
     disposition: 'halt',

@@ -1,6 +1,8 @@
 import { type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { readDeletedRows } from './sinks/delta/deleted-rows.ts'
 import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
+import type { RowSource } from './sinks/delta/live-rows.ts'
 import { locationText } from './sinks/delta/table-location.ts'
 import { versionAt } from './sinks/delta/time-travel.ts'
 import { type EmbeddedEngine, sqlIdentifier } from './sinks/duckdb.ts'
@@ -74,7 +76,7 @@ export async function createViews(
 /**
  * Gives a view the rows of some of its table's files, and takes its placeholder away.
  *
- * @throws TABLE_TOO_LARGE
+ * @throws TABLE_TOO_LARGE, TABLE_CORRUPT, TABLE_UNSUPPORTED
  */
 export async function fillView(
   engine: EmbeddedEngine,
@@ -90,7 +92,7 @@ export async function fillView(
  *
  * @param name what the view is called after: a pipeline, or several of one table
  * @returns the view's name as SQL, or undefined when there is no table yet
- * @throws TABLE_TOO_LARGE
+ * @throws TABLE_TOO_LARGE, TABLE_CORRUPT, TABLE_UNSUPPORTED
  */
 export async function createPipelineView(
   engine: EmbeddedEngine,
@@ -111,9 +113,15 @@ async function selectLocally(
   files: readonly LiveFile[],
   storage: DeltaStorage,
 ): Promise<string> {
-  const paths = new Map<string, string>()
-  await Promise.all(files.map(async ({ path }) => void paths.set(path, (await storage.localFile(path)).path)))
-  return tableSelect(contents, files, paths)
+  const deleted = await readDeletedRows(storage, files)
+  const sources = new Map<string, RowSource>()
+  await Promise.all(
+    files.map(async ({ path }) => {
+      const local = await storage.localFile(path)
+      sources.set(path, { path: local.path, deleted: deleted.get(path) })
+    }),
+  )
+  return tableSelect(contents, files, sources)
 }
 
 async function readMoment(

@@ -131,7 +131,7 @@ async function requireTable(pipeline: ResolvedPipeline, clock: Clock): Promise<v
     clock,
     retry: { policy: patience },
   })
-  if ((await storage.list('_delta_log')).length > 0) return
+  for await (const page of storage.pages('_delta_log')) if (page.length > 0) return
   throw new TailraceError(
     'REPLAY_OUT_OF_RANGE',
     `There is no table at ${storage.location}: nothing is landed yet.`,

@@ -1,4 +1,5 @@
 import type { LiveFile, TableColumn, TableContents } from './sinks/delta/live-files.ts'
+import { liveRowsSql, type RowSource } from './sinks/delta/live-rows.ts'
 import { sqlIdentifier, sqlString } from './sinks/duckdb.ts'
 
 /** @returns the engine's type of a column; one that it has no match for is shown as text. */
@@ -7,15 +8,15 @@ export function columnSql({ sqlType }: TableColumn): string {
 }
 
 /**
- * SQL of a SELECT of every row of some files of a table, with the table's columns and types: one branch for each
+ * SQL of a SELECT of every live row of some files of a table, with the table's columns and types: one branch for each
  * combination of partition values, because these are in the log and not in the files.
  *
- * @param paths of the files on this machine, by their path in the table
+ * @param sources the files on this machine, by their path in the table
  */
 export function tableSelect(
   contents: TableContents,
   files: readonly LiveFile[],
-  paths: ReadonlyMap<string, string>,
+  sources: ReadonlyMap<string, RowSource>,
 ): string {
   const columns = contents.columns.map(
     (column) => `${sqlIdentifier(column.name)}::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
@@ -25,7 +26,7 @@ export function tableSelect(
     const key = JSON.stringify(file.partitionValues)
     partitions.set(key, [...(partitions.get(key) ?? []), file])
   }
-  const branches = [...partitions.values()].map((some) => branchOf(contents, some, paths))
+  const branches = [...partitions.values()].map((some) => branchOf(contents, some, sources))
   // The empty branch gives a column that no file has its name and type.
   const empty = contents.columns.map(
     (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
@@ -37,10 +38,9 @@ export function tableSelect(
 function branchOf(
   { columns, partitionColumns }: TableContents,
   files: readonly LiveFile[],
-  paths: ReadonlyMap<string, string>,
+  sources: ReadonlyMap<string, RowSource>,
 ): string {
-  const list = files.map(({ path }) => sqlString(paths.get(path) ?? path)).join(', ')
-  const source = `read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
+  const source = liveRowsSql(files.map(({ path }) => sources.get(path) ?? { path }))
   if (partitionColumns.length === 0) return `FROM ${source}`
   const values = partitionColumns.map((name) => {
     // An empty text stands for NULL as well.

@@ -138,7 +138,7 @@ test('a table whose rules forbid it is told once and left alone from then on', a
   const { bench, optimizer, state, warnings } = await setUp(t, { minFiles: 2 })
   await landBatches(bench, 0, 3, 2)
   const { version, metaData } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
-  const configuration = { ...metaData.configuration, 'delta.appendOnly': 'true' }
+  const configuration = { ...metaData.configuration, 'delta.constraints.positive': 'pid > 0' }
   const bytes = encodeActions([{ metaData: { ...metaData, configuration } }])
   await bench.storage.putIfAbsent(commitPath(version + 1), bytes)
   state.nowMs += pauseMs

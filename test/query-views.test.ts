@@ -4,17 +4,18 @@ import fc from 'fast-check'
 import { isTailraceError } from '../src/errors.ts'
 import { createPipelineView, createViews, type LakehouseView } from '../src/lakehouse-views.ts'
 import { type QueryResult, queryViews } from '../src/query-views.ts'
-import { type ResolvedPipeline, resolveConfig } from '../src/resolve-config.ts'
+import { resolveConfig } from '../src/resolve-config.ts'
 import { commitPath, encodeActions } from '../src/sinks/delta/delta-action.ts'
 import { sqlString } from '../src/sinks/duckdb.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
+import { markDeleted } from './sinks/delta/deletion-vectors.ts'
 import { onEachStorage } from './sinks/delta/on-each-storage.ts'
 import { committerOf, encode, span, type Workbench, workbench } from './sinks/delta/support.ts'
 
 /** Files of a few rows each, whose ranges overlap here and not there. */
 const filesOfRows = 24
 
-const { pipelines } = resolveConfig(
+const config = resolveConfig(
   {
     pipelines: {
       primary: {
@@ -44,7 +45,7 @@ async function run(bench: Workbench, sql: string): Promise<QueryResult> {
 }
 
 async function withViews<T>(bench: Workbench, use: (views: LakehouseView[]) => Promise<T>): Promise<T> {
-  const named = Object.entries(pipelines) as [string, ResolvedPipeline][]
+  const named = [['primary', config.pipelines.primary!] as const]
   const views = await createViews(bench.engine, named, () => bench.storage)
   try {
     return await use(views)
@@ -101,6 +102,8 @@ const cleanups: (() => Promise<void>)[] = []
 before(async () => {
   bench = await workbench({ after: (cleanup: () => Promise<void>) => cleanups.push(cleanup) } as never)
   await fill(bench)
+  // Some of the files have a deletion vector.
+  await markDeleted(bench, 'pid = 3 OR source_offset = 510')
   everything = (await createPipelineView(bench.engine, 'all', bench.storage))!
   await bench.engine.run(`CREATE TABLE memory.main.everything AS FROM ${everything}`)
 })

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { BlobItem, ContainerClient } from '@azure/storage-blob'
+import type { ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 import { Deadline } from './deadline.ts'
-import { storageFailure } from './storage-failure.ts'
+import { parseListing } from './list-xml.ts'
+import { type StorageFailure, storageFailure } from './storage-failure.ts'
+import { takeListing } from './take-listing.ts'
 
 /** A client with the credential that was current when it was made. */
 export interface OpenedClient {
@@ -44,7 +46,19 @@ export interface BlobFacts {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** One page of a folder. */
+/** What to list. */
+export interface FolderRequest {
+  /** A prefix that is empty or ends in `/`. */
+  readonly folder: string
+  /** Leaves out the names in the folder that do not begin with it. */
+  readonly prefix: string
+  /** Where an earlier page said that the next one begins. */
+  readonly marker?: string | undefined
+  /** 5,000 at most: https://learn.microsoft.com/rest/api/storageservices/list-blobs */
+  readonly maxNames: number
+}
+
+/** One page of a folder, in the order of the names' bytes. */
 export interface FolderPage {
   readonly blobs: readonly { readonly name: string; readonly modifiedMs: number; readonly bytes: number }[]
   /** Names of the folders in it. */
@@ -63,7 +77,7 @@ const pieceBytes = 64 * 1024
  *
  * The SDK has no client timeout, so a silent server would hang for ever; it also does not repeat a body that
  * breaks off (https://github.com/Azure/azure-sdk-for-js/issues/32268). Nothing is repeated here: errors are the
- * SDK's, and `storageFailure` reads them.
+ * SDK's or named like its own, and `storageFailure` reads them.
  */
 export class ContainerRequests {
   readonly #options: ContainerRequestsOptions
@@ -138,7 +152,7 @@ export class ContainerRequests {
         }
       })
     } catch (error) {
-      const failure = storageFailure(error)
+      const failure = this.#failureOf(error)
       if (failure?.kind === 'missing') return undefined
       // No range of an empty blob can be satisfied.
       if (failure?.status === 416 && offset === 0) {
@@ -156,7 +170,7 @@ export class ContainerRequests {
       )
       return { totalBytes: found.contentLength ?? 0, metadata: found.metadata ?? {} }
     } catch (error) {
-      if (storageFailure(error)?.kind === 'missing') return undefined
+      if (this.#failureOf(error)?.kind === 'missing') return undefined
       throw error
     }
   }
@@ -166,32 +180,31 @@ export class ContainerRequests {
     try {
       await this.#answering((client, abortSignal) => client.getBlobClient(name).delete({ abortSignal }))
     } catch (error) {
-      if (storageFailure(error)?.kind !== 'missing') throw error
+      if (this.#failureOf(error)?.kind !== 'missing') throw error
     }
   }
 
-  /** Lists what lies directly in a folder. @param folder a prefix that is empty or ends in `/` */
-  async page(folder: string, marker: string | undefined, maxNames: number): Promise<FolderPage> {
+  /** Lists what lies directly in a folder. */
+  async page({ folder, prefix, marker, maxNames }: FolderRequest): Promise<FolderPage> {
     return this.#answering(async (client, abortSignal) => {
-      const pages = client
+      const body = takeListing(client, abortSignal)
+      await client
         // Without its metadata a folder of a hierarchical account looks like an empty blob.
-        .listBlobsByHierarchy('/', { prefix: folder, includeMetadata: true, abortSignal })
+        .listBlobsByHierarchy('/', { prefix: folder + prefix, includeMetadata: true, abortSignal })
         .byPage({ maxPageSize: maxNames, ...(marker === undefined ? {} : { continuationToken: marker }) })
-      const step = await pages.next()
-      if (step.done === true) return { blobs: [], folders: [], next: undefined }
-      const { segment, continuationToken } = step.value
-      const folders = new Set((segment.blobPrefixes ?? []).map(({ name }) => name))
+        .next()
+      const { blobs, folders, next } = parseListing(body())
+      const marked = new Set(folders)
       return {
-        blobs: segment.blobItems
-          .filter((item) => !isFolder(item, folders))
-          .map(({ name, properties }) => ({
+        blobs: blobs
+          .filter(({ name }) => name !== folder && !marked.has(`${name}/`))
+          .map(({ name, modifiedAtMs, bytes }) => ({
             name: name.slice(folder.length),
-            modifiedMs: properties.lastModified.getTime(),
-            bytes: properties.contentLength ?? 0,
-          }))
-          .filter(({ name }) => name !== ''),
-        folders: [...folders].map((name) => name.slice(folder.length, -1)),
-        next: continuationToken === '' ? undefined : continuationToken,
+            modifiedMs: modifiedAtMs,
+            bytes,
+          })),
+        folders: folders.map((name) => name.slice(folder.length, -1)),
+        next,
       }
     })
   }
@@ -227,28 +240,33 @@ export class ContainerRequests {
     request: (client: ContainerClient, deadline: Deadline) => Promise<T>,
   ): Promise<T> {
     const { clients, clock, signal } = this.#options
-    const attempt = async ({ client }: OpenedClient): Promise<T> => {
-      const deadline = new Deadline(clock, 'answer', ms, signal)
-      try {
-        return await request(client, deadline)
-      } finally {
-        deadline.clear()
-      }
+    const deadline = new Deadline(clock, 'credential', ms, signal)
+    const send = ({ client }: OpenedClient): Promise<T> => {
+      deadline.next('answer', ms)
+      return request(client, deadline)
     }
-    const opened = await clients.current()
     try {
-      return await attempt(opened)
+      const opened = await deadline.race(clients.current())
+      try {
+        return await send(opened)
+      } catch (error) {
+        if (deadline.signal.aborted || this.#failureOf(error)?.kind !== 'denied') throw error
+        deadline.next('credential', ms)
+        const renewed = await deadline.race(clients.renewed(opened))
+        if (renewed === undefined) throw error
+        // A refused request was not executed, so asking again with another credential cannot do it twice.
+        return await send(renewed)
+      }
     } catch (error) {
-      // A refused request was not executed, so asking again with another credential cannot do it twice.
-      const renewed = storageFailure(error)?.kind === 'denied' ? await clients.renewed(opened) : undefined
-      if (renewed === undefined) throw error
-      return attempt(renewed)
+      throw deadline.expired ?? error
+    } finally {
+      deadline.clear()
     }
   }
-}
 
-function isFolder({ name, metadata }: BlobItem, folders: ReadonlySet<string>): boolean {
-  return metadata?.hdi_isfolder === 'true' || folders.has(`${name}/`)
+  #failureOf(error: unknown): StorageFailure | undefined {
+    return storageFailure(error, this.#options.clock.now())
+  }
 }
 
 function* piecesOf(bytes: Buffer): Generator<Buffer> {

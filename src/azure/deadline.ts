@@ -92,6 +92,7 @@ export class Deadline {
       this.#arm(Math.min(leftMs, this.#limitMs))
     } else {
       this.#expired = new Error(`no ${this.#what} for ${this.#limitMs} ms`)
+      this.#expired.name = 'TimeoutError'
       this.#controller.abort(this.#expired)
     }
   }

@@ -17,6 +17,40 @@ export function isRestError(error: unknown): error is RestError {
   return error instanceof Error && error.name === 'RestError' && 'statusCode' in error
 }
 
+/** The service's own code of an error answer, such as `BlobAlreadyExists`; for a connection fault, none. */
+export function serviceCode(error: RestError | undefined): string | undefined {
+  if (error?.statusCode === undefined) return undefined
+  // An answer without a body, such as every one to HEAD, has its code in the header only.
+  return error.response?.headers.get('x-ms-error-code') || error.code
+}
+
+/**
+ * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
+ * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.
+ */
+export const maxRetryAfterMs = 300_000
+
+/**
+ * How long an answer asks to wait, in milliseconds, and no longer than five minutes.
+ *
+ * @param nowMs milliseconds since the epoch: the service may name an instant
+ * @returns undefined when it does not ask
+ */
+export function retryAfterMs(error: RestError | undefined, nowMs: number): number | undefined {
+  const headers = error?.response?.headers
+  const asked = headers?.get('retry-after-ms') || headers?.get('x-ms-retry-after-ms')
+  if (asked) return bounded(Number(asked))
+  const after = headers?.get('retry-after')
+  if (!after) return undefined
+  // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or an instant.
+  const seconds = Number(after)
+  return bounded(Number.isNaN(seconds) ? Date.parse(after) - nowMs : seconds * 1000)
+}
+
+function bounded(ms: number): number | undefined {
+  return ms >= 0 ? Math.min(ms, maxRetryAfterMs) : undefined
+}
+
 /**
  * An error's name, code and first line, and those of its causes, without the rest: neither the request with its URL
  * and headers, nor the detail in which the service repeats what was signed.

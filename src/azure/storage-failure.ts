@@ -1,6 +1,11 @@
-import type { RestError } from '@azure/storage-blob'
-import { redactSecrets } from '../redact.ts'
-import { credentialErrorNames, isRestError, passingStatuses } from './sdk-error.ts'
+import {
+  credentialErrorNames,
+  firstLine,
+  isRestError,
+  passingStatuses,
+  retryAfterMs,
+  serviceCode,
+} from './sdk-error.ts'
 
 /** A failed request to Azure storage, in the terms that decide what to do about it. */
 export interface StorageFailure {
@@ -17,33 +22,38 @@ export interface StorageFailure {
   readonly status: number | undefined
   /** The service's own code, such as `BlobAlreadyExists`. */
   readonly service: string | undefined
-  /** How long the service asks to wait, in milliseconds. */
+  /** How long the service asks to wait, in milliseconds; five minutes at most. */
   readonly retryAfterMs: number | undefined
 }
 
 /** The body changed on its way; the service stored nothing. */
 const damagedCode = 'Md5Mismatch'
 
-/** @returns what a failed request came to, or undefined for an error that is not one of storage. */
-export function storageFailure(error: unknown): StorageFailure | undefined {
+/** Names of errors that say by themselves that no whole answer came: of the SDK's, `Deadline`'s and `parseListing`'s. */
+const unansweredNames: ReadonlySet<string> = new Set(['AbortError', 'TimeoutError', 'UnreadableListing'])
+
+/**
+ * @param nowMs milliseconds since the epoch: the service may ask to wait until an instant
+ * @returns what a failed request came to, or undefined for an error that is not one of storage
+ */
+export function storageFailure(error: unknown, nowMs: number): StorageFailure | undefined {
   if (!(error instanceof Error)) return undefined
   const unanswered = { status: undefined, service: undefined, retryAfterMs: undefined }
   // The identity library's errors have no status: no credential was found, or it was refused.
   if (credentialErrorNames.has(error.name)) return { kind: 'denied', told: error.name, ...unanswered }
   if (!isRestError(error)) {
-    return isConnectionError(error) ? { kind: 'passing', told: firstLine(error), ...unanswered } : undefined
+    return isConnectionError(error) ? { kind: 'passing', told: toldBy(error), ...unanswered } : undefined
   }
   const { statusCode: status } = error
-  // An answer without a body, such as every one to HEAD, has its code in the header only.
-  const service = error.code ?? error.response?.headers.get('x-ms-error-code')
+  const service = serviceCode(error)
   // An answer below 400 is an error only because its body broke off or could not be read.
   const answered = status !== undefined && status >= 400
   return {
     kind: answered ? kindOf(status, service) : 'passing',
-    told: answered ? `${status} ${service ?? ''}`.trim() : firstLine(error),
+    told: answered ? `${status} ${service ?? ''}`.trim() : toldBy(error),
     status,
     service,
-    retryAfterMs: retryAfterMs(error),
+    retryAfterMs: retryAfterMs(error, nowMs),
   }
 }
 
@@ -53,24 +63,12 @@ function kindOf(status: number, service: string | undefined): StorageFailure['ki
   return passingStatuses.has(status) || service === damagedCode ? 'passing' : 'refused'
 }
 
-/** The SDK names a body that broke off "AbortError"; a socket's own errors have a code. */
+/** A socket's own errors have a code. */
 function isConnectionError(error: Error): boolean {
-  return error.name === 'AbortError' || ('code' in error && /^E[A-Z_]+$/.test(String(error.code)))
+  return unansweredNames.has(error.name) || ('code' in error && /^E[A-Z_]+$/.test(String(error.code)))
 }
 
-function firstLine(error: Error): string {
-  if (error.name === 'AbortError') return 'the connection stood still or broke'
-  return redactSecrets(error.message.split('\n', 1)[0] ?? '')
-}
-
-function retryAfterMs(error: RestError): number | undefined {
-  const headers = error.response?.headers
-  const asked = headers?.get('retry-after-ms') ?? headers?.get('x-ms-retry-after-ms')
-  if (asked !== undefined && asked !== '') return finite(Number(asked))
-  const seconds = headers?.get('retry-after')
-  return seconds === undefined || seconds === '' ? undefined : finite(Number(seconds) * 1000)
-}
-
-function finite(ms: number): number | undefined {
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined
+function toldBy(error: Error): string {
+  // So the SDK names a body that broke off.
+  return error.name === 'AbortError' ? 'the connection stood still or broke' : firstLine(error.message)
 }

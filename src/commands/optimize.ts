@@ -30,7 +30,10 @@ export async function optimize(
   })
   for (const { pipeline: name, report } of reports) {
     if (report.refused.length === 0) continue
-    logger.warn({ pipeline: name, files: report.refused }, 'files with deletion vectors were not merged')
+    logger.warn(
+      { pipeline: name, files: report.refused },
+      'files whose deletion vectors lie outside of the table were not merged',
+    )
   }
   if (json) {
     print(`${JSON.stringify(reports.map(({ pipeline: name, report }) => ({ pipeline: name, ...report })))}\n`)

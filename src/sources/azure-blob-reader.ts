@@ -1,16 +1,16 @@
 import type { Readable } from 'node:stream'
 import type { BlobDownloadResponseParsed, ContainerClient } from '@azure/storage-blob'
 import { Deadline } from '../azure/deadline.ts'
-import { isRestError } from '../azure/sdk-error.ts'
+import { parseListing } from '../azure/list-xml.ts'
+import { isRestError, serviceCode } from '../azure/sdk-error.ts'
+import { takeListing } from '../azure/take-listing.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { serviceCode, translateAzureError } from './azure-errors.ts'
+import { translateAzureError } from './azure-errors.ts'
 import { isRefusal } from './azure-refusals.ts'
 import { type AzureRequest, credentialOf } from './azure-request.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
 import { instantOf } from './instant-of.ts'
-import { parseListing } from './list-xml.ts'
-import { takeListing } from './take-listing.ts'
 
 export interface AzureBlobReaderOptions {
   /** How long a request may wait for its answer's head, credential included, in milliseconds. Default 30,000. */
@@ -99,7 +99,17 @@ export class AzureBlobReader implements BlobReader {
           ? client.listBlobsByHierarchy('/', options).byPage(paging)
           : client.listBlobsFlat(options).byPage(paging)
       await deadline.race(pages.next())
-      return parseListing(body())
+      const listing = parseListing(body())
+      return {
+        blobs: listing.blobs.map(({ name, bytes, createdAtMs, modifiedAtMs }) => ({
+          name,
+          bytes,
+          createdAt: instantOf(createdAtMs === undefined ? undefined : new Date(createdAtMs)),
+          modifiedAtMs,
+        })),
+        folders: listing.folders,
+        next: listing.next,
+      }
     })
   }
 

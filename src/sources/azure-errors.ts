@@ -1,14 +1,15 @@
-import type { RestError } from '@azure/storage-blob'
-import { copied, credentialErrorNames, firstLine, isRestError, passingStatuses } from '../azure/sdk-error.ts'
+import {
+  copied,
+  credentialErrorNames,
+  firstLine,
+  isRestError,
+  passingStatuses,
+  retryAfterMs,
+  serviceCode,
+} from '../azure/sdk-error.ts'
 import { type ErrorContext, TailraceError } from '../errors.ts'
 import { isRefusal, refusal } from './azure-refusals.ts'
 import { type AzureRequest, described } from './azure-request.ts'
-
-/**
- * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
- * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.
- */
-export const maxRetryAfterMs = 300_000
 
 /** Connection faults by their code, where more can be said than the code. */
 const connectionFaults: Readonly<Record<string, string>> = {
@@ -84,12 +85,6 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
   )
 }
 
-/** The service's own code of an error answer; for a connection fault, none. */
-export function serviceCode(error: RestError | undefined): string | undefined {
-  if (error?.statusCode === undefined) return undefined
-  return error.response?.headers.get('x-ms-error-code') || error.code
-}
-
 function credentialError(
   error: Error,
   request: AzureRequest,
@@ -123,19 +118,4 @@ function connectionFault(error: unknown): string {
     ? 'the certificate is not one that this machine trusts: name its authority in NODE_EXTRA_CA_CERTS'
     : connectionFaults[code]
   return known === undefined ? told : `${known} (${told})`
-}
-
-function retryAfterMs(error: RestError | undefined, nowMs: number): number | undefined {
-  const headers = error?.response?.headers
-  const asked = headers?.get('retry-after-ms') || headers?.get('x-ms-retry-after-ms')
-  if (asked) return bounded(Number(asked))
-  const after = headers?.get('retry-after')
-  if (!after) return undefined
-  // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or an instant.
-  const seconds = Number(after)
-  return bounded(Number.isNaN(seconds) ? Date.parse(after) - nowMs : seconds * 1000)
-}
-
-function bounded(ms: number): number | undefined {
-  return ms >= 0 ? Math.min(ms, maxRetryAfterMs) : undefined
 }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { ContainerClient } from '@azure/storage-blob'
-import { type ContainerClients, ContainerRequests } from '../../azure/container-requests.ts'
+import { type ContainerClients, ContainerRequests, type FolderPage } from '../../azure/container-requests.ts'
 import { Slots } from '../../azure/slots.ts'
 import { storageFailure } from '../../azure/storage-failure.ts'
-import { systemClock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { type RetryOptions, retry } from '../../retry.ts'
 import { azureTableError, credentialError } from './azure-table-error.ts'
@@ -65,13 +65,13 @@ export class AzureDeltaStorage implements DeltaStorage {
   readonly #folder: string
   readonly #downloadDirectory: string
   readonly #retry: RetryOptions
+  readonly #clock: Clock
   readonly #transfer: TransferContext
   readonly #maxCopyBytes: number
   #copyBytes = 0
 
   constructor(options: AzureDeltaStorageOptions) {
     const { container, folder, retry = {}, firstByteMs = 30_000, idleMs = 30_000 } = options
-    const clients = 'current' in container ? translated(container) : lasting(container)
     const containerUrl = options.containerUrl ?? ('url' in container ? plainUrl(container.url) : '')
     this.location = folder === '' ? containerUrl : `${containerUrl}/${folder}`
     this.#folder = folder
@@ -79,6 +79,8 @@ export class AzureDeltaStorage implements DeltaStorage {
     this.#retry = retry
     this.#maxCopyBytes = options.maxCopyBytes ?? 32 * 1024 * MiB
     const { clock = systemClock, signal } = retry
+    this.#clock = clock
+    const clients = 'current' in container ? translated(container, clock) : lasting(container)
     this.#requests = new ContainerRequests({ clients, clock, signal, firstByteMs, idleMs })
     this.#transfer = {
       requests: this.#requests,
@@ -91,7 +93,7 @@ export class AzureDeltaStorage implements DeltaStorage {
   /** Leftovers need no clearing: the service drops blocks that no blob got within a week. */
   async prepare(): Promise<void> {
     await this.#patiently('listing the table', () =>
-      this.#requests.page(this.#nameOf('_delta_log/'), undefined, 1),
+      this.#requests.page({ folder: this.#nameOf('_delta_log/'), prefix: '', maxNames: 1 }),
     )
   }
 
@@ -102,8 +104,8 @@ export class AzureDeltaStorage implements DeltaStorage {
       await this.#requests.put(name, bytes, { ifAbsent: true, metadata: { [requestKey]: request } })
       return 'created'
     } catch (error) {
-      if (takenCodes.has(storageFailure(error)?.service ?? '')) return 'exists'
-      const failure = azureTableError(error, `creating ${path}`)
+      if (takenCodes.has(storageFailure(error, this.#clock.now())?.service ?? '')) return 'exists'
+      const failure = azureTableError(error, `creating ${path}`, this.#clock.now())
       if (!isTailraceError(failure, 'TABLE_UNAVAILABLE')) throw failure
       return this.#outcomeOf(request, name, path)
     }
@@ -120,26 +122,35 @@ export class AzureDeltaStorage implements DeltaStorage {
     return parts.length === 0 ? undefined : Buffer.concat(parts)
   }
 
-  async list(folder: string): Promise<string[]> {
-    return (await this.listWithTimes(folder)).map(({ name }) => name)
+  async list(folder: string, prefix = ''): Promise<string[]> {
+    const names: string[] = []
+    for await (const page of this.pages(folder, prefix)) for (const { name } of page) names.push(name)
+    return names
   }
 
-  async listWithTimes(folder: string): Promise<readonly StoredObject[]> {
-    return (await this.contentsOf(folder)).objects
+  async *pages(folder: string, prefix = ''): AsyncGenerator<readonly StoredObject[]> {
+    for await (const { blobs } of this.#pages(folder, prefix)) yield blobs
   }
 
   async contentsOf(folder: string): Promise<FolderContents> {
-    const name = folder === '' ? this.#folder : this.#nameOf(folder)
-    const prefix = name === '' ? '' : `${name}/`
     const objects: StoredObject[] = []
     const folders: string[] = []
-    for (let marker: string | undefined; ; ) {
-      const page = await this.#patiently(`listing ${folder}`, () =>
-        this.#requests.page(prefix, marker, namesPerPage),
-      )
+    for await (const page of this.#pages(folder, '')) {
       objects.push(...page.blobs)
       folders.push(...page.folders)
-      if (page.next === undefined) return { objects, folders }
+    }
+    return { objects, folders }
+  }
+
+  async *#pages(path: string, prefix: string): AsyncGenerator<FolderPage> {
+    const name = path === '' ? this.#folder : this.#nameOf(path)
+    const folder = name === '' ? '' : `${name}/`
+    for (let marker: string | undefined; ; ) {
+      const page = await this.#patiently(`listing ${path}`, () =>
+        this.#requests.page({ folder, prefix, marker, maxNames: namesPerPage }),
+      )
+      yield page
+      if (page.next === undefined) return
       marker = page.next
     }
   }
@@ -152,7 +163,7 @@ export class AzureDeltaStorage implements DeltaStorage {
   /** The local file stays, so that nothing has to come back when the commit fails. */
   async putFile(localPath: string, path: string): Promise<void> {
     const name = this.#nameOf(path)
-    const bytes = await withFileErrors(path, async () => {
+    const bytes = await this.#withFile(path, async () => {
       const file = await open(localPath)
       try {
         return await uploadFile(file, name, this.#transfer)
@@ -198,7 +209,7 @@ export class AzureDeltaStorage implements DeltaStorage {
       await rm(folder, { recursive: true, force: true })
     }
     try {
-      await withFileErrors(target, async () => {
+      await this.#withFile(target, async () => {
         await mkdir(folder)
         const file = await open(target, 'wx')
         try {
@@ -234,15 +245,24 @@ export class AzureDeltaStorage implements DeltaStorage {
     }
   }
 
-  /** The requests that can be done twice. */
+  /** The requests that can be done twice; one that was stopped fails with the stop's own reason. */
   #patiently<T>(what: string, request: () => Promise<T>): Promise<T> {
     return retry(
       () =>
         request().catch((error: unknown) => {
-          throw azureTableError(error, what)
+          this.#retry.signal?.throwIfAborted()
+          throw azureTableError(error, what, this.#clock.now())
         }),
       this.#retry,
     )
+  }
+
+  /** Work on a file that waits for requests too: a stop's reason has a code, as a file's errors have. */
+  #withFile<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return withFileErrors(what, work).catch((error: unknown) => {
+      this.#retry.signal?.throwIfAborted()
+      throw error
+    })
   }
 
   /** @throws TABLE_TOO_LARGE */
@@ -266,9 +286,9 @@ export class AzureDeltaStorage implements DeltaStorage {
   }
 }
 
-function translated(clients: ContainerClients): ContainerClients {
+function translated(clients: ContainerClients, clock: Clock): ContainerClients {
   const fail = (error: unknown): never => {
-    throw credentialError(error)
+    throw credentialError(error, clock.now())
   }
   return {
     current: () => clients.current().catch(fail),

@@ -1,16 +1,16 @@
-import { copied } from '../../azure/sdk-error.ts'
+import { copied, firstLine } from '../../azure/sdk-error.ts'
 import { storageFailure } from '../../azure/storage-failure.ts'
 import { TailraceError } from '../../errors.ts'
-import { redactSecrets } from '../../redact.ts'
 
 /**
  * Translates an error of the storage SDK, once. Others are mistakes of the program and stay as they are.
  *
  * @param what names the request for the message, such as `reading _delta_log/…`
+ * @param nowMs milliseconds since the epoch
  */
-export function azureTableError(error: unknown, what: string): unknown {
+export function azureTableError(error: unknown, what: string, nowMs: number): unknown {
   if (error instanceof TailraceError) return error
-  const failure = storageFailure(error)
+  const failure = storageFailure(error, nowMs)
   if (failure === undefined) return error
   const { kind, told, status, service, retryAfterMs } = failure
   // The SDK's own error holds the request, whose URL may be a SAS.
@@ -35,17 +35,21 @@ export function azureTableError(error: unknown, what: string): unknown {
   }
 }
 
-/** Translates a failure to get a credential: what is unknown of it may pass. */
-export function credentialError(error: unknown): unknown {
+/** Translates a failure to get a credential: what is unknown of it may pass. @param nowMs milliseconds since the epoch */
+export function credentialError(error: unknown, nowMs: number): unknown {
   if (error instanceof TailraceError) {
     const { message, context } = error
     if (error.code === 'SOURCE_DENIED')
       return new TailraceError('TABLE_DENIED', message, { context, cause: error })
     return error
   }
-  if (storageFailure(error) !== undefined) return azureTableError(error, 'the credential')
-  const told = error instanceof Error ? redactSecrets(error.message.split('\n', 1)[0] ?? '') : 'unknown'
+  const failure = storageFailure(error, nowMs)
+  if (failure !== undefined && failure.kind !== 'passing') {
+    return azureTableError(error, 'the credential', nowMs)
+  }
+  const told = error instanceof Error ? firstLine(error.message) : 'unknown'
   return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${told}.`, {
-    cause: error,
+    context: { status: failure?.status, retryAfterMs: failure?.retryAfterMs },
+    cause: copied(error),
   })
 }

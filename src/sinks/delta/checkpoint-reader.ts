@@ -31,7 +31,7 @@ const wantedFields = {
   domainMetadata: ['domain', 'configuration', 'removed'],
   sidecar: ['path'],
   add: ['path', 'partitionValues', 'size', 'modificationTime', 'stats', 'deletionVector'],
-  remove: ['path', 'deletionTimestamp'],
+  remove: ['path', 'deletionTimestamp', 'deletionVector'],
 } as const
 
 type ActionName = keyof typeof wantedFields
@@ -221,10 +221,12 @@ function addAction(add: JsonObject): AddAction {
 }
 
 /** A removal without a time is as old as can be to other readers; here it is none that has expired. */
-function removedFile({ path, deletionTimestamp }: JsonObject): RemovedFile {
+function removedFile({ path, deletionTimestamp, ...remove }: JsonObject): RemovedFile {
+  const vector = deletionVector(remove.deletionVector)
   return {
     path: String(path),
     deletionTimestamp: deletionTimestamp == null ? Number.POSITIVE_INFINITY : Number(deletionTimestamp),
+    ...(vector ? { deletionVector: vector } : {}),
   }
 }
 
@@ -235,11 +237,14 @@ function statistics({ stats, numRecords }: JsonObject): string | undefined {
 }
 
 function deletionVector(vector: JsonValue | undefined): DeletionVector | undefined {
-  if (!isJsonObject(vector) || typeof vector.storageType !== 'string') return undefined
+  // Some writers state a struct of nothing but NULL where there is none; one that is in part NULL is none of these.
+  if (!isJsonObject(vector) || Object.values(vector).every((value) => value == null)) return undefined
   return {
-    storageType: vector.storageType,
+    storageType: String(vector.storageType),
     pathOrInlineDv: String(vector.pathOrInlineDv),
     ...(vector.offset == null ? {} : { offset: Number(vector.offset) }),
+    sizeInBytes: Number(vector.sizeInBytes),
+    cardinality: Number(vector.cardinality),
   }
 }
 

@@ -121,9 +121,12 @@ async function baseCheckpoint(
   storage: DeltaStorage,
   { version, previous }: CheckpointPlan,
 ): Promise<CheckpointFiles | undefined> {
+  if (previous >= 0) {
+    const names = await storage.list('_delta_log', String(previous).padStart(20, '0'))
+    const [known] = logListing(names).checkpoints
+    if (known !== undefined) return known
+  }
   const { commits, checkpoints } = logListing(await storage.list('_delta_log'))
-  const known = checkpoints.find((checkpoint) => checkpoint.version === previous)
-  if (known !== undefined) return known
   if (previous === -1 && commits[0] === 0) return undefined
   return checkpoints.find((checkpoint) => checkpoint.version <= version)
 }

@@ -1,18 +1,24 @@
 import { isJsonObject, type JsonObject } from '../../json.ts'
 import { commitPath, decodeLines } from './delta-action.ts'
-import type { DeltaStorage } from './delta-storage.ts'
-import { logListing } from './log-listing.ts'
+import type { DeltaStorage, StoredObject } from './delta-storage.ts'
+import { blockVersions, listNewest } from './log-blocks.ts'
+import { logListing, upTo } from './log-listing.ts'
 import { readableVersions } from './readable-versions.ts'
 
 /** When the commits of a log were made, by the rule that time travel goes by. */
 export interface CommitTimes {
-  /** Versions that can be read and whose commit is there, ascending. */
+  /** The oldest version that can be read and whose commit is there. */
+  readonly firstVersion: number
+  /** Versions that can be read and whose commit is there, ascending: all of them, or the newest that were asked for. */
   readonly versions: readonly number[]
   /** Milliseconds since the epoch; undefined when the commit is gone by now. */
   of(version: number): Promise<number | undefined>
   /** The same, of a commit that is already read. */
   ofCommit(version: number, actions: readonly JsonObject[]): number | undefined
 }
+
+/** Beyond this many commits, listing all of the log by pages of 5,000 names takes fewer requests than by blocks. */
+const mostOfANewestPart = 3_000
 
 /**
  * Reads when a log's commits were made, with one listing and the newest commit.
@@ -24,7 +30,48 @@ export interface CommitTimes {
  * @returns undefined when there is no table
  */
 export async function commitTimes(storage: DeltaStorage): Promise<CommitTimes | undefined> {
-  const objects = await storage.listWithTimes('_delta_log')
+  const objects: StoredObject[] = []
+  for await (const page of storage.pages('_delta_log')) objects.push(...page)
+  return timesOf(storage, objects)
+}
+
+/**
+ * Reads when the newest commits of a log were made, like `commitTimes`, and of a long log lists its two ends only: what
+ * lies between them is taken to be there.
+ *
+ * @param count how many commits are asked for; there may be more in the result, and fewer in the table
+ */
+export async function newestCommitTimes(
+  storage: DeltaStorage,
+  count: number,
+): Promise<CommitTimes | undefined> {
+  if (count > mostOfANewestPart) return commitTimes(storage)
+  // A time depends on those before it where several commits fall into one second, and on no more than those.
+  const newest = await listNewest(storage, count + blockVersions)
+  if (newest === undefined) return commitTimes(storage)
+  const times = await timesOf(storage, newest.objects)
+  if (newest.isWhole) return times
+  const firstVersion = await firstReadable(storage)
+  if (times === undefined || times.versions.length < count || firstVersion === undefined) {
+    return commitTimes(storage)
+  }
+  return { ...times, firstVersion }
+}
+
+/** The oldest version that can be read, by the first page of the log. */
+async function firstReadable(storage: DeltaStorage): Promise<number | undefined> {
+  for await (const page of storage.pages('_delta_log')) {
+    const listing = logListing(page.map(({ name }) => name))
+    // A page may end between a checkpoint and its commit.
+    return readableVersions(upTo(listing, listing.commits.at(-1) ?? -1))?.first
+  }
+  return undefined
+}
+
+async function timesOf(
+  storage: DeltaStorage,
+  objects: readonly StoredObject[],
+): Promise<CommitTimes | undefined> {
   const listing = logListing(objects.map(({ name }) => name))
   const range = readableVersions(listing)
   if (range === undefined) return undefined
@@ -41,11 +88,14 @@ export async function commitTimes(storage: DeltaStorage): Promise<CommitTimes | 
     return bytes === undefined ? [] : decodeLines(commitPath(version), bytes)
   }
   const versions = listing.commits.filter((version) => version >= range.first)
+  const [firstVersion] = versions
   const newest = versions.at(-1)
-  const isStated = newest !== undefined && statedTime(await actionsOf(newest)) !== undefined
+  if (firstVersion === undefined || newest === undefined) return undefined
+  const isStated = statedTime(await actionsOf(newest)) !== undefined
   const ofCommit: CommitTimes['ofCommit'] = (version, actions) =>
     (isStated ? statedTime(actions) : undefined) ?? fileTimes.get(version)
   return {
+    firstVersion,
     versions,
     ofCommit,
     of: async (version) => ofCommit(version, isStated ? await actionsOf(version) : []),

@@ -59,9 +59,15 @@ export interface AddAction {
 
 /** Marks a file of another writer of whose rows some are deleted. */
 export interface DeletionVector {
+  /** `u` for a file named by a UUID, `p` for one with an absolute path, `i` for a text in the log. */
   readonly storageType: string
   readonly pathOrInlineDv: string
+  /** Where it begins in its file. */
   readonly offset?: number
+  /** Bytes of it, without what its file adds. */
+  readonly sizeInBytes: number
+  /** How many rows it deletes. */
+  readonly cardinality: number
 }
 
 /** A data file that is no longer part of the table. */
@@ -172,6 +178,20 @@ export function fileKey(file: Pick<AddAction, 'path' | 'deletionVector'>): strin
     : file.path
 }
 
+/** @returns what takes a live file out of the table, with its deletion vector, if it has one. */
+export function removalOf(file: AddAction, deletionTimestamp: number, dataChange: boolean): RemoveAction {
+  const { path, partitionValues, size, deletionVector } = file
+  return {
+    path,
+    deletionTimestamp,
+    dataChange,
+    extendedFileMetadata: true,
+    partitionValues,
+    size,
+    ...(deletionVector ? { deletionVector } : {}),
+  }
+}
+
 /** @returns the path of a data file as storage knows it. */
 export function storagePath(file: Pick<AddAction, 'path'>): string {
   if (/^[A-Za-z][A-Za-z0-9+.-]*:/.test(file.path) || file.path.startsWith('/')) {
@@ -212,8 +232,9 @@ function withSchema(action: JsonObject): JsonObject {
 
 /** Checks only what later code relies on. */
 function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonObject): boolean {
-  if (isJsonObject(add)) return typeof add.path === 'string' && isJsonObject(add.partitionValues)
-  if (isJsonObject(remove)) return typeof remove.path === 'string'
+  if (isJsonObject(add))
+    return typeof add.path === 'string' && isJsonObject(add.partitionValues) && hasKnownVector(add)
+  if (isJsonObject(remove)) return typeof remove.path === 'string' && hasKnownVector(remove)
   if (isJsonObject(txn))
     return typeof txn.appId === 'string' && ['number', 'bigint'].includes(typeof txn.version)
   if (isJsonObject(metaData))
@@ -223,6 +244,16 @@ function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonO
     )
   if (isJsonObject(domainMetadata)) return typeof domainMetadata.domain === 'string'
   return isJsonObject(protocol) && typeof protocol.minReaderVersion === 'number'
+}
+
+/** A vector that is passed over would bring deleted rows back. */
+function hasKnownVector({ deletionVector: vector }: JsonObject): boolean {
+  if (vector == null) return true
+  return (
+    isJsonObject(vector) &&
+    typeof vector.storageType === 'string' &&
+    typeof vector.pathOrInlineDv === 'string'
+  )
 }
 
 function corrupt(path: string, line: number): TailraceError {

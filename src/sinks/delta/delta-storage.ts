@@ -57,13 +57,19 @@ export interface DeltaStorage {
   /** @returns the object's bytes, or undefined when there is no such object. */
   read(path: string): Promise<Buffer | undefined>
 
-  /** @returns the names of the objects directly in a folder; none when it does not exist. */
-  list(folder: string): Promise<string[]>
+  /**
+   * @param prefix leaves out the names that do not begin with it. Default: none
+   * @returns the names of the objects directly in a folder; none when it does not exist
+   */
+  list(folder: string, prefix?: string): Promise<string[]>
 
-  /** Lists a folder like `list`, with the objects' times; leaves out what vanished meanwhile, and folders. */
-  listWithTimes(folder: string): Promise<readonly StoredObject[]>
+  /**
+   * Lists a folder like `list`, with the objects' times, page by page in the order of the names; leaves out what
+   * vanished meanwhile, and folders. Who has seen enough ends it, and the rest is not listed.
+   */
+  pages(folder: string, prefix?: string): AsyncIterable<readonly StoredObject[]>
 
-  /** Lists a folder like `listWithTimes`, and the folders in it. @param folder empty for the table's root */
+  /** Lists a folder with its objects' times and sizes, and the folders in it. @param folder empty for the table's root */
   contentsOf(folder: string): Promise<FolderContents>
 
   /** Deletes an object; one that is not there is no error. Need not be durable when it returns. */

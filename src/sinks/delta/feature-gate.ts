@@ -8,10 +8,7 @@ import { fieldsOf, type SchemaField, schemaFields } from './table-schema.ts'
 const maxReaderVersion = 3
 const maxWriterVersion = 7
 
-/**
- * Features of which a reader of whole files knows everything. Files with a deletion vector are refused one by one,
- * where they are read; the mode of `columnMapping` decides.
- */
+/** Features of which this reader knows everything; the mode of `columnMapping` decides. */
 const readableFeatures: ReadonlySet<string> = new Set([
   'columnMapping',
   'deletionVectors',

@@ -45,7 +45,7 @@ export function isMissingFile(error: unknown): boolean {
   return fileCode(error) === 'ENOENT'
 }
 
-/** @returns the system's code of a file error, or an empty text. */
+/** @returns the system's code of a file error, or an empty text: an abort has a code as well, a number. */
 export function fileCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

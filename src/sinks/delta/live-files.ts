@@ -1,6 +1,5 @@
-import { TailraceError } from '../../errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
-import { type AddAction, type PartitionValues, storagePath } from './delta-action.ts'
+import { type AddAction, type DeletionVector, type PartitionValues, storagePath } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { sqlType } from './sql-type.ts'
 import { loadState } from './table-log.ts'
@@ -17,6 +16,8 @@ export interface LiveFile {
   readonly bytes: number
   /** Delta's statistics as JSON text, where the writer made some. */
   readonly stats?: string
+  /** Says which of the file's rows are not part of the table, where some are not. */
+  readonly deletionVector?: DeletionVector
 }
 
 /** One column of a table that is read. */
@@ -42,7 +43,7 @@ export interface TableContents {
  *
  * @param version default the newest
  * @returns undefined when there is no table
- * @throws TABLE_VERSION_UNAVAILABLE, TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file has deleted rows that only its deletion vector names
+ * @throws TABLE_VERSION_UNAVAILABLE, TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file lies outside of the table
  */
 export async function readTable(
   storage: DeltaStorage,
@@ -74,15 +75,14 @@ function stateOf(
     : loadVersion(storage, engine, version, kept)
 }
 
-/** @throws TABLE_UNSUPPORTED when some of the file's rows are deleted, or when it lies outside of the table */
+/** @throws TABLE_UNSUPPORTED when the file lies outside of the table */
 export function liveFile(add: AddAction): LiveFile {
-  if (add.deletionVector) {
-    throw new TailraceError('TABLE_UNSUPPORTED', `The file ${add.path} has a deletion vector.`)
-  }
   return {
     path: storagePath(add),
     partitionValues: add.partitionValues,
     bytes: add.size,
     ...(add.stats === undefined ? {} : { stats: add.stats }),
+    // Some writers state null where there is none.
+    ...(add.deletionVector ? { deletionVector: add.deletionVector } : {}),
   }
 }

@@ -22,6 +22,9 @@ const temporarySuffix = '.tmp'
 /** A crashed writer's temporary file is deleted when it is this old: no living commit takes an hour. */
 const temporaryMaxAgeMs = 3_600_000
 
+/** Files of one page of a listing: each is looked at, and who ends it early is spared the others. */
+const namesPerPage = 1_000
+
 /** A link cannot be made here, or not between these two places. */
 const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
@@ -90,10 +93,12 @@ export class LocalDeltaStorage implements DeltaStorage {
     })
   }
 
-  async list(folder: string): Promise<string[]> {
+  async list(folder: string, prefix = ''): Promise<string[]> {
     return withFileErrors(folder, async () => {
       try {
-        return (await readdir(this.#pathOf(folder))).filter((name) => !name.endsWith(temporarySuffix))
+        return (await readdir(this.#pathOf(folder))).filter(
+          (name) => name.startsWith(prefix) && !name.endsWith(temporarySuffix),
+        )
       } catch (error) {
         if (isMissingFile(error)) return []
         throw error
@@ -101,12 +106,18 @@ export class LocalDeltaStorage implements DeltaStorage {
     })
   }
 
-  async listWithTimes(folder: string): Promise<readonly StoredObject[]> {
-    return (await this.contentsOf(folder)).objects
+  async *pages(folder: string, prefix = ''): AsyncGenerator<readonly StoredObject[]> {
+    const names = (await this.list(folder, prefix)).sort()
+    for (let from = 0; from < names.length; from += namesPerPage) {
+      yield (await this.#lookAt(folder, names.slice(from, from + namesPerPage))).objects
+    }
   }
 
   async contentsOf(folder: string): Promise<FolderContents> {
-    const names = await this.list(folder)
+    return this.#lookAt(folder, await this.list(folder))
+  }
+
+  async #lookAt(folder: string, names: readonly string[]): Promise<FolderContents> {
     return withFileErrors(folder, async () => {
       const objects: StoredObject[] = []
       const folders: string[] = []
@@ -141,13 +152,13 @@ export class LocalDeltaStorage implements DeltaStorage {
       await syncFile(localPath)
       await this.#makeFolder(folder)
       try {
-        await moveFile(localPath, target)
+        await moveFile(localPath, target, this.#pathOf('_delta_log'))
       } catch (error) {
         if (!isMissingFile(error)) throw error
         // The file was there a moment ago: a vacuum removes folders that it finds empty.
         this.#durableFolders.delete(folder)
         await this.#makeFolder(folder)
-        await moveFile(localPath, target)
+        await moveFile(localPath, target, this.#pathOf('_delta_log'))
       }
       await syncFolder(folder)
     })
@@ -229,13 +240,17 @@ async function removeOldTemporaries(folder: string): Promise<void> {
   }
 }
 
-/** Between volumes a file is copied under another name first, so that no one sees half of it. */
-async function moveFile(from: string, to: string): Promise<void> {
+/**
+ * Between volumes a file is copied under another name first, so that no one sees half of it.
+ *
+ * @param waiting the folder of the copy: one where what a killed process leaves is cleared
+ */
+async function moveFile(from: string, to: string, waiting = dirname(to)): Promise<void> {
   try {
     await rename(from, to)
   } catch (error) {
     if (fileCode(error) !== 'EXDEV') throw error
-    const temporary = temporaryFor(to)
+    const temporary = temporaryFor(join(waiting, basename(to)))
     try {
       await copyFile(from, temporary)
       await syncFile(temporary)

@@ -69,22 +69,47 @@ export async function cleanLog(
   rules: CleanupRules,
   nowMs: number,
 ): Promise<boolean> {
-  const objects = await storage.listWithTimes('_delta_log')
-  const listing = logListing(objects.map(({ name }) => name))
-  const kept = cutoffCheckpoint(objects, listing, rules.cutoffMs)
+  const { kept, expired, isAll } = await findExpired(storage, rules)
   if (kept === undefined) return true
-  const expired = expiredFiles(objects, kept.version, rules.checkpointCutoffMs)
-  if (expired.length > 0) {
-    await checkWhole({ storage, engine }, kept)
-  }
+  if (expired.length > 0) await checkWhole({ storage, engine }, kept)
   const now = expired.slice(0, maxRemovals)
   for (let index = 0; index < now.length; index += parallelRemovals) {
     const names = now.slice(index, index + parallelRemovals)
     await Promise.all(names.map((name) => storage.remove(`_delta_log/${name}`)))
   }
-  if (now.length < expired.length) return false
+  if (!isAll || now.length < expired.length) return false
   await removeSidecars({ storage, engine }, nowMs)
   return true
+}
+
+/** What a cleanup found. */
+interface Expired {
+  /** The checkpoint that everything since can be reconstructed from; undefined when there is none old enough. */
+  readonly kept: CheckpointFiles | undefined
+  /** Names of what lies before it, the oldest version first. */
+  readonly expired: readonly string[]
+  /** Whether what was not read is too young; otherwise there may be more. */
+  readonly isAll: boolean
+}
+
+/**
+ * Reads a log from its beginning on, until it is too young or there is enough to remove: neither the requests nor
+ * the memory grow with the part that is retained.
+ */
+async function findExpired(storage: DeltaStorage, rules: CleanupRules): Promise<Expired> {
+  const objects: StoredObject[] = []
+  let found: Expired = { kept: undefined, expired: [], isAll: true }
+  for await (const page of storage.pages('_delta_log')) {
+    objects.push(...page)
+    const listing = logListing(objects.map(({ name }) => name))
+    const old = commitsUpTo(objects, listing, rules.cutoffMs)
+    const kept = cutoffCheckpoint(listing, old)
+    const expired = kept === undefined ? [] : expiredFiles(objects, kept.version, rules.checkpointCutoffMs)
+    const isPast = old.length < listing.commits.length
+    found = { kept, expired, isAll: isPast }
+    if (isPast || expired.length >= maxRemovals) return found
+  }
+  return { ...found, isAll: true }
 }
 
 /** Once the commits before it are gone, nothing can replace a checkpoint that is broken. */
@@ -101,24 +126,26 @@ async function checkWhole({ storage, engine }: CleanupContext, checkpoint: Check
   }
 }
 
-/** The newest checkpoint from which every version since the cutoff can be reconstructed. */
-function cutoffCheckpoint(
+/** @returns the versions that are not younger than the cutoff, ascending. */
+function commitsUpTo(
   objects: readonly StoredObject[],
-  { commits, checkpoints }: LogListing,
+  { commits }: LogListing,
   cutoffMs: number,
-): CheckpointFiles | undefined {
+): readonly number[] {
   const times = new Map(objects.map(({ name, modifiedMs }) => [`_delta_log/${name}`, modifiedMs]))
-  let newest: number | undefined
   let latestMs = Number.NEGATIVE_INFINITY
-  for (const version of commits) {
+  const young = commits.findIndex((version) => {
     // Time goes up with the version: a commit that seems older than the one before is as young as that.
     latestMs = Math.max(latestMs, times.get(commitPath(version)) ?? Number.POSITIVE_INFINITY)
-    if (latestMs > cutoffMs) break
-    newest = version
-  }
-  if (newest === undefined) return undefined
-  const last = newest
-  return checkpoints.find(({ version }) => version <= last && commits.includes(version))
+    return latestMs > cutoffMs
+  })
+  return young === -1 ? commits : commits.slice(0, young)
+}
+
+/** The newest checkpoint from which every version since the cutoff can be reconstructed. */
+function cutoffCheckpoint({ checkpoints }: LogListing, old: readonly number[]): CheckpointFiles | undefined {
+  const versions = new Set(old)
+  return checkpoints.find(({ version }) => versions.has(version))
 }
 
 /** @returns the names of what lies before a checkpoint, the oldest version first. */
@@ -145,14 +172,21 @@ function expiredFiles(
 async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number): Promise<void> {
   const folder = '_delta_log/_sidecars'
   const oldestMs = (Math.floor(nowMs / dayMs) - 1) * dayMs
-  const old = (await storage.listWithTimes(folder)).filter(({ modifiedMs }) => modifiedMs < oldestMs)
+  const old: string[] = []
+  for await (const page of storage.pages(folder)) {
+    for (const { name, modifiedMs } of page) if (modifiedMs < oldestMs) old.push(name)
+  }
   if (old.length === 0) return
+  const checkpoints: string[] = []
+  for await (const page of storage.pages('_delta_log')) {
+    for (const { name } of page) if (logFile(name)?.kind === 'checkpoint') checkpoints.push(name)
+  }
   const used = new Set<string>()
   // One that cannot be read ends the cleanup: what it names is not known.
-  for (const checkpoint of logListing(await storage.list('_delta_log')).checkpoints) {
+  for (const checkpoint of logListing(checkpoints).checkpoints) {
     for (const path of await sidecarPaths(storage, engine, checkpoint)) used.add(path)
   }
-  for (const { name } of old) {
+  for (const name of old) {
     if (!used.has(`${folder}/${name}`)) await storage.remove(`${folder}/${name}`)
   }
 }

@@ -64,6 +64,14 @@ export function logListing(names: readonly string[]): LogListing {
   }
 }
 
+/** What a listing has of a version and those before it. */
+export function upTo({ commits, checkpoints }: LogListing, version: number): LogListing {
+  return {
+    commits: commits.filter((one) => one <= version),
+    checkpoints: checkpoints.filter((one) => one.version <= version),
+  }
+}
+
 function completeSets(names: readonly string[]): CheckpointFiles[] {
   const sets = new Map<string, Map<number, string>>()
   for (const name of names) {

@@ -19,7 +19,7 @@ export class LogUpkeep {
   readonly #options: LogUpkeepOptions
   #work: Promise<void> | undefined
   #triedVersion = -1
-  /** The log is clean up to this time: it is looked through once per cutoff, which is once a day. */
+  /** The cutoff of the last cleanup: it moves at a midnight, so there is one a day, in portions if it is large. */
   #cleanedToMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LogUpkeepOptions) {
@@ -53,8 +53,10 @@ export class LogUpkeep {
       state.noteCheckpoint(plan.version)
       const rules = cleanupRules(plan.protocol, plan.metaData, nowMs)
       if (rules === undefined || rules.cutoffMs <= this.#cleanedToMs) return
+      // One that fails would fail again at each of the day's checkpoints.
+      this.#cleanedToMs = rules.cutoffMs
       const clean = await cleanLog({ storage: this.#options.storage, engine }, rules, nowMs)
-      if (clean) this.#cleanedToMs = rules.cutoffMs
+      if (!clean) this.#cleanedToMs = Number.NEGATIVE_INFINITY
     } finally {
       engine.close()
     }

@@ -1,9 +1,11 @@
 import type { LandedOffset } from '../../landed-offsets.ts'
 import { generationKey } from '../../records.ts'
-import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
-import { storagePath } from './delta-action.ts'
+import type { EmbeddedEngine } from '../duckdb.ts'
+import { readDeletedRows } from './deleted-rows.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import type { DeltaTable } from './delta-table.ts'
+import { liveFile } from './live-files.ts'
+import { liveRowsSql, type RowSource } from './live-rows.ts'
 import { schemaFields } from './table-schema.ts'
 
 const placeColumns = {
@@ -17,7 +19,7 @@ const placeColumns = {
  * How far the rows of a table themselves say that each blob generation is landed: up to the end of the last one.
  *
  * What followed it, such as blank lines, is not known to be landed, and does no harm when it is read again. Every
- * live file is read, one at a time. Rows that a deletion vector hides count: they were landed.
+ * live file is read, one at a time. Deleted rows do not count, whether they are gone or a deletion vector hides them.
  */
 export async function provenanceOffsets(
   table: DeltaTable,
@@ -28,9 +30,11 @@ export async function provenanceOffsets(
   const { files } = await table.refreshWithFiles()
   const ends = new Map<string, LandedOffset>()
   for (const add of files?.values() ?? []) {
-    const file = await storage.localFile(storagePath(add))
+    const live = liveFile(add)
+    const deleted = (await readDeletedRows(storage, [live])).get(live.path)
+    const file = await storage.localFile(live.path)
     try {
-      for (const landed of await endsIn(engine, file.path)) {
+      for (const landed of await endsIn(engine, { path: file.path, deleted })) {
         const key = generationKey(landed)
         if (landed.offset > (ends.get(key)?.offset ?? -1)) ends.set(key, landed)
       }
@@ -43,13 +47,13 @@ export async function provenanceOffsets(
   return [...ends.values()]
 }
 
-async function endsIn(engine: EmbeddedEngine, path: string): Promise<LandedOffset[]> {
+async function endsIn(engine: EmbeddedEngine, source: RowSource): Promise<LandedOffset[]> {
   const empty = Object.entries(placeColumns).map(([name, type]) => `NULL::${type} AS ${name}`)
   // A file may be older than one of the columns.
   const rows = await engine.rows(`SELECT source_blob, source_generation,
       max(source_offset + source_length) AS landed_to
     FROM (SELECT ${empty.join(', ')} WHERE false
-      UNION ALL BY NAME FROM read_parquet(${sqlString(path)}, hive_partitioning = false))
+      UNION ALL BY NAME FROM ${liveRowsSql([source])})
     WHERE source_blob IS NOT NULL AND source_generation IS NOT NULL
     GROUP BY ALL HAVING landed_to IS NOT NULL`)
   return rows.map(({ source_blob, source_generation, landed_to }) => ({

@@ -4,10 +4,9 @@ import { TailraceError } from '../../errors.ts'
 import type { Span } from '../../records.ts'
 import type { WrittenFile } from '../duckdb.ts'
 import type { CommitReceipt, EncodedBatch } from '../table-committer.ts'
-import type { DeltaAction, DeltaCommit } from './delta-action.ts'
+import { type DeltaAction, type DeltaCommit, removalOf } from './delta-action.ts'
 import type { DeltaTable } from './delta-table.ts'
 import { checkRewritable } from './feature-gate.ts'
-import { liveFile } from './live-files.ts'
 import {
   mayHoldRowsOf,
   type RewriteContext,
@@ -64,7 +63,7 @@ async function rewriteAll(
 ): Promise<void> {
   for (const add of table.state.files?.values() ?? []) {
     if (!mayHoldRowsOf(span, add)) continue
-    const rewrite = await rewriteWithout(span, add, liveFile(add).path, context)
+    const rewrite = await rewriteWithout(span, add, context)
     if (rewrite !== undefined) rewrites.push(rewrite)
   }
 }
@@ -97,7 +96,7 @@ async function replaceFiles(
     },
     actions: [
       ...(schema?.actions ?? []),
-      ...rewrites.map((rewrite) => removal(rewrite, nowMs)),
+      ...rewrites.map(({ original }): DeltaAction => ({ remove: removalOf(original, nowMs, true) })),
       ...files.map(({ add }) => ({ add })),
     ],
     check: (winner) => {
@@ -119,17 +118,4 @@ function touches({ actions }: DeltaCommit, span: Span, inputs: ReadonlySet<strin
       ('remove' in action && inputs.has(action.remove.path)) ||
       ('add' in action && mayHoldRowsOf(span, action.add)),
   )
-}
-
-function removal({ original }: RewrittenFile, nowMs: number): DeltaAction {
-  return {
-    remove: {
-      path: original.path,
-      deletionTimestamp: nowMs,
-      dataChange: true,
-      extendedFileMetadata: true,
-      partitionValues: original.partitionValues,
-      size: original.size,
-    },
-  }
 }

@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import type { Span } from '../../records.ts'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from '../duckdb.ts'
 import { engineError } from '../encoder-errors.ts'
+import { readDeletedRows } from './deleted-rows.ts'
 import type { AddAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
+import { liveFile } from './live-files.ts'
+import { liveRowsSql } from './live-rows.ts'
 import { writeCopy } from './parquet-copy.ts'
 import { compareText } from './string-bounds.ts'
 
@@ -59,21 +62,22 @@ export interface RewriteContext {
 }
 
 /**
- * Copies a file without the span's rows.
+ * Copies a file without the span's rows, and without those that are deleted already.
  *
- * @param path the file's path in storage
  * @returns undefined when the file holds no row of the span after all
- * @throws DISK_FULL, ENCODE_FAILED: nothing is left behind
+ * @throws DISK_FULL, ENCODE_FAILED, TABLE_CORRUPT, TABLE_UNSUPPORTED: nothing is left behind
  */
 export async function rewriteWithout(
   span: Span,
   original: AddAction,
-  path: string,
   { storage, engine, stagingDirectory }: RewriteContext,
 ): Promise<RewrittenFile | undefined> {
+  const live = liveFile(original)
+  const { path } = live
+  const deleted = (await readDeletedRows(storage, [live])).get(path)
   const file = await storage.localFile(path)
   try {
-    const source = `read_parquet(${sqlString(file.path)}, hive_partitioning = false)`
+    const source = liveRowsSql([{ path: file.path, deleted }])
     const condition = spanCondition(span)
     const [counts] = await engine.rows(
       `SELECT count(*) AS all_rows, count(*) FILTER (WHERE ${condition}) AS span_rows FROM ${source}`,

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
-import { commitTimes } from './commit-times.ts'
+import { newestCommitTimes } from './commit-times.ts'
 import { commitPath, decodeLines } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 
@@ -14,7 +14,7 @@ export interface CommitSummary {
   readonly engine: string
   readonly addedFiles: number
   readonly removedFiles: number
-  /** Rows of the added files; undefined when one of them has no statistics. */
+  /** Rows of the added files, without deleted ones; undefined when one of them has no statistics. */
   readonly addedRows: number | undefined
 }
 
@@ -35,9 +35,9 @@ export interface TableHistory {
  * @throws TABLE_CORRUPT naming a commit that cannot be read
  */
 export async function readHistory(storage: DeltaStorage, limit: number): Promise<TableHistory | undefined> {
-  const times = await commitTimes(storage)
-  if (times === undefined || times.versions.length === 0) return undefined
-  const { versions } = times
+  const times = await newestCommitTimes(storage, limit)
+  if (times === undefined) return undefined
+  const { firstVersion, versions } = times
   const commits: CommitSummary[] = []
   for (const version of versions.slice(Math.max(0, versions.length - limit)).reverse()) {
     const path = commitPath(version)
@@ -47,7 +47,7 @@ export async function readHistory(storage: DeltaStorage, limit: number): Promise
     const actions = decodeLines(path, bytes)
     commits.push(summaryOf(version, times.ofCommit(version, actions) ?? 0, actions))
   }
-  return { firstVersion: versions[0]!, lastVersion: versions.at(-1)!, commits }
+  return { firstVersion, lastVersion: versions.at(-1)!, commits }
 }
 
 function summaryOf(version: number, timeMs: number, actions: readonly JsonObject[]): CommitSummary {
@@ -67,11 +67,13 @@ function summaryOf(version: number, timeMs: number, actions: readonly JsonObject
   }
 }
 
-function rowsOf({ stats }: JsonObject): number | undefined {
+function rowsOf({ stats, deletionVector }: JsonObject): number | undefined {
   try {
     const parsed: unknown = typeof stats === 'string' ? JSON.parse(stats) : undefined
     const rows = isJsonObject(parsed) ? parsed.numRecords : undefined
-    return typeof rows === 'number' ? rows : undefined
+    // Statistics count the rows that a file holds, deleted ones too.
+    const deleted = isJsonObject(deletionVector) ? Number(deletionVector.cardinality) : 0
+    return typeof rows === 'number' ? rows - deleted : undefined
   } catch {
     return undefined
   }

@@ -4,6 +4,7 @@ import { readCheckpoint } from './checkpoint-reader.ts'
 import { commitPath, type DeltaCommit, decodeCommit } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { checkReadable, hasInCommitTimestamps } from './feature-gate.ts'
+import { listFromCheckpoint } from './log-blocks.ts'
 import { type LogListing, logListing } from './log-listing.ts'
 import { type KeptOptions, TableState } from './table-state.ts'
 
@@ -16,8 +17,8 @@ const maxReadings = 3
 /**
  * Reads a table's newest version: the newest checkpoint that can be read, and every commit after it.
  *
- * The listing alone says what is there. `_last_checkpoint` is not asked: it is written after the checkpoint, by
- * every writer over the other's, and may be missing, old, torn or wrong.
+ * Listings alone say what is there. `_last_checkpoint` is no more than where to begin: the whole log is listed when
+ * that leads to no version, or to one that does not fit together.
  *
  * @returns undefined when there is no table
  * @throws TABLE_CORRUPT naming the file that is missing or cannot be read, TABLE_UNSUPPORTED naming the feature
@@ -28,6 +29,14 @@ export async function loadState(
   engine: EmbeddedEngine,
   options: KeptOptions,
 ): Promise<TableState | undefined> {
+  const near = await listFromCheckpoint(storage)
+  if (near !== undefined) {
+    try {
+      return await loadListed(storage, engine, near, options)
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
+    }
+  }
   for (let reading = 1; ; reading += 1) {
     const names = await storage.list('_delta_log')
     try {

@@ -33,7 +33,7 @@ export interface KeptOptions {
 }
 
 /** A file that is no longer part of a table. */
-export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp'>
+export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp' | 'deletionVector'>
 
 /**
  * A table at one version, moved forward commit by commit.
@@ -106,7 +106,7 @@ export class TableState {
     return this.#files
   }
 
-  /** The newest removal of each path, also of one that is live again; undefined when this state does not keep them. */
+  /** The newest removal by `fileKey`, also of a file that is live again; undefined when this state does not keep them. */
   get removed(): ReadonlyMap<string, RemovedFile> | undefined {
     return this.#removed
   }
@@ -125,7 +125,7 @@ export class TableState {
     for (const transaction of checkpoint.transactions) this.#transactions.set(transaction.appId, transaction)
     for (const domain of checkpoint.domains) this.#domains.set(domain.domain, domain)
     for (const file of checkpoint.files) this.#addFile(file)
-    for (const file of checkpoint.removed) this.#removed?.set(file.path, file)
+    for (const file of checkpoint.removed) this.#removed?.set(fileKey(file), file)
   }
 
   /** Moves to the next version. */
@@ -154,8 +154,13 @@ export class TableState {
   #removeFile(file: RemoveAction): void {
     this.#files?.delete(fileKey(file))
     // A removal without a time is as old as can be to other readers; here it is none that has expired.
-    const { path, deletionTimestamp = Number.POSITIVE_INFINITY } = file as Partial<RemoveAction> & RemovedFile
-    this.#removed?.set(path, { path, deletionTimestamp })
+    const removal: Partial<RemoveAction> & RemovedFile = file
+    const { path, deletionTimestamp = Number.POSITIVE_INFINITY, deletionVector } = removal
+    this.#removed?.set(fileKey(file), {
+      path,
+      deletionTimestamp,
+      ...(deletionVector ? { deletionVector } : {}),
+    })
   }
 
   #applyDomain(action: DomainMetadataAction): void {

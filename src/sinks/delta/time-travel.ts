@@ -1,9 +1,10 @@
-import { TailraceError } from '../../errors.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { type CommitTimes, commitTimes } from './commit-times.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { checkReadable } from './feature-gate.ts'
-import { logListing } from './log-listing.ts'
+import { listBefore } from './log-blocks.ts'
+import { type LogListing, logListing, upTo } from './log-listing.ts'
 import { readableVersions } from './readable-versions.ts'
 import { replay, startState } from './table-log.ts'
 import type { KeptOptions, TableState } from './table-state.ts'
@@ -20,17 +21,31 @@ export async function loadVersion(
   version: number,
   options: KeptOptions,
 ): Promise<TableState | undefined> {
+  const near = await listBefore(storage, version)
+  if (near !== undefined) {
+    try {
+      return await loadListed(storage, engine, near, version, options)
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
+    }
+  }
   const listing = logListing(await storage.list('_delta_log'))
   const range = readableVersions(listing)
   if (range === undefined) return undefined
   if (version < range.first || version > range.last) {
     throw unavailable(`Version ${version} cannot be read`, `${range.first} to ${range.last}`, storage)
   }
-  const upTo = {
-    commits: listing.commits.filter((one) => one <= version),
-    checkpoints: listing.checkpoints.filter((one) => one.version <= version),
-  }
-  const state = await startState(storage, engine, upTo, options)
+  return loadListed(storage, engine, upTo(listing, version), version, options)
+}
+
+async function loadListed(
+  storage: DeltaStorage,
+  engine: EmbeddedEngine,
+  listing: LogListing,
+  version: number,
+  options: KeptOptions,
+): Promise<TableState> {
+  const state = await startState(storage, engine, listing, options)
   await replay(storage, state, version)
   checkReadable(state.protocol, state.metaData)
   return state
@@ -45,8 +60,8 @@ export async function loadVersion(
  */
 export async function versionAt(storage: DeltaStorage, timestampMs: number): Promise<number | undefined> {
   const times = await commitTimes(storage)
-  const [first] = times?.versions ?? []
-  if (times === undefined || first === undefined) return undefined
+  if (times === undefined) return undefined
+  const first = times.firstVersion
   const firstMs = await times.of(first)
   if (firstMs === undefined || firstMs > timestampMs) {
     const since = firstMs === undefined ? `version ${first}` : `version ${first}, of ${isoTime(firstMs)}`

@@ -3,11 +3,15 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { BlobServiceClient, ContainerClient } from '@azure/storage-blob'
+import { maxRetryAfterMs } from '../../../src/azure/sdk-error.ts'
 import { isTailraceError } from '../../../src/errors.ts'
 import {
   AzureDeltaStorage,
   type AzureDeltaStorageOptions,
 } from '../../../src/sinks/delta/azure-delta-storage.ts'
+import { ManualClock } from '../../sources/manual-clock.ts'
+import { misbehavingServer } from '../../sources/storage-fixture.ts'
+import { eventually } from '../../support/eventually.ts'
 import { faultyProxy, type NetworkFault } from '../../support/faulty-proxy.ts'
 import { hurriedClock, placeInAzure, sharedStorage } from './on-each-storage.ts'
 import { committerOf, encode, offsetsOf, span, workbench } from './support.ts'
@@ -215,6 +219,155 @@ test('a path that a foreign kind of blob takes is taken', async (t) => {
   const { bench } = await behindFaults(t)
   await container.getAppendBlobClient(`${bench.table}/_delta_log/0.json`).create()
   assert.equal(await bench.storage.putIfAbsent('_delta_log/0.json', Buffer.from('x')), 'exists')
+})
+
+test('opening a table takes as many listings as its log behind the checkpoint has thousands of versions', async (t) => {
+  const { proxy, bench, storage } = await behindFaults(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  for (let start = 0; start < 230; start += 10) {
+    const source = span('logs/a', start, start + 10)
+    await committer.land([source], await encode(bench, source, [{ offset: start, seed: start }]))
+  }
+  await committer.close()
+  const again = committerOf(bench, { storage })
+  await again.open()
+  assert.equal(again.tableVersion, 23)
+  const listings = proxy.seen.flatMap(({ url }) => {
+    const { searchParams } = new URL(url, 'http://storage')
+    return searchParams.get('comp') === 'list' ? searchParams.get('prefix') : []
+  })
+  const log = `${bench.table}/_delta_log/`
+  // The first one asks for one name only, and whether it is allowed to.
+  assert.deepEqual(listings, [log, `${log}${'0'.repeat(17)}`, `${log}${'0'.repeat(16)}1`])
+  assert.equal(
+    proxy.seen.filter(({ method, url }) => method === 'GET' && !url.includes('comp=list')).length,
+    6,
+  )
+})
+
+test('a stop ends what waits for an answer, a credential or the next attempt, with its own reason', async (t) => {
+  const isStop = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let pauses = 0
+  // Times that the test would not live to see.
+  const retry = {
+    signal,
+    policy: { baseMs: 10 ** 6, capMs: 10 ** 6 },
+    random: () => 1,
+    onRetry: () => {
+      pauses += 1
+    },
+  }
+  const patient = { firstByteMs: 10 ** 6, idleMs: 10 ** 6, retry }
+  const { proxy, bench, storage } = await behindFaults(t, patient)
+  proxy.plan(({ url }) => (url.includes('pausing') ? 'busy' : 'stalled'))
+  const never = new Promise<never>(() => {})
+  const withoutCredential = new AzureDeltaStorage({
+    container: { current: () => never, renewed: () => never },
+    folder: 'x',
+    downloadDirectory: bench.directory,
+    ...patient,
+  })
+  const waiting = [
+    storage.prepare(),
+    storage.read('stalled'),
+    storage.list('stalled'),
+    storage.put('stalled', Buffer.from('x')),
+    storage.localFile('stalled'),
+    storage.read('pausing'),
+    withoutCredential.prepare(),
+  ].map((work) => assert.rejects(work, isStop))
+  const creation = storage.putIfAbsent('created', Buffer.from('x'))
+  await eventually(async () => pauses === 1 && proxy.seen.length === 7, 'request of each')
+  stopping.abort()
+  await Promise.all(waiting)
+  assert.equal(await creation, 'unknown', 'it may have arrived')
+  const seen = proxy.seen.length
+  await assert.rejects(storage.read('a'), isStop)
+  assert.equal(proxy.seen.length, seen, 'nothing is asked any more')
+})
+
+/** A table's storage at a server that answers as a test likes, without repetitions. */
+async function answeredBy(
+  t: TestContext,
+  handle: Parameters<typeof misbehavingServer>[1],
+  retry: AzureDeltaStorageOptions['retry'],
+): Promise<AzureDeltaStorage> {
+  const origin = await misbehavingServer(t, handle)
+  const container = new ContainerClient(`${origin}/account/lake`, undefined, {
+    retryOptions: { maxTries: 1 },
+  })
+  return new AzureDeltaStorage({ container, folder: 'x', downloadDirectory: '/nowhere', retry: retry ?? {} })
+}
+
+test('storage may ask for a pause by seconds, an instant or milliseconds, and for five minutes at most', async (t) => {
+  const nowMs = Date.UTC(2026, 10, 24)
+  const answers: [Record<string, string>, number | undefined][] = [
+    [{ 'retry-after': '7' }, 7000],
+    [{ 'retry-after': 'Tue, 24 Nov 2026 00:00:09 GMT' }, 9000],
+    [{ 'retry-after-ms': '1500', 'retry-after': '9' }, 1500],
+    [{ 'retry-after': '31536000' }, maxRetryAfterMs],
+    [{ 'retry-after': 'Mon, 23 Nov 2026 00:00:00 GMT' }, undefined],
+    [{ 'retry-after': 'soon' }, undefined],
+  ]
+  let next = 0
+  const storage = await answeredBy(
+    t,
+    (_request, response) => void response.writeHead(503, answers[next++]?.[0]).end(),
+    {
+      clock: new ManualClock(nowMs),
+      policy: { maxAttempts: 1 },
+    },
+  )
+  for (const [headers, retryAfterMs] of answers) {
+    await assert.rejects(
+      storage.read('a'),
+      (error) => isTailraceError(error, 'TABLE_UNAVAILABLE') && error.context.retryAfterMs === retryAfterMs,
+      JSON.stringify(headers),
+    )
+  }
+})
+
+test("an error's code is the service's own, and a connection fault has none", async (t) => {
+  const storage = await answeredBy(
+    t,
+    (request, response) => {
+      if (request.url?.includes('gone')) request.destroy()
+      else response.writeHead(403, { 'x-ms-error-code': 'AuthorizationFailure' }).end()
+    },
+    { policy: { maxAttempts: 1 } },
+  )
+  await assert.rejects(
+    storage.put('a', Buffer.from('x')),
+    (error) => isTailraceError(error, 'TABLE_DENIED') && error.context.service === 'AuthorizationFailure',
+  )
+  await assert.rejects(
+    storage.read('gone'),
+    (error) => isTailraceError(error, 'TABLE_UNAVAILABLE') && error.context.service === undefined,
+  )
+})
+
+test("a page that is cut short, or a proxy's own, is asked for again", async (t) => {
+  const blob =
+    '<Blob><Name>x/_delta_log/0.json</Name><Properties><Last-Modified>Tue, 24 Nov 2026 09:47:00 GMT</Last-Modified><Content-Length>7</Content-Length></Properties></Blob>'
+  const page = `<EnumerationResults><Blobs>${blob}</Blobs><NextMarker /></EnumerationResults>`
+  const answers = ['<html><body>Sign in</body></html>', page.slice(0, -30), page]
+  const told: string[] = []
+  const storage = await answeredBy(
+    t,
+    (_request, response) =>
+      void response.writeHead(200, { 'content-type': 'application/xml' }).end(answers.shift()),
+    { clock: hurriedClock, onRetry: ({ error }) => told.push((error as Error).message) },
+  )
+  assert.deepEqual(await storage.contentsOf('_delta_log'), {
+    objects: [{ name: '0.json', bytes: 7, modifiedMs: Date.UTC(2026, 10, 24, 9, 47) }],
+    folders: [],
+  })
+  assert.equal(told.length, 2)
+  for (const message of told)
+    assert.match(message, /No answer while listing _delta_log: the answer is no listing/)
 })
 
 /** A generator of numbers in [0, 1) that a seed repeats: https://en.wikipedia.org/wiki/Linear_congruential_generator */

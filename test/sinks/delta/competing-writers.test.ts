@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { builtScript } from '../../support/built-script.ts'
 import { onEachStorage, sharedStorage } from './on-each-storage.ts'
 import { committerOf, encode, offsetsOf, span, type Workbench } from './support.ts'
 
@@ -20,7 +21,7 @@ async function start(t: TestContext, bench: Workbench, blob: string, count: numb
   const { connectionString } = isLocal(bench) ? { connectionString: undefined } : await sharedStorage()
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', script, bench.table, bench.staging, blob, String(count), ...step],
+    [...builtScript(script), bench.table, bench.staging, blob, String(count), ...step],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, TEST_CONNECTION_STRING: connectionString },

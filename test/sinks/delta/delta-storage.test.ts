@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isTailraceError } from '../../../src/errors.ts'
+import type { DeltaStorage, StoredObject } from '../../../src/sinks/delta/delta-storage.ts'
 import { onEachStorage } from './on-each-storage.ts'
 
 const partition = 'event_date=2026-01-01/part é 1%.parquet'
@@ -21,13 +22,23 @@ onEachStorage(
   },
 )
 
+async function objectsOf(
+  storage: DeltaStorage,
+  folder: string,
+  prefix?: string,
+): Promise<readonly StoredObject[]> {
+  const objects: StoredObject[] = []
+  for await (const page of storage.pages(folder, prefix)) objects.push(...page)
+  return objects
+}
+
 onEachStorage(
   'what is not there is read as undefined, listed as nothing and removed without error',
   async ({ storage }) => {
     await storage.prepare()
     assert.equal(await storage.read('_delta_log/x.json'), undefined)
     assert.deepEqual(await storage.list('nowhere'), [])
-    assert.deepEqual(await storage.listWithTimes('nowhere'), [])
+    assert.deepEqual(await objectsOf(storage, 'nowhere'), [])
     await storage.remove('_delta_log/x.json')
   },
 )
@@ -51,7 +62,7 @@ onEachStorage(
     const local = join(staging, 'a')
     await writeFile(local, 'rows')
     await storage.putFile(local, '_delta_log/_sidecars/1.parquet')
-    const found = await storage.listWithTimes('_delta_log')
+    const found = await objectsOf(storage, '_delta_log')
     assert.deepEqual(
       found.map(({ name }) => name),
       ['0.json'],
@@ -60,6 +71,24 @@ onEachStorage(
     assert.ok(Math.abs(found[0]!.modifiedMs - before) < 10_000)
   },
 )
+
+onEachStorage('a prefix leaves out the names that do not begin with it', async ({ storage }) => {
+  await storage.prepare()
+  const names = ['10.json', '1.json', '2.json', '1.crc', '01.json', '_last_checkpoint']
+  for (const name of names) await storage.put(`_delta_log/${name}`, Buffer.from(name))
+  assert.deepEqual((await storage.list('_delta_log', '1')).sort(), ['1.crc', '1.json', '10.json'])
+  assert.deepEqual(await storage.list('_delta_log', '3'), [])
+  const objects = await objectsOf(storage, '_delta_log', '1')
+  assert.deepEqual(
+    objects.map(({ name, bytes }) => `${name} ${bytes}`),
+    ['1.crc 5', '1.json 6', '10.json 7'],
+    'in the order of the names',
+  )
+  assert.deepEqual(
+    (await objectsOf(storage, '_delta_log')).map(({ name }) => name),
+    names.sort(),
+  )
+})
 
 onEachStorage(
   "a folder's contents are its files with their sizes, and its folders",

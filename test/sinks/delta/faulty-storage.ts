@@ -72,12 +72,12 @@ export class FaultyStorage implements DeltaStorage {
     return this.#inner.read(path)
   }
 
-  list(folder: string): Promise<string[]> {
-    return this.#inner.list(folder)
+  list(folder: string, prefix?: string): Promise<string[]> {
+    return this.#inner.list(folder, prefix)
   }
 
-  listWithTimes(folder: string): Promise<readonly StoredObject[]> {
-    return this.#inner.listWithTimes(folder)
+  pages(folder: string, prefix?: string): AsyncIterable<readonly StoredObject[]> {
+    return this.#inner.pages(folder, prefix)
   }
 
   contentsOf(folder: string): Promise<FolderContents> {

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { writeCheckpoint } from '../../../src/sinks/delta/checkpoint-writer.ts'
 import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
-import type { DeltaStorage } from '../../../src/sinks/delta/delta-storage.ts'
+import type { DeltaStorage, StoredObject } from '../../../src/sinks/delta/delta-storage.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { cleanLog, cleanupRules } from '../../../src/sinks/delta/log-cleanup.ts'
 import { loadState } from '../../../src/sinks/delta/table-log.ts'
-import { committerOf, encode, placesOf, span, type Workbench, workbench } from './support.ts'
+import { CountingStorage, firstMs, LongTable } from './long-table.ts'
+import { committerOf, encode, impatientClock, placesOf, span, type Workbench, workbench } from './support.ts'
 
 const dayMs = 24 * 3_600_000
 /** The first commit is of this noon, every other one of a day later. */
@@ -200,3 +201,88 @@ test('sidecars that no checkpoint names go, unless their checkpoint may be under
   await cleanOn(bench, 10, { 'delta.logRetentionDuration': 'interval 5 days' })
   assert.deepEqual((await readdir(join(log, '_sidecars'))).sort(), ['used.parquet', 'young.parquet'])
 })
+
+test('of a long log only the beginning is read, and what expired goes in portions', async (t) => {
+  const bench = await workbench(t)
+  const checkpoints = [100, 2_300, 2_600, 4_000]
+  const { storage } = await LongTable.of(bench, { to: 5_200, checkpoints })
+  const clean = async (cutoffVersion: number) => {
+    storage.pageCount = 0
+    const rules = { cutoffMs: firstMs + cutoffVersion * 1000, checkpointCutoffMs: Number.POSITIVE_INFINITY }
+    const isDone = await cleanLog({ storage, engine: bench.engine }, rules, firstMs)
+    const names = await logNames(bench)
+    return { isDone, pages: storage.pageCount, first: Number(names[0]!.slice(0, 20)), left: names.length }
+  }
+  const all = 5_201 + checkpoints.length
+  // A page has 1,000 names.
+  assert.deepEqual(await clean(99), { isDone: true, pages: 1, first: 0, left: all })
+  assert.deepEqual(await clean(100), { isDone: true, pages: 1, first: 100, left: all - 100 })
+  // There is more than one cleanup removes, and the next one goes on where it ended.
+  assert.deepEqual(await clean(4_500), { isDone: false, pages: 3, first: 2_099, left: all - 2_100 })
+  assert.deepEqual(await clean(4_500), { isDone: true, pages: 3, first: 4_000, left: all - 4_003 })
+  assert.deepEqual(await clean(4_500), { isDone: true, pages: 1, first: 4_000, left: all - 4_003 })
+  assert.equal((await loadState(storage, bench.engine, { keepFiles: false }))?.version, 5_200)
+})
+
+test('a log is cleaned once a day, after the first checkpoint of a process and of each day', async (t) => {
+  const bench = await workbench(t)
+  const storage = new FailingStorage(bench.table)
+  let nowMs = startMs
+  const failures: string[] = []
+  const open = async () => {
+    const committer = committerOf(bench, {
+      storage,
+      clock: { ...impatientClock, now: () => nowMs },
+      onCheckpointFailed: (error) => failures.push(String(error)),
+    })
+    await committer.open()
+    return committer
+  }
+  let committer = await open()
+  let offset = 0
+  /** How many times the log was looked through while so many checkpoints were written. */
+  const cleanups = async (checkpoints: number): Promise<number> => {
+    storage.pagedCount = 0
+    for (let commit = 1; commit <= checkpoints * 20; commit += 1) {
+      const source = span('logs/pg', offset, offset + 10)
+      await committer.land([source], await encode(bench, source, [{ offset, seed: offset }]))
+      offset += 10
+      if (commit % 20 === 0) await committer.close()
+    }
+    return storage.pagedCount
+  }
+  assert.equal(await cleanups(2), 1)
+  nowMs += dayMs / 4
+  assert.equal(await cleanups(1), 0)
+  nowMs += dayMs / 4
+  assert.equal(await cleanups(2), 1, 'it is past midnight')
+  committer = await open()
+  assert.equal(await cleanups(1), 1, 'it is another process')
+
+  nowMs += dayMs
+  storage.fault = new Error('It is not allowed.')
+  assert.deepEqual([await cleanups(2), failures], [1, ['Error: It is not allowed.']])
+  storage.fault = undefined
+
+  // Everything is expired, and it is more than one cleanup removes.
+  nowMs = Date.now() + 40 * dayMs
+  for (let index = 0; index < 2_100; index += 1)
+    await writeFile(join(bench.table, '_delta_log', `${at(0)}.${at(index)}.compacted.json`), '')
+  assert.equal(await cleanups(3), 2)
+  assert.equal((await logNames(bench)).filter((name) => name.includes('compacted')).length, 0)
+  assert.equal(failures.length, 1)
+})
+
+/** Fails for good where a cleanup looks through the log. */
+class FailingStorage extends CountingStorage {
+  fault: Error | undefined
+
+  override async *pages(folder: string, prefix?: string): AsyncGenerator<readonly StoredObject[]> {
+    const pages = super.pages(folder, prefix)
+    if (folder === '_delta_log' && this.fault !== undefined) {
+      this.pagedCount += 1
+      throw this.fault
+    }
+    yield* pages
+  }
+}

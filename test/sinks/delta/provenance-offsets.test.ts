@@ -6,6 +6,7 @@ import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action
 import { sqlString } from '../../../src/sinks/duckdb.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
 import type { Column } from '../../../src/tables/table.ts'
+import { markDeleted } from './deletion-vectors.ts'
 import { onEachStorage } from './on-each-storage.ts'
 import { type CommitterOverrides, columns, committerOf, span, type Workbench } from './support.ts'
 
@@ -123,4 +124,14 @@ onEachStorage('two processes that find the offsets lost record them once', async
   assert.ok(failures.every((error) => isTailraceError(error, 'COMMIT_FENCED')))
   const { committer, recovered } = await opened(bench)
   assert.deepEqual([recovered, committer.tableVersion], [[], 2])
+})
+
+onEachStorage('rows that a deletion vector hides do not tell how far a blob is landed', async (bench) => {
+  await filled(bench)
+  await loseOffsets(bench)
+  await markDeleted(bench, "source_blob = 'logs/a' AND source_offset >= 30")
+  const { committer, recovered } = await opened(bench)
+  assert.deepEqual(recovered, [3])
+  assert.equal(committer.landed().get({ blob: 'logs/a', generation }), 30)
+  assert.equal(committer.landed().get({ blob: 'logs/b', generation }), 60)
 })

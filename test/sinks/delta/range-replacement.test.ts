@@ -171,16 +171,15 @@ test('a replacement that fails leaves the table and the staged files as they wer
   assert.deepEqual(await committer.replace(range, [replaced]), { tableVersion: 5, removedRows: 17 })
 })
 
-test('a file with a deletion vector is refused for replacement and query', async (t) => {
+test('a file outside of the table is refused for replacement and query', async (t) => {
   const bench = await workbench(t)
   const committer = await filled(bench)
   const add = {
-    path: 'x.parquet',
+    path: '/elsewhere/x.parquet',
     partitionValues: { event_date: '2026-01-01' },
     size: 1,
     modificationTime: 1,
     dataChange: true,
-    deletionVector: { storageType: 'u', pathOrInlineDv: 'ab', offset: 1, sizeInBytes: 4, cardinality: 1 },
   }
   await writeFile(join(bench.table, commitPath(5)), `${JSON.stringify({ add })}\n`)
   const refused = (error: unknown) =>

@@ -6,9 +6,11 @@ import { join, relative } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Clock } from '../../../src/clock.ts'
 import type { Span } from '../../../src/records.ts'
+import { readDeletedRows } from '../../../src/sinks/delta/deleted-rows.ts'
 import { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
 import type { DeltaStorage } from '../../../src/sinks/delta/delta-storage.ts'
 import { readTable } from '../../../src/sinks/delta/live-files.ts'
+import { liveRowsSql } from '../../../src/sinks/delta/live-rows.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { EmbeddedEngine, sqlString } from '../../../src/sinks/duckdb.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
@@ -151,13 +153,14 @@ export async function encode(
 export async function rowsOf(bench: Workbench, where = 'true'): Promise<string[]> {
   const contents = await readTable(bench.storage, bench.engine)
   const lines: string[] = []
+  const deleted = await readDeletedRows(bench.storage, contents?.files ?? [])
   for (const file of contents?.files ?? []) {
     const copy = await bench.storage.localFile(file.path)
     const date = file.partitionValues.event_date
     const found = await bench.engine.rows(
       `SELECT to_json(r)::VARCHAR AS line FROM (
         SELECT *, ${date == null ? 'NULL' : sqlString(date)}::DATE AS event_date
-        FROM read_parquet(${sqlString(copy.path)}, hive_partitioning = false)) r WHERE ${where}`,
+        FROM ${liveRowsSql([{ path: copy.path, deleted: deleted.get(file.path) }])}) r WHERE ${where}`,
     )
     await copy.release()
     lines.push(...found.map(({ line }) => String(line)))

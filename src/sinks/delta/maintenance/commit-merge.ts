@@ -1,6 +1,6 @@
 import type { WrittenFile } from '../../duckdb.ts'
 import { type CommitContext, commit, mayBeVisible } from '../commit-loop.ts'
-import type { AddAction, DeltaAction, DeltaCommit, PartitionValues } from '../delta-action.ts'
+import { type AddAction, type DeltaCommit, type PartitionValues, removalOf } from '../delta-action.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from '../file-placement.ts'
 import { indexedColumns } from '../file-statistics.ts'
 import type { TableState } from '../table-state.ts'
@@ -50,7 +50,7 @@ export async function commitMerge(
           },
         },
         actions: [
-          ...group.files.map((file) => removal(file, clock.now())),
+          ...group.files.map((file) => ({ remove: removalOf(file, clock.now(), false) })),
           ...placed.map(({ add }) => ({ add })),
         ],
         check: (winner, now) => {
@@ -86,17 +86,4 @@ function partitionPredicate(values: PartitionValues): string {
   return Object.entries(values)
     .map(([name, value]) => (value ? `${name} = '${value}'` : `${name} IS NULL`))
     .join(' AND ')
-}
-
-function removal(file: AddAction, nowMs: number): DeltaAction {
-  return {
-    remove: {
-      path: file.path,
-      deletionTimestamp: nowMs,
-      dataChange: false,
-      extendedFileMetadata: true,
-      partitionValues: file.partitionValues,
-      size: file.size,
-    },
-  }
 }

@@ -1,3 +1,4 @@
+import { isOutside } from '../deletion-vector.ts'
 import type { AddAction, PartitionValues } from '../delta-action.ts'
 
 /** Files of one partition that become one. */
@@ -11,7 +12,7 @@ export interface CompactionGroup {
 /** What a compaction would do, partition by partition. */
 export interface CompactionPlan {
   readonly groups: readonly CompactionGroup[]
-  /** Files that are too small and stay, because some of their rows are deleted by a deletion vector. */
+  /** Files that are too small and stay, because their deletion vectors lie outside of the table. */
   readonly refused: readonly AddAction[]
 }
 
@@ -20,6 +21,8 @@ export interface CompactionRules {
   readonly targetBytes: number
   /** Partitions with fewer small files stay as they are: at least 2. */
   readonly minFiles: number
+  /** The table's root, as its storage states it. */
+  readonly location: string
   /** The UTC date `YYYY-MM-DD` on which rows may still arrive; undefined when no partition grows. */
   readonly today?: string | undefined
 }
@@ -47,9 +50,10 @@ export function planCompaction(files: Iterable<AddAction>, rules: CompactionRule
     const limitBytes = rules.targetBytes * (mayGrow(partition[0]!, rules.today) ? growingShare : 1 / 2)
     const small = partition.filter(({ size }) => size < limitBytes)
     if (small.length < rules.minFiles) continue
-    refused.push(...small.filter(({ deletionVector }) => deletionVector))
-    const whole = small.filter(({ deletionVector }) => !deletionVector)
-    groups.push(...packed(whole, rules.targetBytes))
+    const isRefused = ({ deletionVector }: AddAction) => isOutside(deletionVector, rules.location)
+    refused.push(...small.filter(isRefused))
+    const readable = small.filter((file) => !isRefused(file))
+    groups.push(...packed(readable, rules.targetBytes))
   }
   return { groups, refused }
 }

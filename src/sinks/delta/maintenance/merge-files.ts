@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
-import { type EmbeddedEngine, sqlString, type WrittenFile } from '../../duckdb.ts'
+import type { EmbeddedEngine, WrittenFile } from '../../duckdb.ts'
 import { engineError } from '../../encoder-errors.ts'
-import { type MetaDataAction, storagePath } from '../delta-action.ts'
+import { readDeletedRows } from '../deleted-rows.ts'
+import type { MetaDataAction } from '../delta-action.ts'
 import type { DeltaStorage, LocalFile } from '../delta-storage.ts'
+import { liveFile } from '../live-files.ts'
+import { liveRowsSql } from '../live-rows.ts'
 import { writeCopy } from '../parquet-copy.ts'
 import { schemaFields } from '../table-schema.ts'
 import { columnCast } from './column-cast.ts'
@@ -25,10 +28,10 @@ export interface MergeContext {
 const interruptMs = 50
 
 /**
- * Copies the rows of some files of one partition into one staged file, with the columns of the table.
+ * Copies the live rows of some files of one partition into one staged file, with the columns of the table.
  *
  * @returns undefined when the files have no rows
- * @throws DISK_FULL, ENCODE_FAILED, TABLE_UNSUPPORTED, and the signal's reason: nothing is left behind
+ * @throws DISK_FULL, ENCODE_FAILED, TABLE_UNSUPPORTED, TABLE_CORRUPT, and the signal's reason: nothing is left behind
  */
 export async function mergeFiles(
   { files, partitionValues, bytes }: CompactionGroup,
@@ -36,11 +39,17 @@ export async function mergeFiles(
   { storage, engine, stagingDirectory, sortByTime, signal }: MergeContext,
 ): Promise<WrittenFile | undefined> {
   const what = `the merged copy of ${files.length} files`
-  const inputs = await openAll(storage, files.map(storagePath))
+  const live = files.map(liveFile)
+  const deleted = await readDeletedRows(storage, live)
+  const inputs = await openAll(
+    storage,
+    live.map(({ path }) => path),
+  )
   const endInterrupts = interruptOn(signal, engine)
   try {
-    const list = inputs.map(({ path }) => sqlString(path)).join(', ')
-    const source = `read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
+    const source = liveRowsSql(
+      inputs.map(({ path }, index) => ({ path, deleted: deleted.get(live[index]!.path) })),
+    )
     const present = new Set(
       (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) =>
         String(row.column_name).toLowerCase(),

@@ -19,7 +19,7 @@ export interface OptimizeReport {
   readonly tableVersion: number
   /** The partitions of which files were merged. */
   readonly partitions: readonly PartitionReport[]
-  /** Paths of small files that stay, because some of their rows are deleted by a deletion vector. */
+  /** Paths of small files that stay, because their deletion vectors lie outside of the table. */
   readonly refused: readonly string[]
 }
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { TailraceError } from '../../../errors.ts'
 import type { CommitContext } from '../commit-loop.ts'
-import { checkAppendable, checkRewritable, clusteringDomain } from '../feature-gate.ts'
+import { checkAppendable, clusteringDomain } from '../feature-gate.ts'
 import { loadState, readNewCommits } from '../table-log.ts'
 import type { TableState } from '../table-state.ts'
 import { commitMerge, MergeOvertaken } from './commit-merge.ts'
@@ -38,9 +38,11 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
   if (state === undefined) return undefined
   const tally = new OptimizeTally(filesOf(state))
   for (let conflicts = 0; conflicts < maxConflicts; ) {
-    checkOptimizable(state)
+    // No property forbids it: no row is changed, and tables that are append-only or feed changes allow it.
+    checkAppendable(state.protocol, state.metaData, state.domains.get(clusteringDomain))
     const plan = planCompaction(filesOf(state), {
       ...options,
+      location: storage.location,
       today: options.isGrowing ? new Date(options.clock.now()).toISOString().slice(0, 10) : undefined,
     })
     tally.noteRefused(plan.refused)
@@ -80,11 +82,6 @@ async function mergeGroup(
     // What is left of a failed attempt, or of an upload.
     if (written !== undefined) await rm(written.path, { force: true })
   }
-}
-
-function checkOptimizable({ protocol, metaData, domains }: TableState): void {
-  checkAppendable(protocol, metaData, domains.get(clusteringDomain))
-  checkRewritable(metaData)
 }
 
 function filesOf({ files }: TableState) {

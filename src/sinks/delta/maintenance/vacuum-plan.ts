@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { deletionVectorName, isDeletionVectorName } from '../deletion-vector.ts'
 import type { AddAction } from '../delta-action.ts'
 import { storagePath } from '../delta-action.ts'
 import type { RemovedFile } from '../table-state.ts'
@@ -23,10 +24,11 @@ export interface VacuumPlan {
 }
 
 /**
- * Decides which files may go (PROTOCOL.md and Spark's VACUUM, read 2026-11): data files that are not live, that were
- * not removed within the retention, and that are themselves older than it.
+ * Decides which files may go (PROTOCOL.md and Spark's VACUUM, read 2026-11): data files and those of deletion vectors
+ * that are not live, that were not removed within the retention, and that are themselves older than it.
  *
- * Only Parquet files are data files to it. Deletion vectors stay, although their names are no hidden ones.
+ * Only Parquet files are data files to it. A file of deletion vectors is known by its name, which has a UUID, in
+ * whichever folder: it is needed as long as one of its vectors is.
  *
  * @param cutoffMs milliseconds since the epoch: where the retention begins
  * @throws TABLE_UNSUPPORTED when a live file may lie anywhere, because its path is absolute
@@ -37,20 +39,27 @@ export function planVacuum(
   removed: Iterable<RemovedFile>,
   cutoffMs: number,
 ): VacuumPlan {
-  const needed = new Set<string>()
+  const paths = new Set<string>()
+  const vectors = new Set<string>()
+  const need = (file: Pick<AddAction, 'path' | 'deletionVector'>): void => {
+    for (const path of readings(file)) paths.add(path)
+    const vector = file.deletionVector && deletionVectorName(file.deletionVector)
+    if (vector !== undefined) vectors.add(vector)
+  }
   for (const file of live) {
     storagePath(file)
-    for (const path of readings(file)) needed.add(path)
+    need(file)
   }
-  for (const file of removed) {
-    if (file.deletionTimestamp >= cutoffMs) for (const path of readings(file)) needed.add(path)
-  }
-  const data = found.filter(({ path }) => path.endsWith('.parquet'))
-  const unneeded = data.filter(({ path }) => !needed.has(path))
+  for (const file of removed) if (file.deletionTimestamp >= cutoffMs) need(file)
+  const isVector = ({ path }: FoundFile): boolean => isDeletionVectorName(posix.basename(path))
+  const known = found.filter((file) => file.path.endsWith('.parquet') || isVector(file))
+  const isNeeded = (file: FoundFile): boolean =>
+    isVector(file) ? vectors.has(posix.basename(file.path)) : paths.has(file.path)
+  const unneeded = known.filter((file) => !isNeeded(file))
   return {
     expired: unneeded.filter(({ modifiedMs }) => modifiedMs < cutoffMs),
     young: unneeded.filter(({ modifiedMs }) => modifiedMs >= cutoffMs),
-    needed: data.filter(({ path }) => needed.has(path)),
+    needed: known.filter(isNeeded),
   }
 }
 

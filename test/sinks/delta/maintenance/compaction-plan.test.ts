@@ -11,7 +11,7 @@ function file(size: number, partitionValues: PartitionValues = { event_date: '20
   return { path: `${made}.parquet`, partitionValues, size, modificationTime: made, dataChange: true }
 }
 
-const rules = { targetBytes: 100, minFiles: 2 }
+const rules = { targetBytes: 100, minFiles: 2, location: '/tables/a' }
 
 function sizesOf(files: readonly AddAction[], changes: Partial<Parameters<typeof planCompaction>[1]> = {}) {
   return planCompaction(files, { ...rules, ...changes }).groups.map((group) =>
@@ -72,13 +72,22 @@ test('in a partition that grows only very small files are merged, so that a row 
   assert.deepEqual(sizesOf(unpartitioned, { today: '2026-01-02' }), [[12, 5, 5]])
 })
 
-test('small files with a deletion vector stay and are named', () => {
-  const marked = { ...file(10), deletionVector: { storageType: 'u', pathOrInlineDv: 'ab' } }
-  const { groups, refused } = planCompaction([file(10), marked, file(20)], rules)
-  assert.deepEqual(refused, [marked])
+test('small files with a deletion vector are merged, unless it lies outside of the table', () => {
+  const vector = { sizeInBytes: 40, cardinality: 6 }
+  const marked = { ...file(10), deletionVector: { ...vector, storageType: 'u', pathOrInlineDv: 'ab' } }
+  const inside = {
+    ...file(10),
+    deletionVector: { ...vector, storageType: 'p', pathOrInlineDv: '/tables/a/1.bin' },
+  }
+  const outside = {
+    ...file(10),
+    deletionVector: { ...vector, storageType: 'p', pathOrInlineDv: '/tables/b/1.bin' },
+  }
+  const { groups, refused } = planCompaction([marked, outside, inside], rules)
+  assert.deepEqual(refused, [outside])
   assert.deepEqual(
-    groups.map(({ bytes }) => bytes),
-    [30],
+    groups.map(({ files }) => files),
+    [[marked, inside]],
   )
 })
 

@@ -54,12 +54,17 @@ export class DyingStorage implements DeltaStorage {
     return this.#look(() => this.#inner.read(path))
   }
 
-  list(folder: string): Promise<string[]> {
-    return this.#look(() => this.#inner.list(folder))
+  list(folder: string, prefix?: string): Promise<string[]> {
+    return this.#look(() => this.#inner.list(folder, prefix))
   }
 
-  listWithTimes(folder: string): Promise<readonly StoredObject[]> {
-    return this.#look(() => this.#inner.listWithTimes(folder))
+  async *pages(folder: string, prefix?: string): AsyncGenerator<readonly StoredObject[]> {
+    const pages = this.#inner.pages(folder, prefix)[Symbol.asyncIterator]()
+    for (;;) {
+      const page = await this.#look(() => pages.next())
+      if (page.done === true) return
+      yield page.value
+    }
   }
 
   contentsOf(folder: string): Promise<FolderContents> {

@@ -3,6 +3,7 @@ import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
 import type { AddAction } from '../../../../src/sinks/delta/delta-action.ts'
 import { isHiddenName, planVacuum } from '../../../../src/sinks/delta/maintenance/vacuum-plan.ts'
+import { uuidText } from '../deletion-vectors.ts'
 
 const cutoffMs = 1_000
 
@@ -43,8 +44,8 @@ test('what is neither live nor young nor removed a short while ago goes', () => 
   ])
 })
 
-test('only Parquet files go: deletion vectors and what is not of the table stay', () => {
-  const names = ['deletion_vector_61d16c75-6994-46b7-a15b-8b538852e50e.bin', 'README.md', 'a.crc', 'parquet']
+test('only Parquet files and deletion vectors go: what is not of the table stays', () => {
+  const names = ['deletion_vector.bin', 'index.bin', 'README.md', 'a.crc', 'parquet']
   assert.deepEqual(
     pathsOf(
       planVacuum(
@@ -56,6 +57,53 @@ test('only Parquet files go: deletion vectors and what is not of the table stay'
     ),
     [[], [], []],
   )
+})
+
+test('a file of deletion vectors is needed as long as one of its vectors is, wherever the log says that it is', () => {
+  const uuids = [1, 2, 3, 4, 5, 6].map((last) => `61d16c75-6994-46b7-a15b-8b538852e50${last}`)
+  const [live1, removedWithin, removedBefore, unknown, young, absolute] = uuids as [string, ...string[]] &
+    string[]
+  const vectorOf = (uuid: string | undefined) => ({
+    storageType: 'u',
+    pathOrInlineDv: uuidText(uuid!),
+    offset: 1,
+    sizeInBytes: 40,
+    cardinality: 2,
+  })
+  const nameOf = (uuid: string | undefined) => `deletion_vector_${uuid}.bin`
+  const plan = planVacuum(
+    [
+      found(nameOf(live1)),
+      found(`ab/${nameOf(removedWithin)}`),
+      found(`ab/${nameOf(removedBefore)}`),
+      found(nameOf(unknown)),
+      found(nameOf(young), cutoffMs),
+      found(nameOf(absolute)),
+      found('a.parquet'),
+      found('b.parquet'),
+    ],
+    [
+      { ...live('a.parquet'), deletionVector: vectorOf(live1) },
+      {
+        ...live('b.parquet'),
+        deletionVector: {
+          ...vectorOf(absolute),
+          storageType: 'p',
+          pathOrInlineDv: `s3://elsewhere/${nameOf(absolute)}`,
+        },
+      },
+    ],
+    [
+      { path: 'a.parquet', deletionTimestamp: cutoffMs, deletionVector: vectorOf(removedWithin) },
+      { path: 'a.parquet', deletionTimestamp: cutoffMs - 1, deletionVector: vectorOf(removedBefore) },
+    ],
+    cutoffMs,
+  )
+  assert.deepEqual(pathsOf(plan), [
+    [`ab/${nameOf(removedBefore)}`, nameOf(unknown)],
+    [nameOf(young)],
+    [nameOf(live1), `ab/${nameOf(removedWithin)}`, nameOf(absolute), 'a.parquet', 'b.parquet'],
+  ])
 })
 
 test('a path of the log is found whether its writer escaped it or not', () => {

@@ -7,6 +7,7 @@ import { writeCheckpoint } from '../../../../src/sinks/delta/checkpoint-writer.t
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/delta-action.ts'
 import { readTable } from '../../../../src/sinks/delta/live-files.ts'
 import { loadState } from '../../../../src/sinks/delta/table-log.ts'
+import { markDeleted } from '../deletion-vectors.ts'
 import { onEachStorage } from '../on-each-storage.ts'
 import { type Workbench, workbench } from '../support.ts'
 import { contentOf, daysLater, landBatches, optimize, vacuum } from './support.ts'
@@ -77,14 +78,14 @@ onEachStorage(
   },
 )
 
-onEachStorage('hidden files, deletion vectors, other files and other tables below stay', async (bench) => {
+onEachStorage('hidden files, other files and other tables below stay', async (bench) => {
   await landBatches(bench, 0, 1)
   const others = [
     '_change_data/event_date=2026-01-01/cdc-1.parquet',
     '_metadata.parquet',
     '.part-0.parquet.tmp.parquet',
-    'deletion_vector_61d16c75-6994-46b7-a15b-8b538852e50e.bin',
     'notes.txt',
+    'nested/deletion_vector_61d16c75-6994-46b7-a15b-8b538852e50e.bin',
     'nested/_delta_log/00000000000000000000.json',
     'nested/part-0.parquet',
     'nested/day=1/part-0.parquet',
@@ -95,6 +96,34 @@ onEachStorage('hidden files, deletion vectors, other files and other tables belo
   assert.deepEqual(report.expired, [])
   for (const path of others) assert.ok((await bench.storage.read(path)) !== undefined, path)
   assert.deepEqual(await bench.storage.list('_delta_log'), log)
+})
+
+onEachStorage('deletion vectors go when no version within the retention needs them', async (bench) => {
+  await landBatches(bench, 0, 2)
+  // Both rows are in one file.
+  const first = await markDeleted(bench, 'source_offset = 0')
+  const second = await markDeleted(bench, 'source_offset = 30', { folder: 'ab' })
+  const before = await contentOf(bench)
+  const all = await bench.dataFiles()
+  assert.ok(all.includes(first) && all.includes(second))
+
+  // The removals of the first vectors are known for seven days.
+  assert.deepEqual((await vacuum(bench, { clock: daysLater(6.9) }))?.expired, [])
+  assert.deepEqual(
+    (await vacuum(bench))?.expired.map(({ path }) => path),
+    [first],
+  )
+  assert.deepEqual(
+    await bench.dataFiles(),
+    all.filter((path) => path !== first),
+  )
+  assert.deepEqual(await contentOf(bench), before)
+
+  await optimize(bench)
+  assert.equal((await vacuum(bench, { clock: daysLater(6.9) }))?.expired.length, 0)
+  await vacuum(bench)
+  assert.deepEqual(await bench.dataFiles(), await livePathsOf(bench))
+  assert.deepEqual(await contentOf(bench), before)
 })
 
 test('removals that only a checkpoint knows are honored', async (t) => {

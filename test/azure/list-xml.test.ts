@@ -8,19 +8,19 @@ import type {
   ContainerListBlobHierarchySegmentResponse,
 } from '@azure/storage-blob'
 import fc from 'fast-check'
+import { type Listing, parseListing } from '../../src/azure/list-xml.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { AzureBlobReader } from '../../src/sources/azure-blob-reader.ts'
 import { ContainerClient as Client } from '../../src/sources/azure-sdk.ts'
 import type { ListedPage, ListRequest } from '../../src/sources/blob-reader.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded-storage.ts'
 import { instantOf } from '../../src/sources/instant-of.ts'
-import { parseListing } from '../../src/sources/list-xml.ts'
+import { misbehavingReader, misbehavingServer } from '../sources/storage-fixture.ts'
 import {
   type StorageUnderTest,
   storageInAzurite,
   storageInMemory,
 } from '../support/blob-service/storage-under-test.ts'
-import { misbehavingReader, misbehavingServer } from './storage-fixture.ts'
 
 let azurite: EmbeddedStorage
 before(async () => {
@@ -181,7 +181,7 @@ test('a name that is kept does not keep its page in memory', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const filler = `<Metadata><x>${'x'.repeat(1_000_000)}</x></Metadata></Blob>`
-  const kept: ListedPage[] = []
+  const kept: Listing[] = []
   collect()
   const before = process.memoryUsage().heapUsed
   for (let page = 0; page < 30; page += 1)

@@ -1,15 +1,51 @@
 import { SaxesParser } from 'saxes'
-import type { ListedBlob, ListedPage } from './blob-reader.ts'
-import { instantOf } from './instant-of.ts'
+
+/** A blob as a listing tells of it. */
+export interface ListedName {
+  readonly name: string
+  readonly bytes: number
+  /** Milliseconds since the epoch, in whole seconds; undefined where the service does not tell. */
+  readonly createdAtMs: number | undefined
+  /** Milliseconds since the epoch, in whole seconds. */
+  readonly modifiedAtMs: number
+}
+
+/** One answer of List Blobs. */
+export interface Listing {
+  /** Without the folders that an account with a hierarchical namespace lists as blobs. */
+  readonly blobs: readonly ListedName[]
+  /** Names of folders, ending in `/`; none in a flat listing. */
+  readonly folders: readonly string[]
+  /** Where the next page begins; undefined on the last one. */
+  readonly next: string | undefined
+}
+
+/** An answer that is cut short, or something else than a listing: a later one may be whole. */
+export class UnreadableListing extends Error {
+  override readonly name = 'UnreadableListing'
+
+  constructor(why: string) {
+    super(`the answer is no listing${why}`)
+  }
+}
 
 /**
  * Reads one answer of List Blobs, of 5,000 names in less than 100 ms.
  *
- * @throws Error for a text that is cut short or no such document
+ * @throws UnreadableListing
  * @see https://learn.microsoft.com/rest/api/storageservices/list-blobs (read 2026-11-24)
  */
-export function parseListing(xml: string): ListedPage {
-  const blobs: ListedBlob[] = []
+export function parseListing(xml: string): Listing {
+  try {
+    return parse(xml)
+  } catch (error) {
+    if (error instanceof UnreadableListing) throw error
+    throw new UnreadableListing(`: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+function parse(xml: string): Listing {
+  const blobs: ListedName[] = []
   const folders: string[] = []
   let next: string | undefined
   let isListing = false
@@ -22,8 +58,7 @@ export function parseListing(xml: string): ListedPage {
   const parser = new SaxesParser({ position: false })
   parser.on('error', (error) => {
     // A name may hold characters that XML has no place for; they are told apart from the markup all the same.
-    if (error.message !== 'disallowed character.')
-      throw new Error(`the answer is no listing: ${error.message}`)
+    if (error.message !== 'disallowed character.') throw new UnreadableListing(`: ${error.message}`)
   })
   parser.on('text', (more) => {
     text += more
@@ -60,7 +95,7 @@ export function parseListing(xml: string): ListedPage {
     text = ''
   })
   parser.write(withPlainCharacters(xml)).close()
-  if (!isListing) throw new Error('the answer is no listing')
+  if (!isListing) throw new UnreadableListing('')
   return { blobs, folders, next }
 }
 
@@ -72,22 +107,26 @@ function isFolder(fields: ReadonlyMap<string, string>): boolean {
   return fields.get('ResourceType') === 'directory' || fields.get(folderMark) === 'true'
 }
 
-function blobOf(fields: ReadonlyMap<string, string>): ListedBlob {
+function blobOf(fields: ReadonlyMap<string, string>): ListedName {
   const created = fields.get('Creation-Time')
   const blob = {
     name: nameOf(fields),
     bytes: Number(fields.get('Content-Length') ?? 0),
-    createdAt: instantOf(created === undefined ? undefined : new Date(created)),
+    createdAtMs: created === undefined ? undefined : Date.parse(created),
     modifiedAtMs: Date.parse(fields.get('Last-Modified') ?? ''),
   }
-  if (!Number.isSafeInteger(blob.bytes) || Number.isNaN(blob.modifiedAtMs))
-    throw new Error('the answer is no listing: a blob without a length or an instant')
+  if (
+    !Number.isSafeInteger(blob.bytes) ||
+    Number.isNaN(blob.modifiedAtMs) ||
+    Number.isNaN(blob.createdAtMs ?? 0)
+  )
+    throw new UnreadableListing(': a blob without a length or an instant')
   return blob
 }
 
 function nameOf(fields: ReadonlyMap<string, string>): string {
   const name = fields.get('Name')
-  if (name === undefined || name === '') throw new Error('the answer is no listing: a blob without a name')
+  if (name === undefined || name === '') throw new UnreadableListing(': a blob without a name')
   return owned(name)
 }
 
