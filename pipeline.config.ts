@@ -2,6 +2,7 @@ import {
   defineConfig,
   type PipelineConfig,
   postgresLogs,
+  type SinkConfig,
   type StorageConfig,
   TailraceError,
 } from './src/index.ts'
@@ -18,6 +19,14 @@ const {
   TAILRACE_METRICS_PORT: metricsPort,
   TAILRACE_LAKEHOUSE: root = './lakehouse',
   TAILRACE_STATE: stateDirectory = './.tailrace',
+  TAILRACE_SINK: sinkKind = 'delta',
+  TAILRACE_SINK_MODE: mode = 'copy-into',
+  TAILRACE_VOLUME: volume,
+  DATABRICKS_HOST: host = '',
+  DATABRICKS_HTTP_PATH: httpPath,
+  DATABRICKS_TOKEN: token,
+  DATABRICKS_CLIENT_ID: clientId,
+  DATABRICKS_CLIENT_SECRET: clientSecret,
 } = process.env
 
 const storage: StorageConfig = connectionString
@@ -37,6 +46,23 @@ const blobs = {
   replica: process.env.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
 }
 
+// Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
+const sink: SinkConfig =
+  sinkKind === 'databricks'
+    ? {
+        kind: 'databricks',
+        host: host.replace(/^https:\/\//, '').replace(/\/$/, ''),
+        ...(httpPath ? { httpPath } : {}),
+        auth: token
+          ? { kind: 'token', token }
+          : clientId || clientSecret
+            ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
+            : { kind: 'entra' },
+        mode: mode as 'copy-into' | 'merge' | 'stage-only',
+        ...(volume ? { volume } : {}),
+      }
+    : { kind: sinkKind as 'delta', root }
+
 const pipelines: Record<string, PipelineConfig> = {}
 for (const role of ['primary', 'replica'] as const) {
   const path = blobs[role]
@@ -53,8 +79,9 @@ for (const role of ['primary', 'replica'] as const) {
     },
     transforms: [],
     table: postgresLogs(`vitality_lakehouse_uat.pg_archive_sync.${role}_postgresql_logs_uat`, { role }),
-    sink: { kind: 'delta', root },
-    ...(embedded ? { batch: { maxAgeMs: 2_000 } } : {}),
+    sink,
+    // A first look is not to wait; a load into a warehouse is paid for, however little it holds.
+    ...(embedded && sink.kind === 'delta' ? { batch: { maxAgeMs: 2_000 } } : {}),
   }
 }
 

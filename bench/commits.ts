@@ -1,132 +1,121 @@
-import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemClock } from '../src/clock.ts'
-import type { Batch, Span } from '../src/records.ts'
-import { DeltaCommitter } from '../src/sinks/delta/delta-committer.ts'
-import { LocalDeltaStorage } from '../src/sinks/delta/local-delta-storage.ts'
-import { EmbeddedEngine } from '../src/sinks/duckdb.ts'
-import { SpoolEncoder } from '../src/sinks/encoder.ts'
-import type { EncodedBatch } from '../src/sinks/table-committer.ts'
-import { spoolRow } from '../src/spool.ts'
-import { postgresLogs } from '../src/tables/postgres-logs.ts'
-import { median } from './statistics.ts'
+import type { LocalDeltaStorage } from '../src/sinks/delta/local-delta-storage.ts'
+import { logFile } from '../src/sinks/delta/log-listing.ts'
+import { OneRowCommits } from './one-row-commits.ts'
+import { prepareTable } from './prepare-table.ts'
+import { median, percentile } from './statistics.ts'
 
-/** Times of commits around one version of a table, and of opening the table there. */
+/** Times of the commits around one version of a table. */
 export interface CommitTimes {
   readonly version: number
+  readonly commits: number
   readonly medianMs: number
+  readonly p90Ms: number
   readonly slowestMs: number
-  readonly openMs: number
+  /** The medians and the 90th percentiles by those of the first version. */
+  readonly medianToFirst: number
+  readonly p90ToFirst: number
+  /** What the checkpoint took that became due with the last of them, in the background. */
+  readonly checkpointMs: number
+  /** Commits while it was written, as far as there were any. */
+  readonly beside: number
+  readonly besideMedianMs?: number
 }
 
-/** Commits on either side of a version that are looked at with it. */
-const windowRadius = 5
-const opens = 5
-const line =
-  '{"timestamp":"2026-11-24 09:09:31.946 UTC","pid":8397,"session_id":"6b05544b.20cd","line_num":1,"error_severity":"LOG","message":"checkpoint starting: time","backend_type":"checkpointer","query_id":0}'
-const lineBytes = line.length + 1
-const generation = { blob: 'bench/commits.ndjson', generation: '20261124T084700Z' }
-const declaration = postgresLogs('bench.public.commits')
+/** From one checkpoint that a table of ours gets to the next: the commits of a round. */
+const interval = 20
+/** The first commits of a round meet what the table before left the disk and the collector to do. */
+const uncounted = 5
+/** More would make another checkpoint due. */
+const mostBeside = 10
+
+interface Measured {
+  readonly version: number
+  readonly baseVersion: number
+  readonly storage: LocalDeltaStorage
+  readonly tookMs: number[]
+  readonly besideMs: number[]
+  readonly checkpointMs: number[]
+}
 
 /**
- * Lands one-row batches until a table has reached the last of `versions`, and tells the times around each.
+ * Lands one-row batches around each of the versions, each in a table of its own, and the tables in turns.
  *
- * The encoder runs once: each commit gets a copy of its file, so that only the commit is timed.
+ * A round of a table is the twenty commits with its version in the middle, of which the last fifteen count, with no
+ * checkpoint under way, as it is when batches come every few seconds; then some while the checkpoint that is due now is
+ * written. After that the log is cut back, so that the next round finds the same table. One more round, the first, does
+ * not count.
  */
 export async function measureCommits(
   versions: readonly number[],
-  scratch: string,
+  { rounds, scratch }: { readonly rounds: number; readonly scratch: string },
+  say: (text: string) => void,
 ): Promise<readonly CommitTimes[]> {
-  const directory = join(scratch, 'commits')
-  const staging = join(directory, 'staging')
-  await rm(directory, { recursive: true, force: true })
-  await mkdir(staging, { recursive: true })
-  const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
-  const committerOf = (): DeltaCommitter =>
-    new DeltaCommitter({
-      pipeline: 'bench',
-      storage: new LocalDeltaStorage(join(directory, 'table')),
-      engine,
-      columns: declaration.columns,
-      partitionColumns: declaration.partitionColumns,
-      tableName: declaration.name.table,
-      stagingDirectory: staging,
-      clock: systemClock,
-    })
-  const committer = committerOf()
+  const commits = await OneRowCommits.open(join(scratch, 'commits'))
   try {
-    await committer.open()
-    const template = await encodeOneRow(engine, staging)
-    const tookMs = new Map<number, number>()
-    const results: CommitTimes[] = []
+    const tables: Measured[] = []
     for (const version of versions) {
-      while (committer.tableVersion < version + windowRadius) {
-        const encoded = await copyOf(template, staging)
-        const start = committer.tableVersion * lineBytes
-        const startedAt = performance.now()
-        await committer.land([spanFrom(start)], encoded)
-        tookMs.set(committer.tableVersion, performance.now() - startedAt)
-      }
-      const window = [...tookMs.entries()]
-        .filter(([landed]) => Math.abs(landed - version) <= windowRadius)
-        .map(([, ms]) => ms)
-      results.push({
-        version,
-        medianMs: median(window),
-        slowestMs: Math.max(...window),
-        openMs: await openMs(committerOf),
-      })
+      const baseVersion = version - interval / 2
+      const storage = commits.tableAt(`at-${version}`)
+      await prepareTable(commits, storage, { version: baseVersion, checkpointVersion: baseVersion })
+      tables.push({ version, baseVersion, storage, tookMs: [], besideMs: [], checkpointMs: [] })
     }
-    return results
+    for (let round = 0; round <= rounds; round += 1) {
+      say(`commits: round ${round} of ${rounds}`)
+      for (const table of tables) {
+        await landRound(
+          commits,
+          round === 0 ? { ...table, tookMs: [], besideMs: [], checkpointMs: [] } : table,
+        )
+      }
+    }
+    return tables.map((table) => timesOf(table, tables[0]!))
   } finally {
-    await committer.close()
-    engine.close()
-    await rm(directory, { recursive: true, force: true })
+    await commits.close()
   }
 }
 
-function spanFrom(start: number): Span {
-  return { ...generation, start, end: start + lineBytes }
-}
-
-async function encodeOneRow(engine: EmbeddedEngine, staging: string): Promise<EncodedBatch> {
-  const spoolPath = join(staging, 'template.spool')
-  const row = spoolRow({ offset: 0, length: lineBytes, index: 0, raw: line }, 0, 0)
-  await writeFile(spoolPath, row, 'latin1')
-  const batch: Batch = {
-    id: randomUUID(),
-    spoolPath,
-    spans: [spanFrom(0)],
-    rows: 1,
-    rejected: 0,
-    spoolBytes: row.length,
-    longestRowBytes: row.length,
-    openedAtMs: Date.now(),
+async function landRound(commits: OneRowCommits, table: Measured): Promise<void> {
+  const committer = commits.committerOf(table.storage)
+  await committer.open()
+  for (let landed = 0; landed < interval; landed += 1) {
+    const tookMs = await commits.land(committer)
+    if (landed >= uncounted) table.tookMs.push(tookMs)
   }
-  return new SpoolEncoder({ engine, declaration, outputDirectory: staging }).encode(batch)
-}
-
-async function copyOf(template: EncodedBatch, staging: string): Promise<EncodedBatch> {
-  const files = await Promise.all(
-    template.files.map(async (file) => {
-      const path = join(staging, `${randomUUID()}.parquet`)
-      await copyFile(file.path, path)
-      return { ...file, path }
-    }),
-  )
-  return { ...template, files }
-}
-
-/** The median of opening the table anew, as the next start does. */
-async function openMs(committerOf: () => DeltaCommitter): Promise<number> {
-  const tookMs: number[] = []
-  for (let time = 0; time < opens; time += 1) {
-    const committer = committerOf()
-    const startedAt = performance.now()
-    await committer.open()
-    tookMs.push(performance.now() - startedAt)
-    await committer.close()
+  const startedAt = performance.now()
+  const state = { isWriting: true }
+  // All that closing waits for is the checkpoint.
+  const written = committer.close().then(() => {
+    table.checkpointMs.push(performance.now() - startedAt)
+    state.isWriting = false
+  })
+  for (let beside = 0; beside < mostBeside; beside += 1) {
+    const tookMs = await commits.land(committer)
+    if (!state.isWriting) break
+    table.besideMs.push(tookMs)
   }
-  return median(tookMs)
+  await written
+  await committer.close()
+  await cutBack(table)
+}
+
+async function cutBack({ storage, baseVersion }: Measured): Promise<void> {
+  for (const name of await storage.list('_delta_log')) {
+    if ((logFile(name)?.version ?? -1) > baseVersion) await storage.remove(`_delta_log/${name}`)
+  }
+}
+
+function timesOf({ version, tookMs, besideMs, checkpointMs }: Measured, first: Measured): CommitTimes {
+  return {
+    version,
+    commits: tookMs.length,
+    medianMs: median(tookMs),
+    p90Ms: percentile(tookMs, 0.9),
+    slowestMs: Math.max(...tookMs),
+    medianToFirst: median(tookMs) / median(first.tookMs),
+    p90ToFirst: percentile(tookMs, 0.9) / percentile(first.tookMs, 0.9),
+    checkpointMs: median(checkpointMs),
+    beside: besideMs.length,
+    ...(besideMs.length === 0 ? {} : { besideMedianMs: median(besideMs) }),
+  }
 }

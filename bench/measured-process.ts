@@ -13,6 +13,8 @@ export interface Usage {
   readonly userSeconds: number
   readonly systemSeconds: number
   readonly peakRssBytes: number
+  /** Whether the driver of Databricks' SQL warehouses was loaded; undefined where it is no process of Node. */
+  readonly loadedDriver?: boolean
 }
 
 /** A process that ended well, as seen from outside. */

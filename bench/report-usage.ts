@@ -3,6 +3,7 @@
  * the file that `TAILRACE_BENCH_USAGE` names when it exits.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 
 const path = process.env.TAILRACE_BENCH_USAGE
 
@@ -13,6 +14,9 @@ if (path !== undefined) {
       userSeconds: userCPUTime / 1e6,
       systemSeconds: systemCPUTime / 1e6,
       peakRssBytes: highWaterMark() ?? maxRSS * 1024,
+      loadedDriver: Object.keys(createRequire(import.meta.url).cache).some((file) =>
+        file.includes('/@databricks/sql/'),
+      ),
     }
     writeFileSync(path, JSON.stringify(usage))
   })

@@ -1,10 +1,14 @@
 import type { RequestCounts } from '../src/sources/counted-reader.ts'
 import type { CommitTimes } from './commits.ts'
 import type { CompactionResult } from './compaction.ts'
+import type { DatabricksResult } from './databricks.ts'
+import { databricksSections } from './databricks-report.ts'
 import type { IdleResult } from './idle.ts'
 import type { LatencyResult } from './latency.ts'
 import type { ListingCase, ListingRun } from './listing.ts'
 import type { MachineFacts } from './machine.ts'
+import { markdownTable } from './markdown-table.ts'
+import type { OpeningTimes } from './opening.ts'
 import type { SmallBlobsResult } from './small-blobs.ts'
 import { type Contender, contenders, medianRun, type Run, type ThroughputResult } from './throughput.ts'
 
@@ -20,6 +24,8 @@ export interface BenchResults {
   readonly compaction?: CompactionResult
   readonly latency?: LatencyResult
   readonly commits?: readonly CommitTimes[]
+  readonly opening?: readonly OpeningTimes[]
+  readonly databricks?: DatabricksResult
 }
 
 /** Tailrace's MB/s by that of the others; missing where one did not run. */
@@ -59,7 +65,7 @@ export function ratiosOf({ runs }: ThroughputResult): Ratios {
 
 /** The results as Markdown, which reads well on a terminal too. */
 export function markdownReport(results: BenchResults): string {
-  const { machine, throughput, large, small, listing, idle, latency, commits, compaction } = results
+  const { machine, throughput, large, small, listing, idle, latency, commits, opening, compaction } = results
   const sections = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}; Node ${machine.node}, DuckDB ${machine.duckdb}; load before: ${machine.loadBefore}`,
   ]
@@ -72,7 +78,7 @@ export function markdownReport(results: BenchResults): string {
   if (idle !== undefined) sections.push(idleTable(idle))
   if (latency !== undefined) {
     sections.push(
-      table(
+      markdownTable(
         ['append to committed row', 'p50 ms', 'p99 ms', 'max ms'],
         [
           [
@@ -83,32 +89,57 @@ export function markdownReport(results: BenchResults): string {
       ),
     )
   }
-  if (commits !== undefined) {
-    sections.push(
-      table(
-        ['table version', 'commit, median ms', 'slowest ms', 'open ms'],
-        commits.map(({ version, medianMs, slowestMs, openMs }) => [
-          count(version),
-          ...[medianMs, slowestMs, openMs].map((ms) => ms.toFixed(1)),
-        ]),
-      ),
-    )
-  }
+  if (commits !== undefined) sections.push(commitsTable(commits))
+  if (opening !== undefined) sections.push(openingTable(opening))
   if (compaction !== undefined) sections.push(...compactionTables(compaction))
+  if (results.databricks !== undefined) sections.push(...databricksSections(results.databricks))
   return sections.join('\n\n')
+}
+
+function commitsTable(commits: readonly CommitTimes[]): string {
+  return markdownTable(
+    [
+      'commits at version',
+      'median ms',
+      'p90 ms',
+      'slowest ms',
+      'median to the first',
+      'p90 to the first',
+      'checkpoint ms',
+      'beside it, median ms',
+    ],
+    commits.map(({ version, beside, besideMedianMs, ...times }) => [
+      `${times.commits} at ${count(version)}`,
+      ...[times.medianMs, times.p90Ms, times.slowestMs].map((ms) => ms.toFixed(1)),
+      ...[times.medianToFirst, times.p90ToFirst].map((ratio) => ratio.toFixed(2)),
+      times.checkpointMs.toFixed(0),
+      besideMedianMs === undefined ? '' : `${besideMedianMs.toFixed(1)} (${beside})`,
+    ]),
+  )
+}
+
+function openingTable(opening: readonly OpeningTimes[]): string {
+  return markdownTable(
+    ['opening at version', 'with checkpoint, ms', 'to the first', 'without, ms', 'to the first'],
+    opening.map(({ version, withMs, withToFirst, withoutMs, withoutToFirst }) => [
+      count(version),
+      ...[withMs, withToFirst, withoutMs, withoutToFirst].map((value) => value.toFixed(1)),
+    ]),
+  )
 }
 
 function compactionTables({ commitsAlone, commitsBeside, ...merged }: CompactionResult): string[] {
   const { files, filesAfter, bytes, optimizeMegabytesPerSecond, duckdbMegabytesPerSecond } = merged
   return [
-    table(
+    markdownTable(
       [`${files} files, ${(bytes / 1e6).toFixed(1)} MB`, 'files after', 'MB/s'],
       [
         ['tailrace optimize', String(filesAfter), optimizeMegabytesPerSecond.toFixed(1)],
         ['DuckDB alone, copying them to one', '1', duckdbMegabytesPerSecond.toFixed(1)],
       ],
     ),
-    table(
+    `Tailrace to DuckDB alone: ${(optimizeMegabytesPerSecond / duckdbMegabytesPerSecond).toFixed(2)}`,
+    markdownTable(
       ['commits', 'median ms', 'p95 ms', 'slowest ms'],
       [['alone', commitsAlone] as const, ['beside a merge in the background', commitsBeside] as const].map(
         ([what, { commits, medianMs, p95Ms, slowestMs }]) => [
@@ -136,14 +167,14 @@ function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string 
       ],
     ]
   })
-  return table(
+  return markdownTable(
     [sizeText(inputBytes, lines), 'runs', 'MB/s', 'CPU s/GB', 'peak RSS MB', "server's CPU s/GB"],
     rows,
   )
 }
 
 function smallBlobsTable({ inputBytes, lines, runs }: SmallBlobsResult): string {
-  return table(
+  return markdownTable(
     [`${sizeText(inputBytes, lines)}, as`, 'MB/s', 'CPU s/GB', 'peak RSS MB', 'reads', 'listings'],
     runs.map(({ blobs, megabytesPerSecond, cpuSecondsPerGigabyte, peakRssMegabytes, requests }) => [
       blobs === 1 ? '1 blob' : `${count(blobs)} blobs`,
@@ -161,7 +192,7 @@ function smallBlobsRatio({ runs: [, many], ratio }: SmallBlobsResult): string {
 }
 
 function listingTable(runs: readonly ListingRun[]): string {
-  return table(
+  return markdownTable(
     [
       'blobs under a prefix',
       'blobs',
@@ -186,7 +217,7 @@ function listingTable(runs: readonly ListingRun[]): string {
 }
 
 function idleTable(results: readonly IdleResult[]): string {
-  return table(
+  return markdownTable(
     [
       `${results[0]?.hours ?? 0} virtual hours`,
       'requests per blob and hour',
@@ -227,14 +258,4 @@ function ratioLines({ ofLimit, ofReference }: Ratios, skipped: string | undefine
     ...(ofReference === undefined ? [] : [`Tailrace to the reference: ${ofReference.toFixed(1)}`]),
     ...(skipped === undefined ? [] : [`No reference: ${skipped}`]),
   ].join('\n')
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((cell, column) =>
-    Math.max(3, cell.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  )
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join(' | ')} |`
-  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
-  return [line(head), line(rule), ...rows.map(line)].join('\n')
 }

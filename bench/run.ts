@@ -8,27 +8,40 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureCommits } from './commits.ts'
 import { measureCompaction } from './compaction.ts'
+import { measureDatabricks } from './databricks.ts'
 import { measureIdle } from './idle.ts'
 import { measureLatency } from './latency.ts'
 import { type LinesFile, makeLines, takeLines } from './lines.ts'
 import { measureListing } from './listing.ts'
 import { machineFacts } from './machine.ts'
 import { projectDirectory } from './measured-process.ts'
+import { measureOpening } from './opening.ts'
 import { type BenchResults, markdownReport, ratiosOf } from './report.ts'
 import { measureSmallBlobs } from './small-blobs.ts'
 import { contenders, runThroughput, type ThroughputResult } from './throughput.ts'
 
 const usage = `pnpm bench [options]
   --only LIST        of throughput, large, small, listing, idle, latency, commits,
-                     compaction; default all
-  --mib N            size of the throughput and small inputs in MiB; default 512
+                     opening, compaction, databricks; default all
+  --mib N            size of the throughput, small and databricks inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
-  --rounds N         rounds of the contenders, and of small; default 3
+  --rounds N         rounds of what takes turns; default 3
   --large-mib N      size of the large input in MiB; default 4096
   --smoke            small and short, to see that everything runs
 `
 
-const parts = ['throughput', 'large', 'small', 'listing', 'idle', 'latency', 'commits', 'compaction'] as const
+const parts = [
+  'throughput',
+  'large',
+  'small',
+  'listing',
+  'idle',
+  'latency',
+  'commits',
+  'opening',
+  'compaction',
+  'databricks',
+] as const
 type Part = (typeof parts)[number]
 
 const full = {
@@ -41,7 +54,8 @@ const full = {
   idleHours: 24,
   compactionMib: 64,
   latencySeconds: 60,
-  versions: [10, 2_000],
+  versions: [10, 1_000, 20_000],
+  databricks: { mib: 512, mergeMib: 64 },
 }
 const smoke: typeof full = {
   mib: 32,
@@ -53,7 +67,8 @@ const smoke: typeof full = {
   idleHours: 0.5,
   compactionMib: 2,
   latencySeconds: 10,
-  versions: [10, 50],
+  versions: [10, 50, 200],
+  databricks: { mib: 4, mergeMib: 2 },
 }
 
 /** Source bytes of a small file that is merged: what a quiet server writes in some minutes. */
@@ -122,8 +137,12 @@ async function main(): Promise<void> {
   if (only.has('latency')) {
     results = { ...results, latency: await measureLatency(sizes.latencySeconds, scratch) }
   }
-  if (only.has('commits')) results = { ...results, commits: await measureCommits(sizes.versions, scratch) }
-
+  if (only.has('commits')) {
+    results = { ...results, commits: await measureCommits(sizes.versions, { rounds, scratch }, say) }
+  }
+  if (only.has('opening')) {
+    results = { ...results, opening: await measureOpening(sizes.versions, { rounds, scratch }, say) }
+  }
   if (only.has('compaction')) {
     const compaction = await measureCompaction(await linesOf(sizes.compactionMib), {
       batchBytes: compactionBatchBytes,
@@ -131,6 +150,17 @@ async function main(): Promise<void> {
       scratch,
     })
     results = { ...results, compaction }
+  }
+  if (only.has('databricks')) {
+    const databricks = await measureDatabricks(
+      {
+        files: await linesOf(countOf(values.mib, sizes.databricks.mib)),
+        merge: await makeLines(sizes.databricks.mergeMib, work),
+      },
+      { rounds, scratch },
+      say,
+    )
+    results = { ...results, databricks }
   }
 
   const file = join(work, 'results.json')

@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import { isTailraceError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { withMaintenanceWorkspace } from './maintenance-workspace.ts'
-import type { ResolvedPipeline } from './resolve-config.ts'
+import type { DeltaPipeline } from './resolve-config.ts'
 import { retryLog } from './retry-log.ts'
 import { optimizeTable } from './sinks/delta/maintenance/optimize-table.ts'
 import { openTableStorage } from './table-storage.ts'
@@ -14,7 +14,7 @@ const pauseMs = 5 * 60_000
 const limits = { threads: 1, memoryMiB: 160 }
 
 export interface BackgroundOptimizerOptions {
-  readonly pipeline: Pick<ResolvedPipeline, 'sink' | 'table' | 'source'>
+  readonly pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>
   /** The pipeline's staging directory. */
   readonly staging: string
   /** Whether work is held because disk space is short. */
@@ -90,7 +90,7 @@ export class BackgroundOptimizer {
     return !this.#stopping.signal.aborted && !this.#options.isHeld()
   }
 
-  async #optimize(rules: Exclude<ResolvedPipeline['sink']['optimize'], false>): Promise<void> {
+  async #optimize(rules: Exclude<DeltaPipeline['sink']['optimize'], false>): Promise<void> {
     const { pipeline, staging, clock, logger } = this.#options
     const { signal } = this.#stopping
     const report = await withMaintenanceWorkspace(staging, limits, ({ engine, directory }) =>

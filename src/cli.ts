@@ -9,6 +9,7 @@ import { rejects } from './commands/rejects.ts'
 import { replayCommand } from './commands/replay.ts'
 import { start } from './commands/start.ts'
 import { status } from './commands/status.ts'
+import { createTables } from './commands/tables.ts'
 import { vacuum } from './commands/vacuum.ts'
 import { verify } from './commands/verify.ts'
 import { errors, isTailraceError, TailraceError } from './errors.ts'
@@ -26,14 +27,16 @@ const usage = `tailrace: tails append blobs into the lakehouse
   tailrace verify  [--pipeline NAME] [--json]        prove that every committed byte is accounted for
   tailrace rejects [--pipeline NAME] [--limit N] [--json]
                                                      list rejected and partial rows
-  tailrace query   "select ..." [--json]             SQL over the configured tables
-                   [--at TIME | --version N] [--pipeline NAME]
-                                                     … as they were then
+  tailrace query   "select ..." [--pipeline NAME] [--json]
+                                                     SQL over the configured tables, in a Databricks workspace by its
+                                                     warehouse
+                   [--at TIME | --version N]         … as Delta tables were then
   tailrace history [--pipeline NAME] [--limit N] [--json]
-                                                     list a table's commits, newest first
-  tailrace optimize [--pipeline NAME] [--json]       merge the small files of tables
+                                                     list a Delta table's commits, newest first
+  tailrace optimize [--pipeline NAME] [--json]       merge the small files of Delta tables
   tailrace vacuum  [--pipeline NAME] [--delete] [--retain-hours N [--allow-short-retention]] [--json]
-                                                     list the files that no table needs any more, or delete them
+                                                     list the files that no Delta table needs any more, or delete them
+  tailrace tables create [--pipeline NAME] [--print] create what is missing, or print the SQL that would
   tailrace check                                     validate the config and reach every endpoint
 
   --config FILE    the config; default pipeline.config.ts
@@ -56,6 +59,7 @@ const options = {
   'retain-hours': { type: 'string' },
   'allow-short-retention': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
+  print: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
@@ -125,6 +129,13 @@ async function main(argv: readonly string[]): Promise<number> {
         deletes: values.delete,
         json,
       })
+    case 'tables':
+      if (operands[0] !== 'create')
+        throw new TailraceError('USAGE', 'Of tables, there is only tables create.')
+      return createTables(context, {
+        printsOnly: values.print,
+        ...(pipeline === undefined ? {} : { pipeline }),
+      })
     case 'check':
       return check(context)
     default:
@@ -186,7 +197,13 @@ function explain(error: unknown): string {
   if (!isTailraceError(error)) {
     return redactSecrets(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
-  return redactSecrets(`${error.code}: ${error.message}\n${errors[error.code].hint}`)
+  const { queryId } = error.context
+  const lines = [
+    `${error.code}: ${error.message}`,
+    ...(queryId === undefined ? [] : [`The query's id is ${queryId}.`]),
+    errors[error.code].hint,
+  ]
+  return redactSecrets(lines.join('\n'))
 }
 
 main(process.argv.slice(2)).then(

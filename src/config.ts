@@ -1,3 +1,4 @@
+import type { WorkspaceAuth } from './sinks/databricks/workspace-auth.ts'
 import type { ColdStart } from './sources/identify-blob.ts'
 import type { CustomTransform } from './streams/record-transform.ts'
 import type { TableDeclaration } from './tables/table.ts'
@@ -85,6 +86,61 @@ export interface DeltaSinkConfig {
   readonly optimize?: OptimizeConfig | false
 }
 
+/** Tables of a Databricks workspace, by the names of the table declarations; see docs/databricks.md. */
+export interface DatabricksSinkConfig {
+  readonly kind: 'databricks'
+  /** Host name of the workspace, such as `adb-1234567890123456.7.azuredatabricks.net`; a port may follow it. */
+  readonly host: string
+  /**
+   * HTTP path of the SQL warehouse, `/sql/1.0/warehouses/<id>`. Only `stage-only` with `upload: 'files-api'` does
+   * without one.
+   */
+  readonly httpPath?: string
+  readonly auth: WorkspaceAuth
+  /**
+   * How rows get into the table. `copy-into` (default): a file in a volume is loaded by COPY INTO. `merge`: rows travel
+   * as the parameter of a MERGE, for low volumes where there is no volume. `stage-only`: files are left in the volume
+   * for an Auto Loader or a streaming table.
+   */
+  readonly mode?: 'copy-into' | 'merge' | 'stage-only'
+  /**
+   * Where files are staged, a volume or a folder in one: `/Volumes/catalog/schema/volume/folder`. Needed by all modes
+   * but `merge`. One pipeline's files lie in a folder of its own below it.
+   */
+  readonly volume?: string
+  /** How files get into the volume: by the driver's PUT through the warehouse (default), or by the Files API. */
+  readonly upload?: 'put' | 'files-api'
+  /** Whether a table that is missing is created. Default true. */
+  readonly createTable?: boolean
+  /**
+   * How a table that is created is laid out. Default `{ clusterBy: 'auto' }`, which a workspace without predictive
+   * optimization refuses: name columns then.
+   */
+  readonly layout?:
+    | { readonly clusterBy: 'auto' | readonly string[] }
+    | { readonly partitionBy: readonly string[] }
+  /** Properties of a table that is created. Default none. */
+  readonly properties?: Readonly<Record<string, string>>
+  /**
+   * Whether columns of the declaration that an existing table lacks are added to it. Default false: such a table is
+   * refused.
+   */
+  readonly evolve?: boolean
+  /**
+   * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default a day; with
+   * `stage-only` never, because nothing tells when a file was taken.
+   */
+  readonly stagedRetentionMs?: number
+  /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
+  readonly statementTimeoutMs?: number
+  /** An HTTP proxy, such as `http://proxy.example:3128`. Default none. */
+  readonly proxy?: string
+  /** A PEM file with a certificate authority to trust beside the usual ones. Default none. */
+  readonly customCaFile?: string
+}
+
+export type SinkConfig = DeltaSinkConfig | DatabricksSinkConfig
+
 /** Merging of small files while a pipeline runs; see docs/operations.md. */
 export interface OptimizeConfig {
   /** A partition is left alone until it has this many small files: 2 to 100,000. Default 100. */
@@ -97,11 +153,11 @@ export interface OptimizeConfig {
 
 /** When a batch is sealed: by whichever comes first. */
 export interface BatchConfig {
-  /** Source bytes: 64 KiB to 1 GiB. Default 64 MiB. */
+  /** Source bytes: 64 KiB to 1 GiB. Default 64 MiB, or 4 MiB with `mode: 'merge'`, whose most is 16 MiB. */
   readonly maxBytes?: number
   /** Rows: 1 to 100,000,000. Default 1,000,000. */
   readonly maxRows?: number
-  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000. */
+  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000, or 60,000 with a `databricks` sink. */
   readonly maxAgeMs?: number
 }
 
@@ -129,7 +185,7 @@ export interface PipelineConfig {
   /** Applied to every record, in order. Default none. */
   readonly transforms?: readonly CustomTransform[]
   readonly table: TableDeclaration
-  readonly sink: DeltaSinkConfig
+  readonly sink: SinkConfig
   readonly batch?: BatchConfig
 }
 

@@ -47,6 +47,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Point the pipeline at a table with its own columns, or change the declaration.',
   },
+  TABLE_MISSING: {
+    disposition: 'halt',
+    hint: 'Restore the table, or remove the offset file to land everything again.',
+  },
   TABLE_DENIED: { disposition: 'halt', hint: "Grant the right to read and write the table's location." },
   TABLE_UNAVAILABLE: {
     disposition: 'retry',
@@ -75,6 +79,26 @@ export const errors = {
   COMMIT_UNKNOWN: {
     disposition: 'halt',
     hint: 'Restart when storage answers again: the table tells whether the commit took place.',
+  },
+  WAREHOUSE_UNAVAILABLE: {
+    disposition: 'retry',
+    hint: 'The warehouse is starting, busy or unreachable; loads go on when it answers.',
+  },
+  WAREHOUSE_DENIED: {
+    disposition: 'halt',
+    hint: 'Give the principal what the message names; docs/databricks.md lists the rights a pipeline needs.',
+  },
+  STATEMENT_FAILED: {
+    disposition: 'halt',
+    hint: "Look the query up by its id in the workspace's query history.",
+  },
+  LOAD_UNCLEAR: {
+    disposition: 'halt',
+    hint: 'Compare the rows of the named ranges with the blobs, then replay or remove them.',
+  },
+  STATE_LOCKED: {
+    disposition: 'halt',
+    hint: 'Stop the other process first, or give this one a state directory and a pipeline name of its own.',
   },
   OFFSET_FILE_CORRUPT: { disposition: 'halt', hint: 'The table is the truth: the file is rebuilt from it.' },
   REPLAY_OUT_OF_RANGE: {

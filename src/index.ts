@@ -3,11 +3,13 @@ export { systemClock } from './clock.ts'
 export type {
   BatchConfig,
   BlobsConfig,
+  DatabricksSinkConfig,
   DeltaSinkConfig,
   DiskConfig,
   MetricsConfig,
   OptimizeConfig,
   PipelineConfig,
+  SinkConfig,
   SourceConfig,
   StorageConfig,
   TailraceConfig,
@@ -19,6 +21,7 @@ export type { JsonObject, JsonValue } from './json.ts'
 export { parseJson, stringifyJson } from './json.ts'
 export type { LandedOffset } from './landed-offsets.ts'
 export { LandedOffsets } from './landed-offsets.ts'
+export type { LoadIntent } from './load-intent.ts'
 export type { Logger } from './logger.ts'
 export { createLogger, silentLogger } from './logger.ts'
 export type { OffsetFile } from './offsets/file-offset-store.ts'
@@ -39,6 +42,7 @@ export type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
 export { resolveConfig } from './resolve-config.ts'
 export type { RetryPolicy } from './retry.ts'
 export { retry } from './retry.ts'
+export type { WorkspaceAuth } from './sinks/databricks/workspace-auth.ts'
 export { DeltaCommitter } from './sinks/delta/delta-committer.ts'
 export { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
 export { EmbeddedEngine } from './sinks/duckdb.ts'

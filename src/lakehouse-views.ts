@@ -1,8 +1,8 @@
-import { type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { type DeltaPipeline, tableLocation } from './resolve-config.ts'
 import { readDeletedRows } from './sinks/delta/deleted-rows.ts'
 import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
-import type { RowSource } from './sinks/delta/live-rows.ts'
+import { LiveRows, type RowSource } from './sinks/delta/live-rows.ts'
 import { locationText } from './sinks/delta/table-location.ts'
 import { versionAt } from './sinks/delta/time-travel.ts'
 import { type EmbeddedEngine, sqlIdentifier } from './sinks/duckdb.ts'
@@ -37,8 +37,8 @@ export interface LakehouseView {
  */
 export async function createViews(
   engine: EmbeddedEngine,
-  pipelines: readonly (readonly [name: string, pipeline: ResolvedPipeline])[],
-  openStorage: (pipeline: ResolvedPipeline) => DeltaStorage,
+  pipelines: readonly (readonly [name: string, pipeline: DeltaPipeline])[],
+  openStorage: (pipeline: DeltaPipeline) => DeltaStorage,
   moment: TableMoment = {},
 ): Promise<LakehouseView[]> {
   const owners = new Map<string, Set<string>>()
@@ -80,10 +80,11 @@ export async function createViews(
  */
 export async function fillView(
   engine: EmbeddedEngine,
-  { view, placeholder, contents, storage }: LakehouseView,
+  { pipeline, view, placeholder, contents, storage }: LakehouseView,
   files: readonly LiveFile[],
 ): Promise<void> {
-  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${await selectLocally(contents, files, storage)}`)
+  const select = await selectLocally(engine, pipeline, contents, files, storage)
+  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   await engine.run(`DROP TABLE ${placeholder}`)
 }
 
@@ -102,13 +103,19 @@ export async function createPipelineView(
   const contents = await readTable(storage, engine)
   if (contents === undefined) return undefined
   const view = viewOf(name)
-  const select = await selectLocally(contents, contents.files, storage)
+  const select = await selectLocally(engine, name, contents, contents.files, storage)
   await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   return view
 }
 
-/** The engine reads local files only: those in Azure are copied, and stay until the download directory goes. */
+/**
+ * The engine reads local files only: those in Azure are copied, and stay until the download directory goes.
+ *
+ * @param name of the view: what the engine holds for the one before it goes
+ */
 async function selectLocally(
+  engine: EmbeddedEngine,
+  name: string,
   contents: TableContents,
   files: readonly LiveFile[],
   storage: DeltaStorage,
@@ -121,7 +128,9 @@ async function selectLocally(
       sources.set(path, { path: local.path, deleted: deleted.get(path) })
     }),
   )
-  return tableSelect(contents, files, sources)
+  const rows = new LiveRows(engine, `deleted rows of ${name}`)
+  await rows.drop()
+  return tableSelect(contents, files, (some) => rows.relation(some.map(({ path }) => sources.get(path)!)))
 }
 
 async function readMoment(

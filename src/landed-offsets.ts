@@ -31,6 +31,13 @@ export class LandedOffsets implements Iterable<LandedOffset> {
     this.#blobs.set(landed.blob, generations)
   }
 
+  /** Forgets a generation. */
+  delete({ blob, generation }: BlobGeneration): void {
+    const others = this.of(blob).filter((known) => known.generation !== generation)
+    if (others.length === 0) this.#blobs.delete(blob)
+    else this.#blobs.set(blob, others)
+  }
+
   *[Symbol.iterator](): Iterator<LandedOffset> {
     for (const generations of this.#blobs.values()) yield* generations
   }

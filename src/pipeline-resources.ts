@@ -1,16 +1,16 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from './clock.ts'
+import { isTailraceError } from './errors.ts'
 import type { Logger } from './logger.ts'
-import { FileOffsetStore } from './offsets/file-offset-store.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from './resolve-config.ts'
-import { retryLog } from './retry-log.ts'
-import { DeltaCommitter } from './sinks/delta/delta-committer.ts'
+import { FileOffsetStore, type OffsetFile } from './offsets/file-offset-store.ts'
+import { OffsetMirror } from './offsets/offset-mirror.ts'
+import { openCommitter } from './open-committer.ts'
+import { offsetsTable, type ResolvedConfig, type ResolvedPipeline } from './resolve-config.ts'
 import { EmbeddedEngine } from './sinks/duckdb.ts'
 import { SpoolEncoder } from './sinks/encoder.ts'
-import { blobTest } from './sources/discovery/blob-test.ts'
+import type { TableCommitter } from './sinks/table-committer.ts'
+import { lockState } from './state-lock.ts'
 import { Staging } from './streams/staging.ts'
-import { openTableStorage } from './table-storage.ts'
 
 export interface PipelineResourcesOptions {
   readonly name: string
@@ -18,87 +18,103 @@ export interface PipelineResourcesOptions {
   readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
   /** For the pipeline that runs; anyone else could take the files of one that runs for leftovers. */
   readonly removeLeftovers: boolean
+  /** Ends what waits for the table's storage or warehouse. */
+  readonly signal?: AbortSignal
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /** What stands behind one pipeline's stages: its staging directory, engine, encoder, table and offset file. */
-export class PipelineResources {
+export interface PipelineResources {
   readonly staging: Staging
   readonly engine: EmbeddedEngine
   readonly encoder: SpoolEncoder
-  readonly committer: DeltaCommitter
+  readonly committer: TableCommitter
+  /** What the offset file said at the start. */
+  readonly offsetFile: OffsetFile | undefined | 'corrupt'
   readonly offsetStore: FileOffsetStore
+  readonly offsets: OffsetMirror
   /** Directories whose volumes fill as the pipeline works. */
   readonly directories: readonly string[]
+  close(): Promise<void>
+}
 
-  private constructor(options: PipelineResourcesOptions, staging: Staging, engine: EmbeddedEngine) {
-    const { name, config, shared, clock, logger } = options
-    const nowMs = (): number => clock.now()
-    const location = tableLocation(config)
-    this.staging = staging
-    this.directories = [staging.directory, ...(location.kind === 'directory' ? [location.path] : [])]
-    this.engine = engine
-    this.encoder = new SpoolEncoder({
+/**
+ * Opens everything; a table that does not exist is created.
+ *
+ * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT, STATE_LOCKED
+ */
+export async function openResources(options: PipelineResourcesOptions): Promise<PipelineResources> {
+  const { name, config, shared, clock, logger } = options
+  const nowMs = (): number => clock.now()
+  const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs)
+  const lock = config.sink.kind === 'delta' ? undefined : await lockState(shared.stateDirectory, name)
+  let engine: EmbeddedEngine | undefined
+  try {
+    await staging.open()
+    if (options.removeLeftovers) await staging.removeExpired(clock.now())
+    engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
+    const offsetStore = new FileOffsetStore({
+      stateDirectory: shared.stateDirectory,
+      pipeline: name,
+      table: offsetsTable(config),
+      nowMs,
+    })
+    const offsetFile = await readOffsetFile(offsetStore, logger)
+    const known = offsetFile === 'corrupt' ? undefined : offsetFile
+    const offsets = new OffsetMirror({
+      store: offsetStore,
+      marks: known?.marks ?? [],
+      intent: known?.intent,
+      clock,
+    })
+    const { committer, directories, encodedFiles } = await openCommitter({
+      ...options,
+      stagingDirectory: staging.directory,
+      engine,
+      offsetFile,
+      offsets,
+    })
+    const encoder = new SpoolEncoder({
       engine,
       declaration: config.table,
       outputDirectory: staging.directory,
+      files: encodedFiles,
       nowMs,
     })
-    this.committer = new DeltaCommitter({
-      pipeline: name,
-      storage: openTableStorage(config, {
-        downloadDirectory: staging.directory,
-        clock,
-        retry: { onRetry: retryLog(logger, "the table's storage failed") },
-      }),
+    const opened = engine
+    return {
+      staging,
       engine,
-      columns: config.table.columns,
-      partitionColumns: config.table.partitionColumns,
-      evolve: config.sink.evolve,
-      tableName: config.table.name.table,
-      stagingDirectory: staging.directory,
-      clock,
-      onCheckpointFailed: (error) => logger.warn({ err: error }, 'a checkpoint could not be written'),
-      landsBlob: blobTest(config.source),
-      onOffsetsRecovered: (count) =>
-        logger.warn(
-          { count },
-          'the table has rows of these blobs and no offsets: they were taken from its rows',
-        ),
-    })
-    this.offsetStore = new FileOffsetStore({
-      stateDirectory: shared.stateDirectory,
-      pipeline: name,
-      table: Object.values(config.table.name).join('.'),
-      nowMs,
-    })
-  }
-
-  /**
-   * Opens everything; a table that does not exist is created.
-   *
-   * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
-   */
-  static async open(options: PipelineResourcesOptions): Promise<PipelineResources> {
-    const { stateDirectory, disk } = options.shared
-    const staging = new Staging(join(stateDirectory, 'staging', options.name), disk.expireMs)
-    await staging.open()
-    if (options.removeLeftovers) await staging.removeExpired(options.clock.now())
-    const engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
-    try {
-      const resources = new PipelineResources(options, staging, engine)
-      for (const directory of resources.directories) await mkdir(directory, { recursive: true })
-      await resources.committer.open()
-      return resources
-    } catch (error) {
-      engine.close()
-      throw error
+      encoder,
+      committer,
+      offsetFile,
+      offsetStore,
+      offsets,
+      directories: [staging.directory, ...directories],
+      close: async () => {
+        await committer.close()
+        opened.close()
+        lock?.release()
+      },
     }
+  } catch (error) {
+    engine?.close()
+    lock?.release()
+    throw error
   }
+}
 
-  async close(): Promise<void> {
-    await this.committer.close()
-    this.engine.close()
+/** Reads the offset file; what is unusable is told, and the table is asked instead. */
+async function readOffsetFile(
+  offsetStore: FileOffsetStore,
+  logger: Logger,
+): Promise<OffsetFile | undefined | 'corrupt'> {
+  try {
+    return await offsetStore.read()
+  } catch (error) {
+    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
+    logger.error({ err: error }, 'the offset file is unusable: following the table and writing the file anew')
+    return 'corrupt'
   }
 }

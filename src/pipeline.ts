@@ -9,12 +9,11 @@ import { ListedLanes } from './lanes/listed-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
 import { SingleLane } from './lanes/single-lane.ts'
 import type { Logger } from './logger.ts'
-import type { OffsetFile } from './offsets/file-offset-store.ts'
-import { OffsetMirror } from './offsets/offset-mirror.ts'
+import type { OffsetMirror } from './offsets/offset-mirror.ts'
 import { compareOffsets } from './offsets/reconcile.ts'
-import { PipelineResources } from './pipeline-resources.ts'
+import { openResources, type PipelineResources } from './pipeline-resources.ts'
 import { type LandedBatch, spanBytes } from './records.ts'
-import type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
+import { bySink, type ResolvedConfig, type ResolvedPipeline } from './resolve-config.ts'
 import { retry } from './retry.ts'
 import { retryLog } from './retry-log.ts'
 import { LakehouseSink } from './sinks/lakehouse-sink.ts'
@@ -36,6 +35,8 @@ export interface PipelineOptions {
   readonly succeededSince: (instantMs: number) => boolean
   /** Go on after the blobs' ends, or drain to where they ended. */
   readonly follow: boolean
+  /** Ends the opening, which waits for the table's storage or warehouse however long they take. */
+  readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -70,17 +71,13 @@ export class Pipeline {
   #diskSpace: DiskSpaceMonitor
   #offsets: OffsetMirror
   #setAsideFile: SetAsideFile
-  #optimizer: BackgroundOptimizer
+  #optimizer: BackgroundOptimizer | undefined
   #schedule: LaneSchedule
   #follow: boolean
   #lanes = new LaneMerge()
-  #aborting = new AbortController()
+  #aborting: AbortController
 
-  private constructor(
-    options: PipelineOptions,
-    resources: PipelineResources,
-    offsetFile: OffsetFile | undefined,
-  ) {
+  private constructor(options: PipelineOptions, resources: PipelineResources, aborting: AbortController) {
     const { name, config, shared, clock, logger } = options
     const { staging, committer } = resources
     this.name = name
@@ -89,6 +86,7 @@ export class Pipeline {
     this.#follow = options.follow
     this.#log = logger
     this.#resources = resources
+    this.#aborting = aborting
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
     this.#diskSpace = new DiskSpaceMonitor({
       directories: resources.directories,
@@ -100,17 +98,18 @@ export class Pipeline {
       clock,
       logger,
     })
-    this.#offsets = new OffsetMirror({
-      store: resources.offsetStore,
-      marks: offsetFile?.marks ?? [],
-      clock,
-    })
-    this.#optimizer = new BackgroundOptimizer({
-      pipeline: config,
-      staging: staging.directory,
-      isHeld: () => this.#diskSpace.isHolding,
-      clock,
-      logger,
+    this.#offsets = resources.offsets
+    this.#optimizer = bySink<BackgroundOptimizer | undefined>(config, {
+      delta: (pipeline) =>
+        new BackgroundOptimizer({
+          pipeline,
+          staging: staging.directory,
+          isHeld: () => this.#diskSpace.isHolding,
+          clock,
+          logger,
+        }),
+      // A warehouse merges small files by itself: predictive optimization, or the jobs of whoever owns the table.
+      databricks: () => undefined,
     })
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
     this.#schedule = this.#createSchedule(options)
@@ -122,11 +121,15 @@ export class Pipeline {
    * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
    */
   static async open(options: PipelineOptions): Promise<Pipeline> {
-    const resources = await PipelineResources.open({ ...options, removeLeftovers: true })
+    const aborting = new AbortController()
+    const signal = AbortSignal.any([
+      aborting.signal,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ])
+    const resources = await openResources({ ...options, removeLeftovers: true, signal })
     try {
-      const file = await readOffsetFile(resources, options.logger)
-      const pipeline = new Pipeline(options, resources, file === 'corrupt' ? undefined : file)
-      await pipeline.#reconcile(file)
+      const pipeline = new Pipeline(options, resources, aborting)
+      await pipeline.#reconcile()
       await pipeline.#setAsideFile.write([])
       return pipeline
     } catch (error) {
@@ -211,14 +214,14 @@ export class Pipeline {
   stop(): void {
     this.#schedule.stop()
     // Ended at once: what it merges can be merged another time.
-    void this.#optimizer.stop()
+    void this.#optimizer?.stop()
     if (this.#diskSpace.isHolding) this.abort()
   }
 
   /** Ends at once; what is not landed is read again by the next start. */
   abort(): void {
     this.#schedule.stop()
-    void this.#optimizer.stop()
+    void this.#optimizer?.stop()
     this.#aborting.abort()
   }
 
@@ -283,7 +286,7 @@ export class Pipeline {
   }
 
   async #close(): Promise<void> {
-    await this.#optimizer.stop()
+    await this.#optimizer?.stop()
     // What a large file's pause has held back; the table has it all, so a failure is no loss.
     await this.#offsets
       .flush()
@@ -295,8 +298,8 @@ export class Pipeline {
   }
 
   /** The table is the truth; the file only follows it. */
-  async #reconcile(file: OffsetFile | undefined | 'corrupt'): Promise<void> {
-    const { offsetStore, committer } = this.#resources
+  async #reconcile(): Promise<void> {
+    const { offsetFile: file, offsetStore, committer } = this.#resources
     const finding = file === 'corrupt' ? { kind: 'corrupt' as const } : compareOffsets(file, this.landed)
     if (finding.kind === 'equal') return
     const path = offsetStore.path
@@ -327,7 +330,7 @@ export class Pipeline {
     this.counters.partial += partial
     this.counters.bytes += bytes
     this.counters.batches += 1
-    if (rows > 0) this.#optimizer.noteLanded()
+    if (rows > 0) this.#optimizer?.noteLanded()
     this.#log.info(
       {
         blobs: batch.spans.slice(0, loggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),
@@ -346,19 +349,5 @@ export class Pipeline {
     if (rejected + partial > 0) {
       this.#log.warn({ rejected, partial }, 'lines were rejected or did not fit: see tailrace rejects')
     }
-  }
-}
-
-/** Reads the offset file; what is unusable is told and written anew. */
-async function readOffsetFile(
-  { offsetStore }: PipelineResources,
-  logger: Logger,
-): Promise<OffsetFile | undefined | 'corrupt'> {
-  try {
-    return await offsetStore.read()
-  } catch (error) {
-    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
-    logger.error({ err: error }, 'the offset file is unusable: following the table and writing the file anew')
-    return 'corrupt'
   }
 }

@@ -18,6 +18,7 @@ export function printTable(columns: readonly string[], rows: readonly (readonly 
       .trimEnd()
   const rule = widths.map((width) => '-'.repeat(width)).join('-+-')
   const count = `(${rows.length} ${rows.length === 1 ? 'row' : 'rows'})`
+  if (columns.length === 0) return `${count}\n`
   return `${[line(columns), rule, ...cells.map(line), count].join('\n')}\n`
 }
 

@@ -9,9 +9,9 @@ import { TailraceError } from './errors.ts'
 import type { LandedOffset } from './landed-offsets.ts'
 import { Lane } from './lanes/lane.ts'
 import type { Logger } from './logger.ts'
-import { PipelineResources } from './pipeline-resources.ts'
-import { type Batch, generationKey, type Span } from './records.ts'
-import type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
+import { openResources, type PipelineResources } from './pipeline-resources.ts'
+import type { Batch, Span } from './records.ts'
+import { bySink, type DeltaPipeline, type ResolvedConfig } from './resolve-config.ts'
 import type { EncodedBatch } from './sinks/table-committer.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { framingOf } from './sources/framing.ts'
@@ -55,8 +55,12 @@ export interface ReplayReceipt {
 export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
   const { config, pipeline: name, reader, clock, logger } = options
   const pipeline = choosePipeline(config, name)
-  await requireTable(pipeline, clock)
-  const resources = await PipelineResources.open({
+  await bySink(pipeline, {
+    delta: (one) => requireTable(one, clock),
+    // What has landed is in the offset file.
+    databricks: async () => {},
+  })
+  const resources = await openResources({
     name,
     config: pipeline,
     shared: config,
@@ -125,7 +129,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
 }
 
 /** Opening would create the table, and nothing can be landed again in a table that is not there. */
-async function requireTable(pipeline: ResolvedPipeline, clock: Clock): Promise<void> {
+async function requireTable(pipeline: DeltaPipeline, clock: Clock): Promise<void> {
   const storage = openTableStorage(pipeline, {
     downloadDirectory: tmpdir(),
     clock,
@@ -165,10 +169,9 @@ async function requireSameGeneration(
   reader: BlobReader,
   blobName: string,
   landed: LandedOffset,
-  { offsetStore }: PipelineResources,
+  { offsets }: PipelineResources,
 ): Promise<IdentifiedBlob> {
-  const marks = await offsetStore.readMarks()
-  const mark = marks.find((one) => generationKey(one) === generationKey(landed))
+  const mark = offsets.markOf(landed)
   const found = await identifyBlob(reader, blobName, { known: [{ ...landed, mark }], coldStart: 'earliest' })
   if (found.kind === 'found' && found.generation === landed.generation) return found
   throw new TailraceError(

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { BlobsConfig, TailraceConfig } from './config.ts'
 import { isTailraceError, TailraceError } from './errors.ts'
 import { masked, redactSecrets } from './redact.ts'
+import { databricksSink, type ResolvedDatabricksSink } from './resolve-databricks.ts'
 import {
   locationBelow,
   locationText,
@@ -105,6 +106,9 @@ function blobsMistake(given: BlobsConfig): string | undefined {
   return isPattern(text) ? patternMistake(text) : undefined
 }
 
+/** The rows of a batch that is merged are in memory as text. */
+const mostMergedBytes = 16 * MiB
+
 const isTransform = (value: unknown): boolean =>
   typeof value === 'function' ||
   (typeof value === 'object' &&
@@ -117,50 +121,67 @@ const optimize = z.strictObject({
   sortByTime: z.boolean().default(false),
 })
 
+const deltaSink = z.strictObject({
+  kind: z.literal('delta'),
+  root: z
+    .string()
+    .min(1)
+    .check(({ value, issues }) => {
+      try {
+        parseTableLocation(value, '/')
+      } catch (error) {
+        if (!isTailraceError(error)) throw error
+        issues.push({
+          code: 'custom',
+          message: error.message.replace(/^.*, expected/, 'expected'),
+          input: value,
+        })
+      }
+    }),
+  storage: storage
+    .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
+    .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
+    .optional(),
+  evolve: z.boolean().default(false),
+  optimize: z.union([z.literal(false), optimize]).prefault({}),
+})
+
 /** How `tailrace optimize` merges files where the config turns merging off for a run. */
 export const defaultOptimize = optimize.parse({})
 
-const pipeline = z.strictObject({
-  source,
-  transforms: z
-    .array(z.custom<CustomTransform>(isTransform, 'expected a function or { stream: () => Transform }'))
-    .default([]),
-  table: z.custom<TableDeclaration>(
-    (value) => typeof value === 'object' && value !== null && 'columns' in value && 'projection' in value,
-    'expected a table declaration, such as postgresLogs(name)',
-  ),
-  sink: z.strictObject({
-    kind: z.literal('delta'),
-    root: z
-      .string()
-      .min(1)
-      .check(({ value, issues }) => {
-        try {
-          parseTableLocation(value, '/')
-        } catch (error) {
-          if (!isTailraceError(error)) throw error
-          issues.push({
-            code: 'custom',
-            message: error.message.replace(/^.*, expected/, 'expected'),
-            input: value,
-          })
-        }
-      }),
-    storage: storage
-      .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
-      .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
-      .optional(),
-    evolve: z.boolean().default(false),
-    optimize: z.union([z.literal(false), optimize]).prefault({}),
-  }),
-  batch: z
-    .strictObject({
-      maxBytes: bytes(64 * KiB, 1024 * MiB).default(64 * MiB),
-      maxRows: whole(1, 100_000_000).default(1_000_000),
-      maxAgeMs: whole(10, hourMs).default(10_000),
-    })
-    .prefault({}),
-})
+/** When a batch is sealed where the config does not say. */
+function usualBatch(sink: { readonly kind: string; readonly mode?: string }) {
+  return {
+    maxBytes: sink.mode === 'merge' ? 4 * MiB : 64 * MiB,
+    // A load into a warehouse takes seconds and is paid for, however little it holds.
+    maxAgeMs: sink.kind === 'databricks' ? 60_000 : 10_000,
+  }
+}
+
+const pipeline = z
+  .strictObject({
+    source,
+    transforms: z
+      .array(z.custom<CustomTransform>(isTransform, 'expected a function or { stream: () => Transform }'))
+      .default([]),
+    table: z.custom<TableDeclaration>(
+      (value) => typeof value === 'object' && value !== null && 'columns' in value && 'projection' in value,
+      'expected a table declaration, such as postgresLogs(name)',
+    ),
+    sink: z.discriminatedUnion('kind', [deltaSink, databricksSink]),
+    batch: z
+      .strictObject({
+        maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),
+        maxRows: whole(1, 100_000_000).default(1_000_000),
+        maxAgeMs: whole(10, hourMs).optional(),
+      })
+      .prefault({}),
+  })
+  .transform(({ batch, ...rest }) => {
+    const usual = usualBatch(rest.sink)
+    const { maxBytes = usual.maxBytes, maxAgeMs = usual.maxAgeMs, maxRows } = batch
+    return { ...rest, batch: { maxBytes, maxRows, maxAgeMs } }
+  })
 
 const config = z.strictObject({
   pipelines: z
@@ -188,6 +209,27 @@ const config = z.strictObject({
 export type ResolvedConfig = Readonly<z.infer<typeof config>>
 /** One pipeline of a resolved config. */
 export type ResolvedPipeline = Readonly<z.infer<typeof pipeline>>
+/** A pipeline whose table is a directory or a folder in Azure, with a log that Tailrace itself writes. */
+export interface DeltaPipeline extends ResolvedPipeline {
+  readonly sink: ResolvedDeltaSink
+}
+/** A pipeline whose table is in a Databricks workspace. */
+export interface DatabricksPipeline extends ResolvedPipeline {
+  readonly sink: ResolvedDatabricksSink
+}
+type ResolvedDeltaSink = Readonly<z.infer<typeof deltaSink>>
+
+/** Goes one way or the other by the kind of a pipeline's sink. */
+export function bySink<T>(
+  pipeline: ResolvedPipeline,
+  ways: {
+    readonly delta: (pipeline: DeltaPipeline) => T
+    readonly databricks: (pipeline: DatabricksPipeline) => T
+  },
+): T {
+  const { sink } = pipeline
+  return sink.kind === 'delta' ? ways.delta({ ...pipeline, sink }) : ways.databricks({ ...pipeline, sink })
+}
 
 /**
  * Fills defaults, checks everything, and freezes the result.
@@ -214,16 +256,39 @@ export function resolveConfig(input: TailraceConfig, directory: string): Resolve
     pipelines: Object.fromEntries(
       Object.entries(valid.pipelines).map(([name, one]) => [
         name,
-        { ...one, sink: { ...one.sink, root: locationText(parseTableLocation(one.sink.root, directory)) } },
+        { ...one, sink: withAbsolutePaths(one.sink, directory, absolute) },
       ]),
     ),
   })
 }
 
+function withAbsolutePaths(
+  sink: ResolvedPipeline['sink'],
+  directory: string,
+  absolute: (path: string) => string,
+): ResolvedPipeline['sink'] {
+  if (sink.kind === 'delta') return { ...sink, root: locationText(parseTableLocation(sink.root, directory)) }
+  return sink.customCaFile === undefined ? sink : { ...sink, customCaFile: absolute(sink.customCaFile) }
+}
+
 /** Where a pipeline's table lies. */
-export function tableLocation({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): TableLocation {
+export function tableLocation({ sink, table }: Pick<DeltaPipeline, 'sink' | 'table'>): TableLocation {
   const { catalog, schema, table: name } = table.name
   return locationBelow(parseTableLocation(sink.root, '/'), catalog, schema, name)
+}
+
+/** Names a pipeline's table, of whatever kind, so that two pipelines of one table have the same text. */
+export function tableText({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): string {
+  if (sink.kind === 'delta') return locationText(tableLocation({ sink, table }))
+  return `${sink.host}/${Object.values(table.name).join('.')}`.toLowerCase()
+}
+
+/**
+ * Names a pipeline's table in its offset file. Where the file is the truth, one that was written for a table of the same
+ * name elsewhere, a Delta table's above all, must not be taken for this one's.
+ */
+export function offsetsTable({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): string {
+  return sink.kind === 'delta' ? Object.values(table.name).join('.') : tableText({ sink, table })
 }
 
 /** Of each two options of a source, the first is at least the second. */
@@ -253,6 +318,11 @@ function crossChecks({ pipelines, disk }: ResolvedConfig): string[] {
         `pipelines.${name}.source.${most}: found ${found}, expected at least ${least} (${expected})`,
       )
     }
+    if (one.sink.kind === 'databricks' && one.sink.mode === 'merge' && one.batch.maxBytes > mostMergedBytes) {
+      mistakes.push(
+        `pipelines.${name}.batch.maxBytes: found ${one.batch.maxBytes}, expected at most ${mostMergedBytes} with mode merge`,
+      )
+    }
     const sas =
       storage.kind === 'sas' && typeof storage.url === 'string' ? parseSasUrl(storage.url) : undefined
     const mismatch = sas === undefined ? undefined : sasMismatch(sas, container, fixedBlobOf(blobs))
@@ -262,7 +332,7 @@ function crossChecks({ pipelines, disk }: ResolvedConfig): string[] {
       container,
       // Case does not count in a resource id.
       typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
-      locationText(tableLocation(one)),
+      tableText(one),
     ])
     const other = owners.get(key)
     if (other !== undefined)
@@ -303,7 +373,14 @@ function expected(issue: z.core.$ZodIssue): string {
 }
 
 /** Their texts are secrets as a whole, with nothing in them to know a secret by. */
-const secretOptions: ReadonlySet<string> = new Set(['key', 'connectionString'])
+const secretOptions: ReadonlySet<string> = new Set([
+  'key',
+  'connectionString',
+  'token',
+  'clientSecret',
+  'auth',
+  'host',
+])
 
 /** A value short enough for a message, without secrets. */
 function shown(value: unknown): string {

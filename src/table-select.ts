@@ -1,5 +1,4 @@
 import type { LiveFile, TableColumn, TableContents } from './sinks/delta/live-files.ts'
-import { liveRowsSql, type RowSource } from './sinks/delta/live-rows.ts'
 import { sqlIdentifier, sqlString } from './sinks/duckdb.ts'
 
 /** @returns the engine's type of a column; one that it has no match for is shown as text. */
@@ -11,13 +10,13 @@ export function columnSql({ sqlType }: TableColumn): string {
  * SQL of a SELECT of every live row of some files of a table, with the table's columns and types: one branch for each
  * combination of partition values, because these are in the log and not in the files.
  *
- * @param sources the files on this machine, by their path in the table
+ * @param relationOf makes the rows of some of the files a relation, as SQL
  */
-export function tableSelect(
+export async function tableSelect(
   contents: TableContents,
   files: readonly LiveFile[],
-  sources: ReadonlyMap<string, RowSource>,
-): string {
+  relationOf: (files: readonly LiveFile[]) => Promise<string>,
+): Promise<string> {
   const columns = contents.columns.map(
     (column) => `${sqlIdentifier(column.name)}::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
   )
@@ -26,7 +25,8 @@ export function tableSelect(
     const key = JSON.stringify(file.partitionValues)
     partitions.set(key, [...(partitions.get(key) ?? []), file])
   }
-  const branches = [...partitions.values()].map((some) => branchOf(contents, some, sources))
+  const branches: string[] = []
+  for (const some of partitions.values()) branches.push(branchOf(contents, some, await relationOf(some)))
   // The empty branch gives a column that no file has its name and type.
   const empty = contents.columns.map(
     (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
@@ -38,10 +38,9 @@ export function tableSelect(
 function branchOf(
   { columns, partitionColumns }: TableContents,
   files: readonly LiveFile[],
-  sources: ReadonlyMap<string, RowSource>,
+  relation: string,
 ): string {
-  const source = liveRowsSql(files.map(({ path }) => sources.get(path) ?? { path }))
-  if (partitionColumns.length === 0) return `FROM ${source}`
+  if (partitionColumns.length === 0) return `FROM ${relation}`
   const values = partitionColumns.map((name) => {
     // An empty text stands for NULL as well.
     const value = files[0]?.partitionValues[name] || null
@@ -51,5 +50,5 @@ function branchOf(
   })
   // Some writers keep the partition columns in the files too; the log's word counts.
   const excluded = partitionColumns.map((name) => sqlString(name.toLowerCase())).join(', ')
-  return `SELECT COLUMNS(name -> lower(name) NOT IN (${excluded})), ${values.join(', ')} FROM ${source}`
+  return `SELECT COLUMNS(name -> lower(name) NOT IN (${excluded})), ${values.join(', ')} FROM ${relation}`
 }

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import { TailraceError } from './errors.ts'
-import { type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { type DeltaPipeline, tableLocation } from './resolve-config.ts'
 import type { RetryOptions } from './retry.ts'
 import { AzureDeltaStorage } from './sinks/delta/azure-delta-storage.ts'
 import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
@@ -23,7 +23,7 @@ export interface TableStorageOptions {
  * @throws CONFIG_INVALID when `sink.storage` is for another account than `sink.root`
  */
 export function openTableStorage(
-  pipeline: Pick<ResolvedPipeline, 'sink' | 'table' | 'source'>,
+  pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>,
   { downloadDirectory, clock, retry = {} }: TableStorageOptions,
 ): DeltaStorage {
   const location = tableLocation(pipeline)
@@ -40,7 +40,7 @@ export function openTableStorage(
 
 function storageFor(
   location: AzureLocation,
-  { sink, source }: Pick<ResolvedPipeline, 'sink' | 'source'>,
+  { sink, source }: Pick<DeltaPipeline, 'sink' | 'source'>,
 ): RealStorage {
   if (sink.storage !== undefined) {
     if (opens(sink.storage, location) !== false) return sink.storage

@@ -20,6 +20,8 @@ export interface TailraceOptions {
   /** Run only this pipeline. */
   readonly only?: string
   readonly follow: boolean
+  /** Ends the opening; once that is done, `stop` and `abort` end the run. */
+  readonly signal?: AbortSignal
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -154,7 +156,7 @@ export class Tailrace {
   }
 
   async #openPipeline(name: string, config: ResolvedPipeline): Promise<void> {
-    const { config: shared, follow, clock, logger } = this.#options
+    const { config: shared, follow, signal, clock, logger } = this.#options
     const requests = new RequestCounter()
     const reader = await this.#storage.reader(config.source)
     const pipeline = await Pipeline.open({
@@ -164,6 +166,7 @@ export class Tailrace {
       reader: countedReader(reader, requests),
       succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
       follow,
+      signal,
       clock,
       logger: logger.child({ pipeline: name }),
     })

@@ -13,6 +13,7 @@ import { loadState } from '../src/sinks/delta/table-log.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
 import { contentOf, landBatches } from './sinks/delta/maintenance/support.ts'
 import { impatientClock, type Workbench, workbench } from './sinks/delta/support.ts'
+import { deltaPipeline } from './support/delta-pipeline.ts'
 import { eventually } from './support/eventually.ts'
 
 const pauseMs = 5 * 60_000
@@ -48,7 +49,7 @@ async function setUp(t: TestContext, optimize: OptimizeConfig | false): Promise<
   const staging = join(bench.directory, 'state')
   await mkdir(staging)
   const optimizer = new BackgroundOptimizer({
-    pipeline: config.pipelines.primary!,
+    pipeline: deltaPipeline(config, 'primary'),
     staging,
     isHeld: () => state.isHeld,
     clock: { ...impatientClock, now: () => state.nowMs },

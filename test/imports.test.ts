@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 /** Where each foreign package may be imported; one file wherever that is natural. */
 const foreignPackages: Readonly<Record<string, readonly string[]>> = {
-  '@azure/identity': ['sources/storage-client.ts'],
+  '@azure/identity': ['azure/entra-credential.ts'],
   '@azure/storage-blob': [
     'azure/container-requests.ts',
     'azure/sdk-error.ts',
@@ -20,9 +20,11 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'sources/embedded-storage.ts',
     'sources/storage-client.ts',
   ],
+  '@databricks/sql': ['sinks/databricks/driver-session.ts'],
   '@duckdb/node-api': ['sinks/duckdb.ts'],
   azurite: ['sources/embedded-storage.ts'],
   'check-disk-space': ['streams/disk-space-monitor.ts'],
+  'https-proxy-agent': ['sinks/databricks/workspace-agent.ts'],
   'lossless-json': ['json.ts'],
   picomatch: ['sources/discovery/blob-selection.ts'],
   pino: ['logger.ts'],
@@ -35,6 +37,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'lanes/set-aside-file.ts',
     'offsets/file-offset-store.ts',
     'resolve-config.ts',
+    'resolve-databricks.ts',
     'sources/sample-memory.ts',
   ],
 }
@@ -46,17 +49,22 @@ const ports = [
   'lanes/lane-schedule.ts',
   'sinks/table-committer.ts',
   'sinks/delta/delta-storage.ts',
+  'sinks/databricks/warehouse.ts',
+  'sinks/databricks/volume-staging.ts',
+  'sinks/databricks/row-loader.ts',
 ]
 
 /** What a port may use: the types that flow, errors, and declarations. */
 const portsMayImport = [
   'records.ts',
   'landed-offsets.ts',
+  'load-intent.ts',
   'retry.ts',
   'sources/blob-reader.ts',
   'errors.ts',
   'tables/table.ts',
   'sinks/duckdb.ts',
+  'sinks/table-committer.ts',
 ]
 
 interface Import {

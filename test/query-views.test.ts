@@ -11,6 +11,7 @@ import { postgresLogs } from '../src/tables/postgres-logs.ts'
 import { markDeleted } from './sinks/delta/deletion-vectors.ts'
 import { onEachStorage } from './sinks/delta/on-each-storage.ts'
 import { committerOf, encode, span, type Workbench, workbench } from './sinks/delta/support.ts'
+import { deltaPipeline } from './support/delta-pipeline.ts'
 
 /** Files of a few rows each, whose ranges overlap here and not there. */
 const filesOfRows = 24
@@ -45,7 +46,7 @@ async function run(bench: Workbench, sql: string): Promise<QueryResult> {
 }
 
 async function withViews<T>(bench: Workbench, use: (views: LakehouseView[]) => Promise<T>): Promise<T> {
-  const named = [['primary', config.pipelines.primary!] as const]
+  const named = [['primary', deltaPipeline(config, 'primary')] as const]
   const views = await createViews(bench.engine, named, () => bench.storage)
   try {
     return await use(views)

@@ -22,6 +22,14 @@ const forms: ((secret: string) => string)[] = [
   (secret) => `sp=rl&sig%3D${encodeURIComponent(secret)}`,
   (secret) => `Authorization: Bearer ${secret}`,
   (secret) => `Authorization: SharedKey account:${secret}=`,
+  (secret) => `Authorization: Basic ${secret}==`,
+  (secret) =>
+    `https://b.s3.amazonaws.com/k?X-Amz-Expires=900&X-Amz-Signature=${encodeURIComponent(secret)}&x=1`,
+  (secret) => `url=${encodeURIComponent(`https://b/k?X-Amz-Security-Token=${encodeURIComponent(secret)}`)}`,
+  (secret) => `grant_type=client_credentials&client_secret=${encodeURIComponent(secret)}&scope=all-apis`,
+  (secret) => `{"client_secret":"${secret}"}`,
+  (secret) => `http://proxy:${encodeURIComponent(secret)}@proxy.example:3128`,
+  (secret) => `http://:${encodeURIComponent(secret)}@proxy.example:3128`,
   (secret) => `postgres://user:${secret.replaceAll('/', '_')}@host:5432/db`,
 ]
 /** Each spelling of the secret, and its end alone. */
@@ -50,6 +58,13 @@ test('a Databricks token is masked', () => {
   assert.equal(redactSecrets('token dapi0123456789abcdef0123456789abcdef-2!'), 'token ***!')
 })
 
+test("a service principal's secret and a JSON Web Token are masked, behind an escape too", () => {
+  assert.equal(redactSecrets('secret=dose0123456789abcdef0123456789abcdef;'), 'secret=***;')
+  const token = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl-_x'
+  for (const before of ['', ' ', '"', '%20', '\\n', '\\u0022', 'token='])
+    assert.equal(redactSecrets(`${before}${token} end`), `${before}*** end`)
+})
+
 test('the rest of a URL or a connection string stays readable', () => {
   assert.equal(
     redactSecrets('https://a.blob.core.windows.net/logs?sp=rl&sig=abc%3D&se=2027'),
@@ -70,6 +85,9 @@ test('text without secrets is not changed', () => {
     'design%3D1',
     'user@example.org',
     'Bearer',
+    'Basic authentication is off',
+    'eyJ is how it begins',
+    'posing as a dose of code',
     'https://host:443/a@b',
   ]) {
     assert.equal(redactSecrets(text), text)
@@ -111,7 +129,22 @@ test('the logger lets no secret out, by whichever field it came in, pretty or no
 
 test('a megabyte of near secrets is searched in no time', () => {
   const started = performance.now()
-  for (const piece of ['sig', 'sig=', 'sig%3D%25', '&sig=%', '%25', '\\u0026', 'sig%25', 'a line of a log '])
+  for (const piece of [
+    'sig',
+    'sig=',
+    'sig%3D%25',
+    '&sig=%',
+    '%25',
+    '\\u0026',
+    'sig%25',
+    'a line of a log ',
+    'eyJ',
+    'eyJ-',
+    '.eyJabcdefgh',
+    'X-Amz-',
+    'client_secret:',
+    'Basic ',
+  ])
     redactSecrets(piece.repeat(1_000_000 / piece.length))
   assert.ok(performance.now() - started < 5000, `${performance.now() - started} ms`)
 })

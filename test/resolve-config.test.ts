@@ -4,6 +4,7 @@ import { defineConfig, type TailraceConfig } from '../src/config.ts'
 import { isTailraceError } from '../src/errors.ts'
 import { resolveConfig, tableLocation } from '../src/resolve-config.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
+import { deltaPipeline } from './support/delta-pipeline.ts'
 
 const pipeline = {
   source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'primary.ndjson' },
@@ -74,8 +75,8 @@ test('a root in Azure is kept as one address, whatever way it was written', () =
     { pipelines: { primary: { ...pipeline, sink: { kind: 'delta', root, storage } } } } as TailraceConfig,
     '/srv',
   )
-  const { primary } = config.pipelines
-  assert.equal(primary?.sink.root, 'https://acct.blob.core.windows.net/lake/tables')
+  const primary = deltaPipeline(config, 'primary')
+  assert.equal(primary.sink.root, 'https://acct.blob.core.windows.net/lake/tables')
   assert.deepEqual(tableLocation(primary), {
     kind: 'azure',
     accountUrl: 'https://acct.blob.core.windows.net',
@@ -323,6 +324,85 @@ test('two pipelines may not land the same blobs in the same table, and may share
   const server = { ...pipeline, source: { ...pipeline.source, blobs: id } }
   const same = { ...pipeline, source: { ...pipeline.source, blobs: { azureMonitor: id.toUpperCase() } } }
   assert.equal(mistakesOf({ pipelines: { a: server, b: same } }).length, 1)
+})
+
+const withSink = (sink: object, rest: object = {}): object => ({
+  pipelines: {
+    primary: {
+      ...pipeline,
+      sink: {
+        kind: 'databricks',
+        host: 'adb-1.2.azuredatabricks.net',
+        httpPath: '/sql/1.0/warehouses/abc',
+        auth: { kind: 'entra' },
+        volume: '/Volumes/lake/logs/staging/',
+        ...sink,
+      },
+      ...rest,
+    },
+  },
+})
+
+test('a sink in Databricks gets its defaults: fewer and larger loads than files, and a day of staged files', () => {
+  const { primary } = resolveConfig(withSink({}) as TailraceConfig, '/srv').pipelines
+  assert.deepEqual(primary?.sink, {
+    kind: 'databricks',
+    host: 'adb-1.2.azuredatabricks.net',
+    httpPath: '/sql/1.0/warehouses/abc',
+    auth: { kind: 'entra' },
+    volume: '/Volumes/lake/logs/staging',
+    mode: 'copy-into',
+    upload: 'put',
+    createTable: true,
+    layout: { clusterBy: 'auto' },
+    properties: {},
+    evolve: false,
+    statementTimeoutMs: 600_000,
+    stagedRetentionMs: 86_400_000,
+  })
+  assert.deepEqual(primary.batch, { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 60_000 })
+  const merged = resolveConfig(withSink({ mode: 'merge', volume: undefined }) as TailraceConfig, '/srv')
+  assert.equal(merged.pipelines.primary?.batch.maxBytes, 4 * 1024 * 1024)
+  const staged = { mode: 'stage-only', upload: 'files-api', httpPath: undefined, customCaFile: 'ca.pem' }
+  const { sink } = resolveConfig(withSink(staged) as TailraceConfig, '/srv').pipelines.primary ?? {}
+  assert.ok(sink?.kind === 'databricks')
+  assert.equal(sink.stagedRetentionMs, undefined)
+  assert.equal(sink.customCaFile, '/srv/ca.pem')
+})
+
+test('what a mode of a sink in Databricks needs is named when it is missing or cannot be', () => {
+  const mistakes: readonly [config: object, mistake: RegExp][] = [
+    [withSink({ host: 'https://adb-1.2.azuredatabricks.net' }), /sink\.host: .*without https:\/\//],
+    [withSink({ httpPath: undefined }), /sink\.httpPath: .*HTTP path of a SQL warehouse/],
+    [withSink({ volume: undefined }), /sink\.volume: .*mode copy-into stages files/],
+    [withSink({ volume: '/Volumes/a/b' }), /sink\.volume: .*\/Volumes\/catalog\/schema\/volume/],
+    [withSink({ volume: "/Volumes/a/b/c'd" }), /sink\.volume/],
+    [withSink({ volume: '/Volumes/a/b/c/../d' }), /sink\.volume/],
+    [withSink({ mode: 'insert' }), /sink\.mode: found "insert"/],
+    [
+      withSink({ mode: 'merge' }, { batch: { maxBytes: 17 * 1024 * 1024 } }),
+      /batch\.maxBytes: .*with mode merge/,
+    ],
+    [withSink({ root: './lake' }), /sink\.root: found an unknown option/],
+  ]
+  for (const [config, mistake] of mistakes) {
+    const found = mistakesOf(config)
+    assert.equal(found.length, 1, found.join('\n'))
+    assert.match(found[0] ?? '', mistake)
+  }
+})
+
+test('no token or secret of a sink stands in a message about it', () => {
+  for (const auth of [
+    { kind: 'token', token: 'topsecret', extra: 1 },
+    { kind: 'oauth', clientId: '', clientSecret: 'topsecret' },
+    { kind: 'nothing', token: 'topsecret' },
+    'topsecret',
+  ]) {
+    const text = mistakesOf(withSink({ auth })).join()
+    assert.notEqual(text, '')
+    assert.doesNotMatch(text, /topsecret/)
+  }
 })
 
 test('the disk may not be declared free again below its minimum', () => {

@@ -1,6 +1,8 @@
 // Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
-// for those whose path contains one of the words. What other engines make of our tables and we of theirs is a suite of
-// its own: `pnpm test:interop`.
+// for those whose path contains one of the words. Three suites are run by themselves: what other engines make of our
+// tables and we of theirs (`pnpm test:interop`); processes that are killed or compete, over and over
+// (`pnpm test:crashes`); and whether the services that the tests talk to behave as the real ones do
+// (`pnpm test:doubles`), which only a change to them can alter.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -8,10 +10,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
-const isInterop = (file: string): boolean => /^(?:interop|golden)\//.test(file)
+const isApart = (file: string): boolean => /^(?:interop|golden|support)\/|\/kill|competing-writers/.test(file)
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
-  .filter((file) => (words.length === 0 ? !isInterop(file) : words.some((word) => file.includes(word))))
+  .filter((file) => (words.length === 0 ? !isApart(file) : words.some((word) => file.includes(word))))
   .map((file) => relative(process.cwd(), join(root, 'test', file)))
   .sort()
 

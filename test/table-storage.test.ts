@@ -6,19 +6,24 @@ import type { PipelineConfig, StorageConfig, TailraceConfig } from '../src/confi
 import { isTailraceError } from '../src/errors.ts'
 import { resolveConfig } from '../src/resolve-config.ts'
 import { LocalDeltaStorage } from '../src/sinks/delta/local-delta-storage.ts'
-import { openTableStorage } from '../src/table-storage.ts'
+import { openTableStorage, type TableStorageOptions } from '../src/table-storage.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
+import { deltaPipeline } from './support/delta-pipeline.ts'
 import { containerName, startStorage } from './support/storage.ts'
 
 const retry = { policy: { maxAttempts: 1 } }
 
-function storageOf(sink: PipelineConfig['sink'], storage: StorageConfig = { kind: 'embedded' }) {
+function storageOf(
+  sink: PipelineConfig['sink'],
+  storage: StorageConfig = { kind: 'embedded' },
+  patience: TableStorageOptions['retry'] = retry,
+) {
   const source = { storage, container: containerName, blobs: 'pg.json' }
   const config: TailraceConfig = {
     pipelines: { primary: { source, table: postgresLogs('logs.public.pg'), sink } },
   }
-  const { primary } = resolveConfig(config, '/srv').pipelines
-  return openTableStorage(primary!, { downloadDirectory: tmpdir(), clock: systemClock, retry })
+  const primary = deltaPipeline(resolveConfig(config, '/srv'), 'primary')
+  return openTableStorage(primary, { downloadDirectory: tmpdir(), clock: systemClock, retry: patience })
 }
 
 test('a directory is opened as one', () => {
@@ -68,4 +73,20 @@ test('a credential of another account or container is refused before anything is
     root,
     storage: { kind: 'sas', url: 'https://acct.blob.core.windows.net/lake?sr=c&sig=c2VjcmV0' },
   })
+})
+
+test('a stop while storage is down ends an opening at once, and not with the outage', {
+  timeout: 10_000,
+}, async () => {
+  const stopping = new AbortController()
+  const onRetry = (): void => stopping.abort()
+  const connectionString =
+    'DefaultEndpointsProtocol=http;AccountName=account;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:1/account'
+  // Nothing listens there, and the next attempt would be in a quarter of an hour.
+  const storage = storageOf(
+    { kind: 'delta', root: 'http://127.0.0.1:1/account/lake' },
+    { kind: 'connection-string', connectionString },
+    { signal: stopping.signal, onRetry, policy: { baseMs: 10 ** 6, capMs: 10 ** 6 }, random: () => 1 },
+  )
+  await assert.rejects(storage.prepare(), { name: 'AbortError' })
 })

@@ -63,9 +63,11 @@ function kindOf(status: number, service: string | undefined): StorageFailure['ki
   return passingStatuses.has(status) || service === damagedCode ? 'passing' : 'refused'
 }
 
-/** A socket's own errors have a code. */
+/** A socket's own errors have the system's codes. What begins with `ERR_` is a mistake in a call, but for a body that ends early. */
 function isConnectionError(error: Error): boolean {
-  return unansweredNames.has(error.name) || ('code' in error && /^E[A-Z_]+$/.test(String(error.code)))
+  if (unansweredNames.has(error.name)) return true
+  const code = 'code' in error ? String(error.code) : ''
+  return code === 'ERR_STREAM_PREMATURE_CLOSE' || /^E(?!RR_)[A-Z_]+$/.test(code)
 }
 
 function toldBy(error: Error): string {

@@ -1,4 +1,5 @@
 import { isTailraceError } from '../errors.ts'
+import type { LandedOffset } from '../landed-offsets.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -18,10 +19,12 @@ export interface SourceLengths {
 /**
  * Asks a source for the length of its blobs: one request for a fixed blob, a listing for all others.
  *
+ * @param generations what has landed
  * @throws SOURCE_DENIED, SOURCE_UNAVAILABLE
  */
 export async function sourceLengths(
-  { pipeline, reader, generations }: LandedPipeline,
+  { pipeline, reader }: Pick<LandedPipeline, 'pipeline' | 'reader'>,
+  generations: readonly LandedOffset[],
   nowMs: number,
 ): Promise<SourceLengths> {
   const { source } = pipeline

@@ -1,9 +1,5 @@
-import { access, constants } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { isTailraceError, TailraceError } from '../errors.ts'
-import { type ResolvedPipeline, tableLocation } from '../resolve-config.ts'
-import { checkAppendable } from '../sinks/delta/feature-gate.ts'
-import { checkSchema } from '../sinks/delta/table-schema.ts'
+import { isTailraceError } from '../errors.ts'
+import type { ResolvedPipeline } from '../resolve-config.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
@@ -11,13 +7,12 @@ import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/explain-missing.ts'
 import type { CommandContext } from './command.ts'
-import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
+import { forEachPipeline } from './landed-generations.ts'
 
 /** Reaches every endpoint of the config and says what is there; the config itself is valid by now. */
 export async function check(context: CommandContext): Promise<number> {
-  await forEachPipeline(context, undefined, async (landed) => {
-    const { name, pipeline, reader } = landed
-    context.print(`${name}: ${await describeTable(landed)}\n`)
+  await forEachPipeline(context, undefined, async ({ name, pipeline, reader, table }) => {
+    for (const sentence of await table.check()) context.print(`${name}: ${sentence}\n`)
     for await (const sentence of describeSource(pipeline.source, reader, context.clock.now())) {
       context.print(`${name}: ${sentence}\n`)
     }
@@ -136,27 +131,4 @@ function since(startTimeMs: number | undefined): string {
 
 function timeOf({ modifiedAtMs }: ListedBlob): string {
   return new Date(modifiedAtMs).toISOString()
-}
-
-/** @throws TABLE_DENIED, TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED: what a run would fail with */
-async function describeTable({ pipeline, storage, table }: LandedPipeline): Promise<string> {
-  const location = tableLocation(pipeline)
-  if (location.kind === 'directory') await requireWritable(location.path)
-  if (table === undefined) return `no table yet: a run creates it at ${storage.location}`
-  checkAppendable(table.protocol, table.metaData)
-  checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns, pipeline.sink)
-  return `table ${storage.location} is at version ${table.version}`
-}
-
-/** Of a directory that does not exist, the nearest one above it has to be writable. */
-async function requireWritable(directory: string): Promise<void> {
-  try {
-    await access(directory, constants.W_OK)
-  } catch (error) {
-    const parent = dirname(directory)
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== directory) {
-      return requireWritable(parent)
-    }
-    throw new TailraceError('TABLE_DENIED', `No right to write to ${directory}.`, { cause: error })
-  }
 }

@@ -1,6 +1,6 @@
 import { FileOffsetStore } from '../offsets/file-offset-store.ts'
 import { type BlobGeneration, generationKey, generationParts } from '../records.ts'
-import type { ResolvedConfig } from '../resolve-config.ts'
+import { offsetsTable, type ResolvedConfig } from '../resolve-config.ts'
 import type { LandedPipeline } from './landed-generations.ts'
 
 /**
@@ -13,8 +13,7 @@ export async function creationInstants(
   { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
   { name, pipeline }: Pick<LandedPipeline, 'name' | 'pipeline'>,
 ): Promise<(generation: BlobGeneration) => string> {
-  const table = Object.values(pipeline.table.name).join('.')
-  const store = new FileOffsetStore({ stateDirectory, pipeline: name, table })
+  const store = new FileOffsetStore({ stateDirectory, pipeline: name, table: offsetsTable(pipeline) })
   const marks = await store.readMarks()
   const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
   return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]

@@ -1,4 +1,4 @@
-import { choosePipelines } from '../choose-pipelines.ts'
+import { chooseDeltaPipelines } from '../choose-pipelines.ts'
 import { printTable } from '../print-table.ts'
 import { type CommitSummary, readHistory } from '../sinks/delta/table-history.ts'
 import type { CommandContext } from './command.ts'
@@ -17,7 +17,7 @@ export async function history(
   { config, clock, print }: CommandContext,
   { pipeline: only, limit, json }: HistoryOptions,
 ): Promise<number> {
-  const pipelines = choosePipelines(config, only)
+  const pipelines = chooseDeltaPipelines(config, only, 'run DESCRIBE HISTORY there')
   await withEngine(async (_engine, temporaryDirectory) => {
     for (const [name, pipeline] of pipelines) {
       const found = await readHistory(lookingStorage(pipeline, temporaryDirectory, clock), limit)

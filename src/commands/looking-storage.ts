@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ResolvedPipeline } from '../resolve-config.ts'
+import type { DeltaPipeline } from '../resolve-config.ts'
 import type { DeltaStorage } from '../sinks/delta/delta-storage.ts'
 import { openTableStorage } from '../table-storage.ts'
 
@@ -8,7 +8,7 @@ export const lookingAttempts = 5
 
 /** The storage of a pipeline's table for a command that only looks. */
 export function lookingStorage(
-  pipeline: ResolvedPipeline,
+  pipeline: DeltaPipeline,
   downloadDirectory: string,
   clock: Clock,
 ): DeltaStorage {

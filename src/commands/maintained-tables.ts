@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { choosePipelines } from '../choose-pipelines.ts'
+import { chooseDeltaPipelines } from '../choose-pipelines.ts'
 import { withMaintenanceWorkspace } from '../maintenance-workspace.ts'
-import { type ResolvedPipeline, tableLocation } from '../resolve-config.ts'
+import { type DeltaPipeline, tableLocation } from '../resolve-config.ts'
 import type { DeltaStorage } from '../sinks/delta/delta-storage.ts'
 import { locationText } from '../sinks/delta/table-location.ts'
 import type { EmbeddedEngine } from '../sinks/duckdb.ts'
@@ -12,7 +12,7 @@ import { lookingStorage } from './looking-storage.ts'
 export interface MaintainedTable {
   /** The first of its pipelines. */
   readonly pipelineName: string
-  readonly pipeline: ResolvedPipeline
+  readonly pipeline: DeltaPipeline
   readonly storage: DeltaStorage
   readonly engine: EmbeddedEngine
   /** For files under way; it goes away afterwards. */
@@ -35,7 +35,11 @@ export async function forEachTable<Report>(
 ): Promise<{ readonly pipeline: string; readonly report: Report }[]> {
   const reports: { pipeline: string; report: Report }[] = []
   const seen = new Set<string>()
-  for (const [pipelineName, pipeline] of choosePipelines(config, only)) {
+  for (const [pipelineName, pipeline] of chooseDeltaPipelines(
+    config,
+    only,
+    'run OPTIMIZE or VACUUM there, or leave both to predictive optimization',
+  )) {
     const location = locationText(tableLocation(pipeline))
     if (seen.has(location)) continue
     seen.add(location)

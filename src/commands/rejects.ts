@@ -1,12 +1,9 @@
 import { choosePipelines } from '../choose-pipelines.ts'
-import { createPipelineView } from '../lakehouse-views.ts'
 import { printTable } from '../print-table.ts'
-import { type ResolvedConfig, type ResolvedPipeline, tableLocation } from '../resolve-config.ts'
-import { locationText } from '../sinks/delta/table-location.ts'
-import type { JsonRow } from '../sinks/duckdb.ts'
+import { type ResolvedConfig, tableText } from '../resolve-config.ts'
 import type { CommandContext } from './command.ts'
-import { lookingStorage } from './looking-storage.ts'
-import { withEngine } from './with-engine.ts'
+import { forEachTable } from './landed-generations.ts'
+import type { FlawedRow } from './landed-rows.ts'
 
 export interface RejectsOptions {
   readonly pipeline?: string
@@ -16,28 +13,18 @@ export interface RejectsOptions {
 }
 
 /** Lists rejected and partial rows: where each is, why, and how its text begins. */
-export async function rejects(
-  { config, clock, print }: CommandContext,
-  options: RejectsOptions,
-): Promise<number> {
-  const tables = tablesOf(config, options.pipeline)
-  const rows = await withEngine(async (engine, temporaryDirectory) => {
-    const found: JsonRow[] = []
-    for (const { names, pipeline } of tables) {
-      const view = await createPipelineView(
-        engine,
-        names,
-        lookingStorage(pipeline, temporaryDirectory, clock),
-      )
-      if (view === undefined) continue
-      const listed =
-        await engine.rows(`SELECT '${names}' AS pipeline, source_blob, source_generation, source_offset,
-          source_length, source_index, parse_status, parse_error, raw
-        FROM ${view} WHERE parse_status <> 'ok'
-        ORDER BY ingest_ts DESC, source_offset DESC, source_index DESC LIMIT ${options.limit}`)
-      found.push(...listed)
-    }
-    return found
+export async function rejects(context: CommandContext, options: RejectsOptions): Promise<number> {
+  const { print } = context
+  const namesOf = namesByTable(context.config, options.pipeline)
+  const rows: (FlawedRow & { readonly pipeline: string })[] = []
+  const seen = new Set<string>()
+  await forEachTable(context, options.pipeline, async ({ pipeline, table }) => {
+    const text = tableText(pipeline)
+    if (seen.has(text)) return
+    seen.add(text)
+    const landedRows = await table.rows()
+    const flawed = (await landedRows?.flawed(options.limit)) ?? []
+    rows.push(...flawed.map((row) => ({ pipeline: namesOf.get(text) ?? '', ...row })))
   })
   if (options.json) for (const row of rows) print(`${JSON.stringify(row)}\n`)
   else {
@@ -49,7 +36,7 @@ export async function rejects(
       'parse_status',
       'parse_error',
       'raw',
-    ]
+    ] as const
     print(
       printTable(
         columns,
@@ -61,15 +48,12 @@ export async function rejects(
 }
 
 /** Two pipelines of one table are named together. */
-function tablesOf(
-  config: ResolvedConfig,
-  only: string | undefined,
-): { names: string; pipeline: ResolvedPipeline }[] {
-  const byLocation = new Map<string, { names: string; pipeline: ResolvedPipeline }>()
+function namesByTable(config: ResolvedConfig, only: string | undefined): Map<string, string> {
+  const names = new Map<string, string>()
   for (const [name, pipeline] of choosePipelines(config, only)) {
-    const location = locationText(tableLocation(pipeline))
-    const other = byLocation.get(location)
-    byLocation.set(location, { names: other === undefined ? name : `${other.names}, ${name}`, pipeline })
+    const text = tableText(pipeline)
+    const other = names.get(text)
+    names.set(text, other === undefined ? name : `${other}, ${name}`)
   }
-  return [...byLocation.values()]
+  return names
 }

@@ -24,6 +24,7 @@ type StopSignal = keyof typeof signalNumbers
 export async function start(context: CommandContext, { once, pipeline }: StartOptions): Promise<number> {
   const { config, logger, clock, errorOutput, print } = context
   const stopped: { by?: StopSignal; atMs?: number } = {}
+  const opening = new AbortController()
   let tailrace: Tailrace | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -38,7 +39,8 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
       { signal, stopMs: config.stopMs },
       'stopping: landing what is complete; a second signal exits at once',
     )
-    tailrace?.stop()
+    if (tailrace === undefined) opening.abort()
+    else tailrace.stop()
     timer = setTimeout(() => {
       logger.error(
         { stopMs: config.stopMs },
@@ -54,6 +56,7 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     tailrace = await Tailrace.open({
       config,
       follow: !once,
+      signal: opening.signal,
       clock,
       logger,
       ...(pipeline === undefined ? {} : { only: pipeline }),
@@ -70,7 +73,7 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     if (once) print(`${JSON.stringify(summary)}\n`)
     if (once && stopped.by === undefined && isIncomplete(summary)) return 1
   } catch (error) {
-    // A stop while the disk is full ends the pipelines with an abort, which is what was asked for.
+    // A stop while tables are being opened or the disk is full ends the pipelines with an abort, which is what was asked for.
     if (stopped.by === undefined || (error as Error).name !== 'AbortError') throw error
   } finally {
     clearInterval(progress)

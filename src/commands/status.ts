@@ -1,8 +1,8 @@
-import { createPipelineView } from '../lakehouse-views.ts'
+import type { LandedOffset } from '../landed-offsets.ts'
 import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
 import { printTable } from '../print-table.ts'
-import type { BlobGeneration } from '../records.ts'
+import { type BlobGeneration, generationKey } from '../records.ts'
 import { type BlobLength, sourceLengths } from './blob-lengths.ts'
 import type { CommandContext } from './command.ts'
 import { creationInstants } from './creation-instants.ts'
@@ -18,8 +18,9 @@ interface BlobStatus {
   readonly offset: number
   /** Bytes of the blob that are not landed. */
   readonly lagBytes: number | undefined
-  readonly rows: number
-  readonly rejected: number
+  /** Missing, as the rejected ones, when there is no table to ask, such as before Databricks has made it. */
+  readonly rows: number | undefined
+  readonly rejected: number | undefined
 }
 
 /** How one pipeline stands, apart from the blobs that have landed. */
@@ -43,11 +44,12 @@ export async function status(
   const blobs: BlobStatus[] = []
   const pipelines: PipelineStatus[] = []
   await forEachPipeline(context, pipeline, async (landed) => {
-    const { landed: lengths, notBegun } = await sourceLengths(landed, context.clock.now())
+    const generations = await landed.table.generations()
+    const { landed: lengths, notBegun } = await sourceLengths(landed, generations, context.clock.now())
     const setAside = await new SetAsideFile(context.config.stateDirectory, landed.name).read()
     pipelines.push({ pipeline: landed.name, notBegun, setAside })
     const instantOf = await creationInstants(context.config, landed)
-    blobs.push(...(await blobStatuses(landed, lengths, instantOf)))
+    blobs.push(...(await blobStatuses(landed, generations, lengths, instantOf)))
   })
   if (json) context.print(`${JSON.stringify({ blobs, pipelines })}\n`)
   else {
@@ -58,23 +60,22 @@ export async function status(
 }
 
 async function blobStatuses(
-  { name, storage, engine, generations }: LandedPipeline,
+  { name, table }: LandedPipeline,
+  generations: readonly LandedOffset[],
   lengths: ReadonlyMap<string, BlobLength>,
   instantOf: (generation: BlobGeneration) => string,
 ): Promise<BlobStatus[]> {
-  const view = await createPipelineView(engine, name, storage)
-  if (view === undefined) return []
-  // The view is newer than the offsets: what a run has landed in between is counted already.
-  const found = await engine.rows(`SELECT source_blob AS blob, source_generation AS generation,
-    count(*) AS "rows", count(*) FILTER (parse_status = 'rejected') AS rejected FROM ${view} GROUP BY ALL`)
-  const counts = new Map(found.map((row) => [`${row.blob}@${row.generation}`, row]))
+  const landedRows = await table.rows()
+  // The rows are newer than the offsets: what a run has landed in between is counted already.
+  const counts =
+    landedRows && new Map((await landedRows.counts()).map((count) => [generationKey(count), count]))
   return generations.map(({ blob, generation, offset }, index) => {
     const length = lengths.get(blob)
     // Of several generations of one instant, the newest one is there.
     const isNewest = generations[index + 1]?.blob !== blob
     const isThere = isNewest && instantOf({ blob, generation }) === length?.createdAt
     const blobBytes = isThere ? length?.bytes : undefined
-    const counted = counts.get(`${blob}@${generation}`)
+    const counted = counts && (counts.get(generationKey({ blob, generation })) ?? { rows: 0, rejected: 0 })
     return {
       pipeline: name,
       blob,
@@ -82,8 +83,8 @@ async function blobStatuses(
       blobBytes,
       offset,
       lagBytes: blobBytes === undefined ? undefined : Math.max(0, blobBytes - offset),
-      rows: Number(counted?.rows ?? 0),
-      rejected: Number(counted?.rejected ?? 0),
+      rows: counted?.rows,
+      rejected: counted?.rejected,
     }
   })
 }
@@ -100,7 +101,7 @@ function describeBlobs(blobs: readonly BlobStatus[]): string {
     'rejected',
   ] as const
   // Those that matter: what is not landed or was rejected, and of the others the newest names.
-  const quiet = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && rejected === 0)
+  const quiet = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && (rejected ?? 0) === 0)
   const hidden = new Set(quiet.sort((a, b) => (a.blob < b.blob ? 1 : -1)).slice(mostWholeBlobs))
   const shown = blobs.filter((blob) => !hidden.has(blob))
   const table = printTable(
@@ -108,7 +109,7 @@ function describeBlobs(blobs: readonly BlobStatus[]): string {
     shown.map((blob) => columns.map((column) => blob[column])),
   )
   if (hidden.size === 0) return table
-  const rows = [...hidden].reduce((sum, blob) => sum + blob.rows, 0)
+  const rows = [...hidden].reduce((sum, blob) => sum + (blob.rows ?? 0), 0)
   return `${table}and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`
 }
 

@@ -1,12 +1,11 @@
-import { createPipelineView } from '../lakehouse-views.ts'
 import type { LandedOffset } from '../landed-offsets.ts'
 import { printTable } from '../print-table.ts'
-import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { CommandContext } from './command.ts'
 import { creationInstants } from './creation-instants.ts'
 import { contentOf, type Gap } from './gap-content.ts'
 import { forEachPipeline } from './landed-generations.ts'
+import type { RowPlaces } from './landed-rows.ts'
 
 /** What was found of one blob generation. */
 interface Verdict {
@@ -47,17 +46,22 @@ export async function verify(
 ): Promise<number> {
   const verdicts: Verdict[] = []
   await forEachPipeline(context, pipeline, async (landed) => {
-    const { name, engine, reader, generations } = landed
+    const { name, reader } = landed
     const { transforms, source } = landed.pipeline
-    const view = await createPipelineView(engine, name, landed.storage)
-    if (view === undefined) return
+    const generations = await landed.table.generations()
+    const landedRows = await landed.table.rows()
+    if (landedRows === undefined && generations.length > 0) {
+      context.logger.warn({ pipeline: name }, 'there are no rows to look at: nothing proves what is landed')
+    }
     const instantOf = await creationInstants(context.config, landed)
     const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
     const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
     // Several at a time, because each look goes through the table's files.
     for (let from = 0; from < generations.length; from += generationsAtOnce) {
       const some = generations.slice(from, from + generationsAtOnce)
-      for (const { landed: one, facts, gaps } of await examine(engine, view, some, fromStart)) {
+      const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
+      for (const [index, { gaps, ...facts }] of places.entries()) {
+        const one = some[index] as LandedOffset
         // Of several generations, only the newest one can still be there.
         const isNewest = newestOf.get(one.blob) === one.generation
         const instant = isNewest ? instantOf(one) : undefined
@@ -88,61 +92,9 @@ export async function verify(
   return verdicts.every(({ complete }) => complete) ? 0 : 1
 }
 
-interface Examined {
-  readonly landed: LandedOffset
-  readonly facts: Pick<Verdict, 'rows' | 'rowBytes' | 'overlappingRows'>
-  readonly gaps: readonly Gap[]
-}
-
-/** Looks at the places of the rows of some generations. */
-async function examine(
-  engine: EmbeddedEngine,
-  view: string,
-  generations: readonly LandedOffset[],
-  fromStart: boolean,
-): Promise<Examined[]> {
-  const values = generations
-    .map(
-      ({ blob, generation, offset }, index) =>
-        `(${index}, ${sqlString(blob)}, ${sqlString(generation)}, ${offset})`,
-    )
-    .join(', ')
-  const ends = `(VALUES ${values}) AS ends(id, blob, generation, end_offset)`
-  // The view is newer than the offsets: what a run has landed in between begins at the offset.
-  // Records of one document share a place and differ in their index; one place counts once.
-  await engine.run(`CREATE OR REPLACE TEMP TABLE places AS
-    SELECT id, source_offset AS first, max(source_length) AS length, count(*) AS n,
-      count(DISTINCT source_index) AS indexes
-    FROM ${view} JOIN ${ends} ON source_blob = ends.blob AND source_generation = ends.generation
-      AND source_offset < end_offset
-    GROUP BY id, source_offset`)
-  const sums = await engine.rows(`SELECT id, sum(n)::BIGINT AS n, sum(length)::BIGINT AS bytes,
-    sum(n - indexes)::BIGINT AS twice FROM places GROUP BY id`)
-  const found = await engine.rows(`SELECT id, previous_end AS gap_start, first AS gap_end FROM (
-      SELECT id, first, coalesce(lag(first + length) OVER (PARTITION BY id ORDER BY first),
-          ${fromStart ? '0' : 'first'}) AS previous_end
-      FROM (SELECT id, first, length FROM places UNION ALL SELECT id, end_offset, 0 FROM ${ends})
-    ) WHERE first <> previous_end ORDER BY id, first`)
-  const sumOf = new Map(sums.map((row) => [Number(row.id), row]))
-  const breaksOf = new Map<number, Gap[]>()
-  for (const { id, gap_start, gap_end } of found) {
-    const gap = { start: Number(gap_start), end: Number(gap_end) }
-    breaksOf.set(Number(id), [...(breaksOf.get(Number(id)) ?? []), gap])
-  }
-  return generations.map((landed, id) => {
-    const sum = sumOf.get(id)
-    const breaks = breaksOf.get(id) ?? []
-    const overlaps = breaks.filter(({ start, end }) => end < start)
-    return {
-      landed,
-      facts: {
-        rows: Number(sum?.n ?? 0),
-        rowBytes: Number(sum?.bytes ?? 0),
-        overlappingRows: Number(sum?.twice ?? 0) + overlaps.length,
-      },
-      gaps: breaks.filter(({ start, end }) => start < end),
-    }
-  })
+/** What is landed, of a table that is not there. */
+function withoutRows({ offset }: LandedOffset): RowPlaces {
+  return { rows: 0, rowBytes: 0, overlappingRows: 0, gaps: offset > 0 ? [{ start: 0, end: offset }] : [] }
 }
 
 async function explainGaps(

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../landed-offsets.ts'
+import type { LoadIntent } from '../load-intent.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
 import { writeDurably } from './durable-write.ts'
 
@@ -13,17 +14,29 @@ export interface OffsetFile {
   readonly offsets: LandedOffsets
   /** What each generation is recognized by, as far as it was known. */
   readonly marks: readonly GenerationMark[]
+  /** What was under way, where the sink writes it down. */
+  readonly intent: LoadIntent | undefined
 }
 
 const formatVersion = 1
 
 const byteOffset = z.number().int().nonnegative()
+const intent = z.object({
+  id: z.string(),
+  mode: z.enum(['copy-into', 'stage-only']),
+  spans: z.array(z.object({ blob: z.string(), generation: z.string(), start: byteOffset, end: byteOffset })),
+  files: z.array(z.object({ name: z.string(), bytes: byteOffset, rows: byteOffset })),
+  replaces: z
+    .object({ oldRows: z.enum(['remain', 'removed']), ingestedFrom: z.string(), ingestedTo: z.string() })
+    .exactOptional(),
+})
 const schema = z.object({
   formatVersion: z.literal(formatVersion),
   pipeline: z.string(),
   table: z.string(),
   tableVersion: z.number().int().nonnegative().optional(),
   updatedAt: z.string(),
+  intent: intent.optional(),
   blobs: z.record(
     z.string(),
     z.array(
@@ -40,6 +53,15 @@ const schema = z.object({
 
 type StoredGeneration = z.infer<typeof schema>['blobs'][string][number]
 
+/** What a file says beside the offsets. */
+export interface OffsetFileNotes {
+  /** The table version that holds the offsets, where the sink has one. */
+  readonly tableVersion?: number | undefined
+  /** What a generation is recognized by. */
+  readonly markOf?: (source: BlobGeneration) => GenerationMark | undefined
+  readonly intent?: LoadIntent | undefined
+}
+
 export interface FileOffsetStoreOptions {
   readonly stateDirectory: string
   readonly pipeline: string
@@ -49,10 +71,10 @@ export interface FileOffsetStoreOptions {
 }
 
 /**
- * The readable mirror of a pipeline's offsets: `<state>/<pipeline>.offset.json`.
+ * A pipeline's offsets, readable: `<state>/<pipeline>.offset.json`.
  *
- * It is written after the table's commit, so it is never ahead of the table unless somebody changed it or the
- * table; the table decides.
+ * With a Delta table it is written after the commit, so it is never ahead of the table unless somebody changed it or
+ * the table; the table decides. With a table that holds no offsets it is the truth itself, with what was under way.
  */
 export class FileOffsetStore {
   readonly path: string
@@ -94,7 +116,7 @@ export class FileOffsetStore {
         })
       }
     }
-    return { tableVersion: content.tableVersion, offsets, marks }
+    return { tableVersion: content.tableVersion, offsets, marks, intent: content.intent }
   }
 
   /** @returns what each generation is recognized by; none when the file is missing or unusable */
@@ -110,8 +132,7 @@ export class FileOffsetStore {
   /** Replaces the file, durably. */
   async write(
     offsets: Iterable<LandedOffset>,
-    tableVersion: number | undefined,
-    markOf: (source: BlobGeneration) => GenerationMark | undefined = () => undefined,
+    { tableVersion, markOf = () => undefined, intent }: OffsetFileNotes = {},
   ): Promise<void> {
     const blobs: Record<string, StoredGeneration[]> = {}
     for (const landed of offsets) {
@@ -124,6 +145,7 @@ export class FileOffsetStore {
       table: this.#table,
       ...(tableVersion === undefined ? {} : { tableVersion }),
       updatedAt: new Date(this.#nowMs()).toISOString(),
+      ...(intent === undefined ? {} : { intent: toStored(intent) }),
       blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
     }
     await mkdir(dirname(this.path), { recursive: true })
@@ -149,6 +171,11 @@ export class FileOffsetStore {
     }
     return parsed.data
   }
+}
+
+/** A copy that can be changed, which the schema's type asks for. */
+function toStored({ spans, files, ...rest }: LoadIntent): z.infer<typeof intent> {
+  return { ...rest, spans: [...spans], files: [...files] }
 }
 
 function stored({ generation, offset }: LandedOffset, mark: GenerationMark | undefined): StoredGeneration {

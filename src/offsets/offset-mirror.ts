@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { LandedOffsets } from '../landed-offsets.ts'
+import type { LoadIntent } from '../load-intent.ts'
 import { type BlobGeneration, type GenerationMark, generationKey } from '../records.ts'
 import type { FileOffsetStore } from './file-offset-store.ts'
 
@@ -7,6 +8,7 @@ export interface OffsetMirrorOptions {
   readonly store: Pick<FileOffsetStore, 'write'>
   /** What the file knew when the pipeline was opened. */
   readonly marks: readonly GenerationMark[]
+  readonly intent?: LoadIntent | undefined
   readonly clock: Clock
 }
 
@@ -24,8 +26,13 @@ export class OffsetMirror {
   #writtenAtMs = Number.NEGATIVE_INFINITY
   #unwritten: { readonly offsets: LandedOffsets; readonly tableVersion: number | undefined } | undefined
 
-  constructor({ store, marks, clock }: OffsetMirrorOptions) {
+  #intent: LoadIntent | undefined
+  /** The end of the last write. */
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor({ store, marks, intent, clock }: OffsetMirrorOptions) {
     this.#store = store
+    this.#intent = intent
     this.#clock = clock
     for (const mark of marks) this.note(mark)
   }
@@ -40,6 +47,24 @@ export class OffsetMirror {
     this.#marks.set(generationKey(mark), mark)
   }
 
+  /** What a sink that holds no offsets was about to do. */
+  get intent(): LoadIntent | undefined {
+    return this.#intent
+  }
+
+  /** Writes offsets that nothing else holds, and what is about to be done or, with `undefined`, is done: at once. */
+  async record(offsets: LandedOffsets, intent: LoadIntent | undefined): Promise<void> {
+    const before = this.#intent
+    this.#intent = intent
+    this.#unwritten = { offsets, tableVersion: undefined }
+    try {
+      await this.flush()
+    } catch (error) {
+      this.#intent = before
+      throw error
+    }
+  }
+
   async write(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void> {
     this.#unwritten = { offsets, tableVersion }
     const dueAtMs = this.#writtenAtMs + (offsets.blobCount <= smallBlobCount ? 0 : largeFileMs)
@@ -48,10 +73,22 @@ export class OffsetMirror {
 
   /** Writes what a pause has held back. */
   async flush(): Promise<void> {
+    // One at a time: a pipeline that ends flushes while its last batch may still be recorded.
+    const written = this.#writing.then(() => this.#write())
+    this.#writing = written.catch(() => {})
+    return written
+  }
+
+  async #write(): Promise<void> {
     const unwritten = this.#unwritten
     if (unwritten === undefined) return
-    await this.#store.write(unwritten.offsets, unwritten.tableVersion, (source) => this.markOf(source))
-    this.#unwritten = undefined
+    const { offsets, tableVersion } = unwritten
+    await this.#store.write(offsets, {
+      tableVersion,
+      markOf: (source) => this.markOf(source),
+      intent: this.#intent,
+    })
+    if (this.#unwritten === unwritten) this.#unwritten = undefined
     this.#writtenAtMs = this.#clock.now()
   }
 }

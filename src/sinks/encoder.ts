@@ -13,6 +13,11 @@ export interface SpoolEncoderOptions {
   readonly declaration: TableDeclaration
   /** Directory under which each batch gets a directory `encode-<id>` of its own; made when missing. */
   readonly outputDirectory: string
+  /**
+   * `by-date`: one file per event date, without the partition columns, as Delta wants them. `whole`: one file with
+   * every column. Default `by-date`.
+   */
+  readonly files?: 'by-date' | 'whole'
   /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
   readonly nowMs?: () => number
 }
@@ -44,8 +49,10 @@ export class SpoolEncoder {
   readonly #declaration: TableDeclaration
   readonly #outputDirectory: string
   readonly #nowMs: () => number
+  readonly #byDates: boolean
 
   constructor(options: SpoolEncoderOptions) {
+    this.#byDates = options.files !== 'whole'
     this.#engine = options.engine
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
@@ -53,7 +60,7 @@ export class SpoolEncoder {
   }
 
   /**
-   * Encodes a batch into one file per event date. Every entry of the spool becomes exactly one row.
+   * Encodes a batch into Parquet files. Every entry of the spool becomes exactly one row.
    *
    * The files are the caller's to move or remove.
    *
@@ -72,7 +79,8 @@ export class SpoolEncoder {
           : await this.#writePart(batch, 'others', directory)
       const parts = [usual, others].filter((part) => part !== undefined)
       const files: WrittenFile[] = []
-      for (const part of parts) files.push(...(await this.#byDate(part, directory)))
+      if (this.#byDates) for (const part of parts) files.push(...(await this.#byDate(part, directory)))
+      else files.push(...(await this.#joined(parts, directory)))
       if (files.length === 0) await rm(directory, { recursive: true, force: true })
       const { rejected, partial } = await this.#countFlawed(parts, files)
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
@@ -89,7 +97,7 @@ export class SpoolEncoder {
     const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
     const write = (settings: EngineSettings): Promise<readonly WrittenFile[]> =>
       this.#engine.withSettings(settings, () =>
-        this.#engine.copy(`COPY (SELECT * EXCLUDE (${this.#partitionColumns()}) FROM (${select}))
+        this.#engine.copy(`COPY (SELECT *${this.#left()} FROM (${select}))
           TO ${sqlString(path)} (${parquetOptions})`),
       )
     const hasLongRows = batch.longestRowBytes > ordinaryRowBytes
@@ -117,6 +125,17 @@ export class SpoolEncoder {
       this.#writeByDate(whole, directory),
     )
     await rm(whole.path)
+    return files
+  }
+
+  /** A batch with lines of unusual form has two parts; what loads it shall have one file to take or to leave. */
+  async #joined(parts: readonly WrittenFile[], directory: string): Promise<readonly WrittenFile[]> {
+    if (parts.length < 2) return parts
+    const paths = parts.map(({ path }) => sqlString(path)).join(', ')
+    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    const files = await this.#engine.copy(`COPY (FROM read_parquet([${paths}], hive_partitioning = false))
+      TO ${sqlString(path)} (${parquetOptions})`)
+    for (const part of parts) await rm(part.path)
     return files
   }
 
@@ -162,6 +181,11 @@ export class SpoolEncoder {
       count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
       FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`)
     return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
+  }
+
+  /** What a file leaves out because its place in the table says it. */
+  #left(): string {
+    return this.#byDates ? ` EXCLUDE (${this.#partitionColumns()})` : ''
   }
 
   #partitionColumns(): string {

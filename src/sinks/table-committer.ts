@@ -19,11 +19,15 @@ export interface CommitReceipt {
 /**
  * Where encoded files become rows: the whole difference between one sink and another.
  *
- * Implementations make a batch's rows and the new offset of each of its blobs durable in one atomic step.
+ * Implementations make a batch's rows and the new offset of each of its blobs durable together: in one atomic step, or
+ * so that the next `open` ends what a crash has cut in two.
  */
 export interface TableCommitter {
   /** A short name for logs, without secrets, such as the table's path. */
   readonly location: string
+
+  /** The newest version of the table that is known here; undefined where tables have none that counts. */
+  readonly tableVersion: number | undefined
 
   /**
    * Creates the table, or opens it and checks its schema against the declaration.

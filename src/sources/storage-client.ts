@@ -1,5 +1,5 @@
-import type * as Identity from '@azure/identity'
 import type * as Sdk from '@azure/storage-blob'
+import { type EntraCredential, entraCredential } from '../azure/entra-credential.ts'
 import { copied } from '../azure/sdk-error.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageConfig } from '../config.ts'
@@ -22,7 +22,7 @@ export interface ConnectOptions {
   readonly connectMs?: number
 }
 
-type Credential = Sdk.StorageSharedKeyCredential | Identity.TokenCredential | undefined
+type Credential = Sdk.StorageSharedKeyCredential | EntraCredential | undefined
 
 /**
  * The way into a container of a real account; nothing is asked of it yet.
@@ -66,7 +66,10 @@ export function connectContainer(storage: RealStorage, options: ConnectOptions):
         hostOf(account),
         async (fresh) => {
           if (fresh) renewals += 1
-          const credential = await identityOf(account, storage.managedIdentityClientId)
+          const credential = await entraCredential({
+            managedIdentityClientId: storage.managedIdentityClientId,
+            authorityHost: authorityHostOf(account),
+          })
           return { client: clientOf(`${account}/${container}`, credential, audienceOf(account, renewals)) }
         },
         true,
@@ -130,18 +133,6 @@ async function askForSas(url: () => string | Promise<string>): Promise<string> {
 /** A SAS is renewed when a tenth of its time is left, and at the latest five minutes before it ends. */
 function renewalOf(endsAtMs: number, nowMs: number): number {
   return endsAtMs - Math.min(300_000, Math.max(0, endsAtMs - nowMs) / 10)
-}
-
-async function identityOf(
-  account: string,
-  managedIdentityClientId?: string,
-): Promise<Identity.TokenCredential> {
-  // Loaded only when it is needed: it is half of the start-up time of everything else together.
-  const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity')
-  if (managedIdentityClientId !== undefined)
-    return new ManagedIdentityCredential({ clientId: managedIdentityClientId })
-  const authorityHost = authorityHostOf(account)
-  return new DefaultAzureCredential(authorityHost === undefined ? {} : { authorityHost })
 }
 
 /**

@@ -155,7 +155,9 @@ export class DiskSpaceMonitor {
     this.#counters.expiredBytes += expiredBytes
     if (expiredBytes > 0) this.#log.info({ expiredBytes }, 'removed expired staging files')
     if (!first) return
-    await this.#releaseCaches()
+    await this.#releaseCaches().catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the sink did not release its caches'),
+    )
     const collects = typeof globalThis.gc === 'function'
     globalThis.gc?.()
     this.#log.info({ collectedGarbage: collects }, 'asked the sink to release its caches')

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { CommandContext } from '../../src/commands/command.ts'
 import type { PipelineConfig } from '../../src/config.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { PipelineResources } from '../../src/pipeline-resources.ts'
+import { openResources } from '../../src/pipeline-resources.ts'
 import { type ResolvedConfig, resolveConfig } from '../../src/resolve-config.ts'
 import { postgresLogs } from '../../src/tables/postgres-logs.ts'
 import { Tailrace } from '../../src/tailrace.ts'
@@ -82,7 +82,7 @@ export async function commitOffset(
   blob: string,
   offset: number,
 ): Promise<void> {
-  const resources = await PipelineResources.open({
+  const resources = await openResources({
     name,
     config: config.pipelines[name]!,
     shared: config,

@@ -38,7 +38,7 @@ async function setUp(t: TestContext, more: Partial<TestConfig> = {}): Promise<Se
 test('a first run without any setting lands the sample, sums it up in one line, and its tables can be queried', async (t) => {
   const directory = await temporaryDirectory(t)
   const env = { TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'), TAILRACE_STATE: join(directory, 'state') }
-  const first = await runTailrace(t, ['start', '--once'], { env })
+  const first = await runTailrace(t, ['start', '--once'], { env, asShipped: true })
   assert.equal(first.code, 0, first.stderr)
   assert.match(first.stdout, /^\{.*\}\n$/)
   const { pipelines } = JSON.parse(first.stdout) as {
@@ -57,7 +57,7 @@ test('a first run without any setting lands the sample, sums it up in one line, 
       'query',
       'select severity, count(*) as lines from primary_postgresql_logs_uat group by all order by all',
     ],
-    { env },
+    { env, asShipped: true },
   )
   assert.equal(queried.code, 0, queried.stderr)
   const [header, ...printed] = queried.stdout.trimEnd().split('\n')

@@ -11,7 +11,7 @@ import { writeCheckpoint } from '../../src/sinks/delta/checkpoint-writer.ts'
 import { readDeletedRows } from '../../src/sinks/delta/deleted-rows.ts'
 import { checkAppendable } from '../../src/sinks/delta/feature-gate.ts'
 import { readTable } from '../../src/sinks/delta/live-files.ts'
-import { liveRowsSql } from '../../src/sinks/delta/live-rows.ts'
+import { LiveRows, withLiveRows } from '../../src/sinks/delta/live-rows.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { loadState } from '../../src/sinks/delta/table-log.ts'
 import type { TableState } from '../../src/sinks/delta/table-state.ts'
@@ -85,15 +85,15 @@ async function compared(
     `${value ? sqlString(value) : 'NULL'}::${types.get(column)} AS ${sqlIdentifier(column)}`
   const branches = [`SELECT ${columns.map((column) => typed(column, null)).join(', ')} WHERE false`]
   const deleted = await readDeletedRows(storage, table.files)
+  const rows = new LiveRows(engine, `deleted rows of ${name}`)
   for (const file of table.files) {
     const { path } = await storage.localFile(file.path)
     const own = table.partitionColumns.map(sqlString).join(', ')
     const values = table.partitionColumns.map((column) => typed(column, file.partitionValues[column]))
     // The log's values count, even where a writer put them into the files as well.
     const others = own === '' ? '*' : `COLUMNS(c -> c NOT IN (${own}))`
-    branches.push(
-      `SELECT ${[others, ...values].join(', ')} FROM ${liveRowsSql([{ path, deleted: deleted.get(file.path) }])}`,
-    )
+    const relation = await rows.relation([{ path, deleted: deleted.get(file.path) }])
+    branches.push(`SELECT ${[others, ...values].join(', ')} FROM ${relation}`)
   }
   const names = columns.map(sqlIdentifier).join(', ')
   const cast = columns
@@ -207,11 +207,13 @@ test('a deletion vector of every kind of container that Spark writes is read', a
     deleted: (await readDeletedRows(storage, files)).get(path),
   }
   // What was deleted: a run, every third of a container, three single rows, a whole container, the last row.
-  const [row] = await engine.rows(`SELECT count(*)::INTEGER AS rows, (SELECT count(*) FROM range(400000) r(id)
+  const [row] = await withLiveRows(engine, [source], (relation) =>
+    engine.rows(`SELECT count(*)::INTEGER AS rows, (SELECT count(*) FROM range(400000) r(id)
       WHERE NOT (id BETWEEN 1000 AND 30000 OR (id BETWEEN 65536 AND 131071 AND id % 3 = 0)
         OR id IN (131072, 131079, 190000, 399999) OR id BETWEEN 262144 AND 327679)
-      AND id NOT IN (SELECT id FROM ${liveRowsSql([source])}))::INTEGER AS missing
-    FROM ${liveRowsSql([source])}`)
+      AND id NOT IN (SELECT id FROM ${relation}))::INTEGER AS missing
+    FROM ${relation}`),
+  )
   // The number is Spark's own.
   assert.deepEqual(row, { rows: 283_614, missing: 0 })
 })

@@ -5,7 +5,6 @@ import test from 'node:test'
 import { commitPath } from '../../src/sinks/delta/delta-action.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { sqlString } from '../../src/sinks/duckdb.ts'
-import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import {
   columns,
   committerOf,
@@ -17,6 +16,7 @@ import {
 } from '../sinks/delta/support.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { askDeltaRs, changeByDeltaRs, createByDeltaRs, deltaRsMissing } from './delta-rs.ts'
+import { withoutColumns } from './reshape.ts'
 import { compareRows, rowsAsSql } from './same-rows.ts'
 
 const skip = skipUnless(await deltaRsMissing())
@@ -206,20 +206,6 @@ test('delta-rs and this writer append at the same time and lose nothing', { skip
   assert.deepEqual(await compareRows(bench, rows), { seen: 100 + 8 + landed, missing: 0, surplus: 0 })
 })
 
-/** The same rows with fewer columns, as a declaration without these gives them. */
-async function without(bench: Workbench, batch: EncodedBatch, names: string): Promise<EncodedBatch> {
-  const files = await Promise.all(
-    batch.files.map(async ({ path, partition }) => {
-      const [file] = await bench.engine.copy(
-        `COPY (SELECT * EXCLUDE (${names}) FROM read_parquet(${sqlString(path)}, hive_partitioning = false))
-          TO ${sqlString(`${path}.narrow`)} (FORMAT parquet, RETURN_STATS)`,
-      )
-      return { ...file!, partition }
-    }),
-  )
-  return { ...batch, files }
-}
-
 test('columns that are added by this writer, and by delta-rs, are read by both and landed on', {
   skip,
 }, async (t) => {
@@ -242,7 +228,7 @@ test('columns that are added by this writer, and by delta-rs, are read by both a
   ]
   await first.land(
     [source],
-    await without(bench, await encode(bench, source, places), 'query_id, pid, message'),
+    await withoutColumns(bench, await encode(bench, source, places), 'query_id, pid, message'),
   )
 
   const evolving = committerOf(bench, { evolve: true })

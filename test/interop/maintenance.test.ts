@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { commitPath, encodeActions } from '../../src/sinks/delta/delta-action.ts'
 import type { DeltaStorage } from '../../src/sinks/delta/delta-storage.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { loadState } from '../../src/sinks/delta/table-log.ts'
-import { DyingStorage } from '../sinks/delta/maintenance/dying-storage.ts'
 import { blob, landBatches, optimize, vacuum } from '../sinks/delta/maintenance/support.ts'
 import { type Workbench, workbench } from '../sinks/delta/support.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { askDeltaRs, changeByDeltaRs, createByDeltaRs, deltaRsMissing } from './delta-rs.ts'
 import { compareRows } from './same-rows.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
 
 const withDeltaRs = { skip: skipUnless(await deltaRsMissing()) }
-// Half a gigabyte and minutes of time: it runs where it was made ready, and CI is not there yet.
-const withSpark = { skip: await sparkMissing() }
 
 /** Which version delta-rs sees, of how many files, and whether its rows are the live ones. */
 async function seenByDeltaRs(bench: Workbench, table = bench.table) {
@@ -104,65 +99,3 @@ test('files that delta-rs wrote are merged without a change', withDeltaRs, async
   assert.ok(after.files < before.files)
   assert.deepEqual([after.seen, after.missing, after.surplus], [before.seen, 0, 0])
 })
-
-test('delta-rs reads what an optimize or a vacuum leaves that dies at any change', withDeltaRs, async (t) => {
-  for (const when of ['before', 'after'] as const) {
-    for (let call = 1; call <= 4; call += 1) {
-      const bench = await workbench(t)
-      await landBatches(bench, 0, 2, 2)
-      await optimize(bench, { storage: new DyingStorage(bench.storage, call, when, 'changes') }).catch(
-        () => {},
-      )
-      const { seen, missing, surplus } = await seenByDeltaRs(bench)
-      assert.deepEqual({ seen, missing, surplus }, { seen: 24, missing: 0, surplus: 0 }, `${when} ${call}`)
-      await vacuum(bench, { storage: new DyingStorage(bench.storage, call, when, 'changes') }).catch(() => {})
-      assert.equal((await seenByDeltaRs(bench)).seen, 24)
-    }
-  }
-})
-
-test(
-  'Spark reads a merged and vacuumed table row for row, shows the merges, and its own vacuum finds nothing',
-  withSpark,
-  async (t) => {
-    const bench = await workbench(t)
-    const spark = Spark.start(t, bench.directory)
-    const seen = (name: string) => seenBySpark(t, bench, spark, name)
-    await landBatches(bench, 0, 6)
-    await optimize(bench)
-    assert.deepEqual(await seen('merged'), { seen: 72, missing: 0, surplus: 0 })
-    await vacuum(bench)
-    assert.deepEqual(await seen('vacuumed'), { seen: 72, missing: 0, surplus: 0 })
-    const history = await spark.sql(`DESCRIBE HISTORY delta.\`${bench.table}\``)
-    const operations = ['OPTIMIZE', 'STREAMING UPDATE', 'CREATE TABLE']
-    assert.deepEqual(
-      operations.map((name) => history.filter((row) => row.includes(name)).length),
-      [4, 6, 1],
-    )
-    // Below its floor nothing that is live may go either.
-    await spark.sql('SET spark.databricks.delta.retentionDurationCheck.enabled = false')
-    await spark.sql(`VACUUM delta.\`${bench.table}\` RETAIN 0 HOURS`)
-    assert.equal((await bench.dataFiles()).length, 4)
-
-    // What Spark deletes and updates is merged like anything else.
-    await landBatches(bench, 6, 8)
-    await spark.sql(`DELETE FROM delta.\`${bench.table}\` WHERE source_offset < 50`)
-    await spark.sql(
-      `INSERT INTO delta.\`${bench.table}\` SELECT * FROM delta.\`${bench.table}\` WHERE source_offset = 60`,
-    )
-    await optimize(bench)
-    const again = Spark.start(t, bench.directory)
-    assert.deepEqual(await seenBySpark(t, bench, again, 'changed'), {
-      seen: 96 - 5 + 1,
-      missing: 0,
-      surplus: 0,
-    })
-  },
-)
-
-async function seenBySpark(t: TestContext, bench: Workbench, spark: Spark, name: string) {
-  const rows = join(bench.directory, name)
-  t.after(() => rm(rows, { recursive: true, force: true }))
-  await spark.sql(`SELECT * FROM delta.\`${bench.table}\``, rows)
-  return compareRows(bench, `${rows}/*.parquet`)
-}

@@ -1,20 +1,30 @@
+import { randomUUID } from 'node:crypto'
+import { readDeletedRows } from '../../src/sinks/delta/deleted-rows.ts'
 import { readTable } from '../../src/sinks/delta/live-files.ts'
+import { LiveRows } from '../../src/sinks/delta/live-rows.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
 import { sqlString } from '../../src/sinks/duckdb.ts'
 import { columns, type Workbench } from '../sinks/delta/support.ts'
 
-/** All rows of the test's table as DuckDB reads them from the live files, as a SQL subquery. */
+/**
+ * All rows of the test's table as DuckDB reads them from the live files, as a SQL subquery; each has the place of its
+ * file in the list as `file`.
+ */
 export async function rowsAsSql(bench: Workbench, table = bench.table): Promise<string> {
   const storage = new LocalDeltaStorage(table)
-  const contents = await readTable(storage, bench.engine)
-  const parts = (contents?.files ?? []).map(async (file) => {
+  const { files = [] } = (await readTable(storage, bench.engine)) ?? {}
+  const deleted = await readDeletedRows(storage, files)
+  const rows = new LiveRows(bench.engine, randomUUID())
+  const parts: string[] = []
+  for (const [place, file] of files.entries()) {
     const { path } = await storage.localFile(file.path)
     const date = file.partitionValues.event_date
     const value = date == null ? 'NULL' : sqlString(date)
     const partition = 'event_date' in file.partitionValues ? `, ${value}::DATE AS event_date` : ''
-    return `SELECT *${partition} FROM read_parquet(${sqlString(path)}, hive_partitioning = false)`
-  })
-  return `(${(await Promise.all(parts)).join(' UNION ALL BY NAME ')})`
+    const relation = await rows.relation([{ path, deleted: deleted.get(file.path) }])
+    parts.push(`SELECT ${place} AS file, *${partition} FROM ${relation}`)
+  }
+  return `(${parts.join(' UNION ALL BY NAME ')})`
 }
 
 /** Compares the rows that another engine wrote to Parquet with the live rows, value by value. */

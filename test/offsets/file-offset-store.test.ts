@@ -35,7 +35,7 @@ test('what is written is read again, for any blobs, generations and offsets', as
       fc.uniqueArray(offset, { selector: generationKey, maxLength: 8 }),
       fc.option(fc.nat(), { nil: undefined }),
       async (offsets: LandedOffset[], tableVersion) => {
-        await store.write(offsets, tableVersion)
+        await store.write(offsets, { tableVersion })
         const file = await store.read()
         assert.equal(file?.tableVersion, tableVersion)
         const byKey = (all: Iterable<LandedOffset>): Map<string, LandedOffset> =>
@@ -54,7 +54,7 @@ test('the file can be read by a person, says whose it is, and nothing else lies 
       { blob: 'logs/b', generation: 'g', offset: 2 },
       { blob: 'logs/a', generation: 'g', offset: 1 },
     ],
-    7,
+    { tableVersion: 7 },
   )
   assert.deepEqual(JSON.parse(await readFile(store.path, 'utf8')), {
     formatVersion: 1,
@@ -67,13 +67,39 @@ test('the file can be read by a person, says whose it is, and nothing else lies 
   assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
 })
 
+test('what is under way is read as it was written, and goes with the write that leaves it out', async (t) => {
+  const store = await openStore(t)
+  const intent = {
+    id: '5f0c',
+    mode: 'copy-into' as const,
+    spans: [{ blob: 'logs/a', generation: 'g', start: 0, end: 10 }],
+    files: [{ name: 'x.parquet', bytes: 7, rows: 1 }],
+  }
+  for (const one of [
+    intent,
+    {
+      ...intent,
+      replaces: {
+        oldRows: 'removed' as const,
+        ingestedFrom: '2026-11-24 08:47:00',
+        ingestedTo: '2026-11-24 08:47:01',
+      },
+    },
+  ]) {
+    await store.write([], { intent: one })
+    assert.deepEqual((await store.read())?.intent, one)
+  }
+  await store.write([])
+  assert.equal((await store.read())?.intent, undefined)
+})
+
 test('there is no file before the first write', async (t) => {
   assert.equal(await (await openStore(t)).read(), undefined)
 })
 
 test('a file that is damaged, or of another pipeline, table or format, is OFFSET_FILE_CORRUPT and names the reason', async (t) => {
   const store = await openStore(t)
-  await store.write([{ blob: 'logs/a', generation: 'g', offset: 1 }], 7)
+  await store.write([{ blob: 'logs/a', generation: 'g', offset: 1 }], { tableVersion: 7 })
   const text = await readFile(store.path, 'utf8')
   const changes: [string, RegExp][] = [
     ['', /is not JSON/],
@@ -99,6 +125,6 @@ test('a write that fails leaves the old file and no other', async (t) => {
   const store = await openStore(t)
   await mkdir(store.path, { recursive: true })
   await writeFile(join(store.path, 'in-the-way'), '')
-  await assert.rejects(store.write([], 1))
+  await assert.rejects(store.write([], { tableVersion: 1 }))
   assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
 })

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LandedOffsets } from '../../src/landed-offsets.ts'
+import { FileOffsetStore } from '../../src/offsets/file-offset-store.ts'
 import { OffsetMirror } from '../../src/offsets/offset-mirror.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const generation = '20261124T084700Z'
 
@@ -20,7 +22,7 @@ test('a small file follows every commit, a large one only now and then, and a fl
     const written: (number | undefined)[] = []
     const clock = new VirtualClock()
     const mirror = new OffsetMirror({
-      store: { write: async (_offsets, version) => void written.push(version) },
+      store: { write: async (_offsets, notes) => void written.push(notes?.tableVersion) },
       marks: [],
       clock,
     })
@@ -37,5 +39,23 @@ test('a small file follows every commit, a large one only now and then, and a fl
     clock.advance(30_000)
     await mirror.write(offsets, 6)
     assert.equal(written.at(-1), 6)
+  }
+})
+
+test('writes that are asked for at once follow each other, and the last one says what is under way', async (t) => {
+  const stateDirectory = await temporaryDirectory(t)
+  const store = new FileOffsetStore({ stateDirectory, pipeline: 'primary', table: 't' })
+  const mirror = new OffsetMirror({ store, marks: [], clock: new VirtualClock() })
+  const intent = { id: 'b', mode: 'copy-into' as const, spans: [], files: [] }
+  for (let round = 0; round < 20; round += 1) {
+    await Promise.all([
+      mirror.record(offsetsOf(50), undefined),
+      mirror.flush(),
+      mirror.record(offsetsOf(100), intent),
+      mirror.flush(),
+    ])
+    const file = await store.read()
+    assert.equal(file?.offsets.blobCount, 100)
+    assert.deepEqual(file.intent, intent)
   }
 })

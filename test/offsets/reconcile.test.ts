@@ -14,6 +14,7 @@ const fileOf = (offsets: Readonly<Record<string, number>>): OffsetFile => ({
   tableVersion: 1,
   offsets: tableOf(offsets),
   marks: [],
+  intent: undefined,
 })
 const keys = (blobs: readonly string[]): string[] => blobs.map((blob) => `${blob}@g`)
 

@@ -82,13 +82,22 @@ export async function encoderFixture(
   return { engine, encoder, outputDirectory, directory, spool, read, rowsOf }
 }
 
-/** The row of one record. */
+type EncoderFixture = Awaited<ReturnType<typeof encoderFixture>>
+
+/** A test asks for many rows: an engine for each would take longer than the rows. */
+const rowFixtures = new WeakMap<TestContext, Map<TableDeclaration | undefined, Promise<EncoderFixture>>>()
+
+/** The row of one record; all of a test come from one engine. */
 export async function rowOf(
   t: TestContext,
   record: object | string,
   declaration?: TableDeclaration,
 ): Promise<JsonRow> {
-  const { rowsOf } = await encoderFixture(t, declaration)
+  const fixtures = rowFixtures.get(t) ?? new Map<TableDeclaration | undefined, Promise<EncoderFixture>>()
+  rowFixtures.set(t, fixtures)
+  const fixture = fixtures.get(declaration) ?? encoderFixture(t, declaration)
+  fixtures.set(declaration, fixture)
+  const { rowsOf } = await fixture
   const [row] = await rowsOf([{ raw: typeof record === 'string' ? record : JSON.stringify(record) }])
   return row!
 }

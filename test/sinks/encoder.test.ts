@@ -3,6 +3,7 @@ import { access, readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RejectReason, Span } from '../../src/records.ts'
+import { SpoolEncoder } from '../../src/sinks/encoder.ts'
 import { postgresLogs } from '../../src/tables/postgres-logs.ts'
 import { encoderFixture, filled, onlySpan, rowOf, type TestEntry } from './encoder-harness.ts'
 
@@ -293,6 +294,26 @@ test('a batch of one date is one file, and of several dates one file each, witho
     name.endsWith('.parquet'),
   )
   assert.equal(left.length, 4, 'no other file is left')
+})
+
+test('for a table without partition folders, a batch of several dates is one file with every column', async (t) => {
+  const { engine, outputDirectory, spool, read } = await encoderFixture(t)
+  const declaration = postgresLogs('logs.public.server')
+  const encoder = new SpoolEncoder({ engine, declaration, outputDirectory, files: 'whole', nowMs: () => 0 })
+  const times = ['2026-11-24 23:59:59.999', '2026-11-25 00:00:00.000', '2026-11-26 00:00:00.000']
+  const entries = times.map((time) => ({ raw: plain.replace('2026-11-24 08:54:35.875', time) }))
+  const encoded = await encoder.encode(await spool(entries))
+  assert.equal(encoded.files.length, 1)
+  assert.equal(encoded.rows, 3)
+  const rows = await read(encoded)
+  assert.deepEqual(
+    rows.map(({ event_date }) => event_date),
+    ['2026-11-24', '2026-11-25', '2026-11-26'],
+  )
+  assert.deepEqual(
+    Object.keys(rows[0] ?? {}),
+    declaration.columns.map(({ name }) => name),
+  )
 })
 
 test('columns have the types of the declaration', async (t) => {

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { builtScript } from '../support/built-script.ts'
 import { selfSigned } from './self-signed.ts'
 import { misbehavingServer, partHeaders } from './storage-fixture.ts'
 
@@ -52,7 +53,7 @@ async function readAll(t: TestContext, { refuse, reads, environment = {} }: Scen
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script], {
+  const { stdout } = await promisify(execFile)(process.execPath, builtScript(script), {
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,

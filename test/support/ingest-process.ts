@@ -1,7 +1,8 @@
 /**
- * `tailrace start` that loads everything, says so, and begins when it is told: `ingest-process.ts CONFIG`.
+ * `tailrace start` that loads everything, says so, and begins when it is told: `ingest-process.ts CONFIG [hasty]`.
  *
- * A process that is to be killed at an instant of its work then does not spend most of its life loading.
+ * A process that is to be killed at an instant of its work then does not spend most of its life loading. A hasty one
+ * does not wait out pauses of more than a second.
  */
 import { once } from 'node:events'
 import { systemClock } from '../../src/clock.ts'
@@ -9,18 +10,25 @@ import { start } from '../../src/commands/start.ts'
 import { loadConfig } from '../../src/load-config.ts'
 import { createLogger } from '../../src/logger.ts'
 import { standardError } from '../../src/terminal.ts'
+import { HastyClock } from './hasty-clock.ts'
 
-async function main(configPath: string): Promise<void> {
+async function main(configPath: string, pace?: string): Promise<void> {
   const config = await loadConfig(configPath)
   process.stdout.write('loaded\n')
-  await once(process, 'message')
+  const [message] = await once(process, 'message')
   process.disconnect()
   const errorOutput = standardError(false)
   const logger = createLogger({ level: 'info', pretty: false, output: errorOutput })
   process.exitCode = await start(
-    { config, logger, clock: systemClock, errorOutput, print: (text) => void process.stdout.write(text) },
-    { once: false },
+    {
+      config,
+      logger,
+      clock: pace === 'hasty' ? new HastyClock({ shortPauseMs: 1_000 }) : systemClock,
+      errorOutput,
+      print: (text) => void process.stdout.write(text),
+    },
+    { once: message === 'once' },
   )
 }
 
-await main(process.argv[2]!)
+await main(process.argv[2]!, process.argv[3])

@@ -1,23 +1,49 @@
 import assert from 'node:assert/strict'
 import { watch } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { eventually } from './eventually.ts'
 import { assertLandedOnce, mirroredOffset } from './landed-once.ts'
 import { LogGenerator } from './log-lines.ts'
 import { seededRandom } from './seeded-random.ts'
-import { openStorage, type TestStorage } from './storage.ts'
-import { readTable } from './table-rows.ts'
-import { TailraceProcess } from './tailrace-process.ts'
-import { type TestProject, writeProject } from './test-project.ts'
+import type { TestStorage } from './storage.ts'
+import type { LandedRow } from './table-rows.ts'
+import { type LogLine, TailraceProcess } from './tailrace-process.ts'
+import type { TestProject } from './test-project.ts'
+
+/** Where the processes land lines, and how their steps are seen. */
+export interface KillTarget {
+  readonly storage: TestStorage
+  /** Pipelines `primary` and `replica`, each of the blob that is called like it. */
+  readonly project: TestProject
+  /** Of `ingest-process.ts`. */
+  readonly args: readonly string[]
+  /**
+   * Steps of a batch that show in a directory: a kill comes a moment after one of them, so that every step is met
+   * however fast or slow the machine is. What is here twice comes up more often.
+   */
+  readonly steps: readonly string[]
+  /** The longest such moment, in milliseconds. */
+  readonly afterStepMs: number
+  /** The directory in which a step of a pipeline shows, and by which files in it. */
+  shownIn(
+    pipeline: string,
+    step: string,
+  ): { readonly directory: string; readonly shows: (name: string) => boolean }
+  /** Whether a start says that the kill before it came between rows and offsets. */
+  isBetween(line: LogLine): boolean
+  /** Resolves when nothing goes on any more that killed processes began. */
+  settled(): Promise<void>
+  /** All rows of a pipeline's table in the order of their places. */
+  rows(pipeline: string): Promise<readonly LandedRow[]>
+}
 
 export interface KillLoopOptions {
   readonly kills: number
   readonly seed: number
-  /** An empty directory for the config, the state and the tables. */
-  readonly directory: string
-  /** No kill begins after so long, in milliseconds. Default: all are done. */
+  readonly target: KillTarget
+  /** After the first few, no kill begins after so long, in milliseconds. Default: all are done. */
   readonly limitMs?: number
   /** Hears of each kill. */
   readonly onKill?: (kill: KillNote) => void
@@ -40,7 +66,7 @@ export interface KillReport {
   readonly kills: number
   /** Kills before the process had landed anything. */
   readonly killsBeforeFirstBatch: number
-  /** Kills between a table's commit and its mirror in the offset file, as the next start found. */
+  /** Kills between rows and the offset file, as the next start found. */
   readonly killsBeforeMirror: number
   readonly leftovers: number
   readonly batches: number
@@ -48,21 +74,19 @@ export interface KillReport {
   readonly bytes: number
 }
 
-const pipelines = ['primary', 'replica'] as const
-const blobOf = (pipeline: string) => `${pipeline}.json`
+/** The pipelines of a kill loop's project. */
+export const pipelines = ['primary', 'replica'] as const
 const script = fileURLToPath(new URL('./ingest-process.ts', import.meta.url))
 
-/**
- * Steps of a batch that show in a directory: a kill comes a moment after one of them, so that every step is met
- * however fast or slow the machine is. `opening` is an instant of the time in which the tables are opened. The
- * commit comes up most often: it is where rows and offsets could come apart.
- */
-const steps = ['opening', 'spool', 'encode', 'commit', 'commit', 'commit', 'mirror'] as const
-type Step = (typeof steps)[number]
+/** The blob of a pipeline. */
+export function blobOf(pipeline: string): string {
+  return `${pipeline}.json`
+}
 
+/** A kill at any instant of the time in which the tables are opened, in milliseconds. */
 const openingMs = 700
-/** A step's own work takes a few milliseconds. */
-const afterStepMs = 10
+/** So many kills are done however slow the machine is. */
+const leastKills = 3
 /** A file shows more than once, so this is one batch or a few. */
 const mostEvents = 4
 
@@ -70,27 +94,17 @@ const mostEvents = 4
  * Kills a process with SIGKILL again and again while it lands two blobs that a writer keeps appending to, drains
  * what is left with `--once`, and asserts that each line is in its table exactly once.
  */
-export async function killLoop(options: KillLoopOptions): Promise<KillReport> {
-  const storage = await openStorage()
-  try {
-    return await loop(storage, options)
-  } finally {
-    await storage.stop()
-  }
-}
-
-async function loop(
-  storage: TestStorage,
-  { kills, seed, directory, limitMs = Number.POSITIVE_INFINITY, onKill }: KillLoopOptions,
-): Promise<KillReport> {
-  const project = await writeProject(directory, {
-    storage: { kind: 'connection-string', connectionString: storage.connectionString },
-    pipelines: Object.fromEntries(pipelines.map((pipeline) => [pipeline, { blobs: blobOf(pipeline) }])),
-    batch: { maxBytes: 64 * 1024, maxAgeMs: 50 },
-  })
+export async function killLoop({
+  kills,
+  seed,
+  target,
+  limitMs = Number.POSITIVE_INFINITY,
+  onKill,
+}: KillLoopOptions): Promise<KillReport> {
+  const { storage, project, args, steps, afterStepMs } = target
   for (const pipeline of pipelines) {
     await mkdir(project.stagingDirectory(pipeline), { recursive: true })
-    await mkdir(logDirectory(project, pipeline), { recursive: true })
+    for (const step of steps) await mkdir(target.shownIn(pipeline, step).directory, { recursive: true })
   }
   const deadline = Date.now() + limitMs
   const writing = new AbortController()
@@ -99,19 +113,26 @@ async function loop(
   )
   const report = { kills: 0, killsBeforeFirstBatch: 0, killsBeforeMirror: 0, leftovers: 0, batches: 0 }
   const random = seededRandom(seed)
-  let next = new TailraceProcess([project.configPath], { script })
+  let next = new TailraceProcess(args, { script })
+  let current = next
   try {
-    while (report.kills < kills && Date.now() < deadline) {
-      const current = next
+    while (report.kills < kills && (report.kills < leastKills || Date.now() < deadline)) {
+      current = next
       await current.until(() => current.stdout.includes('loaded'), 'it was loaded')
       // The one after it loads meanwhile, so that little time passes without one that works.
-      next = new TailraceProcess([project.configPath], { script })
-      const step = steps[random.between(0, steps.length - 1)]!
+      next = new TailraceProcess(args, { script })
+      const step = ['opening', ...steps][random.between(0, steps.length)]!
       const afterMs = random.between(0, step === 'opening' ? openingMs : afterStepMs)
       const pipeline = pipelines[random.between(0, 1)]!
-      const shown = stepShows(project, pipeline, step, random.between(1, mostEvents))
+      const shown = stepShows(target, pipeline, step, random.between(1, mostEvents))
       current.send('go')
-      await Promise.race([shown, current.exited])
+      let hasShown = false
+      void Promise.race([shown, current.exited]).then(() => {
+        hasShown = true
+      })
+      await eventually(async () => hasShown, `${step} of ${pipeline}`).catch((error: unknown) => {
+        throw new Error(`The process stands still:\n${current.stderr.slice(-4_000)}`, { cause: error })
+      })
       await delay(afterMs)
       current.kill('SIGKILL')
       const end = await current.exited
@@ -124,28 +145,25 @@ async function loop(
       const batches = landedBy(current)
       report.batches += batches
       if (batches === 0) report.killsBeforeFirstBatch += 1
-      if (current.log.some(({ finding }) => finding === 'behind')) report.killsBeforeMirror += 1
+      if (current.log.some((line) => target.isBetween(line))) report.killsBeforeMirror += 1
       report.leftovers = await checkState(project)
       onKill?.({ number: report.kills, step, afterMs, batches, leftovers: report.leftovers })
     }
   } finally {
-    next.kill('SIGKILL')
-    await next.exited
+    for (const left of [current, next]) {
+      left.kill('SIGKILL')
+      await left.exited
+    }
     writing.abort()
     await Promise.all(writers)
   }
-  return { ...report, ...(await drainAndCompare(storage, project)) }
+  return { ...report, ...(await drainAndCompare(target)) }
 }
 
 /** Resolves when a step of a pipeline has shown in its directory for the n-th time from now on. */
-function stepShows(project: TestProject, pipeline: string, step: Step, events: number): Promise<void> {
+function stepShows(target: KillTarget, pipeline: string, step: string, events: number): Promise<void> {
   if (step === 'opening') return Promise.resolve()
-  const [directory, shows] = {
-    spool: [project.stagingDirectory(pipeline), (name: string) => name.endsWith('.spool')] as const,
-    encode: [project.stagingDirectory(pipeline), (name: string) => name.startsWith('encode-')] as const,
-    commit: [logDirectory(project, pipeline), (name: string) => name.endsWith('.json')] as const,
-    mirror: [project.stateDirectory, (name: string) => name.startsWith(`${pipeline}.offset`)] as const,
-  }[step]
+  const { directory, shows } = target.shownIn(pipeline, step)
   return new Promise((resolve) => {
     let left = events
     const watcher = watch(directory, (_event, name) => {
@@ -156,10 +174,6 @@ function stepShows(project: TestProject, pipeline: string, step: Step, events: n
       resolve()
     })
   })
-}
-
-function logDirectory(project: TestProject, pipeline: string): string {
-  return join(project.tableDirectory(pipeline), '_delta_log')
 }
 
 function landedBy(process: TailraceProcess): number {
@@ -192,10 +206,9 @@ async function checkState(project: TestProject): Promise<number> {
   return leftovers
 }
 
-async function drainAndCompare(
-  storage: TestStorage,
-  { configPath, tableDirectory, offsetPath }: TestProject,
-): Promise<{ rows: number; bytes: number }> {
+async function drainAndCompare(target: KillTarget): Promise<{ rows: number; bytes: number }> {
+  const { configPath, offsetPath } = target.project
+  await target.settled()
   const drained = new TailraceProcess(['start', '--once', '--config', configPath])
   assert.deepEqual(await drained.exited, { code: 0, signal: null }, drained.stderr.slice(-4_000))
   const verified = new TailraceProcess(['verify', '--json', '--config', configPath])
@@ -205,8 +218,8 @@ async function drainAndCompare(
   const totals = { rows: 0, bytes: 0 }
   for (const pipeline of pipelines) {
     const blob = blobOf(pipeline)
-    const content = await storage.content(blob)
-    const rows = await readTable(tableDirectory(pipeline))
+    const content = await target.storage.content(blob)
+    const rows = await target.rows(pipeline)
     const end = assertLandedOnce(blob, content, rows)
     assert.equal(end, content.length)
     assert.equal(await mirroredOffset(offsetPath(pipeline), blob), end)

@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
-import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
+import type { ContainerClient } from '@azure/storage-blob'
+import { BlobServiceClient } from '../../src/sources/azure-sdk.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded-storage.ts'
 
 /** An emulated storage account with one container. */
@@ -42,7 +43,7 @@ export async function openStorage(): Promise<TestStorage> {
 }
 
 /** A storage that stops with the test. */
-export async function startStorage(t: TestContext): Promise<TestStorage> {
+export async function startStorage(t: Pick<TestContext, 'after'>): Promise<TestStorage> {
   const storage = await openStorage()
   t.after(() => storage.stop())
   return storage

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { builtScript } from './built-script.ts'
 
 /** How a process ended. */
 export interface ProcessEnd {
@@ -16,6 +17,8 @@ export interface SpawnOptions {
   readonly cwd?: string
   /** The script instead of the CLI. */
   readonly script?: string
+  /** Whether Node gets the sources and the TypeScript loader, as the shipped command does. Default: they are compiled. */
+  readonly asShipped?: boolean
 }
 
 export const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
@@ -35,13 +38,14 @@ export class TailraceProcess {
   #ended = false
 
   /** Starts the real CLI, or another script, without the Azure settings of whoever runs the tests. */
-  constructor(args: readonly string[], { env, cwd, script }: SpawnOptions = {}) {
+  constructor(args: readonly string[], { env, cwd, script = cli, asShipped = false }: SpawnOptions = {}) {
     const { PATH, HOME, TMPDIR } = process.env
     const own = Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined)
-    const child = spawn(process.execPath, ['--import', tsx, script ?? cli, ...args], {
+    const run = asShipped ? ['--import', tsx, script] : builtScript(script)
+    const child = spawn(process.execPath, [...run, ...args], {
       cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...env },
-      stdio: ['ignore', 'pipe', 'pipe', script === undefined ? 'ignore' : 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', script === cli ? 'ignore' : 'ipc'],
     })
     this.#child = child
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,6 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BatchConfig, DiskConfig, MetricsConfig, SourceConfig, StorageConfig } from '../../src/config.ts'
+import type {
+  BatchConfig,
+  DatabricksSinkConfig,
+  DiskConfig,
+  MetricsConfig,
+  SourceConfig,
+  StorageConfig,
+} from '../../src/config.ts'
 import type { PostgresLogsOptions } from '../../src/tables/postgres-logs.ts'
 import { containerName } from './storage.ts'
 
@@ -19,6 +26,11 @@ export interface TestConfig {
   readonly root?: string
   /** Default: `lakehouse` below `root`. */
   readonly lakehouse?: string
+  /** Where the tables are. Default: Delta tables in `lakehouse`. */
+  readonly sink?: DatabricksSinkConfig
+  /** Catalog and schema of the tables. Default `test.logs`. */
+  readonly schema?: string
+  readonly stopMs?: number
 }
 
 /** Where things of a generated config are. */
@@ -40,10 +52,10 @@ export async function writeProject(directory: string, config: TestConfig): Promi
   const pipelines = Object.entries(config.pipelines).map(([name, source]) => {
     const plain = {
       source: { storage: config.storage, container: containerName, pollMs: 100, ...source },
-      sink: { kind: 'delta', root: config.lakehouse ?? join(root, 'lakehouse') },
+      sink: config.sink ?? { kind: 'delta', root: config.lakehouse ?? join(root, 'lakehouse') },
       batch: { maxAgeMs: 100, ...config.batch },
     }
-    const table = `postgresLogs('test.logs.${name}', ${JSON.stringify(config.tableOptions ?? {})})`
+    const table = `postgresLogs('${config.schema ?? 'test.logs'}.${name}', ${JSON.stringify(config.tableOptions ?? {})})`
     return `${JSON.stringify(name)}: { ...${JSON.stringify(plain)}, table: ${table}, transforms: ${config.transforms ?? '[]'} },`
   })
   await writeFile(
@@ -54,6 +66,7 @@ export default defineConfig({
   stateDirectory: ${JSON.stringify(stateDirectory)},
   disk: ${JSON.stringify({ minFreeBytes: 0, ...config.disk })},
   metrics: ${JSON.stringify(config.metrics)},
+  stopMs: ${JSON.stringify(config.stopMs)},
 })
 `,
   )

@@ -1,6 +1,6 @@
 import { TailraceError } from '../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
-import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
+import type { EmbeddedEngine } from '../duckdb.ts'
 import {
   type AddAction,
   type DeletionVector,
@@ -12,6 +12,7 @@ import {
 } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
 import type { CheckpointFiles } from './log-listing.ts'
+import { parquetSql } from './parquet-files.ts'
 import type { CheckpointContent, KeptOptions, RemovedFile } from './table-state.ts'
 
 /** The fields that are read of each kind of action; the first one is there in every action of its kind. */
@@ -147,8 +148,7 @@ function parquetActions(
   checkpoint: CheckpointFiles,
   paths: readonly string[],
 ): ActionSource {
-  const list = paths.map(sqlString).join(', ')
-  const source = `read_parquet([${list}], hive_partitioning = false, union_by_name = true)`
+  const source = parquetSql(paths)
   const rows = async (sql: string): Promise<JsonObject[]> => {
     try {
       return (await engine.rows(sql)) as JsonObject[]

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TailraceError } from '../../errors.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
 import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
-import { checkpointPath, sidecarPaths } from './checkpoint-reader.ts'
+import { checkpointPath, readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
 import { commitPath, type MetaDataAction, type ProtocolAction } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
 import { intervalMs } from './interval.ts'
 import { type CheckpointFiles, logListing } from './log-listing.ts'
+import { filePathSql, parquetSql } from './parquet-files.ts'
 import type { TableState } from './table-state.ts'
 
 const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
@@ -86,7 +87,7 @@ export async function writeCheckpoint(
     return inputs.at(-1)!.path
   }
   try {
-    const base = await baseCheckpoint(storage, plan)
+    const base = await baseCheckpoint(context, plan)
     const sources = base === undefined ? [] : await checkpointSources(base, context, open)
     const commits: string[] = []
     for (let version = (base?.version ?? -1) + 1; version <= plan.version; version += 1) {
@@ -116,19 +117,41 @@ export async function writeCheckpoint(
   }
 }
 
-/** The checkpoint that the state started from is known to be good; another writer may have cleaned it away. */
+/** The state started from a checkpoint of the previous version; another writer may have cleaned that away. */
 async function baseCheckpoint(
-  storage: DeltaStorage,
+  context: CheckpointContext,
   { version, previous }: CheckpointPlan,
 ): Promise<CheckpointFiles | undefined> {
+  const { storage } = context
   if (previous >= 0) {
     const names = await storage.list('_delta_log', String(previous).padStart(20, '0'))
-    const [known] = logListing(names).checkpoints
-    if (known !== undefined) return known
+    const { checkpoints } = logListing(names)
+    if (checkpoints.length > 0) return firstReadable(checkpoints, context)
   }
   const { commits, checkpoints } = logListing(await storage.list('_delta_log'))
   if (previous === -1 && commits[0] === 0) return undefined
-  return checkpoints.find((checkpoint) => checkpoint.version <= version)
+  return firstReadable(
+    checkpoints.filter((checkpoint) => checkpoint.version <= version),
+    context,
+  )
+}
+
+/** A version may have several checkpoints, of which a killed writer has left one torn. The only one needs no look. */
+async function firstReadable(
+  candidates: readonly CheckpointFiles[],
+  { storage, engine }: CheckpointContext,
+): Promise<CheckpointFiles | undefined> {
+  const [first] = candidates
+  if (candidates.length < 2) return first
+  for (const candidate of candidates) {
+    try {
+      await readCheckpoint(storage, engine, candidate, { keepFiles: false })
+      return candidate
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
+    }
+  }
+  return first
 }
 
 /** @returns one SELECT a file format, each with the columns of the full schema and `commit_version`. */
@@ -151,7 +174,7 @@ async function checkpointSources(
 
 function jsonSource(paths: readonly string[], version: string): string {
   const columns = actionNames.map((name) => `"${name}": ${sqlString(fullCheckpointSchema[name])}`).join(', ')
-  const files = paths.map(sqlString).join(', ')
+  const files = paths.map(filePathSql).join(', ')
   return (
     `SELECT ${version} AS commit_version, ${quoted(actionNames)} ` +
     `FROM read_json([${files}], format = 'newline_delimited', filename = true, hive_partitioning = false, ` +
@@ -165,8 +188,7 @@ async function parquetSource(
   paths: readonly string[],
   version: number,
 ): Promise<string> {
-  const files = paths.map(sqlString).join(', ')
-  const source = `read_parquet([${files}], hive_partitioning = false, union_by_name = true)`
+  const source = parquetSql(paths)
   const namesOf = async (select: string) =>
     new Set((await engine.rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
   const present = await namesOf('*')
@@ -256,7 +278,7 @@ async function checkedFiles(
     `SELECT count(protocol.minReaderVersion) AS protocols, count(metaData.id) AS metaData,
       count(DISTINCT txn.appId) AS transactions, count("add".path) AS files,
       ${names.includes('domainMetadata') ? 'count(DISTINCT domainMetadata.domain)' : '0'} AS domains
-    FROM read_parquet(${sqlString(path)}, hive_partitioning = false)`,
+    FROM ${parquetSql([path])}`,
   )
   const { protocols, metaData, transactions, domains, files } = counts ?? {}
   const whole = Number(protocols) === 1 && Number(metaData) === 1

@@ -50,7 +50,8 @@ export async function newestCommitTimes(
   const newest = await listNewest(storage, count + blockVersions)
   if (newest === undefined) return commitTimes(storage)
   const times = await timesOf(storage, newest.objects)
-  if (newest.isWhole) return times
+  // Commits of two blocks may have been made between their listings, of which only the later ones are seen then.
+  if (newest.isWhole && times !== undefined) return times
   const firstVersion = await firstReadable(storage)
   if (times === undefined || times.versions.length < count || firstVersion === undefined) {
     return commitTimes(storage)

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { TailraceError } from '../../errors.ts'
 import type { DeletionVector } from './delta-action.ts'
 import { type NumberSet, readRoaringBitmap } from './roaring-bitmap.ts'
-import { locationText, parseTableLocation } from './table-location.ts'
+import { parseTableLocation } from './table-location.ts'
 import { decodeZ85 } from './z85.ts'
 
 /** The version of the files that hold deletion vectors. */
@@ -20,29 +20,22 @@ const uuidCharacters = 20
  * @returns the path of its file, relative to the table's root; undefined for one that is in the log itself
  * @throws TABLE_CORRUPT when the log's word leads nowhere, TABLE_UNSUPPORTED when it leads out of the table
  */
-export function deletionVectorPath(
-  { storageType, pathOrInlineDv }: DeletionVector,
-  location: string,
-): string | undefined {
-  switch (storageType) {
-    case 'i':
+export function deletionVectorPath(vector: DeletionVector, location: string): string | undefined {
+  const { pathOrInlineDv } = vector
+  switch (placeOf(vector)) {
+    case 'log':
       return undefined
-    case 'u': {
+    case 'table': {
       const folder = pathOrInlineDv.slice(0, -uuidCharacters)
       const path = posix.join(folder, relativeName(pathOrInlineDv))
       if (!path.startsWith('..') && !posix.isAbsolute(path)) return path
       throw outside(pathOrInlineDv)
     }
-    case 'p': {
+    case 'anywhere': {
       const path = pathWithin(location, pathOrInlineDv)
       if (path !== undefined) return path
       throw outside(pathOrInlineDv)
     }
-    default:
-      throw new TailraceError(
-        'TABLE_UNSUPPORTED',
-        `The table stores deletion vectors in a way that this program does not know: ${storageType}.`,
-      )
   }
 }
 
@@ -51,10 +44,20 @@ export function isOutside(vector: DeletionVector | undefined, location: string):
   return vector?.storageType === 'p' && pathWithin(location, vector.pathOrInlineDv) === undefined
 }
 
-/** @returns the name of a vector's file, in whichever folder; undefined for one that is in the log itself. */
-export function deletionVectorName({ storageType, pathOrInlineDv }: DeletionVector): string | undefined {
-  if (storageType === 'i') return undefined
-  return storageType === 'u' ? relativeName(pathOrInlineDv) : posix.basename(pathOrInlineDv)
+/**
+ * @returns the name of a vector's file, in whichever folder; undefined for one that is in the log itself
+ * @throws TABLE_CORRUPT when the log's word is no name, TABLE_UNSUPPORTED when its kind is not known
+ */
+export function deletionVectorName(vector: DeletionVector): string | undefined {
+  const { pathOrInlineDv } = vector
+  switch (placeOf(vector)) {
+    case 'log':
+      return undefined
+    case 'table':
+      return relativeName(pathOrInlineDv)
+    case 'anywhere':
+      return posix.basename(decoded(pathOrInlineDv) ?? pathOrInlineDv)
+  }
 }
 
 /** @returns whether a file of this name is one that holds deletion vectors. */
@@ -116,15 +119,46 @@ function relativeName(pathOrInlineDv: string): string {
   return `deletion_vector_${parts.join('-')}.bin`
 }
 
-function pathWithin(location: string, path: string): string | undefined {
-  const [root, found] = [canonical(location), canonical(path)]
+/** The only place that knows the kinds: what is not known to one reader of the log must not be guessed by another. */
+function placeOf({ storageType }: DeletionVector): 'log' | 'table' | 'anywhere' {
+  switch (storageType) {
+    case 'i':
+      return 'log'
+    case 'u':
+      return 'table'
+    case 'p':
+      return 'anywhere'
+    default:
+      throw new TailraceError(
+        'TABLE_UNSUPPORTED',
+        `The table stores deletion vectors in a way that this program does not know: ${storageType}.`,
+      )
+  }
+}
+
+/** @param uri as absolute paths of data files are written: with escapes (PROTOCOL.md, "Deletion Vector Descriptor") */
+function pathWithin(location: string, uri: string): string | undefined {
+  const localPath = /^(?:file:\/{0,2}(?=\/))?(\/.*)$/s.exec(uri)?.[1]
+  const [root, found] = [plainText(location), plainText(localPath === undefined ? uri : decoded(localPath))]
   return found?.startsWith(`${root}/`) ? found.slice(`${root}/`.length) : undefined
 }
 
-/** @returns undefined for a place where no table of this program can be */
-function canonical(text: string): string | undefined {
+/** @returns a location without escapes, or undefined for a place where no table of this program can be */
+function plainText(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
   try {
-    return locationText(parseTableLocation(text.replace(/^file:\/{0,2}(?=\/)/, ''), '/'))
+    const location = parseTableLocation(text, '/')
+    if (location.kind === 'directory') return location.path
+    const { accountUrl, container, folder } = location
+    return folder === '' ? `${accountUrl}/${container}` : `${accountUrl}/${container}/${folder}`
+  } catch {
+    return undefined
+  }
+}
+
+function decoded(uri: string): string | undefined {
+  try {
+    return decodeURIComponent(uri)
   } catch {
     return undefined
   }

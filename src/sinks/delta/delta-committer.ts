@@ -84,6 +84,7 @@ export class DeltaCommitter implements TableCommitter {
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
     return this.#exclusively(async () => {
+      await this.#table.catchUp()
       for (let plan = 1; plan <= maxPlans; plan += 1) {
         try {
           const tableVersion = await this.#append(spans, encoded)

@@ -1,16 +1,25 @@
 import { TailraceError } from '../../errors.ts'
 import type { WrittenFile } from '../duckdb.ts'
 import { type CommitRequest, commit, mayBeVisible } from './commit-loop.ts'
-import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './delta-action.ts'
+import {
+  commitPath,
+  type DomainMetadataAction,
+  type MetaDataAction,
+  type ProtocolAction,
+} from './delta-action.ts'
 import { checkAppendable, clusteringDomain } from './feature-gate.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from './file-placement.ts'
 import { type IndexedColumn, indexedColumns } from './file-statistics.ts'
+import { hintedVersion } from './log-blocks.ts'
 import { LogUpkeep, type LogUpkeepOptions } from './log-upkeep.ts'
 import { SchemaPlan } from './schema-evolution.ts'
 import { createTable, type TableDeclaration } from './table-creation.ts'
 import { loadState, readNewCommits } from './table-log.ts'
 import { checkSchema } from './table-schema.ts'
 import type { TableState } from './table-state.ts'
+
+/** How long no other writer can have committed and then cleaned its commit away: logs are kept for days. */
+const trustedMs = 3_600_000
 
 export interface DeltaTableOptions extends TableDeclaration, LogUpkeepOptions {
   /** Whether columns that the table lacks are added with the first rows that have them. Default false. */
@@ -36,6 +45,8 @@ export class DeltaTable {
   readonly #options: DeltaTableOptions
   #state: TableState | undefined
   #checked: CheckedRules | undefined
+  /** Milliseconds since the epoch: when the known version was last found to be the newest. */
+  #newestAtMs = Number.NEGATIVE_INFINITY
   readonly #upkeep: LogUpkeep
 
   constructor(options: DeltaTableOptions) {
@@ -63,12 +74,32 @@ export class DeltaTable {
       // Read what is there: another process may have created it at the same time.
       await this.#reload({ keepFiles: false })
     }
+    this.#noteNewest()
     this.checkRules()
+  }
+
+  /**
+   * Opens the table again where others went on and may have cleaned the log behind them, which only takes a request
+   * after an hour without a commit.
+   *
+   * The version after the known one is free then, as it is at the end of the log: a commit would be created there,
+   * where no reader comes by. It must come before what a commit is decided by, because the commits in between are gone
+   * and cannot be checked one by one.
+   */
+  async catchUp(): Promise<void> {
+    if (this.#options.clock.now() - this.#newestAtMs <= trustedMs) return
+    if (await this.#isLeftBehind()) {
+      await this.#reload({ keepFiles: this.state.files !== undefined })
+      this.checkRules()
+    }
+    this.#noteNewest()
   }
 
   /** Reads what others committed since. */
   async refresh(): Promise<void> {
+    await this.catchUp()
     await readNewCommits(this.#options.storage, this.state)
+    this.#noteNewest()
     this.checkRules()
   }
 
@@ -78,6 +109,7 @@ export class DeltaTable {
       await this.refresh()
     } else {
       await this.#reload({ keepFiles: true })
+      this.#noteNewest()
       this.checkRules()
     }
     return this.state
@@ -122,6 +154,7 @@ export class DeltaTable {
     await moveIn(storage, files)
     try {
       const version = await commit(this.state, request, this.#options)
+      this.#noteNewest()
       this.#upkeep.start(this.state)
       return version
     } catch (error) {
@@ -133,6 +166,21 @@ export class DeltaTable {
   /** Waits for work that goes on after a commit. */
   async settle(): Promise<void> {
     await this.#upkeep.settle()
+  }
+
+  #noteNewest(): void {
+    this.#newestAtMs = this.#options.clock.now()
+  }
+
+  /**
+   * A cleanup removes the oldest commits first, but several at a time: the known version may outlive the one after it.
+   * The checkpoint that allows a cleanup is there long before.
+   */
+  async #isLeftBehind(): Promise<boolean> {
+    const { storage } = this.#options
+    const { version } = this.state
+    if (((await hintedVersion(storage)) ?? -1) > version) return true
+    return (await storage.read(commitPath(version))) === undefined
   }
 
   async #reload(options: { readonly keepFiles: boolean }): Promise<void> {

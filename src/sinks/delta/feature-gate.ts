@@ -51,7 +51,7 @@ const advice: Readonly<Record<string, string>> = {
   'catalogOwned-preview': catalogAdvice,
   'coordinatedCommits-preview': catalogAdvice,
   rowTracking:
-    "Run ALTER TABLE … SET TBLPROPERTIES ('delta.enableRowTracking' = 'false') and ALTER TABLE … DROP FEATURE rowTracking.",
+    "Run ALTER TABLE … SET TBLPROPERTIES ('delta.enableRowTracking' = 'false') and ALTER TABLE … DROP FEATURE rowTracking, or land into another table.",
   columnMapping: "Run ALTER TABLE … SET TBLPROPERTIES ('delta.columnMapping.mode' = 'none').",
   clustering:
     "Run ALTER TABLE … CLUSTER BY NONE, or name the column in the property 'delta.dataSkippingStatsColumns'.",

@@ -243,24 +243,35 @@ async function removeOldTemporaries(folder: string): Promise<void> {
 /**
  * Between volumes a file is copied under another name first, so that no one sees half of it.
  *
- * @param waiting the folder of the copy: one where what a killed process leaves is cleared
+ * @param waiting the folder of the copy, if it is on the target's volume: one where what a killed process leaves is
+ * cleared
  */
 async function moveFile(from: string, to: string, waiting = dirname(to)): Promise<void> {
   try {
-    await rename(from, to)
+    return await rename(from, to)
   } catch (error) {
     if (fileCode(error) !== 'EXDEV') throw error
-    const temporary = temporaryFor(join(waiting, basename(to)))
-    try {
-      await copyFile(from, temporary)
-      await syncFile(temporary)
-      await rename(temporary, to)
-    } catch (failure) {
-      await rm(temporary, { force: true })
-      throw failure
-    }
-    await rm(from, { force: true })
   }
+  try {
+    return await moveCopy(from, to, waiting)
+  } catch (error) {
+    if (fileCode(error) !== 'EXDEV') throw error
+  }
+  // A partition's folder can be a mount or a link of its own.
+  await moveCopy(from, to, dirname(to))
+}
+
+async function moveCopy(from: string, to: string, folder: string): Promise<void> {
+  const temporary = temporaryFor(join(folder, basename(to)))
+  try {
+    await copyFile(from, temporary)
+    await syncFile(temporary)
+    await rename(temporary, to)
+  } catch (failure) {
+    await rm(temporary, { force: true })
+    throw failure
+  }
+  await rm(from, { force: true })
 }
 
 function temporaryFor(target: string): string {

@@ -22,8 +22,9 @@ function blockPrefix(block: number): string {
 /**
  * Lists a log from the checkpoint on that `_last_checkpoint` names, so that the cost does not grow with the log.
  *
- * Blob storage lists by prefix and not from a name on, so it goes block by block, until one has nothing: versions
- * have no gap, and one that has swallowed a whole block would not be seen.
+ * Blob storage lists by prefix and not from a name on, so it goes block by block, until one has nothing. That is the
+ * end of the log, unless a cleanup has left an old checkpoint behind: the commits that follow it may be blocks away.
+ * The newest version has both, so a checkpoint without a commit is not it.
  *
  * @returns undefined when that does not lead to a version that can be read: only the whole log tells then
  */
@@ -32,7 +33,9 @@ export async function listFromCheckpoint(storage: DeltaStorage): Promise<LogList
   if (version === undefined) return undefined
   const list = (block: number): Promise<string[]> => storage.list('_delta_log', blockPrefix(block))
   const listing = logListing(await walk(blockOf(version), list, (name) => name))
-  return hasBase(listing) ? listing : undefined
+  const { commits, checkpoints } = listing
+  const isAtEnd = (commits.at(-1) ?? -1) >= (checkpoints[0]?.version ?? 0)
+  return hasBase(listing) && isAtEnd ? listing : undefined
 }
 
 /**
@@ -81,7 +84,7 @@ export async function listNewest(
   return { objects, isWhole: true }
 }
 
-/** Lists block after block, until one has nothing of the log. */
+/** Lists block after block, until one has nothing of the log: the log may go on behind a gap of a block or more. */
 async function walk<Listed>(
   first: number,
   list: (block: number) => Promise<Listed[]>,
@@ -103,7 +106,7 @@ async function walk<Listed>(
  *
  * @returns undefined where it is missing or cannot be understood
  */
-async function hintedVersion(storage: DeltaStorage): Promise<number | undefined> {
+export async function hintedVersion(storage: DeltaStorage): Promise<number | undefined> {
   try {
     const bytes = await storage.read('_delta_log/_last_checkpoint')
     const hint: unknown = bytes && JSON.parse(bytes.toString())

@@ -1,11 +1,12 @@
 import { TailraceError } from '../../errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
-import { commitPath, type MetaDataAction, type ProtocolAction } from './delta-action.ts'
-import type { DeltaStorage, StoredObject } from './delta-storage.ts'
+import type { MetaDataAction, ProtocolAction } from './delta-action.ts'
+import type { DeltaStorage } from './delta-storage.ts'
 import { hasCheckpointProtection } from './feature-gate.ts'
 import { intervalMs } from './interval.ts'
-import { type CheckpointFiles, type LogListing, logFile, logListing } from './log-listing.ts'
+import { type CheckpointFiles, logFile, logListing } from './log-listing.ts'
+import { OldLog } from './old-log.ts'
 
 const dayMs = 24 * 3_600_000
 
@@ -94,22 +95,17 @@ interface Expired {
 
 /**
  * Reads a log from its beginning on, until it is too young or there is enough to remove: neither the requests nor
- * the memory grow with the part that is retained.
+ * the memory grow with the part that is retained. Each page is sorted out once.
  */
 async function findExpired(storage: DeltaStorage, rules: CleanupRules): Promise<Expired> {
-  const objects: StoredObject[] = []
-  let found: Expired = { kept: undefined, expired: [], isAll: true }
+  const log = new OldLog(rules)
   for await (const page of storage.pages('_delta_log')) {
-    objects.push(...page)
-    const listing = logListing(objects.map(({ name }) => name))
-    const old = commitsUpTo(objects, listing, rules.cutoffMs)
-    const kept = cutoffCheckpoint(listing, old)
-    const expired = kept === undefined ? [] : expiredFiles(objects, kept.version, rules.checkpointCutoffMs)
-    const isPast = old.length < listing.commits.length
-    found = { kept, expired, isAll: isPast }
-    if (isPast || expired.length >= maxRemovals) return found
+    log.add(page)
+    if (log.isPast || log.expired.length >= maxRemovals) {
+      return { kept: log.kept, expired: log.expired, isAll: log.isPast }
+    }
   }
-  return { ...found, isAll: true }
+  return { kept: log.kept, expired: log.expired, isAll: true }
 }
 
 /** Once the commits before it are gone, nothing can replace a checkpoint that is broken. */
@@ -124,48 +120,6 @@ async function checkWhole({ storage, engine }: CleanupContext, checkpoint: Check
       context: { version: checkpoint.version },
     })
   }
-}
-
-/** @returns the versions that are not younger than the cutoff, ascending. */
-function commitsUpTo(
-  objects: readonly StoredObject[],
-  { commits }: LogListing,
-  cutoffMs: number,
-): readonly number[] {
-  const times = new Map(objects.map(({ name, modifiedMs }) => [`_delta_log/${name}`, modifiedMs]))
-  let latestMs = Number.NEGATIVE_INFINITY
-  const young = commits.findIndex((version) => {
-    // Time goes up with the version: a commit that seems older than the one before is as young as that.
-    latestMs = Math.max(latestMs, times.get(commitPath(version)) ?? Number.POSITIVE_INFINITY)
-    return latestMs > cutoffMs
-  })
-  return young === -1 ? commits : commits.slice(0, young)
-}
-
-/** The newest checkpoint from which every version since the cutoff can be reconstructed. */
-function cutoffCheckpoint({ checkpoints }: LogListing, old: readonly number[]): CheckpointFiles | undefined {
-  const versions = new Set(old)
-  return checkpoints.find(({ version }) => versions.has(version))
-}
-
-/** @returns the names of what lies before a checkpoint, the oldest version first. */
-function expiredFiles(
-  objects: readonly StoredObject[],
-  keptVersion: number,
-  checkpointCutoffMs: number,
-): string[] {
-  return objects
-    .flatMap(({ name, modifiedMs }) => {
-      const file = logFile(name)
-      if (file === undefined) return []
-      // A compaction that begins before the checkpoint, or at it, stands for commits that are gone.
-      const before =
-        file.version < keptVersion || (file.kind === 'compaction' && file.version === keptVersion)
-      if (!before || (file.kind === 'checkpoint' && modifiedMs > checkpointCutoffMs)) return []
-      return [{ name, version: file.version }]
-    })
-    .sort((left, right) => left.version - right.version)
-    .map(({ name }) => name)
 }
 
 /** Removes sidecars that no checkpoint names, unless they are so young that their checkpoint may be under way. */

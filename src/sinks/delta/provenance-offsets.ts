@@ -5,7 +5,7 @@ import { readDeletedRows } from './deleted-rows.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import type { DeltaTable } from './delta-table.ts'
 import { liveFile } from './live-files.ts'
-import { liveRowsSql, type RowSource } from './live-rows.ts'
+import { type RowSource, withLiveRows } from './live-rows.ts'
 import { schemaFields } from './table-schema.ts'
 
 const placeColumns = {
@@ -50,12 +50,14 @@ export async function provenanceOffsets(
 async function endsIn(engine: EmbeddedEngine, source: RowSource): Promise<LandedOffset[]> {
   const empty = Object.entries(placeColumns).map(([name, type]) => `NULL::${type} AS ${name}`)
   // A file may be older than one of the columns.
-  const rows = await engine.rows(`SELECT source_blob, source_generation,
+  const rows = await withLiveRows(engine, [source], (relation) =>
+    engine.rows(`SELECT source_blob, source_generation,
       max(source_offset + source_length) AS landed_to
     FROM (SELECT ${empty.join(', ')} WHERE false
-      UNION ALL BY NAME FROM ${liveRowsSql([source])})
+      UNION ALL BY NAME FROM ${relation})
     WHERE source_blob IS NOT NULL AND source_generation IS NOT NULL
-    GROUP BY ALL HAVING landed_to IS NOT NULL`)
+    GROUP BY ALL HAVING landed_to IS NOT NULL`),
+  )
   return rows.map(({ source_blob, source_generation, landed_to }) => ({
     blob: String(source_blob),
     generation: String(source_generation),

@@ -7,7 +7,7 @@ import { readDeletedRows } from './deleted-rows.ts'
 import type { AddAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { liveFile } from './live-files.ts'
-import { liveRowsSql } from './live-rows.ts'
+import { withLiveRows } from './live-rows.ts'
 import { writeCopy } from './parquet-copy.ts'
 import { compareText } from './string-bounds.ts'
 
@@ -77,24 +77,25 @@ export async function rewriteWithout(
   const deleted = (await readDeletedRows(storage, [live])).get(path)
   const file = await storage.localFile(path)
   try {
-    const source = liveRowsSql([{ path: file.path, deleted }])
-    const condition = spanCondition(span)
-    const [counts] = await engine.rows(
-      `SELECT count(*) AS all_rows, count(*) FILTER (WHERE ${condition}) AS span_rows FROM ${source}`,
-    )
-    const removedRows = Number(counts?.span_rows)
-    if (removedRows === 0) return undefined
-    if (removedRows === Number(counts?.all_rows)) return { original, removedRows, kept: undefined }
+    return await withLiveRows(engine, [{ path: file.path, deleted }], async (source) => {
+      const condition = spanCondition(span)
+      const [counts] = await engine.rows(
+        `SELECT count(*) AS all_rows, count(*) FILTER (WHERE ${condition}) AS span_rows FROM ${source}`,
+      )
+      const removedRows = Number(counts?.span_rows)
+      if (removedRows === 0) return undefined
+      if (removedRows === Number(counts?.all_rows)) return { original, removedRows, kept: undefined }
 
-    const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-    const written = await writeCopy(
-      `SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE`,
-      target,
-      engine,
-    )
-    if (written === undefined) return { original, removedRows, kept: undefined }
-    const partition = new Map(Object.entries(original.partitionValues))
-    return { original, removedRows, kept: { ...written, partition } }
+      const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
+      const written = await writeCopy(
+        `SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE`,
+        target,
+        engine,
+      )
+      if (written === undefined) return { original, removedRows, kept: undefined }
+      const partition = new Map(Object.entries(original.partitionValues))
+      return { original, removedRows, kept: { ...written, partition } }
+    })
   } catch (error) {
     throw engineError(error, `the copy of ${path}`, { path, bytes: original.size })
   } finally {

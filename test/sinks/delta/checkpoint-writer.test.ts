@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { writeCheckpoint } from '../../../src/sinks/delta/checkpoint-writer.ts'
@@ -207,4 +207,19 @@ test('a checkpoint starts from another writer’s when its own was cleaned away'
     '00000000000000000030.checkpoint.parquet',
     '00000000000000000040.checkpoint.parquet',
   ])
+})
+
+test('a torn checkpoint beside a whole one of the same version does not end the checkpoints', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  await landUntil(bench, committer, 20)
+  const log = join(bench.table, '_delta_log')
+  const classic = join(log, '00000000000000000020.checkpoint.parquet')
+  await rename(classic, join(log, '00000000000000000020.checkpoint.0000000001.0000000001.parquet'))
+  await writeFile(classic, 'PAR1')
+  const again = committerOf(bench)
+  await again.open()
+  await landUntil(bench, again, 40)
+  assert.ok((await logNames(bench, /checkpoint/)).includes('00000000000000000040.checkpoint.parquet'))
 })

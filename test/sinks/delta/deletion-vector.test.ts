@@ -88,8 +88,33 @@ test('an absolute path is read within the table, and refused elsewhere', () => {
   }
 })
 
+test('an absolute path is a URI, and leads to the file of its decoded name', () => {
+  const azure = 'https://account.blob.core.windows.net/lake'
+  const inside: [location: string, uri: string, path: string][] = [
+    ['/my tables/a', `file:/my%20tables/a/${name}`, name],
+    ['/my tables/a', `/my%20tables/a/b%20%C3%A9/${name}`, `b é/${name}`],
+    ['/my%20tables/a', `file:///my%2520tables/a/${name}`, name],
+    [`${azure}/my%20tables/a`, `${azure}/my%20tables/a/x%3D1/${name}`, `x=1/${name}`],
+    [`${azure}/a%3Db`, `abfss://lake@account.dfs.core.windows.net/a=b/50%25/${name}`, `50%/${name}`],
+    [azure, `abfss://lake@account.dfs.core.windows.net/a%20b/${name}`, `a b/${name}`],
+  ]
+  for (const [location, pathOrInlineDv, path] of inside) {
+    const vector = { ...absolute, pathOrInlineDv }
+    assert.equal(deletionVectorPath(vector, location), path)
+    assert.equal(deletionVectorName(vector), name)
+    assert.equal(isOutside(vector, location), false)
+  }
+  for (const pathOrInlineDv of [`/t/a/%2E%2E/b/${name}`, `/t/a/100%/${name}`, `/t/a%2Fb/../../${name}`]) {
+    assert.equal(isOutside({ ...absolute, pathOrInlineDv }, '/t/a'), true, pathOrInlineDv)
+  }
+  const escaped = { ...absolute, pathOrInlineDv: `/t/a/${name.replace('_', '%5F')}` }
+  assert.equal(deletionVectorName(escaped), name)
+})
+
 test('what is no vector of a known kind is refused or told to be damage', () => {
-  assert.throws(() => deletionVectorPath({ ...relative, storageType: 'x' }, '/t'), isRefused(/not know: x/))
+  const unknown = { ...relative, storageType: 'x' }
+  assert.throws(() => deletionVectorPath(unknown, '/t'), isRefused(/not know: x/))
+  assert.throws(() => deletionVectorName(unknown), isRefused(/not know: x/))
   assert.throws(
     () => deletionVectorPath({ ...relative, pathOrInlineDv: 'ab' }, '/t'),
     isCorrupt(/no UUID: ab/),

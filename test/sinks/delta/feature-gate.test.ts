@@ -73,7 +73,7 @@ test('a clustered table is accepted while files get statistics of every clusteri
 test('a refusal says what to do', () => {
   const cases: [ProtocolAction, MetaDataAction, RegExp][] = [
     [features('catalogManaged'), metaDataOf(), /through its catalog/],
-    [features('rowTracking'), metaDataOf(), /DROP FEATURE rowTracking/],
+    [features('rowTracking'), metaDataOf(), /DROP FEATURE rowTracking, or land into another table\.$/],
     [features('icebergCompatV2'), metaDataOf(), /DROP FEATURE icebergCompatV2/],
     [oldest, metaDataOf({ 'delta.constraints.positive': 'a > 0' }), /DROP CONSTRAINT positive/],
     [oldest, metaDataOf({}, { metadata: { CURRENT_DEFAULT: '1' } }), /DROP DEFAULT/],

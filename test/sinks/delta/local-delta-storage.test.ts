@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
@@ -76,4 +78,28 @@ test('a partition folder that a vacuum removed is made again', async (t) => {
     await storage.putFile(local, `event_date=2026-01-01/${name}`)
     assert.equal(await readFile(join(folder, name), 'utf8'), name)
   }
+})
+
+/** A folder on another volume than that of the tests, where this machine has one. */
+const otherVolume = '/dev/shm'
+const volumeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.dev
+
+test('a file moves into a partition folder that is on another volume than the log', {
+  skip:
+    [undefined, volumeOf(tmpdir())].includes(volumeOf(otherVolume)) &&
+    'needs a second volume that is writable',
+}, async (t) => {
+  const { storage, table, staging } = await prepared(t)
+  const elsewhere = await mkdtemp(join(otherVolume, 'tailrace-'))
+  t.after(() => rm(elsewhere, { recursive: true, force: true }))
+  await symlink(elsewhere, join(table, 'event_date=2026-01-01'))
+  const local = join(staging, 'a.parquet')
+  await writeFile(local, 'rows')
+  const path = 'event_date=2026-01-01/a.parquet'
+  await storage.putFile(local, path)
+  assert.equal(String(await storage.read(path)), 'rows')
+  await assert.rejects(readFile(local), { code: 'ENOENT' })
+  await storage.withdrawFile(path, local)
+  assert.equal(await readFile(local, 'utf8'), 'rows')
+  assert.deepEqual([await readdir(elsewhere), await readdir(join(table, '_delta_log'))], [[], []])
 })

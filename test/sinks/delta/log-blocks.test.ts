@@ -76,6 +76,12 @@ test('the whole log is listed where the hint leads to nothing that can be read',
   assert.deepEqual(table.storage.listed, [''])
 })
 
+test('a checkpoint that a clean-up left behind is not taken for the end of the log', async (t) => {
+  const { bench, table } = await longTable(t, { from: 2_500, to: 2_520, checkpoints: [2_500, 500] })
+  assert.equal(await newest(bench, table), 2_520)
+  assert.deepEqual(table.storage.listed, ['0', '1', ''])
+})
+
 test('a gap behind the checkpoint is named, wherever the blocks end', async (t) => {
   for (const version of [2_991, 2_999, 3_000]) {
     const { bench, table } = await longTable(t, { from: 2_980, to: 3_002, checkpoints: [2_990] })

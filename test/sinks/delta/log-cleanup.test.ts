@@ -224,6 +224,40 @@ test('of a long log only the beginning is read, and what expired goes in portion
   assert.equal((await loadState(storage, bench.engine, { keepFiles: false }))?.version, 5_200)
 })
 
+/** Lists the log in small pages, and counts how often an object's name is read. */
+class WatchedStorage extends LocalDeltaStorage {
+  readonly reads = new Map<string, number>()
+
+  override async *pages(folder: string): AsyncGenerator<readonly StoredObject[]> {
+    const { reads } = this
+    const objects: StoredObject[] = []
+    for await (const page of super.pages(folder)) objects.push(...page)
+    for (let from = 0; from < objects.length; from += 10) {
+      yield objects.slice(from, from + 10).map(({ name, ...rest }) => ({
+        ...rest,
+        get name() {
+          reads.set(name, (reads.get(name) ?? 0) + 1)
+          return name
+        },
+      }))
+    }
+  }
+}
+
+test('each page of a log is sorted out once, with a checkpoint and without', async (t) => {
+  for (const checkpoints of [[], [50, 55, 290]]) {
+    const bench = await workbench(t)
+    await LongTable.of(bench, { to: 300, checkpoints })
+    const storage = new WatchedStorage(bench.table)
+    const rules = { cutoffMs: firstMs + 299_000, checkpointCutoffMs: Number.POSITIVE_INFINITY }
+    await cleanLog({ storage, engine: bench.engine }, rules, firstMs)
+    assert.ok(storage.reads.size > 300)
+    assert.ok(Math.max(...storage.reads.values()) <= 4, `${Math.max(...storage.reads.values())} readings`)
+    const first = Number((await logNames(bench))[0]!.slice(0, 20))
+    assert.equal(first, checkpoints.at(-1) ?? 0)
+  }
+})
+
 test('a log is cleaned once a day, after the first checkpoint of a process and of each day', async (t) => {
   const bench = await workbench(t)
   const storage = new FailingStorage(bench.table)

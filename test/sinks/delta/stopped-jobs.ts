@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { builtScript } from '../../support/built-script.ts'
 import { containerName } from '../../support/storage.ts'
 import type { Answer, Order } from './dying-process.ts'
 import { placeInAzure, sharedStorage } from './on-each-storage.ts'
@@ -107,7 +108,7 @@ class DyingProcess {
   }
 
   static async start(t: TestContext, { storage, directory }: Workbench): Promise<DyingProcess> {
-    const child = spawn(process.execPath, ['--import', 'tsx', script, join(directory, 'spill')], {
+    const child = spawn(process.execPath, [...builtScript(script), join(directory, 'spill')], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     t.after(() => child.kill('SIGKILL'))

@@ -10,7 +10,7 @@ import { readDeletedRows } from '../../../src/sinks/delta/deleted-rows.ts'
 import { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
 import type { DeltaStorage } from '../../../src/sinks/delta/delta-storage.ts'
 import { readTable } from '../../../src/sinks/delta/live-files.ts'
-import { liveRowsSql } from '../../../src/sinks/delta/live-rows.ts'
+import { withLiveRows } from '../../../src/sinks/delta/live-rows.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { EmbeddedEngine, sqlString } from '../../../src/sinks/duckdb.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
@@ -157,10 +157,13 @@ export async function rowsOf(bench: Workbench, where = 'true'): Promise<string[]
   for (const file of contents?.files ?? []) {
     const copy = await bench.storage.localFile(file.path)
     const date = file.partitionValues.event_date
-    const found = await bench.engine.rows(
-      `SELECT to_json(r)::VARCHAR AS line FROM (
-        SELECT *, ${date == null ? 'NULL' : sqlString(date)}::DATE AS event_date
-        FROM ${liveRowsSql([{ path: copy.path, deleted: deleted.get(file.path) }])}) r WHERE ${where}`,
+    const source = { path: copy.path, deleted: deleted.get(file.path) }
+    const found = await withLiveRows(bench.engine, [source], (relation) =>
+      bench.engine.rows(
+        `SELECT to_json(r)::VARCHAR AS line FROM (
+          SELECT *, ${date == null ? 'NULL' : sqlString(date)}::DATE AS event_date
+          FROM ${relation}) r WHERE ${where}`,
+      ),
     )
     await copy.release()
     lines.push(...found.map(({ line }) => String(line)))

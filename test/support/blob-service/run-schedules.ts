@@ -1,12 +1,12 @@
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { builtScript } from '../built-script.ts'
 import type { FaultKind } from './fault-plan.ts'
 import type { Runner, SchedulesReport, SchedulesShare } from './schedules-process.ts'
 
 const mostProcesses = 2
 const script = fileURLToPath(new URL('./schedules-process.ts', import.meta.url))
-const tsx = import.meta.resolve('tsx')
 
 /**
  * Runs schedules in processes of their own, the first seeds first.
@@ -41,7 +41,8 @@ export async function runSchedules(
 }
 
 function runShare(share: SchedulesShare): Promise<SchedulesReport> {
-  const child = fork(script, { execArgv: ['--import', tsx] })
+  const args = builtScript(script)
+  const child = fork(args.at(-1)!, { execArgv: args.slice(0, -1) })
   child.send(share)
   return new Promise((resolve, reject) => {
     child.once('message', (report) => resolve(report as SchedulesReport))

@@ -7,7 +7,7 @@ import { readDeletedRows } from '../deleted-rows.ts'
 import type { MetaDataAction } from '../delta-action.ts'
 import type { DeltaStorage, LocalFile } from '../delta-storage.ts'
 import { liveFile } from '../live-files.ts'
-import { liveRowsSql } from '../live-rows.ts'
+import { withLiveRows } from '../live-rows.ts'
 import { writeCopy } from '../parquet-copy.ts'
 import { schemaFields } from '../table-schema.ts'
 import { columnCast } from './column-cast.ts'
@@ -45,42 +45,51 @@ export async function mergeFiles(
     storage,
     live.map(({ path }) => path),
   )
-  const endInterrupts = interruptOn(signal, engine)
+  const sources = inputs.map(({ path }, index) => ({ path, deleted: deleted.get(live[index]!.path) }))
   try {
-    const source = liveRowsSql(
-      inputs.map(({ path }, index) => ({ path, deleted: deleted.get(live[index]!.path) })),
-    )
-    const present = new Set(
-      (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) =>
-        String(row.column_name).toLowerCase(),
-      ),
-    )
-    // A column that none of the files has is NULL without being written, as it was before.
-    const columns = schemaFields(metaData).filter(
-      ({ name }) => present.has(name.toLowerCase()) && !metaData.partitionColumns.includes(name),
-    )
-    const isSorted = sortByTime && columns.some(({ name }) => name === 'event_time')
-    const order = isSorted ? ' ORDER BY event_time' : ''
-    const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-    const written = await writeCopy(
-      `SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`,
-      target,
-      engine,
-    )
-    const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`)
-    if (Number(counted?.rows) !== (written?.rows ?? 0)) {
-      throw new TailraceError('ENCODE_FAILED', `${what} has another number of rows.`, {
-        context: { expected: Number(counted?.rows), found: written?.rows ?? 0 },
-      })
-    }
-    return written && { ...written, partition: new Map(Object.entries(partitionValues)) }
+    return await withLiveRows(engine, sources, async (source) => {
+      const endInterrupts = interruptOn(signal, engine)
+      try {
+        const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
+        const written = await writeMerged(source, metaData, sortByTime, target, engine)
+        const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`)
+        if (Number(counted?.rows) !== (written?.rows ?? 0)) {
+          throw new TailraceError('ENCODE_FAILED', `${what} has another number of rows.`, {
+            context: { expected: Number(counted?.rows), found: written?.rows ?? 0 },
+          })
+        }
+        return written && { ...written, partition: new Map(Object.entries(partitionValues)) }
+      } finally {
+        endInterrupts()
+      }
+    })
   } catch (error) {
     signal?.throwIfAborted()
     throw engineError(error, what, { files: files.length, bytes })
   } finally {
-    endInterrupts()
     await Promise.all(inputs.map((input) => input.release()))
   }
+}
+
+async function writeMerged(
+  source: string,
+  metaData: MetaDataAction,
+  sortByTime: boolean,
+  target: string,
+  engine: EmbeddedEngine,
+): Promise<WrittenFile | undefined> {
+  const present = new Set(
+    (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) =>
+      String(row.column_name).toLowerCase(),
+    ),
+  )
+  // A column that none of the files has is NULL without being written, as it was before.
+  const columns = schemaFields(metaData).filter(
+    ({ name }) => present.has(name.toLowerCase()) && !metaData.partitionColumns.includes(name),
+  )
+  const isSorted = sortByTime && columns.some(({ name }) => name === 'event_time')
+  const order = isSorted ? ' ORDER BY event_time' : ''
+  return writeCopy(`SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`, target, engine)
 }
 
 /** @returns what ends it */

@@ -131,3 +131,21 @@ test('the log, change data, indexes and temporary files are hidden', () => {
     assert.ok(isHiddenName(name))
   for (const name of ['event_date=2026-01-01', 'part-0.parquet']) assert.ok(!isHiddenName(name))
 })
+
+test('nothing is decided where a vector may be stored in a way that is not known', () => {
+  const uuid = 'd2c639aa-8816-431a-aaf6-d3fe2512ff61'
+  const deletionVector = {
+    storageType: 'x',
+    pathOrInlineDv: uuidText(uuid),
+    sizeInBytes: 40,
+    cardinality: 6,
+  }
+  const files = [found('live.parquet'), found(`deletion_vector_${uuid}.bin`)]
+  const isRefused = (error: unknown) => isTailraceError(error, 'TABLE_UNSUPPORTED')
+  assert.throws(
+    () => planVacuum(files, [{ ...live('live.parquet'), deletionVector }], [], cutoffMs),
+    isRefused,
+  )
+  const removed = [{ path: 'gone.parquet', deletionTimestamp: cutoffMs, deletionVector }]
+  assert.throws(() => planVacuum(files, [], removed, cutoffMs), isRefused)
+})

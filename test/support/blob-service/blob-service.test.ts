@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BlobService } from '../support/blob-service/blob-service.ts'
-import { assertGenerationsDelivered } from '../support/blob-service/delivered-generations.ts'
-import { drawFaultPlan, noWaits, worldEvents } from '../support/blob-service/fault-plan.ts'
-import { MisbehavingService } from '../support/blob-service/misbehaving-service.ts'
-import type { ServiceRequest } from '../support/blob-service/protocol.ts'
-import { SimulatedClock } from '../support/blob-service/simulated-clock.ts'
+import { BlobService } from './blob-service.ts'
+import { assertGenerationsDelivered } from './delivered-generations.ts'
+import { drawFaultPlan, noWaits, worldEvents } from './fault-plan.ts'
+import { MisbehavingService } from './misbehaving-service.ts'
+import type { ServiceRequest } from './protocol.ts'
+import { SimulatedClock } from './simulated-clock.ts'
 
 const url = '/account/logs/a.json'
 

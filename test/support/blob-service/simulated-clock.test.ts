@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SimulatedClock } from '../support/blob-service/simulated-clock.ts'
+import { SimulatedClock } from './simulated-clock.ts'
 
 test('events happen in the order of their time, and of being asked for within one instant', async () => {
   const clock = new SimulatedClock(1_000)

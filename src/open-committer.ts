@@ -1,0 +1,91 @@
+import { mkdir } from 'node:fs/promises'
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+import type { OffsetFile } from './offsets/file-offset-store.ts'
+import type { OffsetMirror } from './offsets/offset-mirror.ts'
+import { bySink, type DeltaPipeline, type ResolvedPipeline, tableLocation } from './resolve-config.ts'
+import { retryLog } from './retry-log.ts'
+import { DeltaCommitter } from './sinks/delta/delta-committer.ts'
+import type { EmbeddedEngine } from './sinks/duckdb.ts'
+import type { SpoolEncoderOptions } from './sinks/encoder.ts'
+import type { TableCommitter } from './sinks/table-committer.ts'
+import { blobTest } from './sources/discovery/blob-test.ts'
+import { openTableStorage } from './table-storage.ts'
+
+export interface OpenCommitterOptions {
+  readonly name: string
+  readonly config: ResolvedPipeline
+  readonly stagingDirectory: string
+  readonly engine: EmbeddedEngine
+  readonly offsetFile: OffsetFile | undefined | 'corrupt'
+  readonly offsets: OffsetMirror
+  readonly signal?: AbortSignal
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A sink's committer, open, and what it wants of the stages before it. */
+export interface OpenedCommitter {
+  readonly committer: TableCommitter
+  /** How batches are to be encoded. */
+  readonly encodedFiles: NonNullable<SpoolEncoderOptions['files']>
+  /** Directories that fill as batches are landed. */
+  readonly directories: readonly string[]
+}
+
+/** The one place where a kind of sink is told from another. */
+export async function openCommitter(options: OpenCommitterOptions): Promise<OpenedCommitter> {
+  return bySink<Promise<OpenedCommitter>>(options.config, {
+    delta: (config) => openDelta({ ...options, config }),
+    databricks: async (config) => {
+      // Loaded here because the driver is large, and most runs do without.
+      const { openDatabricks } = await import('./open-databricks.ts')
+      return {
+        committer: await openDatabricks({ ...options, config }),
+        encodedFiles: 'whole',
+        directories: [],
+      }
+    },
+  })
+}
+
+async function openDelta({
+  name,
+  config,
+  stagingDirectory,
+  engine,
+  signal,
+  clock,
+  logger,
+}: OpenCommitterOptions & { readonly config: DeltaPipeline }): Promise<OpenedCommitter> {
+  const location = tableLocation(config)
+  const directories = location.kind === 'directory' ? [location.path] : []
+  for (const directory of directories) await mkdir(directory, { recursive: true })
+  const committer = new DeltaCommitter({
+    pipeline: name,
+    storage: openTableStorage(config, {
+      downloadDirectory: stagingDirectory,
+      clock,
+      retry: {
+        ...(signal === undefined ? {} : { signal }),
+        onRetry: retryLog(logger, "the table's storage failed"),
+      },
+    }),
+    engine,
+    columns: config.table.columns,
+    partitionColumns: config.table.partitionColumns,
+    evolve: config.sink.evolve,
+    tableName: config.table.name.table,
+    stagingDirectory,
+    clock,
+    onCheckpointFailed: (error) => logger.warn({ err: error }, 'a checkpoint could not be written'),
+    landsBlob: blobTest(config.source),
+    onOffsetsRecovered: (count) =>
+      logger.warn(
+        { count },
+        'the table has rows of these blobs and no offsets: they were taken from its rows',
+      ),
+  })
+  await committer.open()
+  return { committer, encodedFiles: 'by-date', directories }
+}

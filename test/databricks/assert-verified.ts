@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { verify } from '../../src/commands/verify.ts'
+import { type Logger, silentLogger } from '../../src/logger.ts'
+import type { ResolvedConfig } from '../../src/resolve-config.ts'
+
+/** Asserts that `tailrace verify` finds so many blobs and each of them complete. */
+export async function assertVerified(
+  config: ResolvedConfig,
+  blobCount: number,
+  { clock = systemClock, logger = silentLogger }: { readonly clock?: Clock; readonly logger?: Logger } = {},
+): Promise<void> {
+  let printed = ''
+  const print = (text: string): void => {
+    printed += text
+  }
+  const errorOutput = { write: () => {}, status: () => {} }
+  const code = await verify({ config, clock, logger, errorOutput, print }, undefined, true)
+  assert.equal(code, 0, printed)
+  const { complete, blobs } = JSON.parse(printed) as { complete: boolean; blobs: readonly unknown[] }
+  assert.deepEqual({ complete, blobs: blobs.length }, { complete: true, blobs: blobCount })
+}

@@ -1,0 +1,325 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Clock } from '../../src/clock.ts'
+import { TailraceError } from '../../src/errors.ts'
+import { LandedOffsets } from '../../src/landed-offsets.ts'
+import { FileOffsetStore } from '../../src/offsets/file-offset-store.ts'
+import { OffsetMirror } from '../../src/offsets/offset-mirror.ts'
+import type { Span } from '../../src/records.ts'
+import { CopyInto } from '../../src/sinks/databricks/copy-into.ts'
+import { DatabricksCommitter } from '../../src/sinks/databricks/databricks-committer.ts'
+import { ensureTable } from '../../src/sinks/databricks/live-table.ts'
+import { MergeLoader } from '../../src/sinks/databricks/merge-loader.ts'
+import { RangeRows } from '../../src/sinks/databricks/range-rows.ts'
+import type { LoadLedger } from '../../src/sinks/databricks/row-loader.ts'
+import { StagedFiles } from '../../src/sinks/databricks/staged-files.ts'
+import { VolumeLoader } from '../../src/sinks/databricks/volume-loader.ts'
+import type { VolumeStaging } from '../../src/sinks/databricks/volume-staging.ts'
+import type { Statement, StatementRow, Warehouse } from '../../src/sinks/databricks/warehouse.ts'
+import { EmbeddedEngine, sqlString } from '../../src/sinks/duckdb.ts'
+import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
+import { type Column, provenanceColumns, type TableDeclaration } from '../../src/tables/table.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
+import { DiskVolumes } from '../support/warehouse/volume-files.ts'
+import { SqlFailure } from '../support/warehouse/warehouse-engine.ts'
+
+const volume = '/Volumes/lake/logs/staging'
+
+/** Bytes of a record in these tests. */
+export const rowBytes = 10
+
+export const blob = { blob: 'logs/pg.json', generation: '20261124T084700Z' }
+
+/** What happens before or after each call that leaves the process. */
+export type Step = <T>(name: string, call: () => Promise<T>) => Promise<T>
+
+const undisturbed: Step = (_name, call) => call()
+
+/** The committer over the engine of the test warehouse itself, without a network between. */
+export interface CommitterFixture {
+  readonly warehouse: DuckDbWarehouse
+  readonly volumes: DiskVolumes
+  open(table: string, options?: OpenOptions): Promise<DatabricksCommitter>
+  /** Rows of `[start, end)`, each of ten bytes, whose message is their offset and `text`. */
+  encode(span: Span, text?: string): Promise<EncodedBatch>
+  /** Names in a table's staging folder. */
+  staged(table: string): Promise<readonly string[]>
+  putStaged(table: string, name: string): Promise<void>
+  removeStaged(table: string): Promise<void>
+  /** Removes a table's offset file. */
+  forget(table: string): Promise<void>
+  /** Offset and message of all rows of a table. */
+  rows(table: string): Promise<readonly string[]>
+}
+
+export interface OpenOptions {
+  readonly mode?: 'copy-into' | 'merge' | 'stage-only'
+  readonly step?: Step
+  readonly clock?: Clock
+  readonly retentionMs?: number
+  readonly recoversOffsets?: boolean
+  readonly onClose?: () => void
+}
+
+const columns: readonly Column[] = [
+  ...provenanceColumns,
+  { name: 'event_time', type: 'timestamp', comment: 'When it happened.' },
+  { name: 'query_id', type: 'long', comment: 'Beyond 2^53.' },
+  { name: 'message', type: 'string', comment: "A text with a 'quote' and a \\ in its comment." },
+]
+
+export function declarationOf(table: string): TableDeclaration {
+  const projection = {
+    select: (): string => {
+      throw new Error('nothing is encoded from a spool here')
+    },
+  }
+  return {
+    name: { catalog: 'lake', schema: 'logs', table },
+    columns,
+    partitionColumns: [],
+    strict: false,
+    projection,
+  }
+}
+
+const instant: Clock = { now: () => Date.now(), sleep: async () => {}, after: () => () => {} }
+
+export async function committerFixture(t: TestContext): Promise<CommitterFixture> {
+  const directory = await temporaryDirectory(t)
+  const volumes = new DiskVolumes(await made(join(directory, 'volumes')))
+  await volumes.create('lake', 'logs', 'staging')
+  const warehouse = await DuckDbWarehouse.open({ volumes })
+  const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
+  t.after(() => {
+    warehouse.close()
+    engine.close()
+  })
+  const direct = new DirectWarehouse(warehouse)
+  await direct.execute({ label: '', sql: 'CREATE CATALOG lake', repeatable: true })
+  await direct.execute({ label: '', sql: 'CREATE SCHEMA lake.logs', repeatable: true })
+
+  const open: CommitterFixture['open'] = async (table, options = {}) => {
+    const { mode = 'copy-into', step = undisturbed, clock = instant, recoversOffsets = false } = options
+    const declaration = declarationOf(table)
+    const store = new FileOffsetStore({ stateDirectory: join(directory, 'state'), pipeline: table, table })
+    const file = await store.read()
+    const mirror = new OffsetMirror({ store, marks: [], intent: file?.intent, clock })
+    const ledger: LoadLedger = {
+      get intent() {
+        return mirror.intent
+      },
+      record: (offsets, intent) => step('record', () => mirror.record(offsets, intent)),
+    }
+    const stepping: Warehouse = {
+      location: 'test',
+      execute: (statement) => step(statement.label, () => direct.execute(statement)),
+      close: async () => {},
+    }
+    const staging = steppingStaging(new DirectStaging(volumes, `${volume}/${table}`), step)
+    const rows = new RangeRows(stepping, declaration.name)
+    const ensure = (): Promise<void> =>
+      ensureTable({
+        warehouse: stepping,
+        declaration,
+        layout: { clusterBy: ['event_time'] },
+        properties: {},
+        create: true,
+        evolve: false,
+        hasLanded: (file?.offsets.blobCount ?? 0) > 0,
+      })
+    const loader =
+      mode === 'merge'
+        ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
+        : new VolumeLoader({
+            staging,
+            stagedFiles: new StagedFiles({
+              staging,
+              retentionMs: options.retentionMs,
+              intent: () => mirror.intent,
+              clock,
+              onFailed: (error) => {
+                throw error
+              },
+            }),
+            table:
+              mode === 'stage-only'
+                ? undefined
+                : {
+                    rows,
+                    ensureTable: ensure,
+                    copy: new CopyInto({
+                      warehouse: stepping,
+                      declaration,
+                      stagingFolder: staging.folder,
+                      retry: { clock },
+                    }),
+                    clearCache: async () => {},
+                  },
+            clock,
+          })
+    const committer = new DatabricksCommitter({
+      location: table,
+      loader,
+      ledger,
+      mode: mode === 'merge' ? undefined : mode,
+      offsets: file?.offsets ?? new LandedOffsets(),
+      recoversOffsets,
+      landsBlob: () => true,
+      onOffsetsRecovered: () => {},
+      onSettled: () => {},
+      clock,
+      close: async () => options.onClose?.(),
+    })
+    await committer.open()
+    return committer
+  }
+
+  const staged: CommitterFixture['staged'] = async (table) =>
+    (await volumes.list(`${volume}/${table}`)).map(({ path }) => path.slice(`${volume}/${table}/`.length))
+
+  let ingestUs = 1_795_510_475_000_000
+
+  return {
+    warehouse,
+    volumes,
+    open,
+    staged,
+    putStaged: (table, name) => volumes.write(`${volume}/${table}/${name}`, Buffer.from('x')),
+    removeStaged: async (table) => {
+      for (const name of await staged(table)) await volumes.remove(`${volume}/${table}/${name}`)
+    },
+    forget: (table) => rm(join(directory, 'state', `${table}.offset.json`)),
+    encode: async (span, text = '') => {
+      ingestUs += 1_234
+      const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)
+      const [file] = await engine.copy(`COPY (SELECT ${sqlString(span.blob)} AS source_blob,
+          ${sqlString(span.generation)} AS source_generation, o AS source_offset, ${rowBytes}::BIGINT AS source_length,
+          0::INTEGER AS source_index, 'ok' AS parse_status, make_timestamptz(${ingestUs}) AS ingest_ts,
+          make_timestamptz(1795510475123456 + o) AS event_time, 9007199254740993 + o AS query_id,
+          o || ${sqlString(text)} AS message
+        FROM range(${span.start}, ${span.end}, ${rowBytes}) AS r(o))
+        TO ${sqlString(path)} (FORMAT parquet, RETURN_STATS)`)
+      if (file === undefined) return { files: [], rows: 0, rejected: 0, partial: 0 }
+      return { files: [file], rows: file.rows, rejected: 0, partial: 0 }
+    },
+    rows: async (table) => {
+      const found = await warehouse.rows(
+        `SELECT source_offset || ' ' || message || ' ' || (query_id - source_offset - 9007199254740993)
+          || ' ' || (epoch_us(event_time) - source_offset - 1795510475123456) AS r
+        FROM "lake"."logs"."${table}" ORDER BY source_offset, message`,
+      )
+      return found.map(({ r }) => String(r))
+    },
+  }
+}
+
+/** What `rows` gives for the rows of a span. */
+export function rowsOf(span: Pick<Span, 'start' | 'end'>, text = ''): string[] {
+  const offsets = Array.from(
+    { length: (span.end - span.start) / rowBytes },
+    (_, index) => span.start + index * rowBytes,
+  )
+  return offsets.map((offset) => `${offset} ${offset}${text} 0 0`)
+}
+
+export function span(start: number, end: number): Span {
+  return { ...blob, start, end }
+}
+
+async function made(path: string): Promise<string> {
+  await mkdir(path, { recursive: true })
+  return path
+}
+
+/** Executes statements in the engine behind the test warehouse, without a network between. */
+export function directWarehouse(engine: DuckDbWarehouse): Warehouse {
+  return new DirectWarehouse(engine)
+}
+
+class DirectWarehouse implements Warehouse {
+  readonly location = 'test'
+  readonly #engine: DuckDbWarehouse
+
+  constructor(engine: DuckDbWarehouse) {
+    this.#engine = engine
+  }
+
+  async execute({ sql, parameters = {} }: Statement): Promise<readonly StatementRow[]> {
+    try {
+      const result = await this.#engine.execute(sql, {
+        parameters: Object.entries(parameters).map(([name, value]) => ({
+          name,
+          type: typeof value === 'bigint' ? 'BIGINT' : 'STRING',
+          value: value === null ? null : String(value),
+        })),
+        catalog: undefined,
+        schema: undefined,
+        signal: new AbortController().signal,
+      })
+      if (result.kind === 'staging') throw new Error('files go to the volume directly here')
+      return result.rows.map((row) =>
+        Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index]])),
+      )
+    } catch (error) {
+      if (!(error instanceof SqlFailure)) throw error
+      throw new TailraceError('STATEMENT_FAILED', error.message, {
+        context: { errorClass: error.errorClass, sqlState: error.sqlState },
+      })
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Puts files into the volume's directory. */
+class DirectStaging implements VolumeStaging {
+  readonly folder: string
+  readonly #volumes: DiskVolumes
+
+  constructor(volumes: DiskVolumes, folder: string) {
+    this.#volumes = volumes
+    this.folder = folder
+  }
+
+  async put(name: string, localPath: string): Promise<void> {
+    await this.#volumes.write(`${this.folder}/${name}`, await readFile(localPath))
+  }
+
+  async sizeOf(name: string): Promise<number | undefined> {
+    const path = this.#volumes.onDisk(`${this.folder}/${name}`)
+    return stat(path).then(
+      ({ size }) => size,
+      () => undefined,
+    )
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#volumes.remove(`${this.folder}/${name}`)
+  }
+
+  async list(folder: string): ReturnType<VolumeStaging['list']> {
+    const entries = (await this.#volumes.entries(`${this.folder}/${folder}`)) ?? []
+    const below = folder === '' ? '' : `${folder}/`
+    const files = entries
+      .filter(({ name }) => !name.endsWith('/'))
+      .map(({ name, bytes, modifiedAtMs }) => ({ name: `${below}${name}`, bytes, modifiedAtMs }))
+    const folders = entries.flatMap(({ name }) =>
+      name.endsWith('/') ? [`${below}${name.slice(0, -1)}`] : [],
+    )
+    return { files, folders }
+  }
+}
+
+function steppingStaging(staging: VolumeStaging, step: Step): VolumeStaging {
+  return {
+    folder: staging.folder,
+    put: (name, path) => step('put', () => staging.put(name, path)),
+    sizeOf: (name) => step('sizeOf', () => staging.sizeOf(name)),
+    remove: (name) => step('remove', () => staging.remove(name)),
+    list: (folder) => step('list', () => staging.list(folder)),
+  }
+}

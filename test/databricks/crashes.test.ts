@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
+import {
+  blob,
+  type CommitterFixture,
+  committerFixture,
+  type OpenOptions,
+  rowsOf,
+  type Step,
+  span,
+} from './committer-fixture.ts'
+
+/** The end of a process, at one of its calls to the outside. */
+class Death extends Error {}
+
+/** Ends a process before or after the call number `at`, counted from 1. */
+function dyingAt(at: number, side: 'before' | 'after'): { readonly step: Step; readonly calls: string[] } {
+  const calls: string[] = []
+  let isDead = false
+  const step: Step = async (name, call) => {
+    if (isDead) throw new Death()
+    calls.push(name)
+    if (calls.length !== at) return call()
+    isDead = true
+    if (side === 'after') await call()
+    throw new Death()
+  }
+  return { step, calls }
+}
+
+/** Lands bytes up to `end` from wherever the table is, in batches of `size`: what a source does after a start. */
+async function landUpTo(
+  fixture: CommitterFixture,
+  table: string,
+  end: number,
+  size: number,
+  options: OpenOptions,
+): Promise<void> {
+  const committer = await fixture.open(table, options)
+  for (let from = committer.landed().get(blob) ?? 0; from < end; ) {
+    const to = Math.min(end, from + size)
+    await committer.land([span(from, to)], await fixture.encode(span(from, to)))
+    from = to
+  }
+  await committer.close()
+}
+
+const end = 200
+
+for (const mode of ['copy-into', 'merge'] as const) {
+  test(`a process that ends at any call while it lands by ${mode} leaves every row once, however the rest is cut`, async (t) => {
+    const fixture = await committerFixture(t)
+    const whole = dyingAt(0, 'before')
+    await landUpTo(fixture, 'whole', end, 70, { mode, step: whole.step })
+    assert.deepEqual(await fixture.rows('whole'), rowsOf({ start: 0, end }))
+    assert.ok(whole.calls.length >= (mode === 'merge' ? 8 : 14), String(whole.calls))
+    for (const [index, name] of whole.calls.entries()) {
+      for (const side of ['before', 'after'] as const) {
+        const table = `t${index}${side}`
+        const death = dyingAt(index + 1, side)
+        await assert.rejects(landUpTo(fixture, table, end, 70, { mode, step: death.step }), Death)
+        await landUpTo(fixture, table, end, 50, { mode })
+        assert.deepEqual(
+          await fixture.rows(table),
+          rowsOf({ start: 0, end }),
+          `${side} ${name} (${index + 1})`,
+        )
+      }
+    }
+  })
+
+  test(`a process that ends at any call while it lands a range again by ${mode} leaves the old or the new rows`, async (t) => {
+    const fixture = await committerFixture(t)
+    const range = span(50, 150)
+    const replaceIn = async (table: string, step: Step): Promise<void> => {
+      const committer = await fixture.open(table, { mode, step })
+      const encoded: EncodedBatch[] = []
+      // A MERGE replaces what one batch has, in one step.
+      const parts = mode === 'merge' ? [range] : [span(50, 90), span(90, 150)]
+      for (const part of parts) encoded.push(await fixture.encode(part, 'new'))
+      await committer.replace(range, encoded)
+      await committer.close()
+    }
+    const before = rowsOf({ start: 0, end })
+    const after = [...rowsOf({ start: 0, end: 50 }), ...rowsOf(range, 'new'), ...rowsOf({ start: 150, end })]
+    const begin = (table: string): Promise<void> => landUpTo(fixture, table, end, end, { mode })
+    await begin('whole')
+    const whole = dyingAt(0, 'before')
+    await replaceIn('whole', whole.step)
+    assert.deepEqual(await fixture.rows('whole'), after)
+    for (const [index, name] of whole.calls.entries()) {
+      for (const side of ['before', 'after'] as const) {
+        const table = `r${index}${side}`
+        const what = `${side} ${name} (${index + 1})`
+        await begin(table)
+        await assert.rejects(replaceIn(table, dyingAt(index + 1, side).step), Death)
+        // The next start ends what was begun, and goes on landing.
+        await landUpTo(fixture, table, end, end, { mode })
+        const found = await fixture.rows(table)
+        assert.ok([before.join(), after.join()].includes(found.join()), what)
+        await replaceIn(table, (_name, call) => call())
+        assert.deepEqual(await fixture.rows(table), after, what)
+      }
+    }
+  })
+}
+
+test('a process that ends at any call while it stages files leaves each batch staged once, and offsets that say so', async (t) => {
+  const fixture = await committerFixture(t)
+  const stagedRows = async (table: string): Promise<number[]> => {
+    const found = await fixture.warehouse.rows(`SELECT source_offset FROM
+      read_parquet('${fixture.volumes.root}/Volumes/lake/logs/staging/${table}/**/*.parquet') ORDER BY source_offset`)
+    return found.map(({ source_offset }) => Number(source_offset))
+  }
+  const all = rowsOf({ start: 0, end }).map((_row, index) => index * 10)
+  const whole = dyingAt(0, 'before')
+  await landUpTo(fixture, 'whole', end, 70, { mode: 'stage-only', step: whole.step })
+  assert.deepEqual(await stagedRows('whole'), all)
+  for (const [index, name] of whole.calls.entries()) {
+    for (const side of ['before', 'after'] as const) {
+      const table = `s${index}${side}`
+      const death = dyingAt(index + 1, side)
+      await assert.rejects(landUpTo(fixture, table, end, 70, { mode: 'stage-only', step: death.step }), Death)
+      await landUpTo(fixture, table, end, 50, { mode: 'stage-only' })
+      assert.deepEqual(await stagedRows(table), all, `${side} ${name} (${index + 1})`)
+    }
+  }
+})

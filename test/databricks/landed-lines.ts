@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { assertLandedOnce, mirroredOffset } from '../support/landed-once.ts'
+import type { TestStorage } from '../support/storage.ts'
+import type { LandedRow } from '../support/table-rows.ts'
+import type { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
+
+/**
+ * All rows of a relation in the order of their places.
+ *
+ * @param relation what DuckDB reads from: a table's name, or files
+ */
+export async function rowsIn(warehouse: DuckDbWarehouse, relation: string): Promise<readonly LandedRow[]> {
+  const rows = await warehouse.rows(
+    `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${relation}
+     ORDER BY source_blob, source_generation, source_offset, source_index`,
+  )
+  return rows.map((row) => ({
+    blob: String(row.source_blob),
+    offset: Number(row.source_offset),
+    length: Number(row.source_length),
+    index: Number(row.source_index),
+    raw: String(row.raw),
+    status: String(row.parse_status),
+  }))
+}
+
+/** Asserts that each complete line of the blobs is there once, and that the offset file says exactly that much. */
+export async function assertEachLineOnce(
+  storage: TestStorage,
+  blobs: readonly string[],
+  { rows, offsetPath }: { readonly rows: readonly LandedRow[]; readonly offsetPath: string },
+): Promise<{ rows: number; bytes: number }> {
+  const totals = { rows: rows.length, bytes: 0 }
+  for (const blob of blobs) {
+    const end = assertLandedOnce(blob, await storage.content(blob), rows)
+    assert.equal(await mirroredOffset(offsetPath, blob), end, `${blob}: offset`)
+    totals.bytes += end
+  }
+  return totals
+}

@@ -1,0 +1,110 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import type { DatabricksSinkConfig, PipelineConfig, TailraceConfig } from '../../src/config.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { type ResolvedConfig, resolveConfig } from '../../src/resolve-config.ts'
+import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import { type RunSummary, Tailrace } from '../../src/tailrace.ts'
+import { containerName, startStorage, type TestStorage } from '../support/storage.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
+import { DiskVolumes } from '../support/warehouse/volume-files.ts'
+import { Workspace, type WorkspaceOptions } from '../support/warehouse/workspace.ts'
+
+/** Where the tests' tables are. */
+export const catalog = 'vitality_lakehouse_uat'
+export const schema = 'pg_archive_sync'
+export const volume = `/Volumes/${catalog}/${schema}/staging`
+
+/** A storage with blobs, a workspace with a warehouse, and configs that lead from one into the other. */
+export interface WorkspaceBench {
+  readonly storage: TestStorage
+  readonly workspace: Workspace
+  readonly warehouse: DuckDbWarehouse
+  readonly volumes: DiskVolumes
+  readonly directory: string
+  /** A sink that leads into the workspace. */
+  sink(more?: Partial<DatabricksSinkConfig>): DatabricksSinkConfig
+  /** One pipeline `primary` of the blob `primary.ndjson` into the table `primary_logs`. */
+  config(sink?: Partial<DatabricksSinkConfig>, rest?: Partial<Omit<PipelineConfig, 'sink'>>): ResolvedConfig
+  /** The same before defaults are filled in, for a process of its own. */
+  rawConfig(
+    sink?: Partial<DatabricksSinkConfig>,
+    rest?: Partial<Omit<PipelineConfig, 'sink'>>,
+  ): TailraceConfig
+}
+
+export async function openWorkspaceBench(
+  t: Pick<TestContext, 'after'>,
+  options: Partial<WorkspaceOptions> = {},
+): Promise<WorkspaceBench> {
+  const storage = await startStorage(t)
+  const directory = await temporaryDirectory(t)
+  const root = join(directory, 'volumes')
+  await mkdir(root)
+  const volumes = new DiskVolumes(root)
+  await volumes.create(catalog, schema, 'staging')
+  const warehouse = await DuckDbWarehouse.open({ volumes })
+  const context = {
+    parameters: [],
+    catalog: undefined,
+    schema: undefined,
+    signal: new AbortController().signal,
+  }
+  await warehouse.execute(`CREATE CATALOG IF NOT EXISTS ${catalog}`, context)
+  await warehouse.execute(`CREATE SCHEMA IF NOT EXISTS ${catalog}.${schema}`, context)
+  const workspace = await Workspace.start({ engine: warehouse, volumes, ...options })
+  t.after(async () => {
+    await workspace.close()
+    warehouse.close()
+  })
+  const caFile = join(directory, 'ca.pem')
+  await writeFile(caFile, workspace.ca)
+  const sink: WorkspaceBench['sink'] = (more = {}) => ({
+    kind: 'databricks',
+    host: `${workspace.host}:${workspace.port}`,
+    httpPath: workspace.httpPath,
+    auth: { kind: 'token', token: workspace.tokens.personal },
+    volume,
+    customCaFile: caFile,
+    ...more,
+  })
+  const rawConfig: WorkspaceBench['rawConfig'] = (more = {}, rest = {}) => ({
+    pipelines: {
+      primary: {
+        source: {
+          storage: { kind: 'connection-string', connectionString: storage.connectionString },
+          container: containerName,
+          blobs: 'primary.ndjson',
+          pollMs: 100,
+        },
+        table: postgresLogs(`${catalog}.${schema}.primary_logs`),
+        sink: sink(more),
+        ...rest,
+      },
+    },
+    stateDirectory: join(directory, 'state'),
+    disk: { minFreeBytes: 0 },
+  })
+  return {
+    storage,
+    workspace,
+    warehouse,
+    volumes,
+    directory,
+    sink,
+    rawConfig,
+    config: (more, rest) => resolveConfig(rawConfig(more, rest), directory),
+  }
+}
+
+/** Lands every blob up to its end, in this process. */
+export async function landAll(config: ResolvedConfig): Promise<RunSummary> {
+  const run = await Tailrace.open({ config, follow: false, clock: systemClock, logger: silentLogger })
+  return run.run()
+}
+
+/** The table of a bench's config, as DuckDB names it. */
+export const tableSql = `"${catalog}"."${schema}"."primary_logs"`

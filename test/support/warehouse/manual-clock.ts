@@ -1,0 +1,45 @@
+import type { Clock } from '../../../src/clock.ts'
+
+/** Time that passes when it is told to, for servers whose clients are real. */
+export class ManualClock implements Clock {
+  #nowMs = Date.UTC(2026, 10, 24)
+  readonly #due = new Map<() => void, number>()
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  after(ms: number, fire: () => void): () => void {
+    // A function of its own, so that one function can be due twice.
+    const once = (): void => fire()
+    this.#due.set(once, this.#nowMs + ms)
+    return () => void this.#due.delete(once)
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => reject(new DOMException('The sleep was aborted.', 'AbortError'))
+      if (signal?.aborted) return refuse()
+      const abort = (): void => {
+        cancel()
+        refuse()
+      }
+      const cancel = this.after(ms, () => {
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      })
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** Lets the time pass, and fires what is due by then, the earliest first. */
+  advance(ms: number): void {
+    this.#nowMs += ms
+    const due = [...this.#due]
+      .filter(([, atMs]) => atMs <= this.#nowMs)
+      .sort(([, one], [, other]) => one - other)
+    for (const [fire] of due) {
+      if (this.#due.delete(fire)) fire()
+    }
+  }
+}
