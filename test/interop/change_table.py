@@ -5,6 +5,7 @@ A step is append, compact, checkpoint or add-column, which adds "their_note" wit
 An append repeats the newest live file's rows under the blob "logs/delta-rs", with offsets 0, 1, 2, ...
 """
 
+import os
 import sys
 
 import pyarrow
@@ -41,3 +42,7 @@ for step in steps:
         table.create_checkpoint()
     else:
         sys.exit(f"unknown step {step}")
+
+# The libraries' threads sometimes abort the process while it ends. By now everything is written.
+sys.stdout.flush()
+os._exit(0)

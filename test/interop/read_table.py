@@ -9,6 +9,7 @@ prunes files by statistics, and by PyArrow over the files that delta-rs has not 
 
 import json
 import operator
+import os
 import sys
 from datetime import date, datetime, timezone
 
@@ -81,3 +82,7 @@ def main():
 
 
 main()
+
+# The libraries' threads sometimes abort the process while it ends. By now everything is written.
+sys.stdout.flush()
+os._exit(0)

@@ -209,9 +209,16 @@ function ofConnection(thrown: Thrown, phase: StatementPhase): DriverFailure | un
     typeof code === 'string' && (neverConnected.test(code) || /^E(?:CONN|PIPE|TIMEDOUT)/.test(code))
   if (!isFetch && !isProtocol && !gaveUp && !known) return undefined
   const early = typeof code === 'string' && neverConnected.test(code)
+  // The message of a fetch has the URL, which for an upload is signed.
+  const why = typeof code === 'string' ? code : bare(message)
+  return noAnswer(executedIn(phase, early ? 'no' : 'unknown'), `the connection failed (${why})`)
+}
+
+/** Nothing answered: nobody said a word about the statement. */
+export function noAnswer(executed: DriverFailure['executed'], told: string): DriverFailure {
   return {
     kind: 'passing',
-    executed: executedIn(phase, early ? 'no' : 'unknown'),
+    executed,
     onTheWay: true,
     sessionLost: false,
     tokenRefused: false,
@@ -219,11 +226,7 @@ function ofConnection(thrown: Thrown, phase: StatementPhase): DriverFailure | un
     errorClass: undefined,
     sqlState: undefined,
     retryAfterMs: undefined,
-    // The message of a fetch has the URL, which for an upload is signed.
-    told:
-      typeof code === 'string'
-        ? `the connection failed (${code})`
-        : `the connection failed (${bare(message)})`,
+    told,
   }
 }
 

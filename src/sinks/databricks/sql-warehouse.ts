@@ -7,6 +7,7 @@ import {
   type DriverFailure,
   driverFailure,
   executedIn,
+  noAnswer,
   type StatementPhase,
   statementError,
 } from './driver-error.ts'
@@ -246,7 +247,7 @@ export class SqlWarehouse implements Warehouse {
       watch.end()
       return this.#signal.aborted
         ? this.#signal.reason
-        : statementError(silence(phase, deadline.expired?.message ?? ''), known)
+        : statementError(noAnswer(executedIn(phase, 'unknown'), deadline.expired?.message ?? ''), known)
     }
     if (isTailraceError(error)) {
       // It came from asking for a token, or from asking in vain for the statement's end.
@@ -311,18 +312,3 @@ export class SqlWarehouse implements Warehouse {
 
 /** Fates of a statement after which it may be sent again even when it is not repeatable. */
 const withoutEffect: ReadonlySet<unknown> = new Set(['no', 'failed'])
-
-function silence(phase: StatementPhase, told: string): DriverFailure {
-  return {
-    kind: 'passing',
-    executed: executedIn(phase, 'unknown'),
-    onTheWay: true,
-    sessionLost: false,
-    tokenRefused: false,
-    status: undefined,
-    errorClass: undefined,
-    sqlState: undefined,
-    retryAfterMs: undefined,
-    told,
-  }
-}
