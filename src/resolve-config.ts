@@ -378,6 +378,7 @@ const secretOptions: ReadonlySet<string> = new Set([
   'connectionString',
   'token',
   'clientSecret',
+  'proxy',
   'auth',
   'host',
 ])

@@ -54,15 +54,17 @@ export class OffsetMirror {
 
   /** Writes offsets that nothing else holds, and what is about to be done or, with `undefined`, is done: at once. */
   async record(offsets: LandedOffsets, intent: LoadIntent | undefined): Promise<void> {
-    const before = this.#intent
-    this.#intent = intent
-    this.#unwritten = { offsets, tableVersion: undefined }
-    try {
-      await this.flush()
-    } catch (error) {
-      this.#intent = before
-      throw error
-    }
+    await this.#inTurn(async () => {
+      const before = this.#intent
+      this.#intent = intent
+      this.#unwritten = { offsets, tableVersion: undefined }
+      try {
+        await this.#write()
+      } catch (error) {
+        this.#intent = before
+        throw error
+      }
+    })
   }
 
   async write(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void> {
@@ -73,8 +75,12 @@ export class OffsetMirror {
 
   /** Writes what a pause has held back. */
   async flush(): Promise<void> {
-    // One at a time: a pipeline that ends flushes while its last batch may still be recorded.
-    const written = this.#writing.then(() => this.#write())
+    await this.#inTurn(() => this.#write())
+  }
+
+  /** One write at a time: a pipeline that ends flushes while its last batch may still be recorded. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(write)
     this.#writing = written.catch(() => {})
     return written
   }

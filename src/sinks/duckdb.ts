@@ -184,7 +184,8 @@ async function openHeld(path: string): Promise<DuckDBInstance> {
   try {
     return await DuckDBInstance.create(path, { threads: '1' })
   } catch (error) {
-    if (isHeldElsewhere(error)) throw error
+    // Somebody else's, or in a place that cannot be used: then it is not ours to remove.
+    if (/set lock on|locks are not supported|cannot open file/i.test(String(error))) throw error
     // A process that was killed while it made the file leaves a part of it; there is nothing in it to keep.
     await rm(path, { force: true })
     return DuckDBInstance.create(path, { threads: '1' })
