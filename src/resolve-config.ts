@@ -359,7 +359,9 @@ function described(issue: z.core.$ZodIssue, input: unknown): string[] {
     input,
   )
   const value =
-    secretOptions.has(String(issue.path.at(-1))) && typeof found === 'string' ? 'a secret' : shown(found)
+    secretOptions.has(String(issue.path.at(-1))) && typeof found === 'string' && found !== ''
+      ? 'a secret'
+      : shown(found)
   return [`${path || 'config'}: found ${value}, ${expected(issue)}`]
 }
 
@@ -378,9 +380,7 @@ const secretOptions: ReadonlySet<string> = new Set([
   'connectionString',
   'token',
   'clientSecret',
-  'proxy',
   'auth',
-  'host',
 ])
 
 /** A value short enough for a message, without secrets. */
@@ -393,7 +393,9 @@ function shown(value: unknown): string {
       return typeof inner === 'bigint' ? `${inner}n` : inner
     }) ?? String(value),
   )
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+  // A name and password before a host, without the scheme that a secret would be known by.
+  const bare = text.replace(/[^\s"@/]+:[^\s"@/]+@/g, `${masked}@`)
+  return bare.length > 80 ? `${bare.slice(0, 77)}...` : bare
 }
 
 function deepFreeze<T>(value: T): T {

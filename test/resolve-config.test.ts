@@ -403,6 +403,12 @@ test('no token or secret of a sink stands in a message about it', () => {
     assert.notEqual(text, '')
     assert.doesNotMatch(text, /topsecret/)
   }
+  for (const place of [{ host: 'user:topsecret@h' }, { proxy: 'user:topsecret@p:3128' }]) {
+    const text = mistakesOf(withSink(place)).join()
+    assert.match(text, /found "\*\*\*@/)
+    assert.doesNotMatch(text, /topsecret/)
+  }
+  assert.match(mistakesOf(withSink({ host: '' })).join(), /sink\.host: found ""/)
 })
 
 test('the disk may not be declared free again below its minimum', () => {
