@@ -5,6 +5,7 @@ import type { Batch } from '../records.ts'
 import type { RowsPart, TableDeclaration } from '../tables/table.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString, type WrittenFile } from './duckdb.ts'
 import { encodeError, isOutOfMemory } from './encoder-errors.ts'
+import { filePathSql, parquetSql } from './parquet-files.ts'
 import { ordinaryRowBytes, spoolProjectionSql } from './projection.ts'
 import type { EncodedBatch } from './table-committer.ts'
 
@@ -131,16 +132,16 @@ export class SpoolEncoder {
   /** A batch with lines of unusual form has two parts; what loads it shall have one file to take or to leave. */
   async #joined(parts: readonly WrittenFile[], directory: string): Promise<readonly WrittenFile[]> {
     if (parts.length < 2) return parts
-    const paths = parts.map(({ path }) => sqlString(path)).join(', ')
+    const paths = parts.map((part) => part.path)
     const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
-    const files = await this.#engine.copy(`COPY (FROM read_parquet([${paths}], hive_partitioning = false))
+    const files = await this.#engine.copy(`COPY (FROM ${parquetSql(paths)})
       TO ${sqlString(path)} (${parquetOptions})`)
     for (const part of parts) await rm(part.path)
     return files
   }
 
   async #writeByDate(whole: WrittenFile, directory: string): Promise<readonly WrittenFile[]> {
-    const source = `read_parquet(${sqlString(whole.path)})`
+    const source = `read_parquet(${filePathSql(whole.path)})`
     const dates = await this.#engine.rows(
       `SELECT DISTINCT ${utcDate}::VARCHAR AS date FROM ${source} WHERE event_time IS NOT NULL ORDER BY date`,
     )
@@ -175,11 +176,11 @@ export class SpoolEncoder {
     const statuses = parts.map(({ columns }) => columns.get('parse_status'))
     if (statuses.every((status) => status?.min === 'ok' && status.max === 'ok'))
       return { rejected: 0, partial: 0 }
-    const paths = files.map(({ path }) => sqlString(path))
+    const paths = files.map(({ path }) => path)
     const [counts] =
       await this.#engine.rows(`SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
       count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
-      FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`)
+      FROM ${parquetSql(paths)}`)
     return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
   }
 

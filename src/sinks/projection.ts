@@ -2,6 +2,7 @@ import type { Span } from '../records.ts'
 import { fieldSeparator, spoolColumns } from '../spool.ts'
 import { sqlString } from '../tables/sql.ts'
 import type { RowsPart, TableDeclaration } from '../tables/table.ts'
+import { filePathSql } from './parquet-files.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -110,7 +111,7 @@ function readDelimited(
   const lineBytes = Math.max(2 * mebibyte, longestRowBytes + 1024)
   const bufferBytes = isOrdinary ? 4 * mebibyte : 2 * lineBytes
   const struct = columns.map(({ name, type }) => `${sqlString(name)}: ${sqlString(type)}`).join(', ')
-  return `read_csv(${sqlString(path)}, columns = {${struct}}, delim = '${fieldSeparator}', quote = '', escape = '',
+  return `read_csv(${filePathSql(path)}, columns = {${struct}}, delim = '${fieldSeparator}', quote = '', escape = '',
     header = false, auto_detect = false, new_line = '\\n', max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
 }
 

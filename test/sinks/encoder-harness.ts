@@ -25,7 +25,7 @@ export async function encoderFixture(
   t: TestContext,
   declaration: TableDeclaration = postgresLogs('logs.public.server'),
 ) {
-  const directory = await mkdtemp(join(tmpdir(), 'tailrace-encoder-'))
+  const directory = await mkdtemp(join(tmpdir(), 'tailrace [a]-encoder-'))
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'tmp') })
   t.after(async () => {
     engine.close()

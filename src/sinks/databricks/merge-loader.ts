@@ -2,7 +2,8 @@ import { TailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../landed-offsets.ts'
 import type { Span } from '../../records.ts'
 import type { Column, TableDeclaration } from '../../tables/table.ts'
-import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../duckdb.ts'
+import { type EmbeddedEngine, sqlIdentifier } from '../duckdb.ts'
+import { parquetSql } from '../parquet-files.ts'
 import type { EncodedBatch } from '../table-committer.ts'
 import { type RangeRows, rangesOf } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
@@ -140,11 +141,11 @@ export class MergeLoader implements RowLoader {
    */
   async #rowTexts({ files }: EncodedBatch): Promise<RowText[]> {
     const { engine, declaration } = this.#options
-    const paths = files.map(({ path }) => sqlString(path))
+    const paths = files.map(({ path }) => path)
     if (paths.length === 0) return []
     const found = await engine.rows(`SELECT source_offset::VARCHAR AS place,
       json_merge_patch('{}', to_json(struct_pack(${declaration.columns.map(packed).join(', ')})))::VARCHAR AS json
-      FROM read_parquet([${paths.join(', ')}], hive_partitioning = false) ORDER BY ${keyColumns.join(', ')}`)
+      FROM ${parquetSql(paths)} ORDER BY ${keyColumns.join(', ')}`)
     return found.map(({ place, json }) => ({ offset: Number(place), json: String(json) }))
   }
 }

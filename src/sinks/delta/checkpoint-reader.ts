@@ -1,6 +1,7 @@
 import { TailraceError } from '../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
+import { parquetSql } from '../parquet-files.ts'
 import {
   type AddAction,
   type DeletionVector,
@@ -12,7 +13,6 @@ import {
 } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
 import type { CheckpointFiles } from './log-listing.ts'
-import { parquetSql } from './parquet-files.ts'
 import type { CheckpointContent, KeptOptions, RemovedFile } from './table-state.ts'
 
 /** The fields that are read of each kind of action; the first one is there in every action of its kind. */

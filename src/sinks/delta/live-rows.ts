@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { TailraceError } from '../../errors.ts'
 import { type EmbeddedEngine, sqlIdentifier } from '../duckdb.ts'
-import { parquetSql } from './parquet-files.ts'
+import { parquetSql } from '../parquet-files.ts'
 import type { NumberSet } from './roaring-bitmap.ts'
 
 /** A Parquet file on this machine. */
