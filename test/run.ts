@@ -22,8 +22,8 @@ if (files.length === 0) {
   process.exit(2)
 }
 
-// Many tests wait for other processes, so two files at a time take less time even on two cores.
-const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...files], {
+// Many tests wait for other processes, so three files at a time take less time even on two cores.
+const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=3', ...files], {
   stdio: 'inherit',
 })
 runner.on('exit', (code, signal) => {
