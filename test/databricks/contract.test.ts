@@ -21,6 +21,7 @@ import { ContainerStorage } from '../../src/tailrace.ts'
 import { assertLandedOnce } from '../support/landed-once.ts'
 import { badLines, jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { containerName, startStorage } from '../support/storage.ts'
+import { landedRow, landedRowsSql } from '../support/table-rows.ts'
 import { type ContractBench, openContractBench, uploads } from './contract-bench.ts'
 import {
   contractSpan,
@@ -457,15 +458,5 @@ async function rowsOf(bench: ContractBench, { name }: TableDeclaration): Promise
 }
 
 async function landedRows(bench: ContractBench, name: TableDeclaration['name']) {
-  const rows = await bench.query(
-    `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${qualifiedName(name)} ORDER BY source_offset`,
-  )
-  return rows.map((row) => ({
-    blob: String(row.source_blob),
-    offset: Number(row.source_offset),
-    length: Number(row.source_length),
-    index: Number(row.source_index),
-    raw: String(row.raw),
-    status: String(row.parse_status),
-  }))
+  return (await bench.query(landedRowsSql(qualifiedName(name)))).map(landedRow)
 }

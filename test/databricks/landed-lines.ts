@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { assertLandedOnce, mirroredOffset } from '../support/landed-once.ts'
 import type { TestStorage } from '../support/storage.ts'
-import type { LandedRow } from '../support/table-rows.ts'
+import { type LandedRow, landedRow, landedRowsSql } from '../support/table-rows.ts'
 import type { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
 
 /**
@@ -10,18 +10,7 @@ import type { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
  * @param relation what DuckDB reads from: a table's name, or files
  */
 export async function rowsIn(warehouse: DuckDbWarehouse, relation: string): Promise<readonly LandedRow[]> {
-  const rows = await warehouse.rows(
-    `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${relation}
-     ORDER BY source_blob, source_generation, source_offset, source_index`,
-  )
-  return rows.map((row) => ({
-    blob: String(row.source_blob),
-    offset: Number(row.source_offset),
-    length: Number(row.source_length),
-    index: Number(row.source_index),
-    raw: String(row.raw),
-    status: String(row.parse_status),
-  }))
+  return (await warehouse.rows(landedRowsSql(relation))).map(landedRow)
 }
 
 /** Asserts that each complete line of the blobs is there once, and that the offset file says exactly that much. */

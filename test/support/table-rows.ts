@@ -32,17 +32,23 @@ export async function selectFrom(
 
 /** All rows of a table in the order of their places; none when there is no table. */
 export async function readTable(tableDirectory: string): Promise<readonly LandedRow[]> {
-  const rows = await selectFrom(
-    tableDirectory,
-    (from) => `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${from}
-      ORDER BY source_blob, source_generation, source_offset, source_index`,
-  )
-  return rows.map((row) => ({
+  return (await selectFrom(tableDirectory, landedRowsSql)).map(landedRow)
+}
+
+/** SQL of the rows of a relation in the order of their places; both engines understand it. */
+export function landedRowsSql(relation: string): string {
+  return `SELECT source_blob, source_offset, source_length, source_index, raw, parse_status FROM ${relation}
+    ORDER BY source_blob, source_generation, source_offset, source_index`
+}
+
+/** @param row a row of `landedRowsSql`, however its engine writes integers */
+export function landedRow(row: Readonly<Record<string, unknown>>): LandedRow {
+  return {
     blob: String(row.source_blob),
     offset: Number(row.source_offset),
     length: Number(row.source_length),
     index: Number(row.source_index),
     raw: String(row.raw),
     status: String(row.parse_status),
-  }))
+  }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../src/clock.ts'
+import { sleepBy } from '../sleep-by.ts'
 
 /** Time that passes when it is told to, for servers whose clients are real. */
 export class ManualClock implements Clock {
@@ -17,19 +18,7 @@ export class ManualClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const refuse = (): void => reject(new DOMException('The sleep was aborted.', 'AbortError'))
-      if (signal?.aborted) return refuse()
-      const abort = (): void => {
-        cancel()
-        refuse()
-      }
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      })
-      signal?.addEventListener('abort', abort, { once: true })
-    })
+    return sleepBy((later, fire) => this.after(later, fire), ms, signal)
   }
 
   /** Lets the time pass, and fires what is due by then, the earliest first. */
