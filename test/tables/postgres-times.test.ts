@@ -3,20 +3,20 @@ import { type TestContext, test } from 'node:test'
 import { postgresLogs } from '../../src/tables/postgres-logs.ts'
 import { rowOf } from '../sinks/encoder-harness.ts'
 
-function record(timestamp: string, session: object = {}): object {
+function record(timestamp: string | number, session: object = {}): object {
   return { timestamp, pid: 1, error_severity: 'LOG', message: 'm', ...session }
 }
 
 async function timeOf(
   t: TestContext,
-  timestamp: string,
+  timestamp: string | number,
   session?: object,
   timezone?: string,
 ): Promise<unknown> {
   const declaration = postgresLogs('a.b.c', timezone === undefined ? {} : { timezone })
   const row = await rowOf(t, record(timestamp, session), declaration)
   // A time that stays unknown is never silent.
-  assert.equal(row.parse_status, row.event_time === null ? 'partial' : 'ok', timestamp)
+  assert.equal(row.parse_status, row.event_time === null ? 'partial' : 'ok', String(timestamp))
   if (row.event_time === null) assert.match(String(row.parse_error), /^bad_value: event_time = /)
   return row.event_time
 }
@@ -37,6 +37,59 @@ test('a time with a numeric offset, UTC, GMT or Z is that instant', async (t) =>
     ['1/9/2007 10:41:00 AM +01:00', '2007-01-09 09:41:00+00'],
   ] as const) {
     assert.equal(await timeOf(t, text), expected, text)
+  }
+})
+
+test('seconds since the epoch, or thousandths, millionths and billionths of them, are that instant', async (t) => {
+  for (const [time, expected] of [
+    [1764321411, '2025-11-28 09:16:51+00'],
+    [1764321411.71, '2025-11-28 09:16:51.71+00'],
+    [1764321411.7188137, '2025-11-28 09:16:51.718813+00'],
+    ['1764321411.946', '2025-11-28 09:16:51.946+00'],
+    ['1764321411.9999999999', '2025-11-28 09:16:51.999999+00'],
+    ['1764321411.00000000000000000000000000000000000000001', '2025-11-28 09:16:51+00'],
+    [1764321411718, '2025-11-28 09:16:51.718+00'],
+    ['1764321411718.8137', '2025-11-28 09:16:51.718813+00'],
+    ['1764321411718813', '2025-11-28 09:16:51.718813+00'],
+    ['1764321411718813700', '2025-11-28 09:16:51.718813+00'],
+    [100_000_000, '1973-03-03 09:46:40+00'],
+  ] as const) {
+    assert.equal(await timeOf(t, time), expected, String(time))
+  }
+})
+
+test('a number that may be no time of a log is no event time, and stops nothing', async (t) => {
+  for (const time of [
+    0,
+    -1,
+    -1764321411,
+    99_999_999,
+    17643214117,
+    '17643214117188137',
+    1e20,
+    1e21,
+    '1e9',
+    '99999999999999999999',
+  ])
+    assert.equal(await timeOf(t, time), null, String(time))
+})
+
+test('a record of any shape may give its time as seconds since the epoch', async (t) => {
+  const text = { log: 'no time here\n', stream: 'stderr' }
+  for (const shape of [
+    { level: 'info', ts: 1764321411.5, logger: 'instance-manager', msg: 'ready' },
+    { ...text, time: '1764321411.5' },
+    { ...text, '@timestamp': 1764321411.5 },
+    { action: 'I', timestamp: '1764321411.5', schema: 'public', table: 't', columns: [] },
+    { category: 'PostgreSQLLogs', properties: { message: 'm', timestamp: '1764321411.5' } },
+    { record: { log_time: '1764321411.5', error_severity: 'LOG' } },
+  ]) {
+    const row = await rowOf(t, shape)
+    assert.deepEqual(
+      [row.event_time, row.parse_status],
+      ['2025-11-28 09:16:51.5+00', 'ok'],
+      JSON.stringify(shape),
+    )
   }
 })
 

@@ -44,6 +44,8 @@ const nearlyUsual = [
   change({ timestamp: '2026-11-24 10:00:00.123 CET' }),
   change({ timestamp: '2026-11-24 10:00:00 +03' }),
   change({ timestamp: 'yesterday' }),
+  change({ timestamp: '1764321411.946' }),
+  change({ timestamp: 1764321411.946 }),
   change({ timestamp: '' }),
   change({ session_id: 'x.y' }),
   change({ session_id: undefined }),

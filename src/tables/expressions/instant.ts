@@ -57,12 +57,26 @@ function rareForm(text: string, evidence: ZoneEvidence): string {
   return `CASE
     WHEN regexp_matches(${text}, '^${stamp} ?(?:[+-]\\d\\d(?::?\\d\\d)?|Z|UTC|GMT)$')
       THEN ${fromZoned(`TRY_CAST(${local} || ${offset} AS TIMESTAMPTZ)`)}
-    WHEN regexp_matches(${text}, '^\\d{9,11}(?:\\.\\d+)?$')
-      THEN make_timestamp(CAST(floor(TRY_CAST(left(${text}, 18) AS DECIMAL(18, 6)) * 1000000) AS BIGINT))
+    WHEN regexp_matches(${text}, '^[1-9]\\d{8,18}(?:\\.\\d+)?$') THEN ${epochOf(text)}
     WHEN regexp_matches(${text}, '^\\d{1,2}/\\d{1,2}/\\d{4} .*[+-]\\d\\d:\\d\\d$')
       THEN ${fromZoned(`try_strptime(${text}, '%m/%d/%Y %I:%M:%S %p %z')`)}
     WHEN regexp_matches(${text}, '^${stamp}')
       THEN ${unzoned(`TRY_CAST(${local} AS TIMESTAMP)`, zone, evidence)} END`
+}
+
+/**
+ * The number of digits tells the unit: these are the instants from 1973 to 2286, and no two units share a length.
+ * Digits are moved as text, because arithmetic throws where a value is out of range and rounds where it is not.
+ */
+function epochOf(text: string): string {
+  const whole = `regexp_extract(${text}, '^\\d+')`
+  const digits = (count: number): string => `rpad(regexp_extract(${text}, '\\.(\\d+)$', 1), ${count}, '0')`
+  const micros = `CASE
+    WHEN length(${whole}) IN (9, 10) THEN ${whole} || ${digits(6)}
+    WHEN length(${whole}) IN (12, 13) THEN ${whole} || ${digits(3)}
+    WHEN length(${whole}) IN (15, 16) THEN ${whole}
+    WHEN length(${whole}) IN (18, 19) THEN left(${whole}, length(${whole}) - 3) END`
+  return `make_timestamp(TRY_CAST(${micros} AS BIGINT))`
 }
 
 function fromZoned(timestamptz: string): string {
