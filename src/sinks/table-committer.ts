@@ -43,7 +43,8 @@ export interface TableCommitter {
    * Commits a batch: its rows, and `end` as the new offset of each span's blob generation, if that
    * generation's offset in the table still is the span's `start` (a generation never seen counts as any start).
    *
-   * @throws COMMIT_FENCED when another process moved an offset: nothing of the batch is visible
+   * @throws CommitFencedError when another process moved an offset: nothing of the batch is visible, and `landed()` has
+   * the table's offsets
    * @throws COMMIT_CONTENDED when the attempts are used up: nothing is visible, try again
    * @throws COMMIT_UNKNOWN when storage does not tell: only `open` finds out, and the files may be the table's
    */

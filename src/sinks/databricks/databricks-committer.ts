@@ -3,6 +3,7 @@ import { TailraceError } from '../../errors.ts'
 import type { LandedOffset, LandedOffsets } from '../../landed-offsets.ts'
 import type { LoadIntent } from '../../load-intent.ts'
 import { generationKey, type Span } from '../../records.ts'
+import { requireOffsets } from '../commit-fence.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
 import type { LoadLedger, RowLoader } from './row-loader.ts'
 
@@ -71,7 +72,7 @@ export class DatabricksCommitter implements TableCommitter {
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
     return this.#exclusively(async () => {
       const { loader, ledger } = this.#options
-      for (const span of spans) this.#checkOffset(span)
+      requireOffsets(spans, (source) => this.#offsets.get(source))
       if (encoded.rows > 0) {
         const begun = ledger.intent
         if (begun !== undefined && !isOf(begun, spans)) throw new Error('another batch is under way')
@@ -156,15 +157,6 @@ export class DatabricksCommitter implements TableCommitter {
       }
       throw error
     }
-  }
-
-  #checkOffset(span: Span): void {
-    const known = this.#offsets.get(span)
-    if (known === undefined || known === span.start) return
-    throw new TailraceError(
-      'COMMIT_FENCED',
-      `The offset of ${generationKey(span)} is ${known}, and this batch starts from ${span.start}.`,
-    )
   }
 
   /** Work that nobody waits for, one at a time. It tells its own failures. */

@@ -3,9 +3,10 @@ import { TailraceError } from '../../errors.ts'
 import type { LandedOffset, LandedOffsets } from '../../landed-offsets.ts'
 import type { Span } from '../../records.ts'
 import type { Column } from '../../tables/table.ts'
+import { requireOffsets } from '../commit-fence.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
-import type { DeltaCommit, TransactionAction } from './delta-action.ts'
+import type { TransactionAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { DeltaTable } from './delta-table.ts'
 import { appIdOf, appIdPrefix, landedOffsets } from './offset-transactions.ts'
@@ -102,12 +103,11 @@ export class DeltaCommitter implements TableCommitter {
 
   /** @throws SchemaMoved when the batch has to be prepared for another schema; nothing is visible then */
   async #append(spans: readonly Span[], encoded: EncodedBatch): Promise<number> {
-    for (const span of spans) this.#checkOffset(span)
+    this.#requireOffsets(spans)
     const hasRows = encoded.files.length > 0
     const schema = hasRows ? this.#table.planSchema() : new SchemaPlan(this.#table.state.metaData, [])
     const files = this.#table.place(encoded.files, schema.metaData)
     const offsets = this.#transactions(spans.map(({ end, ...source }) => ({ ...source, offset: end })))
-    const appIds = new Set(offsets.map(({ txn }) => txn.appId))
     return this.#table.commit(files, {
       info: {
         operation: 'STREAMING UPDATE',
@@ -116,9 +116,9 @@ export class DeltaCommitter implements TableCommitter {
         operationMetrics: { numAddedFiles: String(files.length), numOutputRows: String(encoded.rows) },
       },
       actions: [...offsets, ...schema.actions, ...files.map(({ add }) => ({ add }))],
-      check: (winner, { metaData }) => {
+      check: (_winner, { metaData }) => {
         this.#table.checkRules()
-        checkFence(winner, (appId) => appIds.has(appId))
+        this.#requireOffsets(spans)
         if (schema.isOutdatedBy(metaData)) throw new SchemaMoved()
       },
     })
@@ -135,19 +135,25 @@ export class DeltaCommitter implements TableCommitter {
     if ([...transactions.keys()].some(isOwn)) return
     const found = (await provenanceOffsets(this.#table, this.#options)).filter(({ blob }) => landsBlob(blob))
     if (found.length === 0) return
-    await this.#table.commit([], {
-      info: {
-        operation: 'STREAMING UPDATE',
-        operationParameters: { outputMode: 'Append', recoveredOffsets: String(found.length) },
-        isBlindAppend: false,
-        operationMetrics: { numAddedFiles: '0', numOutputRows: '0' },
-      },
-      actions: this.#transactions(found),
-      check: (winner) => {
-        this.#table.checkRules()
-        checkFence(winner, isOwn)
-      },
-    })
+    try {
+      await this.#table.commit([], {
+        info: {
+          operation: 'STREAMING UPDATE',
+          operationParameters: { outputMode: 'Append', recoveredOffsets: String(found.length) },
+          isBlindAppend: false,
+          operationMetrics: { numAddedFiles: '0', numOutputRows: '0' },
+        },
+        actions: this.#transactions(found),
+        check: (winner) => {
+          this.#table.checkRules()
+          if (winner.actions.some((action) => 'txn' in action && isOwn(action.txn.appId)))
+            throw new OffsetsThere()
+        },
+      })
+    } catch (error) {
+      if (error instanceof OffsetsThere) return
+      throw error
+    }
     onOffsetsRecovered(found.length)
   }
 
@@ -178,15 +184,12 @@ export class DeltaCommitter implements TableCommitter {
     this.#landed.version = tableVersion
   }
 
-  #appId(span: Span): string {
-    return appIdOf(this.#options.pipeline, span)
-  }
-
-  #checkOffset(span: Span): void {
-    const { transactions, version } = this.#table.state
-    const appId = this.#appId(span)
-    const known = transactions.get(appId)
-    if (known !== undefined && Number(known.version) !== span.start) throw fenced(appId, version)
+  #requireOffsets(spans: readonly Span[]): void {
+    const { transactions } = this.#table.state
+    requireOffsets(spans, (source) => {
+      const known = transactions.get(appIdOf(this.#options.pipeline, source))
+      return known && Number(known.version)
+    })
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
@@ -199,18 +202,5 @@ export class DeltaCommitter implements TableCommitter {
 /** Says that another writer's schema came first: never leaves this file. */
 class SchemaMoved extends Error {}
 
-function checkFence({ actions, version }: DeltaCommit, isOurs: (appId: string) => boolean): void {
-  for (const action of actions) {
-    if ('txn' in action && isOurs(action.txn.appId)) throw fenced(action.txn.appId, version)
-  }
-}
-
-function fenced(appId: string, version: number): TailraceError {
-  return new TailraceError(
-    'COMMIT_FENCED',
-    `The table's offset of ${appId} is not the one this batch starts from.`,
-    {
-      context: { appId, version },
-    },
-  )
-}
+/** Another process recovered the offsets first: never leaves this file. */
+class OffsetsThere extends Error {}

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { isTailraceError, TailraceError } from '../../../src/errors.ts'
 import type { Batch } from '../../../src/records.ts'
+import { CommitFencedError } from '../../../src/sinks/commit-fence.ts'
 import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
 import { LakehouseSink } from '../../../src/sinks/lakehouse-sink.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
@@ -122,6 +123,34 @@ onEachStorage('a second writer of the same blob is fenced and leaves nothing beh
   await zombie.land([span(blob, 40, 60)], await batchOf(bench, 40, 60))
   assert.deepEqual(await offsetsOf(bench, blob), [0, 10, 20, 30, 40, 50])
 })
+
+onEachStorage(
+  'a fenced batch names each blob that another process moved, with the offset of the table',
+  async (bench) => {
+    const { storage, committer } = await faulty(bench)
+    const other = committerOf(bench)
+    await other.open()
+    const empty = await batchOf(bench, 0, 0)
+    // Two commits win the same race, and the second one moves the offset.
+    storage.beforePut.push(async () => {
+      await other.land([span('logs/else', 0, 10)], empty)
+      await other.land([span(blob, 0, 30)], empty)
+    })
+    const [moved, alone] = [span(blob, 0, 40), span('logs/alone', 0, 5)]
+    await assert.rejects(committer.land([moved, alone], await batchOf(bench, 0, 40)), (error) => {
+      assert.ok(error instanceof CommitFencedError)
+      assert.deepEqual(error.fenced, [{ span: moved, landedTo: 30 }])
+      assert.equal(
+        error.message,
+        `Another process moved an offset: ${blob}@20261124T084700Z: the table's offset is 30, the batch starts at 0.`,
+      )
+      return true
+    })
+    assert.equal(committer.landed().get(moved), 30)
+    await committer.land([alone], empty)
+    assert.deepEqual(await bench.dataFiles(), [])
+  },
+)
 
 onEachStorage(
   'a batch that does not start at the known offset is fenced before anything is written',
