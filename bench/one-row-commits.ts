@@ -14,6 +14,7 @@ import { postgresLogs } from '../src/tables/postgres-logs.ts'
 const line =
   '{"timestamp":"2026-11-24 09:09:31.946 UTC","pid":8397,"session_id":"6b05544b.20cd","line_num":1,"error_severity":"LOG","message":"checkpoint starting: time","backend_type":"checkpointer","query_id":0}'
 const lineBytes = line.length + 1
+const onlyBlob = 'bench/commits.ndjson'
 const declaration = postgresLogs('bench.public.commits')
 
 /**
@@ -67,9 +68,18 @@ export class OneRowCommits {
     })
   }
 
-  /** @returns how long landing the next version took, in milliseconds */
-  async land(committer: DeltaCommitter): Promise<number> {
-    const version = committer.tableVersion + 1
+  /**
+   * Lands one row: by default the one of the next version, of a blob that nobody else lands.
+   *
+   * @returns how long it took, in milliseconds
+   */
+  async land(
+    committer: DeltaCommitter,
+    { row, blob }: { readonly row: number; readonly blob: string } = {
+      row: committer.tableVersion + 1,
+      blob: onlyBlob,
+    },
+  ): Promise<number> {
     const files = await Promise.all(
       this.#template.files.map(async (file) => {
         const path = join(this.staging, `${randomUUID()}.parquet`)
@@ -78,12 +88,12 @@ export class OneRowCommits {
       }),
     )
     const startedAt = performance.now()
-    await committer.land([spanOf(version)], { ...this.#template, files })
+    await committer.land([spanOf(row, blob)], { ...this.#template, files })
     return performance.now() - startedAt
   }
 
   async close(): Promise<void> {
-    await this.engine.close()
+    this.engine.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 }
@@ -93,9 +103,9 @@ export function offsetAfter(version: number): number {
   return version * lineBytes
 }
 
-function spanOf(version: number): Span {
+function spanOf(version: number, blob = onlyBlob): Span {
   return {
-    blob: 'bench/commits.ndjson',
+    blob,
     generation: '20261124T084700Z',
     start: offsetAfter(version - 1),
     end: offsetAfter(version),

@@ -11,6 +11,7 @@ import { markdownTable } from './markdown-table.ts'
 import type { OpeningTimes } from './opening.ts'
 import type { SmallBlobsResult } from './small-blobs.ts'
 import { type Contender, contenders, medianRun, type Run, type ThroughputResult } from './throughput.ts'
+import type { WritersResult } from './writers.ts'
 
 /** Everything that one go measured; what did not run is missing. */
 export interface BenchResults {
@@ -24,6 +25,7 @@ export interface BenchResults {
   readonly compaction?: CompactionResult
   readonly latency?: LatencyResult
   readonly commits?: readonly CommitTimes[]
+  readonly writers?: readonly WritersResult[]
   readonly opening?: readonly OpeningTimes[]
   readonly databricks?: DatabricksResult
 }
@@ -90,6 +92,7 @@ export function markdownReport(results: BenchResults): string {
     )
   }
   if (commits !== undefined) sections.push(commitsTable(commits))
+  if (results.writers !== undefined) sections.push(writersTable(results.writers))
   if (opening !== undefined) sections.push(openingTable(opening))
   if (compaction !== undefined) sections.push(...compactionTables(compaction))
   if (results.databricks !== undefined) sections.push(...databricksSections(results.databricks))
@@ -114,6 +117,17 @@ function commitsTable(commits: readonly CommitTimes[]): string {
       ...[times.medianToFirst, times.p90ToFirst].map((ratio) => ratio.toFixed(2)),
       times.checkpointMs.toFixed(0),
       besideMedianMs === undefined ? '' : `${besideMedianMs.toFixed(1)} (${beside})`,
+    ]),
+  )
+}
+
+function writersTable(writers: readonly WritersResult[]): string {
+  return markdownTable(
+    ['processes on one table', 'commits', 'p50 ms', 'p99 ms', 'max ms'],
+    writers.map(({ writers, commits, ...times }) => [
+      count(writers),
+      count(commits),
+      ...[times.p50Ms, times.p99Ms, times.maxMs].map((ms) => ms.toFixed(0)),
     ]),
   )
 }

@@ -19,10 +19,11 @@ import { measureOpening } from './opening.ts'
 import { type BenchResults, markdownReport, ratiosOf } from './report.ts'
 import { measureSmallBlobs } from './small-blobs.ts'
 import { contenders, runThroughput, type ThroughputResult } from './throughput.ts'
+import { measureWriters } from './writers.ts'
 
 const usage = `pnpm bench [options]
   --only LIST        of throughput, large, small, listing, idle, latency, commits,
-                     opening, compaction, databricks; default all
+                     writers, opening, compaction, databricks; default all
   --mib N            size of the throughput, small and databricks inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
   --rounds N         rounds of what takes turns; default 3
@@ -38,6 +39,7 @@ const parts = [
   'idle',
   'latency',
   'commits',
+  'writers',
   'opening',
   'compaction',
   'databricks',
@@ -55,6 +57,7 @@ const full = {
   compactionMib: 64,
   latencySeconds: 60,
   versions: [10, 1_000, 20_000],
+  writers: { counts: [1, 2, 4], commits: 200 },
   databricks: { mib: 512, mergeMib: 64 },
 }
 const smoke: typeof full = {
@@ -68,6 +71,7 @@ const smoke: typeof full = {
   compactionMib: 2,
   latencySeconds: 10,
   versions: [10, 50, 200],
+  writers: { counts: [2], commits: 10 },
   databricks: { mib: 4, mergeMib: 2 },
 }
 
@@ -139,6 +143,9 @@ async function main(): Promise<void> {
   }
   if (only.has('commits')) {
     results = { ...results, commits: await measureCommits(sizes.versions, { rounds, scratch }, say) }
+  }
+  if (only.has('writers')) {
+    results = { ...results, writers: await measureWriters(sizes.writers, scratch, say) }
   }
   if (only.has('opening')) {
     results = { ...results, opening: await measureOpening(sizes.versions, { rounds, scratch }, say) }

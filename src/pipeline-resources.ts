@@ -94,12 +94,12 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       directories: [staging.directory, ...directories],
       close: async () => {
         await committer.close()
-        await opened.close()
+        opened.close()
         lock?.release()
       },
     }
   } catch (error) {
-    await engine?.close()
+    engine?.close()
     lock?.release()
     throw error
   }

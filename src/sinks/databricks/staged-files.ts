@@ -1,5 +1,4 @@
 import type { Clock } from '../../clock.ts'
-import { isAbort } from '../../errors.ts'
 import type { LoadIntent } from '../../load-intent.ts'
 import type { VolumeStaging } from './volume-staging.ts'
 
@@ -92,7 +91,7 @@ export class StagedFiles {
       await work()
     } catch (error) {
       // The run ends, and the next one goes on.
-      if (isAbort(error)) return
+      if (error instanceof Error && error.name === 'AbortError') return
       this.#options.onFailed(error)
     }
   }

@@ -14,10 +14,22 @@ import { hasInCommitTimestamps } from './feature-gate.ts'
 import { readCommit, readNewCommits } from './table-log.ts'
 import type { TableState } from './table-state.ts'
 
-/** Attempts before COMMIT_CONTENDED: a lost race costs one read and one write. */
-const maxAttempts = 50
+/** Puts without an answer before the outcome is given up as unknown. */
+const maxUnanswered = 50
 const minPauseMs = 20
 const maxPauseMs = 2_000
+
+/** Lost races before COMMIT_CONTENDED. Each is a commit of somebody else, so the table makes progress meanwhile. */
+const maxLostRaces = 1_000
+
+/**
+ * Races that are lost without a pause. A pause only makes the next attempt start from an old version, unless so many
+ * writers try at once that their requests are what slows them down.
+ */
+const maxHurriedRaces = 8
+
+/** Short and the same after every further race: a pause that grew would let newcomers pass those that wait longest. */
+const maxRacePauseMs = 100
 
 /** One logical commit. */
 export interface CommitRequest {
@@ -36,6 +48,8 @@ export interface CommitContext {
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
+  /** Reads what others committed before the first attempt: one request, which saves a lost race. Default false. */
+  readonly readFirst?: boolean
 }
 
 /** @returns whether an error of `commit` leaves it open that the commit is or becomes visible: its files must stay. */
@@ -58,11 +72,14 @@ export async function commit(
   request: CommitRequest,
   context: CommitContext,
 ): Promise<number> {
-  const { storage, clock, random } = context
+  const { storage, clock, random, readFirst = false } = context
   const txnId = randomUUID()
-  let unanswered = false
+  let isInDoubt = false
+  let unanswered = 0
+  let lostRaces = 0
   try {
-    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+    if (readFirst) await rebase(state, undefined, request, storage)
+    for (;;) {
       const version = state.version + 1
       const info = commitInfo(request, txnId, state, clock.now())
       const bytes = encodeActions([{ commitInfo: info }, ...request.actions])
@@ -72,25 +89,34 @@ export async function commit(
         return version
       }
 
-      if (outcome === 'unknown') unanswered = true
+      if (outcome === 'unknown') isInDoubt = true
       const found = await readCommit(storage, version)
       if (found?.txnId === txnId) {
         state.apply(found)
         return version
       }
-      if (found !== undefined) {
-        // The version is another's, so no attempt at it can come to be ours.
-        unanswered = false
-        await rebase(state, found, request, storage)
+      if (found === undefined) {
+        unanswered += 1
+        if (unanswered === maxUnanswered) throw contended(unanswered + lostRaces, state)
+        await clock.sleep(pauseMs(unanswered, random))
+        continue
       }
-      if (attempt < maxAttempts) await clock.sleep(pauseMs(attempt, random))
+      // The version is another's, so no attempt at it can come to be ours.
+      isInDoubt = false
+      lostRaces += 1
+      if (lostRaces > maxHurriedRaces) await clock.sleep(random() * maxRacePauseMs)
+      await rebase(state, found, request, storage)
+      if (lostRaces === maxLostRaces) throw contended(unanswered + lostRaces, state)
     }
-    throw new TailraceError('COMMIT_CONTENDED', `No version was free in ${maxAttempts} attempts.`, {
-      context: { attempts: maxAttempts, version: state.version },
-    })
   } catch (error) {
-    throw unanswered ? doubtful(error) : error
+    throw isInDoubt ? doubtful(error) : error
   }
+}
+
+function contended(attempts: number, { version }: TableState): TailraceError {
+  return new TailraceError('COMMIT_CONTENDED', `No version was free in ${attempts} attempts.`, {
+    context: { attempts, version },
+  })
 }
 
 /** Another attempt would start from files that the table may already own, so the doubt must not look retryable. */
@@ -101,14 +127,18 @@ function doubtful(error: unknown): TailraceError {
   })
 }
 
+/** Moves the state to the newest version and checks every commit in between. */
 async function rebase(
   state: TableState,
-  first: DeltaCommit,
+  first: DeltaCommit | undefined,
   request: CommitRequest,
   storage: DeltaStorage,
 ): Promise<void> {
-  const winners = [first]
-  state.apply(first)
+  const winners: DeltaCommit[] = []
+  if (first !== undefined) {
+    winners.push(first)
+    state.apply(first)
+  }
   await readNewCommits(storage, state, (winner) => winners.push(winner))
   for (const winner of winners) request.check(winner, state)
 }

@@ -48,6 +48,8 @@ export class DeltaTable {
   /** Milliseconds since the epoch: when the known version was last found to be the newest. */
   #newestAtMs = Number.NEGATIVE_INFINITY
   readonly #upkeep: LogUpkeep
+  /** Whether others committed between the last two commits of this process: they will again. */
+  #hasCompany = false
 
   constructor(options: DeltaTableOptions) {
     this.#options = options
@@ -152,8 +154,10 @@ export class DeltaTable {
     const { storage } = this.#options
     this.checkRules()
     await moveIn(storage, files)
+    const before = this.state.version
     try {
-      const version = await commit(this.state, request, this.#options)
+      const version = await commit(this.state, request, { ...this.#options, readFirst: this.#hasCompany })
+      this.#hasCompany = version > before + 1
       this.#noteNewest()
       this.#upkeep.start(this.state)
       return version

@@ -52,6 +52,8 @@ export async function loadState(
 /**
  * Moves a state to the newest version.
  *
+ * The first commit is read alone, because mostly there is none; after that, more and more of them at a time.
+ *
  * @param onCommit sees each commit after it is applied
  */
 export async function readNewCommits(
@@ -59,12 +61,21 @@ export async function readNewCommits(
   state: TableState,
   onCommit: (commit: DeltaCommit) => void = () => {},
 ): Promise<void> {
-  for (;;) {
-    const commit = await readCommit(storage, state.version + 1)
-    if (commit === undefined) return
-    state.apply(commit)
-    onCommit(commit)
+  for (let count = 1; ; count = Math.min(2 * count, readAheadCommits)) {
+    for (const commit of await readCommits(storage, state.version + 1, count)) {
+      if (commit === undefined) return
+      state.apply(commit)
+      onCommit(commit)
+    }
   }
+}
+
+function readCommits(
+  storage: DeltaStorage,
+  first: number,
+  count: number,
+): Promise<(DeltaCommit | undefined)[]> {
+  return Promise.all(Array.from({ length: count }, (_, index) => readCommit(storage, first + index)))
 }
 
 /** @returns a version's commit, or undefined when there is none (yet). */
@@ -132,8 +143,7 @@ export async function replay(storage: DeltaStorage, state: TableState, last: num
   while (state.version < last) {
     const first = state.version + 1
     const count = Math.min(readAheadCommits, last - first + 1)
-    const reads = Array.from({ length: count }, (_, index) => readCommit(storage, first + index))
-    for (const commit of await Promise.all(reads)) {
+    for (const commit of await readCommits(storage, first, count)) {
       if (commit === undefined) throw missing(state.version + 1)
       state.apply(commit)
     }

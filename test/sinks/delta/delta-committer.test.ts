@@ -343,27 +343,6 @@ onEachStorage('a missing staged file lands nothing of its batch', async (bench) 
 })
 
 onEachStorage(
-  'when every version is taken, the batch is contended and can be landed again',
-  async (bench) => {
-    const { storage, committer } = await faulty(bench)
-    const other = committerOf(bench)
-    await other.open()
-    const empty = await batchOf(bench, 0, 0)
-    for (let attempt = 0; attempt < 50; attempt += 1) {
-      storage.beforePut.push(async () => {
-        await other.land([span('logs/other', attempt, attempt + 1)], empty)
-      })
-    }
-    const batch = await batchOf(bench, 0, 40)
-    await assert.rejects(committer.land([span(blob, 0, 40)], batch), (error) =>
-      isTailraceError(error, 'COMMIT_CONTENDED'),
-    )
-    assert.deepEqual(await bench.dataFiles(), [])
-    assert.deepEqual(await committer.land([span(blob, 0, 40)], batch), { tableVersion: 51 })
-  },
-)
-
-onEachStorage(
   'a winner that changes the schema so that rows no longer fit stops the commit',
   async (bench) => {
     const { storage, committer } = await faulty(bench)

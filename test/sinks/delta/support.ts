@@ -72,7 +72,7 @@ export async function workbench(t: TestContext, place: PlaceTable = placeLocally
     try {
       await Promise.all(committers.map((committer) => committer.close()))
     } finally {
-      await engine.close()
+      engine.close()
       await rm(directory, { recursive: true, force: true })
     }
   })
