@@ -2,7 +2,6 @@ import {
   defineConfig,
   type PipelineConfig,
   postgresLogs,
-  readEnvironment,
   type SinkConfig,
   type StorageConfig,
   TailraceError,
@@ -10,36 +9,25 @@ import {
 
 // What runs by default: the logs of a primary and a replica, each into its own table. The environment says where
 // the logs are; with no Azure setting at all, an embedded storage with sample logs stands in.
-const environment = readEnvironment({
-  AZURE_STORAGE_CONNECTION_STRING: 'text',
-  AZURE_STORAGE_SAS_URL: 'text',
-  AZURE_STORAGE_ACCOUNT: 'text',
-  TAILRACE_CONTAINER: 'text',
-  TAILRACE_PRIMARY: 'text',
-  TAILRACE_REPLICA: 'text',
-  TAILRACE_COLD_START: ['earliest', 'latest'],
-  TAILRACE_START_TIME: 'text',
-  TAILRACE_METRICS_PORT: 'whole number',
-  TAILRACE_LAKEHOUSE: 'text',
-  TAILRACE_STATE: 'text',
-  TAILRACE_SINK: ['delta', 'databricks'],
-  TAILRACE_SINK_MODE: ['copy-into', 'merge', 'stage-only'],
-  TAILRACE_VOLUME: 'text',
-  DATABRICKS_HOST: 'text',
-  DATABRICKS_HTTP_PATH: 'text',
-  DATABRICKS_TOKEN: 'text',
-  DATABRICKS_CLIENT_ID: 'text',
-  DATABRICKS_CLIENT_SECRET: 'text',
-})
 const {
   AZURE_STORAGE_CONNECTION_STRING: connectionString,
-  AZURE_STORAGE_SAS_URL: sasUrl,
   AZURE_STORAGE_ACCOUNT: account,
+  AZURE_STORAGE_SAS_URL: sasUrl,
+  TAILRACE_CONTAINER: container = 'insights-logs-postgresqllogs',
+  TAILRACE_COLD_START: coldStart = 'earliest',
+  TAILRACE_START_TIME: startTime,
   TAILRACE_METRICS_PORT: metricsPort,
+  TAILRACE_LAKEHOUSE: root = './lakehouse',
+  TAILRACE_STATE: stateDirectory = './.tailrace',
+  TAILRACE_SINK: sinkKind = 'delta',
+  TAILRACE_SINK_MODE: mode = 'copy-into',
+  TAILRACE_VOLUME: volume,
+  DATABRICKS_HOST: host = '',
+  DATABRICKS_HTTP_PATH: httpPath,
   DATABRICKS_TOKEN: token,
   DATABRICKS_CLIENT_ID: clientId,
   DATABRICKS_CLIENT_SECRET: clientSecret,
-} = environment
+} = process.env
 
 const storage: StorageConfig = connectionString
   ? { kind: 'connection-string', connectionString }
@@ -54,26 +42,26 @@ const embedded = storage.kind === 'embedded'
 // A blob name, a prefix ending in `/`, a pattern, or the server's resource id where Azure Monitor writes the blobs.
 // With real storage, a server without its variable is left out.
 const blobs = {
-  primary: environment.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
-  replica: environment.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
+  primary: process.env.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
+  replica: process.env.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
 }
 
 // Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
 const sink: SinkConfig =
-  environment.TAILRACE_SINK === 'databricks'
+  sinkKind === 'databricks'
     ? {
         kind: 'databricks',
-        host: environment.DATABRICKS_HOST ?? '',
-        httpPath: environment.DATABRICKS_HTTP_PATH,
+        host: host.replace(/^https:\/\//, '').replace(/\/$/, ''),
+        ...(httpPath ? { httpPath } : {}),
         auth: token
           ? { kind: 'token', token }
           : clientId || clientSecret
             ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
             : { kind: 'entra' },
-        mode: environment.TAILRACE_SINK_MODE,
-        volume: environment.TAILRACE_VOLUME,
+        mode: mode as 'copy-into' | 'merge' | 'stage-only',
+        ...(volume ? { volume } : {}),
       }
-    : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
+    : { kind: sinkKind as 'delta', root }
 
 const pipelines: Record<string, PipelineConfig> = {}
 for (const role of ['primary', 'replica'] as const) {
@@ -82,34 +70,21 @@ for (const role of ['primary', 'replica'] as const) {
   pipelines[role] = {
     source: {
       storage,
-      container: environment.TAILRACE_CONTAINER ?? 'insights-logs-postgresqllogs',
+      container,
       blobs: path,
-      coldStart: environment.TAILRACE_COLD_START,
-      startTime: environment.TAILRACE_START_TIME,
+      coldStart: coldStart as 'earliest' | 'latest',
+      ...(startTime ? { startTime } : {}),
       // The embedded storage costs nothing to ask, and a first look should show records arriving.
-      pollMs: embedded ? 1_000 : undefined,
+      ...(embedded ? { pollMs: 1_000 } : {}),
     },
     transforms: [],
     table: postgresLogs(`vitality_lakehouse_uat.pg_archive_sync.${role}_postgresql_logs_uat`, { role }),
     sink,
     // A first look is not to wait; a load into a warehouse is paid for, however little it holds.
-    batch: embedded && sink.kind === 'delta' ? { maxAgeMs: 2_000 } : undefined,
+    ...(embedded && sink.kind === 'delta' ? { batch: { maxAgeMs: 2_000 } } : {}),
   }
 }
 
-const needed =
-  environment.TAILRACE_SINK === 'databricks'
-    ? ([
-        'DATABRICKS_HOST',
-        'DATABRICKS_HTTP_PATH',
-        ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
-        ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
-      ] as const)
-    : []
-const missing = needed.filter((name) => environment[name] === undefined)
-if (missing.length > 0) {
-  throw new TailraceError('CONFIG_INVALID', `TAILRACE_SINK is databricks, which needs ${missing.join(', ')}.`)
-}
 if (Object.keys(pipelines).length === 0) {
   throw new TailraceError(
     'CONFIG_INVALID',
@@ -119,6 +94,6 @@ if (Object.keys(pipelines).length === 0) {
 
 export default defineConfig({
   pipelines,
-  stateDirectory: environment.TAILRACE_STATE,
-  metrics: metricsPort === undefined ? undefined : { port: metricsPort },
+  stateDirectory,
+  ...(metricsPort ? { metrics: { port: Number(metricsPort) } } : {}),
 })

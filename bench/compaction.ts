@@ -104,7 +104,7 @@ export async function measureCompaction(
       commitsBeside,
     }
   } finally {
-    engine.close()
+    await engine.close()
     await rm(directory, { recursive: true, force: true })
   }
 }
@@ -192,7 +192,7 @@ async function copyByDuckDB(paths: readonly string[], directory: string): Promis
       ),
     )
   } finally {
-    engine.close()
+    await engine.close()
     await rm(target, { force: true })
   }
 }
@@ -221,7 +221,7 @@ async function merge(table: string, directory: string, threads: 1 | 2, maxMerges
       },
     })
   } finally {
-    engine.close()
+    await engine.close()
   }
 }
 

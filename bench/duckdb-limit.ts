@@ -36,5 +36,5 @@ for (const part of ['usual', 'others'] as const) {
   total.rows += written?.rows ?? 0
   total.fileBytes += written?.bytes ?? 0
 }
-engine.close()
+await engine.close()
 console.log(JSON.stringify(total))

@@ -152,7 +152,7 @@ async function findLatencies(log: string, count: number, directory: string): Pro
       maxMs: Math.max(...values),
     }
   } finally {
-    engine.close()
+    await engine.close()
   }
 }
 

@@ -93,7 +93,7 @@ export class OneRowCommits {
   }
 
   async close(): Promise<void> {
-    this.engine.close()
+    await this.engine.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 }

@@ -142,3 +142,8 @@ export class TailraceError extends Error {
 export function isTailraceError(error: unknown, code?: ErrorCode): error is TailraceError {
   return error instanceof TailraceError && (code === undefined || error.code === code)
 }
+
+/** @returns whether `error` says that somebody asked for the end of what failed. */
+export function isAbort(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'AbortError'
+}

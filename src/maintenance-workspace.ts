@@ -26,7 +26,7 @@ export async function withMaintenanceWorkspace<T>(
     try {
       return await work({ engine, directory })
     } finally {
-      engine.close()
+      await engine.close()
     }
   } finally {
     await rm(directory, { recursive: true, force: true })

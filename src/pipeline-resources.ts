@@ -94,12 +94,12 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       directories: [staging.directory, ...directories],
       close: async () => {
         await committer.close()
-        opened.close()
+        await opened.close()
         lock?.release()
       },
     }
   } catch (error) {
-    engine?.close()
+    await engine?.close()
     lock?.release()
     throw error
   }

@@ -1,5 +1,6 @@
 import { choosePipelines } from './choose-pipelines.ts'
 import type { Clock } from './clock.ts'
+import { isAbort } from './errors.ts'
 import type { LandedOffset } from './landed-offsets.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
 import type { Logger } from './logger.ts'
@@ -201,10 +202,6 @@ function measured({ pipeline, requests }: Member): MeasuredPipeline {
   const { name, counters, lagBytes, laneCount, setAside } = pipeline
   const gauges = { lagBytes, openLanes: laneCount, setAsideBlobs: setAside.length }
   return { name, counters, requests: requests.counts, gauges }
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
 }
 
 /** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */

@@ -112,3 +112,27 @@ test('each repetition is told with its number, its error and its pause', async (
     [1, 2, 3].map((attempt) => [attempt, clock.pauses[attempt - 1]]),
   )
 })
+
+test('every repetition reports when the first of the failures was, and giving up ends with the last error', async () => {
+  const clock = new VirtualClock()
+  const events: RetryEvent[] = []
+  const startMs = clock.now()
+  const failure = passing()
+  await assert.rejects(
+    retry(
+      failing(10, () => failure),
+      {
+        clock,
+        random: () => 0.5,
+        onRetry: (event) => events.push(event),
+        giveUp: ({ attempt }) => attempt === 4,
+      },
+    ),
+    failure,
+  )
+  assert.deepEqual(
+    events.map(({ attempt, failingSinceMs }) => ({ attempt, failingSinceMs })),
+    [1, 2, 3].map((attempt) => ({ attempt, failingSinceMs: startMs })),
+  )
+  assert.ok(clock.now() > startMs)
+})

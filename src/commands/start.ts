@@ -1,3 +1,4 @@
+import { isAbort } from '../errors.ts'
 import { ProgressLine } from '../progress.ts'
 import type { RequestCounts } from '../sources/counted-reader.ts'
 import { type RunSummary, Tailrace } from '../tailrace.ts'
@@ -74,7 +75,7 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
     if (once && stopped.by === undefined && isIncomplete(summary)) return 1
   } catch (error) {
     // A stop while tables are being opened or the disk is full ends the pipelines with an abort, which is what was asked for.
-    if (stopped.by === undefined || (error as Error).name !== 'AbortError') throw error
+    if (stopped.by === undefined || !isAbort(error)) throw error
   } finally {
     clearInterval(progress)
     clearTimeout(timer)

@@ -15,7 +15,7 @@ export async function withEngine<T>(
   try {
     return await operation(engine, spill)
   } finally {
-    engine.close()
+    await engine.close()
     await rm(spill, { recursive: true, force: true })
   }
 }

@@ -37,27 +37,36 @@ export interface EmbeddedEngineOptions {
   readonly temporaryDirectory: string
 }
 
+/** DuckDB loses an interrupt that comes before its statement begins, so it is repeated this often. */
+const interruptMs = 20
+
 /**
  * The embedded engine: one in-memory DuckDB that reads spools and writes Parquet.
  *
  * It never reaches for the network: extensions that are not built in stay out. Its work runs on its own
- * threads; the JavaScript thread only waits.
+ * threads; the JavaScript thread only waits. Statements of one connection run one after the other; one that is given a
+ * signal is interrupted when the signal fires, and fails with the signal's reason.
  */
 export class EmbeddedEngine {
   #instance: DuckDBInstance
   #connection: DuckDBConnection
   #threads: number
-  /** Whether the instance is another's to close. */
-  #shared: boolean
+  /** What is left to do once the connection is closed. */
+  #release: () => void
+  #closing = new AbortController()
+  #closed: Promise<void> | undefined
+  /** The end of the last statement. */
+  #queue: Promise<unknown> = Promise.resolve()
+  #connections = new Set<Promise<EmbeddedEngine>>()
 
   private constructor(
     instance: DuckDBInstance,
     connection: DuckDBConnection,
     threads: number,
-    shared: boolean,
+    release: () => void,
   ) {
     this.#threads = threads
-    this.#shared = shared
+    this.#release = release
     this.#instance = instance
     this.#connection = connection
   }
@@ -74,23 +83,23 @@ export class EmbeddedEngine {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
-    return new EmbeddedEngine(instance, await connected(instance), threads, false)
+    return new EmbeddedEngine(instance, await connected(instance), threads, () => instance.closeSync())
   }
 
   /** Runs one statement for its effect. */
-  async run(sql: string): Promise<void> {
-    await this.#connection.run(sql)
+  async run(sql: string, signal?: AbortSignal): Promise<void> {
+    await this.#statement(() => this.#connection.run(sql), signal)
   }
 
   /** Runs one statement and returns all its rows. */
-  async rows(sql: string): Promise<JsonRow[]> {
-    const reader = await this.#connection.runAndReadAll(sql)
+  async rows(sql: string, signal?: AbortSignal): Promise<JsonRow[]> {
+    const reader = await this.#statement(() => this.#connection.runAndReadAll(sql), signal)
     return reader.getRowObjectsJson()
   }
 
   /** Runs one statement and returns its column names and rows in order, for printing. */
   async table(sql: string): Promise<{ columns: string[]; rows: unknown[][] }> {
-    const reader = await this.#connection.runAndReadAll(sql)
+    const reader = await this.#statement(() => this.#connection.runAndReadAll(sql))
     return { columns: reader.columnNames(), rows: reader.getRowsJson() }
   }
 
@@ -99,8 +108,8 @@ export class EmbeddedEngine {
    *
    * @param sql a `COPY (…) TO '…' (FORMAT parquet, RETURN_STATS, …)` statement
    */
-  async copy(sql: string): Promise<WrittenFile[]> {
-    return (await this.rows(sql)).map(writtenFile)
+  async copy(sql: string, signal?: AbortSignal): Promise<WrittenFile[]> {
+    return (await this.rows(sql, signal)).map(writtenFile)
   }
 
   /** Runs `work` with other settings, and puts them back. */
@@ -116,13 +125,11 @@ export class EmbeddedEngine {
       for (const name of names) await this.run(`SET ${name} = ${sqlString(String(settings[name]))}`)
       return await work()
     } finally {
-      for (const name of names) await this.run(`SET ${name} = ${sqlString(String(before![name]))}`)
+      // The settings of a closed engine are gone with it; a refusal here would hide the error of `work`.
+      for (const name of this.#closing.signal.aborted ? [] : names) {
+        await this.run(`SET ${name} = ${sqlString(String(before![name]))}`)
+      }
     }
-  }
-
-  /** Ends the statement that is under way on this connection, which then fails; nothing happens between statements. */
-  interrupt(): void {
-    this.#connection.interrupt()
   }
 
   /**
@@ -133,21 +140,77 @@ export class EmbeddedEngine {
    * every statement pay for it in page faults.
    */
   async returnMemory(): Promise<void> {
+    // After a close there is no memory left to give back, and the caller's own error is the one to hear of.
+    if (this.#closing.signal.aborted) return
     await this.run('SET threads = 1')
     await this.run(`SET threads = ${this.#threads}`)
   }
 
   /**
    * Opens a second way into the same engine: its statements run beside this one's, on the same threads and within
-   * the same memory. Close it before the engine.
+   * the same memory. It is closed with the engine, or before.
    */
   async connect(): Promise<EmbeddedEngine> {
-    return new EmbeddedEngine(this.#instance, await connected(this.#instance), this.#threads, true)
+    this.#closing.signal.throwIfAborted()
+    const opening: Promise<EmbeddedEngine> = connected(this.#instance).then(
+      (connection) =>
+        new EmbeddedEngine(this.#instance, connection, this.#threads, () =>
+          this.#connections.delete(opening),
+        ),
+    )
+    this.#connections.add(opening)
+    opening.catch(() => this.#connections.delete(opening))
+    return opening
   }
 
-  close(): void {
+  /**
+   * Interrupts the statements under way, waits until they have ended, and gives everything back. From the call on,
+   * statements are refused with an AbortError. May be called again.
+   *
+   * DuckDB destroys a connection on the thread that asks for it, under a lock that a running statement holds: closing
+   * beside a statement would block the event loop for good, or end the process with a segmentation fault.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new DOMException('The engine is closed.', 'AbortError'))
+    await Promise.allSettled([...this.#connections].map(async (opening) => (await opening).close()))
+    await this.#queue
     this.#connection.closeSync()
-    if (!this.#shared) this.#instance.closeSync()
+    this.#release()
+  }
+
+  /** An interrupt ends whatever its connection runs, so there is one statement at a time: the one that is meant. */
+  #statement<Result>(statement: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    const result = this.#queue.then(() => this.#interruptible(statement, signal))
+    this.#queue = result.catch(() => {})
+    return result
+  }
+
+  async #interruptible<Result>(
+    statement: () => Promise<Result>,
+    signal: AbortSignal | undefined,
+  ): Promise<Result> {
+    const ends = [this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    for (const end of ends) end.throwIfAborted()
+    let repeat: NodeJS.Timeout | undefined
+    const interrupt = (): void => {
+      this.#connection.interrupt()
+      repeat ??= setInterval(interrupt, interruptMs)
+    }
+    for (const end of ends) end.addEventListener('abort', interrupt)
+    try {
+      return await statement()
+    } catch (error) {
+      for (const end of ends) end.throwIfAborted()
+      throw error
+    } finally {
+      clearInterval(repeat)
+      for (const end of ends) end.removeEventListener('abort', interrupt)
+    }
   }
 }
 

@@ -1,19 +1,19 @@
-import { type ErrorContext, TailraceError } from '../errors.ts'
+import { type ErrorContext, isAbort, TailraceError } from '../errors.ts'
 import type { Batch } from '../records.ts'
 
 /**
  * Translates what DuckDB or the file system threw while a batch was encoded.
  *
- * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them.
+ * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them. An abort stays what it is.
  */
-export function encodeError(error: unknown, batch: Batch): TailraceError {
+export function encodeError(error: unknown, batch: Batch): Error {
   const context = { batch: batch.id, rows: batch.rows, spoolBytes: batch.spoolBytes }
   return engineError(error, `batch ${batch.id}`, context)
 }
 
 /** The same for anything else that is written as Parquet; `what` is its name in the message. */
-export function engineError(error: unknown, what: string, context: ErrorContext): TailraceError {
-  if (error instanceof TailraceError) return error
+export function engineError(error: unknown, what: string, context: ErrorContext): Error {
+  if (error instanceof TailraceError || isAbort(error)) return error
   const text = error instanceof Error ? error.message : ''
   if (/no space left|ENOSPC|disk quota|max_temp_directory_size/i.test(text)) {
     return new TailraceError('DISK_FULL', `no space left while ${what} was encoded`, { context })

@@ -94,9 +94,9 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
   await volumes.create('lake', 'logs', 'staging')
   const warehouse = await DuckDbWarehouse.open({ volumes })
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
-  t.after(() => {
+  t.after(async () => {
     warehouse.close()
-    engine.close()
+    await engine.close()
   })
   const direct = new DirectWarehouse(warehouse)
   await direct.execute({ label: '', sql: 'CREATE CATALOG lake', repeatable: true })

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
 import { retry } from '../../src/retry.ts'
-import { blob, committerFixture, rowsOf, type Step, span } from './committer-fixture.ts'
+import { CopyInto } from '../../src/sinks/databricks/copy-into.ts'
+import {
+  blob,
+  committerFixture,
+  declarationOf,
+  directWarehouse,
+  rowsOf,
+  type Step,
+  span,
+} from './committer-fixture.ts'
 
 /** Ends the process when a load is done and its offsets are not yet written. */
 function killedBeforeOffsets(): Step {
@@ -301,4 +310,61 @@ test('the end of a run waits no longer than some seconds for a workspace that no
   await new Promise((resolve) => setImmediate(resolve))
   for (const fire of fired) fire()
   await closed
+})
+
+test('a load that adds another number of rows than its files hold is not believed', async (t) => {
+  const fixture = await committerFixture(t)
+  const direct = directWarehouse(fixture.warehouse)
+  const { files } = await fixture.encode(span(0, 100))
+  for (const inserted of [9, 11]) {
+    const copy = new CopyInto({
+      warehouse: { ...direct, execute: async () => [{ num_inserted_rows: inserted }] },
+      declaration: declarationOf('logs'),
+      stagingFolder: '/Volumes/lake/logs/staging/logs',
+      retry: {},
+    })
+    const named = files.map(({ bytes, rows }) => ({ name: 'day/a.parquet', bytes, rows }))
+    const intent = { id: 'a', mode: 'copy-into', spans: [span(0, 100)], files: named } as const
+    await assert.rejects(copy.load(intent), (error: unknown) => {
+      assert.ok(code('LOAD_UNCLEAR')(error))
+      assert.match(
+        String(error),
+        new RegExp(`of 10 rows added ${inserted} rows, of logs/pg.json from 0 to 100`),
+      )
+      return true
+    })
+  }
+})
+
+test('a replay whose old rows are removed and whose files are gone stops the next start, with the range', async (t) => {
+  const fixture = await committerFixture(t)
+  const first = await fixture.open('logs')
+  await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
+  let removals = 0
+  const killed = await fixture.open('logs', {
+    step: async (name, call) => {
+      if (name === 'load files' && removals > 0) throw new Error('killed')
+      const result = await call()
+      if (name === 'remove the rows of a range') removals += 1
+      return result
+    },
+  })
+  await assert.rejects(killed.replace(span(20, 60), [await fixture.encode(span(20, 60), 'new')]), /killed/)
+  await fixture.removeStaged('logs')
+  await assert.rejects(fixture.open('logs'), code('LOAD_UNCLEAR'))
+  assert.deepEqual(await fixture.rows('logs'), [...rowsOf(span(0, 20)), ...rowsOf(span(60, 100))])
+})
+
+test('a staged file of another size is not loaded: its batch begins anew', async (t) => {
+  const fixture = await committerFixture(t)
+  const killed = await fixture.open('logs', {
+    step: (name, call) => (name === 'load files' ? Promise.reject(new Error('killed')) : call()),
+  })
+  await assert.rejects(killed.land([span(0, 100)], await fixture.encode(span(0, 100))), /killed/)
+  const [name = ''] = await fixture.staged('logs')
+  await fixture.putStaged('logs', name)
+  const next = await fixture.open('logs')
+  assert.equal(next.landed().get(blob), undefined)
+  await next.land([span(0, 100)], await fixture.encode(span(0, 100)))
+  assert.deepEqual(await fixture.rows('logs'), rowsOf(span(0, 100)))
 })

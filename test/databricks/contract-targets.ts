@@ -112,7 +112,7 @@ async function openLoopback(directory: string): Promise<TargetWorkspace> {
     },
     close: async () => {
       await workspace.close()
-      engine.close()
+      await engine.close()
     },
   }
 }

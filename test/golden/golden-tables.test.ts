@@ -62,7 +62,7 @@ async function golden(t: TestContext): Promise<Golden> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-golden-'))
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, '.spill') })
   t.after(async () => {
-    engine.close()
+    await engine.close()
     await rm(directory, { recursive: true, force: true })
   })
   await run('tar', ['-xzf', join(import.meta.dirname, 'tables.tar.gz'), '-C', directory])

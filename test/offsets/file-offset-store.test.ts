@@ -8,6 +8,7 @@ import { isTailraceError } from '../../src/errors.ts'
 import type { LandedOffset } from '../../src/landed-offsets.ts'
 import { FileOffsetStore } from '../../src/offsets/file-offset-store.ts'
 import { generationKey } from '../../src/records.ts'
+import { watchFileCalls } from '../support/faults/file-calls.ts'
 
 async function openStore(t: TestContext): Promise<FileOffsetStore> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-offsets-'))
@@ -127,4 +128,23 @@ test('a write that fails leaves the old file and no other', async (t) => {
   await writeFile(join(store.path, 'in-the-way'), '')
   await assert.rejects(store.write([], { tableVersion: 1 }))
   assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
+})
+
+test('a file that is written is on disk before it takes its name, and its name before the write is done', async (t) => {
+  const store = await openStore(t)
+  await store.write([], { tableVersion: 1 })
+  const steps: string[] = []
+  await watchFileCalls(t, {
+    after: ({ name, path }) => {
+      const what = path === dirname(store.path) ? 'folder' : path === store.path ? 'file' : 'temporary'
+      if (['file.writeFile', 'file.sync', 'rename'].includes(name)) steps.push(`${name} ${what}`)
+    },
+  })
+  await store.write([], { tableVersion: 2 })
+  assert.deepEqual(steps, [
+    'file.writeFile temporary',
+    'file.sync temporary',
+    'rename file',
+    'file.sync folder',
+  ])
 })

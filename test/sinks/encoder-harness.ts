@@ -28,7 +28,7 @@ export async function encoderFixture(
   const directory = await mkdtemp(join(tmpdir(), 'tailrace [a]-encoder-'))
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'tmp') })
   t.after(async () => {
-    engine.close()
+    await engine.close()
     await rm(directory, { recursive: true, force: true })
   })
   const outputDirectory = join(directory, 'out')

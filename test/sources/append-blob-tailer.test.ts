@@ -371,3 +371,10 @@ test('readNext, started again from its next offset at any time, returns every li
     { numRuns: 60 },
   )
 })
+
+test('a blob that no longer begins with its known head is another one, before a byte of it is handed on', async () => {
+  const reader = new ScriptedReader('other content of the same instant\n')
+  const { tailer } = tail(reader, [], { head: Buffer.from('known head'), offset: 0 })
+  assert.equal((await drain(tailer)).length, 0)
+  ended(tailer, 'replaced')
+})

@@ -140,3 +140,18 @@ test('a blob that changes under the look is looked at again', async () => {
   await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
   assert.equal((await look(reader, [known])).recognition, 'replaced')
 })
+
+test('a blob that replaced a landed one is read from its start, with cold start latest too', async () => {
+  const reader = new ScriptedReader('one\ntwo\n')
+  const known = await remembered(reader, 8)
+  reader.recreate('three\nfour\nfive\n')
+  const found = await look(reader, [known], 'latest')
+  assert.deepEqual([found.recognition, found.offset], ['replaced', 0])
+})
+
+test('a head that breaks off is no evidence of another blob: the identification is to be repeated', async () => {
+  const reader = new ScriptedReader(`${'x'.repeat(300)}\n`)
+  const known = await remembered(reader, 301)
+  reader.faults.push({ kind: 'short', bytes: 20 })
+  await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+})

@@ -112,3 +112,23 @@ test('an observed reader answers like the one within, and tells how its requests
   assert.deepEqual(await reader.listPage({ prefix: '' }), { blobs: [], folders: [], next: undefined })
   assert.deepEqual([reader.container, health.succeededSince(1001)], ['logs', true])
 })
+
+test('every outage is reported after the same time, however long the one before it was', () => {
+  const clock = new ManualClock(0)
+  const { health, lines } = healthOf(clock)
+  const firstReports: unknown[] = []
+  for (let outage = 0; outage < 3; outage += 1) {
+    health.succeeded()
+    lines()
+    for (let second = 0; second < 3_600; second += 1) {
+      health.failed(down)
+      clock.advance(1000)
+    }
+    firstReports.push(
+      ...lines()
+        .slice(0, 2)
+        .map(({ outageMs }) => outageMs),
+    )
+  }
+  assert.deepEqual(firstReports, [10_000, 30_000, 10_000, 30_000, 10_000, 30_000])
+})

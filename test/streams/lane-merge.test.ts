@@ -126,6 +126,34 @@ test('an error in one lane leaves the others to go on', async () => {
   )
 })
 
+test('an object that a lane offered before it failed is not taken', async () => {
+  const merge = new LaneMerge()
+  const taken: string[] = []
+  const failing = merge.inlet<string>((value) => taken.push(value))
+  const running = merge.inlet<string>((value) => taken.push(value))
+  failing.on('error', () => {})
+  failing.write('offered by the lane that fails')
+  running.write('offered by the lane that goes on')
+  failing.destroy(new Error('this lane fails'))
+  await turns(1)
+  running.end()
+  merge.close()
+  assert.deepEqual(await merge.toArray(), ['offered by the lane that goes on'])
+  assert.deepEqual(taken, ['offered by the lane that goes on'])
+})
+
+test('an object that still waits when the stream is destroyed does not count as taken', async () => {
+  const merge = new LaneMerge()
+  const taken: string[] = []
+  const inlet = merge.inlet<string>((value) => taken.push(value))
+  const failed = once(inlet, 'error')
+  merge.on('error', () => {})
+  inlet.write('waits')
+  merge.destroy(new Error('the sink failed'))
+  await failed
+  assert.deepEqual(taken, [])
+})
+
 test('a destroyed stream fails the lanes that wait and those that write later', async () => {
   const merge = new LaneMerge()
   const waiting = merge.inlet()

@@ -141,6 +141,24 @@ test('the next offset is the start of the line that is still open', async () => 
   assert.equal(splitter.nextOffset, 104)
 })
 
+test('the bytes kept before the next offset are the last 64 before it, wherever the chunks are cut', async () => {
+  const line = fc.string({ unit: fc.constantFrom('a', 'b', 'é'), maxLength: 90 })
+  const cuts = fc.array(fc.nat({ max: 40 }), { maxLength: 30 })
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 6 }), cuts, async (lines, sizes) => {
+      const content = Buffer.from(lines.join('\n'))
+      const splitter = new LineSplitter()
+      await through(splitter, chunksOf(content, sizes))
+      const next = splitter.nextOffset ?? 0
+      assert.equal(
+        splitter.before.toString('latin1'),
+        content.subarray(Math.max(0, next - 64), next).toString('latin1'),
+      )
+    }),
+    { numRuns: 300 },
+  )
+})
+
 function* observed<Value>(values: Iterable<Value>, look: () => void): Generator<Value> {
   for (const value of values) {
     look()

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts'
+import { isAbort } from '../../errors.ts'
 import type { LoadIntent } from '../../load-intent.ts'
 import type { VolumeStaging } from './volume-staging.ts'
 
@@ -91,7 +92,7 @@ export class StagedFiles {
       await work()
     } catch (error) {
       // The run ends, and the next one goes on.
-      if (error instanceof Error && error.name === 'AbortError') return
+      if (isAbort(error)) return
       this.#options.onFailed(error)
     }
   }

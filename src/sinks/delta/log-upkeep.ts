@@ -58,7 +58,7 @@ export class LogUpkeep {
       const clean = await cleanLog({ storage: this.#options.storage, engine }, rules, nowMs)
       if (!clean) this.#cleanedToMs = Number.NEGATIVE_INFINITY
     } finally {
-      engine.close()
+      await engine.close()
     }
   }
 }

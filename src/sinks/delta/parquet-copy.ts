@@ -11,14 +11,15 @@ const longestUsualRowBytes = 16 * 1024 * 1024
  *
  * @param select SQL of the rows
  * @returns undefined when there is no row
- * @throws the engine's error; nothing is left behind then
+ * @throws the engine's error, and the signal's reason: nothing is left behind then
  */
 export async function writeCopy(
   select: string,
   target: string,
   engine: EmbeddedEngine,
+  signal?: AbortSignal,
 ): Promise<WrittenFile | undefined> {
-  const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`)
+  const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`, signal)
   try {
     const [written] = await write().catch((error: unknown) => {
       if (isOutOfMemory(error)) return engine.withSettings(roomySettings(longestUsualRowBytes), write)

@@ -71,7 +71,7 @@ async function main(
     process.stdout.write(`${tableVersion}\n`)
   }
   await committer.close()
-  engine.close()
+  await engine.close()
 }
 
 const [table, staging, blob, count, step] = process.argv.slice(2)

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import { systemError, watchFileCalls } from '../../support/faults/file-calls.ts'
 import { workbench } from './support.ts'
 
 async function prepared(t: test.TestContext) {
@@ -102,4 +103,60 @@ test('a file moves into a partition folder that is on another volume than the lo
   await storage.withdrawFile(path, local)
   assert.equal(await readFile(local, 'utf8'), 'rows')
   assert.deepEqual([await readdir(elsewhere), await readdir(join(table, '_delta_log'))], [[], []])
+})
+
+/** The order in which an operation writes, names and syncs, by the last part of each path. */
+async function stepsOf(t: test.TestContext, operation: () => Promise<unknown>): Promise<string[]> {
+  const steps: string[] = []
+  const shown = ['file.writeFile', 'file.sync', 'rename', 'link', 'mkdir']
+  const stop = await watchFileCalls(t, {
+    after: ({ name, path }) => {
+      if (!shown.includes(name)) return
+      steps.push(`${name} ${basename(path).replace(/^\..*\.tmp$/, 'temporary')}`)
+    },
+  })
+  await operation()
+  stop()
+  return steps
+}
+
+test('a commit is on disk before it has its name, and its name before the commit counts', async (t) => {
+  const { storage } = await prepared(t)
+  assert.deepEqual(await stepsOf(t, () => storage.putIfAbsent('_delta_log/1.json', Buffer.from('x'))), [
+    'file.writeFile temporary',
+    'file.sync temporary',
+    'link 1.json',
+    'file.sync _delta_log',
+  ])
+  assert.deepEqual(await stepsOf(t, () => storage.put('_delta_log/_last_checkpoint', Buffer.from('x'))), [
+    'file.writeFile temporary',
+    'file.sync temporary',
+    'rename _last_checkpoint',
+    'file.sync _delta_log',
+  ])
+})
+
+test('a data file is on disk before it has its name, and so is every folder made for it', async (t) => {
+  const { storage, staging, table } = await prepared(t)
+  const local = join(staging, 'a.parquet')
+  await writeFile(local, 'rows')
+  assert.deepEqual(await stepsOf(t, () => storage.putFile(local, 'day=1/hour=2/a.parquet')), [
+    'file.sync a.parquet',
+    'mkdir hour=2',
+    'file.sync day=1',
+    `file.sync ${basename(table)}`,
+    'rename a.parquet',
+    'file.sync hour=2',
+  ])
+})
+
+test('a commit whose name may not be on disk is in doubt, not created', async (t) => {
+  const { storage, table } = await prepared(t)
+  await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'file.sync' && call.path === join(table, '_delta_log')) throw systemError('EIO', call)
+      return undefined
+    },
+  })
+  assert.equal(await storage.putIfAbsent('_delta_log/1.json', Buffer.from('x')), 'unknown')
 })

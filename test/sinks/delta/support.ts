@@ -72,7 +72,7 @@ export async function workbench(t: TestContext, place: PlaceTable = placeLocally
     try {
       await Promise.all(committers.map((committer) => committer.close()))
     } finally {
-      engine.close()
+      await engine.close()
       await rm(directory, { recursive: true, force: true })
     }
   })

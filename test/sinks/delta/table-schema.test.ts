@@ -45,6 +45,15 @@ test('a table that differs is refused with every difference', () => {
   )
 })
 
+test('a table that is partitioned by another column is refused', () => {
+  assert.throws(
+    () => checkSchema({ ...own, partitionColumns: ['pid'] }, columns, partitionColumns),
+    (error) =>
+      isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') &&
+      error.message.includes('partitioned by pid and not by event_date'),
+  )
+})
+
 test('a table whose columns are in another order and have other comments fits', () => {
   const schema = JSON.parse(own.schemaString)
   for (const field of schema.fields) field.metadata = { comment: 'Another one.' }

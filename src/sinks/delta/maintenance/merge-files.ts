@@ -24,9 +24,6 @@ export interface MergeContext {
   readonly signal?: AbortSignal | undefined
 }
 
-/** An interruption is lost when it comes just before its statement begins, so it is repeated this often. */
-const interruptMs = 50
-
 /**
  * Copies the live rows of some files of one partition into one staged file, with the columns of the table.
  *
@@ -48,20 +45,16 @@ export async function mergeFiles(
   const sources = inputs.map(({ path }, index) => ({ path, deleted: deleted.get(live[index]!.path) }))
   try {
     return await withLiveRows(engine, sources, async (source) => {
-      const endInterrupts = interruptOn(signal, engine)
-      try {
-        const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-        const written = await writeMerged(source, metaData, sortByTime, target, engine)
-        const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`)
-        if (Number(counted?.rows) !== (written?.rows ?? 0)) {
-          throw new TailraceError('ENCODE_FAILED', `${what} has another number of rows.`, {
-            context: { expected: Number(counted?.rows), found: written?.rows ?? 0 },
-          })
-        }
-        return written && { ...written, partition: new Map(Object.entries(partitionValues)) }
-      } finally {
-        endInterrupts()
+      const select = await mergedRows(source, metaData, sortByTime, engine)
+      const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
+      const written = await writeCopy(select, target, engine, signal)
+      const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`, signal)
+      if (Number(counted?.rows) !== (written?.rows ?? 0)) {
+        throw new TailraceError('ENCODE_FAILED', `${what} has another number of rows.`, {
+          context: { expected: Number(counted?.rows), found: written?.rows ?? 0 },
+        })
       }
+      return written && { ...written, partition: new Map(Object.entries(partitionValues)) }
     })
   } catch (error) {
     signal?.throwIfAborted()
@@ -71,13 +64,12 @@ export async function mergeFiles(
   }
 }
 
-async function writeMerged(
+async function mergedRows(
   source: string,
   metaData: MetaDataAction,
   sortByTime: boolean,
-  target: string,
   engine: EmbeddedEngine,
-): Promise<WrittenFile | undefined> {
+): Promise<string> {
   const present = new Set(
     (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) =>
       String(row.column_name).toLowerCase(),
@@ -89,22 +81,7 @@ async function writeMerged(
   )
   const isSorted = sortByTime && columns.some(({ name }) => name === 'event_time')
   const order = isSorted ? ' ORDER BY event_time' : ''
-  return writeCopy(`SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`, target, engine)
-}
-
-/** @returns what ends it */
-function interruptOn(signal: AbortSignal | undefined, engine: EmbeddedEngine): () => void {
-  let timer: NodeJS.Timeout | undefined
-  const begin = (): void => {
-    engine.interrupt()
-    timer = setInterval(() => engine.interrupt(), interruptMs)
-  }
-  if (signal?.aborted === true) begin()
-  else signal?.addEventListener('abort', begin, { once: true })
-  return () => {
-    signal?.removeEventListener('abort', begin)
-    clearInterval(timer)
-  }
+  return `SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`
 }
 
 /** Opens files by path, all or none: those of a table far away are copied here. */

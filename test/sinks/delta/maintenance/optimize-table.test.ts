@@ -324,10 +324,10 @@ test('a merge that is stopped leaves the table and the staging directory as they
   const engine = await EmbeddedEngine.open({ temporaryDirectory: `${bench.directory}/spill-2` })
   t.after(() => engine.close())
   const copy = engine.copy.bind(engine)
-  engine.copy = async (sql) => {
+  engine.copy = async (sql, signal) => {
     setImmediate(() => stop.abort())
     // So many rows that it would take minutes.
-    return copy(sql.replace('FROM read_parquet', 'FROM range(100000000000), read_parquet'))
+    return copy(sql.replace('FROM read_parquet', 'FROM range(100000000000), read_parquet'), signal)
   }
   await assert.rejects(optimize(bench, { engine, signal: stop.signal }), { name: 'AbortError' })
   assert.deepEqual(await contentOf(bench), before)
