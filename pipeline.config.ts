@@ -2,6 +2,7 @@ import {
   defineConfig,
   type PipelineConfig,
   postgresLogs,
+  readEnvironment,
   type SinkConfig,
   type StorageConfig,
   TailraceError,
@@ -9,25 +10,36 @@ import {
 
 // What runs by default: the logs of a primary and a replica, each into its own table. The environment says where
 // the logs are; with no Azure setting at all, an embedded storage with sample logs stands in.
+const environment = readEnvironment({
+  AZURE_STORAGE_CONNECTION_STRING: 'text',
+  AZURE_STORAGE_SAS_URL: 'text',
+  AZURE_STORAGE_ACCOUNT: 'text',
+  TAILRACE_CONTAINER: 'text',
+  TAILRACE_PRIMARY: 'text',
+  TAILRACE_REPLICA: 'text',
+  TAILRACE_COLD_START: ['earliest', 'latest'],
+  TAILRACE_START_TIME: 'text',
+  TAILRACE_METRICS_PORT: 'whole number',
+  TAILRACE_LAKEHOUSE: 'text',
+  TAILRACE_STATE: 'text',
+  TAILRACE_SINK: ['delta', 'databricks'],
+  TAILRACE_SINK_MODE: ['copy-into', 'merge', 'stage-only'],
+  TAILRACE_VOLUME: 'text',
+  DATABRICKS_HOST: 'text',
+  DATABRICKS_HTTP_PATH: 'text',
+  DATABRICKS_TOKEN: 'text',
+  DATABRICKS_CLIENT_ID: 'text',
+  DATABRICKS_CLIENT_SECRET: 'text',
+})
 const {
   AZURE_STORAGE_CONNECTION_STRING: connectionString,
-  AZURE_STORAGE_ACCOUNT: account,
   AZURE_STORAGE_SAS_URL: sasUrl,
-  TAILRACE_CONTAINER: container = 'insights-logs-postgresqllogs',
-  TAILRACE_COLD_START: coldStart = 'earliest',
-  TAILRACE_START_TIME: startTime,
+  AZURE_STORAGE_ACCOUNT: account,
   TAILRACE_METRICS_PORT: metricsPort,
-  TAILRACE_LAKEHOUSE: root = './lakehouse',
-  TAILRACE_STATE: stateDirectory = './.tailrace',
-  TAILRACE_SINK: sinkKind = 'delta',
-  TAILRACE_SINK_MODE: mode = 'copy-into',
-  TAILRACE_VOLUME: volume,
-  DATABRICKS_HOST: host = '',
-  DATABRICKS_HTTP_PATH: httpPath,
   DATABRICKS_TOKEN: token,
   DATABRICKS_CLIENT_ID: clientId,
   DATABRICKS_CLIENT_SECRET: clientSecret,
-} = process.env
+} = environment
 
 const storage: StorageConfig = connectionString
   ? { kind: 'connection-string', connectionString }
@@ -42,26 +54,26 @@ const embedded = storage.kind === 'embedded'
 // A blob name, a prefix ending in `/`, a pattern, or the server's resource id where Azure Monitor writes the blobs.
 // With real storage, a server without its variable is left out.
 const blobs = {
-  primary: process.env.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
-  replica: process.env.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
+  primary: environment.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
+  replica: environment.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
 }
 
 // Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
 const sink: SinkConfig =
-  sinkKind === 'databricks'
+  environment.TAILRACE_SINK === 'databricks'
     ? {
         kind: 'databricks',
-        host: host.replace(/^https:\/\//, '').replace(/\/$/, ''),
-        ...(httpPath ? { httpPath } : {}),
+        host: environment.DATABRICKS_HOST ?? '',
+        httpPath: environment.DATABRICKS_HTTP_PATH,
         auth: token
           ? { kind: 'token', token }
           : clientId || clientSecret
             ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
             : { kind: 'entra' },
-        mode: mode as 'copy-into' | 'merge' | 'stage-only',
-        ...(volume ? { volume } : {}),
+        mode: environment.TAILRACE_SINK_MODE,
+        volume: environment.TAILRACE_VOLUME,
       }
-    : { kind: sinkKind as 'delta', root }
+    : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
 
 const pipelines: Record<string, PipelineConfig> = {}
 for (const role of ['primary', 'replica'] as const) {
@@ -70,21 +82,34 @@ for (const role of ['primary', 'replica'] as const) {
   pipelines[role] = {
     source: {
       storage,
-      container,
+      container: environment.TAILRACE_CONTAINER ?? 'insights-logs-postgresqllogs',
       blobs: path,
-      coldStart: coldStart as 'earliest' | 'latest',
-      ...(startTime ? { startTime } : {}),
+      coldStart: environment.TAILRACE_COLD_START,
+      startTime: environment.TAILRACE_START_TIME,
       // The embedded storage costs nothing to ask, and a first look should show records arriving.
-      ...(embedded ? { pollMs: 1_000 } : {}),
+      pollMs: embedded ? 1_000 : undefined,
     },
     transforms: [],
     table: postgresLogs(`vitality_lakehouse_uat.pg_archive_sync.${role}_postgresql_logs_uat`, { role }),
     sink,
     // A first look is not to wait; a load into a warehouse is paid for, however little it holds.
-    ...(embedded && sink.kind === 'delta' ? { batch: { maxAgeMs: 2_000 } } : {}),
+    batch: embedded && sink.kind === 'delta' ? { maxAgeMs: 2_000 } : undefined,
   }
 }
 
+const needed =
+  environment.TAILRACE_SINK === 'databricks'
+    ? ([
+        'DATABRICKS_HOST',
+        'DATABRICKS_HTTP_PATH',
+        ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
+        ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
+      ] as const)
+    : []
+const missing = needed.filter((name) => environment[name] === undefined)
+if (missing.length > 0) {
+  throw new TailraceError('CONFIG_INVALID', `TAILRACE_SINK is databricks, which needs ${missing.join(', ')}.`)
+}
 if (Object.keys(pipelines).length === 0) {
   throw new TailraceError(
     'CONFIG_INVALID',
@@ -94,6 +119,6 @@ if (Object.keys(pipelines).length === 0) {
 
 export default defineConfig({
   pipelines,
-  stateDirectory,
-  ...(metricsPort ? { metrics: { port: Number(metricsPort) } } : {}),
+  stateDirectory: environment.TAILRACE_STATE,
+  metrics: metricsPort === undefined ? undefined : { port: metricsPort },
 })

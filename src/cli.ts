@@ -12,9 +12,10 @@ import { status } from './commands/status.ts'
 import { createTables } from './commands/tables.ts'
 import { vacuum } from './commands/vacuum.ts'
 import { verify } from './commands/verify.ts'
+import { readEnvironment, unknownVariables } from './environment.ts'
 import { errors, isTailraceError, TailraceError } from './errors.ts'
 import { loadConfig } from './load-config.ts'
-import { createLogger, type LogLevel, logLevels } from './logger.ts'
+import { createLogger, logLevels } from './logger.ts'
 import { redactSecrets } from './redact.ts'
 import { standardError } from './terminal.ts'
 
@@ -153,14 +154,17 @@ function parsed(argv: readonly string[]) {
 
 async function createContext(configPath: string): Promise<CommandContext> {
   const terminal = process.stderr.isTTY === true
-  const level = process.env.LOG_LEVEL ?? 'info'
-  if (!logLevels.includes(level as LogLevel)) {
-    throw new TailraceError('USAGE', `LOG_LEVEL is ${level}; expected one of ${logLevels.join(', ')}.`)
-  }
+  const { LOG_LEVEL: level = 'info' } = readEnvironment({ LOG_LEVEL: logLevels })
   const errorOutput = standardError(terminal)
+  const logger = createLogger({ level, pretty: terminal, output: errorOutput })
+  const config = await loadConfig(configPath).finally(() => {
+    // Only a config that was loaded has said which variables it reads; one that failed may lack a misspelled one.
+    for (const { name, nearestName } of unknownVariables())
+      logger.warn({ variable: name }, `nothing reads the variable ${name}: is ${nearestName} meant?`)
+  })
   return {
-    config: await loadConfig(configPath),
-    logger: createLogger({ level: level as LogLevel, pretty: terminal, output: errorOutput }),
+    config,
+    logger,
     clock: systemClock,
     errorOutput,
     print: (text) => void process.stdout.write(text),

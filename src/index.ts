@@ -15,6 +15,8 @@ export type {
   TailraceConfig,
 } from './config.ts'
 export { defineConfig } from './config.ts'
+export type { Environment, VariableKind, VariableValue } from './environment.ts'
+export { readEnvironment } from './environment.ts'
 export type { Disposition, ErrorCode, ErrorContext, ErrorRule } from './errors.ts'
 export { errors, isTailraceError, TailraceError } from './errors.ts'
 export type { JsonObject, JsonValue } from './json.ts'

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { TailraceConfig } from './config.ts'
+import { describeConfigFailure } from './config-failure.ts'
 import { TailraceError } from './errors.ts'
 import { type ResolvedConfig, resolveConfig } from './resolve-config.ts'
 
@@ -20,17 +21,40 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   }
   let loaded: { default?: unknown }
   try {
-    loaded = (await import(pathToFileURL(file).href)) as { default?: unknown }
+    loaded = await Promise.race([
+      import(pathToFileURL(file).href) as Promise<typeof loaded>,
+      nothingLeft(file),
+    ])
   } catch (error) {
     if (error instanceof TailraceError) throw error
-    const told = error instanceof Error ? error.message.split('\n', 1)[0] : String(error)
-    throw new TailraceError('CONFIG_UNREADABLE', `The config file ${file} failed: ${told}.`, { cause: error })
+    throw new TailraceError('CONFIG_UNREADABLE', await describeConfigFailure(file, error), { cause: error })
   }
-  if (typeof loaded.default !== 'object' || loaded.default === null) {
+  const found = described(loaded.default)
+  if (found !== undefined) {
     throw new TailraceError(
       'CONFIG_UNREADABLE',
-      `${file} has no default export; expected: export default defineConfig({ … }).`,
+      `The default export of ${file} is ${found}; expected: export default defineConfig({ … }).`,
     )
   }
   return resolveConfig(loaded.default as TailraceConfig, process.cwd())
+}
+
+/** Rejects when the process has nothing left to do: a config that waits for what never comes would end it in silence. */
+function nothingLeft(file: string): Promise<never> {
+  return new Promise((_, reject) => {
+    process.once('beforeExit', () => {
+      reject(
+        new TailraceError('CONFIG_UNREADABLE', `The config file ${file} awaits something that never comes.`),
+      )
+    })
+  })
+}
+
+/** @returns what a default export is that can be no config */
+function described(value: unknown): string | undefined {
+  if (value === undefined) return 'missing'
+  if (value === null) return 'null'
+  if (value instanceof Promise) return 'a promise: await it'
+  if (typeof value === 'function') return 'a function: export what it returns'
+  return typeof value === 'object' ? undefined : `a ${typeof value}`
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { besideOthers } from './config-mistakes.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -18,16 +19,19 @@ const volumePath = /^\/Volumes(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+){3,}\/?$/
 
 const columnNames = z.array(z.string().min(1)).min(1).max(4)
 
+function modeOf(input: unknown): string {
+  return (input as { readonly mode: string }).mode
+}
+
 /** The options of a `databricks` sink, with their defaults. */
 export const databricksSink = z
   .strictObject({
     kind: z.literal('databricks'),
     host: z
       .string()
-      .regex(
-        /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i,
-        'expected a host name, without https:// or a path',
-      ),
+      // The workspace's address, as a browser shows it, is copied with both.
+      .overwrite((text) => text.replace(/^https:\/\//, '').replace(/\/$/, ''))
+      .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i, 'expected a host name, without a path'),
     // https://docs.databricks.com/integrations/compute-details
     httpPath: z
       .string()
@@ -62,23 +66,25 @@ export const databricksSink = z
       .optional(),
     customCaFile: z.string().min(1).optional(),
   })
+  .refine(({ mode, volume }) => mode === 'merge' || volume !== undefined, {
+    path: ['volume'],
+    error: ({ input }) => `found nothing, expected a volume, where mode ${modeOf(input)} stages files`,
+    ...besideOthers('mode', 'volume'),
+  })
+  .refine(
+    ({ mode, upload, httpPath }) =>
+      httpPath !== undefined || (mode === 'stage-only' && upload === 'files-api'),
+    {
+      path: ['httpPath'],
+      error: 'found nothing, expected the HTTP path of a SQL warehouse, /sql/1.0/warehouses/ID',
+      ...besideOthers('mode', 'upload', 'httpPath'),
+    },
+  )
   .transform(({ stagedRetentionMs, ...rest }) => ({
     ...rest,
     // An Auto Loader may come by much later than a file does, and nothing tells when it has.
     stagedRetentionMs: stagedRetentionMs ?? (rest.mode === 'stage-only' ? undefined : dayMs),
   }))
-  .check(({ value, issues }) => {
-    const { mode, volume, upload, httpPath } = value
-    const missing = (option: string, why: string): void => {
-      issues.push({ code: 'custom', path: [option], message: why, input: undefined })
-    }
-    if (mode !== 'merge' && volume === undefined) {
-      missing('volume', `expected a volume, where mode ${mode} stages files`)
-    }
-    if (httpPath === undefined && !(mode === 'stage-only' && upload === 'files-api')) {
-      missing('httpPath', 'expected the HTTP path of a SQL warehouse, /sql/1.0/warehouses/ID')
-    }
-  })
 
 /** A `databricks` sink of a resolved config. */
 export type ResolvedDatabricksSink = Readonly<z.infer<typeof databricksSink>>

@@ -34,6 +34,8 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   split2: ['streams/line-splitter.ts'],
   'stream-json': ['streams/concatenated-objects.ts', 'streams/top-level-value.ts'],
   zod: [
+    'config-mistakes.ts',
+    'config-schema.ts',
     'lanes/set-aside-file.ts',
     'offsets/file-offset-store.ts',
     'resolve-config.ts',

@@ -372,7 +372,7 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
 
 test('what a mode of a sink in Databricks needs is named when it is missing or cannot be', () => {
   const mistakes: readonly [config: object, mistake: RegExp][] = [
-    [withSink({ host: 'https://adb-1.2.azuredatabricks.net' }), /sink\.host: .*without https:\/\//],
+    [withSink({ host: 'adb-1.2.azuredatabricks.net/sql' }), /sink\.host: .*without a path/],
     [withSink({ httpPath: undefined }), /sink\.httpPath: .*HTTP path of a SQL warehouse/],
     [withSink({ volume: undefined }), /sink\.volume: .*mode copy-into stages files/],
     [withSink({ volume: '/Volumes/a/b' }), /sink\.volume: .*\/Volumes\/catalog\/schema\/volume/],

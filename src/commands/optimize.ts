@@ -1,5 +1,5 @@
+import { defaultOptimize } from '../config-schema.ts'
 import { printTable } from '../print-table.ts'
-import { defaultOptimize } from '../resolve-config.ts'
 import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './maintained-tables.ts'

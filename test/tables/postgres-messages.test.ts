@@ -25,11 +25,28 @@ test('durations and statements are taken from messages', async (t) => {
     ['statement: begin', null, 'begin'],
     ['execute S_1: commit', null, 'commit'],
     ['duration: soon', null, null],
+    ['duration: 5', null, null],
+    ...[
+      'NaN',
+      'nan',
+      'inf',
+      '-Infinity',
+      '1e999',
+      '1e3',
+      '1_000',
+      '-1',
+      '+1',
+      ' 1',
+      '1.',
+      '.5',
+      '9'.repeat(400),
+    ].map((odd) => [`duration: ${odd} ms  statement: select 1`, null, 'select 1'] as const),
     ['Dauer: 12 ms  Anweisung: select 1', null, null],
     ['executed nothing', null, null],
   ] as const) {
     const row = await rowOf(t, record(message))
     assert.deepEqual([row.duration_ms, row.statement, row.message], [duration, statement, message], message)
+    assert.equal(row.parse_status, 'ok')
   }
 })
 

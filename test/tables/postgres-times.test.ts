@@ -25,6 +25,10 @@ test('a time with a numeric offset, UTC, GMT or Z is that instant', async (t) =>
   for (const [text, expected] of [
     ['2025-11-30 21:10:20.101 UTC', '2025-11-30 21:10:20.101+00'],
     ['2025-11-30 21:10:20 UTC', '2025-11-30 21:10:20+00'],
+    ['2025-11-30 21:10:20,101 UTC', '2025-11-30 21:10:20.101+00'],
+    ['2025-11-30 21:10:20,101 +00', '2025-11-30 21:10:20.101+00'],
+    ['1850-11-30 21:10:20 +00:53:28', '1850-11-30 20:16:52+00'],
+    ['2025-11-30 21:10:20 +15:59', '2025-11-30 05:11:20+00'],
     ['2025-11-30 21:10:20.101 GMT', '2025-11-30 21:10:20.101+00'],
     ['2025-11-30 21:10:20.101 +03', '2025-11-30 18:10:20.101+00'],
     ['2025-11-30 21:10:20.101 -03', '2025-12-01 00:10:20.101+00'],
@@ -130,6 +134,12 @@ test('what is no time of this era is no event time', async (t) => {
     '2025-11-30 UTC',
     '2025-13-30 21:10:20 UTC',
     'now',
+    '2025-11-30 21:10:20 -99',
+    '2025-11-30 21:10:20 +16',
+    '2025-11-30 21:10:20 +99:99',
+    '2025-11-30 21:10:20 +02:60',
+    '2025-11-30 21:10:20 UTC UTC',
+    '1/9/2007 10:41:00 AM +99:00',
     '44-03-15 10:00:00.000 BC UTC',
     '12025-11-30 21:10:20 UTC',
   ]) {
@@ -137,18 +147,78 @@ test('what is no time of this era is no event time', async (t) => {
   }
 })
 
-test('the configured zone resolves a time that its clocks showed once', async (t) => {
-  assert.equal(await timeOf(t, '2025-07-01 12:00:00.5 CEST', {}, 'Europe/Berlin'), '2025-07-01 10:00:00.5+00')
-  assert.equal(await timeOf(t, '2025-01-01 12:00:00.5', {}, 'Europe/Berlin'), '2025-01-01 11:00:00.5+00')
-  assert.equal(await timeOf(t, '2025-10-26 02:30:00.5 CET', {}, 'Europe/Berlin'), null, 'shown twice')
-  assert.equal(await timeOf(t, '2025-03-30 02:30:00.5 CET', {}, 'Europe/Berlin'), null, 'never shown')
-  // 0x68fd5c80 is 2025-10-25 23:25:52 UTC.
-  const session = { session_id: '68fd5c80.7', session_start: '2025-10-26 01:25:52 CEST' }
-  assert.equal(
-    await timeOf(t, '2025-10-26 02:30:00.5 CEST', session, 'Europe/Berlin'),
-    '2025-10-26 00:30:00.5+00',
-    'the session knows',
-  )
+test('the configured zone resolves what its clocks showed once', async (t) => {
+  for (const [zone, text, expected] of [
+    ['Europe/Berlin', '2025-07-01 12:00:00.5 CEST', '2025-07-01 10:00:00.5+00'],
+    ['Europe/Berlin', '2025-07-01 12:00:00,5 CEST', '2025-07-01 10:00:00.5+00'],
+    ['Europe/Berlin', '2025-01-01 12:00:00.5', '2025-01-01 11:00:00.5+00'],
+    ['Europe/Berlin', '2025-10-26 02:30:00.5 CEST', '2025-10-26 00:30:00.5+00'],
+    ['Europe/Berlin', '2025-10-26 02:30:00.5 CET', '2025-10-26 01:30:00.5+00'],
+    ['Europe/Berlin', '2025-10-26 02:30:00.5', null],
+    ['Europe/Berlin', '2025-03-30 02:30:00.5', null],
+    ['Europe/Berlin', '2025-03-30 02:30:00.5 CET', null],
+    ['Europe/Berlin', '2025-07-01 12:00:00.5 CET', null],
+    ['Asia/Kolkata', '2025-07-01 12:00:00 IST', '2025-07-01 06:30:00+00'],
+    ['Europe/Dublin', '2025-07-01 12:00:00 IST', '2025-07-01 11:00:00+00'],
+    ['Asia/Jerusalem', '2025-01-01 12:00:00 IST', '2025-01-01 10:00:00+00'],
+    ['America/Chicago', '2025-11-02 01:30:00 CDT', '2025-11-02 06:30:00+00'],
+    ['America/Chicago', '2025-11-02 01:30:00 CST', '2025-11-02 07:30:00+00'],
+    ['Europe/Moscow', '2014-10-26 00:30:00 MSK', '2014-10-25 20:30:00+00'],
+    ['Europe/Moscow', '2014-10-26 01:30:00 MSK', null],
+    ['Europe/Moscow', '2014-10-26 02:30:00 MSK', '2014-10-25 23:30:00+00'],
+    ['Antarctica/Troll', '2025-10-26 01:30:00', null],
+    ['Australia/Lord_Howe', '2025-04-06 01:45:00', null],
+    ['Asia/Dubai', '2025-04-06 01:45:00', '2025-04-05 21:45:00+00'],
+  ] as const) {
+    assert.equal(await timeOf(t, text, {}, zone), expected, `${text} in ${zone}`)
+  }
+})
+
+test('an abbreviation that the configured zone never uses is not read by that zone', async (t) => {
+  for (const text of ['2025-07-01 12:00:00 IST', '2025-01-01 12:00:00 EST', '2025-01-01 12:00:00 XYZ'])
+    assert.equal(await timeOf(t, text, {}, 'Europe/Berlin'), null, text)
+})
+
+test('what a record proves of its own zone comes before the configured zone', async (t) => {
+  // 0x6b05544b is 2026-11-24 09:09:31 UTC.
+  const started = (start: string) => ({ session_id: '6b05544b.20cd', session_start: `2026-11-24 ${start}` })
+  for (const [text, start, zone, expected] of [
+    ['04:09:31.946 EST', '04:09:31 EST', 'Europe/Berlin', '09:09:31.946'],
+    ['14:39:31.946 IST', '14:39:31 IST', 'Europe/Berlin', '09:09:31.946'],
+    ['17:09:31 CST', '17:09:31 CST', 'America/Chicago', '09:09:31'],
+    ['10:09:32 CET', '11:09:31 CEST', 'Europe/Berlin', null],
+    ['04:09:31', '04:09:31', 'Europe/Berlin', null],
+    ['10:09:31', '10:09:31', 'Europe/Berlin', '09:09:31'],
+  ] as const) {
+    const found = await timeOf(t, `2026-11-24 ${text}`, started(start), zone)
+    assert.equal(found, expected === null ? null : `2026-11-24 ${expected}+00`, `${text} in ${zone}`)
+  }
+  // A session that began before the clocks changed. 0x6ad71170 is 2026-10-20 07:00:00 UTC.
+  const before = { session_id: '6ad71170.7', session_start: '2026-10-20 09:00:00 CEST' }
+  assert.equal(await timeOf(t, '2026-10-25 02:30:00 CET', before, 'Europe/Berlin'), '2026-10-25 01:30:00+00')
+  assert.equal(await timeOf(t, '2026-10-25 02:30:00 CEST', before, 'Europe/Berlin'), '2026-10-25 00:30:00+00')
+})
+
+test('a time in wrapped text that is uncertain does not become the time of the shipper', async (t) => {
+  const shipped = { stream: 'stderr', time: '2026-06-24T15:20:36.1Z' }
+  for (const [text, expected] of [
+    ['2026-06-24 10:54:35.875 CEST [4138] LOG:  x', null],
+    ['2026-06-24 10:54:35.875 IST [4138] LOG:  x', null],
+    ['2026-06-24 10:54:35.875 CEST:10.0.0.1(4):u@d:[9]:LOG:  x', null],
+    ['2026-06-24 10:54:35.875 P00   INFO: archive-push command begin', null],
+    ['2026-06-24 10:54:35.875 UTC [4138] LOG:  x', '2026-06-24 10:54:35.875+00'],
+    ['2026-06-24 10:54:35 UTC:10.0.0.1(4):u@d:[9]:LOG:  x', '2026-06-24 10:54:35+00'],
+    ['2026-06-24 10:54:35 +02:10.0.0.1(4):u@d:[9]:LOG:  x', '2026-06-24 08:54:35+00'],
+    ['2026-06-24 10:54:35+02 x', '2026-06-24 08:54:35+00'],
+    ['no time of its own', '2026-06-24 15:20:36.1+00'],
+  ] as const) {
+    const row = await rowOf(t, { log: `${text}\n`, ...shipped })
+    assert.deepEqual(
+      [row.event_time, row.parse_status],
+      [expected, expected === null ? 'partial' : 'ok'],
+      text,
+    )
+  }
 })
 
 test('a session starts when its id says, else when its record does', async (t) => {

@@ -1,11 +1,12 @@
 import { sqlString } from '../sql.ts'
+import { zoneOffsets } from '../zone-offsets.ts'
 
 /**
  * What may tell the offset of a time's zone.
  *
- * A numeric offset, UTC, GMT or Z decides. An abbreviation such as IST or CET names several offsets, and the hour
- * repeated in autumn is two instants, so neither is ever looked up: the configured zone decides where it is
- * unambiguous, then the session's own start, which the server states both as local time and in UTC.
+ * A numeric offset, UTC, GMT or Z decides. An abbreviation such as IST or CST names several offsets, and is never looked
+ * up in the world's: the session's own start, which the server states both as local time and in UTC, decides what it
+ * means in this record; else the configured zone does, where it has that abbreviation.
  */
 export interface ZoneEvidence {
   /** IANA name of the server's `log_timezone`, when configured. */
@@ -18,6 +19,8 @@ export interface ZoneEvidence {
   readonly zonelessIsUtc?: boolean
 }
 
+// PostgreSQL takes offsets up to 15:59:59; DuckDB any number of hours and minutes.
+const numericOffset = '[+-](?:0\\d|1[0-5])(?::?[0-5]\\d(?::?[0-5]\\d)?)?'
 const stamp = '\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?'
 
 /**
@@ -25,9 +28,11 @@ const stamp = '\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?'
  * @returns SQL of a TIMESTAMP, NULL when `text` is NULL, unreadable or uncertain; `inCalendar` still has to bound it
  */
 export function instant(text: string, evidence: ZoneEvidence = {}): string {
-  // Most servers log in UTC. DuckDB reads that form directly, and would also take a date without a time.
-  return `CASE WHEN ends_with(${text}, ' UTC') AND strlen(${text}) >= 23 THEN TRY_CAST(${text} AS TIMESTAMP)
-    WHEN ${text} IS NOT NULL THEN ${rareForm(text, evidence)} END`
+  // Most servers log in UTC. DuckDB reads that form directly, but for a comma before the fraction, and would also take
+  // a date without a time.
+  return `coalesce(
+    CASE WHEN ends_with(${text}, ' UTC') AND strlen(${text}) >= 23 THEN TRY_CAST(${text} AS TIMESTAMP) END,
+    CASE WHEN ${text} IS NOT NULL THEN ${rareForm(text, evidence)} END)`
 }
 
 /** SQL that keeps the years every reader of the table has; it also keeps out 'infinity'. */
@@ -51,17 +56,29 @@ export function asInstant(timestamp: string): string {
 }
 
 function rareForm(text: string, evidence: ZoneEvidence): string {
-  const local = `replace(regexp_extract(${text}, '^(${stamp})', 1), ',', '.')`
-  const zone = `regexp_extract(${text}, '^${stamp} ?(.*)$', 1)`
+  const local = stampText(text)
+  const zone = zoneText(text)
   const offset = `CASE WHEN ${zone} IN ('Z', 'UTC', 'GMT') THEN '+00' ELSE ${zone} END`
   return `CASE
-    WHEN regexp_matches(${text}, '^${stamp} ?(?:[+-]\\d\\d(?::?\\d\\d)?|Z|UTC|GMT)$')
+    WHEN regexp_matches(${text}, '^${stamp} ?(?:${numericOffset}|Z|UTC|GMT)$')
       THEN ${fromZoned(`TRY_CAST(${local} || ${offset} AS TIMESTAMPTZ)`)}
     WHEN regexp_matches(${text}, '^[1-9]\\d{8,18}(?:\\.\\d+)?$') THEN ${epochOf(text)}
-    WHEN regexp_matches(${text}, '^\\d{1,2}/\\d{1,2}/\\d{4} .*[+-]\\d\\d:\\d\\d$')
+    WHEN regexp_matches(${text}, '^\\d{1,2}/\\d{1,2}/\\d{4} .*${numericOffset}$')
       THEN ${fromZoned(`try_strptime(${text}, '%m/%d/%Y %I:%M:%S %p %z')`)}
     WHEN regexp_matches(${text}, '^${stamp}')
-      THEN ${unzoned(`TRY_CAST(${local} AS TIMESTAMP)`, zone, evidence)} END`
+      THEN ${unzoned(text, localTime(text), zone, evidence)} END`
+}
+
+function stampText(text: string): string {
+  return `replace(regexp_extract(${text}, '^(${stamp})', 1), ',', '.')`
+}
+
+function localTime(text: string): string {
+  return `TRY_CAST(${stampText(text)} AS TIMESTAMP)`
+}
+
+function zoneText(text: string): string {
+  return `regexp_extract(${text}, '^${stamp} ?(.*)$', 1)`
 }
 
 /**
@@ -83,31 +100,69 @@ function fromZoned(timestamptz: string): string {
   return `make_timestamp(epoch_us(${timestamptz}))`
 }
 
-function unzoned(local: string, zone: string, evidence: ZoneEvidence): string {
+function unzoned(text: string, local: string, zone: string, evidence: ZoneEvidence): string {
+  const { timezone, sessionStart, sessionInstant } = evidence
+  const session =
+    sessionStart === undefined || sessionInstant === undefined
+      ? undefined
+      : { local: localTime(sessionStart), zone: zoneText(sessionStart), instant: sessionInstant }
   const candidates: string[] = []
   if (evidence.zonelessIsUtc) candidates.push(`CASE WHEN ${zone} = '' THEN ${local} END`)
-  if (evidence.timezone !== undefined) candidates.push(inTimezone(local, evidence.timezone))
-  if (evidence.sessionStart !== undefined && evidence.sessionInstant !== undefined) {
-    candidates.push(bySession(local, zone, evidence.sessionStart, evidence.sessionInstant))
+  if (session !== undefined) candidates.push(bySession(local, zone, session))
+  if (timezone !== undefined) {
+    const inZone = inTimezone(text, local, zone, timezone)
+    // A zone in which the session's two starts are not the same instant is not this server's.
+    candidates.push(
+      session === undefined
+        ? inZone
+        : `CASE WHEN coalesce(${wallClock(session.instant, timezone)} = ${session.local}, true) THEN ${inZone} END`,
+    )
   }
   return candidates.length === 0 ? 'NULL::TIMESTAMP' : `coalesce(${candidates.join(', ')})`
 }
 
-function inTimezone(local: string, timezone: string): string {
-  const name = sqlString(timezone)
-  const utc = `timezone(${name}, ${local})`
-  // Clocks change by an hour, on one island by half of one. What reads the same before or after is two instants,
-  // and what does not read back at all was never on the clock.
-  const shifts = ['30 MINUTES', '1 HOUR'].flatMap((shift) => [`- INTERVAL ${shift}`, `+ INTERVAL ${shift}`])
-  const repeated = shifts.map((shift) => `timezone(${name}, ${utc} ${shift}) = ${local}`).join(' OR ')
-  return `CASE WHEN timezone(${name}, ${utc}) = ${local} AND NOT (${repeated}) THEN ${fromZoned(utc)} END`
+/** Reads a local time, and an abbreviation or none behind it, by the clocks of a zone. */
+function inTimezone(text: string, local: string, zone: string, timezone: string): string {
+  const { all, byAbbreviation } = zoneOffsets(timezone)
+  const named = [...byAbbreviation].map(
+    ([abbreviation, offsets]) =>
+      `WHEN ends_with(${text}, ${sqlString(` ${abbreviation}`)}) THEN ${shownOnce(local, offsets, timezone)}`,
+  )
+  return `CASE ${named.join(' ')} WHEN ${zone} = '' THEN ${shownOnce(local, all, timezone)} END`
 }
 
-function bySession(local: string, zone: string, sessionStart: string, sessionInstant: string): string {
-  const startLocal = `TRY_CAST(regexp_extract(${sessionStart}, '^(${stamp})', 1) AS TIMESTAMP)`
-  const startZone = `regexp_extract(${sessionStart}, '^${stamp} ?(.*)$', 1)`
-  const offset = `(epoch(${startLocal}) - epoch(${sessionInstant}))`
+/**
+ * The one instant at which the clocks of a zone showed a time at one of the given offsets. None is a time that they
+ * skipped; two are an hour that they showed twice, as Moscow's did in 2014 under the same abbreviation.
+ */
+function shownOnce(local: string, offsets: readonly number[], timezone: string): string {
+  const instants = offsets.map((seconds) => {
+    const utc = `${local} - to_seconds(${seconds})`
+    return `CASE WHEN ${wallClock(utc, timezone)} = ${local} THEN ${utc} END`
+  })
+  if (instants.length === 1) return instants.join()
+  const count = instants.map((instant) => `(${instant} IS NOT NULL)::INTEGER`).join(' + ')
+  return `CASE WHEN ${count} = 1 THEN coalesce(${instants.join(', ')}) END`
+}
+
+/** What a zone's clocks show at an instant, given as a TIMESTAMP in UTC. */
+function wallClock(utc: string, timezone: string): string {
+  return `timezone(${sqlString(timezone)}, ${asInstant(utc)})`
+}
+
+interface SessionStart {
+  /** SQL of the start by the server's clock, as a TIMESTAMP. */
+  readonly local: string
+  /** SQL of the zone behind it. */
+  readonly zone: string
+  /** SQL of the same start in UTC, as a TIMESTAMP. */
+  readonly instant: string
+}
+
+function bySession(local: string, zone: string, start: SessionStart): string {
+  const offset = `(epoch(${start.local}) - epoch(${start.instant}))`
   // The two starts are the same second of one clock, so a difference that is no zone's offset means neither is one.
-  return `CASE WHEN ${zone} <> '' AND ${startZone} = ${zone} AND ${offset} % 900 = 0 AND abs(${offset}) <= 54000
+  return `CASE WHEN regexp_full_match(${zone}, '[A-Za-z]+') AND ${start.zone} = ${zone}
+    AND ${offset} % 900 = 0 AND abs(${offset}) <= 54000
     THEN ${local} - to_seconds(CAST(${offset} AS BIGINT)) END`
 }

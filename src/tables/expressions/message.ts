@@ -5,11 +5,11 @@
  * Every expression starts with a comparison of the first bytes, which is cheap, before anything that is not.
  */
 
-/** SQL of the milliseconds in `duration: N ms …`. */
+/** SQL of the milliseconds in `duration: N ms …`. Clients can log NaN and 1e999 in the place of a number, too. */
 export function durationMs(message: string): string {
   const text = `substring(${message}, 11, instr(${message}, ' ms') - 11)`
   return `CASE WHEN starts_with(${message}, 'duration: ') THEN
-    CASE WHEN instr(${message}, ' ms') > 11 THEN TRY_CAST(${text} AS DOUBLE) END END`
+    CASE WHEN regexp_full_match(${text}, '\\d{1,15}(?:\\.\\d{1,15})?') THEN TRY_CAST(${text} AS DOUBLE) END END`
 }
 
 /** SQL of the part of a message that starts with `statement:`, `execute x:`, `bind x:` or `parse x:`, if it has one. */
