@@ -3,9 +3,11 @@ import { Readable } from 'node:stream'
 import type { ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 import { Deadline } from './deadline.ts'
-import { parseListing } from './list-xml.ts'
+import { parseListing, requireListed } from './list-xml.ts'
+import { downloadRange } from './range-body.ts'
 import { type StorageFailure, storageFailure } from './storage-failure.ts'
 import { takeListing } from './take-listing.ts'
+import { WrongAnswer } from './wrong-answer.ts'
 
 /** A client with the credential that was current when it was made. */
 export interface OpenedClient {
@@ -134,22 +136,13 @@ export class ContainerRequests {
     const { firstByteMs, idleMs } = this.#options
     try {
       return await this.#inTime(firstByteMs, async (client, deadline) => {
-        const response = await client.getBlobClient(name).download(offset, maxBytes, {
-          abortSignal: deadline.signal,
+        const asked = { offset, maxBytes }
+        const { bytes, totalBytes, response } = await downloadRange(client.getBlobClient(name), asked, {
+          deadline,
+          idleMs,
           ...(etag === undefined ? {} : { conditions: { ifMatch: etag } }),
         })
-        const length = response.contentLength ?? maxBytes
-        const body = response.readableStreamBody as AsyncIterable<Buffer> | undefined
-        const bytes = await collect(body ?? [], Math.min(length, maxBytes), () =>
-          deadline.next('piece of a body', idleMs),
-        )
-        const total = Number(response.contentRange?.split('/')[1])
-        return {
-          bytes,
-          totalBytes: Number.isSafeInteger(total) ? total : length,
-          etag: response.etag ?? '',
-          md5: response.blobContentMD5,
-        }
+        return { bytes, totalBytes, etag: response.etag as string, md5: response.blobContentMD5 }
       })
     } catch (error) {
       const failure = this.#failureOf(error)
@@ -168,7 +161,9 @@ export class ContainerRequests {
       const found = await this.#answering((client, abortSignal) =>
         client.getBlobClient(name).getProperties({ abortSignal }),
       )
-      return { totalBytes: found.contentLength ?? 0, metadata: found.metadata ?? {} }
+      if (found.blobType === undefined || found.contentLength === undefined)
+        throw new WrongAnswer('no properties of a blob')
+      return { totalBytes: found.contentLength, metadata: found.metadata ?? {} }
     } catch (error) {
       if (this.#failureOf(error)?.kind === 'missing') return undefined
       throw error
@@ -193,7 +188,9 @@ export class ContainerRequests {
         .listBlobsByHierarchy('/', { prefix: folder + prefix, includeMetadata: true, abortSignal })
         .byPage({ maxPageSize: maxNames, ...(marker === undefined ? {} : { continuationToken: marker }) })
         .next()
-      const { blobs, folders, next } = parseListing(body())
+      const listing = parseListing(body())
+      requireListed(listing, folder + prefix)
+      const { blobs, folders, next } = listing
       const marked = new Set(folders)
       return {
         blobs: blobs
@@ -271,25 +268,6 @@ export class ContainerRequests {
 
 function* piecesOf(bytes: Buffer): Generator<Buffer> {
   for (let from = 0; from < bytes.length; from += pieceBytes) yield bytes.subarray(from, from + pieceBytes)
-}
-
-async function collect(
-  body: AsyncIterable<Buffer> | Iterable<Buffer>,
-  bytes: number,
-  moved: () => void,
-): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(bytes)
-  let filled = 0
-  try {
-    moved()
-    for await (const piece of body) {
-      filled += piece.copy(buffer, filled, 0, Math.min(piece.length, buffer.length - filled))
-      moved()
-    }
-  } catch (error) {
-    if (filled === 0) throw error
-  }
-  return filled === buffer.length ? buffer : buffer.subarray(0, filled)
 }
 
 function md5Of(bytes: Buffer): Buffer {

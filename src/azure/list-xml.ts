@@ -1,4 +1,5 @@
 import { SaxesParser } from 'saxes'
+import { WrongAnswer } from './wrong-answer.ts'
 
 /** A blob as a listing tells of it. */
 export interface ListedName {
@@ -20,27 +21,18 @@ export interface Listing {
   readonly next: string | undefined
 }
 
-/** An answer that is cut short, or something else than a listing: a later one may be whole. */
-export class UnreadableListing extends Error {
-  override readonly name = 'UnreadableListing'
-
-  constructor(why: string) {
-    super(`the answer is no listing${why}`)
-  }
-}
-
 /**
  * Reads one answer of List Blobs, of 5,000 names in less than 100 ms.
  *
- * @throws UnreadableListing
+ * @throws WrongAnswer for one that is cut short, or something else than a listing
  * @see https://learn.microsoft.com/rest/api/storageservices/list-blobs (read 2026-11-24)
  */
 export function parseListing(xml: string): Listing {
   try {
     return parse(xml)
   } catch (error) {
-    if (error instanceof UnreadableListing) throw error
-    throw new UnreadableListing(`: ${error instanceof Error ? error.message : error}`)
+    if (error instanceof WrongAnswer) throw error
+    throw noListing(`: ${error instanceof Error ? error.message : error}`)
   }
 }
 
@@ -58,7 +50,7 @@ function parse(xml: string): Listing {
   const parser = new SaxesParser({ position: false })
   parser.on('error', (error) => {
     // A name may hold characters that XML has no place for; they are told apart from the markup all the same.
-    if (error.message !== 'disallowed character.') throw new UnreadableListing(`: ${error.message}`)
+    if (error.message !== 'disallowed character.') throw noListing(`: ${error.message}`)
   })
   parser.on('text', (more) => {
     text += more
@@ -95,7 +87,7 @@ function parse(xml: string): Listing {
     text = ''
   })
   parser.write(withPlainCharacters(xml)).close()
-  if (!isListing) throw new UnreadableListing('')
+  if (!isListing) throw noListing('')
   return { blobs, folders, next }
 }
 
@@ -120,13 +112,13 @@ function blobOf(fields: ReadonlyMap<string, string>): ListedName {
     Number.isNaN(blob.modifiedAtMs) ||
     Number.isNaN(blob.createdAtMs ?? 0)
   )
-    throw new UnreadableListing(': a blob without a length or an instant')
+    throw noListing(': a blob without a length or an instant')
   return blob
 }
 
 function nameOf(fields: ReadonlyMap<string, string>): string {
   const name = fields.get('Name')
-  if (name === undefined || name === '') throw new UnreadableListing(': a blob without a name')
+  if (name === undefined || name === '') throw noListing(': a blob without a name')
   return owned(name)
 }
 
@@ -143,4 +135,14 @@ function withPlainCharacters(xml: string): string {
       (code > 0 && code < 0x20 && !/[\t\n\r]/.test(String.fromCharCode(code))) || code >> 1 === 0x7fff
     return isPlain ? String.fromCharCode(code) : reference
   })
+}
+
+/** @throws WrongAnswer for a listing of other names than those that begin with `prefix` */
+export function requireListed({ blobs, folders }: Listing, prefix: string): void {
+  const other = [...blobs.map(({ name }) => name), ...folders].find((name) => !name.startsWith(prefix))
+  if (other !== undefined) throw noListing(` of ${prefix}: it has ${other}`)
+}
+
+function noListing(why: string): WrongAnswer {
+  return new WrongAnswer(`the answer is no listing${why}`)
 }

@@ -24,6 +24,12 @@ export function serviceCode(error: RestError | undefined): string | undefined {
   return error.response?.headers.get('x-ms-error-code') || error.code
 }
 
+/** Whether the service itself gave an error answer: every one of its own has a code, and one of a proxy has none. */
+export function isOfService(error: RestError): boolean {
+  // The SDK's own codes, such as PARSE_ERROR, are written otherwise.
+  return /^[A-Za-z]+$/.test(serviceCode(error) ?? '')
+}
+
 /**
  * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
  * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.

@@ -1,6 +1,7 @@
 import {
   credentialErrorNames,
   firstLine,
+  isOfService,
   isRestError,
   passingStatuses,
   retryAfterMs,
@@ -29,8 +30,8 @@ export interface StorageFailure {
 /** The body changed on its way; the service stored nothing. */
 const damagedCode = 'Md5Mismatch'
 
-/** Names of errors that say by themselves that no whole answer came: of the SDK's, `Deadline`'s and `parseListing`'s. */
-const unansweredNames: ReadonlySet<string> = new Set(['AbortError', 'TimeoutError', 'UnreadableListing'])
+/** Names of errors that say by themselves that no whole answer came: of the SDK's, `Deadline`'s and `WrongAnswer`. */
+const unansweredNames: ReadonlySet<string> = new Set(['AbortError', 'TimeoutError', 'WrongAnswer'])
 
 /**
  * @param nowMs milliseconds since the epoch: the service may ask to wait until an instant
@@ -49,7 +50,7 @@ export function storageFailure(error: unknown, nowMs: number): StorageFailure | 
   // An answer below 400 is an error only because its body broke off or could not be read.
   const answered = status !== undefined && status >= 400
   return {
-    kind: answered ? kindOf(status, service) : 'passing',
+    kind: answered && !(status === 404 && !isOfService(error)) ? kindOf(status, service) : 'passing',
     told: answered ? `${status} ${service ?? ''}`.trim() : toldBy(error),
     status,
     service,

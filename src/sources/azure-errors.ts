@@ -2,11 +2,13 @@ import {
   copied,
   credentialErrorNames,
   firstLine,
+  isOfService,
   isRestError,
   passingStatuses,
   retryAfterMs,
   serviceCode,
 } from '../azure/sdk-error.ts'
+import { WrongAnswer } from '../azure/wrong-answer.ts'
 import { type ErrorContext, TailraceError } from '../errors.ts'
 import { isRefusal, refusal } from './azure-refusals.ts'
 import { type AzureRequest, described } from './azure-request.ts'
@@ -53,9 +55,21 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
   if (error instanceof Error && credentialErrorNames.has(error.name))
     return credentialError(error, request, options)
   if (status !== undefined && isRefusal(status, service, request.credential)) {
-    return new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
+    return request.refusalMayPass === true
+      ? new TailraceError(
+          'SOURCE_UNAVAILABLE',
+          `${refusal(status, service, request)} It was granted before, so it is asked for again.`,
+          options,
+        )
+      : new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
   }
-  if (status === 404) {
+  if (error instanceof WrongAnswer)
+    return new TailraceError(
+      'SOURCE_UNAVAILABLE',
+      `No usable answer while ${what}: ${error.message}.`,
+      options,
+    )
+  if (status === 404 && rest !== undefined && isOfService(rest)) {
     const missing =
       service === 'ContainerNotFound'
         ? `There is no container ${request.container} (yet) in this account, or it has another name: ${what}.`
@@ -63,11 +77,15 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     return new TailraceError('SOURCE_MISSING', missing, options)
   }
   // Nothing here sends If-Match, so a condition that does not hold is not of our making.
-  if (status === undefined || passingStatuses.has(status) || status === 412) {
+  const isPassing = status === undefined || passingStatuses.has(status) || status === 412
+  // Below 400 it is no error of storage, and a 404 without a code of storage is none either. What else there is may be a
+  // mistake of the configuration, unless storage had answered before.
+  const isStrange = !isPassing && (status < 400 || status === 404 || request.wasAdmitted)
+  if (isPassing || (isStrange && !isArchived(service))) {
     const fault = status === undefined ? connectionFault(error) : [status, service].filter(Boolean).join(' ')
     return new TailraceError('SOURCE_UNAVAILABLE', `No answer while ${what}: ${fault}.`, options)
   }
-  if (service === 'BlobArchived' || service === 'BlobBeingRehydrated') {
+  if (isArchived(service)) {
     const remedy =
       service === 'BlobArchived'
         ? 'rehydrate it to the hot or cool tier'
@@ -83,6 +101,10 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     `Storage answered ${[status, service].filter(Boolean).join(' ')} while ${what}.`,
     options,
   )
+}
+
+function isArchived(service: string | undefined): boolean {
+  return service === 'BlobArchived' || service === 'BlobBeingRehydrated'
 }
 
 function credentialError(

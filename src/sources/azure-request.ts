@@ -15,6 +15,8 @@ export interface AzureRequest {
   readonly nowMs: number
   /** Storage has taken this reader's credential before. */
   readonly wasAdmitted: boolean
+  /** If it was refused: it is to be repeated, because the like of it was granted before. */
+  readonly refusalMayPass?: boolean
 }
 
 /** Names a request for a message, such as `reading logs/a.json`. */

@@ -23,7 +23,8 @@ export async function explainMissing(
     return await nearest(reader, blobName, signal)
   } catch (error) {
     if (isTailraceError(error, 'SOURCE_MISSING')) return noContainer(reader)
-    if (isTailraceError(error, 'SOURCE_DENIED'))
+    // The read was granted, so that a refusal of the listing may count as one that passes.
+    if (isTailraceError(error) && (error.code === 'SOURCE_DENIED' || error.context.status === 403))
       return `There is no ${reader.container}/${blobName}; without the right to list, near names can't be told.`
     if (isTailraceError(error))
       return `There is no ${reader.container}/${blobName}; near names can't be told, as listing failed (${error.code}).`

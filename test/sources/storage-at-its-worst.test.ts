@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import {
   answerFaults,
   type FaultKind,
+  lies,
   listingFaults,
   readFaults,
   worldEvents,
@@ -15,6 +16,7 @@ import { runTailSchedule, runTailScheduleOverSockets } from '../support/blob-ser
 const kinds = (process.env.TAILRACE_FAULTS?.split(',') as FaultKind[] | undefined) ?? [
   ...answerFaults,
   ...readFaults,
+  ...lies,
   ...worldEvents,
 ]
 

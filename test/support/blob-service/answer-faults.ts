@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import type { Random } from '../seeded-random.ts'
 import type { AnswerFault, Waits } from './fault-plan.ts'
 import { markerFrom, unescapedXml } from './list-page.ts'
@@ -25,6 +26,36 @@ export const damages: Readonly<Record<AnswerFault, Damage>> = {
       ? reply
       : refused(reply, request, 416, 'InvalidRange'),
   'wrong-412': (reply, request) => refused(reply, request, 412, 'ConditionNotMet'),
+  'longer-body': body((bytes) => Buffer.concat([bytes, Buffer.from('{"foreign":true}\n')])),
+  'shorter-body': body((bytes, random) => bytes.subarray(0, random.between(0, bytes.length - 1)), {
+    // Its range is as short as its length, and not the one that was asked for.
+    keepRange: false,
+  }),
+  'short-length': body((bytes, random) => bytes.subarray(0, random.between(0, bytes.length - 1))),
+  'other-range': (reply, _request, random) => {
+    const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange(reply)) ?? []
+    const by = random.between(1, 20)
+    return start === undefined
+      ? reply
+      : withHeaders(reply, { 'content-range': `bytes ${Number(start) + by}-${Number(last) + by}/${total}` })
+  },
+  'whole-for-range': (reply) =>
+    contentRange(reply) === '' || reply.head === undefined
+      ? reply
+      : withHeaders({ ...reply, head: { ...reply.head, status: 200 } }, { 'content-range': undefined }),
+  'doubled-body': body((bytes) =>
+    Buffer.concat([bytes.subarray(0, bytes.length - (bytes.length >> 1)), bytes]).subarray(0, bytes.length),
+  ),
+  'shifted-body': body((bytes, random) => {
+    const by = random.between(1, Math.max(1, bytes.length - 1))
+    return Buffer.concat([bytes.subarray(by), bytes.subarray(0, by)])
+  }),
+  'packed-body': body((bytes) => gzipSync(bytes), { headers: { 'content-encoding': 'gzip' } }),
+  'lengthless-body': (reply) => withHeaders(reply, { 'content-length': undefined }),
+  'portal-page': portal(200),
+  'portal-not-found': portal(404),
+  denied: (reply, request) => refused(reply, request, 403, 'AuthenticationFailed'),
+  'listing-416': (reply, request) => refused(reply, request, 416, 'InvalidRange'),
   'slow-listing': (reply, _request, random, { slowListingMs }) => ({
     ...reply,
     headAfterMs: random.between(slowListingMs >> 1, slowListingMs),
@@ -74,6 +105,51 @@ function cut(ending: Ending): Damage {
     const sent = body.subarray(0, random.between(0, body.length - 1))
     return { ...reply, pieces: sent.length === 0 ? [] : [sent], ending }
   }
+}
+
+/** Another body of a good answer, with its length; by default the range in its head stays. */
+function body(
+  change: (bytes: Buffer, random: Random) => Buffer,
+  {
+    keepRange = true,
+    headers = {},
+  }: { readonly keepRange?: boolean; readonly headers?: Record<string, string> } = {},
+): Damage {
+  return (reply, _request, random) => {
+    const bytes = Buffer.concat(reply.pieces)
+    if (bytes.length === 0 || reply.head === undefined || reply.head.status >= 300) return reply
+    const changed = change(bytes, random)
+    const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(contentRange(reply)) ?? []
+    const range =
+      keepRange || start === undefined
+        ? {}
+        : { 'content-range': `bytes ${start}-${Number(start) + changed.length - 1}/${total}` }
+    const pieces = changed.length === 0 ? [] : [changed]
+    return withHeaders(
+      { ...reply, pieces },
+      { ...headers, ...range, 'content-length': String(changed.length) },
+    )
+  }
+}
+
+/** The page of a proxy or of a captive portal, which knows nothing of blobs. */
+function portal(status: number): Damage {
+  return (reply) => {
+    const page = Buffer.from('<html><body>{"foreign":true}\n</body></html>\n')
+    const headers = { 'content-type': 'text/html', 'content-length': String(page.length) }
+    return { ...reply, head: { status, headers }, pieces: [page], ending: 'complete' }
+  }
+}
+
+function withHeaders(reply: Reply, changes: Readonly<Record<string, string | undefined>>): Reply {
+  if (reply.head === undefined) return reply
+  const all = Object.entries({ ...reply.head.headers, ...changes })
+  const headers = Object.fromEntries(all.filter((one): one is [string, string] => one[1] !== undefined))
+  return { ...reply, head: { ...reply.head, headers } }
+}
+
+function contentRange(reply: Reply): string {
+  return reply.head?.headers['content-range'] ?? ''
 }
 
 interface Page {

@@ -19,8 +19,28 @@ export const answerFaults = [
 /** What becomes of the answer to a read. */
 export const readFaults = ['wrong-416', 'wrong-412'] as const
 
+/**
+ * Answers that are not storage's, or not to this request, though they are whole and look well. Those of a length of
+ * their own are what a wrong cache or a gateway makes of a range; in `doubled-body` and `shifted-body` the length is
+ * right and the checksum is that of the right bytes.
+ */
+export const lies = [
+  'longer-body',
+  'shorter-body',
+  'short-length',
+  'other-range',
+  'whole-for-range',
+  'doubled-body',
+  'shifted-body',
+  'packed-body',
+  'lengthless-body',
+  'portal-page',
+  'portal-not-found',
+  'denied',
+] as const
+
 /** What becomes of a page of a listing. A page that fails half-way is `reset-in-body`. */
-export const listingFaults = ['slow-listing', 'repeated-names', 'reordered-names'] as const
+export const listingFaults = ['slow-listing', 'repeated-names', 'reordered-names', 'listing-416'] as const
 
 /** What happens to the watched blob just before a request is answered, or while its answer is on the way. */
 export const worldEvents = [
@@ -36,6 +56,7 @@ export const worldEvents = [
 export type AnswerFault =
   | (typeof answerFaults)[number]
   | (typeof readFaults)[number]
+  | (typeof lies)[number]
   | (typeof listingFaults)[number]
 export type WorldEvent = (typeof worldEvents)[number]
 export type FaultKind = AnswerFault | WorldEvent
@@ -76,7 +97,7 @@ export function drawFaultPlan(seed: number, { kinds, requests, waits }: PlanLimi
     (kind) => [kind, random.next() < 0.5 ? 0.02 + 0.3 * random.next() ** 2 : 0] as const,
   )
   const chances: Partial<Record<FaultKind, number>> = {}
-  for (const group of [worldEvents, [...answerFaults, ...readFaults], listingFaults]) {
+  for (const group of [worldEvents, [...answerFaults, ...readFaults, ...lies], listingFaults]) {
     const members = drawn.filter(
       ([kind, chance]) => chance > 0 && (group as readonly string[]).includes(kind),
     )

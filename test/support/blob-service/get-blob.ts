@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { BlobType } from '../../../src/sources/blob-reader.ts'
 import { errorReply, plainReply, type Reply, type ServiceRequest } from './protocol.ts'
 import type { StoredBlob } from './stored-blob.ts'
@@ -8,6 +9,8 @@ export const typeNames: Readonly<Record<BlobType, string>> = {
   block: 'BlockBlob',
   page: 'PageBlob',
 }
+
+const maxChecksumBytes = 4 * 1024 * 1024
 
 /**
  * Get Blob and Get Blob Properties.
@@ -49,12 +52,16 @@ export function answerGet(request: ServiceRequest, blob: StoredBlob | undefined,
   const end = last === '' ? blob.bytes : Math.min(Number(last) + 1, blob.bytes)
   // A copy: the blob may change while its answer is still on the way.
   const body = Buffer.from(blob.content.subarray(start, end))
+  const wantsChecksum = request.headers['x-ms-range-get-content-md5'] === 'true'
+  if (wantsChecksum && last !== '' && Number(last) - start >= maxChecksumBytes)
+    return errorReply(request, 400, 'InvalidHeaderValue', 'A checksum is for ranges up to 4 MiB.')
   return plainReply(
     206,
     {
       ...properties(blob, nowMs),
       'content-length': String(body.length),
       'content-range': `bytes ${start}-${end - 1}/${blob.bytes}`,
+      ...(wantsChecksum ? { 'content-md5': createHash('md5').update(body).digest('base64') } : {}),
     },
     body,
   )

@@ -4,6 +4,7 @@ import type { BlobService } from './blob-service.ts'
 import {
   answerFaults,
   type FaultPlan,
+  lies,
   listingFaults,
   readFaults,
   type WorldEvent,
@@ -13,9 +14,12 @@ import type { Reply, ServiceRequest, StorageServer } from './protocol.ts'
 import { WatchedBlob } from './watched-blob.ts'
 
 const kindsOf = {
-  read: [...answerFaults, ...readFaults],
-  list: [...answerFaults, ...listingFaults],
+  read: [...answerFaults, ...readFaults, ...lies],
+  list: [...answerFaults, ...listingFaults, ...lies],
 }
+
+/** Before anything was granted they are what a wrong configuration gets, and end a process with the reason. */
+const onlyOnceGranted: ReadonlySet<string> = new Set(['denied', 'listing-416'])
 
 /** A storage service on a bad day: a `BlobService` with the faults and events of a plan. */
 export class MisbehavingService implements StorageServer {
@@ -27,6 +31,7 @@ export class MisbehavingService implements StorageServer {
   #random: Random
   #requests = 0
   #denied = false
+  #granted = false
 
   constructor(service: BlobService, plan: FaultPlan) {
     this.plan = plan
@@ -61,7 +66,11 @@ export class MisbehavingService implements StorageServer {
 
     const isListing = request.url.includes('comp=list')
     const fault = calm ? undefined : this.#draw(isListing ? kindsOf.list : kindsOf.read)
-    if (fault !== undefined && !(fault === 'denied-once' && this.#denied)) {
+    const isOver =
+      (fault === 'denied-once' && this.#denied) ||
+      (fault !== undefined && onlyOnceGranted.has(fault) && !this.#granted)
+    if (fault === undefined) this.#granted ||= (reply.head?.status ?? 500) < 300
+    else if (!isOver) {
       if (fault === 'denied-once') this.#denied = true
       reply = damages[fault](reply, request, this.#random, this.plan.waits)
       notes.push(fault)

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { BlobClient, BlobDownloadOptions, BlobDownloadResponseParsed } from '@azure/storage-blob'
+import type { Deadline } from './deadline.ts'
+import { WrongAnswer } from './wrong-answer.ts'
+
+/** The service computes a checksum of ranges up to this size: https://learn.microsoft.com/rest/api/storageservices/get-blob */
+const maxChecksumBytes = 4 * 1024 * 1024
+
+/** A range of a blob, as it was asked for. */
+export interface AskedRange {
+  readonly offset: number
+  readonly maxBytes: number
+}
+
+/** Bytes of a blob from the asked offset on. */
+export interface RangeBody {
+  readonly bytes: Buffer
+  /** Of the whole blob. */
+  readonly totalBytes: number
+  /** Where the rest of the head is. */
+  readonly response: BlobDownloadResponseParsed
+}
+
+export interface DownloadOptions {
+  readonly deadline: Deadline
+  /** How long the body may stand still, in milliseconds. */
+  readonly idleMs: number
+  readonly conditions?: BlobDownloadOptions['conditions']
+}
+
+/**
+ * Downloads a range, and takes nothing that is not this range: proxies, captive portals and damaged caches answer with
+ * other ranges, other lengths and pages of their own.
+ *
+ * A body that breaks off after its first byte counts as a shorter range.
+ *
+ * @throws WrongAnswer when the head or the checksum says that these are not the asked bytes
+ */
+export async function downloadRange(
+  blob: BlobClient,
+  asked: AskedRange,
+  { deadline, idleMs, conditions }: DownloadOptions,
+): Promise<RangeBody> {
+  const leaving = new AbortController()
+  const download = blob.download(asked.offset, asked.maxBytes, {
+    abortSignal: AbortSignal.any([deadline.signal, leaving.signal]),
+    // The SDK's repetitions would pin the first ETag.
+    maxRetryRequests: 0,
+    ...(asked.maxBytes <= maxChecksumBytes ? { rangeGetContentMD5: true } : {}),
+    ...(conditions === undefined ? {} : { conditions }),
+  })
+  let response: BlobDownloadResponseParsed
+  try {
+    response = await deadline.race(download, discard)
+  } catch (error) {
+    // The SDK refuses an answer without a length or an ETag, and leaves its body unread.
+    if (!(error instanceof RangeError)) throw error
+    leaving.abort()
+    throw new WrongAnswer(error.message)
+  }
+  let head: AnswerHead
+  try {
+    head = requireAskedRange(response, asked)
+  } catch (error) {
+    discard(response)
+    throw error
+  }
+  const bytes = await collect(response, head.bytes, deadline, idleMs)
+  // Of what broke off nothing can be said.
+  const md5 = bytes.length === head.bytes ? response.contentMD5 : undefined
+  if (md5 !== undefined && !createHash('md5').update(bytes).digest().equals(md5))
+    throw new WrongAnswer('the bytes do not have the checksum of the answer')
+  return { bytes, totalBytes: head.totalBytes, response }
+}
+
+/** An unread body would keep its connection for good. */
+function discard({ readableStreamBody }: BlobDownloadResponseParsed): void {
+  const body = readableStreamBody as Readable | undefined
+  body?.on('error', () => {}).destroy()
+}
+
+interface AnswerHead {
+  readonly bytes: number
+  readonly totalBytes: number
+}
+
+/** Every request here names a range, even one of a whole blob, and the service answers a range with 206. */
+function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRange): AnswerHead {
+  const { contentRange, contentLength, contentType, blobType, createdOn, etag } = response
+  const { status } = response._response
+  const isOfStorage = blobType !== undefined && !Number.isNaN(createdOn?.getTime() ?? Number.NaN) && !!etag
+  if (!isOfStorage) {
+    const type = contentType === undefined ? '' : ` of type ${contentType}`
+    throw new WrongAnswer(`status ${status}${type} without the properties of a blob`)
+  }
+  if (status === 206) {
+    const [start, last, totalBytes] =
+      /^bytes (\d+)-(\d+)\/(\d+)$/
+        .exec(contentRange ?? '')
+        ?.slice(1)
+        .map(Number) ?? []
+    const end = Math.min(asked.offset + asked.maxBytes, totalBytes ?? 0)
+    const bytes = end - asked.offset
+    if (start === asked.offset && last === end - 1 && contentLength === bytes)
+      return { bytes, totalBytes: totalBytes as number }
+  }
+  const found = contentRange === undefined ? 'without a range' : `with the range "${contentRange}"`
+  throw new WrongAnswer(
+    `status ${status} ${found} and ${contentLength} bytes, for up to ${asked.maxBytes} bytes from ${asked.offset} on`,
+  )
+}
+
+/** Collects a body of `promised` bytes. */
+async function collect(
+  response: BlobDownloadResponseParsed,
+  promised: number,
+  deadline: Deadline,
+  idleMs: number,
+): Promise<Buffer> {
+  const body = (response.readableStreamBody ?? []) as AsyncIterable<Buffer>
+  const buffer = Buffer.allocUnsafeSlow(promised)
+  let filled = 0
+  // The SDK ends the body of an aborted request on its own, unless the answer has just come to its end.
+  const stop = (): void => discard(response)
+  deadline.signal.addEventListener('abort', stop, { once: true })
+  try {
+    deadline.next('piece of a body', idleMs)
+    for await (const piece of body) {
+      if (piece.length > promised - filled) throw new WrongAnswer(`more than the ${promised} bytes promised`)
+      filled += piece.copy(buffer, filled)
+      deadline.touch()
+    }
+  } catch (error) {
+    if (filled === 0 || error instanceof WrongAnswer) throw error
+  } finally {
+    deadline.signal.removeEventListener('abort', stop)
+  }
+  return filled === promised ? buffer : buffer.subarray(0, filled)
+}
