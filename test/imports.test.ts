@@ -9,6 +9,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   '@azure/identity': ['azure/entra-credential.ts'],
   '@azure/storage-blob': [
     'azure/container-requests.ts',
+    'azure/range-body.ts',
     'azure/sdk-error.ts',
     'azure/take-listing.ts',
     'sinks/delta/azure-delta-storage.ts',
