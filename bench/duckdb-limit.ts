@@ -7,7 +7,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EmbeddedEngine, sqlString } from '../src/sinks/duckdb.ts'
-import { idleOptimizers } from '../src/sinks/encoder.ts'
+import { idleOptimizers } from '../src/sinks/part-writer.ts'
 import { linesOf, projectionSql } from '../src/sinks/projection.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
 

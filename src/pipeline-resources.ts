@@ -81,6 +81,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       outputDirectory: staging.directory,
       files: encodedFiles,
       nowMs,
+      logger,
     })
     const opened = engine
     return {

@@ -62,8 +62,8 @@ export interface LineBlock {
   readonly open?: true
 }
 
-/** Why a stage made a line a rejected row. The encoder adds `bad_value` and `unknown_shape` in strict tables. */
-export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error'
+/** Why a line became a rejected row. The encoder adds `bad_value` and `unknown_shape` in strict tables. */
+export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error' | 'not_encodable'
 
 /** One row to be: the text of one record and its place, or a rejected line and its reason. */
 export interface Entry {

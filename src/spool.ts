@@ -5,7 +5,7 @@
  * character or a raw newline, so the text of an ordinary record passes through untouched, byte for byte.
  */
 
-import type { Entry } from './records.ts'
+import { bytesAsLatin1, type Entry, latin1AsText } from './records.ts'
 
 export const fieldSeparator = '\x1f'
 
@@ -62,6 +62,40 @@ export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): st
     entry.json ?? '',
     encode ? JSON.stringify(entry.raw) : entry.raw,
   ].join(fieldSeparator)}\n`
+}
+
+/** Where a spool row's record is: the index of its span, and its offset in it. */
+export function rowPlace(row: string): { readonly spanIndex: number; readonly relativeOffset: number } {
+  const [spanIndex, relativeOffset] = row.split(fieldSeparator, 2)
+  return { spanIndex: Number(spanIndex), relativeOffset: Number(relativeOffset) }
+}
+
+/**
+ * A row as one that is rejected because it could not be encoded, with the place and text that it has. A row that was
+ * rejected before keeps its own reason and note.
+ *
+ * @param row without its newline
+ * @param note the engine's message
+ * @param kept how much of the text; of a long one the beginning is its first 64 KiB, and the note says so
+ */
+export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginning'): string {
+  const [spanIndex, offset, length, , sourceIndex, reject, givenNote, encoding] = row.split(fieldSeparator, 8)
+  const raw = row.slice(row.lastIndexOf(fieldSeparator) + 1)
+  const place = [spanIndex, offset, length, '', sourceIndex]
+  const reason = reject === '' ? ['not_encodable', oneLine(note)] : [reject, givenNote]
+  if (kept === 'whole') return `${[...place, ...reason, encoding, '', raw].join(fieldSeparator)}\n`
+  const text = encoding === 'raw' ? (JSON.parse(raw) as string) : raw
+  const beginning = JSON.stringify(keptPrefix(text))
+  const cutNote = `${reason[1]}; the text is cut to ${keptBytes / 1024} KiB`
+  return `${[...place, reason[0], cutNote, 'raw', '', beginning].join(fieldSeparator)}\n`
+}
+
+/** Of a text that cannot be kept whole this much is kept, in bytes. */
+export const keptBytes = 64 * 1024
+
+/** @returns the first 64 KiB; decoding and encoding again repairs a character that the cut went through. */
+export function keptPrefix(latin1: string): string {
+  return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
 }
 
 /** What a row cannot carry as it is. Three native scans are several times faster than one character class. */

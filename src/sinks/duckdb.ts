@@ -53,6 +53,10 @@ export class EmbeddedEngine {
   #threads: number
   /** What is left to do once the connection is closed. */
   #release: () => void
+  /** Opens the instance again. Undefined for a second way into another one's. */
+  #reopen: (() => Promise<DuckDBInstance>) | undefined
+  /** Whether an error has made the instance unusable. */
+  #isInvalid = false
   #closing = new AbortController()
   #closed: Promise<void> | undefined
   /** The end of the last statement. */
@@ -64,26 +68,37 @@ export class EmbeddedEngine {
     connection: DuckDBConnection,
     threads: number,
     release: () => void,
+    reopen?: () => Promise<DuckDBInstance>,
   ) {
     this.#threads = threads
     this.#release = release
+    this.#reopen = reopen
     this.#instance = instance
     this.#connection = connection
   }
 
   static async open(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
     const threads = options.threads ?? 2
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: String(threads),
-      memory_limit: `${options.memoryMiB ?? 200}MiB`,
-      temp_directory: options.temporaryDirectory,
-      // Rows carry their offset; keeping their order would serialize the writer on one thread.
-      preserve_insertion_order: 'false',
+    const open = (): Promise<DuckDBInstance> =>
+      DuckDBInstance.create(':memory:', {
+        threads: String(threads),
+        memory_limit: `${options.memoryMiB ?? 200}MiB`,
+        temp_directory: options.temporaryDirectory,
+        // Rows carry their offset; keeping their order would serialize the writer on one thread.
+        preserve_insertion_order: 'false',
 
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false',
-    })
-    return new EmbeddedEngine(instance, await connected(instance), threads, () => instance.closeSync())
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+      })
+    const instance = await open()
+    const engine: EmbeddedEngine = new EmbeddedEngine(
+      instance,
+      await connected(instance),
+      threads,
+      () => engine.#instance.closeSync(),
+      open,
+    )
+    return engine
   }
 
   /** Runs one statement for its effect. */
@@ -183,6 +198,18 @@ export class EmbeddedEngine {
     this.#release()
   }
 
+  /** After an internal error the engine refuses every statement until it is opened again; it holds no data to lose. */
+  async #renew(): Promise<void> {
+    if (this.#reopen === undefined) return
+    const instance = await this.#reopen()
+    const connection = await connected(instance)
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+    this.#instance = instance
+    this.#connection = connection
+    this.#isInvalid = false
+  }
+
   /** An interrupt ends whatever its connection runs, so there is one statement at a time: the one that is meant. */
   #statement<Result>(statement: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const result = this.#queue.then(() => this.#interruptible(statement, signal))
@@ -196,6 +223,7 @@ export class EmbeddedEngine {
   ): Promise<Result> {
     const ends = [this.#closing.signal, ...(signal === undefined ? [] : [signal])]
     for (const end of ends) end.throwIfAborted()
+    if (this.#isInvalid) await this.#renew()
     let repeat: NodeJS.Timeout | undefined
     const interrupt = (): void => {
       this.#connection.interrupt()
@@ -205,6 +233,7 @@ export class EmbeddedEngine {
     try {
       return await statement()
     } catch (error) {
+      this.#isInvalid ||= invalidates(error)
       for (const end of ends) end.throwIfAborted()
       throw error
     } finally {
@@ -257,6 +286,10 @@ async function openHeld(path: string): Promise<DuckDBInstance> {
 
 function isHeldElsewhere(error: unknown): boolean {
   return /conflicting lock/i.test(String(error))
+}
+
+function invalidates(error: unknown): boolean {
+  return error instanceof Error && /^(?:INTERNAL|FATAL) Error/.test(error.message)
 }
 
 async function connected(instance: DuckDBInstance): Promise<DuckDBConnection> {

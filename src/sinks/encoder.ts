@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Logger, silentLogger } from '../logger.ts'
 import type { Batch } from '../records.ts'
-import type { RowsPart, TableDeclaration } from '../tables/table.ts'
+import type { TableDeclaration } from '../tables/table.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString, type WrittenFile } from './duckdb.ts'
-import { encodeError, isOutOfMemory } from './encoder-errors.ts'
+import { encodeError, errorKind } from './encoder-errors.ts'
 import { filePathSql, parquetSql } from './parquet-files.ts'
-import { ordinaryRowBytes, spoolProjectionSql } from './projection.ts'
+import { carefulSettings, PartWriter, parquetOptions, rowGroupBytes, rowGroupRows } from './part-writer.ts'
 import type { EncodedBatch } from './table-committer.ts'
 
 export interface SpoolEncoderOptions {
@@ -21,24 +22,13 @@ export interface SpoolEncoderOptions {
   readonly files?: 'by-date' | 'whole'
   /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
   readonly nowMs?: () => number
+  readonly logger?: Logger
 }
-
-// DuckDB holds a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text, and files
-// are 2 % larger than with four times as many.
-const rowGroupRows = 10_240
-
-// A single row can be 16 MiB; this many bytes close a row group early.
-const rowGroupBytes = '8MB'
 
 // Each date written at the same time costs about 1 MiB of buffers per thread before it holds a row.
 const datesAtOnce = 12
 
 const utcDate = "timezone('UTC', event_time)::DATE"
-
-// The projection is written so that these find nothing in it, and looking takes as long as encoding 8 MiB.
-// Pushing its filter down would evaluate everything below the filter twice.
-export const idleOptimizers =
-  'common_subexpressions,expression_rewriter,in_clause,statistics_propagation,filter_pushdown,filter_pullup'
 
 /**
  * Turns sealed spools into Parquet: one SQL statement reads, projects, casts and writes them, outside JavaScript.
@@ -51,6 +41,7 @@ export class SpoolEncoder {
   readonly #outputDirectory: string
   readonly #nowMs: () => number
   readonly #byDates: boolean
+  readonly #log: Logger
 
   constructor(options: SpoolEncoderOptions) {
     this.#byDates = options.files !== 'whole'
@@ -58,6 +49,7 @@ export class SpoolEncoder {
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
     this.#nowMs = options.nowMs ?? Date.now
+    this.#log = options.logger ?? silentLogger
   }
 
   /**
@@ -65,128 +57,147 @@ export class SpoolEncoder {
    *
    * The files are the caller's to move or remove.
    *
-   * @throws DISK_FULL or ENCODE_FAILED; the batch's files are removed
+   * @param signal interrupts the statement under way
+   * @throws DISK_FULL, ENCODE_FAILED, or the signal's reason; the batch's files are removed
    */
-  async encode(batch: Batch): Promise<EncodedBatch> {
+  async encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch> {
     // The prefix is what lets a later start tell this leftover of a crash as its own, and remove it.
     const directory = join(this.#outputDirectory, `encode-${batch.id}`)
     try {
       await mkdir(directory, { recursive: true })
-      const usual = await this.#writePart(batch, 'usual', directory)
-      // Nearly always this was all; else the rest takes the long way.
-      const others =
-        usual !== undefined && usual.rows === batch.rows
-          ? undefined
-          : await this.#writePart(batch, 'others', directory)
-      const parts = [usual, others].filter((part) => part !== undefined)
+      const writer = new PartWriter({
+        engine: this.#engine,
+        declaration: this.#declaration,
+        spans: batch.spans,
+        directory,
+        leftOut: this.#byDates ? ` EXCLUDE (${this.#partitionColumns()})` : '',
+        ingestMs: this.#nowMs(),
+        signal,
+        onUnencodable: (row, cause) =>
+          this.#log.warn(
+            { ...row, batch: batch.id, cause: errorKind(cause) },
+            'a record could not be encoded: it becomes a rejected row',
+          ),
+      })
+      const { together, careful } = await writer.write({
+        path: batch.spoolPath,
+        rows: batch.rows,
+        bytes: batch.spoolBytes,
+        longestRowBytes: batch.longestRowBytes,
+      })
+      const parts = await this.#joined(together, careful, { batch, directory, signal })
       const files: WrittenFile[] = []
-      if (this.#byDates) for (const part of parts) files.push(...(await this.#byDate(part, directory)))
-      else files.push(...(await this.#joined(parts, directory)))
+      for (const part of parts) {
+        files.push(...(this.#byDates ? await this.#byDate(part, { batch, directory, signal }) : [part]))
+      }
       if (files.length === 0) await rm(directory, { recursive: true, force: true })
-      const { rejected, partial } = await this.#countFlawed(parts, files)
+      const { rejected, partial } = await this.#countFlawed(parts, files, signal)
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
+      signal?.throwIfAborted()
       throw encodeError(error, batch)
     } finally {
       await this.#engine.returnMemory()
     }
   }
 
-  async #writePart(batch: Batch, part: RowsPart, directory: string): Promise<WrittenFile | undefined> {
-    const select = spoolProjectionSql(this.#declaration, batch, { ingestMs: this.#nowMs(), part })
+  /**
+   * The files of pieces become one, because readers and tables want few files. Without partition folders the whole
+   * batch becomes one: what loads it shall have one file to take or to leave.
+   */
+  async #joined(
+    together: readonly WrittenFile[],
+    careful: readonly WrittenFile[],
+    work: EncodeWork,
+  ): Promise<readonly WrittenFile[]> {
+    if (this.#byDates) return [...together, ...(await this.#join(careful, work))]
+    return this.#join([...together, ...careful], work)
+  }
+
+  async #join(
+    parts: readonly WrittenFile[],
+    { batch, directory, signal }: EncodeWork,
+  ): Promise<readonly WrittenFile[]> {
+    if (parts.length < 2) return parts
     const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
-    const write = (settings: EngineSettings): Promise<readonly WrittenFile[]> =>
-      this.#engine.withSettings(settings, () =>
-        this.#engine.copy(`COPY (SELECT *${this.#left()} FROM (${select}))
-          TO ${sqlString(path)} (${parquetOptions})`),
-      )
-    const hasLongRows = batch.longestRowBytes > ordinaryRowBytes
-    const [file] = hasLongRows
-      ? await write(roomySettings(batch.longestRowBytes))
-      : await write(ordinarySettings).catch((error: unknown) => {
-          // How much two threads need depends on how the lines fall; one thread and more room always suffice.
-          if (isOutOfMemory(error)) return write(roomySettings(batch.longestRowBytes))
-          throw error
-        })
-    if (file !== undefined && file.rows > 0) return file
-    await rm(path, { force: true })
-    return undefined
+    const files = await this.#engine.withSettings(carefulSettings(batch.longestRowBytes), () =>
+      this.#engine.copy(
+        `COPY (FROM ${parquetSql(parts.map((part) => part.path))}) TO ${sqlString(path)} (${parquetOptions})`,
+        signal,
+      ),
+    )
+    for (const part of parts) await rm(part.path)
+    return files
   }
 
   /**
    * Nearly every batch is of one date, which the file's statistics tell; only others are written again, by date.
    * Writing by date at once would hold buffers for every date and thread, whatever the batch.
    */
-  async #byDate(whole: WrittenFile, directory: string): Promise<readonly WrittenFile[]> {
+  async #byDate(whole: WrittenFile, work: EncodeWork): Promise<readonly WrittenFile[]> {
     const date = onlyDate(whole)
     if (date !== undefined) return [{ ...whole, partition: new Map([['event_date', date]]) }]
 
-    const files = await this.#engine.withSettings({ partitioned_write_flush_threshold: rowGroupRows }, () =>
-      this.#writeByDate(whole, directory),
-    )
+    const { longestRowBytes } = work.batch
+    const heldRows = Math.max(1, Math.min(rowGroupRows, Math.floor(rowGroupBytes / longestRowBytes)))
+    const settings = {
+      ...(heldRows < rowGroupRows ? carefulSettings(longestRowBytes) : {}),
+      partitioned_write_flush_threshold: heldRows,
+    }
+    const files = await this.#engine.withSettings(settings, () => this.#writeByDate(whole, work))
     await rm(whole.path)
     return files
   }
 
-  /** A batch with lines of unusual form has two parts; what loads it shall have one file to take or to leave. */
-  async #joined(parts: readonly WrittenFile[], directory: string): Promise<readonly WrittenFile[]> {
-    if (parts.length < 2) return parts
-    const paths = parts.map((part) => part.path)
-    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
-    const files = await this.#engine.copy(`COPY (FROM ${parquetSql(paths)})
-      TO ${sqlString(path)} (${parquetOptions})`)
-    for (const part of parts) await rm(part.path)
-    return files
-  }
-
-  async #writeByDate(whole: WrittenFile, directory: string): Promise<readonly WrittenFile[]> {
+  async #writeByDate(whole: WrittenFile, work: EncodeWork): Promise<readonly WrittenFile[]> {
     const source = `read_parquet(${filePathSql(whole.path)})`
     const dates = await this.#engine.rows(
       `SELECT DISTINCT ${utcDate}::VARCHAR AS date FROM ${source} WHERE event_time IS NOT NULL ORDER BY date`,
+      work.signal,
     )
     const files: WrittenFile[] = []
     for (let next = 0; next < dates.length; next += datesAtOnce) {
       const group = dates.slice(next, next + datesAtOnce)
       const [first, last] = [String(group[0]!.date), String(group[group.length - 1]!.date)]
-      files.push(
-        ...(await this.#writeDates(
-          source,
-          `event_time >= '${first} 00:00:00+00' AND event_time <= '${last} 23:59:59.999999+00'`,
-          directory,
-        )),
-      )
+      const condition = `event_time >= '${first} 00:00:00+00' AND event_time <= '${last} 23:59:59.999999+00'`
+      files.push(...(await this.#writeDates(source, condition, work)))
     }
     if (whole.columns.get('event_time')?.nullCount !== 0) {
-      files.push(...(await this.#writeDates(source, 'event_time IS NULL', directory)))
+      files.push(...(await this.#writeDates(source, 'event_time IS NULL', work)))
     }
     return files
   }
 
-  async #writeDates(source: string, condition: string, directory: string): Promise<readonly WrittenFile[]> {
-    return this.#engine.copy(`COPY (SELECT *, ${utcDate} AS event_date FROM ${source} WHERE ${condition})
+  async #writeDates(
+    source: string,
+    condition: string,
+    { directory, signal }: EncodeWork,
+  ): Promise<readonly WrittenFile[]> {
+    return this.#engine.copy(
+      `COPY (SELECT *, ${utcDate} AS event_date FROM ${source} WHERE ${condition})
       TO ${sqlString(directory)} (${parquetOptions}, PARTITION_BY (${this.#partitionColumns()}),
-        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`)
+        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`,
+      signal,
+    )
   }
 
   async #countFlawed(
     parts: readonly WrittenFile[],
     files: readonly WrittenFile[],
+    signal: AbortSignal | undefined,
   ): Promise<{ rejected: number; partial: number }> {
     const statuses = parts.map(({ columns }) => columns.get('parse_status'))
     if (statuses.every((status) => status?.min === 'ok' && status.max === 'ok'))
       return { rejected: 0, partial: 0 }
     const paths = files.map(({ path }) => path)
-    const [counts] =
-      await this.#engine.rows(`SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
+    const [counts] = await this.#engine.rows(
+      `SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
       count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
-      FROM ${parquetSql(paths)}`)
+      FROM ${parquetSql(paths)}`,
+      signal,
+    )
     return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
-  }
-
-  /** What a file leaves out because its place in the table says it. */
-  #left(): string {
-    return this.#byDates ? ` EXCLUDE (${this.#partitionColumns()})` : ''
   }
 
   #partitionColumns(): string {
@@ -194,21 +205,11 @@ export class SpoolEncoder {
   }
 }
 
-/** How every Parquet file is written. V1 data pages are DuckDB's default and the only ones every reader knows. */
-export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
-  ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES '${rowGroupBytes}'`
-
-type EngineSettings = Readonly<Record<string, string | number>>
-
-const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
-
-/**
- * The longest row passes through many buffers, from the reader's to the compressor's, which DuckDB counts in full
- * although most stay untouched. On one thread they are allowed for; the process stays below 450 MB.
- */
-export function roomySettings(longestRowBytes: number): EngineSettings {
-  const memoryMiB = 300 + Math.ceil((16 * longestRowBytes) / (1024 * 1024))
-  return { disabled_optimizers: idleOptimizers, threads: 1, memory_limit: `${memoryMiB}MiB` }
+/** What the steps of one batch share. */
+interface EncodeWork {
+  readonly batch: Batch
+  readonly directory: string
+  readonly signal: AbortSignal | undefined
 }
 
 /** The UTC date of all rows of a file; null when none has an event time; undefined when there are several. */

@@ -3,11 +3,9 @@ import { fieldSeparator, spoolColumns } from '../spool.ts'
 import { sqlString } from '../tables/sql.ts'
 import type { RowsPart, TableDeclaration } from '../tables/table.ts'
 import { filePathSql } from './parquet-files.ts'
+import type { SpoolPiece } from './spool-pieces.ts'
 
 const mebibyte = 1024 * 1024
-
-/** Rows up to this long are read in parallel and encoded within the engine's own memory. */
-export const ordinaryRowBytes = mebibyte / 2
 
 /** Columns that the spool's rows bring along. */
 const placeColumns = [
@@ -18,11 +16,10 @@ const placeColumns = [
   'source_index',
 ] as const
 
-/** A spool file, as the encoder reads it. */
+/** Spool files, as the encoder reads them. */
 export interface SpoolSource {
-  readonly spoolPath: string
+  readonly pieces: readonly SpoolPiece[]
   readonly spans: readonly Span[]
-  readonly longestRowBytes: number
 }
 
 /**
@@ -33,7 +30,7 @@ export interface SpoolSource {
 export function spoolProjectionSql(
   declaration: TableDeclaration,
   source: SpoolSource,
-  options: { readonly ingestMs: number; readonly part?: RowsPart },
+  options: { readonly ingestMs: number; readonly part?: RowsPart | undefined },
 ): string {
   const { projection, columns } = declaration
   const rows = projection.select(spoolRelation(source), {
@@ -68,12 +65,12 @@ export function projectionSql(
 
 /** SQL of a relation with one VARCHAR column `raw`, a line of the file per row. */
 export function linesOf(path: string, longestLineBytes: number): string {
-  return readDelimited(path, [{ name: 'raw', type: 'VARCHAR' }], longestLineBytes)
+  return readDelimited([{ path, longestRowBytes: longestLineBytes }], [{ name: 'raw', type: 'VARCHAR' }])
 }
 
-function spoolRelation({ spoolPath, spans, longestRowBytes }: SpoolSource): string {
+function spoolRelation({ pieces, spans }: SpoolSource): string {
   const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
-  const rows = `SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(spoolPath, spoolColumns, longestRowBytes)}`
+  const rows = `SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(pieces, spoolColumns)}`
   return `(SELECT span_blob AS source_blob, span_generation AS source_generation,
     span_start + relative_offset AS source_offset,
     length AS source_length,
@@ -101,18 +98,17 @@ function withSpans(rows: string, spans: readonly Span[]): string {
 }
 
 function readDelimited(
-  path: string,
+  files: readonly Pick<SpoolPiece, 'path' | 'longestRowBytes'>[],
   columns: readonly { readonly name: string; readonly type: string }[],
-  longestRowBytes: number,
 ): string {
-  // DuckDB holds a few buffers per thread, and fails on a row that nearly fills one. A buffer also bounds how many long
-  // rows are under way at once.
-  const isOrdinary = longestRowBytes <= ordinaryRowBytes
+  // A row that does not fit into one buffer together with its neighbors fails.
+  const longestRowBytes = Math.max(...files.map((file) => file.longestRowBytes))
   const lineBytes = Math.max(2 * mebibyte, longestRowBytes + 1024)
-  const bufferBytes = isOrdinary ? 4 * mebibyte : 2 * lineBytes
+  const bufferBytes = Math.max(4 * mebibyte, 2 * lineBytes)
   const struct = columns.map(({ name, type }) => `${sqlString(name)}: ${sqlString(type)}`).join(', ')
-  return `read_csv(${filePathSql(path)}, columns = {${struct}}, delim = '${fieldSeparator}', quote = '', escape = '',
-    header = false, auto_detect = false, new_line = '\\n', max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
+  return `read_csv([${files.map(({ path }) => filePathSql(path)).join(', ')}], columns = {${struct}},
+    delim = '${fieldSeparator}', quote = '', escape = '', header = false, auto_detect = false, new_line = '\\n',
+    max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
 }
 
 /** SQL that tells whether an object's text can hold no object or array inside; the validator knows it of spooled rows. */

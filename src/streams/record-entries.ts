@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject, type JsonValue, stringifyJson } from '../json.ts'
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../records.ts'
-
-/** Of a text that is too long this much is kept as the row's text, in bytes. */
-export const keptBytes = 64 * 1024
+import { keptPrefix } from '../spool.ts'
 
 const highByte = /[\x80-\xff]/
 
@@ -34,11 +32,6 @@ export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
     reject: 'too_long',
     note: `${length - 1} bytes`,
   }
-}
-
-/** @returns the first 64 KiB; decoding and encoding again repairs a character that the cut went through. */
-export function keptPrefix(latin1: string): string {
-  return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
 }
 
 // The alternatives take one escape after the other, so that an escaped backslash is never half of one.

@@ -1,15 +1,9 @@
 import { jsonParser, type Token } from 'stream-json/parser.js'
 import { parseJson } from '../json.ts'
 import { type Entry, latin1AsText } from '../records.ts'
+import { keptBytes, keptPrefix } from '../spool.ts'
 import { PrefixText } from './prefix-text.ts'
-import {
-  decodedEntry,
-  elementEntry,
-  keptBytes,
-  keptPrefix,
-  tooLongEntry,
-  withoutLoneSurrogates,
-} from './record-entries.ts'
+import { decodedEntry, elementEntry, tooLongEntry, withoutLoneSurrogates } from './record-entries.ts'
 import { entriesOf } from './record-validator.ts'
 
 /** Deeper nesting is taken for a fault: the parser remembers every level. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from '../duckdb.ts'
-import { parquetOptions, roomySettings } from '../encoder.ts'
 import { isOutOfMemory } from '../encoder-errors.ts'
+import { carefulSettings, parquetOptions } from '../part-writer.ts'
 
 /** The default limit of a line: what the rows of a file that does not fit in the usual memory are taken for. */
 const longestUsualRowBytes = 16 * 1024 * 1024
@@ -22,7 +22,7 @@ export async function writeCopy(
   const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`, signal)
   try {
     const [written] = await write().catch((error: unknown) => {
-      if (isOutOfMemory(error)) return engine.withSettings(roomySettings(longestUsualRowBytes), write)
+      if (isOutOfMemory(error)) return engine.withSettings(carefulSettings(longestUsualRowBytes), write)
       throw error
     })
     return written

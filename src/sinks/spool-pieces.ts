@@ -1,0 +1,245 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const mebibyte = 1024 * 1024
+const newline = 0x0a
+
+/** A file of whole spool rows. */
+export interface SpoolPiece {
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+  readonly longestRowBytes: number
+}
+
+/** Rows that stand one after the other in a spool. */
+interface RowRange {
+  readonly start: number
+  readonly bytes: number
+  readonly rows: number
+  readonly longestRowBytes: number
+}
+
+/**
+ * The engine works on 2,048 rows at a time and holds a text of each row about twenty times meanwhile, so what these rows
+ * take together bounds its memory.
+ */
+const vectorRows = 2_048
+
+/** Rows up to this length fill no more than `maxVectorBytes`, however many of them stand together. */
+const maxOrdinaryRowBytes = 2 * 1024
+
+/** Longest row that may stand among ordinary ones. */
+const maxMixedRowBytes = 16 * 1024
+
+const maxVectorBytes = 4 * mebibyte
+
+/** Bytes of a piece of long rows; a longer row is a piece of its own. */
+const maxPieceBytes = mebibyte
+
+const readBytes = mebibyte
+
+/** @returns whether a spool's rows can be encoded together: no 2,048 of them in a row take more than 4 MiB. */
+export async function fitsWhole(spool: SpoolPiece): Promise<boolean> {
+  if (spool.longestRowBytes <= maxOrdinaryRowBytes) return true
+  if (spool.longestRowBytes > maxMixedRowBytes) return false
+  let rows = 0
+  let bytes = 0
+  for await (const lengths of rowLengths(spool)) {
+    for (const length of lengths) {
+      bytes += length
+      rows += 1
+      if (bytes > maxVectorBytes) return false
+      if (rows === vectorRows) rows = bytes = 0
+    }
+  }
+  return true
+}
+
+/**
+ * Divides a spool's rows by their length: the ordinary ones into one file, the longer ones into pieces of at most 1 MiB
+ * or one row.
+ */
+export async function divideByLength(
+  spool: SpoolPiece,
+  directory: string,
+): Promise<{ ordinary: SpoolPiece | undefined; long: readonly SpoolPiece[] }> {
+  const ordinary: RowRange[] = []
+  const long: RowRange[] = []
+  let start = 0
+  for await (const lengths of rowLengths(spool)) {
+    for (const bytes of lengths) {
+      if (bytes <= maxOrdinaryRowBytes) addRow(ordinary, { start, bytes }, Number.POSITIVE_INFINITY)
+      else addRow(long, { start, bytes }, maxPieceBytes)
+      start += bytes
+    }
+  }
+  return copying(spool, async (source) => ({
+    ordinary:
+      ordinary.length === 0
+        ? undefined
+        : await copyRanges(source, ordinary, join(directory, 'ordinary.spool')),
+    long: await copyEach(source, long, directory, 'long'),
+  }))
+}
+
+/** Cuts a spool into pieces of at most 1 MiB or one row. */
+export async function cutIntoPieces(spool: SpoolPiece, directory: string): Promise<readonly SpoolPiece[]> {
+  const ranges: RowRange[] = []
+  let start = 0
+  for await (const lengths of rowLengths(spool)) {
+    for (const bytes of lengths) {
+      addRow(ranges, { start, bytes }, maxPieceBytes)
+      start += bytes
+    }
+  }
+  return copying(spool, (source) => copyEach(source, ranges, directory, 'piece'))
+}
+
+/** Cuts a piece of several rows in the middle of its rows. */
+export async function halved(piece: SpoolPiece): Promise<readonly SpoolPiece[]> {
+  const halves: RowRange[][] = [[], []]
+  let start = 0
+  let row = 0
+  for await (const lengths of rowLengths(piece)) {
+    for (const bytes of lengths) {
+      addRow(halves[row * 2 < piece.rows ? 0 : 1]!, { start, bytes }, Number.POSITIVE_INFINITY)
+      start += bytes
+      row += 1
+    }
+  }
+  return copying(piece, async (source) => [
+    await copyRanges(source, halves[0]!, `${piece.path}.0`),
+    await copyRanges(source, halves[1]!, `${piece.path}.1`),
+  ])
+}
+
+/** Adds a row to the last range if it stands right behind it and there is room for it. */
+function addRow(ranges: RowRange[], row: { start: number; bytes: number }, maxBytes: number): void {
+  const last = ranges.at(-1)
+  if (last === undefined || last.start + last.bytes !== row.start || last.bytes + row.bytes > maxBytes) {
+    ranges.push({ ...row, rows: 1, longestRowBytes: row.bytes })
+    return
+  }
+  ranges[ranges.length - 1] = {
+    start: last.start,
+    bytes: last.bytes + row.bytes,
+    rows: last.rows + 1,
+    longestRowBytes: Math.max(last.longestRowBytes, row.bytes),
+  }
+}
+
+/** The lengths of a file's rows, newline included, those of one read at a time. */
+async function* rowLengths({ path }: Pick<SpoolPiece, 'path'>): AsyncGenerator<readonly number[]> {
+  const file = await open(path, 'r')
+  try {
+    const buffer = Buffer.alloc(readBytes)
+    let rowStart = 0
+    for (let position = 0; ; ) {
+      const { bytesRead } = await file.read(buffer, 0, readBytes, position)
+      if (bytesRead === 0) return
+      const lengths: number[] = []
+      const bytes = buffer.subarray(0, bytesRead)
+      for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) {
+        lengths.push(position + at + 1 - rowStart)
+        rowStart = position + at + 1
+      }
+      position += bytesRead
+      yield lengths
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function copying<Result>(
+  { path }: SpoolPiece,
+  copy: (source: ReadWindow) => Promise<Result>,
+): Promise<Result> {
+  const source = new ReadWindow(await open(path, 'r'))
+  try {
+    return await copy(source)
+  } finally {
+    await source.close()
+  }
+}
+
+/** A window that moves over a file, so that many short ranges cost few reads. */
+class ReadWindow {
+  readonly #file: FileHandle
+  readonly #buffer = Buffer.alloc(readBytes)
+  #start = 0
+  #bytes = 0
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  /** @returns bytes from `position` on, at least one and at most `maxBytes` */
+  async from(position: number, maxBytes: number): Promise<Buffer> {
+    if (position < this.#start || position >= this.#start + this.#bytes) {
+      const { bytesRead } = await this.#file.read(this.#buffer, 0, readBytes, position)
+      if (bytesRead === 0) throw new Error('a spool was cut short while it was read')
+      this.#start = position
+      this.#bytes = bytesRead
+    }
+    const offset = position - this.#start
+    return this.#buffer.subarray(offset, Math.min(this.#bytes, offset + maxBytes))
+  }
+
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+}
+
+/** Ranges that are far from full share a piece. */
+async function copyEach(
+  source: ReadWindow,
+  ranges: readonly RowRange[],
+  directory: string,
+  name: string,
+): Promise<readonly SpoolPiece[]> {
+  const pieces: SpoolPiece[] = []
+  for (let next = 0; next < ranges.length; ) {
+    const together: RowRange[] = []
+    let bytes = 0
+    while (next < ranges.length && (bytes === 0 || bytes + ranges[next]!.bytes <= maxPieceBytes)) {
+      together.push(ranges[next]!)
+      bytes += ranges[next]!.bytes
+      next += 1
+    }
+    pieces.push(await copyRanges(source, together, join(directory, `${name}-${pieces.length}.spool`)))
+  }
+  return pieces
+}
+
+async function copyRanges(
+  source: ReadWindow,
+  ranges: readonly RowRange[],
+  path: string,
+): Promise<SpoolPiece> {
+  const target = await open(path, 'w')
+  try {
+    const buffer = Buffer.alloc(readBytes)
+    let filled = 0
+    for (const { start, bytes } of ranges) {
+      for (let copied = 0; copied < bytes; ) {
+        const found = await source.from(start + copied, Math.min(bytes - copied, readBytes - filled))
+        filled += found.copy(buffer, filled)
+        copied += found.length
+        if (filled < readBytes) continue
+        await target.writeFile(buffer)
+        filled = 0
+      }
+    }
+    await target.writeFile(buffer.subarray(0, filled))
+  } finally {
+    await target.close()
+  }
+  return {
+    path,
+    rows: ranges.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: ranges.reduce((sum, { bytes }) => sum + bytes, 0),
+    longestRowBytes: ranges.reduce((longest, range) => Math.max(longest, range.longestRowBytes), 0),
+  }
+}
