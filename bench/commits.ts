@@ -111,7 +111,7 @@ function timesOf({ version, tookMs, besideMs, checkpointMs }: Measured, first: M
     commits: tookMs.length,
     medianMs: median(tookMs),
     p90Ms: percentile(tookMs, 0.9),
-    slowestMs: Math.max(...tookMs),
+    slowestMs: percentile(tookMs, 1),
     medianToFirst: median(tookMs) / median(first.tookMs),
     p90ToFirst: percentile(tookMs, 0.9) / percentile(first.tookMs, 0.9),
     checkpointMs: median(checkpointMs),

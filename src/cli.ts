@@ -14,10 +14,11 @@ import { vacuum } from './commands/vacuum.ts'
 import { verify } from './commands/verify.ts'
 import { readEnvironment, unknownVariables } from './environment.ts'
 import { errors, isTailraceError, TailraceError } from './errors.ts'
+import { escapeText } from './escape-text.ts'
 import { loadConfig } from './load-config.ts'
 import { createLogger, logLevels } from './logger.ts'
 import { redactSecrets } from './redact.ts'
-import { standardError } from './terminal.ts'
+import { standardError, standardOutput } from './terminal.ts'
 
 const usage = `tailrace: tails append blobs into the lakehouse
 
@@ -32,6 +33,7 @@ const usage = `tailrace: tails append blobs into the lakehouse
                                                      SQL over the configured tables, in a Databricks workspace by its
                                                      warehouse
                    [--at TIME | --version N]         … as Delta tables were then
+                   [--unsafe]                        any statements, with the rights of this process
   tailrace history [--pipeline NAME] [--limit N] [--json]
                                                      list a Delta table's commits, newest first
   tailrace optimize [--pipeline NAME] [--json]       merge the small files of Delta tables
@@ -61,6 +63,7 @@ const options = {
   'allow-short-retention': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   print: { type: 'boolean', default: false },
+  unsafe: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
@@ -71,13 +74,14 @@ const usageCodes = new Set([
   'REPLAY_NOT_A_LINE_START',
   'REPLAY_OUT_OF_RANGE',
   'TABLE_VERSION_UNAVAILABLE',
+  'QUERY_REFUSED',
 ])
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parsed(argv)
   const [command, ...operands] = positionals
   if (values.help || command === undefined) {
-    process.stdout.write(usage)
+    await standardOutput(process.stdout)(usage)
     return values.help ? 0 : 2
   }
   const context = await createContext(values.config)
@@ -108,6 +112,7 @@ async function main(argv: readonly string[]): Promise<number> {
       }
       return query(context, required(operands[0], 'a SQL statement'), {
         json,
+        unsafe: values.unsafe,
         ...(pipeline === undefined ? {} : { pipeline }),
         ...(values.version === undefined ? {} : { version: wholeNumber(values.version, '--version') }),
         ...(values.at === undefined ? {} : { timestampMs: instant(values.at, '--at') }),
@@ -162,12 +167,14 @@ async function createContext(configPath: string): Promise<CommandContext> {
     for (const { name, nearestName } of unknownVariables())
       logger.warn({ variable: name }, `nothing reads the variable ${name}: is ${nearestName} meant?`)
   })
+  const output = standardOutput(process.stdout)
   return {
     config,
     logger,
     clock: systemClock,
     errorOutput,
-    print: (text) => void process.stdout.write(text),
+    print: (text) => output(redactSecrets(text)),
+    printRows: output,
   }
 }
 
@@ -215,7 +222,7 @@ main(process.argv.slice(2)).then(
     process.exitCode = code
   },
   (error: unknown) => {
-    process.stderr.write(`tailrace: ${explain(error)}\n`)
+    standardError(false).write(escapeText(`tailrace: ${explain(error)}\n`))
     process.exitCode = isTailraceError(error) && usageCodes.has(error.code) ? 2 : 1
   },
 )

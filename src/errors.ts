@@ -107,6 +107,14 @@ export const errors = {
   },
   REPLAY_NOT_A_LINE_START: { disposition: 'halt', hint: 'Use one of the named line starts.' },
   QUERY_FAILED: { disposition: 'halt', hint: 'Check the statement; tables have the names in the config.' },
+  QUERY_REFUSED: {
+    disposition: 'halt',
+    hint: 'Read from the tables in one statement; --unsafe runs anything, with the rights of this process.',
+  },
+  OUTPUT_FAILED: {
+    disposition: 'halt',
+    hint: 'Check where standard output goes, such as the free space there.',
+  },
 } as const satisfies Record<string, ErrorRule>
 
 /** A stable error code. */

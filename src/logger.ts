@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
 import { type PrettyOptions, prettyFactory } from 'pino-pretty'
 import { isTailraceError } from './errors.ts'
+import { escapeDecodedJson, escapeText } from './escape-text.ts'
 import { redactSecrets } from './redact.ts'
 
 export type { Logger } from 'pino'
@@ -31,12 +32,17 @@ export interface LoggerOptions {
 /**
  * The process's logger: one JSON object per line, or one readable line on a terminal.
  *
- * Every finished line passes the redaction, so no secret gets out by whichever field it came in.
+ * Every finished line passes the redaction, so no secret gets out by whichever field it came in, and control characters
+ * of the data are escaped.
  */
 export function createLogger({ level, pretty: readable, output }: LoggerOptions): Logger {
   const format = readable ? prettyFactory(prettyOptions) : undefined
   const destination: DestinationStream = {
-    write: (line) => output.write(redactSecrets(format === undefined ? line : format(line))),
+    write: (line) => {
+      // The readable form decodes the strings of the JSON, and colors them.
+      const shown = format === undefined ? escapeText(line) : format(escapeDecodedJson(line))
+      output.write(redactSecrets(shown))
+    },
   }
   return pino(
     {

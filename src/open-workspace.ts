@@ -9,7 +9,7 @@ import { SqlVolumeStaging } from './sinks/databricks/sql-volume-staging.ts'
 import { SqlWarehouse } from './sinks/databricks/sql-warehouse.ts'
 import { tokenSource } from './sinks/databricks/token-source.ts'
 import type { VolumeStaging } from './sinks/databricks/volume-staging.ts'
-import type { Warehouse } from './sinks/databricks/warehouse.ts'
+import type { StreamingWarehouse } from './sinks/databricks/warehouse.ts'
 import type { WorkspaceAddress } from './sinks/databricks/workspace-auth.ts'
 import { WorkspaceHttp } from './sinks/databricks/workspace-http.ts'
 
@@ -24,7 +24,7 @@ export interface OpenWorkspaceOptions {
 /** The ways into a workspace that a pipeline has; nothing is asked of it yet. */
 export interface Workspace {
   /** Undefined where files are only staged, by the Files API. */
-  readonly warehouse: Warehouse | undefined
+  readonly warehouse: StreamingWarehouse | undefined
   /** Undefined where rows travel without files. */
   readonly staging: VolumeStaging | undefined
   close(): Promise<void>

@@ -1,8 +1,11 @@
 import { isTailraceError, TailraceError } from './errors.ts'
 import { fillView, type LakehouseView } from './lakehouse-views.ts'
+import type { TakeRows } from './row-batch.ts'
 import { type PlannedScan, plannedScans } from './scan-filters.ts'
 import { matchingFiles } from './sinks/delta/file-pruning.ts'
 import type { EmbeddedEngine } from './sinks/duckdb.ts'
+import { RowsCutOff } from './sinks/row-stream.ts'
+import { requireReading, statementKind } from './statement-kind.ts'
 
 /** How much of one table a statement read. */
 export interface TableReading {
@@ -14,62 +17,82 @@ export interface TableReading {
   readonly readFiles: number
 }
 
-export interface QueryResult {
-  readonly columns: string[]
-  readonly rows: unknown[][]
-  readonly readings: readonly TableReading[]
+export interface QueryOptions {
+  /** Runs any statements, several too, and keeps what they change. Default: one statement that reads. */
+  readonly unsafe?: boolean | undefined
+  /** Takes the rows of a statement while it runs. */
+  readonly take: TakeRows
 }
 
 /**
- * Runs one statement over views that have no rows yet.
+ * Runs a statement over views that have no rows yet.
  *
- * Of a SELECT, only the files are read that can hold a row it needs, and the views are as before afterwards. Any other
- * statement reads all files, and leaves the views filled.
+ * Of a SELECT, only the files are read that can hold a row it needs. Any other statement reads all files. The views are
+ * as before afterwards, unless they were filled for unsafe statements.
  *
- * @throws QUERY_FAILED with the engine's own explanation, TABLE_TOO_LARGE
+ * @throws QUERY_FAILED with the engine's own explanation, QUERY_REFUSED, TABLE_TOO_LARGE
  */
 export async function queryViews(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   sql: string,
-): Promise<QueryResult> {
+  { unsafe = false, take }: QueryOptions,
+): Promise<readonly TableReading[]> {
   try {
-    // Within one transaction, now() is the same time when the statement is planned and when it runs.
-    await engine.run('BEGIN TRANSACTION')
-    let isOpen = true
+    const kind = unsafe ? await statementKind(engine, sql) : await requireReading(engine, sql)
+    if (kind === 'other') {
+      const readings = await fill(engine, views, undefined)
+      await engine.streamEach(sql, take)
+      return readings
+    }
+    const whilePlanned = <Result>(work: (readings: TableReading[]) => Promise<Result>): Promise<Result> =>
+      // Within one transaction, now() is the same time when the statement is planned and when it runs.
+      engine.rolledBack(async () => {
+        const scans = kind === 'select' ? await plannedScans(engine, sql) : undefined
+        return work(await fill(engine, views, scans))
+      })
     try {
-      const scans = await plannedScans(engine, sql)
-      if (scans === undefined) {
-        await engine.run('ROLLBACK')
-        isOpen = false
+      return await whilePlanned(async (readings) => {
+        await engine.stream(sql, take)
+        return readings
+      })
+    } catch (error) {
+      // Run once more without its rows, a SELECT fails with its reason.
+      if (error instanceof RowsCutOff && kind === 'select') {
+        await whilePlanned(() => engine.run(`EXPLAIN ANALYZE ${sql}`))
       }
-      const readings: TableReading[] = []
-      for (const view of views) readings.push(await fillNeeded(engine, view, scans))
-      return { ...(await engine.table(sql)), readings }
-    } finally {
-      if (isOpen) await engine.run('ROLLBACK')
+      throw error
     }
   } catch (error) {
-    if (isTailraceError(error)) throw error
-    throw new TailraceError('QUERY_FAILED', error instanceof Error ? error.message : String(error), {
-      cause: error,
-    })
+    throw explained(error)
   }
 }
 
-async function fillNeeded(
+function explained(error: unknown): Error {
+  if (isTailraceError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  const code = /^Permission Error: /.test(message) ? 'QUERY_REFUSED' : 'QUERY_FAILED'
+  return new TailraceError(code, message, { cause: error })
+}
+
+/** @param scans what the statement needs; undefined for all rows */
+async function fill(
   engine: EmbeddedEngine,
-  view: LakehouseView,
+  views: readonly LakehouseView[],
   scans: readonly PlannedScan[] | undefined,
-): Promise<TableReading> {
-  const { pipeline, placeholder, contents } = view
-  const own = scans?.filter(({ table }) => table === placeholder)
-  const files = own === undefined ? contents.files : await matchingFiles(engine, contents, own)
-  await fillView(engine, view, files)
-  return {
-    pipeline,
-    tableVersion: contents.tableVersion,
-    files: contents.files.length,
-    readFiles: files.length,
+): Promise<TableReading[]> {
+  const readings: TableReading[] = []
+  for (const view of views) {
+    const { pipeline, placeholder, contents } = view
+    const own = scans?.filter(({ table }) => table === placeholder)
+    const files = own === undefined ? contents.files : await matchingFiles(engine, contents, own)
+    await fillView(engine, view, files)
+    readings.push({
+      pipeline,
+      tableVersion: contents.tableVersion,
+      files: contents.files.length,
+      readFiles: files.length,
+    })
   }
+  return readings
 }

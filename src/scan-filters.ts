@@ -1,5 +1,5 @@
-import { isJsonObject, type JsonObject, type JsonValue } from './json.ts'
-import { type EmbeddedEngine, sqlString } from './sinks/duckdb.ts'
+import { isJsonObject, type JsonValue } from './json.ts'
+import type { EmbeddedEngine } from './sinks/duckdb.ts'
 
 /** One place of a plan that reads a table. */
 export interface PlannedScan {
@@ -18,12 +18,10 @@ const optimizersByContent = 'statistics_propagation,empty_result_pullup,row_grou
  *
  * Nothing is run. The names of the tables' columns must be plain, because conditions have them unquoted.
  *
- * @returns undefined when the text is not one SELECT
+ * @param sql one SELECT: of several statements, all but the first would run
  * @throws the engine's own error when the statement is wrong
  */
-export async function plannedScans(engine: EmbeddedEngine, sql: string): Promise<PlannedScan[] | undefined> {
-  // The word EXPLAIN would stand before the first statement only, and the others would run.
-  if (!(await isOneSelect(engine, sql))) return undefined
+export async function plannedScans(engine: EmbeddedEngine, sql: string): Promise<PlannedScan[]> {
   const plans = await engine.withSettings({ disabled_optimizers: optimizersByContent }, () =>
     engine.rows(`EXPLAIN (FORMAT JSON) ${sql}`),
   )
@@ -31,13 +29,6 @@ export async function plannedScans(engine: EmbeddedEngine, sql: string): Promise
     const nodes = JSON.parse(String(explain_value)) as JsonValue
     return (Array.isArray(nodes) ? nodes : [nodes]).flatMap(scansBelow)
   })
-}
-
-async function isOneSelect(engine: EmbeddedEngine, sql: string): Promise<boolean> {
-  const [row] = await engine.rows(`SELECT json_serialize_sql(${sqlString(sql)})::VARCHAR AS tree`)
-  const { error, error_type, error_message, statements } = JSON.parse(String(row?.tree)) as JsonObject
-  if (error_type === 'parser') throw new Error(`Parser Error: ${error_message}`)
-  return error === false && Array.isArray(statements) && statements.length === 1
 }
 
 function scansBelow(node: JsonValue): PlannedScan[] {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TailraceError } from './errors.ts'
-import { holdFile } from './sinks/duckdb.ts'
+import { holdFile } from './sinks/held-file.ts'
 
 /**
  * Makes this process the only one that works with a pipeline's offset file, until `release` or until it ends in

@@ -1,5 +1,9 @@
 import { writeSync } from 'node:fs'
+import type { Writable } from 'node:stream'
+import { TailraceError } from './errors.ts'
+import { escapeText } from './escape-text.ts'
 import type { LineOutput } from './logger.ts'
+import type { Print } from './row-printer.ts'
 
 /** Where log lines go, with room for one status line under them. */
 export interface StatusOutput extends LineOutput {
@@ -31,8 +35,37 @@ export function standardError(isTerminal: boolean): StatusOutput {
     write: (line) => write(current === '' ? line : `${clearLine}${line}${current}`),
     status: (text) => {
       if (!isTerminal || text === current) return
-      current = text.slice(0, (process.stderr.columns ?? 80) - 1)
+      current = escapeText(text).slice(0, (process.stderr.columns ?? 80) - 1)
       write(clearLine + current)
     },
   }
+}
+
+/**
+ * Standard output, escaped for terminals. A text counts as written when the stream has taken it; a reader that goes away,
+ * such as `head`, is no error.
+ *
+ * @throws OUTPUT_FAILED when it cannot be written, such as into a file on a full disk
+ */
+export function standardOutput(stream: Writable): Print {
+  let isClosed = false
+  // Each write has its error as well, and this listener keeps the process from ending with it.
+  stream.on('error', () => {
+    isClosed = true
+  })
+  return (text) =>
+    new Promise((resolve, reject) => {
+      if (isClosed || text === '') {
+        resolve(!isClosed)
+        return
+      }
+      stream.write(escapeText(text), (error) => {
+        if (!error) resolve(true)
+        else if ((error as NodeJS.ErrnoException).code === 'EPIPE' || isClosed) resolve(false)
+        else
+          reject(
+            new TailraceError('OUTPUT_FAILED', `Standard output failed: ${error.message}`, { cause: error }),
+          )
+      })
+    })
 }

@@ -3,8 +3,9 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { isTailraceError } from '../src/errors.ts'
 import { createPipelineView, createViews, type LakehouseView } from '../src/lakehouse-views.ts'
-import { type QueryResult, queryViews } from '../src/query-views.ts'
+import { queryViews, type TableReading } from '../src/query-views.ts'
 import { resolveConfig } from '../src/resolve-config.ts'
+import type { TakeRows } from '../src/row-batch.ts'
 import { commitPath, encodeActions } from '../src/sinks/delta/delta-action.ts'
 import { sqlString } from '../src/sinks/duckdb.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
@@ -41,8 +42,36 @@ async function fill(bench: Workbench): Promise<void> {
   }
 }
 
+interface QueryResult {
+  readonly columns: readonly string[]
+  readonly rows: (readonly unknown[])[]
+  readonly readings: readonly TableReading[]
+}
+
 async function run(bench: Workbench, sql: string): Promise<QueryResult> {
-  return withViews(bench, (views) => queryViews(bench.engine, views, sql))
+  const { take, result } = collector()
+  const readings = await withViews(bench, (views) => queryViews(bench.engine, views, sql, { take }))
+  return { ...result(), readings }
+}
+
+function collector(): { take: TakeRows; result: () => Omit<QueryResult, 'readings'> } {
+  let columns: readonly string[] = []
+  const rows: (readonly unknown[])[] = []
+  return {
+    take: async (batch) => {
+      columns = batch.columns
+      for (const row of batch.rows) rows.push(row)
+      return true
+    },
+    result: () => ({ columns, rows }),
+  }
+}
+
+/** All rows of a statement over what the engine holds. */
+async function table(bench: Workbench, sql: string): Promise<Omit<QueryResult, 'readings'>> {
+  const { take, result } = collector()
+  await bench.engine.rolledBack(() => bench.engine.stream(sql, take))
+  return result()
 }
 
 async function withViews<T>(bench: Workbench, use: (views: LakehouseView[]) => Promise<T>): Promise<T> {
@@ -90,7 +119,7 @@ onEachStorage('a condition on partition or statistics opens only the files that 
     assert.deepEqual(readings, [
       { pipeline: 'primary', tableVersion: filesOfRows, files: total, readFiles: read },
     ])
-    const expected = await bench.engine.table(`SELECT count(*)::INTEGER FROM ${unpruned} WHERE ${where}`)
+    const expected = await table(bench, `SELECT count(*)::INTEGER FROM ${unpruned} WHERE ${where}`)
     assert.deepEqual(rows, expected.rows, where)
   }
 })
@@ -212,7 +241,7 @@ test('a statement over the files that can match gives what it gives over all of 
     fc.asyncProperty(where, fc.constantFrom(...statements), async (condition, statement) => {
       const text = await filled(condition)
       const result = await run(bench, statement('test.logs.pg', text))
-      const expected = await bench.engine.table(statement('memory.main.everything', text))
+      const expected = await table(bench, statement('memory.main.everything', text))
       assert.deepEqual(sortedRows(result), sortedRows(expected))
       if (result.readings[0]!.readFiles < result.readings[0]!.files) pruned += 1
     }),
@@ -227,13 +256,125 @@ test('statements that are no single SELECT run over all files', async () => {
   assert.equal(readings[0]!.readFiles, readings[0]!.files)
   const { rows } = await run(bench, 'PIVOT test.logs.pg ON pid USING count(*) GROUP BY is_slow')
   assert.equal(rows.length, 2)
-  for (const sql of [
-    'SELECT * FROM test.logs.pg WHERE nothing = 1',
-    'SELECT 1; DROP TABLE nowhere',
-    'SELEC 1',
-  ]) {
+  const plan = await run(bench, 'EXPLAIN ANALYZE SELECT count(*) FROM test.logs.pg')
+  assert.match(String(plan.rows[0]?.[1]), /Total Time/)
+  for (const sql of ['SELECT * FROM test.logs.pg WHERE nothing = 1', 'SELEC 1', 'SELECT 1; SELEC 1']) {
     await assert.rejects(run(bench, sql), (error) => isTailraceError(error, 'QUERY_FAILED'))
   }
+})
+
+test('what is not one statement that reads is refused, before any of it runs', async () => {
+  const refused = [
+    '',
+    '; -- nothing',
+    'SELECT 1; SELECT 2',
+    'SELECT 1; DROP TABLE nowhere',
+    'CREATE TEMP TABLE mine AS SELECT 1',
+    "COPY (SELECT 1) TO '/dev/stderr'",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '/dev/stderr'",
+    "EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '/dev/stderr'",
+    "COPY (PIVOT test.logs.pg ON pid USING count(*)) TO '/dev/stderr'",
+    'PIVOT test.logs.pg ON pid USING count(*); SELECT 1',
+    "EXPORT DATABASE 'nowhere'",
+    "IMPORT DATABASE 'nowhere'",
+    "ATTACH ':memory:' AS other",
+    'INSTALL httpfs',
+    'LOAD httpfs',
+    'SET threads = 1',
+    'RESET threads',
+    'PRAGMA enable_profiling',
+    "CALL enable_logging(storage = 'stdout')",
+    'CREATE PERSISTENT SECRET s (TYPE http)',
+    'PREPARE p AS SELECT 1',
+    'BEGIN',
+    'CHECKPOINT',
+    'UPDATE EXTENSIONS',
+    "FROM enable_logging(storage = 'stdout')",
+    'FROM (SELECT 1), LATERAL (FROM system.main."Enable_Logging"(storage = \'stdout\'))',
+    "WITH a AS MATERIALIZED (FROM enable_profiling(format = 'json')) FROM a",
+    "SELECT (SELECT count(*) FROM read_text('/etc/hostname'))",
+    "FROM query('FROM enable_logging()')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    'FROM arrow_scan(1, 2, 3)',
+    'FROM force_checkpoint()',
+    "EXPLAIN SELECT * FROM glob('/*')",
+    'PIVOT (FROM enable_logging /* ( */ ()) ON a USING count(*)',
+    'PIVOT (FROM "query" (\'SELECT 1 AS a\')) ON a USING count(*)',
+    "DESCRIBE FROM read_csv('/etc/hostname')",
+  ]
+  for (const sql of refused) {
+    await assert.rejects(run(bench, sql), (error) => isTailraceError(error, 'QUERY_REFUSED'), sql)
+  }
+  const logged = await run(bench, 'SELECT count(*)::INTEGER FROM duckdb_logs')
+  assert.deepEqual(logged.rows, [[0]])
+})
+
+test('words of refused statements may stand in the texts and names of one that reads', async () => {
+  for (const sql of [
+    "SELECT 'x; DROP TABLE y -- copy', count(*) FROM test.logs.pg",
+    'SELECT "checkpoint" FROM (SELECT \'query (\' AS "checkpoint")',
+    "PIVOT (FROM test.logs.pg WHERE message NOT LIKE '%query%') ON is_slow USING count(*)",
+    '/* ; */ FROM range(3) -- ; ;',
+    'SHOW TABLES',
+    'VALUES (1), (2);',
+    'EXPLAIN (FORMAT json) (SELECT 1)',
+    'SELECT unnest([1, 2]) UNION ALL FROM generate_series(3)',
+  ]) {
+    assert.notEqual((await run(bench, sql)).rows.length, 0, sql)
+  }
+})
+
+test('a statement that fails after its first rows fails, and says why', async () => {
+  const failing = "SELECT CASE WHEN range = 400000 THEN error('at last') END AS a FROM range(1000000)"
+  const pivot = `FROM (${failing}), (PIVOT (SELECT 1 AS b) ON b USING count(*))`
+  for (const [sql, reason] of [
+    [failing, /at last/],
+    [pivot, /after its first rows/],
+  ] as const) {
+    let rows = 0
+    const take: TakeRows = async (batch) => {
+      rows += batch.rows.length
+      return true
+    }
+    await assert.rejects(
+      withViews(bench, (views) => queryViews(bench.engine, views, sql, { take })),
+      (error) => isTailraceError(error, 'QUERY_FAILED') && reason.test(error.message),
+    )
+    assert.ok(rows > 100_000 && rows < 500_000, `${rows} rows`)
+  }
+})
+
+test('who takes no more rows ends the statement', async () => {
+  let parts = 0
+  await withViews(bench, (views) =>
+    queryViews(bench.engine, views, 'SELECT a.range FROM range(10000000000) a', {
+      take: async () => {
+        parts += 1
+        return parts < 3
+      },
+    }),
+  )
+  assert.equal(parts, 3)
+})
+
+test('unsafe statements all run, and all their results are shown', async (t) => {
+  t.after(() => bench.engine.run('DROP TABLE IF EXISTS memory.main.kept'))
+  const results: unknown[] = []
+  await withViews(bench, (views) =>
+    queryViews(
+      bench.engine,
+      views,
+      'CREATE TABLE memory.main.kept AS SELECT 1 AS a; FROM kept; BEGIN; SELECT 2 AS b, 3 AS b; COMMIT; FROM (SELECT 1 AS c) LIMIT 0',
+      {
+        unsafe: true,
+        take: async ({ columns, rows }) => {
+          results.push(rows.length === 0 ? columns : rows)
+          return true
+        },
+      },
+    ),
+  )
+  assert.deepEqual(results, [['a'], [[1]], ['b', 'b:1'], [[2, 3]], ['c']])
 })
 
 test('foreign types, files with the partition column and files without a column are read with the types of the table', async (t) => {

@@ -41,6 +41,11 @@ export class Deadline {
     this.#arm(limitMs)
   }
 
+  /** Stops the time until the next step begins. */
+  pause(): void {
+    this.#cancel()
+  }
+
   /** Something happened: the time begins anew. Costs no timer, so that it can be told of every piece of a body. */
   touch(): void {
     this.#lastMs = this.#clock.now()

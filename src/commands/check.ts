@@ -12,9 +12,9 @@ import { forEachPipeline } from './landed-generations.ts'
 /** Reaches every endpoint of the config and says what is there; the config itself is valid by now. */
 export async function check(context: CommandContext): Promise<number> {
   await forEachPipeline(context, undefined, async ({ name, pipeline, reader, table }) => {
-    for (const sentence of await table.check()) context.print(`${name}: ${sentence}\n`)
+    for (const sentence of await table.check()) await context.print(`${name}: ${sentence}\n`)
     for await (const sentence of describeSource(pipeline.source, reader, context.clock.now())) {
-      context.print(`${name}: ${sentence}\n`)
+      await context.print(`${name}: ${sentence}\n`)
     }
   })
   return 0

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { ResolvedConfig } from '../resolve-config.ts'
+import type { Print } from '../row-printer.ts'
 import type { StatusOutput } from '../terminal.ts'
 
 /** What a command is given. */
@@ -9,6 +10,8 @@ export interface CommandContext {
   readonly logger: Logger
   readonly clock: Clock
   readonly errorOutput: StatusOutput
-  /** Writes to standard output: only what was asked for. */
-  readonly print: (text: string) => void
+  /** Writes to standard output, with secrets masked. */
+  readonly print: Print
+  /** Writes rows of tables to standard output as they are. */
+  readonly printRows: Print
 }

@@ -6,7 +6,7 @@ import { type DatabricksPipeline, offsetsTable } from '../resolve-config.ts'
 import { planTable } from '../sinks/databricks/live-table.ts'
 import { RangeRows } from '../sinks/databricks/range-rows.ts'
 import { qualifiedName } from '../sinks/databricks/sql-text.ts'
-import type { Warehouse } from '../sinks/databricks/warehouse.ts'
+import type { StreamingWarehouse } from '../sinks/databricks/warehouse.ts'
 import { WorkspaceCatalog } from '../sinks/databricks/workspace-catalog.ts'
 import { blobTest } from '../sources/discovery/blob-test.ts'
 import type { CommandContext } from './command.ts'
@@ -33,7 +33,7 @@ export async function lookAtDatabricks(
   const workspace = await openWorkspace(name, pipeline, { retry, clock, logger })
   const { warehouse } = workspace
   const { name: table } = pipeline.table
-  const present = async (): Promise<Warehouse | undefined> =>
+  const present = async (): Promise<StreamingWarehouse | undefined> =>
     warehouse !== undefined && (await new WorkspaceCatalog(warehouse).hasTable(table)) ? warehouse : undefined
   return {
     generations: async () => {
@@ -77,7 +77,7 @@ export async function readOffsets(
 }
 
 async function offsetsByRows(
-  warehouse: Warehouse,
+  warehouse: StreamingWarehouse,
   { table, source }: DatabricksPipeline,
 ): Promise<readonly LandedOffset[]> {
   const offsets = new LandedOffsets()
@@ -90,7 +90,7 @@ async function offsetsByRows(
 
 /** Fails where a run would. */
 async function checkTable(
-  warehouse: Warehouse | undefined,
+  warehouse: StreamingWarehouse | undefined,
   { sink, table }: DatabricksPipeline,
   hasLanded: boolean,
 ): Promise<string> {
@@ -118,7 +118,7 @@ async function checkStaging({ warehouse, staging }: Workspace): Promise<readonly
   return [`files are staged in ${staging.folder}`]
 }
 
-function rowsOf(warehouse: Warehouse, relation: string): LandedRows {
+function rowsOf(warehouse: StreamingWarehouse, relation: string): LandedRows {
   return new LandedRows({
     relation,
     ends: (generations) => {
@@ -136,5 +136,6 @@ function rowsOf(warehouse: Warehouse, relation: string): LandedRows {
     },
     query: (sql, parameters = {}) =>
       warehouse.execute({ label: 'look at the rows', sql, parameters, repeatable: true }),
+    stream: (sql, take) => warehouse.stream({ label: 'look at the rows', sql, repeatable: false }, take),
   })
 }

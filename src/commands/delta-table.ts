@@ -54,6 +54,7 @@ function rowsOf(engine: EmbeddedEngine, view: string): LandedRows {
       return { sql: `(VALUES ${values.join(', ')}) AS given(id, blob, generation, end_offset)` }
     },
     query: (sql) => engine.rows(sql),
+    stream: (sql, take) => engine.rolledBack(() => engine.stream(sql, take)),
   })
 }
 

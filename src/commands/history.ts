@@ -1,5 +1,5 @@
 import { chooseDeltaPipelines } from '../choose-pipelines.ts'
-import { printTable } from '../print-table.ts'
+import { printTable } from '../row-printer.ts'
 import { type CommitSummary, readHistory } from '../sinks/delta/table-history.ts'
 import type { CommandContext } from './command.ts'
 import { lookingStorage } from './looking-storage.ts'
@@ -23,34 +23,33 @@ export async function history(
       const found = await readHistory(lookingStorage(pipeline, temporaryDirectory, clock), limit)
       if (json) {
         for (const { timeMs, ...commit } of found?.commits ?? []) {
-          print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
+          await print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
         }
-      } else if (found === undefined) print(`${name}: no table yet\n`)
+      } else if (found === undefined) await print(`${name}: no table yet\n`)
       else {
-        print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
-        print(commitTable(found.commits))
+        await print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
+        await printTable(print, columns, found.commits.map(commitRow))
       }
     }
   })
   return 0
 }
 
-function commitTable(commits: readonly CommitSummary[]): string {
-  const columns = ['version', 'time', 'operation', 'parameters', 'rows', 'files', 'engine']
-  return printTable(
-    columns,
-    commits.map(({ version, timeMs, operation, parameters, addedRows, addedFiles, removedFiles, engine }) => [
-      version,
-      isoTime(timeMs),
-      operation,
-      Object.entries(parameters)
-        .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-        .join(' '),
-      addedRows === undefined ? '' : `+${addedRows}`,
-      `+${addedFiles} -${removedFiles}`,
-      engine,
-    ]),
-  )
+const columns = ['version', 'time', 'operation', 'parameters', 'rows', 'files', 'engine']
+
+function commitRow(commit: CommitSummary): unknown[] {
+  const { version, timeMs, operation, parameters, addedRows, addedFiles, removedFiles, engine } = commit
+  return [
+    version,
+    isoTime(timeMs),
+    operation,
+    Object.entries(parameters)
+      .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      .join(' '),
+    addedRows === undefined ? '' : `+${addedRows}`,
+    `+${addedFiles} -${removedFiles}`,
+    engine,
+  ]
 }
 
 function isoTime(timeMs: number): string {

@@ -1,5 +1,6 @@
 import type { LandedOffset } from '../landed-offsets.ts'
 import type { BlobGeneration } from '../records.ts'
+import type { TakeRows } from '../row-batch.ts'
 
 /** A relation for a statement: its SQL, and the values of its parameters where the engine takes any. */
 export interface BoundRelation {
@@ -17,6 +18,8 @@ export interface RowsEngine {
     sql: string,
     parameters?: Readonly<Record<string, string>>,
   ): Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** Hands on the rows of a statement while it runs. */
+  stream(sql: string, take: TakeRows): Promise<void>
 }
 
 /** Rows of one blob generation. */
@@ -36,17 +39,17 @@ export interface RowPlaces {
   readonly gaps: readonly { readonly start: number; readonly end: number }[]
 }
 
-/** A row that is not whole. */
-export interface FlawedRow {
-  readonly source_blob: string
-  readonly source_generation: string
-  readonly source_offset: string
-  readonly source_length: string
-  readonly source_index: string
-  readonly parse_status: string
-  readonly parse_error: string | null
-  readonly raw: string
-}
+/** What is told of a row that is not whole. */
+export const flawedColumns = [
+  'source_blob',
+  'source_generation',
+  'source_offset',
+  'source_length',
+  'source_index',
+  'parse_status',
+  'parse_error',
+  'raw',
+] as const
 
 /** What commands ask the rows of one table. */
 export class LandedRows {
@@ -103,7 +106,11 @@ export class LandedRows {
       const key = Number(id)
       if (kind === 'sum') {
         sums.set(key, { rows: Number(a), rowBytes: Number(b), overlappingRows: Number(c) })
-      } else breaks.set(key, [...(breaks.get(key) ?? []), { start: Number(a), end: Number(b) }])
+        continue
+      }
+      const before = breaks.get(key) ?? []
+      breaks.set(key, before)
+      before.push({ start: Number(a), end: Number(b) })
     }
     return generations.map((_landed, id) => {
       const sum = sums.get(id) ?? none
@@ -113,22 +120,13 @@ export class LandedRows {
     })
   }
 
-  /** The newest rejected and partial rows. */
-  async flawed(limit: number): Promise<readonly FlawedRow[]> {
-    const rows =
-      await this.#engine.query(`SELECT source_blob, source_generation, source_offset, source_length,
-        source_index, parse_status, parse_error, raw
-      FROM ${this.#engine.relation} WHERE parse_status <> 'ok'
-      ORDER BY ingest_ts DESC, source_offset DESC, source_index DESC LIMIT ${limit}`)
-    return rows.map((row) => ({
-      source_blob: String(row.source_blob),
-      source_generation: String(row.source_generation),
-      source_offset: String(row.source_offset),
-      source_length: String(row.source_length),
-      source_index: String(row.source_index),
-      parse_status: String(row.parse_status),
-      parse_error: row.parse_error === null || row.parse_error === undefined ? null : String(row.parse_error),
-      raw: String(row.raw),
-    }))
+  /** Hands on the newest rejected and partial rows, as `flawedColumns` of text. */
+  async flawed(limit: number, take: TakeRows): Promise<void> {
+    await this.#engine.stream(
+      `SELECT ${flawedColumns.map((column) => `CAST(${column} AS STRING) AS ${column}`).join(', ')}
+      FROM ${this.#engine.relation} AS landed WHERE parse_status <> 'ok'
+      ORDER BY landed.ingest_ts DESC, landed.source_offset DESC, landed.source_index DESC LIMIT ${limit}`,
+      take,
+    )
   }
 }

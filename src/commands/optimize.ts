@@ -1,5 +1,5 @@
 import { defaultOptimize } from '../config-schema.ts'
-import { printTable } from '../print-table.ts'
+import { printTable } from '../row-printer.ts'
 import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './maintained-tables.ts'
@@ -36,7 +36,9 @@ export async function optimize(
     )
   }
   if (json) {
-    print(`${JSON.stringify(reports.map(({ pipeline: name, report }) => ({ pipeline: name, ...report })))}\n`)
+    await print(
+      `${JSON.stringify(reports.map(({ pipeline: name, report }) => ({ pipeline: name, ...report })))}\n`,
+    )
     return 0
   }
   const columns = [
@@ -63,6 +65,6 @@ export async function optimize(
       one.ms,
     ]),
   )
-  print(printTable(columns, rows))
+  await printTable(print, columns, rows)
   return 0
 }

@@ -1,11 +1,12 @@
 import { TailraceError } from '../errors.ts'
 import { openWorkspace } from '../open-workspace.ts'
 import type { DatabricksPipeline } from '../resolve-config.ts'
+import type { TakeRows } from '../row-batch.ts'
 import type { CommandContext } from './command.ts'
 import { lookingAttempts } from './looking-storage.ts'
 
 /**
- * Has a warehouse execute a statement of the user's own. 64-bit integers come as text, as from Delta tables; instants
+ * Has a warehouse execute a statement of the user's own and hands its rows on. 64-bit integers come as text, as from Delta tables; instants
  * in ISO 8601, bytes in base64.
  *
  * @throws USAGE where the pipeline has no warehouse
@@ -15,7 +16,8 @@ export async function queryWorkspace(
   [name, pipeline]: readonly [name: string, pipeline: DatabricksPipeline],
   sql: string,
   { clock, logger }: Pick<CommandContext, 'clock' | 'logger'>,
-): Promise<{ readonly columns: string[]; readonly rows: unknown[][] }> {
+  take: TakeRows,
+): Promise<void> {
   const retry = { policy: { maxAttempts: lookingAttempts } }
   const { warehouse, close } = await openWorkspace(name, pipeline, { retry, clock, logger })
   try {
@@ -23,9 +25,9 @@ export async function queryWorkspace(
       throw new TailraceError('USAGE', `The pipeline ${name} has no sink.httpPath: no warehouse to ask.`)
     }
     // It may be anything, so it is sent once.
-    const found = await warehouse.execute({ label: 'query', sql, repeatable: false })
-    const columns = Object.keys(found[0] ?? {})
-    return { columns, rows: found.map((row) => columns.map((column) => shown(row[column]))) }
+    await warehouse.stream({ label: 'query', sql, repeatable: false }, ({ columns, rows }) =>
+      take({ columns, rows: rows.map((row) => row.map(shown)) }),
+    )
   } finally {
     await close()
   }

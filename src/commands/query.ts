@@ -1,9 +1,10 @@
 import { chooseDeltaPipelines, choosePipelines } from '../choose-pipelines.ts'
 import { TailraceError } from '../errors.ts'
 import { createViews, type TableMoment } from '../lakehouse-views.ts'
-import { printTable } from '../print-table.ts'
 import { queryViews } from '../query-views.ts'
-import { bySink, type DatabricksPipeline } from '../resolve-config.ts'
+import { bySink, type DatabricksPipeline, type DeltaPipeline, tableLocation } from '../resolve-config.ts'
+import type { TakeRows } from '../row-batch.ts'
+import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../row-printer.ts'
 import type { CommandContext } from './command.ts'
 import { lookingStorage } from './looking-storage.ts'
 import { withEngine } from './with-engine.ts'
@@ -12,27 +13,33 @@ export interface QueryOptions extends TableMoment {
   /** Leaves out the tables of all other pipelines. */
   readonly pipeline?: string
   readonly json: boolean
+  /** Runs any statements, with the rights of this process. */
+  readonly unsafe?: boolean | undefined
 }
 
 /**
- * Runs one SQL statement over the config's tables and prints its rows. Where all of them are in one Databricks workspace,
- * its warehouse executes the statement as it stands.
+ * Runs one SQL statement over the config's tables and prints its rows while it runs. Where all tables are in one
+ * Databricks workspace, its warehouse executes the statement as it stands. The embedded engine reads nothing but the
+ * tables, and changes nothing, unless the statement is said to be unsafe.
  *
  * @throws USAGE when a version is asked for and there are several tables, which number theirs independently
  */
 export async function query(
   context: CommandContext,
   sql: string,
-  { pipeline: only, json, ...moment }: QueryOptions,
+  { pipeline: only, json, unsafe = false, ...moment }: QueryOptions,
 ): Promise<number> {
-  const { config, clock, logger, print } = context
+  const { config, clock, logger, printRows } = context
+  const { take, end } = resultPrinter(printRows, json)
   const workspace = workspacePipeline(config, only)
   if (workspace !== undefined) {
     if (moment.version !== undefined || moment.timestampMs !== undefined) {
       throw new TailraceError('USAGE', 'In a Databricks workspace, write VERSION AS OF into the statement.')
     }
     const { queryWorkspace } = await import('./query-workspace.ts')
-    return printRows(print, await queryWorkspace(workspace, sql, context), json)
+    await queryWorkspace(workspace, sql, context, take)
+    await end()
+    return 0
   }
   const pipelines = chooseDeltaPipelines(config, only, 'name one pipeline with --pipeline')
   const left = choosePipelines(config, only).filter(([, { sink }]) => sink.kind !== 'delta')
@@ -44,19 +51,29 @@ export async function query(
     const names = pipelines.map(([name]) => name).join(', ')
     throw new TailraceError('USAGE', `--version needs --pipeline: the config has ${names}.`)
   }
-  const { columns, rows, readings } = await withEngine(async (engine, temporaryDirectory) => {
+  const readings = await withEngine(async (engine, temporaryDirectory) => {
     const views = await createViews(
       engine,
       pipelines,
       (pipeline) => lookingStorage(pipeline, temporaryDirectory, clock),
       moment,
     )
-    return queryViews(engine, views, sql)
+    if (!unsafe) await engine.confine([temporaryDirectory, ...directoriesOf(pipelines)])
+    return queryViews(engine, views, sql, { unsafe, take })
   })
+  await end()
   for (const reading of readings) {
     if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
   }
-  return printRows(print, { columns, rows }, json)
+  return 0
+}
+
+/** The directories of the tables that are on this machine; the files of others are copied. */
+function directoriesOf(pipelines: readonly (readonly [name: string, pipeline: DeltaPipeline])[]): string[] {
+  return pipelines.flatMap(([, pipeline]) => {
+    const location = tableLocation(pipeline)
+    return location.kind === 'directory' ? [location.path] : []
+  })
 }
 
 /** @returns the first of the chosen pipelines when all their tables are in one workspace, reached by one warehouse */
@@ -76,15 +93,23 @@ function workspacePipeline(
   return chosen.every(isSame) ? first : undefined
 }
 
-function printRows(
-  print: CommandContext['print'],
-  { columns, rows }: { readonly columns: readonly string[]; readonly rows: readonly (readonly unknown[])[] },
+/** @returns what prints each result as one table, or as one JSON object per row */
+function resultPrinter(
+  print: Print,
   json: boolean,
-): number {
-  if (json) {
-    for (const row of rows) {
-      print(`${JSON.stringify(Object.fromEntries(columns.map((column, index) => [column, row[index]])))}\n`)
+): { readonly take: TakeRows; readonly end: () => Promise<void> } {
+  let printer: RowPrinter | undefined
+  let isRead = true
+  const end = async (): Promise<void> => {
+    if (isRead) await printer?.end()
+  }
+  const take: TakeRows = async ({ columns, rows }) => {
+    if (rows.length === 0) {
+      await end()
+      printer = json ? new JsonPrinter(print, columns) : new TablePrinter(print, columns)
     }
-  } else print(printTable(columns, rows))
-  return 0
+    isRead = (await printer?.add(rows)) === true
+    return isRead
+  }
+  return { take, end }
 }

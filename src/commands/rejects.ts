@@ -1,9 +1,9 @@
 import { choosePipelines } from '../choose-pipelines.ts'
-import { printTable } from '../print-table.ts'
 import { type ResolvedConfig, tableText } from '../resolve-config.ts'
+import { JsonPrinter, TablePrinter } from '../row-printer.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './landed-generations.ts'
-import type { FlawedRow } from './landed-rows.ts'
+import { flawedColumns } from './landed-rows.ts'
 
 export interface RejectsOptions {
   readonly pipeline?: string
@@ -12,38 +12,31 @@ export interface RejectsOptions {
   readonly json: boolean
 }
 
+/** They only place a row exactly, which a person seldom needs. */
+const jsonOnly: ReadonlySet<string> = new Set(['source_generation', 'source_index'])
+
 /** Lists rejected and partial rows: where each is, why, and how its text begins. */
 export async function rejects(context: CommandContext, options: RejectsOptions): Promise<number> {
-  const { print } = context
+  const { printRows } = context
   const namesOf = namesByTable(context.config, options.pipeline)
-  const rows: (FlawedRow & { readonly pipeline: string })[] = []
+  const columns = flawedColumns.filter((column) => options.json || !jsonOnly.has(column))
+  const all = ['pipeline', ...columns]
+  const printer = options.json ? new JsonPrinter(printRows, all) : new TablePrinter(printRows, all)
   const seen = new Set<string>()
+  let isRead = true
   await forEachTable(context, options.pipeline, async ({ pipeline, table }) => {
     const text = tableText(pipeline)
-    if (seen.has(text)) return
+    if (seen.has(text) || !isRead) return
     seen.add(text)
     const landedRows = await table.rows()
-    const flawed = (await landedRows?.flawed(options.limit)) ?? []
-    rows.push(...flawed.map((row) => ({ pipeline: namesOf.get(text) ?? '', ...row })))
+    await landedRows?.flawed(options.limit, async (batch) => {
+      const places = columns.map((column) => batch.columns.indexOf(column))
+      const name = namesOf.get(text) ?? ''
+      isRead = await printer.add(batch.rows.map((row) => [name, ...places.map((place) => row[place])]))
+      return isRead
+    })
   })
-  if (options.json) for (const row of rows) print(`${JSON.stringify(row)}\n`)
-  else {
-    const columns = [
-      'pipeline',
-      'source_blob',
-      'source_offset',
-      'source_length',
-      'parse_status',
-      'parse_error',
-      'raw',
-    ] as const
-    print(
-      printTable(
-        columns,
-        rows.map((row) => columns.map((column) => row[column])),
-      ),
-    )
-  }
+  if (isRead) await printer.end()
   return 0
 }
 

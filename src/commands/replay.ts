@@ -19,7 +19,7 @@ export async function replayCommand(context: CommandContext, options: ReplayComm
     const reader = await storage.reader(source)
     const receipt = await replay({ ...options, config, reader, clock, logger })
     logger.info(receipt, 'replayed')
-    print(`${JSON.stringify(receipt)}\n`)
+    await print(`${JSON.stringify(receipt)}\n`)
     return 0
   } finally {
     await storage.stop()

@@ -71,7 +71,7 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
       { durationMs: summary.durationMs, requests: requestsOf(summary) },
       stopped.by === undefined ? 'done' : 'stopped',
     )
-    if (once) print(`${JSON.stringify(summary)}\n`)
+    if (once) await print(`${JSON.stringify(summary)}\n`)
     if (once && stopped.by === undefined && isIncomplete(summary)) return 1
   } catch (error) {
     // A stop while tables are being opened or the disk is full ends the pipelines with an abort, which is what was asked for.

@@ -1,8 +1,8 @@
 import type { LandedOffset } from '../landed-offsets.ts'
 import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
-import { printTable } from '../print-table.ts'
 import { type BlobGeneration, generationKey } from '../records.ts'
+import { type Print, printJsonList, printTable } from '../row-printer.ts'
 import { type BlobLength, sourceLengths } from './blob-lengths.ts'
 import type { CommandContext } from './command.ts'
 import { creationInstants } from './creation-instants.ts'
@@ -49,12 +49,15 @@ export async function status(
     const setAside = await new SetAsideFile(context.config.stateDirectory, landed.name).read()
     pipelines.push({ pipeline: landed.name, notBegun, setAside })
     const instantOf = await creationInstants(context.config, landed)
-    blobs.push(...(await blobStatuses(landed, generations, lengths, instantOf)))
+    for (const one of await blobStatuses(landed, generations, lengths, instantOf)) blobs.push(one)
   })
-  if (json) context.print(`${JSON.stringify({ blobs, pipelines })}\n`)
-  else {
-    context.print(describeBlobs(blobs))
-    for (const one of pipelines) context.print(describePipeline(one))
+  const { print } = context
+  if (json) {
+    const after = `],"pipelines":${JSON.stringify(pipelines)}}`
+    await printJsonList(print, { before: '{"blobs":[', items: blobs, after })
+  } else {
+    await printBlobs(print, blobs)
+    for (const one of pipelines) await print(describePipeline(one))
   }
   return 0
 }
@@ -89,7 +92,7 @@ async function blobStatuses(
   })
 }
 
-function describeBlobs(blobs: readonly BlobStatus[]): string {
+async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<void> {
   const columns = [
     'pipeline',
     'blob',
@@ -104,13 +107,14 @@ function describeBlobs(blobs: readonly BlobStatus[]): string {
   const quiet = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && (rejected ?? 0) === 0)
   const hidden = new Set(quiet.sort((a, b) => (a.blob < b.blob ? 1 : -1)).slice(mostWholeBlobs))
   const shown = blobs.filter((blob) => !hidden.has(blob))
-  const table = printTable(
+  await printTable(
+    print,
     columns,
     shown.map((blob) => columns.map((column) => blob[column])),
   )
-  if (hidden.size === 0) return table
+  if (hidden.size === 0) return
   const rows = [...hidden].reduce((sum, blob) => sum + (blob.rows ?? 0), 0)
-  return `${table}and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`
+  await print(`and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`)
 }
 
 function describePipeline({ pipeline, notBegun, setAside }: PipelineStatus): string {

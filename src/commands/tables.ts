@@ -38,7 +38,7 @@ export async function createTables(context: CommandContext, options: TablesOptio
         }))
     if (text === undefined) continue
     done += 1
-    print(text)
+    await print(text)
   }
   if (done > 0) return 0
   const names = chosen.map(([name]) => name).join(', ')

@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { printTable } from '../print-table.ts'
+import { printTable } from '../row-printer.ts'
 import type { FoundFile } from '../sinks/delta/maintenance/vacuum-plan.ts'
 import { type VacuumReport, vacuumTable } from '../sinks/delta/maintenance/vacuum-table.ts'
 import type { CommandContext } from './command.ts'
@@ -35,18 +35,19 @@ export async function vacuum(context: CommandContext, options: VacuumCommandOpti
     }),
   )
   if (json) {
-    print(`${JSON.stringify(reports.map(({ pipeline, report }) => ({ pipeline, ...summary(report) })))}\n`)
+    await print(
+      `${JSON.stringify(reports.map(({ pipeline, report }) => ({ pipeline, ...summary(report) })))}\n`,
+    )
     return 0
   }
   const columns = ['pipeline', 'folder', 'state', 'files', 'bytes']
-  print(
-    printTable(
-      columns,
-      reports.flatMap(({ pipeline, report }) => rowsOf(pipeline, report)),
-    ),
+  await printTable(
+    print,
+    columns,
+    reports.flatMap(({ pipeline, report }) => rowsOf(pipeline, report)),
   )
   if (!deletes && reports.some(({ report }) => report.expired.length > 0)) {
-    print('Nothing was deleted: run it with --delete to do so; --json names the files.\n')
+    await print('Nothing was deleted: run it with --delete to do so; --json names the files.\n')
   }
   return 0
 }

@@ -1,5 +1,5 @@
 import type { LandedOffset } from '../landed-offsets.ts'
-import { printTable } from '../print-table.ts'
+import { printJsonList, printTable } from '../row-printer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { CommandContext } from './command.ts'
 import { creationInstants } from './creation-instants.ts'
@@ -76,20 +76,22 @@ export async function verify(
       }
     }
   })
-  if (json)
-    context.print(
-      `${JSON.stringify({ complete: verdicts.every(({ complete }) => complete), blobs: verdicts })}\n`,
-    )
-  else {
+  const isComplete = verdicts.every(({ complete }) => complete)
+  if (json) {
+    await printJsonList(context.print, {
+      before: `{"complete":${isComplete},"blobs":[`,
+      items: verdicts,
+      after: ']}',
+    })
+  } else {
     const columns = Object.keys(verdicts[0] ?? { pipeline: '' }) as (keyof Verdict)[]
-    context.print(
-      printTable(
-        columns,
-        verdicts.map((verdict) => columns.map((column) => verdict[column])),
-      ),
+    await printTable(
+      context.print,
+      columns,
+      verdicts.map((verdict) => columns.map((column) => verdict[column])),
     )
   }
-  return verdicts.every(({ complete }) => complete) ? 0 : 1
+  return isComplete ? 0 : 1
 }
 
 /** What is landed, of a table that is not there. */

@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { TakeRows } from '../row-batch.ts'
 import { sqlString } from '../tables/sql.ts'
+import { filePathSql } from './parquet-files.ts'
+import { handOnRows, streamStatements } from './row-stream.ts'
 
 export { sqlIdentifier, sqlString } from '../tables/sql.ts'
 
@@ -112,10 +113,50 @@ export class EmbeddedEngine {
     return reader.getRowObjectsJson()
   }
 
-  /** Runs one statement and returns its column names and rows in order, for printing. */
-  async table(sql: string): Promise<{ columns: string[]; rows: unknown[][] }> {
-    const reader = await this.#statement(() => this.#connection.runAndReadAll(sql))
-    return { columns: reader.columnNames(), rows: reader.getRowsJson() }
+  /**
+   * Runs `work` in a transaction that is rolled back at its end. `work` ends what it reads before it returns.
+   *
+   * @throws the engine's error when a transaction is open already
+   */
+  async rolledBack<Result>(work: () => Promise<Result>): Promise<Result> {
+    await this.run('BEGIN TRANSACTION')
+    try {
+      return await work()
+    } finally {
+      await this.run('ROLLBACK')
+    }
+  }
+
+  /**
+   * Runs one statement and hands on its rows, as JSON-safe values, while it runs. Call it inside of a transaction: nothing
+   * else shows that a statement has failed after its first rows.
+   *
+   * @throws RowsCutOff then; the engine's error for a statement that fails before
+   */
+  async stream(sql: string, take: TakeRows): Promise<void> {
+    await this.#statement(async () => handOnRows(this.#connection, await this.#connection.stream(sql), take))
+  }
+
+  /** Runs statements one after the other, each committed by itself, and hands on the rows of those that have any. */
+  async streamEach(sql: string, take: TakeRows): Promise<void> {
+    await this.#statement(() => streamStatements(this.#connection, sql, take))
+  }
+
+  /**
+   * Lets statements reach no other file than those below some directories and the temporary one, no network, no
+   * extension and no setting, for as long as the engine lives. It can still write below the directories.
+   *
+   * @param directories real paths; a symbolic link that leads out of them is not followed
+   */
+  async confine(directories: readonly string[]): Promise<void> {
+    // A file's name is compared as the statement has it, which may be as a pattern that stands for this one file.
+    const names = directories.flatMap((one) => [sqlString(one), filePathSql(one)])
+    await this.run(`SET allowed_directories = [${names.join(', ')}]`)
+    await this.run('SET allow_persistent_secrets = false')
+    // Asking for a statement's plan turns some optimizers off.
+    await this.run("SET allowed_configs = ['disabled_optimizers']")
+    await this.run('SET enable_external_access = false')
+    await this.run('SET lock_configuration = true')
   }
 
   /**
@@ -241,51 +282,6 @@ export class EmbeddedEngine {
       for (const end of ends) end.removeEventListener('abort', interrupt)
     }
   }
-}
-
-// The operating system's locks are of the process: a second one of the same file succeeds, and ends with the first.
-const heldPaths = new Set<string>()
-
-/**
- * Holds a file so that nobody else can: the engine locks the database that it makes of it by the operating system's
- * means, so the hold ends with the process, however that ends.
- *
- * @returns undefined when the file is held, by this process or another one
- * @throws the engine's error for a file that cannot be locked
- */
-export async function holdFile(path: string): Promise<{ readonly release: () => void } | undefined> {
-  const place = resolve(path)
-  if (heldPaths.has(place)) return undefined
-  heldPaths.add(place)
-  try {
-    const instance = await openHeld(place)
-    return {
-      release: () => {
-        instance.closeSync()
-        heldPaths.delete(place)
-      },
-    }
-  } catch (error) {
-    heldPaths.delete(place)
-    if (isHeldElsewhere(error)) return undefined
-    throw error
-  }
-}
-
-async function openHeld(path: string): Promise<DuckDBInstance> {
-  try {
-    return await DuckDBInstance.create(path, { threads: '1' })
-  } catch (error) {
-    // Somebody else's, or in a place that cannot be used: then it is not ours to remove.
-    if (/set lock on|locks are not supported|cannot open file/i.test(String(error))) throw error
-    // A process that was killed while it made the file leaves a part of it; there is nothing in it to keep.
-    await rm(path, { force: true })
-    return DuckDBInstance.create(path, { threads: '1' })
-  }
-}
-
-function isHeldElsewhere(error: unknown): boolean {
-  return /conflicting lock/i.test(String(error))
 }
 
 function invalidates(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { sqlString } from './duckdb.ts'
+import { sqlString } from '../tables/sql.ts'
 
 /** @returns a path as SQL that stands for this one file: the engine takes a plain `*`, `?` or `[` for a pattern */
 export function filePathSql(path: string): string {

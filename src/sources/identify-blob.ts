@@ -168,7 +168,8 @@ function freeName(createdAt: string, known: readonly KnownGeneration[]): string 
     .map(({ generation }) => generationParts(generation))
     .filter(([instant]) => instant === createdAt)
     .map(([, ordinal]) => ordinal)
-  return ordinals.length === 0 ? createdAt : `${createdAt}.${Math.max(...ordinals) + 1}`
+  const last = ordinals.reduce((most, ordinal) => Math.max(most, ordinal), 0)
+  return ordinals.length === 0 ? createdAt : `${createdAt}.${last + 1}`
 }
 
 function changed(blobName: string): TailraceError {

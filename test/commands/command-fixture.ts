@@ -103,14 +103,17 @@ export async function outputOf(
   command: (context: CommandContext) => Promise<number>,
 ): Promise<{ readonly code: number; readonly text: string }> {
   let text = ''
+  const print = async (more: string): Promise<boolean> => {
+    text += more
+    return true
+  }
   const code = await command({
     config,
     logger: silentLogger,
     clock: systemClock,
     errorOutput: { write: () => {}, status: () => {} },
-    print: (more) => {
-      text += more
-    },
+    print,
+    printRows: print,
   })
   return { code, text }
 }

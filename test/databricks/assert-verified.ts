@@ -11,11 +11,13 @@ export async function assertVerified(
   { clock = systemClock, logger = silentLogger }: { readonly clock?: Clock; readonly logger?: Logger } = {},
 ): Promise<void> {
   let printed = ''
-  const print = (text: string): void => {
+  const print = async (text: string): Promise<boolean> => {
     printed += text
+    return true
   }
   const errorOutput = { write: () => {}, status: () => {} }
-  const code = await verify({ config, clock, logger, errorOutput, print }, undefined, true)
+  const context = { config, clock, logger, errorOutput, print, printRows: print }
+  const code = await verify(context, undefined, true)
   assert.equal(code, 0, printed)
   const { complete, blobs } = JSON.parse(printed) as { complete: boolean; blobs: readonly unknown[] }
   assert.deepEqual({ complete, blobs: blobs.length }, { complete: true, blobs: blobCount })

@@ -243,7 +243,7 @@ test('query has the warehouse execute a statement as it stands, and gives 64-bit
     'the text': 'connection authorized',
   })
   assert.match(await ask(`SELECT count(*) AS n FROM ${tableName}`, false), /^ n\n--\n10\n\(1 row\)\n$/)
-  assert.equal(await ask(`SELECT 1 AS one FROM ${tableName} WHERE false`, false), '(0 rows)\n')
+  assert.equal(await ask(`SELECT 1 AS one FROM ${tableName} WHERE false`, false), 'one\n---\n(0 rows)\n')
   await assert.rejects(ask('SELECT nope'), complaint('STATEMENT_FAILED', /UNRESOLVED_COLUMN/))
   await assert.rejects(
     outputOf(config, (context) => query(context, 'SELECT 1', { json: true, version: 1 })),

@@ -9,7 +9,7 @@ import { systemClock } from '../../src/clock.ts'
 import { start } from '../../src/commands/start.ts'
 import { loadConfig } from '../../src/load-config.ts'
 import { createLogger } from '../../src/logger.ts'
-import { standardError } from '../../src/terminal.ts'
+import { standardError, standardOutput } from '../../src/terminal.ts'
 import { HastyClock } from './hasty-clock.ts'
 
 async function main(configPath: string, pace?: string): Promise<void> {
@@ -25,7 +25,8 @@ async function main(configPath: string, pace?: string): Promise<void> {
       logger,
       clock: pace === 'hasty' ? new HastyClock({ shortPauseMs: 1_000 }) : systemClock,
       errorOutput,
-      print: (text) => void process.stdout.write(text),
+      print: standardOutput(process.stdout),
+      printRows: standardOutput(process.stdout),
     },
     { once: message === 'once' },
   )

@@ -86,6 +86,11 @@ export class TailraceProcess {
     this.#child.kill(signal)
   }
 
+  /** Closes the reading end of its standard output, as `head` does when it has enough. */
+  stopReading(): void {
+    this.#child.stdout?.destroy()
+  }
+
   /** Tells a script that waits for a message to go on. */
   send(message: string): void {
     if (this.#child.connected) this.#child.send(message)

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import { type RetryOptions, retry } from '../../retry.ts'
+import type { TakeRows } from '../../row-batch.ts'
 import {
   type DriverFailure,
   driverFailure,
@@ -14,8 +15,8 @@ import {
 import { type DriverOperation, DriverSession, type DriverStatementOptions } from './driver-session.ts'
 import { queryTags } from './query-tags.ts'
 import { StartWatch } from './start-watch.ts'
-import { statementRows } from './statement-rows.ts'
-import type { Statement, StatementRow, Warehouse } from './warehouse.ts'
+import { type StatementRows, statementRows } from './statement-rows.ts'
+import type { Statement, StatementRow, StreamingWarehouse } from './warehouse.ts'
 import type { TokenSource, WorkspaceAddress } from './workspace-auth.ts'
 
 export interface SqlWarehouseOptions {
@@ -39,6 +40,9 @@ export interface SqlWarehouseOptions {
   readonly closeMs?: number
 }
 
+/** Takes the rows of a statement that has ended. */
+type FetchRows = (rows: StatementRows, deadline: Deadline) => Promise<void>
+
 /** What an attempt at a statement has come to. */
 interface Attempt {
   phase: StatementPhase
@@ -50,7 +54,7 @@ interface Attempt {
  *
  * The driver repeats nothing by itself here, and has no limit of time that a silent server would end at.
  */
-export class SqlWarehouse implements Warehouse {
+export class SqlWarehouse implements StreamingWarehouse {
   readonly location: string
   readonly #options: SqlWarehouseOptions
   readonly #requestMs: number
@@ -82,6 +86,30 @@ export class SqlWarehouse implements Warehouse {
   }
 
   async execute(statement: Statement): Promise<readonly StatementRow[]> {
+    let all: StatementRow[] = []
+    await this.#inTurn(statement, async ({ next }, deadline) => {
+      all = []
+      for (let part = await deadline.race(next()); part !== undefined; part = await deadline.race(next()))
+        all = all.concat(part)
+    })
+    return all
+  }
+
+  async stream(statement: Statement, take: TakeRows): Promise<void> {
+    await this.#inTurn(statement, async ({ columns, next }, deadline) => {
+      for (let part: readonly StatementRow[] | undefined = []; part !== undefined; ) {
+        // Whoever takes the rows may take their time.
+        deadline.pause()
+        const rows = part.map((row) => columns.map((column) => row[column]))
+        if (!(await take({ columns, rows }))) return
+        deadline.next('rows of the statement', this.#requestMs)
+        do part = await deadline.race(next())
+        while (part?.length === 0)
+      }
+    })
+  }
+
+  async #inTurn(statement: Statement, fetch: FetchRows): Promise<void> {
     const before = this.#turn
     let done = (): void => {}
     this.#turn = new Promise((resolve) => {
@@ -89,7 +117,7 @@ export class SqlWarehouse implements Warehouse {
     })
     try {
       await before
-      return await this.#repeated(statement)
+      await this.#repeated(statement, fetch)
     } finally {
       done()
     }
@@ -102,14 +130,14 @@ export class SqlWarehouse implements Warehouse {
     await Promise.all(this.#retiring)
   }
 
-  async #repeated(statement: Statement): Promise<readonly StatementRow[]> {
+  async #repeated(statement: Statement, fetch: FetchRows): Promise<void> {
     const { clock, logger } = this.#options
     const watch = new StartWatch(clock, logger, statement.label)
     const mayRepeat = (error: unknown): boolean =>
       statement.repeatable || (isTailraceError(error) && withoutEffect.has(error.context.executed))
     const options = this.#retryOptions()
     try {
-      return await retry(() => this.#attempt(statement, watch), {
+      await retry(() => this.#attempt(statement, fetch, watch), {
         ...options,
         giveUp: (event) => !mayRepeat(event.error) || options.giveUp?.(event) === true,
       })
@@ -122,7 +150,7 @@ export class SqlWarehouse implements Warehouse {
     return { ...this.#options.retry, clock: this.#options.clock, signal: this.#signal }
   }
 
-  async #attempt(statement: Statement, watch: StartWatch): Promise<readonly StatementRow[]> {
+  async #attempt(statement: Statement, fetch: FetchRows, watch: StartWatch): Promise<void> {
     const { clock } = this.#options
     const deadline = new Deadline(clock, 'session', this.#requestMs, this.#signal)
     const attempt: Attempt = { phase: 'session', operation: undefined }
@@ -146,10 +174,9 @@ export class SqlWarehouse implements Warehouse {
       }
       attempt.phase = 'rows'
       deadline.next('rows of the statement', this.#requestMs)
-      const rows = isStaging ? [] : await deadline.race(statementRows(operation, opened.bigintType))
+      if (!isStaging) await fetch(await deadline.race(statementRows(operation, opened.bigintType)), deadline)
       // Only now: closing a statement before its end stops it.
       await this.#briefly(operation.close(), 'closing a statement')
-      return rows
     } catch (error) {
       throw this.#failed(error, attempt, statement, watch, deadline)
     } finally {

@@ -1,3 +1,5 @@
+import type { TakeRows } from '../../row-batch.ts'
+
 /** A value that travels as a parameter, beside the statement's text and never inside it. */
 export type ParameterValue = string | number | bigint | boolean | null
 
@@ -42,4 +44,15 @@ export interface Warehouse {
 
   /** Ends the session; what still waits is given up. */
   close(): Promise<void>
+}
+
+/** A warehouse whose results need not fit into memory. */
+export interface StreamingWarehouse extends Warehouse {
+  /**
+   * Executes a statement and hands its rows on in parts. The next part is fetched when the one before is taken.
+   *
+   * @param statement not repeatable: its first rows may be taken when it fails
+   * @throws as `execute`
+   */
+  stream(statement: Statement, take: TakeRows): Promise<void>
 }

@@ -136,8 +136,8 @@ export class AzureDeltaStorage implements DeltaStorage {
     const objects: StoredObject[] = []
     const folders: string[] = []
     for await (const page of this.#pages(folder, '')) {
-      objects.push(...page.blobs)
-      folders.push(...page.folders)
+      for (const object of page.blobs) objects.push(object)
+      for (const name of page.folders) folders.push(name)
     }
     return { objects, folders }
   }

@@ -31,7 +31,7 @@ const mostOfANewestPart = 3_000
  */
 export async function commitTimes(storage: DeltaStorage): Promise<CommitTimes | undefined> {
   const objects: StoredObject[] = []
-  for await (const page of storage.pages('_delta_log')) objects.push(...page)
+  for await (const page of storage.pages('_delta_log')) for (const object of page) objects.push(object)
   return timesOf(storage, objects)
 }
 

@@ -45,7 +45,7 @@ export async function matchingFiles(
       `WITH bounds AS (${fileBoundsSql(contents, some, test.columns)}) ${select}`,
     )
     const matching = new Set(rows.map(({ file }) => Number(file)))
-    files.push(...some.filter((_, index) => matching.has(index)))
+    for (const [index, file] of some.entries()) if (matching.has(index)) files.push(file)
   }
   return files
 }

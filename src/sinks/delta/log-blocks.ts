@@ -47,7 +47,7 @@ export async function listBefore(storage: DeltaStorage, version: number): Promis
   const names: string[] = []
   const newest = blockOf(version)
   for (let block = newest; block >= 0 && block > newest - maxBlocksBack; block -= 1) {
-    names.push(...(await storage.list('_delta_log', blockPrefix(block))))
+    for (const name of await storage.list('_delta_log', blockPrefix(block))) names.push(name)
     const listing = upTo(logListing(names), version)
     if (listing.commits.at(-1) !== version && listing.checkpoints[0]?.version !== version) return undefined
     if (hasBase(listing)) return listing
@@ -68,10 +68,12 @@ export async function listNewest(
   if (version === undefined) return undefined
   const list = async (block: number): Promise<StoredObject[]> => {
     const objects: StoredObject[] = []
-    for await (const page of storage.pages('_delta_log', blockPrefix(block))) objects.push(...page)
+    for await (const page of storage.pages('_delta_log', blockPrefix(block))) {
+      for (const object of page) objects.push(object)
+    }
     return objects
   }
-  const objects = await walk(blockOf(version), list, ({ name }) => name)
+  let objects = await walk(blockOf(version), list, ({ name }) => name)
   if (objects.length === 0) return undefined
   for (let block = blockOf(version) - 1; block >= 0; block -= 1) {
     if (logListing(objects.map(({ name }) => name)).commits.length >= commitCount) {
@@ -79,7 +81,7 @@ export async function listNewest(
     }
     const older = await list(block)
     if (older.length === 0) break
-    objects.unshift(...older)
+    objects = older.concat(objects)
   }
   return { objects, isWhole: true }
 }
@@ -95,7 +97,7 @@ async function walk<Listed>(
     const found = await list(block)
     const { commits, checkpoints } = logListing(found.map(nameOf))
     if (commits.length === 0 && checkpoints.length === 0) return all
-    all.push(...found)
+    for (const one of found) all.push(one)
   }
 }
 

@@ -17,6 +17,7 @@ export function readableVersions({ commits, checkpoints }: LogListing): VersionR
   let begin = last + 1
   while (known.has(begin - 1)) begin -= 1
   const bases = checkpoints.map(({ version }) => version).filter((version) => version >= begin - 1)
-  const first = begin === 0 ? 0 : Math.min(...bases)
+  const first =
+    begin === 0 ? 0 : bases.reduce((least, version) => Math.min(least, version), Number.POSITIVE_INFINITY)
   return last === -1 || first === Number.POSITIVE_INFINITY ? undefined : { first, last }
 }

@@ -51,9 +51,9 @@ export function planCompaction(files: Iterable<AddAction>, rules: CompactionRule
     const small = partition.filter(({ size }) => size < limitBytes)
     if (small.length < rules.minFiles) continue
     const isRefused = ({ deletionVector }: AddAction) => isOutside(deletionVector, rules.location)
-    refused.push(...small.filter(isRefused))
-    const readable = small.filter((file) => !isRefused(file))
-    groups.push(...packed(readable, rules.targetBytes))
+    const readable: AddAction[] = []
+    for (const file of small) (isRefused(file) ? refused : readable).push(file)
+    for (const group of packed(readable, rules.targetBytes)) groups.push(group)
   }
   return { groups, refused }
 }

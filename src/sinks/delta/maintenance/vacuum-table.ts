@@ -105,7 +105,7 @@ async function dataFiles(storage: DeltaStorage): Promise<FoundFile[]> {
     for (const { name, bytes, modifiedMs } of objects) {
       if (!isHiddenName(name)) found.push({ path: posix.join(folder, name), bytes, modifiedMs })
     }
-    waiting.push(...folders.filter((name) => !isHiddenName(name)).map((name) => posix.join(folder, name)))
+    for (const name of folders) if (!isHiddenName(name)) waiting.push(posix.join(folder, name))
   }
   while (waiting.length > 0) await eachOf(waiting.splice(0), parallelListings, look)
   return found.sort((left, right) => (left.path < right.path ? -1 : 1))
