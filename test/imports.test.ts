@@ -150,11 +150,13 @@ test('imports between files name existing files, and values go round in no circl
   for (const file of files) follow(file, [])
 })
 
-/** Where a list that is spread into a call has a limit: a batch's files, a config's volumes, spellings of a name. */
+/** Where a list that is spread into a call has a limit: a batch's files and pieces, a config's volumes, spellings of a name. */
 const shortSpreads: readonly string[] = [
   'lanes/listed-lanes.ts',
   'sinks/databricks/merge-loader.ts',
   'sinks/encoder.ts',
+  'sinks/part-writer.ts',
+  'sinks/projection.ts',
   'sources/discovery/resource-folders.ts',
   'streams/disk-space-monitor.ts',
 ]
