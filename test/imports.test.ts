@@ -26,7 +26,6 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   azurite: ['sources/embedded-storage.ts'],
   'check-disk-space': ['streams/disk-space-monitor.ts'],
   'https-proxy-agent': ['sinks/databricks/workspace-agent.ts'],
-  'lossless-json': ['json.ts'],
   picomatch: ['sources/discovery/blob-selection.ts'],
   pino: ['logger.ts'],
   'pino-pretty': ['logger.ts'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type JsonValue, parseJson, stringifyJson } from '../src/json.ts'
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../src/json.ts'
 
 const anyInteger = fc.oneof(
   fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }),
@@ -97,6 +97,22 @@ test('a text is refused exactly when JSON.parse refuses it', () => {
 test('a repeated key keeps its last value, whatever parser the text takes', () => {
   assert.deepEqual(parseJson('{"a":1,"a":2}'), { a: 2 })
   assert.deepEqual(parseJson('{"a":1,"a":2,"n":12345678901234567890}'), { a: 2, n: 12345678901234567890n })
+})
+
+test('a text nested more deeply than calls can be is read, its integers exact', () => {
+  const deep = `${'['.repeat(200_000)}12345678901234567890${']'.repeat(200_000)}`
+  let inner = parseJson(deep)
+  while (Array.isArray(inner)) inner = inner[0] as JsonValue
+  assert.equal(inner, 12345678901234567890n)
+})
+
+test('a long string beside a long integer is read', () => {
+  const text = `{"a":"${'x\\"'.repeat(1_000_000)}","n":12345678901234567890}`
+  assert.equal((parseJson(text) as JsonObject).n, 12345678901234567890n)
+})
+
+test('a number beyond a double is written as another one', () => {
+  assert.equal(stringifyJson(parseJson('{"a":1e400,"b":[-1e400]}')), '{"a":1e999,"b":[-1e999]}')
 })
 
 test('the key __proto__ is a key like any other', () => {

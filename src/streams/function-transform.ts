@@ -36,9 +36,10 @@ export class FunctionTransform extends Transform {
     for (const entry of block.entries) {
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
-        const record = entry.reject === undefined ? recordOf(entry) : undefined
+        const read = entry.reject === undefined ? recordOf(entry) : undefined
         // What is no record has nothing to transform; the encoder names what is wrong with it.
-        const changed = record === undefined ? [entry] : entriesFor(entry, await this.#results(record, place))
+        const changed =
+          read === undefined ? [entry] : entriesFor(entry, read, await this.#results(read.record, place))
         for (const one of changed) entries.push(one)
       } catch (error) {
         entries.push(rejectedBy(entry, error))

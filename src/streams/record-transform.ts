@@ -1,6 +1,8 @@
 import type { Transform } from 'node:stream'
-import { isJsonObject, type JsonObject, parseJson, stringifyJson } from '../json.ts'
+import { isJsonObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../json.ts'
+import { isLossless } from '../json-text.ts'
 import { bytesAsLatin1, type Entry, type EntryBlock, latin1AsText } from '../records.ts'
+import { isSameJson, repeatsKey, stringifyLike } from '../stringify-like.ts'
 
 /** One record as a custom transform sees it: a JSON object whose integers beyond 2^53 are `bigint`. */
 export type LogRecord = JsonObject
@@ -47,14 +49,24 @@ export interface StreamTransform {
 /** An entry of a pipeline's `transforms`. */
 export type CustomTransform = RecordTransform | StreamTransform
 
+/** A record as it was read, before any transform changes it. */
+export interface ReadRecord {
+  readonly record: LogRecord
+  /** The text that holds it. */
+  readonly text: string
+  /** The same record once more, where that is cheap: a transform may change the object that it is given. */
+  readonly copy: LogRecord | undefined
+}
+
 /**
  * @returns the entry's record, or `undefined` for text that is no well-formed JSON object
- * @throws RangeError for a record that is nested too deeply: it must not pass a transform unseen
+ * @throws RangeError for a record that cannot be read: it must not pass a transform unseen
  */
-export function recordOf(entry: Entry): LogRecord | undefined {
+export function recordOf(entry: Entry): ReadRecord | undefined {
   try {
-    const value = parseJson(latin1AsText(entry.json ?? entry.raw))
-    return isJsonObject(value) ? value : undefined
+    const text = latin1AsText(entry.json ?? entry.raw)
+    const record = parseJson(text)
+    return isJsonObject(record) ? { record, text, copy: entry.flat ? { ...record } : undefined } : undefined
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
@@ -64,14 +76,33 @@ export function recordOf(entry: Entry): LogRecord | undefined {
 /**
  * The entries that stand for a transform's results.
  *
- * Their text also becomes `raw`: what a transform removes must not survive beside it.
+ * A record that was handed on as it came keeps its entry. Otherwise the result's text also becomes `raw`, because what
+ * a transform removes must not survive beside it; values that it left alone are written as they stood.
  */
-export function entriesFor(entry: Entry, results: readonly LogRecord[]): Entry[] {
+export function entriesFor(entry: Entry, read: ReadRecord, results: readonly LogRecord[]): Entry[] {
+  if (results.length === 0) return []
+  const before = read.copy ?? parseJson(read.text)
   return results.map((record, position) => {
-    const raw = bytesAsLatin1(stringifyJson(record))
+    const index = entry.index + position
+    // Of a repeated key a transform sees the last only: one that makes an object of its own leaves the others out.
+    if (isSameJson(record, before) && (record === read.record || !repeatsKey(before, read.text)))
+      return { ...entry, index }
+    const raw = bytesAsLatin1(textOf(record, before, read.text))
     const { json: _replaced, flat: _known, ...place } = entry
-    return { ...place, raw, index: entry.index + position }
+    return { ...place, raw, index }
   })
+}
+
+function textOf(record: LogRecord, before: JsonValue, text: string): string {
+  // The ordinary way is twice as fast.
+  if (!isLossless(text)) return stringifyLike(record, before, text)
+  try {
+    return stringifyJson(record)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    // Nested more deeply than JSON.stringify can go; perhaps that part is as it was.
+    return stringifyLike(record, before, text)
+  }
 }
 
 /** @returns the entry as a reject that names the error's kind, message and the stack's first frame. */

@@ -58,9 +58,11 @@ export class StreamTransform extends Transform {
     for (const entry of block.entries) {
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
-        const record = entry.reject === undefined ? recordOf(entry) : undefined
+        const read = entry.reject === undefined ? recordOf(entry) : undefined
         const changed =
-          record === undefined ? [entry] : entriesFor(entry, await this.#through({ record, place }))
+          read === undefined
+            ? [entry]
+            : entriesFor(entry, read, await this.#through({ record: read.record, place }))
         for (const one of changed) entries.push(one)
       } catch (error) {
         if (isTailraceError(error)) throw error
