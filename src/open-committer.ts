@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 import type { OffsetFile } from './offsets/file-offset-store.ts'
@@ -60,7 +59,6 @@ async function openDelta({
 }: OpenCommitterOptions & { readonly config: DeltaPipeline }): Promise<OpenedCommitter> {
   const location = tableLocation(config)
   const directories = location.kind === 'directory' ? [location.path] : []
-  for (const directory of directories) await mkdir(directory, { recursive: true })
   const committer = new DeltaCommitter({
     pipeline: name,
     storage: openTableStorage(config, {

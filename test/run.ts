@@ -1,6 +1,6 @@
 // Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
-// for those whose path contains one of the words. Three suites are run by themselves: what other engines make of our
-// tables and we of theirs (`pnpm test:interop`); processes that are killed or compete, over and over
+// for those whose path contains one of the words. Three suites are run by themselves: other engines on our tables and
+// we on theirs (`pnpm test:interop`); calls that fail, power cuts, and processes that are killed or compete
 // (`pnpm test:crashes`); and whether the services that the tests talk to behave as the real ones do
 // (`pnpm test:doubles`), which only a change to them can alter.
 import { spawn } from 'node:child_process'
@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
-const isApart = (file: string): boolean => /^(?:interop|golden|support)\/|\/kill|competing-writers/.test(file)
+const isApart = (file: string): boolean =>
+  /^(?:faults|interop|golden|support)\/|\/kill|competing-writers/.test(file)
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .filter((file) => (words.length === 0 ? !isApart(file) : words.some((word) => file.includes(word))))
@@ -22,10 +23,15 @@ if (files.length === 0) {
   process.exit(2)
 }
 
+// A file that takes longer has stopped going on: it is killed and fails, instead of the whole run hanging.
+const maxFileMs = 600_000
+
 // Many tests wait for other processes, so three files at a time take less time even on two cores.
-const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=3', ...files], {
-  stdio: 'inherit',
-})
+const runner = spawn(
+  process.execPath,
+  ['--import', 'tsx', '--test', '--test-concurrency=3', `--test-timeout=${maxFileMs}`, ...files],
+  { stdio: 'inherit' },
+)
 runner.on('exit', (code, signal) => {
   process.exitCode = signal === null ? (code ?? 1) : 1
 })

@@ -43,8 +43,6 @@ export interface KillLoopOptions {
   readonly kills: number
   readonly seed: number
   readonly target: KillTarget
-  /** After the first few, no kill begins after so long, in milliseconds. Default: all are done. */
-  readonly limitMs?: number
   /** Hears of each kill. */
   readonly onKill?: (kill: KillNote) => void
 }
@@ -85,8 +83,6 @@ export function blobOf(pipeline: string): string {
 
 /** A kill at any instant of the time in which the tables are opened, in milliseconds. */
 const openingMs = 700
-/** So many kills are done however slow the machine is. */
-const leastKills = 3
 /** A file shows more than once, so this is one batch or a few. */
 const mostEvents = 4
 
@@ -94,19 +90,12 @@ const mostEvents = 4
  * Kills a process with SIGKILL again and again while it lands two blobs that a writer keeps appending to, drains
  * what is left with `--once`, and asserts that each line is in its table exactly once.
  */
-export async function killLoop({
-  kills,
-  seed,
-  target,
-  limitMs = Number.POSITIVE_INFINITY,
-  onKill,
-}: KillLoopOptions): Promise<KillReport> {
+export async function killLoop({ kills, seed, target, onKill }: KillLoopOptions): Promise<KillReport> {
   const { storage, project, args, steps, afterStepMs } = target
   for (const pipeline of pipelines) {
     await mkdir(project.stagingDirectory(pipeline), { recursive: true })
     for (const step of steps) await mkdir(target.shownIn(pipeline, step).directory, { recursive: true })
   }
-  const deadline = Date.now() + limitMs
   const writing = new AbortController()
   const writers = pipelines.map((pipeline, index) =>
     write(storage, blobOf(pipeline), seed + index, writing.signal),
@@ -116,7 +105,7 @@ export async function killLoop({
   let next = new TailraceProcess(args, { script })
   let current = next
   try {
-    while (report.kills < kills && (report.kills < leastKills || Date.now() < deadline)) {
+    while (report.kills < kills) {
       current = next
       await current.until(() => current.stdout.includes('loaded'), 'it was loaded')
       // The one after it loads meanwhile, so that little time passes without one that works.

@@ -25,6 +25,9 @@ const temporaryMaxAgeMs = 3_600_000
 /** Files of one page of a listing: each is looked at, and who ends it early is spared the others. */
 const namesPerPage = 1_000
 
+/** A folder that may not be read, or on a file system without a sync of folders. */
+const unreadableCodes = new Set(['EACCES', 'EPERM', 'EINVAL', 'EROFS'])
+
 /** A link cannot be made here, or not between these two places. */
 const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
@@ -47,6 +50,7 @@ export class LocalDeltaStorage implements DeltaStorage {
     await withFileErrors(this.location, async () => {
       const log = this.#pathOf('_delta_log')
       await this.#makeFolder(log)
+      await syncNamesAbove(this.location)
       await this.#checkLinks(log)
       await removeOldTemporaries(log)
     })
@@ -180,14 +184,15 @@ export class LocalDeltaStorage implements DeltaStorage {
     return join(this.location, normal)
   }
 
-  /** Creates a folder and makes its name durable in each parent: a synced file in a lost folder is lost. */
+  /**
+   * Creates a folder of the table and makes its name durable in each parent up to the table: a synced file in a lost
+   * folder is lost. A folder that exists may be new as well: a process can be killed between these two steps.
+   */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return
-    const first = await mkdir(folder, { recursive: true })
-    if (first !== undefined) {
-      for (let made = folder; made.length >= first.length; made = dirname(made))
-        await syncFolder(dirname(made))
-    }
+    await mkdir(folder, { recursive: true })
+    for (let made = folder; made.length > this.location.length; made = dirname(made))
+      await syncFolder(dirname(made))
     this.#durableFolders.add(folder)
   }
 
@@ -284,6 +289,21 @@ async function syncFile(path: string): Promise<void> {
     await file.sync()
   } finally {
     await file.close()
+  }
+}
+
+/**
+ * Makes the names of a table's own folder and of those above it durable. They were made with the table, by this process
+ * or by one that was killed; what lies above them may belong to somebody else, who lets nobody read it.
+ */
+async function syncNamesAbove(location: string): Promise<void> {
+  for (let folder = location; folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      await syncFolder(dirname(folder))
+    } catch (error) {
+      if (!unreadableCodes.has(fileCode(error))) throw error
+      return
+    }
   }
 }
 

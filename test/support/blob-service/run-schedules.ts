@@ -13,14 +13,12 @@ const script = fileURLToPath(new URL('./schedules-process.ts', import.meta.url))
  *
  * The test runner follows every promise of its process, which more than doubles the time of a schedule.
  *
- * @param limitMs no schedule begins after so long, in milliseconds
  * @returns how many ran, and what failed, with seeds and journals
  */
 export async function runSchedules(
   runner: Runner,
   seeds: readonly number[],
   kinds: readonly FaultKind[],
-  limitMs: number,
 ): Promise<SchedulesReport> {
   const processes = Math.min(mostProcesses, availableParallelism(), seeds.length)
   const reports = await Promise.all(
@@ -29,7 +27,6 @@ export async function runSchedules(
         runner,
         seeds: seeds.filter((_seed, index) => index % processes === share),
         kinds,
-        limitMs,
       }),
     ),
   )
