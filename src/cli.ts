@@ -22,7 +22,9 @@ import { standardError, standardOutput } from './terminal.ts'
 
 const usage = `tailrace: tails append blobs into the lakehouse
 
-  tailrace start   [--once] [--pipeline NAME]        run; --once drains to the blobs' ends and exits
+  tailrace start   [--once] [--fail-fast] [--pipeline NAME]
+                                                     run; --once drains to the blobs' ends and exits, --fail-fast
+                                                     exits when a pipeline fails, instead of starting it again
   tailrace replay  --pipeline NAME --blob B --from N [--to M]
                                                      land a range again, replacing what it landed before
   tailrace status  [--pipeline NAME] [--json]        per blob: size, offset, lag, rows, rejected
@@ -45,13 +47,14 @@ const usage = `tailrace: tails append blobs into the lakehouse
   --config FILE    the config; default pipeline.config.ts
   LOG_LEVEL        ${logLevels.join(', ')}; default info
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130/143 stopped by a signal.
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 129/130/143 stopped by a signal.
 `
 
 const options = {
   config: { type: 'string', default: 'pipeline.config.ts' },
   pipeline: { type: 'string' },
   once: { type: 'boolean', default: false },
+  'fail-fast': { type: 'boolean', default: false },
   blob: { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
@@ -88,7 +91,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { pipeline, json } = values
   switch (command) {
     case 'start':
-      return start(context, { once: values.once, ...(pipeline === undefined ? {} : { pipeline }) })
+      return start(context, { once: values.once, failFast: values['fail-fast'], pipeline })
     case 'replay':
       return replayCommand(context, {
         pipeline: required(pipeline, '--pipeline'),

@@ -246,4 +246,15 @@ export const configSchema = z.strictObject({
     .strictObject({ port: whole(0, 65_535), host: z.string().min(1).max(253).default('127.0.0.1') })
     .optional(),
   stopMs: whole(0, hourMs).default(30_000),
+  restart: z
+    .strictObject({
+      minPauseMs: whole(10, hourMs).default(5_000),
+      maxPauseMs: whole(10, 24 * hourMs).default(300_000),
+    })
+    .refine(({ minPauseMs, maxPauseMs }) => maxPauseMs >= minPauseMs, {
+      path: ['maxPauseMs'],
+      error: ({ input }) => tooSmall(input, 'maxPauseMs', 'minPauseMs', 'restart.'),
+      ...besideOthers('minPauseMs', 'maxPauseMs'),
+    })
+    .prefault({}),
 })

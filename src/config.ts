@@ -181,6 +181,14 @@ export interface MetricsConfig {
   readonly host?: string | undefined
 }
 
+/** When a pipeline that failed is started again, while the others go on. */
+export interface RestartConfig {
+  /** The first pause; each further one in a row is twice as long, in milliseconds: 10 to 3,600,000. Default 5,000. */
+  readonly minPauseMs?: number | undefined
+  /** The longest pause, in milliseconds: 10 to 86,400,000. Default 300,000. */
+  readonly maxPauseMs?: number | undefined
+}
+
 export interface PipelineConfig {
   readonly source: SourceConfig
   /** Applied to every record, in order. Default none. */
@@ -200,6 +208,7 @@ export interface TailraceConfig {
   readonly metrics?: MetricsConfig | undefined
   /** How long a stop may take before the process gives up, in milliseconds: 0 to 3,600,000. Default 30,000. */
   readonly stopMs?: number | undefined
+  readonly restart?: RestartConfig | undefined
 }
 
 /** Types a config. Checking and defaults come later, when the config is resolved. */

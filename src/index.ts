@@ -9,6 +9,7 @@ export type {
   MetricsConfig,
   OptimizeConfig,
   PipelineConfig,
+  RestartConfig,
   SinkConfig,
   SourceConfig,
   StorageConfig,

@@ -4,6 +4,7 @@ import { type RequestCounts, requestKinds } from './sources/counted-reader.ts'
 
 /** What a pipeline tells of this moment. */
 export interface PipelineGauges {
+  readonly isRunning: boolean
   /** Bytes of its blobs, as last seen, that are not landed yet. */
   readonly lagBytes: number
   /** Blobs that are being read. */
@@ -17,6 +18,8 @@ export interface MeasuredPipeline {
   readonly name: string
   readonly counters: PipelineCounters
   readonly requests: RequestCounts
+  /** Failures that ended a run of it, by code. */
+  readonly failuresByCode: ReadonlyMap<string, number>
   readonly gauges: PipelineGauges
 }
 
@@ -70,6 +73,17 @@ const metrics: Readonly<Record<string, Metric>> = {
     help: 'Bytes of blobs received, those read again included.',
     samples: ({ requests }) => one(requests.bytes),
   },
+  tailrace_pipeline_running: {
+    type: 'gauge',
+    help: 'Whether the pipeline runs: 0 while it starts, and while it waits to be started again after a failure.',
+    samples: ({ gauges }) => one(gauges.isRunning ? 1 : 0),
+  },
+  tailrace_pipeline_failures_total: {
+    type: 'counter',
+    help: 'Failures that ended a run of the pipeline, by code.',
+    labels: ['code'],
+    samples: ({ failuresByCode }) => [...failuresByCode].map(([code, count]) => [{ code }, count]),
+  },
   tailrace_lag_bytes: {
     type: 'gauge',
     help: 'Bytes of the blobs, as last seen, that are not landed yet.',
@@ -93,8 +107,8 @@ export const metricNames: readonly string[] = Object.keys(metrics)
 /**
  * The state of some pipelines and of this process, as Prometheus reads it.
  *
- * Nothing is counted here: each exposition takes what the pipelines have counted. Labels hold pipeline names
- * and request kinds only, so nothing that was configured or read can get into them.
+ * Nothing is counted here: each exposition takes what the pipelines have counted. Labels hold pipeline names,
+ * request kinds and error codes only, so nothing that was configured or read can get into them.
  */
 export class Metrics {
   #registry = new Registry()

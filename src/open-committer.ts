@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { isAbort } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { OffsetFile } from './offsets/file-offset-store.ts'
 import type { OffsetMirror } from './offsets/offset-mirror.ts'
@@ -76,7 +77,9 @@ async function openDelta({
     tableName: config.table.name.table,
     stagingDirectory,
     clock,
-    onCheckpointFailed: (error) => logger.warn({ err: error }, 'a checkpoint could not be written'),
+    onCheckpointFailed: (error) => {
+      if (!isAbort(error)) logger.warn({ err: error }, 'a checkpoint could not be written')
+    },
     landsBlob: blobTest(config.source),
     onOffsetsRecovered: (count) =>
       logger.warn(

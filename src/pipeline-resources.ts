@@ -18,7 +18,7 @@ export interface PipelineResourcesOptions {
   readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
   /** For the pipeline that runs; anyone else could take the files of one that runs for leftovers. */
   readonly removeLeftovers: boolean
-  /** Ends what waits for the table's storage or warehouse. */
+  /** Ends what waits for the table's storage or warehouse, and every statement of the engine. */
   readonly signal?: AbortSignal
   readonly clock: Clock
   readonly logger: Logger
@@ -53,7 +53,10 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
   try {
     await staging.open()
     if (options.removeLeftovers) await staging.removeExpired(clock.now())
-    engine = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
+    const opened = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
+    engine = opened
+    const interrupt = (): void => void opened.close()
+    options.signal?.addEventListener('abort', interrupt, { once: true })
     const offsetStore = new FileOffsetStore({
       stateDirectory: shared.stateDirectory,
       pipeline: name,
@@ -83,7 +86,6 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       nowMs,
       logger,
     })
-    const opened = engine
     return {
       staging,
       engine,

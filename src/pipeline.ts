@@ -35,7 +35,7 @@ export interface PipelineOptions {
   readonly succeededSince: (instantMs: number) => boolean
   /** Go on after the blobs' ends, or drain to where they ended. */
   readonly follow: boolean
-  /** Ends the opening, which waits for the table's storage or warehouse however long they take. */
+  /** Ends the opening, which waits for the table's storage or warehouse however long they take; unused afterwards. */
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
@@ -191,15 +191,16 @@ export class Pipeline {
         throw error
       },
     )
-    // A sink that fails closes the lanes' inlets, and the lanes then fail with an error that only says so.
-    landing.catch(() => this.#schedule.stop())
+    // Nothing can land any more, so whatever is still under way, such as a request for the table, is in vain. The lanes
+    // then fail with an error that only says that their inlets are closed.
+    for (const one of [landing, reading]) one.catch(() => this.abort())
     const [landed, read] = await Promise.allSettled([landing, reading])
-    await this.#close()
-    if (read.status === 'rejected' && landed.status === 'rejected') {
-      throw isTailraceError(read.reason) ? read.reason : landed.reason
-    }
-    if (landed.status === 'rejected') throw landed.reason
-    if (read.status === 'rejected') throw read.reason
+    const failure = firstCause(read, landed)
+    await this.#close().catch((error: unknown) => {
+      if (failure === undefined) throw error
+      this.#log.warn({ err: error }, 'the pipeline could not be closed in order')
+    })
+    if (failure !== undefined) throw failure.reason
   }
 
   /** Gives everything back without having run. */
@@ -350,4 +351,13 @@ export class Pipeline {
       this.#log.warn({ rejected, partial }, 'lines were rejected or did not fit: see tailrace rejects')
     }
   }
+}
+
+/** Of a pipeline's two halves, the failure that made the other one fail. */
+function firstCause(
+  read: PromiseSettledResult<void>,
+  landed: PromiseSettledResult<void>,
+): PromiseRejectedResult | undefined {
+  const failed = [read, landed].filter((one) => one.status === 'rejected')
+  return failed.find(({ reason }) => isTailraceError(reason)) ?? failed.at(-1)
 }

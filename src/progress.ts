@@ -1,4 +1,4 @@
-import type { Pipeline } from './pipeline.ts'
+import type { SupervisedPipeline } from './supervised-pipeline.ts'
 
 /** One look at a pipeline, for its speed. */
 interface Sample {
@@ -11,10 +11,10 @@ const windowMs = 5_000
 
 /** Turns what pipelines say of themselves into one line: how far each is, how fast, how long it will take. */
 export class ProgressLine {
-  #pipelines: readonly Pipeline[]
+  #pipelines: readonly SupervisedPipeline[]
   #samples = new Map<string, Sample[]>()
 
-  constructor(pipelines: readonly Pipeline[]) {
+  constructor(pipelines: readonly SupervisedPipeline[]) {
     this.#pipelines = pipelines
   }
 
@@ -22,7 +22,7 @@ export class ProgressLine {
     return this.#pipelines.map((pipeline) => this.#describe(pipeline, nowMs)).join('   ')
   }
 
-  #describe({ name, counters, lagBytes }: Pipeline, nowMs: number): string {
+  #describe({ name, counters, lagBytes }: SupervisedPipeline, nowMs: number): string {
     const { bytes } = counters
     const samples = this.#samples.get(name) ?? []
     samples.push({ atMs: nowMs, bytes })

@@ -76,3 +76,16 @@ function pauseBefore(attempt: number, asked: unknown, policy: RetryPolicy, rando
   const jittered = Math.ceil(random() * ceiling)
   return typeof asked === 'number' ? Math.max(asked, jittered) : jittered
 }
+
+/** Pauses of something that failed and is taken up again on its own, apart from the retries of single requests. */
+export interface GrowingPauses {
+  /** The first pause, in milliseconds; each further one is twice as long. */
+  readonly minPauseMs: number
+  /** The longest pause, in milliseconds. */
+  readonly maxPauseMs: number
+}
+
+/** @returns the pause after so many failures in a row, at least one, in milliseconds */
+export function growingPauseMs(failures: number, { minPauseMs, maxPauseMs }: GrowingPauses): number {
+  return Math.min(maxPauseMs, minPauseMs * 2 ** Math.min(failures - 1, 30))
+}

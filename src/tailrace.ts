@@ -7,6 +7,7 @@ import type { Logger } from './logger.ts'
 import type { MeasuredPipeline } from './metrics.ts'
 import type { MetricsServer } from './metrics-server.ts'
 import { Pipeline, type PipelineCounters } from './pipeline.ts'
+import { FailureFile } from './pipeline-failure.ts'
 import type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
 import { AzureBlobReader } from './sources/azure-blob-reader.ts'
 import { countedReader, RequestCounter, type RequestCounts } from './sources/counted-reader.ts'
@@ -15,14 +16,18 @@ import { SampleMemory, withGeneration } from './sources/sample-memory.ts'
 import { fixedBlobOf } from './sources/sas-url.ts'
 import { connectContainer } from './sources/storage-client.ts'
 import { type ObservedReader, observedReader, StorageHealth } from './sources/storage-health.ts'
+import { StopDeadline } from './stop-deadline.ts'
+import { SupervisedPipeline } from './supervised-pipeline.ts'
 
 export interface TailraceOptions {
   readonly config: ResolvedConfig
   /** Run only this pipeline. */
-  readonly only?: string
+  readonly only?: string | undefined
   readonly follow: boolean
-  /** Ends the opening; once that is done, `stop` and `abort` end the run. */
-  readonly signal?: AbortSignal
+  /** Whether one failing pipeline ends the run. Default false: it is started again, and the others go on. */
+  readonly failFast?: boolean | undefined
+  /** Bounds the time of a stop, by a caller or after a failure. */
+  readonly deadline?: StopDeadline
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -49,100 +54,110 @@ export interface RunSummary {
 /** A summary is one line to be read by whoever started the run: of more blobs the offset file tells. */
 const mostOffsets = 1_000
 
-/** A pipeline, and the requests it makes: pipelines may share a container. */
-interface Member {
-  readonly pipeline: Pipeline
-  readonly requests: RequestCounter
-}
-
 /** All pipelines of a config, side by side in one process. */
 export class Tailrace {
   #options: TailraceOptions
-  #chosen: ReturnType<typeof choosePipelines>
+  #deadline: StopDeadline
   #storage: ContainerStorage
-  #members: Member[] = []
-  #running = new Set<string>()
+  #members: SupervisedPipeline[] = []
+  #openings: readonly Promise<void>[] = []
   #metricsServer: MetricsServer | undefined
   #startedAtMs: number
 
   private constructor(options: TailraceOptions) {
-    const { config, only, follow, clock, logger } = options
+    const { config, follow, clock, logger } = options
     this.#options = options
-    this.#chosen = choosePipelines(config, only)
+    this.#deadline = options.deadline ?? new StopDeadline({ stopMs: config.stopMs, clock })
     this.#storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
     this.#startedAtMs = clock.now()
   }
 
   /**
-   * Opens every table, the embedded storage if the config wants it, and before them the metrics.
+   * Serves the metrics, starts the embedded storage if the config wants it, and opens the tables: until the first one is
+   * open, so that none waits for another, or all of them where one failure ends the run. The others come up in `run`.
    *
-   * @throws CONFIG_INVALID when the metrics cannot be served, and what opening a pipeline throws
+   * @param signal ends the opening
+   * @throws CONFIG_INVALID when the metrics cannot be served or a source cannot be connected to, and what opening a
+   * pipeline throws: any of them where one failure ends the run, else the first of them when none can be opened
    */
-  static async open(options: TailraceOptions): Promise<Tailrace> {
+  static async open(options: TailraceOptions, signal?: AbortSignal): Promise<Tailrace> {
     const tailrace = new Tailrace(options)
+    const stop = (): void => tailrace.stop()
+    signal?.addEventListener('abort', stop, { once: true })
     try {
       await tailrace.#serveMetrics()
-      for (const [name, config] of tailrace.#chosen) await tailrace.#openPipeline(name, config)
+      for (const [name, config] of choosePipelines(options.config, options.only)) {
+        tailrace.#members.push(await tailrace.#member(name, config))
+      }
+      signal?.throwIfAborted()
+      await tailrace.#open()
+      return tailrace
     } catch (error) {
       await Promise.all(tailrace.pipelines.map((pipeline) => pipeline.close()))
       await tailrace.#close()
       throw error
+    } finally {
+      signal?.removeEventListener('abort', stop)
     }
-    return tailrace
   }
 
-  get pipelines(): readonly Pipeline[] {
-    return this.#members.map(({ pipeline }) => pipeline)
+  get pipelines(): readonly SupervisedPipeline[] {
+    return this.#members
+  }
+
+  /** Why a pipeline did not run at the end; undefined when all ended in order. */
+  get failure(): unknown {
+    return this.#members.find(({ failure }) => failure !== undefined)?.failure?.error
   }
 
   /**
-   * Runs all pipelines; when one fails for good, the others stop in order.
+   * Runs all pipelines. One that fails is started again after a while, and the others go on; with `failFast` and without
+   * `follow`, the others stop in order.
    *
-   * @throws the first failure
+   * @throws the first failure that ends the run
    */
   async run(): Promise<RunSummary> {
-    const { config, logger } = this.#options
+    const { signal } = this.#deadline
+    const abort = (): void => this.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
     const failures: unknown[] = []
-    let giveUp: NodeJS.Timeout | undefined
-    const runOne = async (pipeline: Pipeline): Promise<void> => {
-      this.#running.add(pipeline.name)
-      try {
-        await pipeline.run()
-      } catch (error) {
+    const runOne = async (member: SupervisedPipeline, index: number): Promise<void> => {
+      // A failed opening is in the member's own hands by now.
+      await this.#openings[index]?.catch(() => {})
+      await member.run().catch((error: unknown) => {
         failures.push(error)
-        // Told at once: the others may take their time to stop, and this is why they do.
-        if (!isAbort(error)) logger.error({ err: error, pipeline: pipeline.name }, 'the pipeline failed')
-        this.stop()
-        giveUp ??= setTimeout(() => this.abort(), config.stopMs)
-      } finally {
-        this.#running.delete(pipeline.name)
-      }
+        if (this.#endsByFailure || isAbort(error)) this.stop()
+      })
     }
     try {
-      await Promise.all(this.pipelines.map(runOne))
+      await Promise.all(this.#members.map(runOne))
     } finally {
-      clearTimeout(giveUp)
+      signal.removeEventListener('abort', abort)
+      this.#deadline.cancel()
       await this.#close()
     }
-    if (failures.length > 0) throw failures[0]
+    const [failure] = failures
+    if (failure !== undefined) throw failure
     return this.summary()
   }
 
-  /** Stops reading and lands what is complete; `run` resolves after that. */
+  /** Stops reading and lands what is complete, as long as the deadline allows; `run` resolves after that. */
   stop(): void {
-    for (const pipeline of this.pipelines) pipeline.stop()
+    this.#deadline.begin()
+    for (const member of this.#members) member.stop()
   }
 
   /** Ends at once; what is not landed is read again by the next start. */
   abort(): void {
-    for (const pipeline of this.pipelines) pipeline.abort()
+    for (const member of this.#members) member.abort()
   }
 
   summary(): RunSummary {
     return {
       durationMs: this.#options.clock.now() - this.#startedAtMs,
       pipelines: Object.fromEntries(
-        this.#members.map(({ pipeline: { name, counters, landed, setAside }, requests }) => [
+        this.#members.map(({ name, counters, landed, setAside, requests }) => [
           name,
           {
             ...counters,
@@ -156,26 +171,53 @@ export class Tailrace {
     }
   }
 
-  async #openPipeline(name: string, config: ResolvedPipeline): Promise<void> {
-    const { config: shared, follow, signal, clock, logger } = this.#options
+  /** A drain is done or it is not: whoever waits for its end starts it again. */
+  get #endsByFailure(): boolean {
+    return this.#options.failFast === true || !this.#options.follow
+  }
+
+  async #open(): Promise<void> {
+    this.#openings = this.#members.map((member) => member.open())
+    // Each is waited for by `run` once more.
+    for (const opening of this.#openings) opening.catch(() => {})
+    if (this.#endsByFailure) await Promise.all(this.#openings)
+    else {
+      await Promise.any(this.#openings).catch((failed: AggregateError) => {
+        throw failed.errors[0]
+      })
+    }
+  }
+
+  async #member(name: string, config: ResolvedPipeline): Promise<SupervisedPipeline> {
+    const { config: shared, follow, clock, logger } = this.#options
     const requests = new RequestCounter()
     const reader = await this.#storage.reader(config.source)
-    const pipeline = await Pipeline.open({
+    const log = logger.child({ pipeline: name })
+    return new SupervisedPipeline({
       name,
-      config,
-      shared,
-      reader: countedReader(reader, requests),
-      succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
-      follow,
-      signal,
+      open: (signal) =>
+        Pipeline.open({
+          name,
+          config,
+          shared,
+          reader: countedReader(reader, requests),
+          succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
+          follow,
+          signal,
+          clock,
+          logger: log,
+        }),
+      requests,
+      restart: this.#endsByFailure ? undefined : shared.restart,
+      failureFile: new FailureFile(shared.stateDirectory, name),
       clock,
-      logger: logger.child({ pipeline: name }),
+      logger: log,
     })
-    this.#members.push({ pipeline, requests })
   }
 
   async #serveMetrics(): Promise<void> {
-    const { config, logger } = this.#options
+    const { config, only, logger } = this.#options
+    const names = choosePipelines(config, only).map(([name]) => name)
     if (config.metrics === undefined) return
     const { host } = config.metrics
     // Loaded here because most runs do without, and every start would wait for the library.
@@ -186,10 +228,17 @@ export class Tailrace {
     this.#metricsServer = await MetricsServer.listen({
       ...config.metrics,
       metrics: new Metrics(() => this.#members.map(measured)),
-      notRunning: () => this.#chosen.map(([name]) => name).filter((name) => !this.#running.has(name)),
+      notRunning: () => names.flatMap((name) => this.#whyNotRunning(name)),
       logger,
     })
     logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics and /healthz')
+  }
+
+  /** @returns the name, with the code of the failure if there is one; nothing for a pipeline that runs */
+  #whyNotRunning(name: string): readonly string[] {
+    const member = this.#members.find((one) => one.name === name)
+    if (member?.isRunning === true) return []
+    return [member?.failure === undefined ? name : `${name} (${member.failure.code})`]
   }
 
   async #close(): Promise<void> {
@@ -198,10 +247,10 @@ export class Tailrace {
   }
 }
 
-function measured({ pipeline, requests }: Member): MeasuredPipeline {
-  const { name, counters, lagBytes, laneCount, setAside } = pipeline
-  const gauges = { lagBytes, openLanes: laneCount, setAsideBlobs: setAside.length }
-  return { name, counters, requests: requests.counts, gauges }
+function measured(member: SupervisedPipeline): MeasuredPipeline {
+  const { name, counters, requests, isRunning, failuresByCode, lagBytes, laneCount, setAside } = member
+  const gauges = { isRunning, lagBytes, openLanes: laneCount, setAsideBlobs: setAside.length }
+  return { name, counters, requests: requests.counts, failuresByCode, gauges }
 }
 
 /** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */

@@ -38,6 +38,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'config-schema.ts',
     'lanes/set-aside-file.ts',
     'offsets/file-offset-store.ts',
+    'pipeline-failure.ts',
     'resolve-config.ts',
     'resolve-databricks.ts',
     'sources/sample-memory.ts',

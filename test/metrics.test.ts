@@ -19,7 +19,8 @@ function measured(name: string, base: number): MeasuredPipeline {
       failed: base + 11,
       bytes: base + 12,
     },
-    gauges: { lagBytes: base + 13, openLanes: base + 14, setAsideBlobs: base + 15 },
+    failuresByCode: new Map([['SOURCE_DENIED', base + 16]]),
+    gauges: { isRunning: true, lagBytes: base + 13, openLanes: base + 14, setAsideBlobs: base + 15 },
   }
 }
 
@@ -41,6 +42,8 @@ test('an exposition shows every number of a pipeline under its name, and nothing
     'tailrace_storage_requests_total{pipeline="primary",kind="list"}': 110,
     'tailrace_storage_requests_total{pipeline="primary",kind="failed"}': 111,
     'tailrace_storage_bytes_total{pipeline="primary"}': 112,
+    'tailrace_pipeline_running{pipeline="primary"}': 1,
+    'tailrace_pipeline_failures_total{pipeline="primary",code="SOURCE_DENIED"}': 116,
     'tailrace_lag_bytes{pipeline="primary"}': 113,
     'tailrace_open_lanes{pipeline="primary"}': 114,
     'tailrace_set_aside_blobs{pipeline="primary"}': 115,

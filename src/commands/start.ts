@@ -1,12 +1,16 @@
 import { isAbort } from '../errors.ts'
+import { endProcess, exitCodeOf, type StopSignal, stopSignals } from '../process-end.ts'
 import { ProgressLine } from '../progress.ts'
 import type { RequestCounts } from '../sources/counted-reader.ts'
+import { StopDeadline } from '../stop-deadline.ts'
 import { type RunSummary, Tailrace } from '../tailrace.ts'
 import type { CommandContext } from './command.ts'
 
 export interface StartOptions {
   readonly once: boolean
-  readonly pipeline?: string
+  /** Whether one failing pipeline ends the process. */
+  readonly failFast?: boolean | undefined
+  readonly pipeline?: string | undefined
 }
 
 const progressMs = 500
@@ -14,24 +18,35 @@ const progressMs = 500
 // Ctrl-C reaches every process of the terminal's group, and package managers pass it on once more: what follows
 // this soon is the same wish, not a second one.
 const sameSignalMs = 1_000
-const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const
-type StopSignal = keyof typeof signalNumbers
 
 /**
  * Runs the config's pipelines until a signal, or with `once` until the blobs' ends.
  *
  * @returns the exit code: 0, or 128 plus the signal's number
+ * @throws why a pipeline does not run at the end
  */
-export async function start(context: CommandContext, { once, pipeline }: StartOptions): Promise<number> {
+export async function start(
+  context: CommandContext,
+  { once, failFast, pipeline }: StartOptions,
+): Promise<number> {
   const { config, logger, clock, errorOutput, print } = context
   const stopped: { by?: StopSignal; atMs?: number } = {}
   const opening = new AbortController()
   let tailrace: Tailrace | undefined
-  let timer: NodeJS.Timeout | undefined
+  const deadline = new StopDeadline({
+    stopMs: config.stopMs,
+    onLate: () =>
+      logger.error(
+        { stopMs: config.stopMs },
+        'not done in time: what is not landed is read again by the next start',
+      ),
+    onOverdue: () => endProcess(stopped.by),
+    clock,
+  })
 
   const onSignal = (signal: StopSignal): void => {
     if (stopped.by !== undefined) {
-      if (clock.now() - (stopped.atMs ?? 0) >= sameSignalMs) process.exit(128 + signalNumbers[signal])
+      if (clock.now() - (stopped.atMs ?? 0) >= sameSignalMs) endProcess(signal)
       return
     }
     stopped.by = signal
@@ -40,28 +55,18 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
       { signal, stopMs: config.stopMs },
       'stopping: landing what is complete; a second signal exits at once',
     )
-    if (tailrace === undefined) opening.abort()
-    else tailrace.stop()
-    timer = setTimeout(() => {
-      logger.error(
-        { stopMs: config.stopMs },
-        'not done in time: what is not landed is read again by the next start',
-      )
-      process.exit(128 + signalNumbers[signal])
-    }, config.stopMs)
+    deadline.begin()
+    opening.abort()
+    tailrace?.stop()
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+  for (const signal of Object.keys(stopSignals) as StopSignal[]) process.on(signal, onSignal)
 
   let progress: NodeJS.Timeout | undefined
   try {
-    tailrace = await Tailrace.open({
-      config,
-      follow: !once,
-      signal: opening.signal,
-      clock,
-      logger,
-      ...(pipeline === undefined ? {} : { only: pipeline }),
-    })
+    tailrace = await Tailrace.open(
+      { config, only: pipeline, follow: !once, failFast, deadline, clock, logger },
+      opening.signal,
+    )
     const line = new ProgressLine(tailrace.pipelines)
     progress = setInterval(() => errorOutput.status(line.render(clock.now())), progressMs)
     if (stopped.by !== undefined) tailrace.stop()
@@ -72,16 +77,17 @@ export async function start(context: CommandContext, { once, pipeline }: StartOp
       stopped.by === undefined ? 'done' : 'stopped',
     )
     if (once) await print(`${JSON.stringify(summary)}\n`)
+    if (tailrace.failure !== undefined) throw tailrace.failure
     if (once && stopped.by === undefined && isIncomplete(summary)) return 1
   } catch (error) {
     // A stop while tables are being opened or the disk is full ends the pipelines with an abort, which is what was asked for.
     if (stopped.by === undefined || !isAbort(error)) throw error
   } finally {
     clearInterval(progress)
-    clearTimeout(timer)
+    deadline.cancel()
     errorOutput.status('')
   }
-  return stopped.by === undefined ? 0 : 128 + signalNumbers[stopped.by]
+  return stopped.by === undefined ? 0 : exitCodeOf(stopped.by)
 }
 
 /** Whether blobs were left that could not be read for now; those that are refused for good are only told. */

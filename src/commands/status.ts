@@ -1,6 +1,8 @@
+import { choosePipelines } from '../choose-pipelines.ts'
 import type { LandedOffset } from '../landed-offsets.ts'
 import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
+import { FailureFile, type PipelineFailure } from '../pipeline-failure.ts'
 import { type BlobGeneration, generationKey } from '../records.ts'
 import { type Print, printJsonList, printTable } from '../row-printer.ts'
 import { type BlobLength, sourceLengths } from './blob-lengths.ts'
@@ -26,10 +28,12 @@ interface BlobStatus {
 /** How one pipeline stands, apart from the blobs that have landed. */
 interface PipelineStatus {
   readonly pipeline: string
-  /** Blobs of the source of which nothing has landed. */
-  readonly notBegun: { readonly blobs: number; readonly bytes: number }
+  /** Blobs of the source of which nothing has landed; missing when its table could not be inspected. */
+  readonly notBegun: { readonly blobs: number; readonly bytes: number } | undefined
   /** Blobs that a running process leaves alone for a while, and why. */
   readonly setAside: readonly SetAsideBlob[]
+  /** Why it does not run, though a process has started it. */
+  readonly failure: PipelineFailure | undefined
 }
 
 /** A year of hourly blobs is no table to read: of the blobs that have landed whole, so many are shown. */
@@ -42,23 +46,32 @@ export async function status(
   json: boolean,
 ): Promise<number> {
   const blobs: BlobStatus[] = []
-  const pipelines: PipelineStatus[] = []
-  await forEachPipeline(context, pipeline, async (landed) => {
+  const { stateDirectory } = context.config
+  const pipelines = new Map<string, PipelineStatus>()
+  for (const [name] of choosePipelines(context.config, pipeline)) {
+    const failure = await new FailureFile(stateDirectory, name).read()
+    pipelines.set(name, { pipeline: name, notBegun: undefined, setAside: [], failure })
+  }
+  const looking = forEachPipeline(context, pipeline, async (landed) => {
     const generations = await landed.table.generations()
     const { landed: lengths, notBegun } = await sourceLengths(landed, generations, context.clock.now())
-    const setAside = await new SetAsideFile(context.config.stateDirectory, landed.name).read()
-    pipelines.push({ pipeline: landed.name, notBegun, setAside })
+    const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
+    const failure = pipelines.get(landed.name)?.failure
+    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, failure })
     const instantOf = await creationInstants(context.config, landed)
     for (const one of await blobStatuses(landed, generations, lengths, instantOf)) blobs.push(one)
   })
+  // A table that cannot be inspected is often the very reason why its pipeline failed: then that is printed first.
+  const [inspected] = await Promise.allSettled([looking])
   const { print } = context
   if (json) {
-    const after = `],"pipelines":${JSON.stringify(pipelines)}}`
+    const after = `],"pipelines":${JSON.stringify([...pipelines.values()])}}`
     await printJsonList(print, { before: '{"blobs":[', items: blobs, after })
   } else {
-    await printBlobs(print, blobs)
-    for (const one of pipelines) await print(describePipeline(one))
+    if (blobs.length > 0 || inspected.status === 'fulfilled') await printBlobs(print, blobs)
+    for (const one of pipelines.values()) await print(describePipeline(one))
   }
+  if (inspected.status === 'rejected') throw inspected.reason
   return 0
 }
 
@@ -117,13 +130,24 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
   await print(`and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`)
 }
 
-function describePipeline({ pipeline, notBegun, setAside }: PipelineStatus): string {
+function describePipeline({ pipeline, notBegun, setAside, failure }: PipelineStatus): string {
   const lines: string[] = []
-  if (notBegun.blobs > 0)
+  if (failure !== undefined) {
+    const { code, reason, failures, sinceMs, untilMs } = failure
+    const next = untilMs === undefined ? 'its process has ended' : `started again at ${isoText(untilMs)}`
+    lines.push(
+      `${pipeline}: failed, ${failures} times since ${isoText(sinceMs)}, ${next}: ${code}: ${reason}`,
+    )
+  }
+  if (notBegun !== undefined && notBegun.blobs > 0)
     lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have not begun`)
   for (const { blob, code, reason, failures, untilMs } of setAside)
     lines.push(
-      `${pipeline}: ${blob} is set aside until ${new Date(untilMs).toISOString()} after ${failures} failures: ${code}: ${reason}`,
+      `${pipeline}: ${blob} is set aside until ${isoText(untilMs)} after ${failures} failures: ${code}: ${reason}`,
     )
   return lines.map((line) => `${line}\n`).join('')
+}
+
+function isoText(instantMs: number): string {
+  return new Date(instantMs).toISOString()
 }

@@ -1,7 +1,7 @@
 import { isTailraceError, type TailraceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { generationParts, type Span } from '../records.ts'
-import type { RetryEvent } from '../retry.ts'
+import { growingPauseMs, type RetryEvent } from '../retry.ts'
 import { isWorthTelling, retryLog } from '../retry-log.ts'
 import type { TailEnd } from '../sources/append-blob-tailer.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
@@ -36,8 +36,8 @@ const mostAttempts = 6
 
 /** Pauses of a blob that is set aside: the first, and the longest. */
 const asidePauses = {
-  failing: { firstMs: 30_000, mostMs: 3_600_000 },
-  refused: { firstMs: 3_600_000, mostMs: 24 * 3_600_000 },
+  failing: { minPauseMs: 30_000, maxPauseMs: 3_600_000 },
+  refused: { minPauseMs: 3_600_000, maxPauseMs: 24 * 3_600_000 },
 } as const
 
 /**
@@ -304,9 +304,9 @@ export class ListedLanes implements LaneSchedule {
 
   #putAside(blob: BoardBlob, error: TailraceError): void {
     const nowMs = this.#context.clock.now()
-    const { firstMs, mostMs } = asidePauses[error.disposition === 'retry' ? 'failing' : 'refused']
     const failures = (blob.aside?.failures ?? 0) + 1
-    const pauseMs = Math.min(mostMs, firstMs * 2 ** Math.min(failures - 1, 20))
+    const pauses = asidePauses[error.disposition === 'retry' ? 'failing' : 'refused']
+    const pauseMs = growingPauseMs(failures, pauses)
     blob.aside = {
       blob: blob.name,
       code: error.code,

@@ -1,7 +1,6 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
-import { writeDurably } from '../offsets/durable-write.ts'
+import { StateNote } from '../offsets/state-note.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
 const schema = z.array(
@@ -15,37 +14,29 @@ const schema = z.array(
   }),
 )
 
-/** Tells other processes which blobs a running pipeline has set aside: `<state>/<pipeline>.set-aside.json`. */
+/** Which blobs a running pipeline has set aside, for other processes: `<state>/<pipeline>.set-aside.json`. */
 export class SetAsideFile {
-  readonly path: string
-  #writing: Promise<void> = Promise.resolve()
+  readonly #note: StateNote<readonly SetAsideBlob[]>
 
   constructor(stateDirectory: string, pipeline: string) {
-    this.path = join(stateDirectory, `${pipeline}.set-aside.json`)
+    const path = join(stateDirectory, `${pipeline}.set-aside.json`)
+    this.#note = new StateNote(path, (json) => schema.parse(json))
+  }
+
+  get path(): string {
+    return this.#note.path
   }
 
   /** Replaces the list; an empty one removes the file. Calls take effect in their order. */
   write(blobs: readonly SetAsideBlob[]): Promise<void> {
-    const replace = async (): Promise<void> => {
-      if (blobs.length === 0) return rm(this.path, { force: true })
-      await mkdir(dirname(this.path), { recursive: true })
-      await writeDurably(this.path, `${JSON.stringify(blobs, null, 2)}\n`)
-    }
-    this.#writing = this.#writing.then(replace, replace)
-    return this.#writing
+    return this.#note.write(blobs.length === 0 ? undefined : blobs)
   }
 
-  /** Resolves when all that was asked to be written is; failures are those of `write`. */
-  async settled(): Promise<void> {
-    await this.#writing.catch(() => {})
+  settled(): Promise<void> {
+    return this.#note.settled()
   }
 
-  /** @returns none when there is no file, or one that this did not write: it is no more than a message */
   async read(): Promise<readonly SetAsideBlob[]> {
-    try {
-      return schema.parse(JSON.parse(await readFile(this.path, 'utf8')))
-    } catch {
-      return []
-    }
+    return (await this.#note.read()) ?? []
   }
 }

@@ -38,6 +38,14 @@ export interface EmbeddedEngineOptions {
   readonly temporaryDirectory: string
 }
 
+// The exit of a process joins the threads that statements run on, and waits for them.
+let underWay = 0
+
+/** How many statements of this process's engines are under way. */
+export function statementsUnderWay(): number {
+  return underWay
+}
+
 /** DuckDB loses an interrupt that comes before its statement begins, so it is repeated this often. */
 const interruptMs = 20
 
@@ -271,6 +279,7 @@ export class EmbeddedEngine {
       repeat ??= setInterval(interrupt, interruptMs)
     }
     for (const end of ends) end.addEventListener('abort', interrupt)
+    underWay += 1
     try {
       return await statement()
     } catch (error) {
@@ -278,6 +287,7 @@ export class EmbeddedEngine {
       for (const end of ends) end.throwIfAborted()
       throw error
     } finally {
+      underWay -= 1
       clearInterval(repeat)
       for (const end of ends) end.removeEventListener('abort', interrupt)
     }

@@ -12,8 +12,11 @@ import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-commit
 
 /** Turns a sealed spool into Parquet files. */
 export interface BatchEncoder {
-  /** @throws DISK_FULL, ENCODE_FAILED: nothing is left behind */
-  encode(batch: Batch): Promise<EncodedBatch>
+  /**
+   * @param signal ends it at once
+   * @throws DISK_FULL, ENCODE_FAILED, and the signal's reason: nothing is left behind
+   */
+  encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch>
 }
 
 /** Keeps the readable mirror of the table's offsets. */
@@ -56,6 +59,8 @@ export class LakehouseSink extends Writable {
   #clock: Clock
   #log: Logger
   #destroying = new AbortController()
+  /** The end of the last batch, landed or failed. */
+  #landing: Promise<void> = Promise.resolve()
 
   constructor(options: LakehouseSinkOptions) {
     super({ objectMode: true, highWaterMark: 1 })
@@ -70,12 +75,15 @@ export class LakehouseSink extends Writable {
   }
 
   override _write(batch: Batch, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#land(batch).then(() => done(), done)
+    const landing = this.#land(batch)
+    this.#landing = landing.catch(() => {})
+    landing.then(() => done(), done)
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#destroying.abort()
-    callback(error)
+    // Whoever gives back the engine and the table next must find neither in use.
+    this.#landing.then(() => callback(error))
   }
 
   async #land(batch: Batch): Promise<void> {
@@ -85,7 +93,7 @@ export class LakehouseSink extends Writable {
     const encoded =
       batch.rows === 0
         ? nothingEncoded
-        : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch), signal)
+        : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch, signal), signal)
     const encodedAt = this.#clock.now()
     const receipt = await this.#commit(batch, encoded, signal)
     const committedAt = this.#clock.now()

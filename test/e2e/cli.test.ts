@@ -89,29 +89,34 @@ test('a wrong config exits with 2 and names every mistake at once', async (t) =>
   }
 })
 
-test('an interrupt lands what was read, writes the offsets and exits with 130', async (t) => {
-  const { storage, project, config } = await setUp(t, { batch: { maxAgeMs: 60_000 } })
-  await storage.append(blob, lines(0, 50))
-  const running = startTailrace(t, ['start', ...config])
-  // Once its spool has the lines, only a seal is missing, which the batch's age would bring in a minute.
-  const staging = project.stagingDirectory('primary')
-  await eventually(async () => {
-    const spool = (await readdir(staging).catch(() => [])).find((name) => name.endsWith('.spool'))
-    return spool !== undefined && (await stat(join(staging, spool))).size > 0
-  }, 'spool with lines in it')
-  running.kill('SIGINT')
-  assert.deepEqual(await running.exited, { code: 130, signal: null }, running.stderr)
-  assert.ok(running.logged('stopped'))
-  assert.equal(running.stdout, '')
-  const content = await storage.content(blob)
-  const end = assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
-  assert.equal(end, content.length)
-  assert.equal(await mirroredOffset(project.offsetPath('primary'), blob), end)
-  assert.deepEqual(
-    (await readdir(staging)).filter((name) => name !== 'spill'),
-    [],
-  )
-})
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+] as const) {
+  test(`${signal} lands what was read, writes the offsets and exits with ${code}`, async (t) => {
+    const { storage, project, config } = await setUp(t, { batch: { maxAgeMs: 60_000 } })
+    await storage.append(blob, lines(0, 50))
+    const running = startTailrace(t, ['start', ...config])
+    // Once its spool has the lines, only a seal is missing, which the batch's age would bring in a minute.
+    const staging = project.stagingDirectory('primary')
+    await eventually(async () => {
+      const spool = (await readdir(staging).catch(() => [])).find((name) => name.endsWith('.spool'))
+      return spool !== undefined && (await stat(join(staging, spool))).size > 0
+    }, 'spool with lines in it')
+    running.kill(signal)
+    assert.deepEqual(await running.exited, { code, signal: null }, running.stderr)
+    assert.ok(running.logged('stopped'))
+    assert.equal(running.stdout, '')
+    const content = await storage.content(blob)
+    const end = assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
+    assert.equal(end, content.length)
+    assert.equal(await mirroredOffset(project.offsetPath('primary'), blob), end)
+    assert.deepEqual(
+      (await readdir(staging)).filter((name) => name !== 'spill'),
+      [],
+    )
+  })
+}
 
 test('a second interrupt exits at once when the first one cannot come to its end', async (t) => {
   const { storage, config } = await setUp(t, {

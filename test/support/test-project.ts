@@ -5,6 +5,7 @@ import type {
   DatabricksSinkConfig,
   DiskConfig,
   MetricsConfig,
+  RestartConfig,
   SourceConfig,
   StorageConfig,
 } from '../../src/config.ts'
@@ -31,6 +32,9 @@ export interface TestConfig {
   /** Catalog and schema of the tables. Default `test.logs`. */
   readonly schema?: string
   readonly stopMs?: number
+  readonly restart?: RestartConfig
+  /** Source text in front of the config. Default none. */
+  readonly preamble?: string
 }
 
 /** Where things of a generated config are. */
@@ -61,12 +65,14 @@ export async function writeProject(directory: string, config: TestConfig): Promi
   await writeFile(
     configPath,
     `import { defineConfig, postgresLogs } from ${JSON.stringify(index)}
+${config.preamble ?? ''}
 export default defineConfig({
   pipelines: { ${pipelines.join('\n')} },
   stateDirectory: ${JSON.stringify(stateDirectory)},
   disk: ${JSON.stringify({ minFreeBytes: 0, ...config.disk })},
   metrics: ${JSON.stringify(config.metrics)},
   stopMs: ${JSON.stringify(config.stopMs)},
+  restart: ${JSON.stringify(config.restart)},
 })
 `,
   )
