@@ -5,8 +5,10 @@ import {
   type LogRecord,
   type RecordPlace,
   type RecordTransform,
+  type RejectedText,
   recordOf,
   rejectedBy,
+  rejectedEntry,
   renumbered,
   type TransformResult,
 } from './record-transform.ts'
@@ -19,11 +21,13 @@ import {
  */
 export class FunctionTransform extends Transform {
   #functions: readonly RecordTransform[]
+  #rejectedTexts: readonly RejectedText[]
   #pipeline: string
 
   constructor(functions: readonly RecordTransform[], pipeline: string) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
     this.#functions = functions
+    this.#rejectedTexts = functions.flatMap(({ rejectedText }) => rejectedText ?? [])
     this.#pipeline = pipeline
   }
 
@@ -37,12 +41,14 @@ export class FunctionTransform extends Transform {
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
         const read = entry.reject === undefined ? recordOf(entry) : undefined
-        // What is no record has nothing to transform; the encoder names what is wrong with it.
+        // The encoder names the fault of a text that is no record.
         const changed =
-          read === undefined ? [entry] : entriesFor(entry, read, await this.#results(read.record, place))
+          read === undefined
+            ? [rejectedEntry(entry, this.#rejectedTexts)]
+            : entriesFor(entry, read, await this.#results(read.record, place))
         for (const one of changed) entries.push(one)
       } catch (error) {
-        entries.push(rejectedBy(entry, error))
+        entries.push(rejectedEntry(rejectedBy(entry, error), this.#rejectedTexts))
       }
     }
     return { ...block, entries: renumbered(block, entries).entries }

@@ -25,10 +25,14 @@ export type TransformResult = LogRecord | readonly LogRecord[] | null | undefine
  * It may change the record it is given. When it throws or rejects, that record becomes a rejected row and the
  * stream goes on.
  */
-export type RecordTransform = (
-  record: LogRecord,
-  place: RecordPlace,
-) => TransformResult | Promise<TransformResult>
+export interface RecordTransform {
+  (record: LogRecord, place: RecordPlace): TransformResult | Promise<TransformResult>
+  /**
+   * Rewrites the text of a line that is no record, or on which a transform failed, before it becomes a rejected row.
+   * Such rows keep the place of their line, their reason, and of an error's message only its name.
+   */
+  readonly rejectedText?: ((text: string) => string) | undefined
+}
 
 /** What an object-mode Transform of `{ stream: … }` receives and pushes. */
 export interface PlacedRecord {
@@ -109,6 +113,28 @@ function textOf(record: LogRecord, before: JsonValue, text: string): string {
 export function rejectedBy(entry: Entry, error: unknown): Entry {
   return { ...entry, reject: 'transform_error', note: firstLineOf(error) }
 }
+
+/**
+ * The entry of a line that is no record, behind a transform that rewrites the text of such lines.
+ *
+ * Its reason is decided here: the encoder, which otherwise finds malformed JSON, no longer sees the line's own text.
+ */
+export function rejectedEntry(entry: Entry, rewrites: readonly RejectedText[]): Entry {
+  if (rewrites.length === 0) return entry
+  const { json: _withheld, flat: _known, note, ...place } = entry
+  const text = rewrites.reduce((current, rewrite) => rewrite(current), latin1AsText(entry.raw))
+  // An error's message may quote the record; its name says the kind.
+  const shown = entry.reject === 'transform_error' ? note?.match(/^\w{0,60}Error\b/)?.[0] : note
+  return {
+    ...place,
+    raw: bytesAsLatin1(text),
+    reject: entry.reject ?? 'not_json',
+    ...(shown === undefined ? {} : { note: shown }),
+  }
+}
+
+/** Rewrites the text of a line that becomes a rejected row. */
+export type RejectedText = NonNullable<RecordTransform['rejectedText']>
 
 /** Gives the entries of each original record consecutive indexes again after some became several. */
 export function renumbered(block: EntryBlock, entries: Entry[]): EntryBlock {

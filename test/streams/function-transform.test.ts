@@ -161,6 +161,33 @@ test('rejected entries and text that is no record pass by the functions untouche
   assert.deepEqual(output?.entries, entries)
 })
 
+test('a function may rewrite the text of rejected rows: their place and reason stay, and the name of an error', async () => {
+  const rewriting: RecordTransform = Object.assign((record: LogRecord) => record, {
+    rejectedText: (text: string) => `${text.length} characters`,
+  })
+  const failing: RecordTransform = (record) => {
+    if (record.a === 1) throw new TypeError('no such field: secret')
+    if (record.a === 2) throw 'secret'
+    return record
+  }
+  const texts = ['LOG: secret', '{"a":"secret",}', '{"a":1}', '{"a":2}', '{"a":3}']
+  const entries = texts.map((raw, index) => ({ offset: index * 20, length: 20, index: 0, raw }))
+  const tooLong = { ...rejectedEntry('{"a":"sec', 100), reject: 'too_long' as const, note: '5000 bytes' }
+  const block = { span: recordBlock(['{}']).span, entries: [...entries, tooLong] }
+  const [output] = await apply([rewriting, failing], block)
+  assert.deepEqual(
+    output?.entries.map(({ offset, raw, reject, note }) => [offset, raw, reject, note]),
+    [
+      [0, '11 characters', 'not_json', undefined],
+      [20, '15 characters', 'not_json', undefined],
+      [40, '7 characters', 'transform_error', 'TypeError'],
+      [60, '7 characters', 'transform_error', undefined],
+      [80, '{"a":3}', undefined, undefined],
+      [100, '9 characters', 'too_long', '5000 bytes'],
+    ],
+  )
+})
+
 test('a transform that changes nothing changes no entry, whatever the line', async (t) => {
   const seed = Number(process.env.TAILRACE_TEST_SEED ?? 1)
   t.diagnostic(`replay with TAILRACE_TEST_SEED=${seed}`)
