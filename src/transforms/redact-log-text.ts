@@ -1,0 +1,125 @@
+import { csvFields, rewriteCsvField } from './csv-fields.ts'
+import { quotingOf, redactMessage } from './redact-message.ts'
+import { type RedactedSql, redactedSql, redactSql } from './sql-literals.ts'
+
+export interface LogTextOptions {
+  readonly replacement: string
+  /** Redacts JSON text inside; `undefined` for text that is no JSON. */
+  readonly json: (text: string) => string | undefined
+  /**
+   * Whether the text is one line of a log file, as a shipper read it. Such a line may be the middle of a statement,
+   * even of a string in it, so that all of it is replaced unless it begins like a line of a log. Of a text that `may`
+   * be such a line only the tab is certain that the server puts before the second and further lines of a message.
+   */
+  readonly isLine: boolean | 'maybe'
+  readonly sqlstate?: string | undefined
+  readonly isDetail?: boolean
+}
+
+// The container runtimes' own prefixes: `kubectl logs --timestamps`, CRI.
+const runtimePrefix = /^(?:\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?)?/
+
+const startsWithTime = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d/
+
+// `LEVEL:` and two blanks end a log_line_prefix in every language; Azure's and other copies keep one blank only.
+const level = /(?!AUDIT:)(\p{L}{1,20}[1-5]?(?=: {2})|[A-Z]{3,10}[1-5]?(?=:\s)):\s{1,40}/u
+const maxPrefixCharacters = 512
+const startsLikePrefix = /^\s*(?:\d|\[|<|[\w.]{1,60}[=@-])/
+
+const levels =
+  /^(?:LOG|ERROR|WARNING|NOTICE|INFO|FATAL|PANIC|DEBUG[1-5]?|DETAIL|HINT|CONTEXT|LOCATION|BACKTRACE|STATEMENT|QUERY)$/i
+const statementLevels = /^(?:STATEMENT|QUERY)$/i
+
+/** A piece of a message that would have to be behind a prefix, not in it. */
+const noPrefix = /statement: |(?:parse|bind|execute) [^:]{1,100}: |AUDIT: |ms {2}| "|= '/
+
+// https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
+const csvMessage = new Set([13, 15, 18])
+const csvDetail = 14
+const csvStatement = new Set([16, 19])
+const csvSqlstate = 12
+const minCsvFields = 14
+const startsLikeCsv = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]{0,7} ?[\w+:-]{0,20},/
+
+// A shipper may join the lines of several messages. In the server's own text each further line of one message begins
+// with a tab.
+const nextMessage = /\n(?=(?:(?:\d|\[|<|[\w.]{1,60}[=@-])[^\n]{0,300}?)?\p{Lu}{2,20}[1-5]?: {1,2})/u
+
+/**
+ * Redacts text of a server's log: a line with its prefix and level, several of them, a line of csvlog, JSON, or a
+ * message alone.
+ *
+ * The prefix stays as it is, because columns are read from it.
+ */
+export function redactLogText(text: string, options: LogTextOptions): string {
+  const end = text.trimEnd().length
+  if (end === 0) return text
+  const start = runtimePrefix.exec(text)?.[0].length ?? 0
+  return text.slice(0, start) + redactLines(text.slice(start, end), options) + text.slice(end)
+}
+
+function redactLines(text: string, options: LogTextOptions): string {
+  const { replacement, isLine } = options
+  if (text.startsWith('{') || text.startsWith('[')) {
+    const json = options.json(text)
+    if (json !== undefined) return json
+    // An object that does not parse, such as one cut short, has no place that is known to hold no value.
+    if (text.startsWith('{')) return replacement
+  }
+  if (startsLikeCsv.test(text)) {
+    const fields = csvFields(text)
+    if (fields.length >= minCsvFields) return redactCsv(fields, replacement)
+  }
+  if (isLine !== false && text.startsWith('\t')) return replacement
+  const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
+  const redacted = [redactLine(first, options)]
+  for (const other of others) {
+    // Inside of a literal, a line that begins like a message is a part of the literal.
+    const isInside = redacted.at(-1)?.isOpen === true
+    redacted.push(
+      isInside ? { text: replacement, isOpen: true } : redactLine(other, { ...options, isLine: false }),
+    )
+  }
+  return redacted.map((line) => line.text).join('\n')
+}
+
+function redactLine(line: string, options: LogTextOptions): RedactedSql {
+  const { replacement, sqlstate } = options
+  const found = level.exec(line.slice(0, maxPrefixCharacters))
+  const prefix = found === null ? '' : line.slice(0, found.index)
+  const hasLevel =
+    found !== null && (prefix === '' || startsLikePrefix.test(prefix)) && !noPrefix.test(prefix)
+  if (options.isLine === true && !hasLevel && !startsWithTime.test(line))
+    return { text: replacement, isOpen: true }
+  if (!hasLevel) return redactMessage(line, options)
+  const name = found[1] ?? ''
+  const start = found.index + found[0].length
+  const isKnown = levels.test(name)
+  const { text, isOpen } = statementLevels.test(name)
+    ? redactedSql(line.slice(start), {
+        replacement,
+        quoting: sqlstate === undefined ? 'doubtful' : quotingOf(sqlstate),
+      })
+    : redactMessage(line.slice(start), {
+        replacement,
+        sqlstate,
+        isDetail: /^DETAIL$/i.test(name) || options.isDetail === true || !isKnown,
+        isTranslated: !isKnown,
+      })
+  return { text: line.slice(0, start) + text, isOpen }
+}
+
+function redactCsv(fields: readonly string[], replacement: string): string {
+  const sqlstate = fields[csvSqlstate]
+  return fields
+    .map((field, index) => {
+      if (csvStatement.has(index))
+        return rewriteCsvField(field, (sql) => redactSql(sql, { replacement, quoting: quotingOf(sqlstate) }))
+      if (!csvMessage.has(index) && index !== csvDetail) return field
+      return rewriteCsvField(
+        field,
+        (text) => redactMessage(text, { replacement, sqlstate, isDetail: index === csvDetail }).text,
+      )
+    })
+    .join(',')
+}
