@@ -117,7 +117,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 
 function committerOf(table: string, directory: string, engine: EmbeddedEngine): DeltaCommitter {
   return new DeltaCommitter({
-    pipeline: 'bench',
     storage: new LocalDeltaStorage(table),
     engine,
     columns: declaration.columns,

@@ -54,7 +54,6 @@ export class OneRowCommits {
 
   committerOf(storage: LocalDeltaStorage): DeltaCommitter {
     return new DeltaCommitter({
-      pipeline: 'bench',
       storage,
       engine: this.engine,
       columns: declaration.columns,

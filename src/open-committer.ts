@@ -33,6 +33,9 @@ export interface OpenedCommitter {
   readonly directories: readonly string[]
 }
 
+/** A table can have thousands of blobs that were landed twice; the log line names this many. */
+const loggedRanges = 10
+
 /** The one place where a kind of sink is told from another. */
 export async function openCommitter(options: OpenCommitterOptions): Promise<OpenedCommitter> {
   return bySink<Promise<OpenedCommitter>>(options.config, {
@@ -50,7 +53,6 @@ export async function openCommitter(options: OpenCommitterOptions): Promise<Open
 }
 
 async function openDelta({
-  name,
   config,
   stagingDirectory,
   engine,
@@ -61,7 +63,6 @@ async function openDelta({
   const location = tableLocation(config)
   const directories = location.kind === 'directory' ? [location.path] : []
   const committer = new DeltaCommitter({
-    pipeline: name,
     storage: openTableStorage(config, {
       downloadDirectory: stagingDirectory,
       clock,
@@ -85,6 +86,11 @@ async function openDelta({
       logger.warn(
         { count },
         'the table has rows of these blobs and no offsets: they were taken from its rows',
+      ),
+    onDoubled: (ranges) =>
+      logger.warn(
+        { ranges: ranges.slice(0, loggedRanges), count: ranges.length },
+        'pipelines of these names have landed the same ranges, each for itself: rows are there twice up to `end`; from now on a blob is landed once for all of them',
       ),
   })
   await committer.open()

@@ -142,7 +142,8 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
       )
     }
     const key = JSON.stringify([
-      storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage,
+      namesAreUnique(blobs) &&
+        (storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage),
       container,
       // Case does not count in a resource id.
       typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
@@ -151,11 +152,19 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
     const other = owners.get(key)
     if (other !== undefined)
       mistakes.push(
-        `pipelines.${name}: found the source and table of pipelines.${other}, expected another one`,
+        `pipelines.${name}: found the container, blobs and table of pipelines.${other}, expected another one`,
       )
     owners.set(key, name)
   }
   return mistakes
+}
+
+/**
+ * Neither rows nor offsets hold the account of a blob, so that they stay valid when it gets another name or endpoint: two
+ * accounts may share a table only where no two blobs have the same name, as Azure Monitor's, which hold the server's id.
+ */
+function namesAreUnique(blobs: ResolvedPipeline['source']['blobs']): boolean {
+  return typeof blobs === 'string' && /^resourceId=/i.test(blobs)
 }
 
 function deepFreeze<T>(value: T): T {

@@ -318,12 +318,26 @@ test('two pipelines may not land the same blobs in the same table, and may share
   const elsewhere = { ...pipeline, source: { ...pipeline.source, blobs: 'replica.ndjson' } }
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: other, c: elsewhere } }), [])
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: pipeline } }), [
-    'pipelines.b: found the source and table of pipelines.a, expected another one',
+    'pipelines.b: found the container, blobs and table of pipelines.a, expected another one',
   ])
   const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'
   const server = { ...pipeline, source: { ...pipeline.source, blobs: id } }
   const same = { ...pipeline, source: { ...pipeline.source, blobs: { azureMonitor: id.toUpperCase() } } }
   assert.equal(mistakesOf({ pipelines: { a: server, b: same } }).length, 1)
+})
+
+test('two accounts may share a table only where no blob of one can have the name of one of the other', () => {
+  const of = (blobs: unknown, account: string) => ({
+    ...pipeline,
+    source: { ...pipeline.source, blobs, storage: { kind: 'account', account } },
+  })
+  for (const [blobs, mistakes] of [
+    ['logs/', 1],
+    ['resourceId=/', 0],
+  ] as const) {
+    const pipelines = { a: of(blobs, 'east'), b: of(blobs, 'west') }
+    assert.equal(mistakesOf({ pipelines }).length, mistakes, blobs)
+  }
 })
 
 const withSink = (sink: object, rest: object = {}): object => ({

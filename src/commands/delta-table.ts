@@ -4,10 +4,10 @@ import { TailraceError } from '../errors.ts'
 import { createPipelineView } from '../lakehouse-views.ts'
 import { type DeltaPipeline, tableLocation } from '../resolve-config.ts'
 import { checkAppendable } from '../sinks/delta/feature-gate.ts'
-import { landedOffsets } from '../sinks/delta/offset-transactions.ts'
 import { loadState } from '../sinks/delta/table-log.ts'
 import { checkSchema } from '../sinks/delta/table-schema.ts'
 import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
+import { blobTest } from '../sources/discovery/blob-test.ts'
 import type { CommandContext } from './command.ts'
 import { LandedRows } from './landed-rows.ts'
 import type { LookedTable } from './looked-table.ts'
@@ -25,8 +25,9 @@ export async function lookAtDelta(
   if (table === undefined) {
     logger.warn({ pipeline: name, table: storage.location }, 'there is no table yet: a run creates it')
   }
+  const landsBlob = blobTest(pipeline.source)
   return {
-    generations: async () => (table === undefined ? [] : [...landedOffsets(table, name)]),
+    generations: async () => [...(table?.transactions.landed ?? [])].filter(({ blob }) => landsBlob(blob)),
     rows: async () => {
       const view = await createPipelineView(engine, name, storage)
       return view === undefined ? undefined : rowsOf(engine, view)

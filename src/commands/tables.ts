@@ -58,7 +58,6 @@ async function createDelta(
   const { DeltaCommitter } = await import('../sinks/delta/delta-committer.ts')
   return withEngine(async (engine, temporaryDirectory) => {
     const committer = new DeltaCommitter({
-      pipeline: name,
       storage: lookingStorage(pipeline, temporaryDirectory, clock),
       engine,
       columns: pipeline.table.columns,

@@ -255,6 +255,33 @@ test('of two processes on the same blob one is fenced, and rows stay single', as
   assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
 })
 
+test('pipelines that are renamed and share out their blobs anew land no row twice', async (t) => {
+  const storage = await startStorage(t)
+  const root = await temporaryDirectory(t)
+  const blobs = ['s0.json', 's1.json', 's2.json']
+  const projectOf = (pipelines: Record<string, string>) =>
+    writeProject(root, {
+      storage: { kind: 'connection-string', connectionString: storage.connectionString },
+      pipelines: Object.fromEntries(Object.entries(pipelines).map(([name, one]) => [name, { blobs: one }])),
+      table: 'logs',
+      root,
+    })
+  for (const pipelines of [
+    { 'pg-0': '{s0,s1}.json', 'pg-1': 's2.json' },
+    { 'pg-0': 's0.json', 'pg-1': '{s1,s2}.json' },
+    { renamed: '*.json' },
+  ]) {
+    const { configPath } = await projectOf(pipelines)
+    for (const name of blobs) await storage.append(name, lines(0, 20))
+    for (const command of [['start', '--once'], ['verify']]) {
+      const run = await runTailrace(t, [...command, '--config', configPath])
+      assert.equal(run.code, 0, run.stdout + run.stderr)
+    }
+  }
+  const rows = await readTable((await projectOf({})).tableDirectory('logs'))
+  for (const name of blobs) assertLandedOnce(name, await storage.content(name), rows)
+})
+
 test('a cold start at the latest begins with the next line, and a line lands when its newline is there', async (t) => {
   const { storage, project, config } = await setUp(t, {
     pipelines: { primary: { blobs: blob, coldStart: 'latest' } },

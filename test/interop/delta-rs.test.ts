@@ -43,7 +43,7 @@ test('delta-rs and DuckDB see the same rows, offsets, types and comments', { ski
   const bench = await workbench(t)
   await fill(bench)
   const rows = join(await mkdtemp(join(bench.directory, 'rows-')), 'rows.parquet')
-  const appId = `tailrace/primary/${blob}@20261124T084700Z`
+  const appId = `tailrace:${blob}@20261124T084700Z`
   const answer = await askDeltaRs({ table: bench.table, rows, applications: [appId] })
 
   assert.equal(answer.version, 11)
@@ -108,9 +108,9 @@ test('delta-rs reads a table whose older commits are only in a checkpoint', { sk
 
   const rows = join(bench.directory, 'rows.parquet')
   const key = `${blob}@20261124T084700Z`
-  const answer = await askDeltaRs({ table: bench.table, rows, applications: [`tailrace/primary/${key}`] })
+  const answer = await askDeltaRs({ table: bench.table, rows, applications: [`tailrace:${key}`] })
   assert.equal(answer.version, 22)
-  assert.deepEqual(answer.offsets, { [`tailrace/primary/${key}`]: 1110 })
+  assert.deepEqual(answer.offsets, { [`tailrace:${key}`]: 1110 })
   assert.deepEqual(await compareRows(bench, rows), { seen: 111, missing: 0, surplus: 0 })
 })
 
@@ -168,7 +168,7 @@ test('a partitioned table that delta-rs created and checkpointed is landed on an
   const answer = await askDeltaRs({
     table,
     rows,
-    applications: ['tailrace/primary/logs/new@20261124T084700Z'],
+    applications: ['tailrace:logs/new@20261124T084700Z'],
   })
   assert.deepEqual(Object.values(answer.offsets), [120])
   assert.deepEqual(await compareRows(bench, rows, table), { seen: 112, missing: 0, surplus: 0 })

@@ -19,7 +19,7 @@ async function seenByDeltaRs(bench: Workbench, table = bench.table) {
   const { version, files, offsets } = await askDeltaRs({
     table,
     rows,
-    applications: [`tailrace/primary/${blob}@20261124T084700Z`],
+    applications: [`tailrace:${blob}@20261124T084700Z`],
   })
   const { seen, missing, surplus } = (await compareRows(bench, rows, table)) ?? {}
   return { version, files, offset: Object.values(offsets)[0], seen: Number(seen), missing, surplus }

@@ -29,6 +29,8 @@ export interface TestConfig {
   readonly lakehouse?: string
   /** Where the tables are. Default: Delta tables in `lakehouse`. */
   readonly sink?: DatabricksSinkConfig
+  /** One table for all pipelines, by its last name. Default: one for each, of the pipeline's name. */
+  readonly table?: string
   /** Catalog and schema of the tables. Default `test.logs`. */
   readonly schema?: string
   readonly stopMs?: number
@@ -59,7 +61,7 @@ export async function writeProject(directory: string, config: TestConfig): Promi
       sink: config.sink ?? { kind: 'delta', root: config.lakehouse ?? join(root, 'lakehouse') },
       batch: { maxAgeMs: 100, ...config.batch },
     }
-    const table = `postgresLogs('${config.schema ?? 'test.logs'}.${name}', ${JSON.stringify(config.tableOptions ?? {})})`
+    const table = `postgresLogs('${config.schema ?? 'test.logs'}.${config.table ?? name}', ${JSON.stringify(config.tableOptions ?? {})})`
     return `${JSON.stringify(name)}: { ...${JSON.stringify(plain)}, table: ${table}, transforms: ${config.transforms ?? '[]'} },`
   })
   await writeFile(

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
-import type { LandedOffset, LandedOffsets } from '../../landed-offsets.ts'
+import { type LandedOffset, LandedOffsets } from '../../landed-offsets.ts'
 import type { Span } from '../../records.ts'
 import type { Column } from '../../tables/table.ts'
 import { requireOffsets } from '../commit-fence.ts'
@@ -9,17 +9,16 @@ import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-commi
 import type { TransactionAction } from './delta-action.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { DeltaTable } from './delta-table.ts'
-import { appIdOf, appIdPrefix, landedOffsets } from './offset-transactions.ts'
 import { provenanceOffsets } from './provenance-offsets.ts'
+import { raiseOffsetsFence } from './raise-offsets-fence.ts'
 import { type ReplaceReceipt, replaceRange } from './range-replacement.ts'
 import { SchemaPlan } from './schema-evolution.ts'
+import { appIdOf, type DoubledRange, type Transactions } from './transactions.ts'
 
 /** How often a batch is prepared again because another writer changed the schema meanwhile. */
 const maxPlans = 10
 
 export interface DeltaCommitterOptions {
-  /** Names this pipeline's offsets in the table; two pipelines of one table must differ. Without `/`. */
-  readonly pipeline: string
   readonly storage: DeltaStorage
   /** Reads checkpoints, and rewrites files for `replace`. */
   readonly engine: EmbeddedEngine
@@ -39,8 +38,10 @@ export interface DeltaCommitterOptions {
   readonly onCheckpointFailed?: (error: unknown) => void
   /** Which blobs are this pipeline's to land, by `source_blob`. Default all. */
   readonly landsBlob?: (blob: string) => boolean
-  /** Hears that the table had lost this pipeline's offsets, and of how many blob generations its rows told them. */
+  /** Called when the table had lost this pipeline's offsets and its rows told those of `count` blob generations. */
   readonly onOffsetsRecovered?: (count: number) => void
+  /** Called when a table of a former release holds ranges that several pipelines landed, each for itself. */
+  readonly onDoubled?: (ranges: readonly DoubledRange[]) => void
 }
 
 /**
@@ -53,7 +54,8 @@ export class DeltaCommitter implements TableCommitter {
   readonly location: string
   readonly #options: DeltaCommitterOptions
   readonly #table: DeltaTable
-  #landed: { version: number; readonly offsets: LandedOffsets } | undefined
+  /** This pipeline's part of the table's offsets, which follows the state that it was made from. */
+  #landed: { readonly transactions: Transactions; readonly offsets: LandedOffsets } | undefined
   /** The end of the last operation: they share one table state and must not overlap. */
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -71,14 +73,22 @@ export class DeltaCommitter implements TableCommitter {
   async open(): Promise<void> {
     await this.#exclusively(async () => {
       await this.#table.open()
+      if (await raiseOffsetsFence(this.#table)) this.#reportDoubled()
       await this.#recoverOffsets()
     })
   }
 
   landed(): LandedOffsets {
-    const { version } = this.#table.state
-    if (this.#landed?.version !== version) {
-      this.#landed = { version, offsets: landedOffsets(this.#table.state, this.#options.pipeline) }
+    const { transactions } = this.#table.state
+    if (this.#landed?.transactions !== transactions) {
+      const { landsBlob = () => true } = this.#options
+      const offsets = new LandedOffsets()
+      const set = (landed: LandedOffset): void => {
+        if (landsBlob(landed.blob)) offsets.set(landed)
+      }
+      for (const landed of transactions.landed) set(landed)
+      transactions.listen(set)
+      this.#landed = { transactions, offsets }
     }
     return this.#landed.offsets
   }
@@ -89,7 +99,6 @@ export class DeltaCommitter implements TableCommitter {
       for (let plan = 1; plan <= maxPlans; plan += 1) {
         try {
           const tableVersion = await this.#append(spans, encoded)
-          this.#noteLanded(spans, tableVersion)
           return { tableVersion }
         } catch (error) {
           if (!(error instanceof SchemaMoved)) throw error
@@ -129,10 +138,8 @@ export class DeltaCommitter implements TableCommitter {
    * them. Their own places tell how far they go.
    */
   async #recoverOffsets(): Promise<void> {
-    const { pipeline, landsBlob = () => true, onOffsetsRecovered = () => {} } = this.#options
-    const { transactions } = this.#table.state
-    const isOwn = (appId: string): boolean => appId.startsWith(appIdPrefix(pipeline))
-    if ([...transactions.keys()].some(isOwn)) return
+    const { landsBlob = () => true, onOffsetsRecovered = () => {} } = this.#options
+    if (this.landed().blobCount > 0) return
     const found = (await provenanceOffsets(this.#table, this.#options)).filter(({ blob }) => landsBlob(blob))
     if (found.length === 0) return
     try {
@@ -144,10 +151,9 @@ export class DeltaCommitter implements TableCommitter {
           operationMetrics: { numAddedFiles: '0', numOutputRows: '0' },
         },
         actions: this.#transactions(found),
-        check: (winner) => {
+        check: () => {
           this.#table.checkRules()
-          if (winner.actions.some((action) => 'txn' in action && isOwn(action.txn.appId)))
-            throw new OffsetsThere()
+          if (this.landed().blobCount > 0) throw new OffsetsThere()
         },
       })
     } catch (error) {
@@ -157,10 +163,15 @@ export class DeltaCommitter implements TableCommitter {
     onOffsetsRecovered(found.length)
   }
 
+  #reportDoubled(): void {
+    const doubled = this.#table.state.transactions.doubled()
+    if (doubled.length > 0) this.#options.onDoubled?.(doubled)
+  }
+
   #transactions(landed: readonly LandedOffset[]): { readonly txn: TransactionAction }[] {
     const lastUpdated = this.#options.clock.now()
     return landed.map((one) => ({
-      txn: { appId: appIdOf(this.#options.pipeline, one), version: one.offset, lastUpdated },
+      txn: { appId: appIdOf(one), version: one.offset, lastUpdated },
     }))
   }
 
@@ -177,19 +188,10 @@ export class DeltaCommitter implements TableCommitter {
     await this.#table.settle()
   }
 
-  /** A table of many blobs is not gone through after each commit: only commits of others make that necessary. */
-  #noteLanded(spans: readonly Span[], tableVersion: number): void {
-    if (this.#landed?.version !== tableVersion - 1) return
-    for (const { blob, generation, end } of spans) this.#landed.offsets.set({ blob, generation, offset: end })
-    this.#landed.version = tableVersion
-  }
-
+  /** Of all blobs, also of those that another pipeline is to land. */
   #requireOffsets(spans: readonly Span[]): void {
-    const { transactions } = this.#table.state
-    requireOffsets(spans, (source) => {
-      const known = transactions.get(appIdOf(this.#options.pipeline, source))
-      return known && Number(known.version)
-    })
+    const { landed } = this.#table.state.transactions
+    requireOffsets(spans, (source) => landed.get(source))
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {

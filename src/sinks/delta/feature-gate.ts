@@ -70,6 +70,12 @@ const fieldObligations = [
   ['CURRENT_DEFAULT', 'allowColumnDefaults'],
 ] as const
 
+/**
+ * A property of no meaning to any engine, which keeps former releases away by its name: they look for offsets by
+ * pipeline and would land again what has landed since. They refuse every version of this one.
+ */
+const offsetsFence = 'delta.enableIcebergCompatV0'
+
 /** The domain in which a clustered table names its columns. */
 export const clusteringDomain = 'delta.clustering'
 
@@ -132,6 +138,16 @@ export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDa
   return supported === true && metaData.configuration?.['delta.enableInCommitTimestamps'] === 'true'
 }
 
+/** @returns the properties of a table whose offsets no former release can take for missing. */
+export function withOffsetsFence(configuration: MetaDataAction['configuration']): Record<string, string> {
+  return { ...configuration, [offsetsFence]: 'true' }
+}
+
+/** @returns whether former releases refuse the table. */
+export function hasOffsetsFence({ configuration }: MetaDataAction): boolean {
+  return configuration?.[offsetsFence] === 'true'
+}
+
 /** @returns whether the table asks to keep its log as it is, whatever its age. */
 export function hasCheckpointProtection({ writerFeatures = [] }: ProtocolAction): boolean {
   return writerFeatures.includes('checkpointProtection')
@@ -152,7 +168,7 @@ function checkInactive(protocol: ProtocolAction, metaData: MetaDataAction): void
     if (name.startsWith('delta.coordinatedCommits.')) {
       refuse(`feature coordinatedCommits (${name})`, catalogAdvice)
     }
-    if (/^delta\.enableIcebergCompatV\d+$/.test(name) && value === 'true') {
+    if (/^delta\.enableIcebergCompatV\d+$/.test(name) && name !== offsetsFence && value === 'true') {
       refuseFeature(name.replace('delta.enableI', 'i'))
     }
   }

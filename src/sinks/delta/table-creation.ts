@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Column } from '../../tables/table.ts'
 import { type CommitContext, commit } from './commit-loop.ts'
+import { withOffsetsFence } from './feature-gate.ts'
 import { schemaString } from './table-schema.ts'
 import { TableState } from './table-state.ts'
 
@@ -31,7 +32,7 @@ export async function createTable(table: TableDeclaration, context: CommitContex
           partitionColumns,
           // No `delta.setTransactionRetentionDuration`: with it, another writer's checkpoint drops the offsets of
           // blobs that are finished, and a listing that still finds such a blob would land it again.
-          configuration: { 'delta.checkpointInterval': checkpointInterval },
+          configuration: withOffsetsFence({ 'delta.checkpointInterval': checkpointInterval }),
           createdTime: context.clock.now(),
         },
       },

@@ -10,6 +10,7 @@ import {
   type RemoveAction,
   type TransactionAction,
 } from './delta-action.ts'
+import { Transactions } from './transactions.ts'
 
 /** Everything a checkpoint states about a version. */
 export interface CheckpointContent {
@@ -45,7 +46,8 @@ export class TableState {
   #checkpointVersion = -1
   #protocol: ProtocolAction | undefined
   #metaData: MetaDataAction | undefined
-  readonly #transactions = new Map<string, TransactionAction>()
+  /** The newest transaction of each application. */
+  readonly transactions = new Transactions()
   readonly #domains = new Map<string, DomainMetadataAction>()
   #inCommitTimestamp: number | undefined
   #files: Map<string, AddAction> | undefined
@@ -79,11 +81,6 @@ export class TableState {
 
   get metaData(): MetaDataAction {
     return this.#metaData ?? missing('metaData', this.#version)
-  }
-
-  /** By appId. */
-  get transactions(): ReadonlyMap<string, TransactionAction> {
-    return this.#transactions
   }
 
   /** By domain, without those that ended. */
@@ -122,7 +119,7 @@ export class TableState {
     this.#checkpointVersion = checkpoint.version
     this.#protocol = checkpoint.protocol
     this.#metaData = checkpoint.metaData
-    for (const transaction of checkpoint.transactions) this.#transactions.set(transaction.appId, transaction)
+    for (const transaction of checkpoint.transactions) this.transactions.set(transaction)
     for (const domain of checkpoint.domains) this.#domains.set(domain.domain, domain)
     for (const file of checkpoint.files) this.#addFile(file)
     for (const file of checkpoint.removed) this.#removed?.set(fileKey(file), file)
@@ -136,8 +133,7 @@ export class TableState {
     for (const action of commit.actions) {
       if ('add' in action) this.#addFile(action.add)
       else if ('remove' in action) this.#removeFile(action.remove)
-      // The newest wins, not the largest: an application may go back.
-      else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn)
+      else if ('txn' in action) this.transactions.set(action.txn)
       else if ('metaData' in action) this.#metaData = action.metaData
       else if ('protocol' in action) this.#protocol = action.protocol
       else if ('domainMetadata' in action) this.#applyDomain(action.domainMetadata)

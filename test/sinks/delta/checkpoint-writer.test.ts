@@ -182,7 +182,7 @@ test('a checkpoint starts from another writer’s when its own was cleaned away'
   await committer.open()
   await landUntil(bench, committer, 20)
   await landUntil(bench, committer, 30)
-  const other = committerOf(bench, { pipeline: 'other' })
+  const other = committerOf(bench)
   await other.open()
   // The other one saw the checkpoint of 20; now a younger one takes its place, with all before it.
   const log = join(bench.table, '_delta_log')

@@ -50,7 +50,6 @@ async function main(
   const staging = await mkdtemp(join(stagingRoot, 'process-'))
   const engine = await EmbeddedEngine.open({ threads: 1, temporaryDirectory: join(staging, 'spill') })
   const committer = new DeltaCommitter({
-    pipeline: 'primary',
     storage: dyingAt(step, storageOf(table, staging)),
     engine,
     columns,

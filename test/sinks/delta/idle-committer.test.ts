@@ -35,7 +35,7 @@ async function land(
 
 /** Another pipeline lands rows until there is a checkpoint, of which the version is returned. */
 async function overtake(bench: Workbench): Promise<number> {
-  const busy = committerOf(bench, { pipeline: 'busy' })
+  const busy = committerOf(bench)
   await busy.open()
   for (let index = 0; index < 22; index += 1) await land(bench, busy, 'busy', index)
   await busy.close()

@@ -59,7 +59,7 @@ async function stateOf({ storage, engine }: Workbench) {
       : `FROM read_parquet([${list}], hive_partitioning = false) ORDER BY source_offset`,
   )
   await Promise.all(copies.map((copy) => copy.release()))
-  const offsets = Array.from(transactions?.values() ?? [], ({ version }) => Number(version))
+  const offsets = Array.from(transactions?.landed ?? [], ({ offset }) => offset)
   return { live, seen: { rows, offsets, files: live.length } }
 }
 

@@ -91,7 +91,6 @@ onEachStorage('a table that lost its offsets is gone on with where its rows end'
 onEachStorage('a pipeline that begins in a table of others takes nothing from their rows', async (bench) => {
   await filled(bench)
   const { committer, recovered } = await opened(bench, {
-    pipeline: 'replica',
     landsBlob: (blob) => blob.startsWith('replica/'),
   })
   assert.deepEqual([recovered, [...committer.landed()], committer.tableVersion], [[], [], 6])

@@ -12,6 +12,7 @@ import type { DeltaStorage } from '../../../src/sinks/delta/delta-storage.ts'
 import { readTable } from '../../../src/sinks/delta/live-files.ts'
 import { withLiveRows } from '../../../src/sinks/delta/live-rows.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
+import type { DoubledRange } from '../../../src/sinks/delta/transactions.ts'
 import { EmbeddedEngine, sqlString } from '../../../src/sinks/duckdb.ts'
 import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
 import type { Column } from '../../../src/tables/table.ts'
@@ -86,7 +87,6 @@ export function placeLocally(directory: string): ReturnType<PlaceTable> {
 }
 
 export interface CommitterOverrides {
-  readonly pipeline?: string
   readonly storage?: DeltaStorage
   readonly columns?: readonly Column[]
   readonly evolve?: boolean
@@ -96,12 +96,12 @@ export interface CommitterOverrides {
   readonly onCheckpointFailed?: (error: unknown) => void
   readonly landsBlob?: (blob: string) => boolean
   readonly onOffsetsRecovered?: (count: number) => void
+  readonly onDoubled?: (ranges: readonly DoubledRange[]) => void
 }
 
 /** A committer of the test table, not yet opened. */
 export function committerOf(bench: Workbench, overrides: CommitterOverrides = {}): DeltaCommitter {
   const committer = new DeltaCommitter({
-    pipeline: 'primary',
     storage: bench.storage,
     engine: bench.engine,
     columns,

@@ -99,7 +99,7 @@ onEachStorage('its commits say that no data has changed, and leave every offset 
     }
   }
   const after = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
-  assert.deepEqual(after.transactions, before.transactions)
+  assert.deepEqual([...after.transactions], [...before.transactions])
 })
 
 test('merged files have the statistics of an encoded file, and bounds of all their rows', async (t) => {
