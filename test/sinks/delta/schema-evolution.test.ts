@@ -15,7 +15,11 @@ import { onEachStorage } from './on-each-storage.ts'
 import { columns, committerOf, encode, offsetsOf, placesOf, span, type Workbench } from './support.ts'
 
 const blob = 'logs/pg.json'
-const properties = { 'delta.logRetentionDuration': 'interval 90 days', other: 'kept' }
+const properties = {
+  'delta.logRetentionDuration': 'interval 90 days',
+  'delta.enableIcebergCompatV0': 'true',
+  other: 'kept',
+}
 
 /** A table of another writer with fewer columns, in another order, with more of its own. */
 async function foreignTable(bench: Workbench, configuration = properties): Promise<MetaDataAction> {

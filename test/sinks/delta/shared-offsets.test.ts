@@ -3,13 +3,15 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { CommitFencedError } from '../../../src/sinks/commit-fence.ts'
-import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
+import { commitPath, encodeActions, type MetaDataAction } from '../../../src/sinks/delta/delta-action.ts'
 import { loadState } from '../../../src/sinks/delta/table-log.ts'
+import { schemaString } from '../../../src/sinks/delta/table-schema.ts'
 import { type DoubledRange, Transactions } from '../../../src/sinks/delta/transactions.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 import { onEachStorage } from './on-each-storage.ts'
 import {
   type CommitterOverrides,
+  columns,
   committerOf,
   encode,
   offsetsOf,
@@ -144,6 +146,33 @@ test('a former release refuses the table by the name of a property, a new table 
     const configuration = Object.entries(state!.metaData.configuration ?? {})
     assert.ok(configuration.some(([name, value]) => refused.test(name) && value === 'true'))
   }
+})
+
+test('what another writer made of a table stays when former releases are kept away from it', async (t) => {
+  const bench = await workbench(t)
+  const metaData: MetaDataAction = {
+    id: 'a-table',
+    name: 'theirs',
+    description: 'Not ours.',
+    format: { provider: 'parquet', options: {} },
+    schemaString: schemaString(columns),
+    partitionColumns: ['event_date'],
+    configuration: { 'delta.logRetentionDuration': 'interval 90 days', other: 'kept' },
+    createdTime: 1,
+  }
+  const protocol = { minReaderVersion: 1, minWriterVersion: 2 }
+  await bench.storage.prepare()
+  await bench.storage.putIfAbsent(commitPath(0), encodeActions([{ protocol }, { metaData }]))
+  const storage = new FaultyStorage(bench.storage)
+  const changed = { ...metaData, configuration: { ...metaData.configuration, more: 'kept too' } }
+  storage.beforePut.push(async () => {
+    await bench.storage.putIfAbsent(commitPath(1), encodeActions([{ metaData: changed }]))
+  })
+  assert.equal((await opened(bench, undefined, { storage })).committer.tableVersion, 2)
+  assert.equal((await opened(bench, undefined)).committer.tableVersion, 2)
+  const state = await loadState(bench.storage, bench.engine, { keepFiles: false })
+  const configuration = { ...changed.configuration, 'delta.enableIcebergCompatV0': 'true' }
+  assert.deepEqual(state?.metaData, { ...changed, configuration })
 })
 
 test('offsets are the same in whatever order a checkpoint states them', () => {
