@@ -17,10 +17,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[]
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     input,
   )
-  const value =
-    secretOptions.has(String(issue.path.at(-1))) && typeof found === 'string' && found !== ''
-      ? 'a secret'
-      : shown(found)
+  const value = isSecret(String(issue.path.at(-1)), found) && found !== '' ? 'a secret' : shown(found)
   const variable = variableWithValue(found)
   const origin = variable === undefined ? '' : ` (the value of ${variable})`
   return [`${path || 'config'}: found ${value}${origin}, ${expected(issue)}`]
@@ -70,13 +67,20 @@ const secretOptions: ReadonlySet<string> = new Set([
   'auth',
 ])
 
+/** A SAS that is no URL may be the signature alone. */
+function isSecret(option: string, value: unknown): value is string {
+  return (
+    typeof value === 'string' && (secretOptions.has(option) || (option === 'url' && !URL.canParse(value)))
+  )
+}
+
 /** A value short enough for a message, without secrets. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (typeof value === 'function') return 'a function'
   const text = redactSecrets(
     JSON.stringify(value, (key, inner) => {
-      if (secretOptions.has(key) && typeof inner === 'string') return masked
+      if (isSecret(key, inner)) return masked
       return typeof inner === 'bigint' ? `${inner}n` : inner
     }) ?? String(value),
   )
