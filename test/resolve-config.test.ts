@@ -313,6 +313,30 @@ test('no secret of a config stands in a message about it', () => {
   }
 })
 
+test('a secret in the option of something else is not shown', () => {
+  const key = Buffer.alloc(64, 0xfb).toString('base64')
+  const signature = Buffer.alloc(32, 0xfb).toString('base64')
+  const shared = { kind: 'shared-key', account: 'logs', key }
+  const sources = [
+    { storage: { kind: 'account', account: key } },
+    { storage: { ...shared, account: key } },
+    { storage: { ...shared, account: `https:// ${key}` } },
+    { storage: { kind: 'sas', url: signature } },
+    { storage: { kind: 'sas', url: 'short' } },
+    { storage: key },
+    { container: key },
+    { container: `?sig=${signature}` },
+    { coldStart: signature },
+    { blobs: { azureMonitor: key } },
+  ]
+  for (const source of sources) {
+    const text = mistakesOf(withSource(source)).join('\n')
+    assert.match(text, /found .*(?:\*\*\*|a secret)/, JSON.stringify(source))
+    for (const secret of [key.slice(-30, -5), signature.slice(-30, -5), 'short'])
+      assert.ok(!text.includes(secret), text)
+  }
+})
+
 test('two pipelines may not land the same blobs in the same table, and may share either', () => {
   const other = { ...pipeline, table: postgresLogs('logs.public.other') }
   const elsewhere = { ...pipeline, source: { ...pipeline.source, blobs: 'replica.ndjson' } }
