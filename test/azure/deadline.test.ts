@@ -39,6 +39,21 @@ test('the next step of a request has a time of its own', () => {
   assert.equal(deadline.expired?.message, 'no piece for 50 ms')
 })
 
+test('no time passes between a pause and the next step, and the caller can still end it', () => {
+  const clock = new ManualClock()
+  const caller = new AbortController()
+  const deadline = new Deadline(clock, 'rows', 100, caller.signal)
+  deadline.pause()
+  clock.advance(1_000)
+  assert.equal(deadline.signal.aborted, false)
+  deadline.next('rows', 100)
+  clock.advance(99)
+  assert.equal(deadline.signal.aborted, false)
+  deadline.pause()
+  caller.abort()
+  assert.equal(deadline.signal.aborted, true)
+})
+
 test("the caller's signal ends a deadline with its own reason, and none of its listeners stay", () => {
   const clock = new ManualClock()
   const caller = new AbortController()

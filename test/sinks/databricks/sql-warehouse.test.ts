@@ -33,6 +33,39 @@ test('a statement gives its rows, 64-bit integers as bigint, in a session of UTC
   assert.equal(workspace.log.statements[0]?.queryTags, 'pipeline:primary,batch:b-1,statement:ask\\, gently')
 })
 
+test('a long result comes in parts, as fast as they are taken, and no further than they are wanted', async (t) => {
+  const { warehouse, engine } = await warehouseUnderTest(t)
+  const ask: Statement = { label: 'ask', sql: 'SELECT many', repeatable: false }
+  const rows = Array.from({ length: 25_000 }, (_, index) => [BigInt(index)])
+  engine.on(/^SELECT many/, () => ({ kind: 'rows', columns: [{ name: 'n', type: 'BIGINT' }], rows }))
+  engine.on(/^SELECT nothing/, () => ({ kind: 'rows', columns: [{ name: 'n', type: 'BIGINT' }], rows: [] }))
+  const parts: number[] = []
+  const taken: unknown[] = []
+  await warehouse.stream(ask, async ({ columns, rows: some }) => {
+    assert.deepEqual(columns, ['n'])
+    parts.push(some.length)
+    for (const [value] of some) taken.push(value)
+    return true
+  })
+  assert.deepEqual([parts[0], parts.length > 2], [0, true])
+  assert.ok(parts.slice(1).every((count) => count > 0))
+  assert.deepEqual(
+    taken,
+    rows.map(([value]) => value),
+  )
+
+  let more = 0
+  await warehouse.stream(ask, async () => {
+    more += 1
+    return more < 2
+  })
+  assert.equal(more, 2)
+  await warehouse.stream({ ...ask, sql: 'SELECT nothing' }, async ({ columns, rows: some }) => {
+    assert.deepEqual([columns, some], [['n'], []])
+    return true
+  })
+})
+
 test('statements take turns in one session, and closing ends it', async (t) => {
   const { warehouse, engine, workspace } = await warehouseUnderTest(t)
   let running = 0
