@@ -85,7 +85,9 @@ export class RecordRedaction {
     const { replacement } = this.#options
     const { kind, sqlstate } = around
     const { rule, name } = meaningOf(key)
-    if (name === 'properties') return this.#json(text, around) ?? replacement
+    // What does not parse stays what begins like an object: by that Azure's records are recognized.
+    if (name === 'properties')
+      return this.#json(text, around) ?? (text.startsWith('{') ? `{${replacement}}` : replacement)
     const isStatement = rule === 'statement'
     if ((isStatement || around.isChunk) && (text === '' || isAuditPlaceholder(text))) return text
     if (around.isChunk) return replacement

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { stringifyJson } from '../../src/json.ts'
 import {
   bytesAsLatin1,
@@ -10,13 +10,15 @@ import {
 } from '../../src/records.ts'
 import { FunctionTransform } from '../../src/streams/function-transform.ts'
 import { LineSplitter } from '../../src/streams/line-splitter.ts'
-import type { RecordTransform } from '../../src/streams/record-transform.ts'
+import type { LogRecord, RecordTransform } from '../../src/streams/record-transform.ts'
 import { RecordValidator } from '../../src/streams/record-validator.ts'
 import { redactLiterals } from '../../src/transforms/redact-literals.ts'
 import { encoderFixture, onlySpan } from '../sinks/encoder-harness.ts'
 import { through } from '../streams/through.ts'
 import { seededRandom } from '../support/seeded-random.ts'
-import { anyMark, markedBy, messages, producers, structured } from './marked-records.ts'
+import { anyMark, markedBy, messages } from './marked-messages.ts'
+import { producers } from './marked-producers.ts'
+import { structured } from './marked-records.ts'
 
 const seed = Number(process.env.REDACTION_SEED ?? Math.floor(Math.random() * 2 ** 32))
 const rounds = Number(process.env.REDACTION_ROUNDS ?? 2)
@@ -71,7 +73,7 @@ test(`no column holds a value of a statement, and no column but the texts change
 
 test('a rejected row holds no value either, and keeps its reason', async (t) => {
   const lines = [
-    '2026-11-24 08:54:35.875 UTC [1] LOG:  statement: select mark1',
+    'select mark1',
     '{"timestamp":"2026-11-24 08:54:35.875 UTC","message":"select \'mark1\'"',
     "{'message': 'mark1'}",
     '"mark1"',
@@ -111,3 +113,108 @@ test('a repeated key leaves nothing behind', async () => {
   const [block] = await through<EntryBlock>(stage, [{ span: onlySpan, entries: [entryOf(line, 0)] }])
   assert.doesNotMatch(block?.entries[0]?.raw ?? '', anyMark)
 })
+
+/** Text that a search could go through again and again. */
+const hostilePieces = [
+  ...[
+    "'",
+    '"',
+    "''",
+    '""',
+    '$$',
+    '$a',
+    '$a$',
+    "E'\\",
+    "U&'",
+    '/*',
+    '*/',
+    '--',
+    '1.',
+    '1e',
+    '1 ',
+    '\n1',
+    'é',
+    '-',
+  ],
+  ...[
+    'statement: ',
+    'execute ',
+    ')=(',
+    '(',
+    'value "',
+    ': "',
+    ',',
+    ' ',
+    '\n\t',
+    '\nLOG:  ',
+    'A:',
+    'COPY x',
+    'line 1: ',
+  ],
+  ...['[', '{', '{"', '<', '&', '"\\', 'plan:\n', 'ms  ', 'Process 1: ', '(cost=1', '\nBuffers: ', 'select '],
+]
+
+const hostilePlaces: readonly ((text: string) => LogRecord)[] = [
+  (text) => ({ statement: text }),
+  (text) => ({ message: text }),
+  (text) => ({ detail: text }),
+  (text) => ({ log: text, stream: 'stderr' }),
+  (text) => ({ log: `2026-11-24 08:54:35.875 UTC [1] ERROR:  ${text}`, stream: 'stderr' }),
+  (text) => ({ log: `2026-11-24 08:54:35.875 UTC,"o","${text}`, stream: 'stderr' }),
+  (text) => ({ message: `AUDIT: SESSION,1,1,READ,SELECT,,,"${text}` }),
+  (text) => ({ message: `duration: 1 ms  plan:\n${text}` }),
+  (text) => ({ message: `duration: 1 ms  plan:\n{"a": "${text}` }),
+  (text) => ({ message: `duration: 1 ms  plan:\n<a>${text}` }),
+  (text) => ({ lsn: '0/0', data: `table x: INSERT: ${text}` }),
+]
+
+test('twice the text is twice the work, whatever is in it', (t) => {
+  const read = countReadCharacters(t)
+  const transform = redactLiterals()
+  for (const place of hostilePlaces) {
+    for (const piece of hostilePieces) {
+      const readIn = (characters: number): number => {
+        const record = place(piece.repeat(Math.ceil(characters / piece.length)))
+        const before = read()
+        transform(record, { pipeline: 'primary', blob: 'logs/a', offset: 0 })
+        return read() - before
+      }
+      const once = readIn(2_000)
+      const twice = readIn(4_000)
+      assert.ok(
+        twice <= 2.5 * once + 4_000,
+        `${JSON.stringify(place(piece))}: ${once} and ${twice} characters were searched`,
+      )
+    }
+  }
+})
+
+/** Counts the characters that searches of any kind pass over: a measure of work that no clock is needed for. */
+function countReadCharacters(t: TestContext): () => number {
+  let count = 0
+  const { exec } = RegExp.prototype
+  const { indexOf, lastIndexOf } = String.prototype
+  t.after(() => {
+    RegExp.prototype.exec = exec
+    String.prototype.indexOf = indexOf
+    String.prototype.lastIndexOf = lastIndexOf
+  })
+  RegExp.prototype.exec = function (text) {
+    const start = this.global || this.sticky ? this.lastIndex : 0
+    const found = exec.call(this, text)
+    const isBounded = this.sticky || this.source.startsWith('^')
+    count += found === null ? (isBounded ? 0 : text.length - start) : found.index + found[0].length - start
+    return found
+  }
+  String.prototype.indexOf = function (part, from = 0) {
+    const found = indexOf.call(this, part, from)
+    count += (found < 0 ? this.length : found) - from
+    return found
+  }
+  String.prototype.lastIndexOf = function (part) {
+    const found = lastIndexOf.call(this, part)
+    count += this.length - Math.max(found, 0)
+    return found
+  }
+  return () => count
+}
