@@ -31,6 +31,9 @@ export interface BatcherOptions {
   readonly clock?: Clock
 }
 
+/** Bytes that are written to the spool at a time. */
+const maxWriteBytes = 1024 * 1024
+
 /** The batch that is being filled. */
 interface OpenBatch {
   readonly id: string
@@ -134,24 +137,33 @@ export class Batcher extends Transform {
     spanIndex: number,
     spanStart: number,
   ): Promise<void> {
-    const rows: string[] = []
-    let rejected = 0
-    let longest = batch.longestRowBytes
+    let rows: string[] = []
+    let bytes = 0
     for (const entry of entries) {
       const row = spoolRow(entry, spanIndex, spanStart)
-      if (row.length > longest) longest = row.length
-      if (entry.reject !== undefined) rejected += 1
+      batch.longestRowBytes = Math.max(batch.longestRowBytes, row.length)
+      batch.rows += 1
+      if (entry.reject !== undefined) batch.rejected += 1
       rows.push(row)
+      bytes += row.length
+      if (bytes < maxWriteBytes) continue
+      await this.#append(batch, rows.length === 1 ? row : rows.join(''))
+      rows = []
+      bytes = 0
     }
-    const bytes = Buffer.from(rows.join(''), 'latin1')
-    await this.#withSpace(async () => {
-      // Written at a fixed place, so that a repeat after a full volume overwrites what the first try left.
-      await writeAt(batch.file, bytes, batch.spoolBytes)
-    })
-    batch.spoolBytes += bytes.length
-    batch.rows += rows.length
-    batch.rejected += rejected
-    batch.longestRowBytes = longest
+    if (bytes > 0) await this.#append(batch, rows.join(''))
+  }
+
+  /** Long texts are turned into bytes in pieces: a row of 16 MiB is in memory often enough. */
+  async #append(batch: OpenBatch, text: string): Promise<void> {
+    for (let start = 0; start < text.length; start += maxWriteBytes) {
+      const bytes = Buffer.from(text.slice(start, start + maxWriteBytes), 'latin1')
+      await this.#withSpace(async () => {
+        // Written at a fixed place, so that a repeat after a full volume overwrites what the first try left.
+        await writeAt(batch.file, bytes, batch.spoolBytes)
+      })
+      batch.spoolBytes += bytes.length
+    }
   }
 
   #spanIndexFor(batch: OpenBatch, span: Span): number {

@@ -23,8 +23,8 @@ const newline = 0x0a
  * Chunks of one blob to blocks of its complete lines, each line with its exact span.
  *
  * split2 counts characters and offsets count bytes; fed with latin1 text, one character per byte, both are the
- * same. It is never ended, because it would hand out the unterminated last line, which is no line yet. A line
- * over the limit reaches it only as a prefix, so memory does not grow with the line.
+ * same. It is given complete lines only and never ended, because it would hand out the unterminated last line, which is
+ * no line yet. Of a line over the limit only a prefix is kept, so memory does not grow with the line.
  */
 export class LineSplitter extends Transform {
   #maxLineBytes: number
@@ -33,7 +33,8 @@ export class LineSplitter extends Transform {
   #previous: Span | undefined
   /** Offset of the first byte of the line that is still open. */
   #lineStart = 0
-  /** Bytes of the open line that split2 has been given. */
+  /** The open line, in pieces. */
+  #held: string[] = []
   #heldBytes = 0
   #insideLine: boolean
   /** The last bytes of the complete lines. */
@@ -121,22 +122,38 @@ export class LineSplitter extends Transform {
     this.#openTail = Buffer.from(tail.subarray(-keptBytes))
   }
 
-  /** Gives split2 the chunk, and of a line over the limit only a prefix. */
+  /**
+   * Gives split2 what completes a line, and keeps the rest, of a line over the limit only a prefix. split2 would copy an
+   * open line anew with every chunk.
+   */
   #feed(bytes: Buffer): void {
     const firstNewline = bytes.indexOf(newline)
-    const rest = firstNewline < 0 ? bytes.length : firstNewline
     const room = this.#maxLineBytes + 1 - this.#heldBytes
-    if (rest <= room) {
-      this.#split.write(bytes.toString('latin1'), 'latin1')
-    } else {
-      if (room > 0) this.#split.write(bytes.toString('latin1', 0, room), 'latin1')
-      if (firstNewline >= 0) this.#split.write(bytes.toString('latin1', firstNewline), 'latin1')
+    if (firstNewline < 0) {
+      this.#hold(bytes.toString('latin1', 0, Math.min(bytes.length, room)))
+      return
     }
     const lastNewline = bytes.lastIndexOf(newline)
-    this.#heldBytes =
-      lastNewline < 0
-        ? this.#heldBytes + Math.max(0, Math.min(rest, room))
-        : Math.min(this.#maxLineBytes + 1, bytes.length - lastNewline - 1)
+    if (firstNewline <= room && this.#held.length === 0) {
+      this.#split.write(bytes.toString('latin1', 0, lastNewline + 1), 'latin1')
+    } else {
+      this.#hold(bytes.toString('latin1', 0, Math.min(firstNewline, room)))
+      const first = this.#held.join('')
+      this.#held = []
+      this.#found.push(first)
+      if (lastNewline > firstNewline)
+        this.#split.write(bytes.toString('latin1', firstNewline + 1, lastNewline + 1), 'latin1')
+    }
+    this.#heldBytes = 0
+    this.#hold(
+      bytes.toString('latin1', lastNewline + 1, Math.min(bytes.length, lastNewline + 2 + this.#maxLineBytes)),
+    )
+  }
+
+  #hold(text: string): void {
+    if (text === '') return
+    this.#held.push(text)
+    this.#heldBytes += text.length
   }
 
   /** Gives each line its place. Only the first can have been cut before split2 saw it. */

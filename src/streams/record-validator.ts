@@ -3,6 +3,8 @@ import { Transform, type TransformCallback } from 'node:stream'
 import { isJsonObject, type JsonValue, parseJson } from '../json.ts'
 import { type Entry, type EntryBlock, type Line, type LineBlock, latin1AsText } from '../records.ts'
 import { concatenatedObjects } from './concatenated-objects.ts'
+import { maxLineRecords } from './line-outline.ts'
+import { exceedingEntry, longLineBytes, longLineEntries } from './long-line.ts'
 import { decodedEntry, elementEntry, tooLongEntry, withoutLoneSurrogates } from './record-entries.ts'
 
 const byteOrderMark = '\xef\xbb\xbf'
@@ -41,6 +43,10 @@ export function entriesOf(block: LineBlock): EntryBlock {
 
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
   const piece = trimmed(line)
+  if (piece.latin1.length > longLineBytes) {
+    for (const entry of longLineEntries(piece)) entries.push(entry)
+    return
+  }
   if (hasOutlineOfOneObject(piece.latin1) && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
     const flat = isFlat(piece.latin1)
     entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1, flat })
@@ -133,6 +139,7 @@ function parsedEntries(piece: Piece): readonly Entry[] {
 function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readonly Entry[] | undefined {
   const places = concatenatedObjects(latin1)
   if (places === undefined) return undefined
+  if (places === 'too-many') return [exceedingEntry(decodedEntry({ offset, length, latin1 }), 'records')]
   const last = places.length - 1
   return places
     .flatMap(({ start, end }, index) => {
@@ -153,6 +160,7 @@ function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readon
 function explodedEntries(entry: Entry, text: string): readonly Entry[] {
   try {
     const { records } = parseJson(text) as { records: JsonValue[] }
+    if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
     return records.map((record, index) => elementEntry({ ...entry, index }, record))
   } catch (error) {
     // Nested too deeply to be taken apart: it stays one row, and nothing of it is lost.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { concatenatedObjects, type ObjectPlace } from '../../src/streams/concatenated-objects.ts'
+import { concatenatedObjects } from '../../src/streams/concatenated-objects.ts'
+import type { ValuePlace } from '../../src/streams/line-outline.ts'
 
 const anyObject = fc.dictionary(
   fc.oneof(fc.string(), fc.constantFrom('}', '{', '"', '\\', '}{')),
@@ -62,8 +63,8 @@ test('anything but two or more objects is nothing', () => {
 })
 
 /** Grows a prefix until JSON.parse takes it, again and again. */
-function placesOf(line: string): readonly ObjectPlace[] | undefined {
-  const places: ObjectPlace[] = []
+function placesOf(line: string): readonly ValuePlace[] | undefined {
+  const places: ValuePlace[] = []
   let start = 0
   for (let end = 1; end <= line.length; end += 1) {
     if (line[end - 1] !== '}') continue
