@@ -13,6 +13,7 @@ import {
   touches,
 } from '../records.ts'
 import { spoolRow } from '../spool.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
 import type { Staging } from './staging.ts'
 import { writeAt } from './write-at.ts'
@@ -33,6 +34,9 @@ export interface BatcherOptions {
 
 /** Bytes that are written to the spool at a time. */
 const maxWriteBytes = 1024 * 1024
+
+/** After a row of this many bytes, what it has left behind is let go of. */
+const longTextBytes = 4 * 1024 * 1024
 
 /** The batch that is being filled. */
 interface OpenBatch {
@@ -139,9 +143,10 @@ export class Batcher extends Transform {
   ): Promise<void> {
     let rows: string[] = []
     let bytes = 0
+    let longest = 0
     for (const entry of entries) {
       const row = spoolRow(entry, spanIndex, spanStart)
-      batch.longestRowBytes = Math.max(batch.longestRowBytes, row.length)
+      longest = Math.max(longest, row.length)
       batch.rows += 1
       if (entry.reject !== undefined) batch.rejected += 1
       rows.push(row)
@@ -152,6 +157,9 @@ export class Batcher extends Transform {
       bytes = 0
     }
     if (bytes > 0) await this.#append(batch, rows.join(''))
+    batch.longestRowBytes = Math.max(batch.longestRowBytes, longest)
+    rows = []
+    if (longest > longTextBytes) collectGarbage()
   }
 
   /** Long texts are turned into bytes in pieces: a row of 16 MiB is in memory often enough. */
