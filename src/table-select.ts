@@ -23,7 +23,9 @@ export async function tableSelect(
   const partitions = new Map<string, LiveFile[]>()
   for (const file of files) {
     const key = JSON.stringify(file.partitionValues)
-    partitions.set(key, [...(partitions.get(key) ?? []), file])
+    const some = partitions.get(key) ?? []
+    partitions.set(key, some)
+    some.push(file)
   }
   const branches: string[] = []
   for (const some of partitions.values()) branches.push(branchOf(contents, some, await relationOf(some)))

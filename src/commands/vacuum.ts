@@ -58,7 +58,9 @@ function rowsOf(pipeline: string, { expired, young, needed, deleted }: VacuumRep
   const folders = new Map<string, FoundFile[]>()
   for (const file of expired) {
     const folder = posix.dirname(file.path)
-    folders.set(folder, [...(folders.get(folder) ?? []), file])
+    const files = folders.get(folder) ?? []
+    folders.set(folder, files)
+    files.push(file)
   }
   return [
     ...Array.from(folders, ([folder, files]) => [pipeline, folder, state, ...amount(files)]),

@@ -154,9 +154,11 @@ export class EmbeddedEngine {
    * Lets statements reach no other file than those below some directories and the temporary one, no network, no
    * extension and no setting, for as long as the engine lives. It can still write below the directories.
    *
-   * @param directories real paths; a symbolic link that leads out of them is not followed
+   * @param directories a symbolic link below them that leads out of them is not followed
    */
   async confine(directories: readonly string[]): Promise<void> {
+    // Opened again after an internal error, it would not be confined.
+    this.#reopen = undefined
     // A file's name is compared as the statement has it, which may be as a pattern that stands for this one file.
     const names = directories.flatMap((one) => [sqlString(one), filePathSql(one)])
     await this.run(`SET allowed_directories = [${names.join(', ')}]`)

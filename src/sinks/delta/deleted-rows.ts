@@ -23,7 +23,11 @@ export async function readDeletedRows(
     if (file.deletionVector === undefined) continue
     const path = deletionVectorPath(file.deletionVector, storage.location)
     if (path === undefined) deleted.set(file.path, decodeDeletionVector(file.deletionVector, undefined))
-    else stored.set(path, [...(stored.get(path) ?? []), file])
+    else {
+      const some = stored.get(path) ?? []
+      stored.set(path, some)
+      some.push(file)
+    }
   }
   const waiting = [...stored]
   while (waiting.length > 0) {
