@@ -208,6 +208,7 @@ export const pipelineSchema = z
       .default([]),
     table: z.custom<TableDeclaration>(isTable, 'expected a table declaration, such as postgresLogs(name)'),
     sink: z.discriminatedUnion('kind', [deltaSink, databricksSink]),
+    whenFenced: z.enum(['wait', 'exit']).default('wait'),
     batch: z
       .strictObject({
         maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),

@@ -195,6 +195,11 @@ export interface PipelineConfig {
   readonly transforms?: readonly CustomTransform[] | undefined
   readonly table: TableDeclaration
   readonly sink: SinkConfig
+  /**
+   * What the pipeline does once other processes land every blob that it reads. `wait` (default): it tries each of them
+   * again after pauses of 5 s to 5 min, and takes over what they leave. `exit`: it ends with COMMIT_FENCED, and is not started again.
+   */
+  readonly whenFenced?: 'wait' | 'exit' | undefined
   readonly batch?: BatchConfig | undefined
 }
 

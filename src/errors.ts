@@ -70,7 +70,7 @@ export const errors = {
   },
   COMMIT_FENCED: {
     disposition: 'halt',
-    hint: 'Another process lands the same blobs into this table: stop one of them.',
+    hint: 'Another process lands the same blobs into this table: stop one of them, or let it wait for the other.',
   },
   COMMIT_CONTENDED: {
     disposition: 'retry',

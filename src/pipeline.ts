@@ -12,10 +12,11 @@ import type { Logger } from './logger.ts'
 import type { OffsetMirror } from './offsets/offset-mirror.ts'
 import { compareOffsets } from './offsets/reconcile.ts'
 import { openResources, type PipelineResources } from './pipeline-resources.ts'
-import { type LandedBatch, spanBytes } from './records.ts'
+import { generationKey, type LandedBatch, spanBytes } from './records.ts'
 import { bySink, type ResolvedConfig, type ResolvedPipeline } from './resolve-config.ts'
 import { retry } from './retry.ts'
 import { retryLog } from './retry-log.ts'
+import { CommitFencedError } from './sinks/commit-fence.ts'
 import { LakehouseSink } from './sinks/lakehouse-sink.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { ByteBudget } from './sources/byte-budget.ts'
@@ -75,6 +76,8 @@ export class Pipeline {
   #schedule: LaneSchedule
   #follow: boolean
   #lanes = new LaneMerge()
+  /** Generations that another process has landed a range of, and up to where the sink has landed or dropped them. */
+  #settled = new Map<string, number>()
   #aborting: AbortController
 
   private constructor(options: PipelineOptions, resources: PipelineResources, aborting: AbortController) {
@@ -180,6 +183,10 @@ export class Pipeline {
       },
       diskSpace,
       onLanded: (landed) => this.#noteLanded(landed),
+      onFenced: (fenced) => {
+        for (const { span } of fenced) this.#settled.set(generationKey(span), span.end)
+        this.#schedule.fence(fenced)
+      },
       clock: this.#clock,
       logger: this.#log,
     })
@@ -245,11 +252,21 @@ export class Pipeline {
       landedOf: (blob) => committer.landed().of(blob),
       isFirstRun: committer.landed().blobCount === 0,
       recordStarts: async (starts) => {
-        await retry(() => this.#diskSpace.withSpace(() => committer.land(starts, nothingEncoded)), {
-          signal: this.#aborting.signal,
-          clock,
-          onRetry: retryLog(logger, 'recording the start failed'),
-        })
+        const { signal } = this.#aborting
+        const land = () => this.#diskSpace.withSpace(() => committer.land(unrecorded, nothingEncoded), signal)
+        const onRetry = retryLog(logger, 'recording the start failed')
+        // Where another process was first, a blob begins where that one says.
+        let unrecorded = starts
+        while (unrecorded.length > 0) {
+          try {
+            await retry(land, { signal, clock, onRetry })
+            unrecorded = []
+          } catch (error) {
+            if (!(error instanceof CommitFencedError)) throw error
+            const recorded = new Set(error.fenced.map(({ span }) => generationKey(span)))
+            unrecorded = unrecorded.filter((span) => !recorded.has(generationKey(span)))
+          }
+        }
         await this.#offsets.write(committer.landed(), committer.tableVersion)
       },
       markOf: (generation) => this.#offsets.markOf(generation),
@@ -258,11 +275,14 @@ export class Pipeline {
       budget: new ByteBudget(source.maxBufferedBytes),
       staging: this.#resources.staging,
       diskSpace: this.#diskSpace,
+      isSettled: (source, offset) => (this.#settled.get(generationKey(source)) ?? offset) >= offset,
+      refreshOffsets: async () => committer.refresh?.(),
       clock,
       logger,
     }
+    const onSetAside = (blobs: readonly SetAsideBlob[]): void => this.#writeSetAside(blobs)
     const selection = selectionOf(source.blobs)
-    if (selection.kind === 'one') return new SingleLane(selection.name, context)
+    if (selection.kind === 'one') return new SingleLane(selection.name, context, onSetAside)
     const discovery = createDiscovery(selection, {
       reader,
       startTimeMs: source.startTimeMs,
@@ -273,7 +293,7 @@ export class Pipeline {
     return new ListedLanes(context, {
       discovery,
       succeededSince,
-      onSetAside: (blobs) => this.#writeSetAside(blobs),
+      onSetAside,
     })
   }
 
@@ -325,6 +345,10 @@ export class Pipeline {
     encodeMs,
     commitMs,
   }: LandedBatch): void {
+    for (const span of batch.spans) {
+      const key = generationKey(span)
+      if (this.#settled.has(key)) this.#settled.set(key, span.end)
+    }
     const bytes = batch.spans.reduce((sum, span) => sum + spanBytes(span), 0)
     this.counters.rows += rows
     this.counters.rejected += rejected

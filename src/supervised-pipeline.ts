@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { isAbort } from './errors.ts'
+import { isAbort, isTailraceError } from './errors.ts'
 import { LandedOffsets } from './landed-offsets.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
 import type { Logger } from './logger.ts'
@@ -108,7 +108,7 @@ export class SupervisedPipeline {
         this.#isRunning = false
         this.#leave(startedAtMs)
         await this.#noteFailure(error)
-        if (this.#options.restart === undefined) throw error
+        if (this.#options.restart === undefined || isFinal(error)) throw error
       } finally {
         this.#isRunning = false
       }
@@ -148,6 +148,7 @@ export class SupervisedPipeline {
       } catch (error) {
         if (signal.aborted) return false
         await this.#noteFailure(error)
+        if (isFinal(error)) throw error
       }
     }
   }
@@ -189,7 +190,7 @@ export class SupervisedPipeline {
     this.#failuresInRow += 1
     const described = describeFailure(error)
     this.failuresByCode.set(described.code, (this.failuresByCode.get(described.code) ?? 0) + 1)
-    const isLast = restart === undefined || this.#stopping.signal.aborted
+    const isLast = restart === undefined || isFinal(error) || this.#stopping.signal.aborted
     const pauseMs = isLast ? undefined : growingPauseMs(this.#failuresInRow, restart)
     const failure: PipelineFailure = {
       ...described,
@@ -217,6 +218,11 @@ export class SupervisedPipeline {
   #isStopped(error: unknown): boolean {
     return this.#stopping.signal.aborted && isAbort(error)
   }
+}
+
+/** A pipeline whose blobs others land ends for good only where its config says so. */
+function isFinal(error: unknown): boolean {
+  return isTailraceError(error, 'COMMIT_FENCED')
 }
 
 function nothingDone(): PipelineCounters {

@@ -40,7 +40,7 @@ test('docs/configuration.md states the defaults that the resolved config has', (
     '/',
   )
   const { source, batch } = config.pipelines.one as (typeof config.pipelines)[string]
-  const defaults = { source, batch, disk: config.disk, stopMs: config.stopMs }
+  const defaults = { source, batch, disk: config.disk, stopMs: config.stopMs, restart: config.restart }
   const page = textOf('docs/configuration.md')
   for (const [path, value] of numbersOf(defaults)) {
     const row = page.split('\n').find((line) => line.startsWith(`| \`${path}\` `))

@@ -56,12 +56,14 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           evolve: false,
           optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
         },
+        whenFenced: 'wait',
         batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 10_000 },
       },
     },
     stateDirectory: '/srv/.tailrace',
     disk: config.disk,
     stopMs: 30_000,
+    restart: { minPauseMs: 5_000, maxPauseMs: 300_000 },
   })
   assert.deepEqual([config.disk.minFreeBytes, config.disk.expireMs], [512 * 1024 * 1024, 3_600_000])
   const path = '/srv/lakehouse/logs/public/primary'

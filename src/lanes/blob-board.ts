@@ -57,6 +57,10 @@ export class BlobBoard {
     this.#options = options
   }
 
+  get(name: string): BoardBlob | undefined {
+    return this.#blobs.get(name)
+  }
+
   get blobs(): Iterable<BoardBlob> {
     return this.#blobs.values()
   }

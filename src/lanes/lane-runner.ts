@@ -21,6 +21,7 @@ import {
 } from '../sources/identify-blob.ts'
 import type { DiskSpaceMonitor } from '../streams/disk-space-monitor.ts'
 import type { Staging } from '../streams/staging.ts'
+import type { BlobFence } from './fenced-blob.ts'
 import { Lane, type LaneStart } from './lane.ts'
 
 /** What a pipeline gives its lanes. */
@@ -44,6 +45,10 @@ export interface LaneContext {
   readonly budget: ByteBudget
   readonly staging: Staging
   readonly diskSpace?: DiskSpaceMonitor
+  /** Whether what was read of a generation up to an offset is landed or dropped. Default: always. */
+  readonly isSettled?: ((source: BlobGeneration, offset: number) => boolean) | undefined
+  /** Takes up what other processes have committed. Default: nobody else commits. */
+  readonly refreshOffsets?: (() => Promise<void>) | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -57,6 +62,8 @@ export interface BlobMemory {
   seenBytes: number
   /** Its first bytes and creation instant, as last looked at. */
   looked?: Pick<IdentifiedBlob, 'head' | 'createdAt'>
+  /** When another process last landed what this one had read. */
+  fence?: BlobFence
 }
 
 export type OpenedLane =
@@ -131,8 +138,12 @@ export class LaneRunner {
     } else {
       this.#log.info(place, recognition === 'begins' ? 'a blob begins' : 'a blob goes on')
     }
-    if (recognition === 'begins' && offset > 0)
+    if (recognition === 'begins' && offset > 0) {
       await this.#context.recordStarts([{ blob, generation, start: offset, end: offset }])
+      // Another process was first to record where it begins.
+      const recorded = this.#context.landedOf(blob).find((landed) => landed.generation === generation)
+      if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
+    }
     memory.looked = identity
     this.#context.noteMark(markOf({ blob, generation }, identity, identity))
     const insideLine = identity.insideLine && framing === 'lines'

@@ -8,9 +8,10 @@ import type { ListedBlob } from '../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { longerPause } from '../sources/idle-pause.ts'
 import { BlobBoard, type BoardBlob } from './blob-board.ts'
+import { fence, fencedError } from './fenced-blob.ts'
 import type { Lane } from './lane.ts'
 import { type LaneContext, LaneRunner } from './lane-runner.ts'
-import type { LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 
 export interface ListedLanesOptions {
   readonly discovery: BlobDiscovery
@@ -61,6 +62,8 @@ export class ListedLanes implements LaneSchedule {
   #isFirstLook = true
   #isMissingTold = false
   #lookAgain = new AbortController()
+  /** Blobs whose lane is ending because another process landed what it had read, with the generation. */
+  #fenced = new Map<BoardBlob, string>()
   #failure: { readonly error: unknown } | undefined
   #toldSetAside = '[]'
   #maxQueued: number
@@ -97,6 +100,20 @@ export class ListedLanes implements LaneSchedule {
 
   noteMarks(): void {
     this.#runner.noteMarks()
+  }
+
+  fence(ranges: readonly FencedRange[]): void {
+    for (const { span, landedTo } of ranges) {
+      const blob = this.#board.get(span.blob.slice(this.#context.reader.container.length + 1))
+      if (blob === undefined) continue
+      const lane = this.#runner.laneOf(blob.name)
+      if ((lane?.generation ?? blob.next?.generation) !== span.generation) continue
+      lane?.stop()
+      // A drain that has read it to its end has nothing left to do when the other process is there, too.
+      if (!this.#context.follow && lane === undefined && landedTo >= (blob.next?.offset ?? 0)) continue
+      if (blob.state === 'resting') this.#putFencedAside(blob, span.generation)
+      else if (blob.state !== 'aside') this.#fenced.set(blob, span.generation)
+    }
   }
 
   stop(): void {
@@ -248,6 +265,8 @@ export class ListedLanes implements LaneSchedule {
 
   /** Runs lanes of one blob, one per generation, until it rests or is set aside. */
   async #runBlob(blob: BoardBlob): Promise<void> {
+    if (this.#fenced.has(blob)) return this.#putFencedAside(blob, this.#fenced.get(blob))
+    if (blob.aside?.code === 'COMMIT_FENCED') await this.#context.refreshOffsets?.()
     const options = {
       follow: this.#shallFollow(blob),
       coldStart: 'earliest',
@@ -262,6 +281,7 @@ export class ListedLanes implements LaneSchedule {
           lane = opened.lane
         }
         const end = await this.#runLane(lane, blob)
+        if (this.#fenced.has(blob)) return this.#putFencedAside(blob, lane.generation)
         if (end !== 'replaced') {
           this.#rest(blob, end === 'missing')
           // Its lane began before the look had shown that it is one of the newest.
@@ -321,9 +341,30 @@ export class ListedLanes implements LaneSchedule {
     this.#tellSetAside()
   }
 
+  /** What of the blob is on its way to the sink will be dropped there, before the blob is read again. */
+  #putFencedAside(blob: BoardBlob, generation = ''): void {
+    this.#fenced.delete(blob)
+    blob.aside = fence(blob, generation, blob.next?.offset ?? 0, this.#context.clock.now())
+    blob.state = 'aside'
+    const { failures, untilMs } = blob.aside
+    if (isWorthTelling(failures))
+      this.#log.warn({ blob: blob.name, failures, untilMs }, 'another process lands a blob: set aside')
+    this.#tellSetAside()
+    const isLost = ({ state, aside }: BoardBlob) => state === 'aside' && aside?.code === 'COMMIT_FENCED'
+    if ([...this.#board.blobs].every(isLost)) {
+      if (isWorthTelling(failures)) this.#log.error('another process lands every blob of this pipeline')
+      if (this.#context.config.whenFenced === 'exit') this.#fail(fencedError('every blob of the pipeline'))
+    }
+  }
+
   #retryAside(nowMs: number): void {
+    const { isSettled = () => true, reader } = this.#context
     for (const blob of this.#board.blobs) {
-      if (blob.state === 'aside' && (blob.aside?.untilMs ?? 0) <= nowMs) this.#board.enqueue(blob)
+      if (blob.state !== 'aside' || (blob.aside?.untilMs ?? 0) > nowMs) continue
+      const { generation = '', readTo = 0 } = blob.fence ?? {}
+      if (isSettled({ blob: `${reader.container}/${blob.name}`, generation }, readTo)) {
+        this.#board.enqueue(blob)
+      }
     }
     this.#tellSetAside()
   }

@@ -1,13 +1,18 @@
 import type { Logger } from '../logger.ts'
+import { isWorthTelling } from '../retry-log.ts'
 import { explainMissing } from '../sources/explain-missing.ts'
 import type { ColdStart } from '../sources/identify-blob.ts'
 import { longerPause } from '../sources/idle-pause.ts'
+import { fence, fencedError } from './fenced-blob.ts'
 import { type BlobMemory, type LaneContext, LaneRunner } from './lane-runner.ts'
-import type { LaneSchedule } from './lane-schedule.ts'
+import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 
 /** One blob by its name: it has one lane after the other, and is waited for when it is not there. */
 export class SingleLane implements LaneSchedule {
-  readonly setAside = []
+  #setAside: readonly SetAsideBlob[] = []
+  #onSetAside: (blobs: readonly SetAsideBlob[]) => void
+  /** The generation that another process has landed a range of, while the lane is ending. */
+  #fenced: string | undefined
   #context: LaneContext
   #log: Logger
   #runner: LaneRunner
@@ -15,8 +20,13 @@ export class SingleLane implements LaneSchedule {
   /** `latest` is for what is there when a pipeline begins its life; what comes later is wanted whole. */
   #coldStart: ColdStart
 
-  constructor(blobName: string, context: LaneContext) {
+  constructor(
+    blobName: string,
+    context: LaneContext,
+    onSetAside: (blobs: readonly SetAsideBlob[]) => void = () => {},
+  ) {
     this.#context = context
+    this.#onSetAside = onSetAside
     this.#log = context.logger
     this.#runner = new LaneRunner(context)
     this.#memory = { name: blobName, seenBytes: 0 }
@@ -35,6 +45,24 @@ export class SingleLane implements LaneSchedule {
       .landedOf(`${this.#context.reader.container}/${name}`)
       .find((known) => known.generation === generation)
     return Math.max(0, (lane?.totalBytes ?? seenBytes) - (landed?.offset ?? 0))
+  }
+
+  get setAside(): readonly SetAsideBlob[] {
+    return this.#setAside
+  }
+
+  fence(ranges: readonly FencedRange[]): void {
+    const { follow, reader } = this.#context
+    const { name, next } = this.#memory
+    const lane = this.#runner.laneOf(name)
+    for (const { span, landedTo } of ranges) {
+      if (span.blob !== `${reader.container}/${name}`) continue
+      if ((lane?.generation ?? next?.generation) !== span.generation) continue
+      lane?.stop()
+      if (follow || lane !== undefined) this.#fenced = span.generation
+      // A drain that has read it to its end has nothing left to do when the other process is there, too.
+      else if (landedTo < (next?.offset ?? 0)) this.#putAside(span.generation)
+    }
   }
 
   noteMarks(): void {
@@ -58,6 +86,12 @@ export class SingleLane implements LaneSchedule {
         isTold = false
         pauseMs = pollMs
         const end = await this.#runner.run(opened.lane, this.#memory)
+        if (this.#fenced !== undefined && !signal.aborted) {
+          this.#putAside(this.#fenced)
+          if (!follow) return
+          await this.#waitFenced()
+          continue
+        }
         if (end !== 'replaced' && !(end === 'missing' && follow)) return
         if (opened.lane.hasProgressed) continue
       } else {
@@ -72,6 +106,42 @@ export class SingleLane implements LaneSchedule {
         if (!signal.aborted) throw error
       }
     }
+  }
+
+  #putAside(generation: string): void {
+    const { clock, config } = this.#context
+    this.#fenced = undefined
+    const aside = fence(this.#memory, generation, this.#memory.next?.offset ?? 0, clock.now())
+    this.#setAside = [aside]
+    this.#onSetAside(this.#setAside)
+    const { failures, untilMs, blob } = aside
+    if (isWorthTelling(failures))
+      this.#log.error(
+        { blob, failures, untilMs },
+        'another process lands the only blob of this pipeline: set aside',
+      )
+    if (config.whenFenced === 'exit') throw fencedError(blob)
+  }
+
+  /** What of the blob is on its way to the sink is dropped there, before the blob is read again. */
+  async #waitFenced(): Promise<void> {
+    const { clock, config, reader, isSettled = () => true, refreshOffsets } = this.#context
+    const { signal } = this.#runner
+    const { generation = '', readTo = 0 } = this.#memory.fence ?? {}
+    const source = { blob: `${reader.container}/${this.#memory.name}`, generation }
+    try {
+      for (let pauseMs = Math.max(0, (this.#setAside[0]?.untilMs ?? 0) - clock.now()); ; ) {
+        await clock.sleep(pauseMs, signal)
+        if (isSettled(source, readTo)) break
+        pauseMs = config.source.pollMs
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+      return
+    }
+    await refreshOffsets?.()
+    this.#setAside = []
+    this.#onSetAside(this.#setAside)
   }
 
   async #tellMissing(found: { readonly kind: 'empty' | 'missing'; readonly what?: 'blob' | 'container' }) {

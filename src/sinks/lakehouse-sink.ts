@@ -5,9 +5,11 @@ import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffsets } from '../landed-offsets.ts'
 import { type Logger, silentLogger } from '../logger.ts'
-import type { Batch, LandedBatch, Span } from '../records.ts'
+import { type Batch, generationKey, type LandedBatch, type Span } from '../records.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
 import { retryLog } from '../retry-log.ts'
+import { CommitFencedError, type FencedSpan, requireOffsets } from './commit-fence.ts'
+import { remainingRows } from './remaining-rows.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-committer.ts'
 
 /** Turns a sealed spool into Parquet files. */
@@ -36,6 +38,11 @@ export interface LakehouseSinkOptions {
   readonly diskSpace?: SpaceGuard
   /** Called after each batch is durable. */
   readonly onLanded?: (landed: LandedBatch) => void
+  /**
+   * Called with the spans of a batch that another process has landed: they are dropped, and the others of the batch
+   * land. Default: the batch fails with COMMIT_FENCED.
+   */
+  readonly onFenced?: ((fenced: readonly FencedSpan[]) => void) | undefined
   readonly retry?: Partial<RetryPolicy>
   readonly clock?: Clock
   readonly logger?: Logger
@@ -55,6 +62,7 @@ export class LakehouseSink extends Writable {
   #offsets: OffsetFollower
   #diskSpace: SpaceGuard
   #onLanded: (landed: LandedBatch) => void
+  #onFenced: ((fenced: readonly FencedSpan[]) => void) | undefined
   #retry: Partial<RetryPolicy>
   #clock: Clock
   #log: Logger
@@ -69,6 +77,7 @@ export class LakehouseSink extends Writable {
     this.#offsets = options.offsets
     this.#diskSpace = options.diskSpace ?? { withSpace: (write) => write() }
     this.#onLanded = options.onLanded ?? (() => {})
+    this.#onFenced = options.onFenced
     this.#retry = options.retry ?? {}
     this.#clock = options.clock ?? systemClock
     this.#log = options.logger ?? silentLogger
@@ -88,32 +97,93 @@ export class LakehouseSink extends Writable {
 
   async #land(batch: Batch): Promise<void> {
     const { signal } = this.#destroying
-    const startedAt = this.#clock.now()
     for (const span of batch.spans) this.#requireBeginning(span)
-    const encoded =
-      batch.rows === 0
-        ? nothingEncoded
-        : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch, signal), signal)
-    const encodedAt = this.#clock.now()
-    const receipt = await this.#commit(batch, encoded, signal)
-    const committedAt = this.#clock.now()
+    // After a failure too: what the table does not hold is read again, and a pipeline that keeps failing fills no disk.
+    const landed = await this.#landUnfenced(batch, signal).finally(() => rm(batch.spoolPath, { force: true }))
+    if (landed !== undefined) this.#onLanded(landed)
+  }
 
-    await this.#diskSpace.withSpace(
-      () => this.#offsets.write(this.#committer.landed(), receipt.tableVersion),
-      signal,
+  /**
+   * Lands a batch without the spans that another process has landed.
+   *
+   * @returns undefined when that was all of it
+   */
+  async #landUnfenced(batch: Batch, signal: AbortSignal): Promise<LandedBatch | undefined> {
+    const fenced = new Set<number>()
+    // What the table is known to say by now need not be encoded to be refused.
+    this.#leaveOut(batch, fenced, () =>
+      requireOffsets(batch.spans, (span) => this.#committer.landed().get(span)),
     )
-    await rm(batch.spoolPath, { force: true })
-    await Promise.all(encoded.files.map(({ path }) => rm(dirname(path), { recursive: true, force: true })))
-    this.#onLanded({
-      batch,
-      rows: encoded.rows,
-      rejected: encoded.rejected,
-      partial: encoded.partial,
-      fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
-      encodeMs: encodedAt - startedAt,
-      commitMs: committedAt - encodedAt,
-      ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
-    })
+    for (;;) {
+      const spans = batch.spans.filter((_, index) => !fenced.has(index))
+      if (spans.length === 0) return undefined
+      try {
+        return await this.#landSpans(batch, fenced, spans, signal)
+      } catch (error) {
+        this.#leaveOut(batch, fenced, () => {
+          throw error
+        })
+      }
+    }
+  }
+
+  /** Adds the spans that `check` throws for. */
+  #leaveOut(batch: Batch, fenced: Set<number>, check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      if (this.#onFenced === undefined || !(error instanceof CommitFencedError)) throw error
+      for (const { span } of error.fenced) {
+        const key = generationKey(span)
+        fenced.add(batch.spans.findIndex((one) => generationKey(one) === key))
+      }
+      this.#onFenced(error.fenced)
+    }
+  }
+
+  async #landSpans(
+    whole: Batch,
+    fenced: ReadonlySet<number>,
+    spans: readonly Span[],
+    signal: AbortSignal,
+  ): Promise<LandedBatch> {
+    const startedAt = this.#clock.now()
+    const restPath = `${whole.spoolPath}.rest.spool`
+    try {
+      const batch =
+        fenced.size === 0
+          ? whole
+          : await this.#diskSpace.withSpace(() => remainingRows(whole, fenced, restPath), signal)
+      const encoded =
+        batch.rows === 0
+          ? nothingEncoded
+          : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch, signal), signal)
+      try {
+        const encodedAt = this.#clock.now()
+        const receipt = await this.#commit(batch.id, spans, encoded, signal)
+        const committedAt = this.#clock.now()
+        await this.#diskSpace.withSpace(
+          () => this.#offsets.write(this.#committer.landed(), receipt.tableVersion),
+          signal,
+        )
+        return {
+          batch: { ...batch, spans },
+          rows: encoded.rows,
+          rejected: encoded.rejected,
+          partial: encoded.partial,
+          fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
+          encodeMs: encodedAt - startedAt,
+          commitMs: committedAt - encodedAt,
+          ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
+        }
+      } finally {
+        await Promise.all(
+          encoded.files.map(({ path }) => rm(dirname(path), { recursive: true, force: true })),
+        )
+      }
+    } finally {
+      await rm(restPath, { force: true })
+    }
   }
 
   /** What begins later than at its blob's start was recorded without rows first: else bytes were skipped. */
@@ -124,12 +194,17 @@ export class LakehouseSink extends Writable {
     })
   }
 
-  #commit(batch: Batch, encoded: EncodedBatch, signal: AbortSignal): Promise<CommitReceipt> {
-    return retry(() => this.#diskSpace.withSpace(() => this.#committer.land(batch.spans, encoded), signal), {
+  #commit(
+    batch: string,
+    spans: readonly Span[],
+    encoded: EncodedBatch,
+    signal: AbortSignal,
+  ): Promise<CommitReceipt> {
+    return retry(() => this.#diskSpace.withSpace(() => this.#committer.land(spans, encoded), signal), {
       policy: this.#retry,
       clock: this.#clock,
       signal,
-      onRetry: retryLog(this.#log, 'commit failed', { batch: batch.id }),
+      onRetry: retryLog(this.#log, 'commit failed', { batch }),
     })
   }
 }

@@ -36,6 +36,9 @@ export interface TableCommitter {
    */
   open(): Promise<void>
 
+  /** Takes up what other processes have committed; missing where no other process can. */
+  refresh?(): Promise<void>
+
   /** How far the table says that each blob generation is landed. Current after `open`, `land` and `replace`. */
   landed(): LandedOffsets
 

@@ -224,37 +224,6 @@ test('an offset file that is corrupt, ahead or missing is told of, and the table
   }
 })
 
-test('of two processes on the same blob one is fenced, and rows stay single', async (t) => {
-  const { storage, project, config } = await setUp(t)
-  await storage.append(blob, lines(0, 20))
-  const processes = [startTailrace(t, ['start', ...config]), startTailrace(t, ['start', ...config])]
-  let next = 20
-  let fenced = false
-  const ended = Promise.race(
-    processes.map(async (one) => {
-      const end = await one.exited
-      fenced = true
-      return { one, end }
-    }),
-  )
-  await Promise.all(processes.map((one) => one.until(() => fenced || one.logged('a blob '), 'it begins')))
-  while (!fenced && next < 20_000) {
-    await storage.append(blob, lines(next, 20))
-    next += 20
-  }
-  const { one, end } = await ended
-  assert.equal(end.code, 1)
-  assert.match(one.stderr, /COMMIT_FENCED/)
-
-  const other = processes.find((candidate) => candidate !== one)!
-  const content = await storage.content(blob)
-  await other.until(() => other.log.some(({ lagBytes }) => lagBytes === 0), 'it has caught up')
-  other.kill('SIGTERM')
-  assert.equal((await other.exited).code, 143)
-  assert.equal((await runTailrace(t, ['start', '--once', ...config])).code, 0)
-  assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
-})
-
 test('pipelines that are renamed and share out their blobs anew land no row twice', async (t) => {
   const storage = await startStorage(t)
   const root = await temporaryDirectory(t)

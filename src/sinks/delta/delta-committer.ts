@@ -78,6 +78,10 @@ export class DeltaCommitter implements TableCommitter {
     })
   }
 
+  async refresh(): Promise<void> {
+    await this.#exclusively(() => this.#table.catchUp())
+  }
+
   landed(): LandedOffsets {
     const { transactions } = this.#table.state
     if (this.#landed?.transactions !== transactions) {
