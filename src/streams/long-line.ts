@@ -1,6 +1,7 @@
-import type { Entry } from '../records.ts'
+import { bytesAsLatin1, type Entry, latin1AsText } from '../records.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
 import { decodedEntry } from './record-entries.ts'
+import { textLineRecord } from './text-line.ts'
 
 /** Longer lines are not parsed in JavaScript: a parsed line takes up to fifty times its length. */
 export const longLineBytes = 1024 * 1024
@@ -24,9 +25,8 @@ export function longLineEntries(line: LongLine): readonly Entry[] {
   if (records !== undefined && records.length > 0) {
     return records.map((place, index) => elementEntry(line, place, index))
   }
-  if (objects === undefined || objects.length < 2) {
-    return [withoutLoneHalves(decodedEntry(line))]
-  }
+  if (objects === undefined) return arrayEntries(line) ?? [textEntry(decodedEntry(line))]
+  if (objects.length < 2) return [withoutLoneHalves(decodedEntry(line))]
   const last = objects.length - 1
   return objects.map(({ start, end }, index) => {
     // What stands before the first object and behind the last one belongs to them.
@@ -39,6 +39,26 @@ export function longLineEntries(line: LongLine): readonly Entry[] {
     })
     return { ...withoutLoneHalves(entry), index }
   })
+}
+
+/** The records of an array, or of a line out of one: `[{…},` or `{…},` or `{…}]`. */
+function arrayEntries(line: LongLine): readonly Entry[] | undefined {
+  const inner = line.latin1.replace(/^[ \t\r]*[[,]/, '').replace(/[\],][ \t\r]*$/, '')
+  if (inner === line.latin1) return undefined
+  // The outline of an array is that of the records in a document.
+  const latin1 = `{"records":[${inner}]}`
+  const { records, isLoose, exceeded } = outlineOf(latin1)
+  if (exceeded !== undefined) return [exceedingEntry(decodedEntry(line), exceeded)]
+  if (isLoose || records === undefined) return undefined
+  const entries = records.map((place, index) => elementEntry({ ...line, latin1 }, place, index))
+  return entries.some(({ reject }) => reject === undefined) ? entries : undefined
+}
+
+function textEntry(entry: Entry): Entry {
+  const record = textLineRecord(latin1AsText(entry.raw))
+  return record === undefined
+    ? withoutLoneHalves(entry)
+    : { ...entry, json: repaired(bytesAsLatin1(record)).replaceAll('\r', ' ') }
 }
 
 /** @returns an entry that is rejected because it holds more than the encoder can take */

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { isJsonObject, type JsonValue, stringifyJson } from '../json.ts'
+import { isJsonObject, type JsonValue } from '../json.ts'
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../records.ts'
 import { keptPrefix } from '../spool.ts'
 
@@ -16,10 +16,22 @@ export function decodedEntry({ offset, length, latin1 }: Line): Entry {
   return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
 }
 
-/** The row of one element of a `records` array; `entry` gives everything but its text. */
+/**
+ * The row of one element of an array of records.
+ *
+ * @param entry its `raw` is the element's text
+ * @param element what the text holds
+ */
 export function elementEntry(entry: Entry, element: JsonValue): Entry {
-  const raw = withoutLoneSurrogates(bytesAsLatin1(stringifyJson(element)))
-  return isJsonObject(element) ? { ...entry, raw } : { ...entry, raw, reject: 'not_object' }
+  if (!isJsonObject(element)) return { ...entry, reject: 'not_object' }
+  return projectedEntry(entry, entry.raw)
+}
+
+/** The entry with the text to project, where that differs from `raw`. */
+export function projectedEntry(entry: Entry, text: string): Entry {
+  const json = withoutLoneSurrogates(text)
+  // A spool row holds no carriage return; outside of strings it is white space, and inside it is escaped.
+  return json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }
 }
 
 /** The rejected entry of a line over the limit, of which only a prefix was held; `length` counts its newline. */
@@ -39,7 +51,7 @@ const escapes =
   /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
 
 /** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
-export function withoutLoneSurrogates(json: string): string {
+function withoutLoneSurrogates(json: string): string {
   if (!json.includes('\\u')) return json
   return json.replace(escapes, (match, alone: string | undefined) =>
     alone === undefined ? match : '\\ufffd',

@@ -1,14 +1,24 @@
 import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
-import { isJsonObject, type JsonValue, parseJson } from '../json.ts'
-import { type Entry, type EntryBlock, type Line, type LineBlock, latin1AsText } from '../records.ts'
+import { isJsonObject, type JsonValue } from '../json.ts'
+import {
+  bytesAsLatin1,
+  type Entry,
+  type EntryBlock,
+  type Line,
+  type LineBlock,
+  latin1AsText,
+} from '../records.ts'
+import { type ArrayRecord, recordsOf } from './array-records.ts'
 import { concatenatedObjects } from './concatenated-objects.ts'
 import { maxLineRecords } from './line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './long-line.ts'
-import { decodedEntry, elementEntry, tooLongEntry, withoutLoneSurrogates } from './record-entries.ts'
+import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './record-entries.ts'
+import { textLineRecord } from './text-line.ts'
 
 const byteOrderMark = '\xef\xbb\xbf'
 const openBrace = 0x7b
+const closeBrace = 0x7d
 const carriageReturn = 0x0d
 
 /**
@@ -52,10 +62,13 @@ function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
     entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1, flat })
     return
   }
-  if (piece.latin1.trim() === '') return
+  if (!notBlank.test(piece.latin1)) return
   // One by one: a line may hold more records than a call takes arguments.
   for (const entry of parsedEntries(piece)) entries.push(entry)
 }
+
+// Not trim(): a byte alone may be what JavaScript takes for a blank.
+const notBlank = /[^ \t\r\n\v\f]/
 
 /** A line, or one of several objects on it. */
 interface Piece extends Line {
@@ -63,14 +76,28 @@ interface Piece extends Line {
   readonly skipped?: number
 }
 
-/** Strips a carriage return at either end, and a byte order mark at the blob's very first byte. */
+/**
+ * Strips carriage returns and byte order marks at either end: a writer that opens the blob anew for each append begins
+ * each with a mark, also where the append begins with a newline.
+ */
 function trimmed(line: Line): Piece {
-  const { latin1, offset } = line
-  const skipped =
-    latin1.charCodeAt(0) === carriageReturn ? 1 : offset === 0 && latin1.startsWith(byteOrderMark) ? 3 : 0
-  const end = latin1.charCodeAt(latin1.length - 1) === carriageReturn ? latin1.length - 1 : latin1.length
-  if (skipped === 0 && end === latin1.length) return line
-  return { ...line, skipped, latin1: latin1.slice(skipped, Math.max(skipped, end)) }
+  const { latin1 } = line
+  let start = 0
+  let end = latin1.length
+  if (latin1.charCodeAt(0) === openBrace && latin1.charCodeAt(end - 1) === closeBrace) return line
+  for (let mark = markAt(latin1, start); mark > 0; mark = markAt(latin1, start)) start += mark
+  for (let mark = markBefore(latin1, end); mark > 0 && end > start; mark = markBefore(latin1, end))
+    end -= mark
+  if (start === 0 && end === latin1.length) return line
+  return { ...line, skipped: start, latin1: latin1.slice(start, Math.max(start, end)) }
+}
+
+function markAt(latin1: string, at: number): number {
+  return latin1.charCodeAt(at) === carriageReturn ? 1 : latin1.startsWith(byteOrderMark, at) ? 3 : 0
+}
+
+function markBefore(latin1: string, end: number): number {
+  return latin1.charCodeAt(end - 1) === carriageReturn ? 1 : latin1.endsWith(byteOrderMark, end) ? 3 : 0
 }
 
 /**
@@ -108,9 +135,9 @@ function isFlat(text: string): boolean {
   return true
 }
 
-/** After an inner brace: another object, or white space that may lead to one. */
+/** After an inner brace: another object, or white space or a byte order mark that may lead to one. */
 function isUnusualAfter(code: number): boolean {
-  return code === openBrace || code <= 0x20
+  return code === openBrace || code <= 0x20 || code === 0xef
 }
 
 /** Before a closing brace or bracket: a comma, or white space that may follow one. */
@@ -120,24 +147,26 @@ function isUnusualBefore(code: number): boolean {
 
 function parsedEntries(piece: Piece): readonly Entry[] {
   const entry = decodedEntry(piece)
-  const text = latin1AsText(entry.raw)
-  let value: JsonValue
-  try {
-    value = JSON.parse(text) as JsonValue
-  } catch {
-    return separateEntries(piece) ?? [{ ...entry, reject: 'not_json' }]
-  }
+  const value = parsed(latin1AsText(entry.raw))
+  if (value === undefined) return separateEntries(piece) ?? arrayPartEntries(entry) ?? [textEntry(entry)]
+  const records = recordsOf(value, entry.raw)
+  if (records !== undefined) return explodedEntries(entry, records)
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
-  if (Array.isArray(value.records) && value.records.length > 0) return explodedEntries(entry, text)
   // The projection looks for the object's brace first of all.
-  const json = withoutLoneSurrogates(entry.raw.trim())
-  // A spool row holds no carriage return; outside of strings it is white space, and inside it is escaped.
-  return [json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }]
+  return [projectedEntry(entry, entry.raw.trim())]
+}
+
+function parsed(text: string): JsonValue | undefined {
+  try {
+    return JSON.parse(text) as JsonValue
+  } catch {
+    return undefined
+  }
 }
 
 /** Several objects on one line: each gets its own bytes, and together they account for the whole line. */
 function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readonly Entry[] | undefined {
-  const places = concatenatedObjects(latin1)
+  const places = concatenatedObjects(withoutInnerMarks(latin1))
   if (places === undefined) return undefined
   if (places === 'too-many') return [exceedingEntry(decodedEntry({ offset, length, latin1 }), 'records')]
   const last = places.length - 1
@@ -146,25 +175,40 @@ function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readon
       // What was trimmed before the first object and after the last one belongs to them.
       const from = index === 0 ? offset : offset + skipped + start
       const to = index === last ? offset + length : offset + skipped + end
-      return parsedEntries({
-        offset: from,
-        length: to - from,
-        latin1: latin1.slice(start, end).trim(),
-        skipped: 0,
-      })
+      const piece = latin1.slice(start, end).replace(blanksAround, '')
+      return parsedEntries({ offset: from, length: to - from, latin1: piece })
     })
     .map((entry, index) => ({ ...entry, index }))
 }
 
-/** A `records` document on one line: its elements share the line's place and differ in their index. */
-function explodedEntries(entry: Entry, text: string): readonly Entry[] {
-  try {
-    const { records } = parseJson(text) as { records: JsonValue[] }
-    if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
-    return records.map((record, index) => elementEntry({ ...entry, index }, record))
-  } catch (error) {
-    // Nested too deeply to be taken apart: it stays one row, and nothing of it is lost.
-    if (error instanceof RangeError) return [entry]
-    throw error
-  }
+// A byte order mark in front of the object with them.
+const blanksAround = /^(?:[ \t\r]|\xef\xbb\xbf)+|[ \t\r]+$/g
+
+/** Blanks for the marks between objects, so that what follows stays in its place. */
+function withoutInnerMarks(latin1: string): string {
+  if (!latin1.includes(byteOrderMark)) return latin1
+  return latin1.replaceAll(/(?<=\}[ \t\r]*)\xef\xbb\xbf(?=[ \t\r]*\{)/g, '   ')
+}
+
+/** A line out of a JSON array that was written with its elements on lines of their own: `{…},` or `[{…},` or `{…}]`. */
+function arrayPartEntries(entry: Entry): readonly Entry[] | undefined {
+  const inner = entry.raw.replace(/^[ \t\r]*[[,]/, '').replace(/[\],][ \t\r]*$/, '')
+  if (inner === entry.raw) return undefined
+  const array = `[${inner}]`
+  const value = parsed(latin1AsText(array))
+  if (!Array.isArray(value) || !value.every(isJsonObject)) return undefined
+  const records = recordsOf(value, array)
+  return records === undefined ? undefined : explodedEntries(entry, records)
+}
+
+/** Records of an array on one line: they share the line's place and differ in their index. */
+function explodedEntries(entry: Entry, records: readonly ArrayRecord[]): readonly Entry[] {
+  if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
+  return records.map(({ latin1, value }, index) => elementEntry({ ...entry, index, raw: latin1 }, value))
+}
+
+function textEntry(entry: Entry): Entry {
+  const record = textLineRecord(latin1AsText(entry.raw))
+  if (record === undefined || !isJsonObject(parsed(record))) return { ...entry, reject: 'not_json' }
+  return projectedEntry(entry, bytesAsLatin1(record))
 }

@@ -1,9 +1,9 @@
 import { jsonParser, type Token } from 'stream-json/parser.js'
-import { parseJson } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import { type Entry, latin1AsText } from '../records.ts'
 import { keptBytes, keptPrefix } from '../spool.ts'
 import { PrefixText } from './prefix-text.ts'
-import { decodedEntry, elementEntry, tooLongEntry, withoutLoneSurrogates } from './record-entries.ts'
+import { decodedEntry, elementEntry, tooLongEntry } from './record-entries.ts'
 import { entriesOf } from './record-validator.ts'
 
 /** Deeper nesting is taken for a fault: the parser remembers every level. */
@@ -183,15 +183,13 @@ export class TopLevelValue {
       this.#addEntry({ ...tooLongEntry({ ...place, length: place.length + 1, latin1: element.text }), index })
       return true
     }
-    const latin1 = element.text.slice(0, place.length).trim()
-    const entry = { ...decodedEntry({ ...place, latin1 }), index }
+    const entry = { ...decodedEntry({ ...place, latin1: element.text.slice(0, place.length).trim() }), index }
     try {
-      this.#addEntry(elementEntry(entry, parseJson(latin1AsText(entry.raw))))
+      const value = JSON.parse(latin1AsText(entry.raw)) as JsonValue
+      this.#addEntry(elementEntry({ ...entry, raw: onOneLine(entry.raw) }, value))
     } catch (error) {
       if (error instanceof SyntaxError) return false
-      if (!(error instanceof RangeError)) throw error
-      // Nested too deeply to be written again: it stays as it stands.
-      this.#addEntry({ ...entry, raw: withoutLoneSurrogates(onOneLine(entry.raw)) })
+      throw error
     }
     return true
   }

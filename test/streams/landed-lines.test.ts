@@ -69,20 +69,39 @@ function keyOf({ offset, latin1 }: Line): string {
 
 /** For each record of a line, by JSON.parse alone: whether it is rejected. */
 function rejections({ latin1 }: Line): boolean[] {
-  if (latin1.trim() === '') return []
-  const text = latin1AsText(latin1.replace(/^\r/, '').replace(/\r$/, ''))
+  const line = latin1.replace(/^(?:\r|\xef\xbb\xbf)+/, '').replace(/(?:\r|\xef\xbb\xbf)+$/, '')
+  if (/^[ \t\r\n\v\f]*$/.test(line)) return []
+  const text = latin1AsText(line)
   return (
-    objectRejections(text) ?? pieces(text)?.flatMap((piece) => objectRejections(piece) ?? [true]) ?? [true]
+    objectRejections(text) ??
+    pieces(text)?.flatMap((piece) => objectRejections(piece) ?? [true]) ??
+    arrayPart(text) ?? [true]
   )
 }
 
 function objectRejections(text: string): boolean[] | undefined {
   const value = parsed(text)
   if (value === undefined) return undefined
-  if (!isObject(value)) return [true]
-  return Array.isArray(value.records) && value.records.length > 0
+  if (Array.isArray(value))
+    return value.some(isObject)
+      ? value.flatMap((element) => inRecords(element) ?? [!isObject(element)])
+      : [true]
+  return inRecords(value) ?? [!isObject(value)]
+}
+
+function inRecords(value: unknown): boolean[] | undefined {
+  return isObject(value) && Array.isArray(value.records) && value.records.length > 0
     ? value.records.map((record) => !isObject(record))
-    : [false]
+    : undefined
+}
+
+/** A line of an array whose elements stand on lines of their own. */
+function arrayPart(text: string): boolean[] | undefined {
+  const inner = text.replace(/^[ \t\r]*[[,]/, '').replace(/[\],][ \t\r]*$/, '')
+  const value = inner === text ? undefined : parsed(`[${inner}]`)
+  return Array.isArray(value) && value.length > 0 && value.every(isObject)
+    ? objectRejections(`[${inner}]`)
+    : undefined
 }
 
 /** The objects of a line that is nothing but objects. */
@@ -90,10 +109,10 @@ function pieces(text: string): string[] | undefined {
   const found: string[] = []
   let start = 0
   for (let end = text.indexOf('}') + 1; end > 0; end = text.indexOf('}', end) + 1) {
-    const value = parsed(text.slice(start, end))
+    const value = parsed(text.slice(start, end).replace(/^[ \t\r]*\ufeff*(?=[ \t\r]*\{)/, ''))
     if (value === undefined) continue
     if (!isObject(value)) return undefined
-    found.push(text.slice(start, end))
+    found.push(text.slice(start, end).replace(/^[ \t\r]*\ufeff*(?=[ \t\r]*\{)/, ''))
     start = end
   }
   return text.slice(start).trim() === '' && found.length > 1 ? found : undefined

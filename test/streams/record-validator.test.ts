@@ -22,7 +22,7 @@ test("for any mix of lines the entries' places tile the lines that are not blank
       const places = distinctPlaces(entries)
       for (const line of block.lines) {
         const own = places.filter(({ offset }) => offset >= line.offset && offset < line.offset + line.length)
-        const isBlank = withoutMark(line.latin1, line.offset).trim() === ''
+        const isBlank = /^(?:[ \t\r\n\v\f]|\xef\xbb\xbf)*$/.test(line.latin1)
         assert.equal(own.length > 0, !isBlank, line.latin1)
         let next = line.offset
         for (const { offset, length } of own) {
@@ -102,15 +102,88 @@ test('a carriage return at either end of a line is no part of the record and cou
   }
 })
 
-test('a byte order mark is stripped at the first byte of the blob and nowhere else', async () => {
-  const line = '\ufeff{"a":1}\n'
-  const first = entriesOf((await blocksOf(line, 0))[0] as LineBlock)
-  assert.deepEqual(first.entries, [{ offset: 0, length: 11, index: 0, raw: '{"a":1}', flat: true }])
-  const later = entriesOf((await blocksOf(line, 11))[0] as LineBlock)
+test('a byte order mark at either end of a line is no part of the record and counts to its bytes', async () => {
+  for (const line of ['\ufeff{"a":1}\n', '\r\ufeff{"a":1}\r\n', '\ufeff\ufeff{"a":1}\ufeff\n']) {
+    for (const start of [0, 11]) {
+      const { entries } = entriesOf((await blocksOf(line, start))[0] as LineBlock)
+      const length = Buffer.byteLength(line)
+      assert.deepEqual(entries, [{ offset: start, length, index: 0, raw: '{"a":1}', flat: true }], line)
+    }
+  }
+})
+
+test('a byte order mark between two objects belongs to the second, and one inside a text to the text', async () => {
+  const line = '\ufeff{"a":"}\ufeff{"}\ufeff{"b":2} \ufeff {"c":3}\n'
+  const { entries } = entriesOf((await blocksOf(line, 7))[0] as LineBlock)
   assert.deepEqual(
-    later.entries.map(({ offset, length, reject }) => ({ offset, length, reject })),
-    [{ offset: 11, length: 11, reject: 'not_json' }],
+    entries.map(({ offset, length, index, raw }) => [offset, length, index, latin1AsText(raw)]),
+    [
+      [7, 16, 0, '{"a":"}\ufeff{"}'],
+      [23, 10, 1, '{"b":2}'],
+      [33, 13, 2, '{"c":3}'],
+    ],
   )
+})
+
+test('the records of an array on a line are rows that share its place and differ in their index', () => {
+  for (const [line, texts] of [
+    ['[{"a":1.0},{"b": {"records":1}}]', ['{"a":1.0}', '{"b": {"records":1}}']],
+    [' [ {"a":1} , 7, {"b":2} ] ', ['{"a":1}', '7', '{"b":2}']],
+    ['[{"records":[{"a":1},{"b":2}]},{"c":3}]', ['{"a":1}', '{"b":2}', '{"c":3}']],
+    ['{"records":[{"a":1e400,"a":"\\u00e9"}]}', ['{"a":1e400,"a":"\\u00e9"}']],
+    ['{"a":1},', ['{"a":1}']],
+    ['{"a":1} ,\r', ['{"a":1}']],
+    [',{"a":1}', ['{"a":1}']],
+    ['[{"a":1},', ['{"a":1}']],
+    ['{"a":[1]}]', ['{"a":[1]}']],
+    ['{"a":1},{"b":2},', ['{"a":1}', '{"b":2}']],
+    ['{"a":1,"n":"\\ud800"},', ['{"a":1,"n":"\\ud800"}']],
+  ] as const) {
+    const { entries } = entriesOf(blockOf([line], 9))
+    assert.deepEqual(
+      entries.map(({ offset, length, index, raw, reject }) => [offset, length, index, raw, reject]),
+      texts.map((text, index) => [9, line.length + 1, index, text, text === '7' ? 'not_object' : undefined]),
+      line,
+    )
+  }
+})
+
+test("a line of the server's text log, and a container runtime's prefix before a record, become a record", () => {
+  const text = '2026-11-24 08:54:35.875 UTC [77] LOG:  checkpoint starting: time'
+  const at = '2026-11-24T08:54:35.900000001Z'
+  for (const [line, record] of [
+    [text, { message: text }],
+    [
+      '2026-11-24 08:54:35 +03-6b0550cb.102a-ОШИБКА:  x',
+      { message: '2026-11-24 08:54:35 +03-6b0550cb.102a-ОШИБКА:  x' },
+    ],
+    [`${at} stderr F ${text}`, { log: text, stream: 'stderr', time: at }],
+    [`${at} ${text}`, { log: text, time: at }],
+    [`${at} stdout F {"a":"é"}`, { a: 'é' }],
+    [`${at} {"a":1}`, { a: 1 }],
+  ] as const) {
+    const { entries } = entriesOf(blockOf([line]))
+    assert.equal(entries.length, 1)
+    assert.equal(latin1AsText(entries[0]!.raw), line)
+    assert.deepEqual(JSON.parse(latin1AsText(entries[0]!.json ?? '')), record)
+    assert.equal(entries[0]?.reject, undefined)
+  }
+  for (const line of [
+    'LOG:  x',
+    '2026-11-24 08:54:35.875 P00   INFO: archive-push command begin',
+    '2026-11-24 08:54:35.875 UTC no level',
+    `${at} stdout F no record`,
+    `${at} stdout P {"a":1}`,
+    `${at} stdout F {"a":1`,
+    `${at} stdout F [1]`,
+    '\tfrom t where a = 1',
+  ]) {
+    const { entries } = entriesOf(blockOf([line]))
+    assert.deepEqual(
+      entries.map(({ raw, reject }) => [raw, reject]),
+      [[line, 'not_json']],
+    )
+  }
 })
 
 test('an entry is called flat only if its object holds no object and no array', () => {
@@ -168,7 +241,7 @@ test('what is no JSON is not_json, and what is no object is not_object', () => {
   ]) {
     assert.deepEqual(reasons(text), ['not_json'], text)
   }
-  for (const text of ['[]', '[{"a":1}]', '1', '"{}"', 'null', 'true']) {
+  for (const text of ['[]', '[[{"a":1}]]', '["an","array"]', '1', '"{}"', 'null', 'true']) {
     assert.deepEqual(reasons(text), ['not_object'], text)
   }
   for (const text of [
@@ -246,14 +319,32 @@ test('hundreds of thousands of records on one line all become entries', () => {
   assert.equal(entriesOf(blockOf(['{}'.repeat(count)])).entries.length, count)
 })
 
+test('long lines are read by the same rules', () => {
+  const long = 'x'.repeat(1024 * 1024)
+  const text = `2026-11-24 08:54:35.875 UTC [77] LOG:  ${long}`
+  const at = '2026-11-24T08:54:35.9Z'
+  for (const [line, rows] of [
+    [`[{"a":"${long}"}, 7, {"b":1}]`, [`{"a":"${long}"}`, '7', '{"b":1}']],
+    [`{"a":"${long}"},\r`, [`{"a":"${long}"}`]],
+    [`[{"a":"${long}"},`, [`{"a":"${long}"}`]],
+    [`\ufeff{"a":"${long}"}`, [`{"a":"${long}"}`]],
+    [text, [JSON.stringify({ message: text })]],
+    [`${at} {"a":"${long}"}`, [`{"a":"${long}"}`]],
+  ] as const) {
+    const { entries } = entriesOf(blockOf([line], 5))
+    assert.deepEqual(
+      entries.map(({ offset, index, raw, json, reject }) => [offset, index, json ?? raw, reject]),
+      rows.map((row, index) => [5, index, row, row === '7' ? 'not_object' : undefined]),
+    )
+  }
+})
+
 test('a record nested too deeply for recursion passes as it is', () => {
   const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
-  for (const line of [
-    `{"a":"\\u0041","b":${deep}}`,
-    `{"records":[{"id":12345678901234567890,"b":${deep}}]}`,
-  ]) {
+  const record = `{"a":"\\u0041","n":12345678901234567890,"b":${deep}}`
+  for (const line of [record, `{"records":[${record}]}`, `[${record}]`]) {
     const { entries } = entriesOf(blockOf([line]))
-    assert.deepEqual(entries, [{ offset: 0, length: line.length + 1, index: 0, raw: line }])
+    assert.deepEqual(entries, [{ offset: 0, length: line.length + 1, index: 0, raw: record }])
   }
 })
 
@@ -284,10 +375,6 @@ function distinctPlaces(entries: readonly Entry[]): { offset: number; length: nu
     if (places.at(-1)?.offset !== offset) places.push({ offset, length })
   }
   return places
-}
-
-function withoutMark(latin1: string, offset: number): string {
-  return offset === 0 && latin1.startsWith('\xef\xbb\xbf') ? latin1.slice(3) : latin1
 }
 
 function isRecordsDocument(text: string): boolean {
