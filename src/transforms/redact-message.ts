@@ -55,10 +55,14 @@ const unmistakable: readonly ValueRule[] = [
 
 /** Wordings that are looked for in front of a statement only. */
 const beforeStatement: readonly ValueRule[] = [
+  // Conflicts of logical replication, and places of rows.
+  [/\b(?:tuple|row|replica identity) \(/, [')']],
   // Key (…)=(…) in the violations of unique, foreign key and exclusion constraints, in every language.
   [/\) ?= ?\(/, [')']],
   [/: ?["»„“«「『‹]/, closingQuotes],
-  [/(?:\bvalue|numeric field|changed to|Token|found) "/, closingQuotes],
+  [/(?:\bvalue|numeric field|changed to|Token|found|time zone|unit) "/, closingQuotes],
+  [/^"(?=[^"]{1,1000}" is out of range)/, ['" is out of range']],
+  [/^(?=[-\d.]{1,40} (?:\w{1,5} )?is outside the valid range)/, [' is outside']],
   [/for encoding "[^"]{1,60}": /, []],
 ]
 
@@ -90,9 +94,11 @@ export function redactMessage(text: string, options: MessageOptions): RedactedSq
   const isUnknownDetail = isDetail && mark === null && known === text
   const words = isUnknownDetail ? withoutValues(known, inDetail, replacement) : known
   const rest = whole.slice(start)
-  const redactedWords = isTranslated
-    ? redactSql(words, { replacement })
-    : words.replace(/'[^']*'/g, () => `'${replacement}'`)
+  // Numbers, too, are values then.
+  const redactedWords =
+    isTranslated || quotesValues
+      ? redactSql(words, { replacement })
+      : words.replace(/'[^']*'/g, () => `'${replacement}'`)
   const redactedRest = (): RedactedSql => {
     if (mark?.groups?.plan !== undefined) return { text: redactPlan(rest, replacement), isOpen: false }
     const audit = mark?.groups?.audit === undefined ? undefined : redactAudit(rest, replacement)

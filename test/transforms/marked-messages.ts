@@ -145,6 +145,15 @@ export const messages: readonly ((marked: Marked) => MarkedMessage)[] = [
     message: `extra data after last expected column`,
     context: `COPY people, line 3: "1\t${word}\t86753001"`,
   }),
+  () => ({
+    message: '86753001 kB is outside the valid range for parameter "work_mem" (64 kB .. 2147483647 kB)',
+  }),
+  ({ word }) => ({ message: `"${word}" is out of range for type double precision` }),
+  ({ word }) => ({ message: `time zone "${word}" not recognized` }),
+  ({ value }) => ({
+    message: 'conflict detected on relation "public.t": conflict=update_missing',
+    detail: `Could not find the row to be updated.\nRemote row (86753001, ${value}); replica identity (a)=(${value}).`,
+  }),
   ({ sql }) => ({
     message: 'deadlock detected',
     detail: `Process 18 waits for ShareLock on transaction 7; blocked by process 19.\nProcess 18: ${sql}\nProcess 19: ${sql}`,

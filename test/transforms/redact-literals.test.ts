@@ -277,6 +277,12 @@ test('a line that may be the middle of a statement is replaced, and a line of a 
   assert.equal(inFile(plain), plain)
 })
 
+test('in an error about data, every number and quoted text of the message is a value, in every language', () => {
+  const message = `la valeur « ${secret} » (${number}) n'est pas valide`
+  const { message: redacted } = redact({ state_code: '22023', message })
+  assert.doesNotMatch(String(redacted), new RegExp(`${secret}|${number}`))
+})
+
 test('a misquoted statement is replaced from its first string on', () => {
   assert.equal(inSql(`select a, 'it's ${secret}', 'b'`), 'select a, ?')
   assert.deepEqual(redact({ state_code: '42601', statement: `select 'it' s ${secret}' from t` }), {
