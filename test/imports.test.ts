@@ -32,7 +32,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['metrics.ts'],
   saxes: ['azure/list-xml.ts'],
   split2: ['streams/line-splitter.ts'],
-  'stream-json': ['streams/concatenated-objects.ts', 'streams/top-level-value.ts'],
+  'stream-json': ['streams/top-level-value.ts'],
   zod: [
     'config-mistakes.ts',
     'config-schema.ts',
