@@ -1,5 +1,5 @@
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { jsonPath, takeApart, withoutLoneSurrogates } from './expressions/json.ts'
+import { takeApart, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
@@ -9,7 +9,7 @@ import {
   statementOf,
   statementPart,
 } from './expressions/message.ts'
-import { type ExtraColumn, extraValue } from './extra-column.ts'
+import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { type CompiledPrefix, prefixValues } from './log-line-prefix.ts'
 import {
   byShape,
@@ -207,20 +207,18 @@ export class PostgresProjection implements Projection {
       c_client_port: `CASE WHEN shape IN (${connects.join(', ')}) THEN TRY_CAST(${connectionValue('s_message', 'port')} AS INTEGER) END`,
     })
     if (extraColumns.length > 0) {
-      const paths = extraColumns.map(({ from }) => sqlString(jsonPath(from.split('.'))))
-      stage({ extra: `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, [${paths.join(', ')}]) END` })
+      const { paths, texts } = extraTexts(extraColumns)
+      stage({ extra: `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, ${paths}) END` })
       stage(
         Object.fromEntries(
-          extraColumns.map((extra, index) => [
-            `x_${index}`,
-            extraValue(extra, `extra[${index + 1}]`, timezone),
-          ]),
+          extraColumns.map((extra, index) => [`x_${index}`, extraValue(extra, texts[index]!, timezone)]),
         ),
       )
     }
   }
 
   #judge(stage: Stage): void {
+    const extras = extraTexts(this.#options.extraColumns).texts
     const misfits: (readonly [name: string, condition: string, text: string])[] = [
       [
         'event_time',
@@ -241,8 +239,7 @@ export class PostgresProjection implements Projection {
           ] as const,
       ),
       ...this.#options.extraColumns.map(
-        ({ name }, index) =>
-          [name, `extra[${index + 1}] <> '' AND x_${index} IS NULL`, `extra[${index + 1}]`] as const,
+        ({ name }, index) => [name, `${extras[index]} <> '' AND x_${index} IS NULL`, extras[index]!] as const,
       ),
     ]
     stage({

@@ -1,7 +1,7 @@
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { jsonPath, takeApart, textKeys } from './expressions/json.ts'
+import { takeApart, textKeys } from './expressions/json.ts'
 import { durationMs, statementOf, statementPart } from './expressions/message.ts'
-import { type ExtraColumn, extraValue } from './extra-column.ts'
+import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { integerColumns, stringColumns } from './shape-forms.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
@@ -37,7 +37,7 @@ const strings = stringColumns.filter((name) => texts[name] !== undefined)
  * @returns the source with the column `is_usual`, never NULL, and those that `usualColumns` reads
  */
 export function markUsual(source: string, { timezone, extraColumns }: UsualJsonlogOptions): string {
-  const extraPaths = extraColumns.map(({ from }) => sqlString(jsonPath(from.split('.'))))
+  const extra = extraTexts(extraColumns)
   const read = `(SELECT *, CASE WHEN is_flat AND reject IS NULL AND note IS NULL AND starts_with(text, ${sqlString(beginning)})
       THEN CASE WHEN json_valid(text) THEN ${takeApart('text', structure)} END END AS keys FROM ${source})`
   const cast = `(SELECT *,
@@ -45,10 +45,10 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
       ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
       keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       ${sessionEpoch('keys.session_id')} AS session_epoch
-      ${extraColumns.length > 0 ? `, CASE WHEN keys IS NOT NULL THEN json_extract_string(text, [${extraPaths.join(', ')}]) END AS extra` : ''}
+      ${extraColumns.length > 0 ? `, CASE WHEN keys IS NOT NULL THEN json_extract_string(text, ${extra.paths}) END AS extra` : ''}
       FROM ${read})`
   const extras = extraColumns.map(
-    (column, index) => `, ${extraValue(column, `extra[${index + 1}]`, timezone)} AS x_${index}`,
+    (column, index) => `, ${extraValue(column, extra.texts[index]!, timezone)} AS x_${index}`,
   )
   const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session
       ${extras.join('')} FROM ${cast})`
@@ -66,7 +66,7 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
     ...integerColumns.map(({ name }) => `(${texts[name]} IS NULL OR n_${name}::VARCHAR = ${texts[name]})`),
     `NOT starts_with(coalesce(s_message, ''), 'AUDIT: ')`,
     ...extraColumns.map(
-      (_, index) => `(extra[${index + 1}] IS NULL OR extra[${index + 1}] = '' OR x_${index} IS NOT NULL)`,
+      (_, index) => `(${extra.texts[index]} IS NULL OR ${extra.texts[index]} = '' OR x_${index} IS NOT NULL)`,
     ),
   ]
   return `(SELECT *, coalesce(${fits.join(' AND ')}, false) AS is_usual FROM ${dated})`

@@ -34,6 +34,29 @@ test('extra columns come before the long texts', () => {
   assert.equal(columns[names.indexOf('region')]!.comment, 'Value of labels.region in the record.')
 })
 
+test('a dot in the key of an extra column leads into an object or is part of a key', async (t) => {
+  const table = postgresLogs('a.b.c', {
+    extraColumns: [
+      { name: 'pod', type: 'string', from: 'attributes.k8s.pod' },
+      { name: 'shard', type: 'long', from: 'k8s.shard' },
+    ],
+  })
+  const record = { timestamp: '2026-11-24 09:09:31.946 UTC', pid: 1, error_severity: 'LOG', message: 'm' }
+  for (const [extra, pod, shard] of [
+    [{ 'attributes.k8s.pod': 'flat', attributes: { k8s: { pod: 'nested' } } }, 'flat', null],
+    [{ attributes: { 'k8s.pod': 'mixed' }, 'k8s.shard': 7 }, 'mixed', '7'],
+    [{ attributes: { k8s: { pod: 'nested' } }, k8s: { shard: 8 } }, 'nested', '8'],
+    [{ 'attributes.k8s.pod': null, attributes: { k8s: { pod: 'nested' } } }, 'nested', null],
+    [{ attributes: { k8s: 'none' } }, null, null],
+    [{ 'k8s.shard': '9' }, null, '9'],
+  ] as const) {
+    const row = await rowOf(t, { ...record, ...extra }, table)
+    assert.deepEqual([row.pod, row.shard, row.parse_status], [pod, shard, 'ok'], JSON.stringify(extra))
+  }
+  const misfit = await rowOf(t, { ...record, 'k8s.shard': 'x' }, table)
+  assert.deepEqual([misfit.shard, misfit.parse_error], [null, 'bad_value: shard = x'])
+})
+
 test('a declaration that cannot be is refused', () => {
   const extra = (name: string, from = 'a') => ({ extraColumns: [{ name, type: 'string' as const, from }] })
   for (const declare of [

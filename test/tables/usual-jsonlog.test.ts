@@ -56,6 +56,8 @@ const nearlyUsual = [
   change({ session_start: undefined }),
   change({ error_severity: undefined }),
   change({ category: 'PostgreSQLLogs', properties: { message: 'x' } }),
+  change({ 'properties.message': 'flat' }),
+  change({ 'properties.message': 'flat', properties: { message: 'x' } }),
   change({ state_code: '42P01', hint: 'h', statement: 'select\n2', query_id: 1 }),
   change({}).replace('"pid":4711', '"pid":4711,"query_id":-6883023751393440299'),
   change({}).replace('"pid":4711', '"pid":4711,"query_id":99999999999999999999'),
