@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { PipelineCounters } from '../src/pipeline.ts'
+import type { PipelineCounters } from '../src/landing-log.ts'
 import type { RequestCounts } from '../src/sources/counted-reader.ts'
 import { type Command, type Measurement, nodeCommand } from './measured-process.ts'
 

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { PipelineCounters } from './pipeline.ts'
+import type { PipelineCounters } from './landing-log.ts'
 import { type RequestCounts, requestKinds } from './sources/counted-reader.ts'
 
 /** What a pipeline tells of this moment. */

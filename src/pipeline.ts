@@ -3,6 +3,7 @@ import { BackgroundOptimizer } from './background-optimizer.ts'
 import type { Clock } from './clock.ts'
 import { isTailraceError } from './errors.ts'
 import type { LandedOffsets } from './landed-offsets.ts'
+import { LandingLog, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
 import type { LaneContext } from './lanes/lane-runner.ts'
 import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
@@ -12,11 +13,9 @@ import type { Logger } from './logger.ts'
 import type { OffsetMirror } from './offsets/offset-mirror.ts'
 import { compareOffsets } from './offsets/reconcile.ts'
 import { openResources, type PipelineResources } from './pipeline-resources.ts'
-import { generationKey, type LandedBatch, spanBytes } from './records.ts'
+import { recordStarts } from './record-starts.ts'
+import { generationKey, type LandedBatch } from './records.ts'
 import { bySink, type ResolvedConfig, type ResolvedPipeline } from './resolve-config.ts'
-import { retry } from './retry.ts'
-import { retryLog } from './retry-log.ts'
-import { CommitFencedError } from './sinks/commit-fence.ts'
 import { LakehouseSink } from './sinks/lakehouse-sink.ts'
 import type { BlobReader } from './sources/blob-reader.ts'
 import { ByteBudget } from './sources/byte-budget.ts'
@@ -42,21 +41,6 @@ export interface PipelineOptions {
   readonly logger: Logger
 }
 
-/** What a pipeline has done since its start. */
-export interface PipelineCounters {
-  rows: number
-  rejected: number
-  partial: number
-  /** Source bytes landed. */
-  bytes: number
-  batches: number
-}
-
-/** A batch can touch hundreds of blobs; its log line names this many of them. */
-const loggedSpans = 10
-
-const nothingEncoded = { files: [], rows: 0, rejected: 0, partial: 0 }
-
 /**
  * One source to one table: composes the stages and runs them.
  *
@@ -64,10 +48,10 @@ const nothingEncoded = { files: [], rows: 0, rejected: 0, partial: 0 }
  */
 export class Pipeline {
   readonly name: string
-  readonly counters: PipelineCounters = { rows: 0, rejected: 0, partial: 0, bytes: 0, batches: 0 }
   #config: ResolvedPipeline
   #clock: Clock
   #log: Logger
+  #landingLog: LandingLog
   #resources: PipelineResources
   #diskSpace: DiskSpaceMonitor
   #offsets: OffsetMirror
@@ -88,6 +72,7 @@ export class Pipeline {
     this.#clock = clock
     this.#follow = options.follow
     this.#log = logger
+    this.#landingLog = new LandingLog({ clock, logger })
     this.#resources = resources
     this.#aborting = aborting
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
@@ -139,6 +124,10 @@ export class Pipeline {
       await resources.close()
       throw error
     }
+  }
+
+  get counters(): PipelineCounters {
+    return this.#landingLog.counters
   }
 
   /** How far each blob generation is landed, by the table. */
@@ -253,20 +242,7 @@ export class Pipeline {
       isFirstRun: committer.landed().blobCount === 0,
       recordStarts: async (starts) => {
         const { signal } = this.#aborting
-        const land = () => this.#diskSpace.withSpace(() => committer.land(unrecorded, nothingEncoded), signal)
-        const onRetry = retryLog(logger, 'recording the start failed')
-        // Where another process was first, a blob begins where that one says.
-        let unrecorded = starts
-        while (unrecorded.length > 0) {
-          try {
-            await retry(land, { signal, clock, onRetry })
-            unrecorded = []
-          } catch (error) {
-            if (!(error instanceof CommitFencedError)) throw error
-            const recorded = new Set(error.fenced.map(({ span }) => generationKey(span)))
-            unrecorded = unrecorded.filter((span) => !recorded.has(generationKey(span)))
-          }
-        }
+        await recordStarts(starts, { committer, diskSpace: this.#diskSpace, signal, clock, logger })
         await this.#offsets.write(committer.landed(), committer.tableVersion)
       },
       markOf: (generation) => this.#offsets.markOf(generation),
@@ -326,7 +302,7 @@ export class Pipeline {
     const path = offsetStore.path
     if (finding.kind === 'ahead') {
       this.#log.error(
-        { file: path, blobs: finding.blobs.slice(0, loggedSpans), blobCount: finding.blobs.length },
+        { file: path, blobs: finding.blobs.slice(0, maxLoggedSpans), blobCount: finding.blobs.length },
         'the offset file claims more than the table holds: following the table',
       )
     } else if (finding.kind !== 'corrupt') {
@@ -335,45 +311,13 @@ export class Pipeline {
     await this.#offsets.write(this.landed, committer.tableVersion)
   }
 
-  #noteLanded({
-    batch,
-    rows,
-    rejected,
-    partial,
-    tableVersion,
-    fileBytes,
-    encodeMs,
-    commitMs,
-  }: LandedBatch): void {
-    for (const span of batch.spans) {
+  #noteLanded(landed: LandedBatch): void {
+    for (const span of landed.batch.spans) {
       const key = generationKey(span)
       if (this.#settled.has(key)) this.#settled.set(key, span.end)
     }
-    const bytes = batch.spans.reduce((sum, span) => sum + spanBytes(span), 0)
-    this.counters.rows += rows
-    this.counters.rejected += rejected
-    this.counters.partial += partial
-    this.counters.bytes += bytes
-    this.counters.batches += 1
-    if (rows > 0) this.#optimizer?.noteLanded()
-    this.#log.info(
-      {
-        blobs: batch.spans.slice(0, loggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),
-        blobCount: batch.spans.length,
-        rows,
-        bytes,
-        fileBytes,
-        tableVersion,
-        encodeMs,
-        commitMs,
-        ageMs: this.#clock.now() - batch.openedAtMs,
-        lagBytes: this.lagBytes,
-      },
-      'landed',
-    )
-    if (rejected + partial > 0) {
-      this.#log.warn({ rejected, partial }, 'lines were rejected or did not fit: see tailrace rejects')
-    }
+    if (landed.rows > 0) this.#optimizer?.noteLanded()
+    this.#landingLog.note(landed, this.lagBytes)
   }
 }
 

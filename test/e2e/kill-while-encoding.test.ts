@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import test from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { faultyProxy } from '../support/faulty-proxy.ts'
 import { assertLandedOnce } from '../support/landed-once.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
@@ -55,6 +56,10 @@ test('whatever ends a pipeline while a batch is encoded, the process ends within
   for (let at = 0; at < content.length; at += 4 * MiB) {
     await storage.append(blob, content.subarray(at, at + 4 * MiB))
   }
+  const address = /127\.0\.0\.1:(\d+)/.exec(storage.connectionString)!
+  // The emulator throws, in this process, when a client dies in the middle of a large answer.
+  const proxy = await faultyProxy(t, Number(address[1]))
+  const connectionString = storage.connectionString.replace(address[0], `127.0.0.1:${proxy.port}`)
   const ends: Record<string, Record<string, number>> = {}
   let longestMs = 0
   for (let run = 0; run < runs; run += 1) {
@@ -62,7 +67,7 @@ test('whatever ends a pipeline while a batch is encoded, the process ends within
     const name = names[run % names.length]!
     const { signals, codes } = causes[name]
     const project = await writeProject(await temporaryDirectory(t), {
-      storage: { kind: 'connection-string', connectionString: storage.connectionString },
+      storage: { kind: 'connection-string', connectionString },
       pipelines: { primary: { blobs: blob } },
       batch: { maxBytes: 4 * MiB, maxAgeMs: 60_000 },
       stopMs,

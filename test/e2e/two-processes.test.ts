@@ -57,3 +57,37 @@ for (const [what, blobs, names] of [
     for (const name of names) assertLandedOnce(name, await storage.content(name), rows)
   })
 }
+
+test('with whenFenced exit, a process of which another one lands every blob ends, and rows are single', async (t) => {
+  const storage = await startStorage(t)
+  const project = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { primary: { blobs: 'p/a.json', maxPollMs: 100 } },
+    whenFenced: 'exit',
+  })
+  await storage.append('p/a.json', lines(0, 20))
+  const processes = [0, 1].map(() => startTailrace(t, ['start', '--config', project.configPath]))
+  let ended: (typeof processes)[0] | undefined
+  for (const one of processes) one.exited.then(() => (ended ??= one))
+  let next = 20
+  await eventually(async () => {
+    await storage.append('p/a.json', lines(next, 20))
+    next += 20
+    return ended !== undefined
+  }, 'end of one of them')
+  assert.deepEqual(await ended!.exited, { code: 1, signal: null }, ended!.stderr.slice(-4_000))
+  assert.match(ended!.stderr, /tailrace: COMMIT_FENCED: Another process lands/)
+  const other = processes.find((one) => one !== ended)!
+  const { length } = await storage.content('p/a.json')
+  await eventually(
+    async () => (await mirroredOffset(project.offsetPath('primary'), 'p/a.json')) === length,
+    'the rest by the other one',
+  )
+  other.kill('SIGTERM')
+  assert.equal((await other.exited).code, 143)
+  assertLandedOnce(
+    'p/a.json',
+    await storage.content('p/a.json'),
+    await readTable(project.tableDirectory('primary')),
+  )
+})

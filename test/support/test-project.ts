@@ -5,6 +5,7 @@ import type {
   DatabricksSinkConfig,
   DiskConfig,
   MetricsConfig,
+  PipelineConfig,
   RestartConfig,
   SourceConfig,
   StorageConfig,
@@ -35,6 +36,7 @@ export interface TestConfig {
   readonly schema?: string
   readonly stopMs?: number
   readonly restart?: RestartConfig
+  readonly whenFenced?: PipelineConfig['whenFenced']
   /** Source text in front of the config. Default none. */
   readonly preamble?: string
 }
@@ -60,6 +62,7 @@ export async function writeProject(directory: string, config: TestConfig): Promi
       source: { storage: config.storage, container: containerName, pollMs: 100, ...source },
       sink: config.sink ?? { kind: 'delta', root: config.lakehouse ?? join(root, 'lakehouse') },
       batch: { maxAgeMs: 100, ...config.batch },
+      whenFenced: config.whenFenced,
     }
     const table = `postgresLogs('${config.schema ?? 'test.logs'}.${config.table ?? name}', ${JSON.stringify(config.tableOptions ?? {})})`
     return `${JSON.stringify(name)}: { ...${JSON.stringify(plain)}, table: ${table}, transforms: ${config.transforms ?? '[]'} },`
