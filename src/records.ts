@@ -24,6 +24,20 @@ export interface GenerationMark extends BlobGeneration {
   readonly head?: string
   /** Fingerprint of some bytes further on, near where the last reading ended. */
   readonly tail?: string
+  /** Of `records` documents, where `tail` ends with an array's last element: bytes from there to the next unit. */
+  readonly closing?: number
+}
+
+/** How to read on in a document that has landed and was then rewritten with more elements. */
+export interface DocumentResume {
+  /** The first byte to read. */
+  readonly readFrom: number
+  /** The last bytes before it, 64 at most. */
+  readonly before: Buffer
+  /** What lies before that byte: a whole number of documents, an array's opening bracket, or one of its elements. */
+  readonly behind: 'documents' | 'bracket' | 'element'
+  /** Elements that end here or before have landed. */
+  readonly landedTo: number
 }
 
 /** A half-open range of raw bytes, `[start, end)`, of one blob generation. */

@@ -96,6 +96,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
         offset: span.start,
         insideLine: false,
         before: undefined,
+        resume: undefined,
         head,
         framing: framing.kind,
       },
@@ -173,6 +174,11 @@ async function requireSameGeneration(
 ): Promise<IdentifiedBlob> {
   const mark = offsets.markOf(landed)
   const found = await identifyBlob(reader, blobName, { known: [{ ...landed, mark }], coldStart: 'earliest' })
+  if (found.kind === 'found' && found.resume !== undefined)
+    throw new TailraceError(
+      'REPLAY_OUT_OF_RANGE',
+      `The last document of ${landed.blob} has grown: let the pipeline land its new records first.`,
+    )
   if (found.kind === 'found' && found.generation === landed.generation) return found
   throw new TailraceError(
     'REPLAY_OUT_OF_RANGE',

@@ -34,6 +34,8 @@ interface PipelineStatus {
   readonly setAside: readonly SetAsideBlob[]
   /** Why it does not run, though a process has started it. */
   readonly failure: PipelineFailure | undefined
+  /** Blobs with more than one landed generation: what two of them hold is in the table twice. */
+  readonly replacedBlobs: number
 }
 
 /** A year of hourly blobs is no table to read: of the blobs that have landed whole, so many are shown. */
@@ -50,14 +52,17 @@ export async function status(
   const pipelines = new Map<string, PipelineStatus>()
   for (const [name] of choosePipelines(context.config, pipeline)) {
     const failure = await new FailureFile(stateDirectory, name).read()
-    pipelines.set(name, { pipeline: name, notBegun: undefined, setAside: [], failure })
+    pipelines.set(name, { pipeline: name, notBegun: undefined, setAside: [], replacedBlobs: 0, failure })
   }
   const looking = forEachPipeline(context, pipeline, async (landed) => {
     const generations = await landed.table.generations()
     const { landed: lengths, notBegun } = await sourceLengths(landed, generations, context.clock.now())
     const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
     const failure = pipelines.get(landed.name)?.failure
-    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, failure })
+    const replacedBlobs = new Set(
+      generations.flatMap(({ blob }, index) => (generations[index + 1]?.blob === blob ? [blob] : [])),
+    ).size
+    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, replacedBlobs, failure })
     const instantOf = await creationInstants(context.config, landed)
     for (const one of await blobStatuses(landed, generations, lengths, instantOf)) blobs.push(one)
   })
@@ -130,7 +135,7 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
   await print(`and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`)
 }
 
-function describePipeline({ pipeline, notBegun, setAside, failure }: PipelineStatus): string {
+function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure }: PipelineStatus): string {
   const lines: string[] = []
   if (failure !== undefined) {
     const { code, reason, failures, sinceMs, untilMs } = failure
@@ -141,6 +146,10 @@ function describePipeline({ pipeline, notBegun, setAside, failure }: PipelineSta
   }
   if (notBegun !== undefined && notBegun.blobs > 0)
     lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have not begun`)
+  if (replacedBlobs > 0)
+    lines.push(
+      `${pipeline}: ${replacedBlobs} blobs were replaced: what an earlier and a later generation both hold is in the table twice`,
+    )
   for (const { blob, code, reason, failures, untilMs } of setAside)
     lines.push(
       `${pipeline}: ${blob} is set aside until ${isoText(untilMs)} after ${failures} failures: ${code}: ${reason}`,

@@ -138,6 +138,11 @@ export class LaneRunner {
     } else {
       this.#log.info(place, recognition === 'begins' ? 'a blob begins' : 'a blob goes on')
     }
+    if (identity.resume !== undefined)
+      this.#log.info(
+        { ...place, readFrom: identity.resume.readFrom },
+        'a document has grown: its new records are landed',
+      )
     if (recognition === 'begins' && offset > 0) {
       await this.#context.recordStarts([{ blob, generation, start: offset, end: offset }])
       // Another process was first to record where it begins.
@@ -145,7 +150,7 @@ export class LaneRunner {
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
     memory.looked = identity
-    this.#context.noteMark(markOf({ blob, generation }, identity, identity))
+    this.#context.noteMark(markOf({ blob, generation }, identity, identity.tail))
     const insideLine = identity.insideLine && framing === 'lines'
     return { kind: 'lane', lane: this.#lane(memory, { ...identity, insideLine, framing }, options) }
   }
@@ -180,9 +185,10 @@ export class LaneRunner {
 
   #noteMark(lane: Lane, { looked }: BlobMemory): void {
     const { reader, noteMark } = this.#context
-    if (looked === undefined) return
+    const { tail } = lane
+    if (looked === undefined || tail === undefined) return
     const source = { blob: `${reader.container}/${lane.blobName}`, generation: lane.generation }
-    noteMark(markOf(source, looked, lane.lastRead))
+    noteMark(markOf(source, looked, tail))
   }
 
   /** What landed, and what this process has read since. */

@@ -2,13 +2,14 @@ import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
-import type { EntryBlock } from '../records.ts'
+import type { DocumentResume, EntryBlock } from '../records.ts'
 import type { ResolvedPipeline } from '../resolve-config.ts'
 import type { RetryEvent, RetryPolicy } from '../retry.ts'
 import { AppendBlobTailer, type TailEnd } from '../sources/append-blob-tailer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import type { ByteBudget } from '../sources/byte-budget.ts'
 import type { KnownFraming } from '../sources/framing.ts'
+import type { MarkedTail } from '../sources/identify-blob.ts'
 import type { DiskSpaceMonitor } from '../streams/disk-space-monitor.ts'
 import { FunctionTransform } from '../streams/function-transform.ts'
 import { GzipMembers } from '../streams/gzip-members.ts'
@@ -27,8 +28,10 @@ export interface LaneStart {
   readonly offset: number
   /** The offset lies inside a line, whose rest is skipped. */
   readonly insideLine: boolean
-  /** The last bytes before the offset, as far as they are known. */
+  /** The last bytes before the first byte to read, as far as they are known. */
   readonly before: Buffer | undefined
+  /** Reading begins before the offset, in a document that has grown. */
+  readonly resume: DocumentResume | undefined
   /** The blob's first bytes, as far as they are known. */
   readonly head: Buffer | undefined
   readonly framing: KnownFraming
@@ -81,7 +84,7 @@ export class Lane {
       blobName,
       generation: start.generation,
       createdAt: start.createdAt,
-      offset: start.offset,
+      offset: start.resume?.readFrom ?? start.offset,
       ...(start.before === undefined ? {} : { before: start.before }),
       ...(start.head === undefined ? {} : { head: start.head }),
       follow,
@@ -128,6 +131,11 @@ export class Lane {
     return { offset: this.#tailer.offset, before: this.#tailer.before }
   }
 
+  /** By what the blob is to be recognized later beside its head; undefined while nothing better than before is known. */
+  get tail(): MarkedTail | undefined {
+    return this.#framer instanceof RecordsDocuments ? this.#framer.tail : this.lastRead
+  }
+
   /** Where a later lane of this blob begins: behind what was taken, whatever was read. */
   get next(): LaneStart {
     const { start } = this.#options
@@ -135,7 +143,7 @@ export class Lane {
     const offset = this.#takenEnd ?? start.offset
     if (offset === start.offset) return start
     const before = framer instanceof LineSplitter && framer.nextOffset === offset ? framer.before : undefined
-    return { ...start, offset, insideLine: false, before }
+    return { ...start, offset, insideLine: false, before, resume: undefined }
   }
 
   /**
@@ -169,14 +177,17 @@ export class Lane {
     this.#tailer.stop()
   }
 
-  #framerOf({ framing, insideLine }: LaneStart, maxLineBytes: number) {
+  #framerOf({ framing, insideLine, offset, resume }: LaneStart, maxLineBytes: number) {
     switch (framing) {
       case 'lines':
         return new LineSplitter({ maxLineBytes, insideLine })
       case 'gzip':
         return new GzipMembers({ maxLineBytes, onRefused: (error) => this.#fail(error) })
       case 'documents':
-        return new RecordsDocuments({ maxRecordBytes: maxLineBytes })
+        return new RecordsDocuments({
+          maxRecordBytes: maxLineBytes,
+          ...(resume === undefined ? {} : { resume: { at: resume, end: offset } }),
+        })
     }
   }
 

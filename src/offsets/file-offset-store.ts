@@ -46,6 +46,7 @@ const schema = z.object({
         createdAt: z.string().optional(),
         head: z.string().optional(),
         tail: z.string().optional(),
+        closing: byteOffset.optional(),
       }),
     ),
   ),
@@ -105,7 +106,7 @@ export class FileOffsetStore {
     for (const [blob, generations] of Object.entries(content.blobs)) {
       for (const { generation, offset, ...recognized } of generations) {
         offsets.set({ blob, generation, offset })
-        const { createdAt = generationParts(generation)[0], head, tail } = recognized
+        const { createdAt = generationParts(generation)[0], head, tail, closing } = recognized
         if (head === undefined && tail === undefined && recognized.createdAt === undefined) continue
         marks.push({
           blob,
@@ -113,6 +114,7 @@ export class FileOffsetStore {
           createdAt,
           ...(head === undefined ? {} : { head }),
           ...(tail === undefined ? {} : { tail }),
+          ...(closing === undefined ? {} : { closing }),
         })
       }
     }
@@ -180,12 +182,13 @@ function toStored({ spans, files, ...rest }: LoadIntent): z.infer<typeof intent>
 
 function stored({ generation, offset }: LandedOffset, mark: GenerationMark | undefined): StoredGeneration {
   if (mark === undefined) return { generation, offset }
-  const { createdAt, head, tail } = mark
+  const { createdAt, head, tail, closing } = mark
   return {
     generation,
     offset,
     ...(createdAt === generationParts(generation)[0] ? {} : { createdAt }),
     ...(head === undefined ? {} : { head }),
     ...(tail === undefined ? {} : { tail }),
+    ...(closing === undefined ? {} : { closing }),
   }
 }

@@ -1,8 +1,9 @@
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../landed-offsets.ts'
-import { type GenerationMark, generationParts } from '../records.ts'
+import { type DocumentResume, type GenerationMark, generationParts } from '../records.ts'
 import type { BlobRead, BlobReader, BlobType } from './blob-reader.ts'
 import {
+  type Fingerprint,
   fingerprintOf,
   formatFingerprint,
   headBytes,
@@ -10,6 +11,8 @@ import {
   overlapBytes,
   parseFingerprint,
 } from './fingerprint.ts'
+import { framingOf } from './framing.ts'
+import { resumeInDocument } from './grown-document.ts'
 
 /** Where a blob that was never seen begins. */
 export type ColdStart = 'earliest' | 'latest'
@@ -37,12 +40,25 @@ export interface IdentifiedBlob {
   readonly offset: number
   /** Whether the offset lies inside a line, whose rest is to be skipped. */
   readonly insideLine: boolean
-  /** The last bytes before the offset, 64 at most. */
+  /** The last bytes before the first byte to read, 64 at most. */
   readonly before: Buffer
+  /** Reading goes on before the offset, in a document that has grown. */
+  readonly resume: DocumentResume | undefined
+  /** What its mark is to remember beside the head. */
+  readonly tail: MarkedTail
   /** The blob's first bytes, 256 at most. */
   readonly head: Buffer
   readonly totalBytes: number
   readonly blobType: BlobType
+}
+
+/** A place in a blob, near where reading ended, by which it is recognized. */
+export interface MarkedTail {
+  readonly offset: number
+  /** The last bytes before it, 64 at most. */
+  readonly before: Buffer
+  /** See `GenerationMark`. */
+  readonly closing?: number
 }
 
 export type BlobIdentity =
@@ -90,25 +106,30 @@ export async function identifyBlob(
   }
 
   const landed = await recognize(head, known, readSame)
-  const isNew = landed === undefined
   // A generation that follows another one of the same blob is new data: all of it is wanted.
   const offset = landed?.offset ?? (known.length === 0 && coldStart === 'latest' ? head.totalBytes : 0)
   const overlap = Math.min(overlapBytes, offset)
-  const before = overlap === 0 ? Buffer.alloc(0) : await readSame(offset - overlap, overlap)
+  const last = overlap === 0 ? Buffer.alloc(0) : await readSame(offset - overlap, overlap)
+  const before = landed?.resume?.before ?? last
+  const isOfDocuments = framingOf(head.bytes, head.blobType).kind === 'documents'
   return {
     kind: 'found',
-    recognition: isNew
-      ? known.length === 0
-        ? 'begins'
-        : 'replaced'
-      : isOfInstant(landed, createdAt)
-        ? 'goes-on'
-        : 'copied',
+    recognition:
+      landed === undefined
+        ? known.length === 0
+          ? 'begins'
+          : 'replaced'
+        : isOfInstant(landed, createdAt)
+          ? 'goes-on'
+          : 'copied',
     generation: landed?.generation ?? freeName(createdAt, known),
     createdAt,
     offset,
-    insideLine: offset > 0 && before.at(-1) !== 0x0a,
+    insideLine: offset > 0 && last.at(-1) !== 0x0a,
     before,
+    resume: landed?.resume,
+    // The end of a document is not where it is recognized: it may have grown by then.
+    tail: isOfDocuments ? (landed?.tail ?? { offset: 0, before: Buffer.alloc(0) }) : { offset, before: last },
     head: head.bytes,
     totalBytes: head.totalBytes,
     blobType: head.blobType,
@@ -119,17 +140,26 @@ export async function identifyBlob(
 export function markOf(
   source: { readonly blob: string; readonly generation: string },
   { createdAt, head }: Pick<IdentifiedBlob, 'createdAt' | 'head'>,
-  tail: { readonly offset: number; readonly before: Buffer },
+  { offset, before, closing }: MarkedTail,
 ): GenerationMark {
-  const { offset, before } = tail
+  // Only of what was read: what follows it may be written anew.
+  const known = head.subarray(0, offset)
   return {
     ...source,
     createdAt,
-    head: formatFingerprint(fingerprintOf(0, head)),
+    ...(known.length === 0 ? {} : { head: formatFingerprint(fingerprintOf(0, known)) }),
     ...(before.length === 0
       ? {}
       : { tail: formatFingerprint(fingerprintOf(offset - before.length, before)) }),
+    ...(closing === undefined ? {} : { closing }),
   }
+}
+
+/** A landed generation that the blob is, and where reading a document of it goes on. */
+interface RecognizedGeneration extends KnownGeneration {
+  readonly resume?: DocumentResume
+  /** Of documents, what was remembered and found. */
+  readonly tail?: MarkedTail
 }
 
 /** @returns the landed generation that the blob is, or undefined when it is another one */
@@ -137,7 +167,7 @@ async function recognize(
   head: Bytes,
   known: readonly KnownGeneration[],
   readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
-): Promise<KnownGeneration | undefined> {
+): Promise<RecognizedGeneration | undefined> {
   // Of the same instant, the one that came last; the older ones were overwritten by it.
   const candidate = known.findLast((one) => isOfInstant(one, head.createdAt)) ?? known.at(-1)
   if (candidate === undefined || candidate.offset > head.totalBytes) return undefined
@@ -151,12 +181,33 @@ async function recognize(
   }
   if (mark.head !== undefined && !matchesFingerprint(mark.head, head.bytes.subarray(0, mark.head.bytes)))
     return undefined
+  let before: Buffer | undefined
   if (mark.tail !== undefined) {
     const { start, bytes } = mark.tail
     if (start + bytes > head.totalBytes) return undefined
-    if (!matchesFingerprint(mark.tail, await readSame(start, bytes))) return undefined
+    before = await readSame(start, bytes)
+    if (!matchesFingerprint(mark.tail, before)) return undefined
   }
-  return candidate
+  return framingOf(head.bytes, head.blobType).kind === 'documents' && candidate.offset > 0
+    ? recognizeDocuments(candidate, mark.tail && before && { fingerprint: mark.tail, before }, head, readSame)
+    : candidate
+}
+
+async function recognizeDocuments(
+  candidate: KnownGeneration,
+  found: { readonly fingerprint: Fingerprint; readonly before: Buffer } | undefined,
+  { totalBytes }: Bytes,
+  readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
+): Promise<RecognizedGeneration | undefined> {
+  const { offset, mark } = candidate
+  const tail = found && {
+    offset: found.fingerprint.start + found.fingerprint.bytes,
+    before: found.before,
+    closing: mark?.closing ?? 0,
+  }
+  const resume = await resumeInDocument({ offset, tail, totalBytes, readSame })
+  if (resume === 'replaced') return undefined
+  return { ...candidate, ...(resume && { resume }), ...(tail && { tail }) }
 }
 
 function isOfInstant({ generation, mark }: KnownGeneration, createdAt: string): boolean {

@@ -1,4 +1,4 @@
-import type { Chunk, Entry, EntryBlock, Span } from '../records.ts'
+import type { Chunk, DocumentResume, Entry, EntryBlock, Span } from '../records.ts'
 import { Expander } from './expander.ts'
 import { requireContinuation } from './require-continuation.ts'
 import { TopLevelValue } from './top-level-value.ts'
@@ -6,6 +6,31 @@ import { TopLevelValue } from './top-level-value.ts'
 export interface RecordsDocumentsOptions {
   /** Longer records are rejected, with a prefix as their text; a document may be of any length. Bytes. Default 16 MiB. */
   readonly maxRecordBytes?: number
+  /** The blob has landed up to `end` and is read on in a document that has grown since. */
+  readonly resume?: { readonly at: DocumentResume; readonly end: number }
+}
+
+/** Bytes before a document's closing bracket, by which it is found again when it has grown. */
+const tailBytes = 64
+
+/** Where a document's records end. */
+export interface DocumentTail {
+  readonly offset: number
+  /** The last bytes before it, 64 at most. */
+  readonly before: Buffer
+  /** Bytes from there to where the next value may begin; 0 for a value without an array of records, which is whole. */
+  readonly closing: number
+}
+
+/** The same of a document that is not complete; `before` is known when the chunk has gone by. */
+type OpenTail = Pick<DocumentTail, 'offset'> & Partial<Pick<DocumentTail, 'before'>>
+
+/** The same of the last value that a chunk has completed. */
+interface LastTail extends OpenTail {
+  /** It has an array of records; without one, its offset is its end. */
+  readonly isArray: boolean
+  /** Where the next value may begin. */
+  readonly end: number
 }
 
 const byteOrderMark = '\xef\xbb\xbf'
@@ -25,6 +50,9 @@ const valueStart = /[^ \t\r\n]/g
  * `restart`, because entries of it may have been handed on. A value that is incomplete at the stream's end has no
  * last block; its unit is read again.
  *
+ * A document that is rewritten with more elements goes on as a unit of its own, from the end that had landed: with
+ * `resume`, its elements before that end become no entries.
+ *
  * Held is one record and, until the first has been found, as much of the document; then 64 KiB of it.
  */
 export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
@@ -34,10 +62,22 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
   #value: TopLevelValue | undefined
   /** Bytes of a byte order mark seen so far. */
   #markBytes = 0
+  #resume: RecordsDocumentsOptions['resume']
+  #tail: DocumentTail | undefined
+  /** Where the records of the value that is being read end so far, and the bytes before it once their chunk has gone by. */
+  #open: OpenTail | undefined
+  /** The last bytes of the chunks before. */
+  #carried: Buffer = Buffer.alloc(0)
 
   constructor(options: RecordsDocumentsOptions = {}) {
     super()
     this.#maxRecordBytes = options.maxRecordBytes ?? 16 * 1024 * 1024
+    this.#resume = options.resume
+  }
+
+  /** The end of the last complete value's records; undefined before the first one that was read here. */
+  get tail(): DocumentTail | undefined {
+    return this.#tail
   }
 
   /** Offset of the first byte that is in no complete unit yet; `undefined` before the first chunk. */
@@ -48,26 +88,86 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
   protected override *outputsOf({ span, bytes }: Chunk): Generator<EntryBlock> {
     requireContinuation(this.#previous, span)
     this.#previous = span
-    this.#nextOffset ??= span.start
+    if (this.#nextOffset === undefined) this.#begin(span.start)
     const text = bytes.toString('latin1')
+    let last: LastTail | undefined
     for (let at = 0; at < text.length; ) {
       if (this.#value === undefined) {
         const blanks = this.#blanksEnd(text, at, span.start)
-        if (blanks > at) yield this.#block([], span.start + blanks)
+        if (last !== undefined) last = { ...last, end: span.start + blanks }
+        else this.#lengthenClosing(span.start + blanks)
+        if (this.#isNew(span.start + blanks)) yield this.#block([], span.start + blanks)
         at = blanks
-        if (at === text.length) return
-        this.#value = new TopLevelValue(text.charAt(at), span.start + at, this.#maxRecordBytes)
+        if (at === text.length) break
+        const start = span.start + at
+        this.#value = new TopLevelValue(
+          text.charAt(at),
+          start,
+          this.#maxRecordBytes,
+          this.#resume?.at.landedTo,
+        )
       }
       const value: TopLevelValue = this.#value
       at = value.take(text, at)
+      if (value.arrayEnd !== undefined && value.arrayEnd !== this.#open?.offset)
+        this.#open = { offset: value.arrayEnd }
       if (!value.isComplete) break
       this.#value = undefined
+      const isNew = this.#isNew(span.start + at)
       if (text.charAt(at - 1) !== '\n') at = restOfLine(text, at)
-      const block = this.#block(value.takeEntries(), span.start + at)
-      yield value.wasBroken ? { ...block, restart: true } : block
+      const end = span.start + at
+      last = { ...(this.#open ?? { offset: end }), isArray: this.#open !== undefined, end }
+      this.#open = undefined
+      if (isNew) {
+        const block = this.#block(value.takeEntries(), span.start + at)
+        yield value.wasBroken ? { ...block, restart: true } : block
+      } else {
+        // It has landed: what was handed on of it does not count. The white space behind it may be new.
+        yield { ...this.#block([], this.#nextOffset as number), open: true, restart: true }
+        if (this.#isNew(span.start + at)) yield this.#block([], span.start + at)
+      }
     }
+    this.#noteTail(last, span.start, bytes)
     const entries = this.#value?.takeEntries() ?? []
-    if (entries.length > 0) yield { ...this.#block(entries, this.#nextOffset), open: true }
+    if (entries.length > 0) yield { ...this.#block(entries, this.#nextOffset as number), open: true }
+  }
+
+  #begin(start: number): void {
+    this.#nextOffset = this.#resume?.end ?? start
+    if (this.#resume === undefined || this.#resume.at.behind === 'documents') return
+    const { at } = this.#resume
+    this.#value = TopLevelValue.inArray(at, this.#maxRecordBytes)
+    this.#open = { offset: at.readFrom, before: at.before }
+    this.#carried = at.before
+  }
+
+  /** Whether what ends there has not landed. */
+  #isNew(end: number): boolean {
+    return end > (this.#nextOffset as number)
+  }
+
+  /** White space behind a document belongs to its closing, though it may come with a later chunk. */
+  #lengthenClosing(end: number): void {
+    const tail = this.#tail
+    if (tail === undefined || tail.closing === 0 || tail.offset + tail.closing !== this.#nextOffset) return
+    this.#tail = { ...tail, closing: end - tail.offset }
+  }
+
+  /** @param last the last value that the chunk has completed */
+  #noteTail(last: LastTail | undefined, start: number, bytes: Buffer): void {
+    const before = (offset: number): Buffer => {
+      const all = Buffer.concat([this.#carried, bytes.subarray(0, Math.max(0, offset - start))])
+      // The end of a number or a literal shows only behind the white space that follows it.
+      return all.subarray(0, all.length - Math.max(0, start - offset)).subarray(-tailBytes)
+    }
+    if (last !== undefined) {
+      const { offset, end } = last
+      this.#tail = { offset, before: last.before ?? before(offset), closing: last.isArray ? end - offset : 0 }
+    }
+    const open = this.#open
+    if (open !== undefined && open.before === undefined) this.#open = { ...open, before: before(open.offset) }
+    // A copy: a part would keep the whole chunk in memory.
+    this.#carried = Buffer.concat([this.#carried, bytes.subarray(-tailBytes)]).subarray(-tailBytes)
   }
 
   /** Where white space ends, and a mark that begins at the blob's first byte with it. */

@@ -1,6 +1,6 @@
 import { jsonParser, type Token } from 'stream-json/parser.js'
 import type { JsonValue } from '../json.ts'
-import { type Entry, latin1AsText } from '../records.ts'
+import { type DocumentResume, type Entry, latin1AsText } from '../records.ts'
 import { keptBytes, keptPrefix } from '../spool.ts'
 import { PrefixText } from './prefix-text.ts'
 import { decodedEntry, elementEntry, tooLongEntry } from './record-entries.ts'
@@ -45,14 +45,33 @@ export class TopLevelValue {
   #text: PrefixText
   #entries: Entry[] = []
   #entryCount = 0
+  #landedTo: number
+  #arrayEnd: number | undefined
 
-  /** @param first its first character */
-  constructor(first: string, start: number, maxRecordBytes: number) {
+  /**
+   * @param first its first character
+   * @param landedTo elements of `records` that end at this offset of the blob or before become no entries
+   */
+  constructor(first: string, start: number, maxRecordBytes: number, landedTo = 0) {
     this.start = start
+    this.#landedTo = landedTo
     this.#maxRecordBytes = maxRecordBytes
     this.#form = first === '{' || first === '[' ? 'json' : 'line'
     this.#element = new PrefixText(maxRecordBytes)
     this.#text = new PrefixText(maxRecordBytes)
+  }
+
+  /** A document whose next byte is at `offset` of the blob, behind its array's opening bracket or one of its elements. */
+  static inArray({ readFrom, behind, landedTo }: DocumentResume, maxRecordBytes: number): TopLevelValue {
+    const opening = behind === 'element' ? '{"records":[{}' : '{"records":['
+    const value = new TopLevelValue('{', readFrom - opening.length, maxRecordBytes, landedTo)
+    value.take(opening, 0)
+    return value
+  }
+
+  /** Where the last element of `records` ends in the blob, or its opening bracket; undefined without such an array. */
+  get arrayEnd(): number | undefined {
+    return this.#arrayEnd
   }
 
   /** Whether its last byte has been taken. */
@@ -126,8 +145,10 @@ export class TopLevelValue {
       case 'startObject':
       case 'startArray':
         this.#depth += 1
-        if (this.#depth === 2 && token.name === 'startArray' && this.#key === 'records')
+        if (this.#depth === 2 && token.name === 'startArray' && this.#key === 'records') {
           this.#inRecords = true
+          this.#arrayEnd = this.#end
+        }
         return this.#depth <= maxDepth
       case 'endObject':
       case 'endArray':
@@ -179,6 +200,13 @@ export class TopLevelValue {
     this.#scalar = 'none'
     const place = { offset: this.start, length: element.bytes - behind }
     const index = this.#entryCount
+    // White space behind a string, number or literal comes and goes with what follows it.
+    const blanks = behind === 0 ? 0 : place.length - element.text.slice(0, place.length).trimEnd().length
+    this.#arrayEnd = this.#end - behind - (place.length > this.#maxRecordBytes ? 0 : blanks)
+    if (this.#arrayEnd <= this.#landedTo) {
+      this.#countEntry()
+      return true
+    }
     if (place.length > this.#maxRecordBytes) {
       this.#addEntry({ ...tooLongEntry({ ...place, length: place.length + 1, latin1: element.text }), index })
       return true
@@ -194,8 +222,17 @@ export class TopLevelValue {
     return true
   }
 
+  /** The offset behind what was taken so far. */
+  get #end(): number {
+    return this.start + this.#text.bytes
+  }
+
   #addEntry(entry: Entry): void {
     this.#entries.push(entry)
+    this.#countEntry()
+  }
+
+  #countEntry(): void {
     this.#entryCount += 1
     // Rows of its own: its text is only needed in case it breaks.
     if (this.#entryCount === 1) this.#text.shorten(keptBytes)

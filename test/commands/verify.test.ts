@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { replayCommand } from '../../src/commands/replay.ts'
 import { verify } from '../../src/commands/verify.ts'
 import type { ResolvedConfig } from '../../src/resolve-config.ts'
 import { commitOffset, landAll, lines, openBench, outputOf } from './command-fixture.ts'
@@ -89,4 +91,43 @@ test('a blank line of a generation that was replaced can be told no more, and is
       [3, 0],
     ],
   )
+})
+
+test('of a block blob that grows by being written anew, a document or lines, only what is new lands', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ document: {}, lines: {} })
+  const blockBlob = (name: string) => bench.storage.container.getBlockBlobClient(name)
+  const record = (number: number) => lines(number, 1).toString().trimEnd()
+  const upload = (name: string, text: string) => blockBlob(name).upload(text, Buffer.byteLength(text))
+  await upload('document', `{"records":[${record(0)},${record(1)}]}`)
+  await upload('lines', `${record(0)}\n${record(1)}\n`)
+  await landAll(config)
+
+  // As Azure's own writers do: the same blocks, and another one before the last. The creation instant stays.
+  const commit = async (blocks: readonly string[]): Promise<void> => {
+    const client = blockBlob('document')
+    const ids = blocks.map((_block, index) => Buffer.from(`block-${index}`).toString('base64'))
+    for (const [index, block] of blocks.entries())
+      await client.stageBlock(ids[index]!, block, Buffer.byteLength(block))
+    await client.commitBlockList(ids)
+  }
+  const blocks = [`{"records":[${record(0)},${record(1)}`, `,${record(2)}`, ']}']
+  await commit(blocks)
+  await upload('lines', `${record(0)}\n${record(1)}\n${record(2)}\n`)
+  await landAll(config)
+  for (const name of ['document', 'lines']) {
+    const { code, rows, overlappingRows } = await verdictOf(config, name)
+    assert.deepEqual([name, code, rows, overlappingRows], [name, 0, 3, 0])
+  }
+
+  await rm(config.stateDirectory, { recursive: true })
+  await commit(blocks.toSpliced(2, 0, `,${record(3)}`))
+  const replayed = () =>
+    outputOf(config, (context) => replayCommand(context, { pipeline: 'document', blob: 'document', from: 0 }))
+  await assert.rejects(replayed(), /has grown: let the pipeline land its new records first/)
+  await landAll(config)
+  assert.equal((await verdictOf(config, 'document')).rows, 4)
+  assert.deepEqual(JSON.parse((await replayed()).text).removedRows, 4)
+  const { code, rows } = await verdictOf(config, 'document')
+  assert.deepEqual([code, rows], [0, 4])
 })

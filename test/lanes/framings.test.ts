@@ -4,10 +4,33 @@ import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { isTailraceError } from '../../src/errors.ts'
+import type { GenerationMark } from '../../src/records.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import { Landing, schedule, until } from './lane-fixture.ts'
 import { MemoryContainer } from './memory-container.ts'
 
+/** `TAILRACE_SEED=7` runs that history alone, `TAILRACE_SCHEDULES=1000` so many. */
+const { TAILRACE_SEED: onlySeed, TAILRACE_SCHEDULES: histories = 25 } = process.env
+const seeds = onlySeed === undefined ? range(1, Number(histories)) : [Number(onlySeed)]
+
 const line = (number: number): string => `{"line":${number}}\n`
+
+/** What a writer puts around the elements of its document: before, between and behind. */
+const styles = [
+  ['{"records":[', ',', ']}'],
+  ['{"records":[\n', ',\n', '\n]}\n'],
+  ['\ufeff{ "records" : [\r\n  ', '\r\n  , ', '\r\n],\r\n"count": 1 }\r\n\r\n'],
+] as const
+
+const elements = [
+  (n: number) => `{"n":${n},"text":"},{\\"records\\":[${'x'.repeat(n % 300)}"}`,
+  (n: number) => `{"n":${n},"deep":[{"records":[{},{}]},[]]}`,
+  (n: number) => `{"n":${n}}`,
+]
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
 
 test('a blob of gzip members lands member by member, whole ones only, and goes on at a member after a restart', {
   timeout: 60_000,
@@ -81,4 +104,69 @@ test('what is no log is refused with its reason and does not stop its neighbors'
 
   const alone = schedule(reader, new Landing(), { blobs: 'p/a.zst' })
   await assert.rejects(alone.run(), (error) => isTailraceError(error, 'SOURCE_UNSUPPORTED'))
+})
+
+test('of a document that is rewritten with more records each lands once, through kills and lost offset files', async (t) => {
+  for (const seed of seeds) {
+    await t.test(`seed ${seed}`, async () => {
+      const random = seededRandom(seed)
+      const [opening, between, closing] = styles[random.between(0, styles.length - 1)]!
+      const reader = new MemoryContainer()
+      const earlier = range(1, random.between(0, 2)).map((n) => `${opening}{"early":${n}}${closing}`)
+      // A byte order mark is for the blob's first byte alone.
+      const prefix = earlier.map((one, index) => (index === 0 ? one : one.replace('\ufeff', ''))).join('')
+      const records: string[] = []
+      const expected = (): string =>
+        [...earlier.map((_one, index) => `{"early":${index + 1}}`), ...records]
+          .map((one) => `${one}\n`)
+          .join('')
+      let landing = new Landing()
+      let olderMarks = landing.marks
+      let isForgotten = true
+      let isCopied = false
+      for (let version = 1; version <= 5; version += 1) {
+        for (let more = random.between(1, 4); more > 0; more -= 1)
+          records.push(elements[random.between(0, elements.length - 1)]!(records.length))
+        const document = `${prefix === '' ? opening : opening.replace('\ufeff', '')}${records.join(between)}${closing}`
+        const keepsInstant: boolean = isForgotten || random.next() < 0.8
+        isCopied ||= !keepsInstant
+        reader.replace('p/doc.json', prefix + document, keepsInstant)
+        const isKilled = random.next() < 0.3
+        landing.isHeld = isKilled
+        await schedule(reader, landing, { follow: false, blockMs: 0 }).run()
+        // A process that was killed between a commit and its mirror leaves older marks; a lost file leaves none.
+        const chance = random.next()
+        const { marks } = landing
+        const kept: readonly GenerationMark[] =
+          chance < 0.2 && !isCopied ? [] : chance < 0.4 && !isForgotten ? olderMarks : marks
+        landing = landing.afterKill(kept)
+        olderMarks = marks
+        // Then nothing but the creation instant tells that it is the same blob.
+        isForgotten = kept.every(({ tail }) => tail === undefined)
+        if (!isKilled) assert.equal(landing.textOf('p/doc.json'), expected(), `version ${version}`)
+      }
+      landing.isHeld = false
+      await schedule(reader, landing, { follow: false, blockMs: 0 }).run()
+      assert.equal(landing.textOf('p/doc.json'), expected())
+      assert.equal(landing.generationsOf('p/doc.json').length, 1)
+    })
+  }
+})
+
+test('a document that grows while it is followed lands its new records alone', async () => {
+  const reader = new MemoryContainer()
+  const landing = new Landing()
+  const documentOf = (count: number): string =>
+    JSON.stringify({ records: range(1, count).map((n) => ({ n })) })
+  reader.replace('p/doc.json', documentOf(2), false)
+  const lanes = schedule(reader, landing, { blockMs: 0 })
+  const running = lanes.run()
+  for (const count of [2, 3, 7]) {
+    reader.replace('p/doc.json', documentOf(count), true)
+    const expected = range(1, count).map((n) => `{"n":${n}}\n`)
+    await until(() => landing.textOf('p/doc.json') === expected.join(''), `${count} records are landed`)
+  }
+  lanes.stop()
+  await running
+  assert.equal(landing.generationsOf('p/doc.json').length, 1)
 })

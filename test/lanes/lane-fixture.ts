@@ -44,9 +44,13 @@ export class Landing {
     this.mirror = new OffsetMirror({ store: { write: async () => {} }, marks, clock: systemClock })
   }
 
-  /** What a process that starts after this one was killed finds. */
-  afterKill(): Landing {
-    const marks = [...this.offsets].flatMap((one) => this.mirror.markOf(one) ?? [])
+  /** What each generation is recognized by. */
+  get marks(): readonly GenerationMark[] {
+    return [...this.offsets].flatMap((one) => this.mirror.markOf(one) ?? [])
+  }
+
+  /** What a process that starts after this one was killed finds. @param marks in its offset file */
+  afterKill(marks = this.marks): Landing {
     const next = new Landing(structuredClone(marks))
     for (const landed of this.offsets)
       next.#restore(landed, this.#landedTexts.get(generationKey(landed)) ?? '')

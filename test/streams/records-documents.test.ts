@@ -389,3 +389,52 @@ test('a document of any length is held as one record of it', async () => {
     return stage
   }
 })
+
+const anyClosing = fc.constantFrom(']}', '\n]}\n', ' ] , "n":9 }', '\r\n],"x":{"y":[1]}}\r\n')
+
+test('a document that has grown is read on behind its last element or from its start, however it is cut', async () => {
+  const elements = fc.array(anyElement, { maxLength: 3 })
+  const property = fc.asyncProperty(
+    elements,
+    elements,
+    anyClosing,
+    anyCuts,
+    async (old, more, closing, cuts) => {
+      const textOf = (all: readonly string[]) => Buffer.from(`{"records" : [${all.join(' ,')}${closing}`)
+      const [before, after] = [textOf(old), textOf([...old, ...more])]
+      const stage = new RecordsDocuments()
+      await through<EntryBlock>(stage, chunksOf(before, cuts))
+      const tail = stage.tail!
+      const tailEnd = before.length - closing.length
+      assert.equal(tail.offset, tailEnd)
+      assert.equal(tail.closing, before.length - tail.offset)
+      assert.ok(
+        tail.before.length > 0 &&
+          before.subarray(0, tail.offset).toString('latin1').endsWith(tail.before.toString('latin1')),
+      )
+      if (more.length === 0 || old.length === 0) return
+
+      const [whole] = await unitsIn(after)
+      const expected = whole!.entries.slice(old.length).map(saidBy)
+      const landedTo = before.length - tail.closing
+      for (const [readFrom, behind] of [
+        [tail.offset, 'element'],
+        [0, 'documents'],
+      ] as const) {
+        const at = {
+          readFrom,
+          behind,
+          landedTo,
+          before: after.subarray(Math.max(0, readFrom - 64), readFrom),
+        }
+        const resumed = new RecordsDocuments({ resume: { at, end: before.length } })
+        const blocks = await through<EntryBlock>(resumed, chunksOf(after.subarray(readFrom), cuts, readFrom))
+        assert.deepEqual(blocks.flatMap(({ entries }) => entries).map(saidBy), expected)
+        const closed = blocks.filter(({ open }) => open !== true).map(({ span }) => span)
+        assert.deepEqual([closed[0]!.start, closed.at(-1)!.end], [before.length, after.length])
+        for (const [index, span] of closed.slice(1).entries()) assert.equal(span.start, closed[index]!.end)
+      }
+    },
+  )
+  await fc.assert(property, { numRuns: 200, endOnFailure: true })
+})

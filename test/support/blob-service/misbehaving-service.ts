@@ -21,6 +21,9 @@ const kindsOf = {
 /** Before anything was granted they are what a wrong configuration gets, and end a process with the reason. */
 const onlyOnceGranted: ReadonlySet<string> = new Set(['denied', 'listing-416'])
 
+/** A process that is killed, three times at most, may take a good answer with it that nobody has seen. */
+const surelyGranted = 4
+
 /** A storage service on a bad day: a `BlobService` with the faults and events of a plan. */
 export class MisbehavingService implements StorageServer {
   readonly plan: FaultPlan
@@ -31,7 +34,7 @@ export class MisbehavingService implements StorageServer {
   #random: Random
   #requests = 0
   #denied = false
-  #granted = false
+  #grants = 0
 
   constructor(service: BlobService, plan: FaultPlan) {
     this.plan = plan
@@ -68,8 +71,8 @@ export class MisbehavingService implements StorageServer {
     const fault = calm ? undefined : this.#draw(isListing ? kindsOf.list : kindsOf.read)
     const isOver =
       (fault === 'denied-once' && this.#denied) ||
-      (fault !== undefined && onlyOnceGranted.has(fault) && !this.#granted)
-    if (fault === undefined) this.#granted ||= (reply.head?.status ?? 500) < 300
+      (fault !== undefined && onlyOnceGranted.has(fault) && this.#grants < surelyGranted)
+    if (fault === undefined) this.#grants += (reply.head?.status ?? 500) < 300 ? 1 : 0
     else if (!isOver) {
       if (fault === 'denied-once') this.#denied = true
       reply = damages[fault](reply, request, this.#random, this.plan.waits)
