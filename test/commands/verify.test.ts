@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { replayCommand } from '../../src/commands/replay.ts'
+import { status } from '../../src/commands/status.ts'
 import { verify } from '../../src/commands/verify.ts'
 import type { ResolvedConfig } from '../../src/resolve-config.ts'
 import { commitOffset, landAll, lines, openBench, outputOf } from './command-fixture.ts'
@@ -91,6 +92,8 @@ test('a blank line of a generation that was replaced can be told no more, and is
       [3, 0],
     ],
   )
+  const told = await outputOf(config, (context) => status(context, 'over', false))
+  assert.match(told.text, /over: 1 blobs were replaced: what .* both hold is in the table twice/)
 })
 
 test('of a block blob that grows by being written anew, a document or lines, only what is new lands', async (t) => {
