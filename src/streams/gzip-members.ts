@@ -93,8 +93,9 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
   }
 
   /** The lines that end in these decompressed bytes, at the member's place. */
-  #lines(bytes: Buffer, { start }: GzipMember): LineBlock | undefined {
+  #lines(decompressed: Buffer, { start }: GzipMember): LineBlock | undefined {
     const { blob, generation } = this.#previous as Span
+    const bytes = withoutBlankLines(decompressed)
     const from = this.#splitBytes
     this.#splitBytes += bytes.length
     // The splitter works at once: what it was given is split when `write` returns.
@@ -116,6 +117,25 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
     this.#nextOffset = end
     return { ...(last ?? { lines: [], utf8: true, tooLong: [] }), span }
   }
+}
+
+const manyNewlines = Buffer.alloc(1024, '\n')
+
+/**
+ * Leaves one newline of each run where some run is long: a mebibyte of a member can hold a gibibyte of newlines, which
+ * would be as many lines and no row. Lines have the place of their member, so none is moved by it.
+ */
+function withoutBlankLines(bytes: Buffer): Buffer {
+  let from = bytes.indexOf(manyNewlines)
+  if (from < 0) return bytes
+  let kept = from
+  for (; from < bytes.length; from += 1) {
+    const byte = bytes[from] as number
+    if (byte === newline[0] && kept > 0 && bytes[kept - 1] === newline[0]) continue
+    bytes[kept] = byte
+    kept += 1
+  }
+  return bytes.subarray(0, kept)
 }
 
 function zerosIn(bytes: Buffer): number {
