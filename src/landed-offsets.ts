@@ -8,7 +8,8 @@ export interface LandedOffset extends BlobGeneration {
 
 /** How far every blob generation of a pipeline is landed, by blob. */
 export class LandedOffsets implements Iterable<LandedOffset> {
-  #blobs = new Map<string, readonly LandedOffset[]>()
+  /** Nearly every blob has one generation: a list of its own would be a seventh of what an offset takes. */
+  #blobs = new Map<string, LandedOffset | readonly LandedOffset[]>()
 
   /** Blobs, not generations. */
   get blobCount(): number {
@@ -17,18 +18,22 @@ export class LandedOffsets implements Iterable<LandedOffset> {
 
   /** @returns undefined for a generation that never landed. */
   get({ blob, generation }: BlobGeneration): number | undefined {
-    return this.#blobs.get(blob)?.find((known) => known.generation === generation)?.offset
+    const known = this.#blobs.get(blob)
+    if (known === undefined || 'offset' in known)
+      return known?.generation === generation ? known.offset : undefined
+    return known.find((one) => one.generation === generation)?.offset
   }
 
   /** The generations of one blob, the newest one last. */
   of(blob: string): readonly LandedOffset[] {
-    return this.#blobs.get(blob) ?? []
+    const known = this.#blobs.get(blob)
+    if (known === undefined) return []
+    return 'offset' in known ? [known] : known
   }
 
   set(landed: LandedOffset): void {
     const others = this.of(landed.blob).filter(({ generation }) => generation !== landed.generation)
-    const generations = others.length === 0 ? [landed] : [...others, landed].sort(compareGenerations)
-    this.#blobs.set(landed.blob, generations)
+    this.#blobs.set(landed.blob, others.length === 0 ? landed : [...others, landed].sort(compareGenerations))
   }
 
   /** Forgets a generation. */
@@ -39,6 +44,9 @@ export class LandedOffsets implements Iterable<LandedOffset> {
   }
 
   *[Symbol.iterator](): Iterator<LandedOffset> {
-    for (const generations of this.#blobs.values()) yield* generations
+    for (const known of this.#blobs.values()) {
+      if ('offset' in known) yield known
+      else yield* known
+    }
   }
 }

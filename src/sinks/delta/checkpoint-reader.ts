@@ -3,17 +3,18 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { parquetSql } from '../parquet-files.ts'
 import {
-  type AddAction,
-  type DeletionVector,
-  decodeLines,
-  emptySchema,
-  type MetaDataAction,
-  type PartitionValues,
-  type ProtocolAction,
-} from './delta-action.ts'
+  addAction,
+  domainAction,
+  exact,
+  metaDataAction,
+  protocolAction,
+  removedFile,
+} from './checkpoint-actions.ts'
+import { decodeLines } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
 import type { CheckpointFiles } from './log-listing.ts'
-import type { CheckpointContent, KeptOptions, RemovedFile } from './table-state.ts'
+import type { CheckpointContent, KeptOptions } from './table-state.ts'
+import { Transactions } from './transactions.ts'
 
 /** The fields that are read of each kind of action; the first one is there in every action of its kind. */
 const wantedFields = {
@@ -28,7 +29,7 @@ const wantedFields = {
     'createdTime',
     'configuration',
   ],
-  txn: ['appId', 'version', 'lastUpdated'],
+  txn: ['appId', 'version'],
   domainMetadata: ['domain', 'configuration', 'removed'],
   sidecar: ['path'],
   add: ['path', 'partitionValues', 'size', 'modificationTime', 'stats', 'deletionVector'],
@@ -37,8 +38,12 @@ const wantedFields = {
 
 type ActionName = keyof typeof wantedFields
 
-/** One kind of action at a time, from a file in either format. */
-type ActionSource = (name: ActionName, without?: readonly string[]) => Promise<JsonObject[]>
+/** Hands on the actions of one kind, one at a time, from a file in either format. */
+type ActionSource = (
+  name: ActionName,
+  take: (action: JsonObject) => void,
+  without?: readonly string[],
+) => Promise<void>
 
 /** @returns the path of a version's classic checkpoint, relative to the table's root. */
 export function checkpointPath(version: number): string {
@@ -59,25 +64,15 @@ export async function readCheckpoint(
   options: KeptOptions,
 ): Promise<CheckpointContent> {
   return withActions(storage, engine, checkpoint, async (actions) => {
-    const [protocol] = await actions('protocol')
-    const [metaData] = await actions('metaData')
+    const [protocol] = await listOf(actions, 'protocol', protocolAction)
+    const [metaData] = await listOf(actions, 'metaData', metaDataAction)
     if (protocol === undefined || metaData === undefined) throw corrupt(checkpoint, undefined)
     return {
       version: checkpoint.version,
-      protocol: protocolAction(protocol),
-      metaData: metaDataAction(metaData),
-      transactions: (await actions('txn')).map((txn) => ({
-        appId: String(txn.appId),
-        version: exact(txn.version),
-        ...(txn.lastUpdated == null ? {} : { lastUpdated: Number(txn.lastUpdated) }),
-      })),
-      domains: (await actions('domainMetadata'))
-        .filter(({ removed }) => removed !== true)
-        .map(({ domain, configuration }) => ({
-          domain: String(domain),
-          configuration: String(configuration ?? ''),
-          removed: false,
-        })),
+      protocol,
+      metaData,
+      transactions: await transactionsOf(actions),
+      domains: (await listOf(actions, 'domainMetadata', domainAction)).filter(({ removed }) => !removed),
       ...(await fileActions(storage, engine, checkpoint, actions, options)),
     }
   })
@@ -89,9 +84,27 @@ export async function sidecarPaths(
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
 ): Promise<string[]> {
-  return withActions(storage, engine, checkpoint, async (actions) =>
-    (await actions('sidecar')).map(sidecarPath),
-  )
+  return withActions(storage, engine, checkpoint, async (actions) => listOf(actions, 'sidecar', sidecarPath))
+}
+
+async function listOf<T>(
+  actions: ActionSource,
+  name: ActionName,
+  read: (action: JsonObject) => T,
+  without?: readonly string[],
+): Promise<T[]> {
+  const list: T[] = []
+  await actions(name, (action) => list.push(read(action)), without)
+  return list
+}
+
+/** Only what is kept of them is in memory: there is one for each blob that ever landed. */
+async function transactionsOf(actions: ActionSource): Promise<Transactions> {
+  const transactions = new Transactions()
+  await actions('txn', ({ appId, version }) => {
+    transactions.set({ appId: String(appId), version: exact(version) })
+  })
+  return transactions
 }
 
 /** File actions are all here or all in the sidecars. */
@@ -104,12 +117,12 @@ async function fileActions(
 ): Promise<Pick<CheckpointContent, 'files' | 'removed'>> {
   if (!keepFiles && !keepRemoved) return { files: [], removed: [] }
   const read = async (source: ActionSource) => ({
-    files: keepFiles ? (await source('add', statistics ? [] : ['stats'])).map(addAction) : [],
-    removed: keepRemoved ? (await source('remove')).map(removedFile) : [],
+    files: keepFiles ? await listOf(source, 'add', addAction, statistics ? [] : ['stats']) : [],
+    removed: keepRemoved ? await listOf(source, 'remove', removedFile) : [],
   })
-  const sidecars = (await actions('sidecar')).map(sidecarPath)
+  const sidecars = await listOf(actions, 'sidecar', sidecarPath)
   if (sidecars.length === 0) return read(actions)
-  return withLocalFiles(storage, sidecars, (paths) => read(parquetActions(engine, checkpoint, paths)))
+  return withLocalFiles(storage, sidecars, (paths) => withParquet(engine, checkpoint, paths, read))
 }
 
 async function withActions<T>(
@@ -123,9 +136,11 @@ async function withActions<T>(
     const bytes = await storage.read(paths[0]!)
     if (bytes === undefined) throw corrupt(checkpoint, undefined)
     const lines = decodeLines(paths[0]!, bytes)
-    return use(async (name) => lines.map((line) => line[name]).filter(isJsonObject))
+    return use(async (name, take) => {
+      for (const { [name]: action } of lines) if (isJsonObject(action)) take(action)
+    })
   }
-  return withLocalFiles(storage, paths, (local) => use(parquetActions(engine, checkpoint, local)))
+  return withLocalFiles(storage, paths, (local) => withParquet(engine, checkpoint, local, use))
 }
 
 async function withLocalFiles<T>(
@@ -142,6 +157,21 @@ async function withLocalFiles<T>(
   }
 }
 
+/** On a connection of its own: a result that is handed on while it is read takes a transaction. */
+async function withParquet<T>(
+  engine: EmbeddedEngine,
+  checkpoint: CheckpointFiles,
+  paths: readonly string[],
+  use: (actions: ActionSource) => Promise<T>,
+): Promise<T> {
+  const connection = await engine.connect()
+  try {
+    return await connection.rolledBack(() => use(parquetActions(connection, checkpoint, paths)))
+  } finally {
+    await connection.close()
+  }
+}
+
 /** Columns and fields differ by writer: only those that are there are asked for. */
 function parquetActions(
   engine: EmbeddedEngine,
@@ -149,18 +179,15 @@ function parquetActions(
   paths: readonly string[],
 ): ActionSource {
   const source = parquetSql(paths)
-  const rows = async (sql: string): Promise<JsonObject[]> => {
-    try {
-      return (await engine.rows(sql)) as JsonObject[]
-    } catch (error) {
+  const namesOf = async (select: string) => {
+    const names = await engine.rows(`DESCRIBE SELECT ${select} FROM ${source}`).catch((error: unknown) => {
       throw corrupt(checkpoint, error)
-    }
+    })
+    return new Set(names.map((row) => row.column_name))
   }
-  const namesOf = async (select: string) =>
-    new Set((await rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
 
-  return async (name, without = []) => {
-    if (!(await namesOf('*')).has(name)) return []
+  return async (name, take, without = []) => {
+    if (!(await namesOf('*')).has(name)) return
     const present = await namesOf(`unnest("${name}")`)
     const [key, ...others] = wantedFields[name]
     const fields = [key, ...others.filter((field) => present.has(field) && !without.includes(field))].map(
@@ -170,100 +197,23 @@ function parquetActions(
     if (counted && (await namesOf('unnest("add".stats_parsed)')).has('numRecords')) {
       fields.push('"add".stats_parsed.numRecords AS "numRecords"')
     }
-    return rows(`SELECT ${fields.join(', ')} FROM ${source} WHERE "${name}"."${key}" IS NOT NULL`)
+    const sql = `SELECT ${fields.join(', ')} FROM ${source} WHERE "${name}"."${key}" IS NOT NULL`
+    try {
+      await engine.stream(sql, async ({ columns, rows }) => {
+        for (const row of rows) {
+          take(Object.fromEntries(columns.map((column, index) => [column, row[index] as JsonValue])))
+        }
+        return true
+      })
+    } catch (error) {
+      throw corrupt(checkpoint, error)
+    }
   }
 }
 
 /** Sidecars are always in their folder, and some writers state more than the name. */
 function sidecarPath({ path }: JsonObject): string {
   return `_delta_log/_sidecars/${decodeURIComponent(String(path).split('/').at(-1)!)}`
-}
-
-function protocolAction(protocol: JsonObject): ProtocolAction {
-  const { readerFeatures, writerFeatures } = protocol
-  return {
-    minReaderVersion: Number(protocol.minReaderVersion),
-    minWriterVersion: Number(protocol.minWriterVersion),
-    ...(Array.isArray(readerFeatures) ? { readerFeatures: readerFeatures.map(String) } : {}),
-    ...(Array.isArray(writerFeatures) ? { writerFeatures: writerFeatures.map(String) } : {}),
-  }
-}
-
-function metaDataAction(metaData: JsonObject): MetaDataAction {
-  const { format, partitionColumns, configuration, name, description, createdTime } = metaData
-  return {
-    id: String(metaData.id),
-    // Written again with a change of the table, it must have its options: delta-rs cannot do without.
-    format: isJsonObject(format)
-      ? { provider: String(format.provider), options: textEntries(format.options) }
-      : { provider: 'parquet', options: {} },
-    schemaString: typeof metaData.schemaString === 'string' ? metaData.schemaString : emptySchema,
-    partitionColumns: Array.isArray(partitionColumns) ? partitionColumns.map(String) : [],
-    configuration: textEntries(configuration),
-    ...(typeof name === 'string' ? { name } : {}),
-    ...(typeof description === 'string' ? { description } : {}),
-    ...(createdTime == null ? {} : { createdTime: Number(createdTime) }),
-  }
-}
-
-function addAction(add: JsonObject): AddAction {
-  const vector = deletionVector(add.deletionVector)
-  const stats = statistics(add)
-  return {
-    path: String(add.path),
-    partitionValues: Object.fromEntries(mapEntries(add.partitionValues)) as PartitionValues,
-    size: Number(add.size),
-    modificationTime: Number(add.modificationTime),
-    dataChange: false,
-    ...(stats === undefined ? {} : { stats }),
-    ...(vector ? { deletionVector: vector } : {}),
-  }
-}
-
-/** A removal without a time is as old as can be to other readers; here it is none that has expired. */
-function removedFile({ path, deletionTimestamp, ...remove }: JsonObject): RemovedFile {
-  const vector = deletionVector(remove.deletionVector)
-  return {
-    path: String(path),
-    deletionTimestamp: deletionTimestamp == null ? Number.POSITIVE_INFINITY : Number(deletionTimestamp),
-    ...(vector ? { deletionVector: vector } : {}),
-  }
-}
-
-/** Where a table keeps its statistics in columns only, no more than the count is taken: bounds would need the types. */
-function statistics({ stats, numRecords }: JsonObject): string | undefined {
-  if (typeof stats === 'string') return stats
-  return numRecords == null ? undefined : `{"numRecords":${numRecords}}`
-}
-
-function deletionVector(vector: JsonValue | undefined): DeletionVector | undefined {
-  // Some writers state a struct of nothing but NULL where there is none; one that is in part NULL is none of these.
-  if (!isJsonObject(vector) || Object.values(vector).every((value) => value == null)) return undefined
-  return {
-    storageType: String(vector.storageType),
-    pathOrInlineDv: String(vector.pathOrInlineDv),
-    ...(vector.offset == null ? {} : { offset: Number(vector.offset) }),
-    sizeInBytes: Number(vector.sizeInBytes),
-    cardinality: Number(vector.cardinality),
-  }
-}
-
-/** A MAP arrives as a list of keys and values from Parquet, and as an object from JSON. */
-function mapEntries(map: JsonValue | undefined): [string, string | null][] {
-  const pairs = Array.isArray(map)
-    ? map.filter(isJsonObject).map(({ key, value }) => [String(key), value] as const)
-    : Object.entries(map ?? {})
-  return pairs.map(([key, value]) => [key, value == null ? null : String(value)])
-}
-
-function textEntries(map: JsonValue | undefined): Record<string, string> {
-  return Object.fromEntries(mapEntries(map).map(([key, value]) => [key, String(value)]))
-}
-
-/** A 64-bit integer arrives as text from Parquet. */
-function exact(value: JsonValue | undefined): number | bigint {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : BigInt(String(value))
 }
 
 function corrupt(checkpoint: CheckpointFiles, cause: unknown): TailraceError {

@@ -4,25 +4,22 @@ import { join } from 'node:path'
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { type EmbeddedEngine, sqlString } from '../duckdb.ts'
 import { filePathSql, parquetSql } from '../parquet-files.ts'
+import { actionNames, checkpointQuery } from './checkpoint-query.ts'
 import { checkpointPath, readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
 import { commitPath, type MetaDataAction, type ProtocolAction } from './delta-action.ts'
 import type { DeltaStorage, LocalFile } from './delta-storage.ts'
-import { intervalMs } from './interval.ts'
 import { type CheckpointFiles, logListing } from './log-listing.ts'
 import type { TableState } from './table-state.ts'
-
-const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
-type ActionName = (typeof actionNames)[number]
 
 /** The longest line of a commit that is read. The engine sets twice as much aside for each of its threads. */
 const maxActionBytes = 4 * 1024 * 1024
 
+/** The engine holds a row group whole, for each of its threads, before it writes it. */
+const rowGroupRows = 20_480
+
 /** Delta's default for `delta.checkpointInterval`. */
 const defaultInterval = 10
-
-/** Delta's default for `delta.deletedFileRetentionDuration`: how long vacuum must know of a removed file. */
-const defaultRemovedFileRetentionMs = 7 * 24 * 3_600_000
 
 export interface CheckpointContext {
   readonly storage: DeltaStorage
@@ -88,19 +85,20 @@ export async function writeCheckpoint(
   }
   try {
     const base = await baseCheckpoint(context, plan)
-    const sources = base === undefined ? [] : await checkpointSources(base, context, open)
+    const before = base === undefined ? [] : await checkpointSources(base, context, open)
     const commits: string[] = []
     for (let version = (base?.version ?? -1) + 1; version <= plan.version; version += 1) {
       commits.push(await open(commitPath(version)))
     }
-    if (commits.length > 0) {
-      sources.push(jsonSource(commits, "regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT"))
-    }
+    const since =
+      commits.length === 0
+        ? []
+        : [jsonSource(commits, "regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT")]
 
     const [written] = await engine.copy(
       // Plain pages: some readers fail on a checkpoint with dictionaries.
-      `COPY (${checkpointQuery(sources, plan, nowMs)}) TO ${sqlString(staged)} ` +
-        '(FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 0, RETURN_STATS)',
+      `COPY (${checkpointQuery({ before, since }, plan, nowMs)}) TO ${sqlString(staged)} ` +
+        `(FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 0, ROW_GROUP_SIZE ${rowGroupRows}, RETURN_STATS)`,
     )
     const files = await checkedFiles(engine, staged, plan, base?.version ?? -1)
     await storage.putFile(staged, checkpointPath(plan.version))
@@ -199,69 +197,6 @@ async function parquetSource(
   return `SELECT ${version}::BIGINT AS commit_version, ${columns.join(', ')} FROM ${source}`
 }
 
-/** Of every file, application, domain and rule, the newest action counts. */
-function checkpointQuery(sources: readonly string[], plan: CheckpointPlan, nowMs: number): string {
-  const schema = Object.entries(checkpointSchema(plan.protocol))
-  const select = (kept: string, expression: string, rest: string) => {
-    const columns = schema.map(
-      ([name, type]) => `CAST(${name === kept ? expression : 'NULL'} AS ${type}) AS "${name}"`,
-    )
-    return `SELECT ${columns.join(', ')} ${rest}`
-  }
-  const newest = (kept: ActionName, key: string) =>
-    select(
-      kept,
-      `arg_max("${kept}", commit_version)`,
-      `FROM actions WHERE "${kept}"."${key}" IS NOT NULL GROUP BY "${kept}"."${key}"`,
-    )
-  const only = (kept: ActionName, key: string) =>
-    select(
-      kept,
-      `arg_max("${kept}", commit_version)`,
-      `FROM actions WHERE "${kept}"."${key}" IS NOT NULL HAVING count(*) > 0`,
-    )
-  const file = (kept: 'add' | 'remove', condition: string) =>
-    select(
-      kept,
-      `struct_update("${kept}", "dataChange" := false)`,
-      `FROM actions WHERE ${condition} AND (${fileKey}, commit_version) IN (FROM newest)`,
-    )
-  const retention = plan.metaData.configuration?.['delta.deletedFileRetentionDuration']
-  const retentionMs = (retention && intervalMs(retention)) || defaultRemovedFileRetentionMs
-
-  const parts = [
-    only('protocol', 'minReaderVersion'),
-    only('metaData', 'id'),
-    newest('txn', 'appId'),
-    file('add', '"add".path IS NOT NULL'),
-    file('remove', `remove.deletionTimestamp > ${nowMs - retentionMs}`),
-  ]
-  const names = schema.map(([name]) => name)
-  if (names.includes('domainMetadata')) {
-    const latest = 'arg_max("domainMetadata", commit_version)'
-    parts.push(`${newest('domainMetadata', 'domain')} HAVING NOT coalesce((${latest}).removed, false)`)
-  }
-  if (names.includes('checkpointMetadata')) {
-    parts.push(select('checkpointMetadata', `{version: ${plan.version}, tags: NULL}`, ''))
-  }
-  // Not materialized: each part then reads only its own columns, and nothing holds all of them.
-  return `WITH actions AS NOT MATERIALIZED (${sources.join(' UNION ALL BY NAME ')}),
-    newest AS (
-      SELECT ${fileKey} AS file, max(commit_version) AS commit_version
-      FROM actions WHERE ${fileKey} IS NOT NULL GROUP BY file
-    )
-    ${parts.join(' UNION ALL BY NAME ')}`
-}
-
-/** The SQL of `fileKey` of either file action: NULL for any other action. */
-const fileKey = `coalesce(${keyOf('"add"')}, ${keyOf('remove')})`
-
-function keyOf(file: string): string {
-  const vector = `${file}.deletionVector`
-  const id = `chr(10) || ${vector}.storageType || ${vector}.pathOrInlineDv || '@' || coalesce(${vector}."offset"::VARCHAR, '')`
-  return `${file}.path || coalesce(${id}, '')`
-}
-
 function quoted(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ')
 }
@@ -276,8 +211,8 @@ async function checkedFiles(
   const names = Object.keys(checkpointSchema(plan.protocol))
   const [counts] = await engine.rows(
     `SELECT count(protocol.minReaderVersion) AS protocols, count(metaData.id) AS metaData,
-      count(DISTINCT txn.appId) AS transactions, count("add".path) AS files,
-      ${names.includes('domainMetadata') ? 'count(DISTINCT domainMetadata.domain)' : '0'} AS domains
+      count(txn.appId) AS transactions, count("add".path) AS files,
+      ${names.includes('domainMetadata') ? 'count(domainMetadata.domain)' : '0'} AS domains
     FROM ${parquetSql([path])}`,
   )
   const { protocols, metaData, transactions, domains, files } = counts ?? {}

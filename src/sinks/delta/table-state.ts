@@ -8,7 +8,6 @@ import {
   type MetaDataAction,
   type ProtocolAction,
   type RemoveAction,
-  type TransactionAction,
 } from './delta-action.ts'
 import { Transactions } from './transactions.ts'
 
@@ -17,7 +16,7 @@ export interface CheckpointContent {
   readonly version: number
   readonly protocol: ProtocolAction
   readonly metaData: MetaDataAction
-  readonly transactions: readonly TransactionAction[]
+  readonly transactions: Transactions
   readonly domains: readonly DomainMetadataAction[]
   readonly files: readonly AddAction[]
   readonly removed: readonly RemovedFile[]
@@ -46,8 +45,7 @@ export class TableState {
   #checkpointVersion = -1
   #protocol: ProtocolAction | undefined
   #metaData: MetaDataAction | undefined
-  /** The newest transaction of each application. */
-  readonly transactions = new Transactions()
+  #transactions = new Transactions()
   readonly #domains = new Map<string, DomainMetadataAction>()
   #inCommitTimestamp: number | undefined
   #files: Map<string, AddAction> | undefined
@@ -81,6 +79,11 @@ export class TableState {
 
   get metaData(): MetaDataAction {
     return this.#metaData ?? missing('metaData', this.#version)
+  }
+
+  /** The newest transaction of each application. */
+  get transactions(): Transactions {
+    return this.#transactions
   }
 
   /** By domain, without those that ended. */
@@ -119,7 +122,7 @@ export class TableState {
     this.#checkpointVersion = checkpoint.version
     this.#protocol = checkpoint.protocol
     this.#metaData = checkpoint.metaData
-    for (const transaction of checkpoint.transactions) this.transactions.set(transaction)
+    this.#transactions = checkpoint.transactions
     for (const domain of checkpoint.domains) this.#domains.set(domain.domain, domain)
     for (const file of checkpoint.files) this.#addFile(file)
     for (const file of checkpoint.removed) this.#removed?.set(fileKey(file), file)
@@ -133,7 +136,7 @@ export class TableState {
     for (const action of commit.actions) {
       if ('add' in action) this.#addFile(action.add)
       else if ('remove' in action) this.#removeFile(action.remove)
-      else if ('txn' in action) this.transactions.set(action.txn)
+      else if ('txn' in action) this.#transactions.set(action.txn)
       else if ('metaData' in action) this.#metaData = action.metaData
       else if ('protocol' in action) this.#protocol = action.protocol
       else if ('domainMetadata' in action) this.#applyDomain(action.domainMetadata)

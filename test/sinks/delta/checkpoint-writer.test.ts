@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { isTailraceError } from '../../../src/errors.ts'
 import { writeCheckpoint } from '../../../src/sinks/delta/checkpoint-writer.ts'
 import { commitPath, encodeActions } from '../../../src/sinks/delta/delta-action.ts'
 import type { DeltaCommitter } from '../../../src/sinks/delta/delta-committer.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
 import { loadState } from '../../../src/sinks/delta/table-log.ts'
-import { sqlString } from '../../../src/sinks/duckdb.ts'
+import type { TableState } from '../../../src/sinks/delta/table-state.ts'
+import { appIdOf } from '../../../src/sinks/delta/transactions.ts'
+import { EmbeddedEngine, sqlString } from '../../../src/sinks/duckdb.ts'
 import { committerOf, encode, placesOf, span, type Workbench, workbench } from './support.ts'
 
 const dayMs = 24 * 3_600_000
@@ -222,4 +225,77 @@ test('a torn checkpoint beside a whole one of the same version does not end the 
   await again.open()
   await landUntil(bench, again, 40)
   assert.ok((await logNames(bench, /checkpoint/)).includes('00000000000000000040.checkpoint.parquet'))
+})
+
+/** What a checkpoint is made of, by a state. */
+function planOf({ version, protocol, metaData, checkpointVersion, transactions, domains }: TableState) {
+  const counts = { transactions: transactions.size, domains: domains.size }
+  return { version, previous: checkpointVersion, protocol, metaData, ...counts }
+}
+
+test('a checkpoint that holds another number of offsets than the table is not published', async (t) => {
+  const bench = await workbench(t)
+  const committer = committerOf(bench)
+  await committer.open()
+  await landUntil(bench, committer, 5)
+  const plan = planOf((await loadState(bench.storage, bench.engine, { keepFiles: false }))!)
+  const context = { storage: bench.storage, engine: bench.engine, stagingDirectory: bench.staging }
+  for (const wrong of [
+    { transactions: plan.transactions + 1 },
+    { transactions: plan.transactions - 1 },
+    { domains: 1 },
+  ]) {
+    await assert.rejects(writeCheckpoint({ ...plan, ...wrong }, context, Date.now()), (error) =>
+      isTailraceError(error, 'TABLE_CORRUPT'),
+    )
+    assert.deepEqual(await logNames(bench, /checkpoint/), [])
+  }
+  await writeCheckpoint(plan, context, Date.now())
+  const [written] = await logNames(bench, /checkpoint.parquet/)
+  const path = join(bench.table, '_delta_log', written!)
+  assert.deepEqual(
+    await bench.engine.rows(`SELECT count(txn.appId)::INTEGER AS offsets, count(txn.lastUpdated)::INTEGER AS times
+      FROM read_parquet(${sqlString(path)})`),
+    [{ offsets: 3, times: 3 }],
+  )
+})
+
+/** How many offsets the next test writes, and with how much memory: 300000 and 200 are what a run has at most. */
+const manyOffsets = Number(process.env.TAILRACE_TEST_OFFSETS ?? 100_000)
+const manyOffsetsMiB = Number(process.env.TAILRACE_TEST_OFFSETS_MIB ?? 100)
+
+test('the offsets of any number of blobs are written and read within the memory of the engine', async (t) => {
+  const bench = await workbench(t)
+  await committerOf(bench).open()
+  const name = `insights-logs-postgresqllogs/resourceId=${'/SUBSCRIPTIONS'.repeat(8)}`
+  const path = join(bench.table, '_delta_log', '00000000000000000000.checkpoint.parquet')
+  const state = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
+  await writeCheckpoint(
+    planOf(state),
+    { storage: bench.storage, engine: bench.engine, stagingDirectory: bench.staging },
+    Date.now(),
+  )
+  await rename(path, `${path}.bare`)
+  await bench.engine.run(`COPY (FROM read_parquet(${sqlString(`${path}.bare`)}) UNION ALL BY NAME
+      SELECT {appId: '${appIdOf({ blob: name, generation: '' }).replace('@', '')}/' || i || '.json@20261124T084700Z',
+        version: i, lastUpdated: 1} AS txn FROM range(${manyOffsets}) AS blobs(i))
+    TO ${sqlString(path)} (FORMAT parquet, COMPRESSION snappy)`)
+  await rm(`${path}.bare`)
+
+  const engine = await EmbeddedEngine.open({
+    temporaryDirectory: join(bench.directory, 'little'),
+    memoryMiB: manyOffsetsMiB,
+  })
+  t.after(() => engine.close())
+  const committer = committerOf(bench, { engine })
+  await committer.open()
+  await landUntil(bench, committer, 20)
+  await committer.close()
+  assert.deepEqual(await logNames(bench, /checkpoint\.parquet/), [
+    '00000000000000000000.checkpoint.parquet',
+    '00000000000000000020.checkpoint.parquet',
+  ])
+  const after = (await loadState(bench.storage, engine, { keepFiles: false }))!
+  assert.equal(after.checkpointVersion, 20)
+  assert.equal(after.transactions.size, manyOffsets + 3)
 })

@@ -116,6 +116,18 @@ test('a log stays as it is when the table says so, or nothing in it is old enoug
   assert.ok((await logNames(bench)).length < all.length)
 })
 
+test('a checkpoint stays for as long as the table keeps checkpoints, also when its commit is gone', async (t) => {
+  const bench = await workbench(t)
+  await aged(bench)
+  const third = `${at(3)}.checkpoint.parquet`
+  // Version 3 is of day 3: 37 days old by then, and before the checkpoint of 7, which is kept.
+  await cleanOn(bench, 40, { 'delta.checkpointRetentionDuration': 'interval 38 days' })
+  assert.ok(!(await logNames(bench)).includes(`${at(3)}.json`))
+  assert.ok((await logNames(bench)).includes(third))
+  await cleanOn(bench, 40, { 'delta.checkpointRetentionDuration': 'interval 36 days' })
+  assert.ok(!(await logNames(bench)).includes(third))
+})
+
 test('without a checkpoint nothing is removed', async (t) => {
   const bench = await workbench(t)
   await aged(bench)
@@ -192,14 +204,20 @@ test('sidecars that no checkpoint names go, unless their checkpoint may be under
   for (const [name, day] of [
     ['used.parquet', 1],
     ['unused.parquet', 1],
+    ['of-yesterday.parquet', 9.6],
     ['young.parquet', 9.9],
   ] as const) {
     await writeFile(join(log, '_sidecars', name), '')
     const seconds = (startMs + day * dayMs) / 1000
     await utimes(join(log, '_sidecars', name), seconds, seconds)
   }
-  await cleanOn(bench, 10, { 'delta.logRetentionDuration': 'interval 5 days' })
-  assert.deepEqual((await readdir(join(log, '_sidecars'))).sort(), ['used.parquet', 'young.parquet'])
+  // Late on a day: what was written since the midnight before the last one stays.
+  await cleanOn(bench, 10.9, { 'delta.logRetentionDuration': 'interval 5 days' })
+  assert.deepEqual((await readdir(join(log, '_sidecars'))).sort(), [
+    'of-yesterday.parquet',
+    'used.parquet',
+    'young.parquet',
+  ])
 })
 
 test('of a long log only the beginning is read, and what expired goes in portions', async (t) => {

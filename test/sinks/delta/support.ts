@@ -88,6 +88,7 @@ export function placeLocally(directory: string): ReturnType<PlaceTable> {
 
 export interface CommitterOverrides {
   readonly storage?: DeltaStorage
+  readonly engine?: EmbeddedEngine
   readonly columns?: readonly Column[]
   readonly evolve?: boolean
   readonly partitionColumns?: readonly string[]
