@@ -39,6 +39,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'The staging file could not be encoded; nothing of it was committed.',
   },
+  DIRECTORY_UNUSABLE: {
+    disposition: 'halt',
+    hint: 'Name a directory that this process can write: stateDirectory in the config, TMPDIR for temporary files.',
+  },
   TABLE_UNSUPPORTED: {
     disposition: 'halt',
     hint: 'Use another table location, or a table without the named feature.',
@@ -49,7 +53,7 @@ export const errors = {
   },
   TABLE_MISSING: {
     disposition: 'halt',
-    hint: 'Restore the table, or remove the offset file to land everything again.',
+    hint: 'Restore the table; docs/errors.md says how everything is landed again without it.',
   },
   TABLE_DENIED: { disposition: 'halt', hint: "Grant the right to read and write the table's location." },
   TABLE_UNAVAILABLE: {

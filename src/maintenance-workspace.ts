@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EmbeddedEngine } from './sinks/duckdb.ts'
+import { makeDirectory, withStateErrors } from './state-files.ts'
 
 export interface MaintenanceWorkspace {
   readonly engine: EmbeddedEngine
@@ -19,8 +20,10 @@ export async function withMaintenanceWorkspace<T>(
   limits: { readonly threads: number; readonly memoryMiB: number },
   work: (workspace: MaintenanceWorkspace) => Promise<T>,
 ): Promise<T> {
-  await mkdir(staging, { recursive: true })
-  const directory = await mkdtemp(join(staging, 'optimize-'))
+  const directory = await withStateErrors(staging, async () => {
+    await makeDirectory(staging)
+    return mkdtemp(join(staging, 'optimize-'))
+  })
   try {
     const engine = await EmbeddedEngine.open({ ...limits, temporaryDirectory: join(directory, 'spill') })
     try {

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TailraceError } from './errors.ts'
 import { holdFile } from './sinks/held-file.ts'
+import { makeDirectory, withStateErrors } from './state-files.ts'
 
 /**
  * Makes this process the only one that works with a pipeline's offset file, until `release` or until it ends in
@@ -15,7 +15,7 @@ export async function lockState(
   stateDirectory: string,
   pipeline: string,
 ): Promise<{ readonly release: () => void }> {
-  await mkdir(stateDirectory, { recursive: true })
+  await withStateErrors(stateDirectory, () => makeDirectory(stateDirectory))
   const path = join(stateDirectory, `${pipeline}.lock`)
   const held = await holdFile(path).catch((error: unknown) => {
     throw new TailraceError(

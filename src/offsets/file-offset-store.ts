@@ -1,10 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../landed-offsets.ts'
 import type { LoadIntent } from '../load-intent.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
+import { makeDirectory, withStateErrors } from '../state-files.ts'
 import { writeDurably } from './durable-write.ts'
 
 /** What an offset file says. */
@@ -92,13 +93,16 @@ export class FileOffsetStore {
 
   /**
    * @returns what the file says, or `undefined` when there is none
+   * @throws DIRECTORY_UNUSABLE
    * @throws OFFSET_FILE_CORRUPT when it is not what `write` wrote, or belongs to another pipeline or table
    */
   async read(): Promise<OffsetFile | undefined> {
-    const text = await readFile(this.path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw error
-    })
+    const text = await withStateErrors(this.path, () =>
+      readFile(this.path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined
+        throw error
+      }),
+    )
     if (text === undefined) return undefined
     const content = this.#parse(text)
     const offsets = new LandedOffsets()
@@ -150,8 +154,10 @@ export class FileOffsetStore {
       ...(intent === undefined ? {} : { intent: toStored(intent) }),
       blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
     }
-    await mkdir(dirname(this.path), { recursive: true })
-    await writeDurably(this.path, `${JSON.stringify(content, null, 2)}\n`)
+    await withStateErrors(this.path, async () => {
+      await makeDirectory(dirname(this.path))
+      await writeDurably(this.path, `${JSON.stringify(content, null, 2)}\n`)
+    })
   }
 
   #parse(text: string): z.infer<typeof schema> {

@@ -70,7 +70,7 @@ export class EmbeddedStorage {
       await client.create()
       const count = Math.max(options.memory.linesOf(server), Math.floor(sample.length * initialPart))
       await append(client, range(sample, 0, count))
-      options.memory.note(server, count)
+      await options.memory.note(server, count)
       if (options.keepWriting) this.#writers.push(this.#write(server, client, sample, count, options))
     }
   }
@@ -99,7 +99,7 @@ export class EmbeddedStorage {
       for (let next = from; next < sample.length * mostRounds; next += linesPerAppend) {
         await clock.sleep(appendEveryMs, signal)
         // Noted first: a blob may come back longer than it was, never shorter.
-        memory.note(server, next + linesPerAppend)
+        await memory.note(server, next + linesPerAppend)
         await append(client, range(sample, next, next + linesPerAppend))
       }
     } catch (error) {

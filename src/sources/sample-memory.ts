@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { makeDirectory, withStateErrors } from '../state-files.ts'
 import type { BlobReader } from './blob-reader.ts'
 import { instantOf } from './instant-of.ts'
 
@@ -37,13 +38,20 @@ export class SampleMemory {
     return this.#lines[server] ?? 0
   }
 
-  /** Remembers how many lines a server's blob is about to hold. */
-  note(server: string, lines: number): void {
+  /**
+   * Remembers how many lines a server's blob is about to hold.
+   *
+   * @throws DIRECTORY_UNUSABLE, DISK_FULL
+   */
+  async note(server: string, lines: number): Promise<void> {
     this.#lines = { ...this.#lines, [server]: lines }
-    mkdirSync(dirname(this.#path), { recursive: true })
-    const temporary = `${this.#path}.${process.pid}.tmp`
-    writeFileSync(temporary, `${JSON.stringify({ generation: this.generation, lines: this.#lines })}\n`)
-    renameSync(temporary, this.#path)
+    await withStateErrors(this.#path, async () => {
+      await makeDirectory(dirname(this.#path))
+      const temporary = `${this.#path}.${process.pid}.tmp`
+      // At once, because the writers of both servers share the file.
+      writeFileSync(temporary, `${JSON.stringify({ generation: this.generation, lines: this.#lines })}\n`)
+      renameSync(temporary, this.#path)
+    })
   }
 }
 

@@ -3,6 +3,7 @@ import diskSpaceModule from 'check-disk-space'
 import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { withStateErrors } from '../state-files.ts'
 
 // The package's types describe its CommonJS build; what is imported is the function itself.
 const checkDiskSpace = diskSpaceModule as unknown as (directory: string) => Promise<{ readonly free: number }>
@@ -79,7 +80,11 @@ export class DiskSpaceMonitor {
   async freeBytes(): Promise<number> {
     // Each question starts a program on most platforms, so a volume that holds several directories is asked once.
     const volumes = new Map<number, string>()
-    for (const directory of this.#directories) volumes.set((await stat(directory)).dev, directory)
+    for (const directory of this.#directories) {
+      // Whoever writes into a directory that is gone can say what it was.
+      const found = await stat(directory).catch(() => undefined)
+      if (found !== undefined) volumes.set(found.dev, directory)
+    }
     return Math.min(...(await Promise.all([...volumes.values()].map(this.#freeBytesOf))))
   }
 
@@ -98,12 +103,13 @@ export class DiskSpaceMonitor {
    * others write meanwhile.
    *
    * @param write must leave nothing behind when it fails with DISK_FULL or ENOSPC
+   * @throws DIRECTORY_UNUSABLE for what the file system refuses, unless the write has a code of its own for it
    */
   async withSpace<T>(write: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (;;) {
       await this.ensureSpace(signal)
       try {
-        return await write()
+        return await withStateErrors(this.#directories.join(', '), write)
       } catch (error) {
         if (!isDiskFull(error)) throw error
         this.#log.warn({ err: error }, 'a write found the volume full')

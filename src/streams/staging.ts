@@ -1,5 +1,6 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory, withStateErrors } from '../state-files.ts'
 
 // Only names that Tailrace itself gives: whatever else lies in the directory is not ours to remove.
 const ownName = /^[\w.-]+\.(?:spool|unit|parquet)$|^part-[\w.-]+$|^(?:encode|download|optimize)-[\w-]+$/
@@ -20,8 +21,9 @@ export class Staging {
     this.#expireMs = expireMs
   }
 
+  /** @throws DIRECTORY_UNUSABLE, DISK_FULL */
   async open(): Promise<void> {
-    await mkdir(this.directory, { recursive: true })
+    await withStateErrors(this.directory, () => makeDirectory(this.directory))
   }
 
   spoolPath(batchId: string): string {

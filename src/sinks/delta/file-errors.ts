@@ -16,10 +16,16 @@ const passingCodes = new Set([
   'ETIMEDOUT',
 ])
 
+const explanations: Readonly<Record<string, string>> = {
+  ENOTDIR: ': a part of the path is a file, not a directory',
+  EEXIST: ': it is a file, not a directory',
+  ENAMETOOLONG: ': the path is too long',
+}
+
 /**
  * Runs work on this machine's files and translates their errors, once.
  *
- * @param what names the file for the message
+ * @param what names the file for the message, where the system's error does not
  * @throws DISK_FULL, TABLE_DENIED, TABLE_UNAVAILABLE, TABLE_UNSUPPORTED
  */
 export async function withFileErrors<T>(what: string, operation: () => Promise<T>): Promise<T> {
@@ -28,15 +34,20 @@ export async function withFileErrors<T>(what: string, operation: () => Promise<T
   } catch (error) {
     if (error instanceof TailraceError) throw error
     const code = fileCode(error)
+    const place = (error as NodeJS.ErrnoException).path ?? what
     const cause = { context: { reason: code }, cause: error }
-    if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${what}.`, cause)
-    if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${what}.`, cause)
+    if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${place}.`, cause)
+    if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${place}.`, cause)
     if (passingCodes.has(code)) {
-      throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${what}.`, cause)
+      throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${place}.`, cause)
     }
     // Without a code it is a mistake of the program, and says more as it is.
     if (code === '') throw error
-    throw new TailraceError('TABLE_UNSUPPORTED', `The file system refused ${what} with ${code}.`, cause)
+    throw new TailraceError(
+      'TABLE_UNSUPPORTED',
+      `The file system refused ${place} with ${code}${explanations[code] ?? ''}.`,
+      cause,
+    )
   }
 }
 

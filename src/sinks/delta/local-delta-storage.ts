@@ -1,19 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import {
-  copyFile,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  unlink,
-} from 'node:fs/promises'
+import { copyFile, link, lstat, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { TailraceError } from '../../errors.ts'
+import { makeDirectory } from '../../state-files.ts'
 import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
 import { fileCode, isMissingFile, withFileErrors } from './file-errors.ts'
 
@@ -190,7 +179,7 @@ export class LocalDeltaStorage implements DeltaStorage {
    */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return
-    await mkdir(folder, { recursive: true })
+    await makeDirectory(folder)
     for (let made = folder; made.length > this.location.length; made = dirname(made))
       await syncFolder(dirname(made))
     this.#durableFolders.add(folder)
@@ -199,7 +188,14 @@ export class LocalDeltaStorage implements DeltaStorage {
   async #writeTemporary(target: string, bytes: Buffer): Promise<string> {
     const temporary = temporaryFor(target)
     try {
-      const file = await open(temporary, 'wx')
+      const file = await open(temporary, 'wx').catch((error: unknown) => {
+        if (!isMissingFile(error)) throw error
+        throw new TailraceError(
+          'TABLE_MISSING',
+          `The table at ${this.location} was removed while it was in use: there is no ${dirname(target)}.`,
+          { cause: error },
+        )
+      })
       try {
         await file.writeFile(bytes)
         await file.sync()
