@@ -209,7 +209,8 @@ function instant(text: string, name: string): number {
 /** What a person reads when a command fails; the log has the rest. */
 function explain(error: unknown): string {
   if (!isTailraceError(error)) {
-    return redactSecrets(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return redactSecrets(`UNEXPECTED: ${stack}\n${errors.UNEXPECTED.hint}`)
   }
   const { queryId } = error.context
   const lines = [

@@ -110,6 +110,10 @@ export const errors = {
     hint: 'Replay only what has been landed; tailrace status shows how far that is.',
   },
   REPLAY_NOT_A_LINE_START: { disposition: 'halt', hint: 'Use one of the named line starts.' },
+  UNEXPECTED: {
+    disposition: 'halt',
+    hint: 'This is a mistake of Tailrace, or of a transform or config: please report it with the lines above.',
+  },
   QUERY_FAILED: { disposition: 'halt', hint: 'Check the statement; tables have the names in the config.' },
   QUERY_REFUSED: {
     disposition: 'halt',

@@ -1,4 +1,5 @@
 import { type DeltaPipeline, tableLocation } from './resolve-config.ts'
+import { withDataFiles } from './sinks/data-file-errors.ts'
 import { readDeletedRows } from './sinks/delta/deleted-rows.ts'
 import type { DeltaStorage } from './sinks/delta/delta-storage.ts'
 import { type LiveFile, readTable, type TableContents } from './sinks/delta/live-files.ts'
@@ -83,8 +84,10 @@ export async function fillView(
   { pipeline, view, placeholder, contents, storage }: LakehouseView,
   files: readonly LiveFile[],
 ): Promise<void> {
-  const select = await selectLocally(engine, pipeline, contents, files, storage)
-  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
+  await withDataFiles(async () => {
+    const select = await selectLocally(engine, pipeline, contents, files, storage)
+    await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
+  })
   await engine.run(`DROP TABLE ${placeholder}`)
 }
 
@@ -103,8 +106,10 @@ export async function createPipelineView(
   const contents = await readTable(storage, engine)
   if (contents === undefined) return undefined
   const view = viewOf(name)
-  const select = await selectLocally(engine, name, contents, contents.files, storage)
-  await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
+  await withDataFiles(async () => {
+    const select = await selectLocally(engine, name, contents, contents.files, storage)
+    await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
+  })
   return view
 }
 

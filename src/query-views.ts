@@ -2,6 +2,7 @@ import { isTailraceError, TailraceError } from './errors.ts'
 import { fillView, type LakehouseView } from './lakehouse-views.ts'
 import type { TakeRows } from './row-batch.ts'
 import { type PlannedScan, plannedScans } from './scan-filters.ts'
+import { dataFileError } from './sinks/data-file-errors.ts'
 import { matchingFiles } from './sinks/delta/file-pruning.ts'
 import type { EmbeddedEngine } from './sinks/duckdb.ts'
 import { RowsCutOff } from './sinks/row-stream.ts'
@@ -30,7 +31,7 @@ export interface QueryOptions {
  * Of a SELECT, only the files are read that can hold a row it needs. Any other statement reads all files. The views are
  * as before afterwards, unless they were filled for unsafe statements.
  *
- * @throws QUERY_FAILED with the engine's own explanation, QUERY_REFUSED, TABLE_TOO_LARGE
+ * @throws QUERY_FAILED with the engine's own explanation, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
  */
 export async function queryViews(
   engine: EmbeddedEngine,
@@ -64,7 +65,8 @@ export async function queryViews(
       throw error
     }
   } catch (error) {
-    throw explained(error)
+    // Of an unsafe statement, a Parquet file may be the user's own.
+    throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
   }
 }
 

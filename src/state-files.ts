@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { access, constants, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TailraceError } from './errors.ts'
 
@@ -38,29 +38,36 @@ export async function withStateErrors<T>(directory: string, work: () => Promise<
 /**
  * Makes a directory with those above it. Node's own recursive `mkdir` reports ENOENT for a read-only file system, and
  * never ends below `/proc`.
- *
- * @returns the topmost directory that was made; undefined when all were there
  */
-export async function makeDirectory(path: string): Promise<string | undefined> {
-  const made = await makeOne(path)
-  if (made !== 'no parent') return made === 'made' ? path : undefined
-  const topmost = await makeDirectory(dirname(path))
-  await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+export async function makeDirectory(path: string): Promise<void> {
+  if (await isMade(path)) return
+  await makeDirectory(dirname(path))
+  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
-  return topmost ?? path
 }
 
-async function makeOne(path: string): Promise<'made' | 'was there' | 'no parent'> {
+/** @returns false when there is no directory above it */
+async function isMade(path: string): Promise<boolean> {
   try {
     await mkdir(path)
-    return 'made'
+    return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' && dirname(path) !== path) return 'no parent'
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && dirname(path) !== path) return false
     // Some file systems refuse before they notice that it is there.
-    const found = await stat(path).catch(() => undefined)
-    if (found?.isDirectory() === true) return 'was there'
+    if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return true
     throw error
   }
+}
+
+/** Fails where a directory cannot be written, or, as long as it does not exist, the nearest one above it. */
+export async function requireWritable(directory: string): Promise<void> {
+  const found = await stat(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(directory) === directory) throw error
+    return undefined
+  })
+  if (found === undefined) return requireWritable(dirname(directory))
+  if (!found.isDirectory())
+    throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR', path: directory })
+  await access(directory, constants.W_OK)
 }

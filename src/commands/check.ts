@@ -6,11 +6,14 @@ import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/explain-missing.ts'
+import { requireWritable, withStateErrors } from '../state-files.ts'
 import type { CommandContext } from './command.ts'
 import { forEachPipeline } from './landed-generations.ts'
 
 /** Reaches every endpoint of the config and says what is there; the config itself is valid by now. */
 export async function check(context: CommandContext): Promise<number> {
+  const { stateDirectory } = context.config
+  await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
   await forEachPipeline(context, undefined, async ({ name, pipeline, reader, table }) => {
     for (const sentence of await table.check()) await context.print(`${name}: ${sentence}\n`)
     for await (const sentence of describeSource(pipeline.source, reader, context.clock.now())) {

@@ -1,13 +1,13 @@
-import { access, constants } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { TailraceError } from '../errors.ts'
 import { createPipelineView } from '../lakehouse-views.ts'
 import { type DeltaPipeline, tableLocation } from '../resolve-config.ts'
+import { withDataFiles } from '../sinks/data-file-errors.ts'
 import { checkAppendable } from '../sinks/delta/feature-gate.ts'
+import { withFileErrors } from '../sinks/delta/file-errors.ts'
 import { loadState } from '../sinks/delta/table-log.ts'
 import { checkSchema } from '../sinks/delta/table-schema.ts'
 import { type EmbeddedEngine, sqlString } from '../sinks/duckdb.ts'
 import { blobTest } from '../sources/discovery/blob-test.ts'
+import { requireWritable } from '../state-files.ts'
 import type { CommandContext } from './command.ts'
 import { LandedRows } from './landed-rows.ts'
 import type { LookedTable } from './looked-table.ts'
@@ -34,7 +34,8 @@ export async function lookAtDelta(
     },
     check: async () => {
       const location = tableLocation(pipeline)
-      if (location.kind === 'directory') await requireWritable(location.path)
+      if (location.kind === 'directory')
+        await withFileErrors(location.path, () => requireWritable(location.path))
       if (table === undefined) return [`no table yet: a run creates it at ${storage.location}`]
       checkAppendable(table.protocol, table.metaData)
       checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns, pipeline.sink)
@@ -54,20 +55,7 @@ function rowsOf(engine: EmbeddedEngine, view: string): LandedRows {
       )
       return { sql: `(VALUES ${values.join(', ')}) AS given(id, blob, generation, end_offset)` }
     },
-    query: (sql) => engine.rows(sql),
-    stream: (sql, take) => engine.rolledBack(() => engine.stream(sql, take)),
+    query: (sql) => withDataFiles(() => engine.rows(sql)),
+    stream: (sql, take) => withDataFiles(() => engine.rolledBack(() => engine.stream(sql, take))),
   })
-}
-
-/** Of a directory that does not exist, the nearest one above it has to be writable. */
-async function requireWritable(directory: string): Promise<void> {
-  try {
-    await access(directory, constants.W_OK)
-  } catch (error) {
-    const parent = dirname(directory)
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== directory) {
-      return requireWritable(parent)
-    }
-    throw new TailraceError('TABLE_DENIED', `No right to write to ${directory}.`, { cause: error })
-  }
 }

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeDirectory, withStateErrors } from '../state-files.ts'
 import { writeDurably } from './durable-write.ts'
 
 /** A small JSON file by which a running pipeline lets `tailrace status` of another process know how it is. */
@@ -16,11 +17,12 @@ export class StateNote<Note> {
 
   /** Replaces the note; undefined removes the file. Calls take effect in their order. */
   write(note: Note | undefined): Promise<void> {
-    const replace = async (): Promise<void> => {
-      if (note === undefined) return rm(this.path, { force: true })
-      await mkdir(dirname(this.path), { recursive: true })
-      await writeDurably(this.path, `${JSON.stringify(note, null, 2)}\n`)
-    }
+    const replace = (): Promise<void> =>
+      withStateErrors(this.path, async () => {
+        if (note === undefined) return rm(this.path, { force: true })
+        await makeDirectory(dirname(this.path))
+        await writeDurably(this.path, `${JSON.stringify(note, null, 2)}\n`)
+      })
     this.#writing = this.#writing.then(replace, replace)
     return this.#writing
   }

@@ -1,5 +1,6 @@
 import { type ErrorContext, isAbort, TailraceError } from '../errors.ts'
 import type { Batch } from '../records.ts'
+import { dataFileError } from './data-file-errors.ts'
 
 const noSpace = /no space left|ENOSPC|disk quota|max_temp_directory_size/i
 
@@ -20,6 +21,8 @@ export function engineError(error: unknown, what: string, context: ErrorContext)
   if (noSpace.test(text)) {
     return new TailraceError('DISK_FULL', `no space left while ${what} was encoded`, { context })
   }
+  const damaged = dataFileError(error, false)
+  if (damaged !== undefined) return damaged
   const kind = errorKind(error)
   return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${kind}`, { context })
 }

@@ -31,9 +31,10 @@ export interface Bench {
   config(pipelines: Readonly<Record<string, TestPipeline>>): ResolvedConfig
 }
 
-export async function openBench(t: TestContext): Promise<Bench> {
+/** @param directory where the tables and the state are; default: a new one */
+export async function openBench(t: TestContext, directory?: string): Promise<Bench> {
   const storage = await startStorage(t)
-  const directory = await temporaryDirectory(t)
+  const root = directory ?? (await temporaryDirectory(t))
   const resolved = (name: string, given: TestPipeline): PipelineConfig => ({
     source: {
       storage: { kind: 'connection-string', connectionString: storage.connectionString },
@@ -48,17 +49,17 @@ export async function openBench(t: TestContext): Promise<Bench> {
   })
   return {
     storage,
-    directory,
+    directory: root,
     config: (pipelines) =>
       resolveConfig(
         {
           pipelines: Object.fromEntries(
             Object.entries(pipelines).map(([name, given]) => [name, resolved(name, given)]),
           ),
-          stateDirectory: join(directory, 'state'),
+          stateDirectory: join(root, 'state'),
           disk: { minFreeBytes: 0 },
         },
-        directory,
+        root,
       ),
   }
 }

@@ -13,6 +13,8 @@ export interface SmallDisk {
   freeBytes(): Promise<number>
   /** Fills it or makes room, so that about this much is free. */
   leaveFree(bytes: number): Promise<void>
+  /** Nothing can be written from then on. */
+  makeReadOnly(): Promise<void>
 }
 
 /** Why no small file system can be mounted here, or false: made to be a test's `skip`. */
@@ -49,6 +51,11 @@ export async function smallDisk(t: TestContext, mebibytes: number): Promise<Smal
   return {
     directory,
     freeBytes,
+    makeReadOnly: async () => {
+      await file.close()
+      filler = undefined
+      execFileSync('mount', ['-o', 'remount,ro', directory], { stdio: 'pipe' })
+    },
     leaveFree: async (bytes) => {
       const { size } = await file.stat()
       const surplus = (await freeBytes()) - bytes

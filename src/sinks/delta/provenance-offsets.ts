@@ -1,5 +1,6 @@
 import type { LandedOffset } from '../../landed-offsets.ts'
 import { generationKey } from '../../records.ts'
+import { withDataFiles } from '../data-file-errors.ts'
 import type { EmbeddedEngine } from '../duckdb.ts'
 import { readDeletedRows } from './deleted-rows.ts'
 import type { DeltaStorage } from './delta-storage.ts'
@@ -34,7 +35,7 @@ export async function provenanceOffsets(
     const deleted = (await readDeletedRows(storage, [live])).get(live.path)
     const file = await storage.localFile(live.path)
     try {
-      for (const landed of await endsIn(engine, { path: file.path, deleted })) {
+      for (const landed of await withDataFiles(() => endsIn(engine, { path: file.path, deleted }))) {
         const key = generationKey(landed)
         if (landed.offset > (ends.get(key)?.offset ?? -1)) ends.set(key, landed)
       }
