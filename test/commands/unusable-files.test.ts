@@ -135,7 +135,7 @@ test('a table or a state directory that is removed under a running process is re
       storage: { kind: 'connection-string', connectionString: storage.connectionString },
       pipelines: { [name]: { blobs: name } },
     })
-    const running = startTailrace(t, ['start', '--config', configPath])
+    const running = startTailrace(t, ['start', '--fail-fast', '--config', configPath])
     await running.until(() => running.logged('landed'), 'first batch')
     await rm(join(directory, gone), { recursive: true })
     await storage.append(name, content)
