@@ -80,11 +80,13 @@ export class DiskSpaceMonitor {
   async freeBytes(): Promise<number> {
     // Each question starts a program on most platforms, so a volume that holds several directories is asked once.
     const volumes = new Map<number, string>()
+    const missing: unknown[] = []
     for (const directory of this.#directories) {
       // Whoever writes into a directory that is gone can say what it was.
-      const found = await stat(directory).catch(() => undefined)
+      const found = await stat(directory).catch((error: unknown) => void missing.push(error))
       if (found !== undefined) volumes.set(found.dev, directory)
     }
+    if (volumes.size === 0) throw missing[0]
     return Math.min(...(await Promise.all([...volumes.values()].map(this.#freeBytesOf))))
   }
 
@@ -109,7 +111,7 @@ export class DiskSpaceMonitor {
     for (;;) {
       await this.ensureSpace(signal)
       try {
-        return await withStateErrors(this.#directories.join(', '), write)
+        return await this.#withStateErrors(write)
       } catch (error) {
         if (!isDiskFull(error)) throw error
         this.#log.warn({ err: error }, 'a write found the volume full')
@@ -118,8 +120,12 @@ export class DiskSpaceMonitor {
     }
   }
 
+  #withStateErrors<T>(work: () => Promise<T>): Promise<T> {
+    return withStateErrors(this.#directories.join(', '), work)
+  }
+
   async #check(neededBytes: number, signal?: AbortSignal): Promise<void> {
-    const freeBytes = await this.freeBytes()
+    const freeBytes = await this.#withStateErrors(() => this.freeBytes())
     this.#checkedAtMs = this.#clock.now()
     if (freeBytes < neededBytes) await (this.#holding ?? this.#hold(signal))
   }

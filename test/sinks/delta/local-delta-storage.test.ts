@@ -142,6 +142,7 @@ test('a data file is on disk before it has its name, and so is every folder made
   await writeFile(local, 'rows')
   assert.deepEqual(await stepsOf(t, () => storage.putFile(local, 'day=1/hour=2/a.parquet')), [
     'file.sync a.parquet',
+    'mkdir day=1',
     'mkdir hour=2',
     'file.sync day=1',
     `file.sync ${basename(table)}`,
