@@ -26,7 +26,7 @@ export const environmentVariables = [
 
 /** Variables of this repository's own tests and benches: a shell that has them set may also run the command. */
 const developmentVariables =
-  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|REQUIRE_ALL|(?:TEST|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
+  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|REQUIRE_ALL|(?:TEST|FUZZ|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
 
 /** Environment variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
