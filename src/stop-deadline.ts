@@ -3,6 +3,9 @@ import type { Clock } from './clock.ts'
 /** An abort gets a quarter of the time that a stop may take, and no more than this, in milliseconds. */
 const maxAbortMs = 2_000
 
+/** A quarter of less than this is no time to end anything in order: the stop is then overdue at once. */
+const minStopMs = 1_000
+
 export interface StopDeadlineOptions {
   /** How long a stop may take in all, in milliseconds. */
   readonly stopMs: number
@@ -44,10 +47,12 @@ export class StopDeadline {
 
   async #run(): Promise<void> {
     const { stopMs, onLate, onOverdue, clock } = this.#options
-    const abortMs = Math.min(maxAbortMs, Math.floor(stopMs / 4))
+    const abortMs = stopMs < minStopMs ? 0 : Math.min(maxAbortMs, Math.floor(stopMs / 4))
     await clock.sleep(stopMs - abortMs, this.#cancelling.signal)
     onLate?.()
+    if (abortMs === 0) onOverdue?.()
     this.#aborting.abort()
+    if (abortMs === 0) return
     await clock.sleep(abortMs, this.#cancelling.signal)
     onOverdue?.()
   }
