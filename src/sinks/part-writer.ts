@@ -38,7 +38,7 @@ export function carefulSettings(longestRowBytes: number): EngineSettings {
     disabled_optimizers: idleOptimizers,
     enable_caching_operators: 'false',
     threads: 1,
-    memory_limit: `${200 + Math.ceil((16 * longestRowBytes) / (1024 * 1024))}MiB`,
+    memory_limit: `${200 + Math.ceil((11 * longestRowBytes) / (1024 * 1024))}MiB`,
   }
 }
 
