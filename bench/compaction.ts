@@ -120,7 +120,7 @@ function committerOf(table: string, directory: string, engine: EmbeddedEngine): 
     storage: new LocalDeltaStorage(table),
     engine,
     columns: declaration.columns,
-    partitionColumns: declaration.partitionColumns,
+    partitionColumns: declaration.partitionColumns.map(({ column }) => column),
     tableName: declaration.name.table,
     stagingDirectory: join(directory, 'staging'),
     clock: systemClock,

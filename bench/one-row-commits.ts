@@ -57,7 +57,7 @@ export class OneRowCommits {
       storage,
       engine: this.engine,
       columns: declaration.columns,
-      partitionColumns: declaration.partitionColumns,
+      partitionColumns: declaration.partitionColumns.map(({ column }) => column),
       tableName: declaration.name.table,
       stagingDirectory: this.staging,
       clock: systemClock,

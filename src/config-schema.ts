@@ -8,7 +8,7 @@ import { isPattern, patternMistake } from './sources/discovery/blob-pattern.ts'
 import { isServerResourceId, looksLikeResourceId } from './sources/discovery/server-resource-id.ts'
 import { fixedBlobOf, parseSasUrl, sasMismatch } from './sources/sas-url.ts'
 import type { CustomTransform } from './streams/record-transform.ts'
-import { parseTableName, type TableDeclaration } from './tables/table.ts'
+import { parseTableName, partitionMistake, type TableDeclaration } from './tables/table.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -206,7 +206,14 @@ export const pipelineSchema = z
     transforms: z
       .array(z.custom<CustomTransform>(isTransform, 'expected a function or { stream: () => Transform }'))
       .default([]),
-    table: z.custom<TableDeclaration>(isTable, 'expected a table declaration, such as postgresLogs(name)'),
+    table: z
+      .custom<TableDeclaration>(isTable, {
+        error: 'expected a table declaration, such as postgresLogs(name)',
+        abort: true,
+      })
+      .refine((table) => partitionMistake(table) === undefined, {
+        error: ({ input }) => partitionMistake(input as TableDeclaration),
+      }),
     sink: z.discriminatedUnion('kind', [deltaSink, databricksSink]),
     whenFenced: z.enum(['wait', 'exit']).default('wait'),
     batch: z

@@ -73,7 +73,7 @@ async function openDelta({
     }),
     engine,
     columns: config.table.columns,
-    partitionColumns: config.table.partitionColumns,
+    partitionColumns: config.table.partitionColumns.map(({ column }) => column),
     evolve: config.sink.evolve,
     tableName: config.table.name.table,
     stagingDirectory,
@@ -94,5 +94,5 @@ async function openDelta({
       ),
   })
   await committer.open()
-  return { committer, encodedFiles: 'by-date', directories }
+  return { committer, encodedFiles: 'by-partition', directories }
 }

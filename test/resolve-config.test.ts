@@ -4,6 +4,7 @@ import { defineConfig, type TailraceConfig } from '../src/config.ts'
 import { isTailraceError } from '../src/errors.ts'
 import { resolveConfig, tableLocation } from '../src/resolve-config.ts'
 import { postgresLogs } from '../src/tables/postgres-logs.ts'
+import type { TableDeclaration } from '../src/tables/table.ts'
 import { deltaPipeline } from './support/delta-pipeline.ts'
 
 const pipeline = {
@@ -29,6 +30,11 @@ function mistakesOf(config: unknown): string[] {
 
 const withSource = (source: object): object => ({
   pipelines: { primary: { ...pipeline, source: { ...pipeline.source, ...source } } },
+})
+
+const partitioned = (column: string, fromSql: string): TableDeclaration => ({
+  ...pipeline.table,
+  partitionColumns: [{ column, fromSql }],
 })
 
 test('the smallest config gets every default, and its paths are absolute', () => {
@@ -129,6 +135,9 @@ test('every mistake is reported at once, with its path, what was found and what 
       },
       replica: { source: pipeline.source, sink: { kind: 'delta', root: 'abfss://lake@account/x' } },
       'Bad Name': pipeline,
+      named: { ...pipeline, table: { ...pipeline.table, partitionColumns: ['severity'] } },
+      itself: { ...pipeline, table: partitioned('severity', 'severity') },
+      timed: { ...pipeline, table: partitioned('event_time', "'x'") },
     },
     stopMs: '30',
     disks: {},
@@ -142,6 +151,9 @@ test('every mistake is reported at once, with its path, what was found and what 
     /^pipelines\.primary\.batch\.maxAgeMs: found 1\.5, expected int/,
     /^pipelines\.primary\.transforms\.0: found "x", expected a function/,
     /^pipelines\.replica\.table: found nothing, expected a table declaration/,
+    /^pipelines\.named\.table: .*expected each of partitionColumns to be \{ column, fromSql \}/,
+    /^pipelines\.itself\.table: .*fromSql of the partition column severity to read no partition column/,
+    /^pipelines\.timed\.table: .*expected the partition column event_time to be a column of type string/,
     /^pipelines\.replica\.sink\.root: found "abfss:.*expected abfss:\/\/container@account/,
     /^pipelines\.Bad Name: found a name that cannot be, expected lower-case/,
     /^stopMs: found "30", expected number$/,

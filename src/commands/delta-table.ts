@@ -38,7 +38,8 @@ export async function lookAtDelta(
         await withFileErrors(location.path, () => requireWritable(location.path))
       if (table === undefined) return [`no table yet: a run creates it at ${storage.location}`]
       checkAppendable(table.protocol, table.metaData)
-      checkSchema(table.metaData, pipeline.table.columns, pipeline.table.partitionColumns, pipeline.sink)
+      const partitions = pipeline.table.partitionColumns.map(({ column }) => column)
+      checkSchema(table.metaData, pipeline.table.columns, partitions, pipeline.sink)
       return [`table ${storage.location} is at version ${table.version}`]
     },
     close: async () => {},

@@ -61,7 +61,7 @@ async function createDelta(
       storage: lookingStorage(pipeline, temporaryDirectory, clock),
       engine,
       columns: pipeline.table.columns,
-      partitionColumns: pipeline.table.partitionColumns,
+      partitionColumns: pipeline.table.partitionColumns.map(({ column }) => column),
       evolve: pipeline.sink.evolve,
       tableName: pipeline.table.name.table,
       stagingDirectory: temporaryDirectory,

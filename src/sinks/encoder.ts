@@ -3,11 +3,12 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { Batch } from '../records.ts'
-import type { TableDeclaration } from '../tables/table.ts'
+import type { PartitionColumn, TableDeclaration } from '../tables/table.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString, type WrittenFile } from './duckdb.ts'
 import { encodeError, errorKind } from './encoder-errors.ts'
-import { filePathSql, parquetSql } from './parquet-files.ts'
-import { carefulSettings, PartWriter, parquetOptions, rowGroupBytes, rowGroupRows } from './part-writer.ts'
+import { parquetSql } from './parquet-files.ts'
+import { carefulSettings, PartWriter, parquetOptions } from './part-writer.ts'
+import { PartitionWriter } from './partition-writer.ts'
 import type { EncodedBatch } from './table-committer.ts'
 
 export interface SpoolEncoderOptions {
@@ -16,19 +17,14 @@ export interface SpoolEncoderOptions {
   /** Directory under which each batch gets a directory `encode-<id>` of its own; made when missing. */
   readonly outputDirectory: string
   /**
-   * `by-date`: one file per event date, without the partition columns, as Delta wants them. `whole`: one file with
-   * every column. Default `by-date`.
+   * `by-partition`: files of one partition each, without the partition columns, as Delta wants them. `whole`: one file
+   * with every column. Default `by-partition`.
    */
-  readonly files?: 'by-date' | 'whole'
+  readonly files?: 'by-partition' | 'whole'
   /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
   readonly nowMs?: () => number
   readonly logger?: Logger
 }
-
-// Each date written at the same time costs about 1 MiB of buffers per thread before it holds a row.
-const datesAtOnce = 12
-
-const utcDate = "timezone('UTC', event_time)::DATE"
 
 /**
  * Turns sealed spools into Parquet: one SQL statement reads, projects, casts and writes them, outside JavaScript.
@@ -40,11 +36,13 @@ export class SpoolEncoder {
   readonly #declaration: TableDeclaration
   readonly #outputDirectory: string
   readonly #nowMs: () => number
-  readonly #byDates: boolean
+  readonly #files: 'by-partition' | 'whole'
+  readonly #partitions: readonly PartitionColumn[]
   readonly #log: Logger
 
   constructor(options: SpoolEncoderOptions) {
-    this.#byDates = options.files !== 'whole'
+    this.#files = options.files ?? 'by-partition'
+    this.#partitions = this.#files === 'whole' ? [] : options.declaration.partitionColumns
     this.#engine = options.engine
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
@@ -70,7 +68,7 @@ export class SpoolEncoder {
         declaration: this.#declaration,
         spans: batch.spans,
         directory,
-        leftOut: this.#byDates ? ` EXCLUDE (${this.#partitionColumns()})` : '',
+        leftOut: this.#leftOut(),
         ingestMs: this.#nowMs(),
         signal,
         onUnencodable: (row, cause) =>
@@ -86,10 +84,15 @@ export class SpoolEncoder {
         longestRowBytes: batch.longestRowBytes,
       })
       const parts = await this.#joined(together, careful, { batch, directory, signal })
+      const partitions = new PartitionWriter({
+        engine: this.#engine,
+        columns: this.#partitions,
+        directory,
+        longestRowBytes: batch.longestRowBytes,
+        signal,
+      })
       const files: WrittenFile[] = []
-      for (const part of parts) {
-        files.push(...(this.#byDates ? await this.#byDate(part, { batch, directory, signal }) : [part]))
-      }
+      for (const part of parts) files.push(...(await partitions.filesOf(part)))
       if (files.length === 0) await rm(directory, { recursive: true, force: true })
       const { rejected, partial } = await this.#countFlawed(parts, files, signal)
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
@@ -111,7 +114,7 @@ export class SpoolEncoder {
     careful: readonly WrittenFile[],
     work: EncodeWork,
   ): Promise<readonly WrittenFile[]> {
-    if (this.#byDates) return [...together, ...(await this.#join(careful, work))]
+    if (this.#files === 'by-partition') return [...together, ...(await this.#join(careful, work))]
     return this.#join([...together, ...careful], work)
   }
 
@@ -129,57 +132,6 @@ export class SpoolEncoder {
     )
     for (const part of parts) await rm(part.path)
     return files
-  }
-
-  /**
-   * Nearly every batch is of one date, which the file's statistics tell; only others are written again, by date.
-   * Writing by date at once would hold buffers for every date and thread, whatever the batch.
-   */
-  async #byDate(whole: WrittenFile, work: EncodeWork): Promise<readonly WrittenFile[]> {
-    const date = onlyDate(whole)
-    if (date !== undefined) return [{ ...whole, partition: new Map([['event_date', date]]) }]
-
-    const { longestRowBytes } = work.batch
-    const heldRows = Math.max(1, Math.min(rowGroupRows, Math.floor(rowGroupBytes / longestRowBytes)))
-    const settings = {
-      ...(heldRows < rowGroupRows ? carefulSettings(longestRowBytes) : {}),
-      partitioned_write_flush_threshold: heldRows,
-    }
-    const files = await this.#engine.withSettings(settings, () => this.#writeByDate(whole, work))
-    await rm(whole.path)
-    return files
-  }
-
-  async #writeByDate(whole: WrittenFile, work: EncodeWork): Promise<readonly WrittenFile[]> {
-    const source = `read_parquet(${filePathSql(whole.path)})`
-    const dates = await this.#engine.rows(
-      `SELECT DISTINCT ${utcDate}::VARCHAR AS date FROM ${source} WHERE event_time IS NOT NULL ORDER BY date`,
-      work.signal,
-    )
-    const files: WrittenFile[] = []
-    for (let next = 0; next < dates.length; next += datesAtOnce) {
-      const group = dates.slice(next, next + datesAtOnce)
-      const [first, last] = [String(group[0]!.date), String(group[group.length - 1]!.date)]
-      const condition = `event_time >= '${first} 00:00:00+00' AND event_time <= '${last} 23:59:59.999999+00'`
-      files.push(...(await this.#writeDates(source, condition, work)))
-    }
-    if (whole.columns.get('event_time')?.nullCount !== 0) {
-      files.push(...(await this.#writeDates(source, 'event_time IS NULL', work)))
-    }
-    return files
-  }
-
-  async #writeDates(
-    source: string,
-    condition: string,
-    { directory, signal }: EncodeWork,
-  ): Promise<readonly WrittenFile[]> {
-    return this.#engine.copy(
-      `COPY (SELECT *, ${utcDate} AS event_date FROM ${source} WHERE ${condition})
-      TO ${sqlString(directory)} (${parquetOptions}, PARTITION_BY (${this.#partitionColumns()}),
-        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`,
-      signal,
-    )
   }
 
   async #countFlawed(
@@ -200,8 +152,10 @@ export class SpoolEncoder {
     return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
   }
 
-  #partitionColumns(): string {
-    return this.#declaration.partitionColumns.map(sqlIdentifier).join(', ')
+  /** What a file leaves out because its place in the table says it. */
+  #leftOut(): string {
+    const columns = this.#partitions.map(({ column }) => sqlIdentifier(column))
+    return columns.length === 0 ? '' : ` EXCLUDE (${columns.join(', ')})`
   }
 }
 
@@ -210,13 +164,4 @@ interface EncodeWork {
   readonly batch: Batch
   readonly directory: string
   readonly signal: AbortSignal | undefined
-}
-
-/** The UTC date of all rows of a file; null when none has an event time; undefined when there are several. */
-function onlyDate(file: WrittenFile): string | null | undefined {
-  const time = file.columns.get('event_time')
-  if (time === undefined) return undefined
-  if (time.nullCount === file.rows) return null
-  const [first, last] = [time.min?.slice(0, 10), time.max?.slice(0, 10)]
-  return time.nullCount === 0 && first === last ? first : undefined
 }

@@ -1,6 +1,6 @@
 import type { Span } from '../records.ts'
 import { fieldSeparator, spoolColumns } from '../spool.ts'
-import { sqlString } from '../tables/sql.ts'
+import { sqlIdentifier, sqlString } from '../tables/sql.ts'
 import type { RowsPart, TableDeclaration } from '../tables/table.ts'
 import { filePathSql } from './parquet-files.ts'
 import type { SpoolPiece } from './spool-pieces.ts'
@@ -38,7 +38,9 @@ export function spoolProjectionSql(
     ...(options.part === undefined ? {} : { part: options.part }),
   })
   const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
-  const list = columns.map(({ name }) => (name === 'ingest_ts' ? `${ingest} AS ingest_ts` : `"${name}"`))
+  const list = columns.map(({ name }) =>
+    name === 'ingest_ts' ? `${ingest} AS ingest_ts` : columnSql(declaration, name),
+  )
   return `SELECT ${list.join(', ')} FROM (${rows})`
 }
 
@@ -59,8 +61,15 @@ export function projectionSql(
     ...(options.part === undefined ? {} : { part: options.part }),
   })
   const placed = new Set<string>([...placeColumns, 'ingest_ts'])
-  const list = declaration.columns.filter(({ name }) => !placed.has(name)).map(({ name }) => `"${name}"`)
+  const list = declaration.columns
+    .filter(({ name }) => !placed.has(name))
+    .map(({ name }) => columnSql(declaration, name))
   return `SELECT ${list.join(', ')} FROM (${rows})`
+}
+
+function columnSql({ partitionColumns }: TableDeclaration, name: string): string {
+  const partition = partitionColumns.find(({ column }) => column === name)
+  return partition === undefined ? sqlIdentifier(name) : `${partition.fromSql} AS ${sqlIdentifier(name)}`
 }
 
 /** SQL of a relation with one VARCHAR column `raw`, a line of the file per row. */

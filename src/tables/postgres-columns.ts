@@ -1,4 +1,4 @@
-import type { Column } from './table.ts'
+import type { Column, PartitionColumn } from './table.ts'
 
 /**
  * The normalized columns of a PostgreSQL log record. Those one filters by come first: readers keep statistics of a
@@ -65,4 +65,10 @@ export const eventDate: Column = {
   name: 'event_date',
   type: 'date',
   comment: 'UTC date of event_time; NULL when that is NULL.',
+}
+
+/** Cheaper than DuckDB's own conversion, which goes through ICU's calendar. */
+export const eventDatePartition: PartitionColumn = {
+  column: eventDate.name,
+  fromSql: 'make_timestamp(epoch_us(event_time))::DATE',
 }

@@ -1,7 +1,7 @@
 import { TailraceError } from '../errors.ts'
 import type { ExtraColumn } from './extra-column.ts'
 import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
-import { eventDate, leadingColumns, trailingColumns } from './postgres-columns.ts'
+import { eventDate, eventDatePartition, leadingColumns, trailingColumns } from './postgres-columns.ts'
 import { PostgresProjection } from './postgres-projection.ts'
 import {
   type Column,
@@ -61,7 +61,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
   return {
     name: parseTableName(name),
     columns,
-    partitionColumns: [eventDate.name],
+    partitionColumns: [eventDatePartition],
     strict,
     projection: new PostgresProjection({
       role: options.role,

@@ -43,12 +43,21 @@ export interface ProjectionOptions {
 /** One of two parts that together are all rows. */
 export type RowsPart = 'usual' | 'others'
 
+/** A column by whose values a table's files are kept apart: of type string, integer, long, boolean or date. */
+export interface PartitionColumn {
+  /** Its name; it is one of the declaration's columns. */
+  readonly column: string
+  /** SQL (DuckDB's) of its value, from columns that are no partition columns. */
+  readonly fromSql: string
+}
+
 /** A table, declared once: its schema, what fills it, and how strictly. */
 export interface TableDeclaration {
   readonly name: TableName
   /** In the table's order, the partition columns included. */
   readonly columns: readonly Column[]
-  readonly partitionColumns: readonly string[]
+  /** In the order of the folders. The encoder computes their values; the projection may leave them out. */
+  readonly partitionColumns: readonly PartitionColumn[]
   /** Whether a record with a value that does not fit is rejected instead of stored in part. */
   readonly strict: boolean
   readonly projection: Projection
@@ -131,4 +140,29 @@ export function checkColumnNames(columns: readonly Column[]): void {
     }
     seen.add(name.toLowerCase())
   }
+}
+
+const partitionTypes: readonly ColumnType[] = ['string', 'integer', 'long', 'boolean', 'date']
+
+/** @returns what is wrong with the partition columns of a declaration, or `undefined` */
+export function partitionMistake({
+  columns,
+  partitionColumns,
+}: Pick<TableDeclaration, 'columns' | 'partitionColumns'>): string | undefined {
+  if (!Array.isArray(partitionColumns)) return 'expected a list of partitionColumns, which may be empty'
+  for (const partition of partitionColumns as readonly Partial<PartitionColumn>[]) {
+    const { column, fromSql } = partition
+    if (typeof column !== 'string' || typeof fromSql !== 'string') {
+      return 'expected each of partitionColumns to be { column, fromSql }'
+    }
+    const declared = columns.find(({ name }) => name === column)
+    if (declared === undefined || !partitionTypes.includes(declared.type)) {
+      return `expected the partition column ${column} to be a column of type ${partitionTypes.join(', ')}`
+    }
+    const other = partitionColumns.find(({ column: name }) => new RegExp(`\\b${name}\\b`, 'i').test(fromSql))
+    if (other !== undefined) {
+      return `expected fromSql of the partition column ${column} to read no partition column; it reads ${other.column}`
+    }
+  }
+  return undefined
 }

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type { RejectReason, Span } from '../../src/records.ts'
 import { SpoolEncoder } from '../../src/sinks/encoder.ts'
 import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import type { TableDeclaration } from '../../src/tables/table.ts'
 import { encoderFixture, filled, onlySpan, rowOf, type TestEntry } from './encoder-harness.ts'
 
 const head = '"timestamp":"2026-11-24 08:54:35.875 UTC","pid":1,"error_severity":"LOG","message":"m"'
@@ -313,6 +314,41 @@ test('for a table without partition folders, a batch of several dates is one fil
   assert.deepEqual(
     Object.keys(rows[0] ?? {}),
     declaration.columns.map(({ name }) => name),
+  )
+})
+
+test('a declaration says by what its files are kept apart, and by nothing if it says so', async (t) => {
+  const { engine, outputDirectory, spool, read } = await encoderFixture(t)
+  const usual = postgresLogs('logs.public.server')
+  const lines = ['ERROR', 'LOG', 'ERROR', "o'dd"].map((level) => ({
+    raw: plain.replace('"error_severity":"LOG"', `"error_severity":"${level}"`),
+  }))
+  const filesOf = async (changes: Partial<TableDeclaration>) => {
+    const encoder = new SpoolEncoder({ engine, declaration: { ...usual, ...changes }, outputDirectory })
+    return encoder.encode(await spool([...lines, { raw: 'no JSON' }]))
+  }
+
+  const level = { name: 'level', type: 'string', comment: 'Severity, or none.' } as const
+  const byLevel = await filesOf({
+    columns: [...usual.columns.filter(({ name }) => name !== 'event_date'), level],
+    partitionColumns: [{ column: 'level', fromSql: 'lower(severity)' }],
+  })
+  assert.deepEqual(
+    new Map(byLevel.files.map(({ partition, rows }) => [partition.get('level'), rows])),
+    new Map([
+      ['error', 2],
+      ['log', 1],
+      ["o'dd", 1],
+      [null, 1],
+    ]),
+  )
+  const severities = (await read(byLevel)).map(({ severity }) => severity)
+  assert.deepEqual(severities, ['ERROR', 'LOG', 'ERROR', "o'dd", null])
+
+  const together = await filesOf({ partitionColumns: [] })
+  assert.deepEqual(
+    together.files.map(({ partition, rows }) => [[...partition], rows]),
+    [[[], 5]],
   )
 })
 
