@@ -30,7 +30,7 @@ const vectorRows = 2_048
 const maxOrdinaryRowBytes = 2 * 1024
 
 /** Longest row that may stand among ordinary ones. */
-const maxMixedRowBytes = 16 * 1024
+const maxMixedRowBytes = 512 * 1024
 
 const maxVectorBytes = 4 * mebibyte
 
