@@ -50,7 +50,8 @@ export class PartitionWriter {
     const files: WrittenFile[] = []
     await engine.withSettings(settings, async () => {
       for (let next = 0; next < partitions.length; next += partitionsAtOnce) {
-        files.push(...(await this.#write(source, partitions.slice(next, next + partitionsAtOnce))))
+        const group = partitions.slice(next, next + partitionsAtOnce)
+        for (const file of await this.#write(source, group)) files.push(file)
       }
     })
     await rm(whole.path)

@@ -1,3 +1,5 @@
+import { stringEnd } from '../json-text.ts'
+
 /** Where a value stands in a text, in characters. */
 export interface ValuePlace {
   readonly start: number
@@ -29,7 +31,6 @@ const space = 0x20
 const tab = 0x09
 const carriageReturn = 0x0d
 const quote = 0x22
-const backslash = 0x5c
 const comma = 0x2c
 const colon = 0x3a
 const openBrace = 0x7b
@@ -63,7 +64,7 @@ export function outlineOf(text: string): LineOutline {
       case quote: {
         const isKey = depth === 1 && (last === openBrace || last === comma)
         if (isKey) isRecordsKey = text.startsWith('"records"', at)
-        at = stringEnd(text, at)
+        at = stringEnd(text, at) - 1
         break
       }
       case openBrace:
@@ -118,16 +119,6 @@ export function outlineOf(text: string): LineOutline {
     records: areObjects && objects.length === 1 ? records : undefined,
     isLoose,
   }
-}
-
-/** The place of a string's closing quote, or the text's end. */
-function stringEnd(text: string, from: number): number {
-  for (let end = text.indexOf('"', from + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let first = end
-    while (text.charCodeAt(first - 1) === backslash) first -= 1
-    if ((end - first) % 2 === 0) return end
-  }
-  return text.length
 }
 
 function exceeding(exceeded: 'values' | 'records'): LineOutline {
