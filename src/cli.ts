@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
 import type { CommandContext } from './commands/command.ts'
+import { durationMs, exitCodes } from './commands/exit-code.ts'
 import { history } from './commands/history.ts'
 import { optimize } from './commands/optimize.ts'
 import { query } from './commands/query.ts'
@@ -22,9 +23,10 @@ import { standardError, standardOutput } from './terminal.ts'
 
 const usage = `tailrace: tails append blobs into the lakehouse
 
-  tailrace start   [--once] [--fail-fast] [--pipeline NAME]
+  tailrace start   [--once [--allow-empty]] [--fail-fast] [--max-duration 10m] [--pipeline NAME]
                                                      run; --once drains to the blobs' ends and exits, --fail-fast
-                                                     exits when a pipeline fails, instead of starting it again
+                                                     exits when a pipeline fails, instead of starting it again,
+                                                     --max-duration stops in order after that time
   tailrace replay  --pipeline NAME --blob B --from N [--to M]
                                                      land a range again, replacing what it landed before
   tailrace status  [--pipeline NAME] [--json]        per blob: size, offset, lag, rows, rejected
@@ -42,12 +44,13 @@ const usage = `tailrace: tails append blobs into the lakehouse
   tailrace vacuum  [--pipeline NAME] [--delete] [--retain-hours N [--allow-short-retention]] [--json]
                                                      list the files that no Delta table needs any more, or delete them
   tailrace tables create [--pipeline NAME] [--print] create what is missing, or print the SQL that would
-  tailrace check                                     validate the config and reach every endpoint
+  tailrace check   [--allow-empty]                   validate the config and reach every endpoint
 
   --config FILE    the config; default pipeline.config.ts
   LOG_LEVEL        ${logLevels.join(', ')}; default info
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 129/130/143 stopped by a signal.
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 a pipeline's source has no blob (start --once, check; not with
+--allow-empty), 4 --max-duration ended a run that was not done, 129/130/143 stopped by a signal.
 `
 
 const options = {
@@ -55,6 +58,8 @@ const options = {
   pipeline: { type: 'string' },
   once: { type: 'boolean', default: false },
   'fail-fast': { type: 'boolean', default: false },
+  'allow-empty': { type: 'boolean', default: false },
+  'max-duration': { type: 'string' },
   blob: { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
@@ -91,7 +96,16 @@ async function main(argv: readonly string[]): Promise<number> {
   const { pipeline, json } = values
   switch (command) {
     case 'start':
-      return start(context, { once: values.once, failFast: values['fail-fast'], pipeline })
+      return start(context, {
+        once: values.once,
+        failFast: values['fail-fast'],
+        pipeline,
+        allowEmpty: values['allow-empty'],
+        maxDurationMs:
+          values['max-duration'] === undefined
+            ? undefined
+            : durationMs(values['max-duration'], '--max-duration'),
+      })
     case 'replay':
       return replayCommand(context, {
         pipeline: required(pipeline, '--pipeline'),
@@ -146,7 +160,7 @@ async function main(argv: readonly string[]): Promise<number> {
         ...(pipeline === undefined ? {} : { pipeline }),
       })
     case 'check':
-      return check(context)
+      return check(context, { allowEmpty: values['allow-empty'] })
     default:
       throw new TailraceError('USAGE', `There is no command ${command}.`)
   }
@@ -227,6 +241,7 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     standardError(false).write(escapeText(`tailrace: ${explain(error)}\n`))
-    process.exitCode = isTailraceError(error) && usageCodes.has(error.code) ? 2 : 1
+    process.exitCode =
+      isTailraceError(error) && usageCodes.has(error.code) ? exitCodes.usage : exitCodes.failed
   },
 )

@@ -145,6 +145,11 @@ export class Pipeline {
     return this.#schedule.laneCount
   }
 
+  /** Whether the source has had any blob, be it empty or landed before. */
+  get hasFoundBlobs(): boolean {
+    return this.#schedule.hasFoundBlobs
+  }
+
   /** Blobs that are left alone for a while because they cannot be read. */
   get setAside(): readonly SetAsideBlob[] {
     return this.#schedule.setAside

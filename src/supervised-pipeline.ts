@@ -73,6 +73,10 @@ export class SupervisedPipeline {
     return this.#pipeline?.laneCount ?? 0
   }
 
+  get hasFoundBlobs(): boolean {
+    return this.#pipeline?.hasFoundBlobs ?? false
+  }
+
   get setAside(): readonly SetAsideBlob[] {
     return this.#pipeline?.setAside ?? []
   }

@@ -43,6 +43,8 @@ export interface RunSummary {
         readonly requests: RequestCounts
         /** Blobs that could not be read, and why. */
         readonly setAside: readonly SetAsideBlob[]
+        /** Whether the source has had any blob, be it empty or landed before. */
+        readonly hasFoundBlobs: boolean
         /** Blobs that have landed, at least in part, in this run or before. */
         readonly blobs: number
         /** How far each is landed; left out when there are more than 1,000. */
@@ -158,12 +160,13 @@ export class Tailrace {
     return {
       durationMs: this.#options.clock.now() - this.#startedAtMs,
       pipelines: Object.fromEntries(
-        this.#members.map(({ name, counters, landed, setAside, requests }) => [
+        this.#members.map(({ name, counters, landed, setAside, hasFoundBlobs, requests }) => [
           name,
           {
             ...counters,
             requests: requests.counts,
             setAside,
+            hasFoundBlobs,
             blobs: landed.blobCount,
             ...(landed.blobCount > mostOffsets ? {} : { offsets: [...landed] }),
           },

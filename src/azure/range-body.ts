@@ -99,8 +99,9 @@ function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRan
     return { bytes: 0, totalBytes: 0 }
   }
   if (status === 206) {
+    // The emulator's range of an empty blob is `bytes 0--1/0`, where the service answers 416.
     const [start, last, totalBytes] =
-      /^bytes (\d+)-(\d+)\/(\d+)$/
+      /^bytes (\d+)-(-1|\d+)\/(\d+)$/
         .exec(contentRange ?? '')
         ?.slice(1)
         .map(Number) ?? []

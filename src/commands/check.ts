@@ -8,40 +8,55 @@ import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/explain-missing.ts'
 import { requireWritable, withStateErrors } from '../state-files.ts'
 import type { CommandContext } from './command.ts'
+import { codeOfEmptySources } from './exit-code.ts'
 import { forEachPipeline } from './landed-generations.ts'
 
-/** Reaches every endpoint of the config and says what is there; the config itself is valid by now. */
-export async function check(context: CommandContext): Promise<number> {
+/**
+ * Reaches every endpoint of the config and says what is there; the config itself is valid by now. What does not answer is
+ * asked five times.
+ *
+ * @returns the exit code: `nothingFound` when a pipeline's source has no blob, unless that is allowed
+ */
+export async function check(
+  context: CommandContext,
+  { allowEmpty }: { readonly allowEmpty?: boolean } = {},
+): Promise<number> {
+  const empty: string[] = []
   const { stateDirectory } = context.config
   await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
   await forEachPipeline(context, undefined, async ({ name, pipeline, reader, table }) => {
     for (const sentence of await table.check()) await context.print(`${name}: ${sentence}\n`)
-    for await (const sentence of describeSource(pipeline.source, reader, context.clock.now())) {
-      await context.print(`${name}: ${sentence}\n`)
-    }
+    const sentences = describeSource(pipeline.source, reader, context.clock.now())
+    let next = await sentences.next()
+    for (; next.done !== true; next = await sentences.next()) await context.print(`${name}: ${next.value}\n`)
+    if (!next.value) empty.push(name)
   })
-  return 0
+  return codeOfEmptySources(empty, { allowEmpty, logger: context.logger })
 }
+
+/** Sentences about a source; in the end, whether it has any blob. */
+type Description = AsyncGenerator<string, boolean>
 
 async function* describeSource(
   source: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
-): AsyncGenerator<string> {
+): Description {
   const selection = selectionOf(source.blobs)
-  if (selection.kind === 'one') yield await describeBlob(reader, selection.name)
-  else if (selection.kind === 'under') yield* describeUnder(selection, source, reader, nowMs)
-  else yield* describeHours(selection, source, reader, nowMs)
+  if (selection.kind === 'one') return yield* describeBlob(reader, selection.name)
+  if (selection.kind === 'under') return yield* describeUnder(selection, source, reader, nowMs)
+  return yield* describeHours(selection, source, reader, nowMs)
 }
 
 /** Asks for one byte, which is all that a credential without the right to list allows. */
-async function describeBlob(reader: BlobReader, name: string): Promise<string> {
+async function* describeBlob(reader: BlobReader, name: string): Description {
   const head = await reader.read(name, { offset: 0, maxBytes: 1 })
   const blob = `blob ${reader.container}/${name}`
   if (head.kind === 'missing')
-    return `${await explainMissing(reader, name, head.what)} A run would wait for it.`
-  if (head.kind === 'bytes' && head.totalBytes > 0) return `${blob} has ${head.totalBytes} bytes`
-  return `${blob} is empty: a run would wait for its first byte`
+    yield `${await explainMissing(reader, name, head.what)} A run would wait for it.`
+  else if (head.kind === 'bytes' && head.totalBytes > 0) yield `${blob} has ${head.totalBytes} bytes`
+  else yield `${blob} is empty: a run would wait for its first byte`
+  return head.kind !== 'missing'
 }
 
 async function* describeUnder(
@@ -49,7 +64,7 @@ async function* describeUnder(
   { startTimeMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
-): AsyncGenerator<string> {
+): Description {
   const { prefix, written } = selection
   let listed = 0
   const matches = (name: string): boolean => {
@@ -69,6 +84,7 @@ async function* describeUnder(
     }
     if (found.newest !== undefined) yield `the newest one is ${found.newest.name}, of ${timeOf(found.newest)}`
   }
+  return (found?.count ?? 0) > 0
 }
 
 async function* describeHours(
@@ -76,7 +92,7 @@ async function* describeHours(
   { startTimeMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
-): AsyncGenerator<string> {
+): Description {
   let skipped = ''
   const onSkipped = ({ count, firstName }: { readonly count: number; readonly firstName: string }): void => {
     skipped = `${count} other ${count === 1 ? 'name is' : 'names are'} skipped, such as ${firstName}`
@@ -88,13 +104,14 @@ async function* describeHours(
   const found = await count(discovery, nowMs)
   if (found === undefined) {
     yield `${await explainMissing(reader, resourceId, 'container')} A run would wait for it.`
-    return
+    return false
   }
   yield `${described(found)} under ${discovery.described}${since(startTimeMs)}`
   if (found.newestHourMs !== undefined) {
     yield `the newest hour began at ${new Date(found.newestHourMs).toISOString()}`
   }
   if (skipped !== '') yield skipped
+  return found.count > 0
 }
 
 /** What a listing came to, whatever its length. */

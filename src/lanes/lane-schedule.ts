@@ -36,4 +36,6 @@ export interface LaneSchedule {
   /** Lanes that run. */
   readonly laneCount: number
   readonly setAside: readonly SetAsideBlob[]
+  /** Whether the source has had any blob, be it empty or landed before. */
+  readonly hasFoundBlobs: boolean
 }

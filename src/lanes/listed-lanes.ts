@@ -61,6 +61,7 @@ export class ListedLanes implements LaneSchedule {
   #lookPauseMs: number
   #isFirstLook = true
   #isMissingTold = false
+  #hasFoundBlobs = false
   #lookAgain = new AbortController()
   /** Blobs whose lane is ending because another process landed what it had read, with the generation. */
   #fenced = new Map<BoardBlob, string>()
@@ -90,6 +91,10 @@ export class ListedLanes implements LaneSchedule {
       lag += Math.max(0, bytes - (this.#landedOf(blob) ?? 0))
     }
     return lag
+  }
+
+  get hasFoundBlobs(): boolean {
+    return this.#hasFoundBlobs
   }
 
   get setAside(): readonly SetAsideBlob[] {
@@ -170,6 +175,7 @@ export class ListedLanes implements LaneSchedule {
       const onRetry = retryLog(this.#log, 'listing failed', { blobs: discovery.described })
       const retrying = { signal, clock, onRetry }
       for await (const listed of discovery.look(clock.now(), retrying, { atEverything })) {
+        this.#hasFoundBlobs = true
         if (skipsWhatIsThere) starts.push(...this.#startAtEnd(listed))
         else {
           this.#board.note(listed, this.#landedBytes(listed), clock.now())

@@ -10,6 +10,7 @@ import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts
 /** One blob by its name: it has one lane after the other, and is waited for when it is not there. */
 export class SingleLane implements LaneSchedule {
   #setAside: readonly SetAsideBlob[] = []
+  #hasFoundBlobs = false
   #onSetAside: (blobs: readonly SetAsideBlob[]) => void
   /** The generation that another process has landed a range of, while the lane is ending. */
   #fenced: string | undefined
@@ -47,6 +48,10 @@ export class SingleLane implements LaneSchedule {
     return Math.max(0, (lane?.totalBytes ?? seenBytes) - (landed?.offset ?? 0))
   }
 
+  get hasFoundBlobs(): boolean {
+    return this.#hasFoundBlobs
+  }
+
   get setAside(): readonly SetAsideBlob[] {
     return this.#setAside
   }
@@ -82,6 +87,7 @@ export class SingleLane implements LaneSchedule {
       const opened = await this.#runner.open(this.#memory, { follow, coldStart: this.#coldStart })
       this.#coldStart = 'earliest'
       if (opened.kind === 'stopped') return
+      this.#hasFoundBlobs ||= opened.kind !== 'missing'
       if (opened.kind === 'lane') {
         isTold = false
         pauseMs = pollMs

@@ -29,7 +29,7 @@ test('each kind of source is described by what is there', async (t) => {
     monitor: { blob: id },
   })
   const { code, text } = await outputOf(config, check)
-  assert.equal(code, 0)
+  assert.equal(code, 3)
   const told = (name: string): string[] =>
     text
       .split('\n')
@@ -59,7 +59,7 @@ test('a name that is not there is explained, and so is a container', async (t) =
   await bench.storage.append('pg/one.json', 'x')
   const config = bench.config({ a: { blob: 'pg/One.json' }, b: { blob: 'PG/' }, c: { blob: id } })
   const { code, text } = await outputOf(config, check)
-  assert.equal(code, 0)
+  assert.equal(code, 3)
   const lines = text.split('\n').filter((line) => !line.includes('no table yet'))
   assert.deepEqual(lines, [
     'a: There is no logs/pg/One.json; what comes near is pg/one.json. A run would wait for it.',

@@ -307,3 +307,59 @@ test('no key and no signature appears in what a refused run prints', async (t) =
     }
   }
 })
+
+test('a drain that finds no blob exits with 3 and names its pipelines, unless that is allowed; so does a check', async (t) => {
+  const { storage, config } = await setUp(t, {
+    pipelines: {
+      primary: { blobs: blob },
+      empty: { blobs: 'empty.json' },
+      misspelled: { blobs: 'primray.json' },
+      prefix: { blobs: 'none/' },
+      pattern: { blobs: '*.gz' },
+      container: { blobs: 'a/', container: 'no-such-container' },
+    },
+  })
+  await storage.append(blob, lines(0, 3))
+  await storage.append('empty.json', '')
+  const named = ['misspelled', 'prefix', 'pattern', 'container']
+  for (const command of [['start', '--once'], ['check']]) {
+    const run = await runTailrace(t, [...command, ...config])
+    assert.equal(run.code, 3, run.stderr)
+    const told = run.process.log.find(({ msg }) => msg?.startsWith('no blob was found'))
+    assert.deepEqual(told?.pipelines, named)
+    assert.equal((await runTailrace(t, [...command, '--allow-empty', ...config])).code, 0)
+  }
+  // A blob that is landed and empty ones have been found.
+  for (const name of ['primary', 'empty']) {
+    const again = await runTailrace(t, ['start', '--once', '--pipeline', name, ...config])
+    assert.equal(again.code, 0, again.stderr)
+  }
+})
+
+test('a run ends in order when its time is up, with 4 unless what it followed had answered', async (t) => {
+  const { storage, project, config } = await setUp(t)
+  await storage.append(blob, lines(0, 3))
+  const unreachable = await setUp(t, {
+    storage: {
+      kind: 'connection-string',
+      connectionString: storage.connectionString.replace(
+        /BlobEndpoint=[^;]*/,
+        'BlobEndpoint=http://127.0.0.1:1/x',
+      ),
+    },
+  })
+  const [followed, drained, unanswered, refused] = await Promise.all([
+    runTailrace(t, ['start', '--max-duration', '4s', ...config]),
+    runTailrace(t, ['start', '--once', '--max-duration', '1500ms', ...unreachable.config]),
+    runTailrace(t, ['start', '--max-duration', '1500ms', ...unreachable.config]),
+    runTailrace(t, ['start', '--max-duration', '10', ...config]),
+  ])
+  assert.equal(followed.code, 0, followed.stderr)
+  assert.ok(followed.process.logged('the time is up'))
+  assertLandedOnce(blob, await storage.content(blob), await readTable(project.tableDirectory('primary')))
+  assert.equal(drained.code, 4, drained.stderr)
+  assert.equal(unanswered.code, 4, unanswered.stderr)
+  assert.ok(unanswered.process.logged('storage has answered no request'))
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /--max-duration is 10; expected a duration/)
+})
