@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { Admission } from './admission.ts'
 import { translateAzureError } from './azure-errors.ts'
 import { isRefusal } from './azure-refusals.ts'
-import { type AzureRequest, credentialOf } from './azure-request.ts'
+import { type AzureRequest, credentialOf, sasTermsOf } from './azure-request.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from './blob-reader.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
 import { instantOf } from './instant-of.ts'
@@ -141,7 +141,7 @@ export class AzureBlobReader implements BlobReader {
         ...request,
         container: this.container,
         credential: opened === undefined ? 'nothing' : credentialOf(opened.client),
-        sasExpiresAtMs: opened?.sasExpiresAtMs,
+        sas: opened === undefined ? undefined : sasTermsOf(opened.client),
         nowMs,
         wasAdmitted: this.#admission.wasGranted,
         refusalMayPass: isRefused(error, opened) && this.#admission.refused(request.kind, service, nowMs),

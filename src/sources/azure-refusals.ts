@@ -14,12 +14,13 @@ const lacksRight: Remedy = (request) => {
 const lacksRole: Remedy = ({ container }) =>
   `grant the identity the role Storage Blob Data Reader on the container ${container} or its account (a new grant can take some minutes to count)`
 
-const badSignature: Remedy = ({ credential, sasExpiresAtMs, nowMs }) => {
-  if (sasExpiresAtMs !== undefined && sasExpiresAtMs <= nowMs) return expired(sasExpiresAtMs)
-  if (credential === 'key')
-    return "the account's key is not, or no longer, this one, or this machine's clock is wrong"
+const wrongKey = "the account's key is not, or no longer, this one"
+
+const badSignature: Remedy = ({ credential, sas }) => {
+  if (credential === 'key') return `${wrongKey}, or this machine's clock is wrong`
   if (credential === 'identity') return 'the token is not for this account or its tenant, or it was revoked'
-  return "the SAS has expired or was revoked, its signature does not fit (was the key rotated?), or this machine's clock is wrong"
+  const ended = sas?.expiresAtMs === undefined ? 'has expired or was revoked' : 'was revoked'
+  return `the SAS ${ended}, its signature does not fit (was the key rotated?), or this machine's clock is wrong`
 }
 
 const anonymous: Remedy = () =>
@@ -31,8 +32,10 @@ const remedies: Readonly<Record<string, Remedy>> = {
   InsufficientAccountPermissions: lacksRight,
   AuthorizationFailure: (request) => {
     const network = `the account's network rules do not allow this machine`
-    if (request.credential === 'sas') return `${network}, or ${lacksRight(request)}`
-    return request.credential === 'identity' ? `${network}, or ${lacksRole(request)}` : network
+    if (request.credential === 'identity') return `${network}, or ${lacksRole(request)}`
+    // The emulator has no other code for a signature that does not fit.
+    if (request.credential === 'key') return `${wrongKey}, or ${network}`
+    return `${network}, or ${isPermitted(request) ? 'the signature of the SAS does not fit' : lacksRight(request)}`
   },
   AuthenticationFailed: badSignature,
   InvalidAuthenticationInfo: badSignature,
@@ -65,9 +68,29 @@ export function isRefusal(
   return service === 'ResourceNotFound' && credential === 'nothing'
 }
 
+/** Whether the SAS itself names the permission that the request needs. */
+function isPermitted({ sas, kind }: AzureRequest): boolean {
+  return sas?.permissions?.includes(kind === 'read' ? 'r' : 'l') === true
+}
+
+/** What the SAS says of itself is known better than any code of a refusal. */
+function termsRemedy(request: AzureRequest): Remedy | undefined {
+  const { sas, nowMs } = request
+  if (sas?.startsAtMs !== undefined && sas.startsAtMs > nowMs) {
+    const { startsAtMs } = sas
+    return () =>
+      `the SAS is not valid before ${new Date(startsAtMs).toISOString()}; by this machine's clock it is ${new Date(nowMs).toISOString()}`
+  }
+  if (sas?.expiresAtMs !== undefined && sas.expiresAtMs <= nowMs) {
+    const { expiresAtMs } = sas
+    return () => expired(expiresAtMs)
+  }
+  return sas?.permissions === undefined || isPermitted(request) ? undefined : lacksRight
+}
+
 /** Says which request was refused, with which code, and what to do about it. */
 export function refusal(status: number, service: string | undefined, request: AzureRequest): string {
-  const remedy = remedies[service ?? '']
+  const remedy = termsRemedy(request) ?? remedies[service ?? '']
   const code = service === undefined ? `${status}` : `${status} ${service}`
   return `Storage refused ${described(request)} (${code})${remedy === undefined ? '' : `: ${remedy(request)}`}.`
 }

@@ -7,8 +7,6 @@ export interface OpenedContainer {
   readonly client: ContainerClient
   /** From when on another one should be used; undefined for a credential that does not end, or ends for good. */
   readonly renewAtMs?: number | undefined
-  /** When a plain SAS ends: nothing can renew it, but its refusal can be explained. */
-  readonly sasExpiresAtMs?: number | undefined
 }
 
 export interface ContainerConnectionOptions {

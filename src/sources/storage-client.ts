@@ -87,7 +87,7 @@ export function connectContainer(storage: RealStorage, options: ConnectOptions):
                 'SOURCE_DENIED',
                 `Nothing is asked of storage: ${expired(opened.endsAtMs)}.`,
               )
-            return { client: opened.client, sasExpiresAtMs: opened.endsAtMs }
+            return { client: opened.client }
           },
           false,
         )

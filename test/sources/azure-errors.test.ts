@@ -2,13 +2,20 @@ import assert from 'node:assert/strict'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
-import { ContainerClient } from '@azure/storage-blob'
+import {
+  ContainerClient,
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob'
 import { copied, maxRetryAfterMs } from '../../src/azure/sdk-error.ts'
+import { systemClock } from '../../src/clock.ts'
 import { isTailraceError, type TailraceError } from '../../src/errors.ts'
 import { AzureBlobReader } from '../../src/sources/azure-blob-reader.ts'
 import { refusal } from '../../src/sources/azure-refusals.ts'
-import type { AzureRequest, CredentialKind } from '../../src/sources/azure-request.ts'
-import { connectContainer } from '../../src/sources/storage-client.ts'
+import type { AzureRequest, CredentialKind, SasTerms } from '../../src/sources/azure-request.ts'
+import { connectContainer, type RealStorage } from '../../src/sources/storage-client.ts'
+import { startStorage } from '../support/storage.ts'
 import { ManualClock } from './manual-clock.ts'
 import { selfSigned } from './self-signed.ts'
 import { misbehavingReader } from './storage-fixture.ts'
@@ -34,6 +41,10 @@ const failed = async (work: Promise<unknown>): Promise<TailraceError> => {
   return error
 }
 
+function terms(some: Partial<SasTerms>): SasTerms {
+  return { startsAtMs: undefined, expiresAtMs: undefined, permissions: undefined, ...some }
+}
+
 test('each refusal says what is missing and what to do', () => {
   const cases: [number, string | undefined, AzureRequest, RegExp][] = [
     [
@@ -49,7 +60,30 @@ test('each refusal says what is missing and what to do', () => {
       request('sas', 'list'),
       /to list \(l\).*a fixed blob name is read without/,
     ],
-    [403, 'AuthorizationFailure', request('key'), /network rules do not allow this machine\.$/],
+    [
+      403,
+      'AuthorizationFailure',
+      request('key'),
+      /the account's key is not.*, or the account's network rules/,
+    ],
+    [
+      403,
+      'AuthorizationFailure',
+      { ...request('sas'), sas: terms({ startsAtMs: nowMs + 1000 }) },
+      /the SAS is not valid before 2026-11-24T00:00:01.000Z; by this machine's clock it is 2026-11-24T00:00:00.000Z/,
+    ],
+    [
+      403,
+      'AuthenticationFailed',
+      { ...request('sas'), sas: terms({ permissions: 'l' }) },
+      /lacks .* read \(r\)/,
+    ],
+    [
+      403,
+      'AuthorizationFailure',
+      { ...request('sas'), sas: terms({ permissions: 'rl' }) },
+      /network rules do not allow this machine, or the signature of the SAS does not fit\.$/,
+    ],
     [403, 'AuthorizationFailure', request('sas', 'list'), /network rules .*, or the SAS lacks .*list \(l\)/],
     [403, 'AuthorizationFailure', request('identity'), /network rules .*, or grant the identity the role/],
     [403, 'AuthenticationFailed', request('sas'), /expired or was revoked, its signature .* clock is wrong/],
@@ -58,7 +92,7 @@ test('each refusal says what is missing and what to do', () => {
     [
       403,
       'AuthenticationFailed',
-      { ...request('sas'), sasExpiresAtMs: nowMs - 1000 },
+      { ...request('sas'), sas: terms({ expiresAtMs: nowMs - 1000 }) },
       /the SAS expired at 2026-11-23T23:59:59.000Z/,
     ],
     [403, 'AuthorizationServiceMismatch', request('sas'), /ss=b/],
@@ -262,3 +296,40 @@ function soon(_ms: number, fire: () => void): () => void {
   const timer = setTimeout(fire, 50)
   return () => clearTimeout(timer)
 }
+
+test('a wrong key, and a SAS that is too early, too late or lacks a right, are told apart', async (t) => {
+  const { connectionString } = await startStorage(t)
+  const key = /AccountKey=([^;]*)/.exec(connectionString)![1]!
+  const url = `${/BlobEndpoint=([^;]*?)\/?;/.exec(connectionString)![1]}/logs`
+  const hourMs = 3_600_000
+  const sas = (startsInMs: number, endsInMs: number, permissions: string): RealStorage => {
+    const terms = generateBlobSASQueryParameters(
+      {
+        containerName: 'logs',
+        permissions: ContainerSASPermissions.parse(permissions),
+        startsOn: new Date(Date.now() + startsInMs),
+        expiresOn: new Date(Date.now() + endsInMs),
+      },
+      new StorageSharedKeyCredential('devstoreaccount1', key),
+    )
+    return { kind: 'sas', url: async () => `${url}?${terms}` }
+  }
+  const cases: [RealStorage, RegExp][] = [
+    [
+      {
+        kind: 'connection-string',
+        connectionString: connectionString.replace(key, Buffer.alloc(64, 7).toString('base64')),
+      },
+      /the account's key is not/,
+    ],
+    [sas(hourMs, 2 * hourMs, 'rl'), /the SAS is not valid before/],
+    [sas(-2 * hourMs, -hourMs, 'rl'), /the SAS expired at/],
+    [sas(-hourMs, hourMs, 'l'), /the SAS lacks the permission to read/],
+  ]
+  for (const [storage, expected] of cases) {
+    const connection = connectContainer(storage, { container: 'logs', clock: systemClock })
+    const error = await failed(new AzureBlobReader(connection).read('a', read))
+    assert.equal(error.code, 'SOURCE_DENIED')
+    assert.match(error.message, expected)
+  }
+})
