@@ -474,3 +474,30 @@ test('a config without a pipeline, and something that is no config, say so', () 
   assert.deepEqual(mistakesOf({ pipelines: {} }), ['pipelines: found {}, expected at least one pipeline'])
   for (const config of [undefined, null, 5, 'x', []]) assert.equal(mistakesOf(config).length, 1)
 })
+
+test('one mistake hides no other: of a name, of options that depend on each other, of pipelines that clash', () => {
+  const source = { ...pipeline.source, container: 'No', pollMs: 5_001, maxPollMs: 5_000 }
+  const { sink } = (
+    withSink({ volume: undefined, host: 'a/b' }) as { pipelines: { primary: { sink: object } } }
+  ).pipelines.primary
+  const mistakes = mistakesOf({
+    pipelines: { 'Bad Name': { ...pipeline, source, sink }, a: pipeline, b: pipeline },
+    disk: { minFreeBytes: 2, resumeFreeBytes: 1, checkMs: 1 },
+  })
+  const expected = [
+    /^pipelines\.Bad Name: found a name that cannot be/,
+    /^pipelines\.Bad Name\.source\.container: found "No"/,
+    /^pipelines\.Bad Name\.source\.maxPollMs: found 5000, expected at least pollMs \(5001\)$/,
+    /^pipelines\.Bad Name\.sink\.host: found "a\/b"/,
+    /^pipelines\.Bad Name\.sink\.volume: found nothing, expected a volume/,
+    /^disk\.checkMs: found 1/,
+    /^disk\.resumeFreeBytes: found 1, expected at least disk\.minFreeBytes \(2\)$/,
+    /^pipelines\.b: found the container, blobs and table of pipelines\.a/,
+  ]
+  for (const pattern of expected)
+    assert.ok(
+      mistakes.some((mistake) => pattern.test(mistake)),
+      `${pattern} is not in\n${mistakes.join('\n')}`,
+    )
+  assert.equal(mistakes.length, expected.length, mistakes.join('\n'))
+})
