@@ -102,7 +102,7 @@ test('a file that the engine cannot read stops a replacement by its code and lea
   const bench = await workbench(t)
   const committer = await filled(bench)
   for (const path of await bench.dataFiles()) await writeFile(join(bench.table, path), 'not Parquet')
-  await assert.rejects(committer.replace(range, []), (error) => isTailraceError(error, 'ENCODE_FAILED'))
+  await assert.rejects(committer.replace(range, []), (error) => isTailraceError(error, 'TABLE_CORRUPT'))
   assert.equal(committer.tableVersion, 4)
   assert.deepEqual(await readdir(bench.staging, { recursive: true }).then(parquetOnly), [])
 })
