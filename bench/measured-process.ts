@@ -45,7 +45,7 @@ export interface MeasuredProcess {
 export function nodeCommand(script: string, args: readonly string[], env: Command['env'] = {}): Command {
   return {
     program: process.execPath,
-    args: ['--import', 'tsx', '--import', './bench/report-usage.ts', script, ...args],
+    args: ['--import', 'tsx', '--import', './bench/reports/report-usage.ts', script, ...args],
     env,
   }
 }

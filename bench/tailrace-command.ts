@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { PipelineCounters } from '../src/landing-log.ts'
-import type { RequestCounts } from '../src/sources/counted-reader.ts'
+import type { PipelineCounters } from '../src/run/landing-log.ts'
+import type { RequestCounts } from '../src/sources/readers/counted-reader.ts'
 import { type Command, type Measurement, nodeCommand } from './measured-process.ts'
 
 /** `tailrace start --once` as a user gives it, with the shipped config: its table and state are in `directory`. */

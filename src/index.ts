@@ -1,5 +1,7 @@
 export type { Clock } from './clock.ts'
 export { systemClock } from './clock.ts'
+export type { Environment, VariableKind, VariableValue } from './config/environment.ts'
+export { readEnvironment } from './config/environment.ts'
 export type {
   BatchConfig,
   BlobsConfig,
@@ -14,21 +16,19 @@ export type {
   SourceConfig,
   StorageConfig,
   TailraceConfig,
-} from './config.ts'
-export { defineConfig } from './config.ts'
-export type { Environment, VariableKind, VariableValue } from './environment.ts'
-export { readEnvironment } from './environment.ts'
+} from './config/options.ts'
+export { defineConfig } from './config/options.ts'
+export type { ResolvedConfig, ResolvedPipeline } from './config/resolve.ts'
+export { resolveConfig } from './config/resolve.ts'
 export type { Disposition, ErrorCode, ErrorContext, ErrorRule } from './errors.ts'
 export { errors, isTailraceError, TailraceError } from './errors.ts'
 export type { JsonObject, JsonValue } from './json.ts'
 export { parseJson, stringifyJson } from './json.ts'
-export type { LandedOffset } from './landed-offsets.ts'
-export { LandedOffsets } from './landed-offsets.ts'
-export type { LoadIntent } from './load-intent.ts'
-export type { Logger } from './logger.ts'
-export { createLogger, silentLogger } from './logger.ts'
-export type { OffsetFile } from './offsets/file-offset-store.ts'
-export { FileOffsetStore } from './offsets/file-offset-store.ts'
+export type { LandedOffset } from './offsets/landed-offsets.ts'
+export { LandedOffsets } from './offsets/landed-offsets.ts'
+export type { LoadIntent } from './offsets/load-intent.ts'
+export type { OffsetFile } from './offsets/offset-file.ts'
+export { FileOffsetStore } from './offsets/offset-file.ts'
 export type {
   Batch,
   BlobGeneration,
@@ -41,21 +41,22 @@ export type {
   RejectReason,
   Span,
 } from './records.ts'
-export type { ResolvedConfig, ResolvedPipeline } from './resolve-config.ts'
-export { resolveConfig } from './resolve-config.ts'
+export type { Logger } from './reporting/logger.ts'
+export { createLogger, silentLogger } from './reporting/logger.ts'
 export type { RetryPolicy } from './retry.ts'
 export { retry } from './retry.ts'
-export type { WorkspaceAuth } from './sinks/databricks/workspace-auth.ts'
-export { DeltaCommitter } from './sinks/delta/delta-committer.ts'
-export { LocalDeltaStorage } from './sinks/delta/local-delta-storage.ts'
-export { EmbeddedEngine } from './sinks/duckdb.ts'
-export { SpoolEncoder } from './sinks/encoder.ts'
+export type { RunSummary } from './run/tailrace.ts'
+export { Tailrace } from './run/tailrace.ts'
+export type { WorkspaceAuth } from './sinks/databricks/workspace/auth.ts'
+export { DeltaCommitter } from './sinks/delta/committer.ts'
+export { LocalDeltaStorage } from './sinks/delta/storage/local.ts'
+export { SpoolEncoder } from './sinks/encoding/encoder.ts'
+export { EmbeddedEngine } from './sinks/encoding/engine.ts'
 export type { LakehouseSinkOptions } from './sinks/lakehouse-sink.ts'
 export { LakehouseSink } from './sinks/lakehouse-sink.ts'
 export type { EncodedBatch, TableCommitter } from './sinks/table-committer.ts'
 export type { AppendBlobTailerOptions, TailEnd } from './sources/append-blob-tailer.ts'
 export { AppendBlobTailer } from './sources/append-blob-tailer.ts'
-export { AzureBlobReader } from './sources/azure-blob-reader.ts'
 export type {
   BlobRead,
   BlobReader,
@@ -65,15 +66,22 @@ export type {
   ListRequest,
   ReadRequest,
 } from './sources/blob-reader.ts'
-export { ByteBudget } from './sources/byte-budget.ts'
-export { EmbeddedStorage } from './sources/embedded-storage.ts'
-export type { TailedRecord } from './sources/tailed-records.ts'
+export { EmbeddedStorage } from './sources/embedded/embedded-storage.ts'
+export { AzureBlobReader } from './sources/readers/azure-blob-reader.ts'
+export { ByteBudget } from './sources/tailing/byte-budget.ts'
+export type { TailedRecord } from './sources/tailing/tailed-lines.ts'
 export { Batcher } from './streams/batcher.ts'
+export { FunctionTransform } from './streams/custom/function-transform.ts'
+export { StreamTransform } from './streams/custom/stream-transform.ts'
 export { DiskGate } from './streams/disk-gate.ts'
-export { DiskSpaceMonitor } from './streams/disk-space-monitor.ts'
-export { FunctionTransform } from './streams/function-transform.ts'
 export { LaneMerge } from './streams/lane-merge.ts'
 export { LineSplitter } from './streams/line-splitter.ts'
+export { RecordValidator } from './streams/record-validator.ts'
+export { DiskSpaceMonitor } from './streams/staging/disk-space-monitor.ts'
+export { Staging } from './streams/staging/staging.ts'
+export type { PostgresLogsOptions } from './tables/postgres/logs.ts'
+export { postgresLogs } from './tables/postgres/logs.ts'
+export type { Column, ColumnType, PartitionColumn, TableDeclaration } from './tables/table.ts'
 export type {
   CustomTransform,
   LogRecord,
@@ -82,14 +90,6 @@ export type {
   RecordTransform,
   StreamTransform as StreamTransformConfig,
   TransformResult,
-} from './streams/record-transform.ts'
-export { RecordValidator } from './streams/record-validator.ts'
-export { Staging } from './streams/staging.ts'
-export { StreamTransform } from './streams/stream-transform.ts'
-export type { PostgresLogsOptions } from './tables/postgres-logs.ts'
-export { postgresLogs } from './tables/postgres-logs.ts'
-export type { Column, ColumnType, PartitionColumn, TableDeclaration } from './tables/table.ts'
-export type { RunSummary } from './tailrace.ts'
-export { Tailrace } from './tailrace.ts'
+} from './transforms/record-transform.ts'
 export { redactLiterals } from './transforms/redact-literals.ts'
 export { sampleSeverity } from './transforms/sample-severity.ts'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { resolveConfig } from '../src/config/resolve.ts'
 import { errors } from '../src/errors.ts'
-import { resolveConfig } from '../src/resolve-config.ts'
-import { postgresLogs } from '../src/tables/postgres-logs.ts'
+import { postgresLogs } from '../src/tables/postgres/logs.ts'
 
 const textOf = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
@@ -13,7 +13,7 @@ test('docs/errors.md has one heading for every error code, and none for anything
 })
 
 test('docs/configuration.md names every option of the config', () => {
-  const options = [...textOf('src/config.ts').matchAll(/\breadonly (\w+)\??:/g)].map(
+  const options = [...textOf('src/config/options.ts').matchAll(/\breadonly (\w+)\??:/g)].map(
     ([, name]) => name as string,
   )
   assert.ok(options.includes('pollMs') && options.includes('connectionString') && options.length > 25)

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
 const isApart = (file: string): boolean =>
-  /^(?:faults|interop|golden|support)\/|\/kill|competing-writers/.test(file)
+  /^(?:doubles|faults|interop|golden)\/|\/kill|competing-writers/.test(file)
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .filter((file) => (words.length === 0 ? !isApart(file) : words.some((word) => file.includes(word))))

@@ -1,15 +1,15 @@
+import type { ResolvedPipeline } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
-import type { ResolvedPipeline } from '../resolve-config.ts'
+import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
-import { explainMissing } from '../sources/explain-missing.ts'
-import { requireWritable, withStateErrors } from '../state-files.ts'
+import { explainMissing } from '../sources/discovery/explain-missing.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
-import { forEachPipeline } from './landed-generations.ts'
+import { forEachPipeline } from './for-each-pipeline.ts'
 
 /**
  * Reaches every endpoint of the config and says what is there; the config itself is valid by now. What does not answer is

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
-import type { Logger } from '../logger.ts'
-import type { ResolvedConfig } from '../resolve-config.ts'
-import type { Print } from '../row-printer.ts'
-import type { StatusOutput } from '../terminal.ts'
+import type { ResolvedConfig } from '../config/resolve.ts'
+import type { Logger } from '../reporting/logger.ts'
+import type { Print } from '../reporting/row-printer.ts'
+import type { StatusOutput } from '../reporting/terminal.ts'
 
 /** What a command is given. */
 export interface CommandContext {

@@ -1,5 +1,5 @@
 import { TailraceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../reporting/logger.ts'
 
 /** Exit codes of commands, beside those of signals. `tailrace --help` and docs/operations.md list them. */
 export const exitCodes = {

@@ -1,9 +1,9 @@
-import { chooseDeltaPipelines } from '../choose-pipelines.ts'
-import { printTable } from '../row-printer.ts'
-import { type CommitSummary, readHistory } from '../sinks/delta/table-history.ts'
+import { chooseDeltaPipelines } from '../config/choose-pipelines.ts'
+import { printTable } from '../reporting/row-printer.ts'
+import { type CommitSummary, readHistory } from '../sinks/delta/log/history.ts'
+import { lookingStorage } from '../sinks/delta/storage/open.ts'
+import { withEngine } from '../sinks/encoding/engine-session.ts'
 import type { CommandContext } from './command.ts'
-import { lookingStorage } from './looking-storage.ts'
-import { withEngine } from './with-engine.ts'
 
 export interface HistoryOptions {
   readonly pipeline?: string

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
-import { chooseDeltaPipelines } from '../choose-pipelines.ts'
-import { withMaintenanceWorkspace } from '../maintenance-workspace.ts'
-import { type DeltaPipeline, tableLocation } from '../resolve-config.ts'
-import type { DeltaStorage } from '../sinks/delta/delta-storage.ts'
-import { locationText } from '../sinks/delta/table-location.ts'
-import type { EmbeddedEngine } from '../sinks/duckdb.ts'
+import { chooseDeltaPipelines } from '../config/choose-pipelines.ts'
+import { type DeltaPipeline, tableLocation } from '../config/resolve.ts'
+import type { DeltaStorage } from '../sinks/delta/storage/delta-storage.ts'
+import { locationText } from '../sinks/delta/storage/location.ts'
+import { lookingStorage } from '../sinks/delta/storage/open.ts'
+import type { EmbeddedEngine } from '../sinks/encoding/engine.ts'
+import { withMaintenanceWorkspace } from '../sinks/encoding/engine-session.ts'
 import type { CommandContext } from './command.ts'
-import { lookingStorage } from './looking-storage.ts'
 
 /** One table of the config, with what its maintenance needs. */
 export interface MaintainedTable {

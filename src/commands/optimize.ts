@@ -1,5 +1,5 @@
-import { defaultOptimize } from '../config-schema.ts'
-import { printTable } from '../row-printer.ts'
+import { defaultOptimize } from '../config/schema.ts'
+import { printTable } from '../reporting/row-printer.ts'
 import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './maintained-tables.ts'

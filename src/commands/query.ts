@@ -1,13 +1,13 @@
-import { chooseDeltaPipelines, choosePipelines } from '../choose-pipelines.ts'
+import { chooseDeltaPipelines, choosePipelines } from '../config/choose-pipelines.ts'
+import { bySink, type DatabricksPipeline, type DeltaPipeline, tableLocation } from '../config/resolve.ts'
 import { TailraceError } from '../errors.ts'
-import { createViews, type TableMoment } from '../lakehouse-views.ts'
-import { queryViews } from '../query-views.ts'
-import { bySink, type DatabricksPipeline, type DeltaPipeline, tableLocation } from '../resolve-config.ts'
-import type { TakeRows } from '../row-batch.ts'
-import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../row-printer.ts'
+import type { TakeRows } from '../reporting/row-batch.ts'
+import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
+import { queryViews } from '../sinks/delta/query/run.ts'
+import { createViews, type TableMoment } from '../sinks/delta/query/views.ts'
+import { lookingStorage } from '../sinks/delta/storage/open.ts'
+import { withEngine } from '../sinks/encoding/engine-session.ts'
 import type { CommandContext } from './command.ts'
-import { lookingStorage } from './looking-storage.ts'
-import { withEngine } from './with-engine.ts'
 
 export interface QueryOptions extends TableMoment {
   /** Leaves out the tables of all other pipelines. */
@@ -36,7 +36,7 @@ export async function query(
     if (moment.version !== undefined || moment.timestampMs !== undefined) {
       throw new TailraceError('USAGE', 'In a Databricks workspace, write VERSION AS OF into the statement.')
     }
-    const { queryWorkspace } = await import('./query-workspace.ts')
+    const { queryWorkspace } = await import('../sinks/databricks/inspect.ts')
     await queryWorkspace(workspace, sql, context, take)
     await end()
     return 0

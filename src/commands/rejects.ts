@@ -1,9 +1,9 @@
-import { choosePipelines } from '../choose-pipelines.ts'
-import { type ResolvedConfig, tableText } from '../resolve-config.ts'
-import { JsonPrinter, TablePrinter } from '../row-printer.ts'
+import { choosePipelines } from '../config/choose-pipelines.ts'
+import { type ResolvedConfig, tableText } from '../config/resolve.ts'
+import { JsonPrinter, TablePrinter } from '../reporting/row-printer.ts'
+import { flawedColumns } from '../sinks/landed-rows.ts'
 import type { CommandContext } from './command.ts'
-import { forEachTable } from './landed-generations.ts'
-import { flawedColumns } from './landed-rows.ts'
+import { forEachTable } from './for-each-pipeline.ts'
 
 export interface RejectsOptions {
   readonly pipeline?: string

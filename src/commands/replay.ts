@@ -1,6 +1,6 @@
-import { choosePipeline } from '../choose-pipelines.ts'
-import { replay } from '../replay.ts'
-import { ContainerStorage } from '../tailrace.ts'
+import { choosePipeline } from '../config/choose-pipelines.ts'
+import { replay } from '../run/replay.ts'
+import { ContainerStorage } from '../run/tailrace.ts'
 import type { CommandContext } from './command.ts'
 
 export interface ReplayCommandOptions {

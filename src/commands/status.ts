@@ -1,14 +1,18 @@
-import { choosePipelines } from '../choose-pipelines.ts'
-import type { LandedOffset } from '../landed-offsets.ts'
-import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
-import { SetAsideFile } from '../lanes/set-aside-file.ts'
-import { FailureFile, type PipelineFailure } from '../pipeline-failure.ts'
-import { type BlobGeneration, generationKey } from '../records.ts'
-import { type Print, printJsonList, printTable } from '../row-printer.ts'
-import { type BlobLength, sourceLengths } from './blob-lengths.ts'
+import { choosePipelines } from '../config/choose-pipelines.ts'
+import { offsetsTable, type ResolvedConfig } from '../config/resolve.ts'
+import { isTailraceError } from '../errors.ts'
+import type { LandedOffset } from '../offsets/landed-offsets.ts'
+import { FileOffsetStore } from '../offsets/offset-file.ts'
+import { type BlobGeneration, generationKey, generationParts } from '../records.ts'
+import { type Print, printJsonList, printTable } from '../reporting/row-printer.ts'
+import type { SetAsideBlob } from '../run/lanes/lane-schedule.ts'
+import { SetAsideFile } from '../run/lanes/set-aside-file.ts'
+import { FailureFile, type PipelineFailure } from '../run/pipeline-failure.ts'
+import type { ListedBlob } from '../sources/blob-reader.ts'
+import { selectionOf } from '../sources/discovery/blob-selection.ts'
+import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import type { CommandContext } from './command.ts'
-import { creationInstants } from './creation-instants.ts'
-import { forEachPipeline, type LandedPipeline } from './landed-generations.ts'
+import { forEachPipeline, type LandedPipeline } from './for-each-pipeline.ts'
 
 /** How one blob generation stands. */
 interface BlobStatus {
@@ -159,4 +163,74 @@ function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure
 
 function isoText(instantMs: number): string {
   return new Date(instantMs).toISOString()
+}
+
+/** A blob as it is now. */
+export type BlobLength = Pick<ListedBlob, 'bytes' | 'createdAt'>
+
+/** What a source holds now, as far as a table knows of it, and how much else there is. */
+export interface SourceLengths {
+  /** By `<container>/<name>`: of the blobs that have landed, at least in part. */
+  readonly landed: ReadonlyMap<string, BlobLength>
+  /** Blobs of which nothing has landed. */
+  readonly notBegun: { readonly blobs: number; readonly bytes: number }
+}
+
+/**
+ * Asks a source for the length of its blobs: one request for a fixed blob, a listing for all others.
+ *
+ * @param generations what has landed
+ * @throws SOURCE_DENIED, SOURCE_UNAVAILABLE
+ */
+export async function sourceLengths(
+  { pipeline, reader }: Pick<LandedPipeline, 'pipeline' | 'reader'>,
+  generations: readonly LandedOffset[],
+  nowMs: number,
+): Promise<SourceLengths> {
+  const { source } = pipeline
+  const known = new Set(generations.map(({ blob }) => blob))
+  const landed = new Map<string, BlobLength>()
+  const notBegun = { blobs: 0, bytes: 0 }
+  const note = (name: string, { bytes, createdAt }: BlobLength): void => {
+    const blob = `${reader.container}/${name}`
+    if (known.has(blob)) landed.set(blob, { bytes, createdAt })
+    else if (bytes > 0) {
+      notBegun.blobs += 1
+      notBegun.bytes += bytes
+    }
+  }
+  const selection = selectionOf(source.blobs)
+  if (selection.kind === 'one') {
+    const head = await reader.read(selection.name, { offset: 0, maxBytes: 1 })
+    if (head.kind === 'bytes') note(selection.name, { bytes: head.totalBytes, createdAt: head.createdAt })
+    return { landed, notBegun }
+  }
+  const discovery = createDiscovery(selection, {
+    reader,
+    startTimeMs: source.startTimeMs,
+    watchMs: source.watchMs,
+  })
+  try {
+    for await (const listed of discovery.look(nowMs, {})) note(listed.name, listed)
+  } catch (error) {
+    // A container that is gone, or not there yet, holds nothing.
+    if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
+  }
+  return { landed, notBegun }
+}
+
+/**
+ * Under which creation instant each generation's blob was last seen.
+ *
+ * Only a generation that was copied has another one than its name says, and only the offset file knows; without the file
+ * the name has to do.
+ */
+export async function creationInstants(
+  { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
+  { name, pipeline }: Pick<LandedPipeline, 'name' | 'pipeline'>,
+): Promise<(generation: BlobGeneration) => string> {
+  const store = new FileOffsetStore({ stateDirectory, pipeline: name, table: offsetsTable(pipeline) })
+  const marks = await store.readMarks()
+  const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
+  return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
 }

@@ -1,9 +1,9 @@
-import { choosePipelines } from '../choose-pipelines.ts'
+import { choosePipelines } from '../config/choose-pipelines.ts'
+import { bySink, type DatabricksPipeline, type DeltaPipeline, tableText } from '../config/resolve.ts'
 import { TailraceError } from '../errors.ts'
-import { bySink, type DatabricksPipeline, type DeltaPipeline, tableText } from '../resolve-config.ts'
+import { lookingAttempts, lookingStorage } from '../sinks/delta/storage/open.ts'
+import { withEngine } from '../sinks/encoding/engine-session.ts'
 import type { CommandContext } from './command.ts'
-import { lookingAttempts, lookingStorage } from './looking-storage.ts'
-import { withEngine } from './with-engine.ts'
 
 export interface TablesOptions {
   readonly pipeline?: string
@@ -55,7 +55,7 @@ async function createDelta(
   pipeline: DeltaPipeline,
   { clock }: CommandContext,
 ): Promise<string> {
-  const { DeltaCommitter } = await import('../sinks/delta/delta-committer.ts')
+  const { DeltaCommitter } = await import('../sinks/delta/committer.ts')
   return withEngine(async (engine, temporaryDirectory) => {
     const committer = new DeltaCommitter({
       storage: lookingStorage(pipeline, temporaryDirectory, clock),
@@ -89,10 +89,10 @@ async function createInWorkspace(
     return undefined
   }
   const [{ openWorkspace }, { ensureTable }, { WorkspaceCatalog }, { readOffsets }] = await Promise.all([
-    import('../open-workspace.ts'),
-    import('../sinks/databricks/live-table.ts'),
-    import('../sinks/databricks/workspace-catalog.ts'),
-    import('./databricks-table.ts'),
+    import('../sinks/databricks/workspace/workspace.ts'),
+    import('../sinks/databricks/tables/live-table.ts'),
+    import('../sinks/databricks/tables/catalog.ts'),
+    import('../sinks/databricks/inspect.ts'),
   ])
   const file = await readOffsets(name, pipeline, context)
   const retry = { policy: { maxAttempts: lookingAttempts } }
@@ -119,12 +119,12 @@ async function createInWorkspace(
 
 async function definition(name: string, { sink, table }: DatabricksPipeline): Promise<string> {
   if (sink.mode !== 'stage-only') {
-    const { createTableSql } = await import('../sinks/databricks/table-definition.ts')
+    const { createTableSql } = await import('../sinks/databricks/tables/definition.ts')
     return createTableSql(table, sink)
   }
   const [{ streamingTableSql }, { stagingFolderOf }] = await Promise.all([
-    import('../sinks/databricks/streaming-table.ts'),
-    import('../open-workspace.ts'),
+    import('../sinks/databricks/tables/definition.ts'),
+    import('../sinks/databricks/workspace/workspace.ts'),
   ])
   return streamingTableSql(table, {
     layout: sink.layout,

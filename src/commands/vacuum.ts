@@ -1,7 +1,6 @@
 import { posix } from 'node:path'
-import { printTable } from '../row-printer.ts'
-import type { FoundFile } from '../sinks/delta/maintenance/vacuum-plan.ts'
-import { type VacuumReport, vacuumTable } from '../sinks/delta/maintenance/vacuum-table.ts'
+import { printTable } from '../reporting/row-printer.ts'
+import { type FoundFile, type VacuumReport, vacuumTable } from '../sinks/delta/maintenance/vacuum-table.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './maintained-tables.ts'
 

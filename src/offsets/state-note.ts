@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { makeDirectory, withStateErrors } from '../state-files.ts'
-import { writeDurably } from './durable-write.ts'
+import { writeDurably } from './offset-file.ts'
+import { makeDirectory, withStateErrors } from './state-files.ts'
 
 /** A small JSON file by which a running pipeline lets `tailrace status` of another process know how it is. */
 export class StateNote<Note> {

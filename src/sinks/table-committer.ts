@@ -1,6 +1,6 @@
-import type { LandedOffsets } from '../landed-offsets.ts'
+import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { Span } from '../records.ts'
-import type { WrittenFile } from './duckdb.ts'
+import type { WrittenFile } from './encoding/engine.ts'
 
 /** A batch as Parquet: what a committer makes visible. */
 export interface EncodedBatch {

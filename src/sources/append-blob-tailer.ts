@@ -1,15 +1,14 @@
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
-import { type Logger, silentLogger } from '../logger.ts'
 import type { Chunk } from '../records.ts'
-import { type RetryEvent, type RetryPolicy, retry } from '../retry.ts'
-import { retryLog } from '../retry-log.ts'
+import { type Logger, silentLogger } from '../reporting/logger.ts'
+import { retryLog } from '../reporting/retry-log.ts'
+import { longerPause, type RetryEvent, type RetryPolicy, retry } from '../retry.ts'
 import type { BlobRead, BlobReader } from './blob-reader.ts'
-import { ByteBudget } from './byte-budget.ts'
-import { overlapBytes } from './fingerprint.ts'
-import { longerPause } from './idle-pause.ts'
-import { type RangeAnswer, RangesAhead } from './ranges-ahead.ts'
-import { TailedLines, type TailedRecord } from './tailed-records.ts'
+import { overlapBytes } from './recognition/fingerprint.ts'
+import { ByteBudget } from './tailing/byte-budget.ts'
+import { type RangeAnswer, RangesAhead } from './tailing/ranges-ahead.ts'
+import { TailedLines, type TailedRecord } from './tailing/tailed-lines.ts'
 
 export interface AppendBlobTailerOptions {
   readonly reader: BlobReader

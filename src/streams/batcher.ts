@@ -12,11 +12,10 @@ import {
   spanBytes,
   touches,
 } from '../records.ts'
-import { spoolRow } from '../spool.ts'
-import { collectGarbage } from './collect-garbage.ts'
-import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
-import type { Staging } from './staging.ts'
-import { writeAt } from './write-at.ts'
+import { collectGarbage } from './staging/collect-garbage.ts'
+import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
+import { spoolRow } from './staging/spool.ts'
+import { type Staging, writeAt } from './staging/staging.ts'
 
 export interface BatcherOptions {
   /** Where spool files go. */

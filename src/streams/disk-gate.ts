@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import type { EntryBlock } from '../records.ts'
-import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
+import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
 
 /**
  * Lets blocks pass while there is disk space and holds the stream while there is not.

@@ -9,12 +9,12 @@ import {
   type LineBlock,
   latin1AsText,
 } from '../records.ts'
-import { type ArrayRecord, recordsOf } from './array-records.ts'
-import { concatenatedObjects } from './concatenated-objects.ts'
-import { maxLineRecords } from './line-outline.ts'
-import { exceedingEntry, longLineBytes, longLineEntries } from './long-line.ts'
-import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './record-entries.ts'
-import { textLineRecord } from './text-line.ts'
+import { type ArrayRecord, recordsOf } from './records/array-records.ts'
+import { concatenatedObjects } from './records/concatenated-objects.ts'
+import { maxLineRecords } from './records/line-outline.ts'
+import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
+import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
+import { textLineRecord } from './records/text-line.ts'
 
 const byteOrderMark = '\xef\xbb\xbf'
 const openBrace = 0x7b

@@ -1,5 +1,5 @@
-import type { RecordTransform } from '../streams/record-transform.ts'
-import { RecordRedaction } from './redact-record.ts'
+import type { RecordTransform } from './record-transform.ts'
+import { RecordRedaction } from './redaction/redact-record.ts'
 
 export interface RedactLiteralsOptions {
   /** The text that replaces a literal. Default `?`. */

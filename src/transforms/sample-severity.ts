@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue } from '../json.ts'
-import type { LogRecord, RecordTransform } from '../streams/record-transform.ts'
+import type { LogRecord, RecordTransform } from './record-transform.ts'
 
 export interface SampleSeverityOptions {
   /**

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { verify } from '../../src/commands/verify.ts'
-import { type Logger, silentLogger } from '../../src/logger.ts'
-import type { ResolvedConfig } from '../../src/resolve-config.ts'
+import type { ResolvedConfig } from '../../src/config/resolve.ts'
+import { type Logger, silentLogger } from '../../src/reporting/logger.ts'
 
 /** Asserts that `tailrace verify` finds so many blobs and each of them complete. */
 export async function assertVerified(

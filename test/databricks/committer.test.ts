@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
 import { retry } from '../../src/retry.ts'
-import { CopyInto } from '../../src/sinks/databricks/copy-into.ts'
+import { CopyInto } from '../../src/sinks/databricks/loading/copy-into.ts'
 import {
   blob,
   committerFixture,

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { LoadIntent } from '../../src/load-intent.ts'
+import type { LoadIntent } from '../../src/offsets/load-intent.ts'
 import type { Span } from '../../src/records.ts'
-import { stagedFileName } from '../../src/sinks/databricks/staged-files.ts'
-import { EmbeddedEngine, sqlString } from '../../src/sinks/duckdb.ts'
+import { stagedFileName } from '../../src/sinks/databricks/staging/staged-files.ts'
+import { EmbeddedEngine, sqlString } from '../../src/sinks/encoding/engine.ts'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import {
   type Column,

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DuckDbWarehouse } from '../../doubles/workspace/duckdb-warehouse.ts'
+import { DiskVolumes } from '../../doubles/workspace/volume-files.ts'
+import { Workspace } from '../../doubles/workspace/workspace.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { DatabricksSinkConfig } from '../../src/config.ts'
-import type { WorkspaceAddress } from '../../src/sinks/databricks/workspace-auth.ts'
-import { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
-import { DiskVolumes } from '../support/warehouse/volume-files.ts'
-import { Workspace } from '../support/warehouse/workspace.ts'
+import type { DatabricksSinkConfig } from '../../src/config/options.ts'
+import type { WorkspaceAddress } from '../../src/sinks/databricks/workspace/auth.ts'
 
 /** A statement that is held in the middle of its work. */
 export interface HeldStatement {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
+import type { DuckDbWarehouse } from '../../doubles/workspace/duckdb-warehouse.ts'
 import { assertLandedOnce, mirroredOffset } from '../support/landed-once.ts'
 import type { TestStorage } from '../support/storage.ts'
 import { type LandedRow, landedRow, landedRowsSql } from '../support/table-rows.ts'
-import type { DuckDbWarehouse } from '../support/warehouse/duckdb-warehouse.ts'
 
 /**
  * All rows of a relation in the order of their places.

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Workspace } from '../support/warehouse/workspace.ts'
+import type { Workspace } from '../../doubles/workspace/workspace.ts'
 
 /** What a log must not hold, and what it would be. The texts of records are those of the line generator. */
 const forbidden: readonly (readonly [RegExp, string])[] = [

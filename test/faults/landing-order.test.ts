@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
-import { silentLogger } from '../../src/logger.ts'
+import { silentLogger } from '../../src/reporting/logger.ts'
 import { type FileCall, watchFileCalls } from '../support/faults/file-calls.ts'
 import {
   landingWorld,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { createLogger, type Logger, silentLogger } from '../../src/logger.ts'
+import { seededRandom } from '../../doubles/seeded-random.ts'
+import { createLogger, type Logger, silentLogger } from '../../src/reporting/logger.ts'
 import { watchFileCalls } from '../support/faults/file-calls.ts'
 import {
   assertWorldLanded,
@@ -13,7 +14,6 @@ import {
   tableDirectoryOf,
 } from '../support/faults/landing-world.ts'
 import { UnsyncedFiles } from '../support/faults/unsynced-files.ts'
-import { seededRandom } from '../support/seeded-random.ts'
 import { readTable } from '../support/table-rows.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
-import { commitPath } from '../../src/sinks/delta/delta-action.ts'
-import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
-import { sqlString } from '../../src/sinks/duckdb.ts'
+import { commitPath } from '../../src/sinks/delta/protocol/actions.ts'
+import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
+import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import {
   columns,
   committerOf,

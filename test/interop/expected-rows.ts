@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { sqlType } from '../../src/sinks/delta/sql-type.ts'
-import { sqlString } from '../../src/sinks/duckdb.ts'
+import { sqlType } from '../../src/sinks/delta/protocol/schema.ts'
+import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import { columns, type Workbench } from '../sinks/delta/support.ts'
 import { rowsAsSql } from './same-rows.ts'

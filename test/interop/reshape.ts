@@ -1,4 +1,4 @@
-import { sqlString } from '../../src/sinks/duckdb.ts'
+import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import type { Workbench } from '../sinks/delta/support.ts'
 

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { readDeletedRows } from '../../src/sinks/delta/deleted-rows.ts'
-import { readTable } from '../../src/sinks/delta/live-files.ts'
-import { LiveRows } from '../../src/sinks/delta/live-rows.ts'
-import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
-import { sqlString } from '../../src/sinks/duckdb.ts'
+import { readTable } from '../../src/sinks/delta/files/live-files.ts'
+import { LiveRows, readDeletedRows } from '../../src/sinks/delta/files/live-rows.ts'
+import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
+import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import { columns, type Workbench } from '../sinks/delta/support.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { sqlString } from '../../src/sinks/duckdb.ts'
+import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import type { ColumnType } from '../../src/tables/table.ts'
 import { columns, type Workbench } from '../sinks/delta/support.ts'
 import { rowsAsSql } from './same-rows.ts'

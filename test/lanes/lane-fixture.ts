@@ -3,14 +3,10 @@ import { tmpdir } from 'node:os'
 import { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { BlobsConfig, SourceConfig } from '../../src/config.ts'
-import { type LandedOffset, LandedOffsets } from '../../src/landed-offsets.ts'
-import type { LaneContext } from '../../src/lanes/lane-runner.ts'
-import type { SetAsideBlob } from '../../src/lanes/lane-schedule.ts'
-import { ListedLanes } from '../../src/lanes/listed-lanes.ts'
-import { SingleLane } from '../../src/lanes/single-lane.ts'
-import { silentLogger } from '../../src/logger.ts'
-import { OffsetMirror } from '../../src/offsets/offset-mirror.ts'
+import type { BlobsConfig, SourceConfig } from '../../src/config/options.ts'
+import { type ResolvedPipeline, resolveConfig } from '../../src/config/resolve.ts'
+import { type LandedOffset, LandedOffsets } from '../../src/offsets/landed-offsets.ts'
+import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
 import {
   compareGenerations,
   type EntryBlock,
@@ -19,13 +15,17 @@ import {
   latin1AsText,
   type Span,
 } from '../../src/records.ts'
-import { type ResolvedPipeline, resolveConfig } from '../../src/resolve-config.ts'
+import { silentLogger } from '../../src/reporting/logger.ts'
+import type { LaneContext } from '../../src/run/lanes/lane-runner.ts'
+import type { SetAsideBlob } from '../../src/run/lanes/lane-schedule.ts'
+import { ListedLanes } from '../../src/run/lanes/listed-lanes.ts'
+import { SingleLane } from '../../src/run/lanes/single-lane.ts'
 import type { BlobReader } from '../../src/sources/blob-reader.ts'
-import { ByteBudget } from '../../src/sources/byte-budget.ts'
 import { selectionOf } from '../../src/sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../src/sources/discovery/create-discovery.ts'
-import { Staging } from '../../src/streams/staging.ts'
-import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import { ByteBudget } from '../../src/sources/tailing/byte-budget.ts'
+import { Staging } from '../../src/streams/staging/staging.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import type { MemoryContainer } from './memory-container.ts'
 
 /** What a table would hold: the spans landed, in order, and the text of their rows, by generation. */

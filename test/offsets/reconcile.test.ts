@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { LandedOffsets } from '../../src/landed-offsets.ts'
-import type { OffsetFile } from '../../src/offsets/file-offset-store.ts'
-import { compareOffsets } from '../../src/offsets/reconcile.ts'
+import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
+import type { OffsetFile } from '../../src/offsets/offset-file.ts'
+import { compareOffsets } from '../../src/offsets/offset-ledger.ts'
 
 const tableOf = (offsets: Readonly<Record<string, number>>): LandedOffsets => {
   const landed = new LandedOffsets()

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { isTailraceError, TailraceError } from '../../src/errors.ts'
 import type { Chunk } from '../../src/records.ts'
 import { AppendBlobTailer, type AppendBlobTailerOptions } from '../../src/sources/append-blob-tailer.ts'
-import { ByteBudget } from '../../src/sources/byte-budget.ts'
+import { ByteBudget } from '../../src/sources/tailing/byte-budget.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
 import { ScriptedReader, unavailable } from './scripted-reader.ts'
 

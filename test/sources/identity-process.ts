@@ -3,11 +3,11 @@
 import dns from 'node:dns'
 import { inspect } from 'node:util'
 import { ContainerClient } from '@azure/storage-blob'
+import { connectContainer } from '../../src/azure/connect-container.ts'
 import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
-import { describeError } from '../../src/logger.ts'
-import { AzureBlobReader } from '../../src/sources/azure-blob-reader.ts'
-import { connectContainer } from '../../src/sources/storage-client.ts'
+import { describeError } from '../../src/reporting/logger.ts'
+import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 
 const { account = '', reads = '1', clientId, credential } = process.env
 

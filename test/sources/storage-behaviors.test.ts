@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
-import { AzureBlobReader } from '../../src/sources/azure-blob-reader.ts'
 import type { BlobRead, BlobReader, ListedPage, ListRequest } from '../../src/sources/blob-reader.ts'
+import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 import {
   type StorageUnderTest,
   storageInAzurite,

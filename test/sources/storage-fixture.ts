@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { ContainerClient } from '@azure/storage-blob'
-import { AzureBlobReader, type AzureBlobReaderOptions } from '../../src/sources/azure-blob-reader.ts'
+import { AzureBlobReader, type AzureBlobReaderOptions } from '../../src/sources/readers/azure-blob-reader.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { SimulatedClock } from '../../doubles/simulated-clock.ts'
+import { ContainerClient } from '../../src/azure/sdk.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { retry } from '../../src/retry.ts'
-import { AzureBlobReader } from '../../src/sources/azure-blob-reader.ts'
-import { ContainerClient } from '../../src/sources/azure-sdk.ts'
 import type { BlobReader } from '../../src/sources/blob-reader.ts'
+import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 import { BlobService } from '../support/blob-service/blob-service.ts'
 import {
   type AnswerFault,
@@ -16,7 +17,6 @@ import {
 import { inMemoryContainer } from '../support/blob-service/in-memory-http-client.ts'
 import { MisbehavingService } from '../support/blob-service/misbehaving-service.ts'
 import { serveBlobService } from '../support/blob-service/serve-blob-service.ts'
-import { SimulatedClock } from '../support/blob-service/simulated-clock.ts'
 import { watchedContainer } from '../support/blob-service/watched-blob.ts'
 
 type Ask = (reader: BlobReader) => Promise<unknown>

@@ -13,10 +13,10 @@ import {
   type StoredEntries,
   spanBytes,
 } from '../../src/records.ts'
-import { spoolRow } from '../../src/spool.ts'
 import { Batcher, type BatcherOptions } from '../../src/streams/batcher.ts'
-import { DiskSpaceMonitor } from '../../src/streams/disk-space-monitor.ts'
-import { Staging } from '../../src/streams/staging.ts'
+import { DiskSpaceMonitor } from '../../src/streams/staging/disk-space-monitor.ts'
+import { spoolRow } from '../../src/streams/staging/spool.ts'
+import { Staging } from '../../src/streams/staging/staging.ts'
 import { recordBlock, rejectedEntry } from './record-blocks.ts'
 import { through } from './through.ts'
 import { VirtualClock } from './virtual-clock.ts'

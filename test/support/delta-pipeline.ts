@@ -1,4 +1,4 @@
-import { bySink, type DeltaPipeline, type ResolvedConfig } from '../../src/resolve-config.ts'
+import { bySink, type DeltaPipeline, type ResolvedConfig } from '../../src/config/resolve.ts'
 
 /** @returns a pipeline of a config, as the one with a Delta table that the test made it */
 export function deltaPipeline({ pipelines }: ResolvedConfig, name: string): DeltaPipeline {

@@ -7,9 +7,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type AppendBlobClient, BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
+import { type Random, seededRandom } from '../../doubles/seeded-random.ts'
 import { mirroredOffset } from './landed-once.ts'
 import { jsonlogLine } from './log-lines.ts'
-import { type Random, seededRandom } from './seeded-random.ts'
 import { containerName } from './storage.ts'
 
 const writerCount = 50

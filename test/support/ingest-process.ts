@@ -7,9 +7,9 @@
 import { once } from 'node:events'
 import { systemClock } from '../../src/clock.ts'
 import { start } from '../../src/commands/start.ts'
-import { loadConfig } from '../../src/load-config.ts'
-import { createLogger } from '../../src/logger.ts'
-import { standardError, standardOutput } from '../../src/terminal.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { createLogger } from '../../src/reporting/logger.ts'
+import { standardError, standardOutput } from '../../src/reporting/terminal.ts'
 import { HastyClock } from './hasty-clock.ts'
 
 async function main(configPath: string, pace?: string): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Random } from '../../doubles/seeded-random.ts'
 import {
   escapes,
   fractions,
@@ -10,7 +11,6 @@ import {
   words,
   zones,
 } from './line-vocabulary.ts'
-import type { Random } from './seeded-random.ts'
 
 /** The producers whose lines the grammar writes. */
 export const lineKinds = [

@@ -1,4 +1,4 @@
-import type { Random } from './seeded-random.ts'
+import type { Random } from '../../doubles/seeded-random.ts'
 
 const messages = [
   'connection authorized',

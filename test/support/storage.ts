@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { ContainerClient } from '@azure/storage-blob'
-import { BlobServiceClient } from '../../src/sources/azure-sdk.ts'
-import { EmbeddedStorage } from '../../src/sources/embedded-storage.ts'
+import { BlobServiceClient } from '../../src/azure/sdk.ts'
+import { EmbeddedStorage } from '../../src/sources/embedded/embedded-storage.ts'
 
 /** An emulated storage account with one container. */
 export interface TestStorage {

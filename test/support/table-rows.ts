@@ -1,7 +1,7 @@
-import { withEngine } from '../../src/commands/with-engine.ts'
-import { readTable as readContents } from '../../src/sinks/delta/live-files.ts'
-import { LocalDeltaStorage } from '../../src/sinks/delta/local-delta-storage.ts'
-import { type JsonRow, sqlString } from '../../src/sinks/duckdb.ts'
+import { readTable as readContents } from '../../src/sinks/delta/files/live-files.ts'
+import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
+import { type JsonRow, sqlString } from '../../src/sinks/encoding/engine.ts'
+import { withEngine } from '../../src/sinks/encoding/engine-session.ts'
 
 /** One row of a table, as far as most tests look. */
 export interface LandedRow {

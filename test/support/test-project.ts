@@ -9,8 +9,8 @@ import type {
   RestartConfig,
   SourceConfig,
   StorageConfig,
-} from '../../src/config.ts'
-import type { PostgresLogsOptions } from '../../src/tables/postgres-logs.ts'
+} from '../../src/config/options.ts'
+import type { PostgresLogsOptions } from '../../src/tables/postgres/logs.ts'
 import { containerName } from './storage.ts'
 
 /** What a generated config says; everything else has its default. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { filled, rowOf } from '../sinks/encoder-harness.ts'
 
 const plain = {

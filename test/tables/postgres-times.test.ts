@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { postgresLogs } from '../../src/tables/postgres-logs.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { rowOf } from '../sinks/encoder-harness.ts'
 
 function record(timestamp: string | number, session: object = {}): object {

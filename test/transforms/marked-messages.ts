@@ -1,4 +1,4 @@
-import type { Random } from '../support/seeded-random.ts'
+import type { Random } from '../../doubles/seeded-random.ts'
 
 /** A statement and a bare value, every literal of which holds a mark. */
 export interface Marked {

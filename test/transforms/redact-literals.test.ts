@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseJson } from '../../src/json.ts'
-import type { LogRecord } from '../../src/streams/record-transform.ts'
+import type { LogRecord } from '../../src/transforms/record-transform.ts'
 import { redactLiterals } from '../../src/transforms/redact-literals.ts'
 
 const place = { pipeline: 'primary', blob: 'logs/a', offset: 0 }

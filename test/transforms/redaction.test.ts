@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { seededRandom } from '../../doubles/seeded-random.ts'
 import { stringifyJson } from '../../src/json.ts'
 import {
   bytesAsLatin1,
@@ -8,14 +9,13 @@ import {
   type LineBlock,
   latin1AsText,
 } from '../../src/records.ts'
-import { FunctionTransform } from '../../src/streams/function-transform.ts'
+import { FunctionTransform } from '../../src/streams/custom/function-transform.ts'
 import { LineSplitter } from '../../src/streams/line-splitter.ts'
-import type { LogRecord, RecordTransform } from '../../src/streams/record-transform.ts'
 import { RecordValidator } from '../../src/streams/record-validator.ts'
+import type { LogRecord, RecordTransform } from '../../src/transforms/record-transform.ts'
 import { redactLiterals } from '../../src/transforms/redact-literals.ts'
 import { encoderFixture, onlySpan } from '../sinks/encoder-harness.ts'
 import { through } from '../streams/through.ts'
-import { seededRandom } from '../support/seeded-random.ts'
 import { anyMark, markedBy, messages } from './marked-messages.ts'
 import { producers } from './marked-producers.ts'
 import { structured } from './marked-records.ts'

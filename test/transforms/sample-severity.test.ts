@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LogRecord } from '../../src/streams/record-transform.ts'
+import type { LogRecord } from '../../src/transforms/record-transform.ts'
 import { sampleSeverity } from '../../src/transforms/sample-severity.ts'
 
 const blob = 'logs/resourceId=/y=2026/m=11/d=24/h=08/m=00/PT1H.json'

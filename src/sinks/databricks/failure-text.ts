@@ -1,4 +1,4 @@
-import { redactSecrets } from '../../redact.ts'
+import { redactSecrets } from '../../reporting/redact.ts'
 
 /** What Databricks says when it fails something, taken apart. */
 export interface FailureText {

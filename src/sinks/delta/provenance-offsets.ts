@@ -1,13 +1,12 @@
-import type { LandedOffset } from '../../landed-offsets.ts'
+import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import { generationKey } from '../../records.ts'
-import { withDataFiles } from '../data-file-errors.ts'
-import type { EmbeddedEngine } from '../duckdb.ts'
-import { readDeletedRows } from './deleted-rows.ts'
-import type { DeltaStorage } from './delta-storage.ts'
-import type { DeltaTable } from './delta-table.ts'
-import { liveFile } from './live-files.ts'
-import { type RowSource, withLiveRows } from './live-rows.ts'
-import { schemaFields } from './table-schema.ts'
+import { withDataFiles } from '../encoding/data-file-errors.ts'
+import type { EmbeddedEngine } from '../encoding/engine.ts'
+import { liveFile } from './files/live-files.ts'
+import { type RowSource, readDeletedRows, withLiveRows } from './files/live-rows.ts'
+import { schemaFields } from './protocol/schema.ts'
+import type { DeltaStorage } from './storage/delta-storage.ts'
+import type { DeltaTable } from './table.ts'
 
 const placeColumns = {
   source_blob: 'VARCHAR',

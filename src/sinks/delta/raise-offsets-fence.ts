@@ -1,6 +1,6 @@
 import { TailraceError } from '../../errors.ts'
-import type { DeltaTable } from './delta-table.ts'
-import { hasOffsetsFence, withOffsetsFence } from './feature-gate.ts'
+import { hasOffsetsFence, withOffsetsFence } from './protocol/features.ts'
+import type { DeltaTable } from './table.ts'
 
 /** How often the property is set again because another commit changed the table's metadata meanwhile. */
 const maxAttempts = 10

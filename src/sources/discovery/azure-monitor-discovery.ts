@@ -1,9 +1,8 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
-import { dayMs, dayPath, hourMs, hourOf } from './azure-monitor-layout.ts'
+import { dayMs, dayPath, hourMs, hourOf, resourceFolders } from './azure-monitor-layout.ts'
 import type { BlobDiscovery, LookScope } from './blob-discovery.ts'
 import { CountedListing } from './counted-listing.ts'
-import { resourceFolders } from './resource-folders.ts'
 import { WatchedDays } from './watched-days.ts'
 
 /** Names under a resource that are no hourly blobs. */

@@ -1,11 +1,14 @@
 import type { TestContext } from 'node:test'
-import { createLogger, type Logger } from '../../../src/logger.ts'
+import { Workspace, type WorkspaceOptions } from '../../../doubles/workspace/workspace.ts'
+import { createLogger, type Logger } from '../../../src/reporting/logger.ts'
 import type { RetryEvent } from '../../../src/retry.ts'
-import { SqlWarehouse, type SqlWarehouseOptions } from '../../../src/sinks/databricks/sql-warehouse.ts'
-import type { TokenSource, WorkspaceAddress } from '../../../src/sinks/databricks/workspace-auth.ts'
-import { MemoryFiles } from '../../support/warehouse/memory-files.ts'
-import { ScriptedEngine } from '../../support/warehouse/scripted-engine.ts'
-import { Workspace, type WorkspaceOptions } from '../../support/warehouse/workspace.ts'
+import {
+  SqlWarehouse,
+  type SqlWarehouseOptions,
+} from '../../../src/sinks/databricks/warehouse/sql-warehouse.ts'
+import type { TokenSource, WorkspaceAddress } from '../../../src/sinks/databricks/workspace/auth.ts'
+import { MemoryFiles } from '../../doubles/workspace/memory-files.ts'
+import { ScriptedEngine } from '../../doubles/workspace/scripted-engine.ts'
 import { HurriedClock } from './hurried-clock.ts'
 
 export interface WarehouseUnderTest {

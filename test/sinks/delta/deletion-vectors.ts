@@ -1,13 +1,19 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { readDeletedRows } from '../../../src/sinks/delta/deleted-rows.ts'
-import type { AddAction, DeletionVector, DeltaAction } from '../../../src/sinks/delta/delta-action.ts'
-import { commitPath, encodeActions, removalOf } from '../../../src/sinks/delta/delta-action.ts'
-import { liveFile } from '../../../src/sinks/delta/live-files.ts'
-import type { NumberSet } from '../../../src/sinks/delta/roaring-bitmap.ts'
-import { loadState } from '../../../src/sinks/delta/table-log.ts'
-import { sqlString } from '../../../src/sinks/duckdb.ts'
+import { liveFile } from '../../../src/sinks/delta/files/live-files.ts'
+import { readDeletedRows } from '../../../src/sinks/delta/files/live-rows.ts'
+import { loadState } from '../../../src/sinks/delta/log/load.ts'
+import {
+  type AddAction,
+  commitPath,
+  type DeletionVector,
+  type DeltaAction,
+  encodeActions,
+  removalOf,
+} from '../../../src/sinks/delta/protocol/actions.ts'
+import type { NumberSet } from '../../../src/sinks/delta/protocol/roaring-bitmap.ts'
+import { sqlString } from '../../../src/sinks/encoding/engine.ts'
 import type { Workbench } from './support.ts'
 
 /** How the containers of a bitmap are written: as runs where `hasRuns` says so, else as the format asks for. */

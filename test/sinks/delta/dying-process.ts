@@ -6,10 +6,10 @@
  * has stopped, each at its own place and none by luck. To stop before a change is to stop after the one before it.
  */
 import { createInterface } from 'node:readline'
-import { AzureDeltaStorage } from '../../../src/sinks/delta/azure-delta-storage.ts'
-import type { DeltaStorage } from '../../../src/sinks/delta/delta-storage.ts'
-import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
-import { EmbeddedEngine } from '../../../src/sinks/duckdb.ts'
+import { AzureDeltaStorage } from '../../../src/sinks/delta/storage/azure.ts'
+import type { DeltaStorage } from '../../../src/sinks/delta/storage/delta-storage.ts'
+import { LocalDeltaStorage } from '../../../src/sinks/delta/storage/local.ts'
+import { EmbeddedEngine } from '../../../src/sinks/encoding/engine.ts'
 import { CountedChanges, countFileChanges, countRequests } from './counted-changes.ts'
 import { type Job, jobs } from './table-jobs.ts'
 
@@ -60,7 +60,7 @@ async function storageAt(
     countFileChanges({ root: table, changes, isVolume })
     return new LocalDeltaStorage(table)
   }
-  const sdk = await import('../../../src/sources/azure-sdk.ts')
+  const sdk = await import('../../../src/azure/sdk.ts')
   const service = sdk.BlobServiceClient.fromConnectionString(account.connectionString)
   const pipeline = sdk.newPipeline(service.credential, { retryOptions: { maxTries: 1 } })
   pipeline.factories.push(countRequests(table, changes))

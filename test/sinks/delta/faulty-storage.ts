@@ -4,7 +4,7 @@ import type {
   LocalFile,
   PutOutcome,
   StoredObject,
-} from '../../../src/sinks/delta/delta-storage.ts'
+} from '../../../src/sinks/delta/storage/delta-storage.ts'
 
 /** What happens to one `putIfAbsent`. */
 export type Fault =

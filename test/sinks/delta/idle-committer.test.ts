@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
-import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
+import { commitPath } from '../../../src/sinks/delta/protocol/actions.ts'
 import { CountingStorage } from './long-table.ts'
 import { committerOf, encode, impatientClock, offsetsOf, span, type Workbench, workbench } from './support.ts'
 

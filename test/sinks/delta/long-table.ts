@@ -1,9 +1,9 @@
 import { mkdir, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { commitPath } from '../../../src/sinks/delta/delta-action.ts'
-import type { StoredObject } from '../../../src/sinks/delta/delta-storage.ts'
-import { LocalDeltaStorage } from '../../../src/sinks/delta/local-delta-storage.ts'
-import { schemaString } from '../../../src/sinks/delta/table-schema.ts'
+import { commitPath } from '../../../src/sinks/delta/protocol/actions.ts'
+import { schemaString } from '../../../src/sinks/delta/protocol/schema.ts'
+import type { StoredObject } from '../../../src/sinks/delta/storage/delta-storage.ts'
+import { LocalDeltaStorage } from '../../../src/sinks/delta/storage/local.ts'
 import { columns, type Workbench } from './support.ts'
 
 /** A second for every version from here on, as the files' times. */

@@ -4,10 +4,7 @@ import { join } from 'node:path'
 import test, { after, type TestContext } from 'node:test'
 import type { ContainerClient } from '@azure/storage-blob'
 import { type Clock, systemClock } from '../../../src/clock.ts'
-import {
-  AzureDeltaStorage,
-  type AzureDeltaStorageOptions,
-} from '../../../src/sinks/delta/azure-delta-storage.ts'
+import { AzureDeltaStorage, type AzureDeltaStorageOptions } from '../../../src/sinks/delta/storage/azure.ts'
 import { openStorage, type TestStorage } from '../../support/storage.ts'
 import { type PlaceTable, placeLocally, type Workbench, workbench } from './support.ts'
 

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../../../src/clock.ts'
-import type { DeltaStorage, PutOutcome } from '../../../src/sinks/delta/delta-storage.ts'
+import type { DeltaStorage, PutOutcome } from '../../../src/sinks/delta/storage/delta-storage.ts'
 
 /** Time that passes only when nothing else is left to do: each wait ends in its turn, without waiting. */
 export class SimulatedClock implements Clock {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { patternMistake } from '../../../src/sources/discovery/blob-pattern.ts'
-import { type BlobsUnder, selectionOf } from '../../../src/sources/discovery/blob-selection.ts'
+import {
+  type BlobsUnder,
+  patternMistake,
+  selectionOf,
+} from '../../../src/sources/discovery/blob-selection.ts'
 
 function under(blobs: string): BlobsUnder {
   const selection = selectionOf(blobs)

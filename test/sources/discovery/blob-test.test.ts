@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { BlobsConfig } from '../../../src/config.ts'
-import { blobTest } from '../../../src/sources/discovery/blob-test.ts'
+import type { BlobsConfig } from '../../../src/config/options.ts'
+import { blobTest } from '../../../src/sources/discovery/blob-selection.ts'
 
 const id = '/subscriptions/1/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'
 

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import type { Random } from '../seeded-random.ts'
+import type { Random } from '../../../doubles/seeded-random.ts'
 import type { AnswerFault, Waits } from './fault-plan.ts'
 import { markerFrom, unescapedXml } from './list-page.ts'
 import { type Ending, errorReply, type Reply, type ServiceRequest } from './protocol.ts'

@@ -1,4 +1,4 @@
-import { seededRandom } from '../seeded-random.ts'
+import { seededRandom } from '../../../doubles/seeded-random.ts'
 
 /** What becomes of the answer to any request. */
 export const answerFaults = [

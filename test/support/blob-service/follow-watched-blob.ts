@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Random } from '../../../doubles/seeded-random.ts'
 import type { Clock } from '../../../src/clock.ts'
 import type { Chunk } from '../../../src/records.ts'
 import {
@@ -7,7 +8,6 @@ import {
   type TailEnd,
 } from '../../../src/sources/append-blob-tailer.ts'
 import type { BlobReader } from '../../../src/sources/blob-reader.ts'
-import type { Random } from '../seeded-random.ts'
 import type { Delivery } from './delivered-generations.ts'
 import type { MisbehavingService } from './misbehaving-service.ts'
 import { watchedContainer, watchedName } from './watched-blob.ts'

@@ -1,4 +1,4 @@
-import { type Random, seededRandom } from '../seeded-random.ts'
+import { type Random, seededRandom } from '../../../doubles/seeded-random.ts'
 import { damages } from './answer-faults.ts'
 import type { BlobService } from './blob-service.ts'
 import {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type * as Sdk from '@azure/storage-blob'
-import { AzureBlobReader } from '../../../src/sources/azure-blob-reader.ts'
-import { BlobServiceClient, ContainerClient } from '../../../src/sources/azure-sdk.ts'
+import { SimulatedClock } from '../../../doubles/simulated-clock.ts'
+import { BlobServiceClient, ContainerClient } from '../../../src/azure/sdk.ts'
+import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
 import { BlobService } from './blob-service.ts'
 import { inMemoryContainer } from './in-memory-http-client.ts'
 import { serveBlobService } from './serve-blob-service.ts'
-import { SimulatedClock } from './simulated-clock.ts'
 
 /** One container of an account, as its writers see it. */
 export interface StorageWriter {

@@ -1,4 +1,4 @@
-import type { Random } from '../seeded-random.ts'
+import type { Random } from '../../../doubles/seeded-random.ts'
 import type { BlobService } from './blob-service.ts'
 import { assertGenerationsDelivered, type Delivery } from './delivered-generations.ts'
 import type { WorldEvent } from './fault-plan.ts'

@@ -1,6 +1,6 @@
 import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Random } from '../seeded-random.ts'
+import type { Random } from '../../../doubles/seeded-random.ts'
 import type { FileCall, FileCallWatcher } from './file-calls.ts'
 
 /** A file or a folder, whatever its name: the inode with its birth, because inodes are used again. */

@@ -1,5 +1,5 @@
-import { isOutside } from '../deletion-vector.ts'
-import type { AddAction, PartitionValues } from '../delta-action.ts'
+import type { AddAction, PartitionValues } from '../protocol/actions.ts'
+import { isOutside } from '../protocol/deletion-vector.ts'
 
 /** Files of one partition that become one. */
 export interface CompactionGroup {

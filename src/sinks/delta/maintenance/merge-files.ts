@@ -1,16 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
-import type { EmbeddedEngine, WrittenFile } from '../../duckdb.ts'
-import { engineError } from '../../encoder-errors.ts'
-import { readDeletedRows } from '../deleted-rows.ts'
-import type { MetaDataAction } from '../delta-action.ts'
-import type { DeltaStorage, LocalFile } from '../delta-storage.ts'
-import { liveFile } from '../live-files.ts'
-import { withLiveRows } from '../live-rows.ts'
-import { writeCopy } from '../parquet-copy.ts'
-import { schemaFields } from '../table-schema.ts'
-import { columnCast } from './column-cast.ts'
+import type { EmbeddedEngine, WrittenFile } from '../../encoding/engine.ts'
+import { engineError } from '../../encoding/engine-errors.ts'
+import { liveFile } from '../files/live-files.ts'
+import { readDeletedRows, withLiveRows } from '../files/live-rows.ts'
+import { moveIn, moveOut, type PlacedFile, placeFile } from '../files/placement.ts'
+import { writeCopy } from '../files/rewrite.ts'
+import { type CommitContext, commit, mayBeVisible } from '../log/commit.ts'
+import type { TableState } from '../log/state.ts'
+import {
+  type AddAction,
+  type DeltaCommit,
+  type MetaDataAction,
+  type PartitionValues,
+  removalOf,
+} from '../protocol/actions.ts'
+import { columnCast, schemaFields } from '../protocol/schema.ts'
+import { indexedColumns } from '../protocol/statistics.ts'
+import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
 import type { CompactionGroup } from './compaction-plan.ts'
 
 export interface MergeContext {
@@ -92,4 +100,86 @@ async function openAll(storage: DeltaStorage, paths: readonly string[]): Promise
   if (failure === undefined) return files
   await Promise.all(files.map((file) => file.release()))
   throw failure.reason
+}
+
+/** Says that a merge no longer fits the table, because another commit came first; nothing of it is visible. */
+export class MergeOvertaken extends Error {}
+
+/**
+ * Puts a merged file into the table in the place of those that it was made of, in one commit.
+ *
+ * Appends that came first do not matter. Offsets are not touched.
+ *
+ * @param written undefined when the files had no rows, and are only removed
+ * @returns the new file
+ * @throws MergeOvertaken when one of the files was removed meanwhile or the table's rules are others by now;
+ * the merged file is where it was staged then, as after any error but COMMIT_UNKNOWN
+ */
+export async function commitMerge(
+  state: TableState,
+  group: CompactionGroup,
+  written: WrittenFile | undefined,
+  context: CommitContext,
+): Promise<AddAction | undefined> {
+  const { storage, clock } = context
+  const { protocol, metaData } = state
+  const placed = placedFiles(written, state, clock.now())
+  const inputs = new Set(group.files.map(({ path }) => path))
+  await moveIn(storage, placed)
+  try {
+    await commit(
+      state,
+      {
+        info: {
+          operation: 'OPTIMIZE',
+          operationParameters: {
+            predicate: JSON.stringify([partitionPredicate(group.partitionValues)]),
+            zOrderBy: '[]',
+          },
+          isBlindAppend: false,
+          operationMetrics: {
+            numRemovedFiles: String(group.files.length),
+            numRemovedBytes: String(group.bytes),
+            numAddedFiles: String(placed.length),
+            numAddedBytes: String(written?.bytes ?? 0),
+            numOutputRows: String(written?.rows ?? 0),
+          },
+        },
+        actions: [
+          ...group.files.map((file) => ({ remove: removalOf(file, clock.now(), false) })),
+          ...placed.map(({ add }) => ({ add })),
+        ],
+        check: (winner, now) => {
+          const sameRules = now.protocol === protocol && now.metaData === metaData
+          if (!sameRules || removesAny(winner, inputs)) throw new MergeOvertaken()
+        },
+      },
+      context,
+    )
+  } catch (error) {
+    if (!mayBeVisible(error)) await moveOut(storage, placed)
+    throw error
+  }
+  return placed[0]?.add
+}
+
+function placedFiles(
+  written: WrittenFile | undefined,
+  { metaData }: TableState,
+  nowMs: number,
+): PlacedFile[] {
+  const { partitionColumns } = metaData
+  const placed = written && placeFile(written, partitionColumns, indexedColumns(metaData), nowMs)
+  return placed === undefined ? [] : [{ ...placed, add: { ...placed.add, dataChange: false } }]
+}
+
+function removesAny({ actions }: DeltaCommit, paths: ReadonlySet<string>): boolean {
+  return actions.some((action) => 'remove' in action && paths.has(action.remove.path))
+}
+
+/** For people who look at the table's history. */
+function partitionPredicate(values: PartitionValues): string {
+  return Object.entries(values)
+    .map(([name, value]) => (value ? `${name} = '${value}'` : `${name} IS NULL`))
+    .join(' AND ')
 }

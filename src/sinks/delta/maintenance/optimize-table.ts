@@ -1,13 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { TailraceError } from '../../../errors.ts'
-import type { CommitContext } from '../commit-loop.ts'
-import { checkAppendable, clusteringDomain } from '../feature-gate.ts'
-import { loadState, readNewCommits } from '../table-log.ts'
-import type { TableState } from '../table-state.ts'
-import { commitMerge, MergeOvertaken } from './commit-merge.ts'
-import { type CompactionGroup, planCompaction } from './compaction-plan.ts'
-import { type MergeContext, mergeFiles } from './merge-files.ts'
-import { type FinishedMerge, type OptimizeReport, OptimizeTally } from './optimize-report.ts'
+import type { CommitContext } from '../log/commit.ts'
+import { loadState, readNewCommits } from '../log/load.ts'
+import type { TableState } from '../log/state.ts'
+import type { AddAction, PartitionValues } from '../protocol/actions.ts'
+import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
+import { type CompactionGroup, partitionKey, planCompaction } from './compaction-plan.ts'
+import { commitMerge, type MergeContext, MergeOvertaken, mergeFiles } from './merge-files.ts'
 
 export interface OptimizeOptions extends MergeContext, CommitContext {
   /** What a file should come to. */
@@ -86,4 +85,79 @@ async function mergeGroup(
 
 function filesOf({ files }: TableState) {
   return files?.values() ?? []
+}
+
+/** What became of a partition's files. */
+export interface PartitionReport {
+  readonly partitionValues: PartitionValues
+  /** All live files of the partition, small or not. */
+  readonly filesBefore: number
+  readonly filesAfter: number
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  /** Rows that were written again; a row is counted as often as it was. */
+  readonly rows: number
+  readonly ms: number
+}
+
+/** What merging the small files of a table came to. */
+export interface OptimizeReport {
+  readonly tableVersion: number
+  /** The partitions of which files were merged. */
+  readonly partitions: readonly PartitionReport[]
+  /** Paths of small files that stay, because their deletion vectors lie outside of the table. */
+  readonly refused: readonly string[]
+}
+
+/** A merge that is in the table. */
+export interface FinishedMerge {
+  /** Undefined when the files had no rows. */
+  readonly added: AddAction | undefined
+  readonly rows: number
+  readonly ms: number
+}
+
+/** Adds up merges by partition. */
+export class OptimizeTally {
+  readonly #before = new Map<string, { files: number; bytes: number }>()
+  readonly #partitions = new Map<string, PartitionReport>()
+  readonly #refused = new Set<string>()
+
+  /** @param files all live files, before the first merge */
+  constructor(files: Iterable<AddAction>) {
+    for (const { partitionValues, size } of files) {
+      const key = partitionKey(partitionValues)
+      const { files: count, bytes } = this.#before.get(key) ?? { files: 0, bytes: 0 }
+      this.#before.set(key, { files: count + 1, bytes: bytes + size })
+    }
+  }
+
+  noteRefused(files: readonly AddAction[]): void {
+    for (const { path } of files) this.#refused.add(path)
+  }
+
+  noteMerged({ partitionValues, files, bytes }: CompactionGroup, { added, rows, ms }: FinishedMerge): void {
+    const key = partitionKey(partitionValues)
+    const before = this.#before.get(key) ?? { files: files.length, bytes }
+    const known = this.#partitions.get(key) ?? {
+      partitionValues,
+      filesBefore: before.files,
+      filesAfter: before.files,
+      bytesBefore: before.bytes,
+      bytesAfter: before.bytes,
+      rows: 0,
+      ms: 0,
+    }
+    this.#partitions.set(key, {
+      ...known,
+      filesAfter: known.filesAfter - files.length + (added === undefined ? 0 : 1),
+      bytesAfter: known.bytesAfter - bytes + (added?.size ?? 0),
+      rows: known.rows + rows,
+      ms: known.ms + ms,
+    })
+  }
+
+  reportAt(tableVersion: number): OptimizeReport {
+    return { tableVersion, partitions: [...this.#partitions.values()], refused: [...this.#refused] }
+  }
 }

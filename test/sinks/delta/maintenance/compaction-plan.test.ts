@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import type { AddAction, PartitionValues } from '../../../../src/sinks/delta/delta-action.ts'
 import { planCompaction } from '../../../../src/sinks/delta/maintenance/compaction-plan.ts'
+import type { AddAction, PartitionValues } from '../../../../src/sinks/delta/protocol/actions.ts'
 
 let made = 0
 

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
+import { type LiveFile, readTable } from '../../../../src/sinks/delta/files/live-files.ts'
+import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import {
   commitPath,
   type DeltaAction,
   encodeActions,
   removalOf,
-} from '../../../../src/sinks/delta/delta-action.ts'
-import { type LiveFile, readTable } from '../../../../src/sinks/delta/live-files.ts'
-import { loadState } from '../../../../src/sinks/delta/table-log.ts'
-import { EmbeddedEngine, sqlString } from '../../../../src/sinks/duckdb.ts'
+} from '../../../../src/sinks/delta/protocol/actions.ts'
+import { EmbeddedEngine, sqlString } from '../../../../src/sinks/encoding/engine.ts'
 import { FaultyStorage } from '../faulty-storage.ts'
 import { onEachStorage } from '../on-each-storage.ts'
 import { columns, committerOf, encode, span, type Workbench, workbench } from '../support.ts'

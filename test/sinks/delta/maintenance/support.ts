@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { DeltaStorage } from '../../../../src/sinks/delta/delta-storage.ts'
-import type { OptimizeReport } from '../../../../src/sinks/delta/maintenance/optimize-report.ts'
+import { readCommit } from '../../../../src/sinks/delta/log/load.ts'
 import {
   type OptimizeOptions,
+  type OptimizeReport,
   optimizeTable,
 } from '../../../../src/sinks/delta/maintenance/optimize-table.ts'
 import {
@@ -10,7 +10,7 @@ import {
   type VacuumReport,
   vacuumTable,
 } from '../../../../src/sinks/delta/maintenance/vacuum-table.ts'
-import { readCommit } from '../../../../src/sinks/delta/table-log.ts'
+import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
 import { committerOf, encode, impatientClock, rowsOf, span, type Workbench } from '../support.ts'
 
 export const blob = 'logs/pg'

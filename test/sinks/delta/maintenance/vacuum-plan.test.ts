@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
-import type { AddAction } from '../../../../src/sinks/delta/delta-action.ts'
-import { isHiddenName, planVacuum } from '../../../../src/sinks/delta/maintenance/vacuum-plan.ts'
+import { isHiddenName, planVacuum } from '../../../../src/sinks/delta/maintenance/vacuum-table.ts'
+import type { AddAction } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { uuidText } from '../deletion-vectors.ts'
 
 const cutoffMs = 1_000

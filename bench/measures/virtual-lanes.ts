@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import type { Clock } from '../../src/clock.ts'
+import type { BlobsConfig } from '../../src/config/options.ts'
+import { type ResolvedPipeline, resolveConfig } from '../../src/config/resolve.ts'
+import type { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
+import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
+import type { EntryBlock } from '../../src/records.ts'
+import { silentLogger } from '../../src/reporting/logger.ts'
+import type { LaneContext } from '../../src/run/lanes/lane-runner.ts'
+import type { LaneSchedule } from '../../src/run/lanes/lane-schedule.ts'
+import { ListedLanes } from '../../src/run/lanes/listed-lanes.ts'
+import { SingleLane } from '../../src/run/lanes/single-lane.ts'
+import type { BlobReader } from '../../src/sources/blob-reader.ts'
+import { selectionOf } from '../../src/sources/discovery/blob-selection.ts'
+import { createDiscovery } from '../../src/sources/discovery/create-discovery.ts'
+import { ByteBudget } from '../../src/sources/tailing/byte-budget.ts'
+import { Staging } from '../../src/streams/staging/staging.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
+
+/**
+ * The lanes of a pipeline with the default options, on a clock of any kind, whose rows go nowhere.
+ *
+ * @param landed takes how far each blob was read
+ */
+export function virtualLanes(
+  blobs: BlobsConfig,
+  {
+    reader,
+    clock,
+    landed,
+    scratch,
+  }: { reader: BlobReader; clock: Clock; landed: LandedOffsets; scratch: string },
+): LaneSchedule {
+  const { pipelines } = resolveConfig(
+    {
+      pipelines: {
+        bench: {
+          source: { storage: { kind: 'embedded' }, container: reader.container, blobs },
+          table: postgresLogs('bench.public.idle'),
+          sink: { kind: 'delta', root: scratch },
+        },
+      },
+    },
+    scratch,
+  )
+  const config = pipelines.bench as ResolvedPipeline
+  const marks = new OffsetMirror({ store: { write: async () => {} }, marks: [], clock })
+  const context: LaneContext = {
+    pipelineName: 'bench',
+    config,
+    reader,
+    follow: true,
+    landedOf: (blob) => landed.of(blob),
+    isFirstRun: true,
+    recordStarts: async (starts) => {
+      for (const { end, ...source } of starts) landed.set({ ...source, offset: end })
+    },
+    markOf: (generation) => marks.markOf(generation),
+    noteMark: (mark) => marks.note(mark),
+    inlet: (onTaken) =>
+      new Writable({
+        objectMode: true,
+        highWaterMark: 1,
+        write: (block: EntryBlock, _encoding, done) => {
+          const { end, ...source } = block.span
+          onTaken(block)
+          landed.set({ ...source, offset: end })
+          done()
+        },
+      }),
+    budget: new ByteBudget(config.source.maxBufferedBytes),
+    staging: new Staging(join(scratch, 'staging'), config.batch.maxAgeMs),
+    clock,
+    logger: silentLogger,
+  }
+  const selection = selectionOf(config.source.blobs)
+  if (selection.kind === 'one') return new SingleLane(selection.name, context)
+  const { startTimeMs, watchMs } = config.source
+  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  return new ListedLanes(context, { discovery, succeededSince: () => true })
+}

@@ -1,0 +1,130 @@
+import type { DatabricksResult, Landing, LandingGroup, LandingRun } from '../measures/databricks.ts'
+import type { WorkspaceCounts } from '../servers/workspace-server.ts'
+import { markdownTable } from './markdown-table.ts'
+
+const titles: Readonly<Record<Landing, string>> = {
+  delta: 'local Delta table',
+  'copy-into-put': '`copy-into`, `put`',
+  'copy-into-files-api': '`copy-into`, `files-api`',
+  'stage-only-files-api': '`stage-only`, `files-api`',
+  merge: '`merge`',
+}
+
+/** Statements that come with the bytes, though some of a start are among them; the others are all a start's. */
+const growing = ['PUT', 'LIST', 'COPY INTO', 'MERGE']
+
+/** The tables of the Databricks bench. */
+export function databricksSections({ files, merge, start, driver }: DatabricksResult): readonly string[] {
+  return [
+    speedTable(files),
+    countsTable(files, start),
+    speedTable(merge),
+    countsTable(merge, start),
+    startTable(start),
+    markdownTable(
+      ['once in a process', 'ms', 'CPU s', 'MB'],
+      [
+        [
+          'loading the driver',
+          driver.driverMs.toFixed(0),
+          driver.driverCpuSeconds.toFixed(1),
+          driver.driverMegabytes.toFixed(0),
+        ],
+        ['trusting a `customCaFile`', driver.authorityMs.toFixed(0), '', ''],
+        ['trusting it for another connection', driver.authorityAgainMs.toFixed(2), '', ''],
+      ],
+    ),
+  ]
+}
+
+function speedTable(group: LandingGroup): string {
+  const gigabytes = group.inputBytes / 1e9
+  return markdownTable(
+    [
+      `${sizeText(group)}, into`,
+      'runs',
+      'MB/s',
+      'to Delta',
+      'CPU s/GB',
+      'peak RSS MB',
+      "workspace's CPU s/GB",
+    ],
+    group.runs.map((run) => [
+      titles[run.landing],
+      String(group.rounds),
+      run.megabytesPerSecond.toFixed(1),
+      run.toDelta.toFixed(2),
+      (run.cpuSeconds / gigabytes).toFixed(1),
+      run.peakRssMegabytes.toFixed(0),
+      run.workspaceCpuSeconds === undefined ? '' : (run.workspaceCpuSeconds / gigabytes).toFixed(1),
+    ]),
+  )
+}
+
+/** What was measured, and in brackets what it comes to per GB, where that grows with the bytes. */
+function countsTable(group: LandingGroup, start: LandingGroup): string {
+  const runs = group.runs.flatMap(({ landing, counts }) => {
+    const ofStart = start.runs.find((run) => run.landing === landing)?.counts
+    return counts === undefined || ofStart === undefined ? [] : [{ landing, counts, ofStart }]
+  })
+  const gigabytes = group.inputBytes / 1e9
+  const row = (what: string, value: (counts: WorkspaceCounts) => number): string[] => [
+    what,
+    ...runs.map(({ counts, ofStart }) => {
+      const perPiece = (value(counts) - value(ofStart)) / (piecesOf(counts) - piecesOf(ofStart))
+      const perGigabyte = (perPiece * piecesOf(counts)) / gigabytes
+      const isGrowing = Number.isFinite(perGigabyte) && perGigabyte > 0
+      return `${value(counts)}${isGrowing ? ` (${perGigabyte.toFixed(0)})` : ''}`
+    }),
+  ]
+  return markdownTable(
+    [`${sizeText(group)} (per GB)`, ...runs.map(({ landing }) => titles[landing])],
+    [
+      ...growing
+        .filter((kind) => runs.some(({ counts }) => counts.statements[kind] !== undefined))
+        .map((kind) => row(`\`${kind}\``, ({ statements }) => statements[kind] ?? 0)),
+      row('other statements', ({ statements }) =>
+        Object.entries(statements).reduce(
+          (sum, [kind, count]) => (growing.includes(kind) ? sum : sum + count),
+          0,
+        ),
+      ),
+      row('questions for the state of a statement', ({ rpcs }) => rpcs.GetOperationStatus ?? 0),
+      row('HTTP requests', ({ requests }) => requests),
+      row('uploads', ({ uploads }) => uploads),
+      [
+        'uploaded MB',
+        ...runs.map(
+          ({ counts: { uploadedBytes } }) =>
+            `${(uploadedBytes / 1e6).toFixed(1)} (${(uploadedBytes / 1e6 / gigabytes).toFixed(0)})`,
+        ),
+      ],
+    ],
+  )
+}
+
+/** What all that grows comes with: files, or pieces of rows. */
+function piecesOf({ uploads, statements }: WorkspaceCounts): number {
+  return uploads + (statements.MERGE ?? 0)
+}
+
+function startTable({ runs }: LandingGroup): string {
+  return markdownTable(
+    ['one line into', 'seconds', 'CPU s', 'peak RSS MB', 'statements', 'HTTP requests', 'driver'],
+    runs.map(({ landing, seconds, cpuSeconds, peakRssMegabytes, counts, loadedDriver }: LandingRun) => [
+      titles[landing],
+      seconds.toFixed(1),
+      cpuSeconds.toFixed(1),
+      peakRssMegabytes.toFixed(0),
+      counts === undefined
+        ? ''
+        : String(Object.values(counts.statements).reduce((sum, count) => sum + count, 0)),
+      counts === undefined ? '' : String(counts.requests),
+      loadedDriver ? 'loaded' : 'not loaded',
+    ]),
+  )
+}
+
+function sizeText({ inputBytes, lines }: LandingGroup): string {
+  return `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${lines.toLocaleString('en')} lines`
+}

@@ -1,0 +1,258 @@
+import { sqlIdentifier } from '../../src/tables/sql.ts'
+import type { FileLogs } from './copy-into.ts'
+import {
+  type CatalogColumn,
+  checkColumns,
+  databaseName,
+  relationName,
+  tableKey,
+  type UnityCatalog,
+} from './sql-catalog.ts'
+import type { DuckDbConnections } from './sql-connections.ts'
+import { catalogNotFound, dotted, notEmulated, tableNotFound } from './sql-failures.ts'
+import type { CreateTableStatement } from './sql-statements.ts'
+import { duckDbType } from './sql-types.ts'
+import { noRows } from './sql-values.ts'
+import type { WriteQueue } from './sql-write-queue.ts'
+import type { DiskVolumes } from './volume-files.ts'
+import { SqlFailure, type StatementContext, type StatementResult } from './warehouse-engine.ts'
+
+/** The parts of a warehouse that its statements share. */
+export interface WarehouseParts {
+  readonly catalog: UnityCatalog
+  readonly connections: DuckDbConnections
+  readonly queue: WriteQueue
+  readonly volumes: DiskVolumes
+  readonly fileLogs: FileLogs
+}
+
+/** What the queue calls all that holds tables or files: making them is so rare that one line does. */
+const containers = ''
+
+/** The statements that make, change, drop and show catalogs, schemas, volumes and tables. */
+export class Definitions {
+  readonly #catalog: UnityCatalog
+  readonly #connections: DuckDbConnections
+  readonly #queue: WriteQueue
+  readonly #volumes: DiskVolumes
+  readonly #fileLogs: FileLogs
+
+  constructor(parts: WarehouseParts) {
+    this.#catalog = parts.catalog
+    this.#connections = parts.connections
+    this.#queue = parts.queue
+    this.#volumes = parts.volumes
+    this.#fileLogs = parts.fileLogs
+  }
+
+  async createCatalog(
+    name: readonly string[],
+    ifNotExists: boolean,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const catalog = name.join('.').toLowerCase()
+    return this.#queue.run(containers, context.signal, async () => {
+      if (this.#catalog.hasCatalog(catalog)) {
+        if (ifNotExists) return noRows
+        // Class and SQLSTATE are a guess after those of schemas.
+        throw new SqlFailure('CATALOG_ALREADY_EXISTS', '42P04', `Catalog \`${catalog}\` already exists.`)
+      }
+      await this.#connections.change(`ATTACH ':memory:' AS ${sqlIdentifier(databaseName(catalog))}`)
+      await this.#connections.change(`CREATE SCHEMA ${sqlIdentifier(databaseName(catalog))}."default"`)
+      this.#catalog.addCatalog(catalog)
+      return noRows
+    })
+  }
+
+  async createSchema(
+    name: readonly string[],
+    ifNotExists: boolean,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    // Resolved as if a table's name, to let the catalog be left out.
+    const [catalog, schema] = this.#catalog.resolve([...name, ''], context)
+    return this.#queue.run(containers, context.signal, async () => {
+      if (!this.#catalog.hasCatalog(catalog)) throw catalogNotFound(catalog)
+      if (this.#catalog.hasSchema(catalog, schema)) {
+        if (ifNotExists) return noRows
+        throw new SqlFailure(
+          'SCHEMA_ALREADY_EXISTS',
+          '42P06',
+          `Cannot create schema ${dotted([catalog, schema])} because it already exists.`,
+        )
+      }
+      await this.#connections.change(
+        `CREATE SCHEMA ${sqlIdentifier(databaseName(catalog))}.${sqlIdentifier(schema)}`,
+      )
+      this.#catalog.addSchema(catalog, schema)
+      return noRows
+    })
+  }
+
+  async createVolume(
+    name: readonly string[],
+    ifNotExists: boolean,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const [catalog, schema, volume] = this.#catalog.resolve(name, context)
+    return this.#queue.run(containers, context.signal, async () => {
+      this.#catalog.requireSchema(catalog, schema)
+      if (this.#volumes.has(catalog, schema, volume)) {
+        if (ifNotExists) return noRows
+        // Class and SQLSTATE are a guess after UC_VOLUME_NOT_FOUND.
+        throw new SqlFailure(
+          'UC_VOLUME_ALREADY_EXISTS',
+          '42710',
+          `Volume ${dotted([catalog, schema, volume])} already exists.`,
+        )
+      }
+      await this.#volumes.create(catalog, schema, volume)
+      return noRows
+    })
+  }
+
+  async createTable(statement: CreateTableStatement, context: StatementContext): Promise<StatementResult> {
+    const { columns, clusterColumns } = statement
+    const name = this.#catalog.resolve(statement.name, context)
+    this.#catalog.requireSchema(name[0], name[1])
+    return this.#queue.run(tableKey(name), context.signal, async () => {
+      if (this.#catalog.table(name) !== undefined) {
+        if (statement.ifNotExists) return noRows
+        throw new SqlFailure(
+          'TABLE_OR_VIEW_ALREADY_EXISTS',
+          '42P07',
+          `Cannot create table or view ${dotted(name)} because it already exists.`,
+        )
+      }
+      checkColumns(columns)
+      if (statement.partitionColumns.length > 0 && clusterColumns.length > 0) {
+        throw new SqlFailure(
+          'DELTA_CLUSTER_BY_WITH_PARTITIONED_BY',
+          '42613',
+          'Clustering and partitioning cannot both be specified.',
+        )
+      }
+      const partitionColumns = statement.partitionColumns.map((each) => columnNamed(columns, each))
+      const clusters =
+        clusterColumns === 'AUTO' ? 'AUTO' : clusterColumns.map((each) => columnNamed(columns, each))
+      const definitions = columns.map(
+        (column) => `${definition(column)}${column.nullable ? '' : ' NOT NULL'}`,
+      )
+      await this.#connections.change(`CREATE TABLE ${relationName(name)} (${definitions.join(', ')})`)
+      const { comment, properties, external } = statement
+      this.#catalog.put({
+        name,
+        columns,
+        comment,
+        properties,
+        kind: external ? 'EXTERNAL' : 'MANAGED',
+        partitionColumns,
+        clusterColumns: clusters,
+      })
+      return noRows
+    })
+  }
+
+  /** Makes a view, whose columns are not shown in `information_schema`. @param query in DuckDB's SQL */
+  async createView(
+    parts: readonly string[],
+    query: string,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const name = this.#catalog.resolve(parts, context)
+    this.#catalog.requireSchema(name[0], name[1])
+    return this.#queue.run(tableKey(name), context.signal, async () => {
+      await this.#connections.change(`CREATE VIEW ${relationName(name)} AS ${query}`)
+      this.#catalog.put({
+        name,
+        columns: [],
+        comment: null,
+        properties: new Map(),
+        kind: 'VIEW',
+        partitionColumns: [],
+        clusterColumns: [],
+      })
+      return noRows
+    })
+  }
+
+  async dropTable(
+    parts: readonly string[],
+    ifExists: boolean,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const name = this.#catalog.resolve(parts, context)
+    return this.#queue.run(tableKey(name), context.signal, async () => {
+      if (this.#catalog.table(name) === undefined) {
+        if (ifExists) return noRows
+        throw tableNotFound(name)
+      }
+      await this.#connections.change(`DROP TABLE ${relationName(name)}`)
+      this.#catalog.drop(name)
+      // The loaded-file list is a part of the table: a new one of the same name loads everything again.
+      this.#fileLogs.forget(name)
+      return noRows
+    })
+  }
+
+  async addColumns(
+    parts: readonly string[],
+    columns: readonly CatalogColumn[],
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const name = this.#catalog.resolve(parts, context)
+    return this.#queue.run(tableKey(name), context.signal, async () => {
+      const table = this.#catalog.requireTable(name)
+      for (const column of columns) {
+        if (!table.columns.some((each) => each.name.toLowerCase() === column.name.toLowerCase())) continue
+        throw new SqlFailure(
+          'FIELD_ALREADY_EXISTS',
+          '42710',
+          `Cannot add column, because \`${column.name}\` already exists in the table.`,
+        )
+      }
+      const all = [...table.columns, ...columns]
+      checkColumns(all)
+      for (const column of columns) {
+        if (!column.nullable) throw notEmulated('NOT NULL columns in ALTER TABLE')
+      }
+      await this.#connections.with(context.signal, async (connection) => {
+        await connection.run('BEGIN')
+        for (const column of columns) {
+          await connection.run(`ALTER TABLE ${relationName(name)} ADD COLUMN ${definition(column)}`)
+        }
+        await connection.run('COMMIT')
+      })
+      this.#catalog.put({ ...table, columns: all })
+      return noRows
+    })
+  }
+
+  async showVolumes(schema: readonly string[], context: StatementContext): Promise<StatementResult> {
+    const [catalog, database] = this.#catalog.resolve(schema.length === 0 ? [''] : [...schema, ''], context)
+    this.#catalog.requireSchema(catalog, database)
+    return {
+      kind: 'rows',
+      columns: [
+        { name: 'database', type: 'STRING' },
+        { name: 'volume_name', type: 'STRING' },
+      ],
+      rows: this.#volumes.names(catalog, database).map((volume) => [database, volume]),
+    }
+  }
+}
+
+function definition(column: CatalogColumn): string {
+  return `${sqlIdentifier(column.name)} ${duckDbType(column.type)}`
+}
+
+function columnNamed(columns: readonly CatalogColumn[], name: string): string {
+  const column = columns.find((each) => each.name.toLowerCase() === name.toLowerCase())
+  if (column !== undefined) return column.name
+  const list = columns.map((each) => each.name).join(', ')
+  throw new SqlFailure(
+    'DELTA_COLUMN_NOT_FOUND',
+    '42703',
+    `Unable to find the column \`${name}\` given [${list}]`,
+  )
+}

@@ -1,0 +1,224 @@
+import { sqlIdentifier, sqlString } from '../../src/tables/sql.ts'
+import { SqlCursor } from './sql-cursor.ts'
+import { notEmulated, parseSyntaxError, unboundParameter } from './sql-failures.ts'
+import { fromJson } from './sql-json.ts'
+import type { Token } from './sql-tokens.ts'
+import { duckDbType, parseType } from './sql-types.ts'
+import type { StatementParameter } from './warehouse-engine.ts'
+
+/** DuckDB SQL with the values for its `$name` parameters. */
+export interface Translated {
+  readonly sql: string
+  readonly values: Readonly<Record<string, string | null>>
+}
+
+/** What the names in an expression mean. */
+export interface Surroundings {
+  readonly parameters: readonly StatementParameter[]
+  /**
+   * DuckDB's relation for a name after FROM or JOIN; undefined leaves the name as it is.
+   *
+   * @throws SqlFailure when there is no such table
+   */
+  relation(parts: readonly string[]): { readonly sql: string; readonly alias: string } | undefined
+  /** DuckDB's expression for a field of `_metadata`, where the rows come from files. */
+  metadata?(field: string): string
+}
+
+/** Words that can follow a relation and are no alias of it. */
+const afterRelation =
+  /^(?:WHERE|GROUP|ORDER|LIMIT|HAVING|JOIN|INNER|LEFT|RIGHT|FULL|CROSS|ANTI|SEMI|NATURAL|ON|USING|UNION|EXCEPT|INTERSECT|OFFSET|WINDOW|QUALIFY|LATERAL)$/i
+
+/** Words that DuckDB takes for no name unless they are quoted, and that are plain names in Databricks. */
+const keptByDuckDb =
+  /^(?:ANALYSE|ASYMMETRIC|AT|COLUMN|DEFAULT|DEFERRABLE|DO|INITIALLY|LAMBDA|ONLY|PLACING|RETURNING|SHOW|SUMMARIZE|SYMMETRIC|VARIADIC)$/i
+
+/** Functions that have FROM between their arguments. */
+const withFrom = /^(?:EXTRACT|TRIM|SUBSTRING|SUBSTR|OVERLAY|POSITION)$/i
+
+/** Translates a query or an expression from Databricks SQL to DuckDB's. */
+export class Translator {
+  readonly #surroundings: Surroundings
+  readonly #values: Record<string, string | null> = {}
+  #ordinal = 0
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings
+  }
+
+  /** The values of all parameters that were translated so far. */
+  get values(): Readonly<Record<string, string | null>> {
+    return this.#values
+  }
+
+  translate(tokens: readonly Token[]): string {
+    const cursor = new SqlCursor(tokens)
+    const commonTables = commonTableNames(tokens)
+    const out: string[] = []
+    /** The word before each open parenthesis. */
+    const open: string[] = []
+    let before: Token | undefined
+    const emit = (text: string): void => {
+      out.push(text)
+    }
+    while (!cursor.atEnd) {
+      const token = cursor.peek()
+      if (this.#special(cursor, before, open.at(-1) ?? '', commonTables, emit)) {
+        before = undefined
+        continue
+      }
+      cursor.next()
+      switch (token.kind) {
+        case 'word':
+          emit(keptByDuckDb.test(token.text) ? sqlIdentifier(token.text) : token.text)
+          break
+        case 'quoted':
+          emit(sqlIdentifier(token.text))
+          break
+        case 'string':
+          emit(sqlString(token.text))
+          break
+        case 'parameter':
+          emit(this.#parameter(token.text))
+          break
+        case 'symbol':
+          if (token.text === '(') open.push(before?.kind === 'word' ? before.text.toUpperCase() : '')
+          if (token.text === ')') open.pop()
+          emit(symbols[token.text] ?? token.text)
+          break
+        default:
+          emit(token.text)
+      }
+      before = token
+    }
+    return out.join(' ')
+  }
+
+  /** Translates what is more than a token's own spelling. @returns whether it was such a thing */
+  #special(
+    cursor: SqlCursor,
+    before: Token | undefined,
+    enclosing: string,
+    commonTables: ReadonlySet<string>,
+    emit: (text: string) => void,
+  ): boolean {
+    if (cursor.atSymbol('::')) {
+      cursor.next()
+      emit(`:: ${duckDbType(parseType(cursor))}`)
+      return true
+    }
+    if (cursor.at('AS') && /^(?:TRY_)?CAST$/.test(enclosing)) {
+      cursor.next()
+      emit(`AS ${duckDbType(parseType(cursor))}`)
+      return true
+    }
+    // After a dot stands a column, whatever its name.
+    if (before?.kind === 'symbol' && before.text === '.') return false
+    if (cursor.at('CURRENT_TIMESTAMP') || (cursor.at('NOW') && cursor.peek(1).text === '(')) {
+      cursor.next()
+      if (cursor.skipSymbol('(')) cursor.expectSymbol(')')
+      emit('get_current_timestamp()')
+      return true
+    }
+    if (cursor.at('CURRENT_DATE')) {
+      cursor.next()
+      if (cursor.skipSymbol('(')) cursor.expectSymbol(')')
+      emit('CAST(get_current_timestamp() AS DATE)')
+      return true
+    }
+    if (cursor.at('TIMESTAMP') && cursor.peek(1).kind === 'string') {
+      cursor.next()
+      emit(`CAST(${sqlString(cursor.string())} AS TIMESTAMP WITH TIME ZONE)`)
+      return true
+    }
+    if (cursor.at('INLINE') && cursor.peek(1).text === '(') {
+      cursor.next()
+      emit(`unnest(${this.translate(cursor.group())}, max_depth := 2)`)
+      return true
+    }
+    if (cursor.at('FROM_JSON') && cursor.peek(1).text === '(') {
+      cursor.next()
+      emit(this.#fromJson(cursor.group()))
+      return true
+    }
+    if (cursor.at('_METADATA') && cursor.peek(1).text === '.' && this.#surroundings.metadata !== undefined) {
+      cursor.next()
+      cursor.expectSymbol('.')
+      emit(this.#surroundings.metadata(cursor.identifier()))
+      return true
+    }
+    const isFrom = cursor.at('FROM') && !withFrom.test(enclosing) && before?.text.toUpperCase() !== 'DISTINCT'
+    if (isFrom || cursor.at('JOIN')) {
+      emit(cursor.next().text)
+      this.#relation(cursor, commonTables, emit)
+      return true
+    }
+    return false
+  }
+
+  #relation(cursor: SqlCursor, commonTables: ReadonlySet<string>, emit: (text: string) => void): void {
+    const { kind } = cursor.peek()
+    if (kind !== 'word' && kind !== 'quoted') return
+    const parts = cursor.name()
+    const isFunction = cursor.atSymbol('(')
+    const isCommonTable = parts.length === 1 && commonTables.has(parts[0]!.toLowerCase())
+    const relation = isFunction || isCommonTable ? undefined : this.#surroundings.relation(parts)
+    if (relation === undefined) {
+      emit(parts.map(sqlIdentifier).join('.'))
+      return
+    }
+    emit(relation.sql)
+    const next = cursor.peek()
+    const hasAlias =
+      next.kind === 'quoted' || (next.kind === 'word' && !afterRelation.test(next.text) && next.text !== '')
+    if (!hasAlias) emit(`AS ${sqlIdentifier(relation.alias)}`)
+  }
+
+  #fromJson(argumentTokens: readonly Token[]): string {
+    const cursor = new SqlCursor(argumentTokens)
+    const text: Token[] = []
+    let depth = 0
+    while (!cursor.atEnd && !(depth === 0 && cursor.atSymbol(','))) {
+      const token = cursor.next()
+      if (token.kind === 'symbol' && token.text === '(') depth += 1
+      if (token.kind === 'symbol' && token.text === ')') depth -= 1
+      text.push(token)
+    }
+    cursor.expectSymbol(',')
+    const schema = cursor.string()
+    if (!cursor.atEnd) throw notEmulated('the options of from_json')
+    return fromJson(this.translate(text), schema)
+  }
+
+  /** The values are bound as text and cast to the type the client gave, so they are typed and never spliced. */
+  #parameter(name: string): string {
+    const { parameters } = this.#surroundings
+    const index =
+      name === ''
+        ? parameters.findIndex((_, at) => at === this.#ordinal && parameters[at]!.name === undefined)
+        : parameters.findIndex((parameter) => parameter.name === name)
+    if (name === '') this.#ordinal += 1
+    const parameter = parameters[index]
+    if (parameter === undefined) throw unboundParameter(name === '' ? `_${this.#ordinal}` : name)
+    if (parameter.type.toUpperCase() === 'VOID') return 'NULL'
+    const cursor = new SqlCursor(parameter.type)
+    const type = duckDbType(parseType(cursor))
+    if (!cursor.atEnd) throw parseSyntaxError(parameter.type)
+    this.#values[`p${index}`] = parameter.value
+    return `CAST($p${index} AS ${type})`
+  }
+}
+
+const symbols: Readonly<Record<string, string>> = { '<=>': 'IS NOT DISTINCT FROM', '==': '=' }
+
+/** The names that a WITH clause anywhere in the tokens gives: every name before `AS (`. */
+function commonTableNames(tokens: readonly Token[]): ReadonlySet<string> {
+  const names = new Set<string>()
+  tokens.forEach((token, at) => {
+    const [as, open] = [tokens[at + 1], tokens[at + 2]]
+    if (as?.kind === 'word' && as.text.toUpperCase() === 'AS' && open?.text === '(') {
+      names.add(token.text.toLowerCase())
+    }
+  })
+  return names
+}

@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { AccessTokens } from './access-tokens.ts'
+import { CliService } from './cli-service.ts'
+import { FaultPlan, type RouteFault, stopStruck } from './faults.ts'
+import { FilesApi } from './files-api.ts'
+import { PresignedFiles } from './presigned-files.ts'
+import { DroppedConnection, HttpRefusal } from './refusals.ts'
+import type { Reply } from './reply.ts'
+import { requestBody } from './request-body.ts'
+import { selfSignedCertificate } from './self-signed-certificate.ts'
+import { SqlFailure, type VolumeFiles, type WarehouseEngine } from './warehouse-engine.ts'
+import { WorkspaceLog } from './workspace-log.ts'
+
+const hourMs = 3_600_000
+
+export interface WorkspaceOptions {
+  readonly engine: WarehouseEngine
+  readonly volumes: VolumeFiles
+  /** Where the faults with a probability come from; 1 unless told. */
+  readonly seed?: number
+  readonly clock?: Clock
+  /** How long a service principal's token lives; an hour unless told. */
+  readonly tokenLifetimeMs?: number
+  /**
+   * How long ExecuteStatement waits for the statement's end, to put its result into the reply: 5,000 on a real
+   * warehouse. Not at all unless told, so that every statement is seen running.
+   */
+  readonly directResultsWaitMs?: number
+}
+
+/**
+ * A Databricks workspace with one SQL warehouse, on the loopback: what `@databricks/sql` and the Files API need of one.
+ */
+export class Workspace {
+  readonly host = '127.0.0.1'
+  readonly port: number
+  /** Where the warehouse is, as its connection details name it. */
+  readonly httpPath = '/sql/1.0/warehouses/0123456789abcdef'
+  /** The certificate to trust, as PEM. */
+  readonly ca: string
+  readonly tokens: AccessTokens
+  readonly faults: FaultPlan
+  readonly log: WorkspaceLog
+  readonly #server: Server
+  readonly #service: CliService
+  readonly #presigned: PresignedFiles
+  readonly #files: FilesApi
+
+  private constructor(server: Server, ca: string, options: WorkspaceOptions) {
+    const { engine, volumes, seed = 1, clock = systemClock } = options
+    const { tokenLifetimeMs = hourMs, directResultsWaitMs = 0 } = options
+    this.#server = server
+    this.port = (server.address() as AddressInfo).port
+    this.ca = ca
+    this.tokens = new AccessTokens(clock, tokenLifetimeMs)
+    this.faults = new FaultPlan(seed)
+    this.log = new WorkspaceLog()
+    this.#presigned = new PresignedFiles(volumes, clock, this.log)
+    this.#files = new FilesApi(volumes, this.log)
+    const presign = (request: Parameters<PresignedFiles['sign']>[0]): string =>
+      `${this.url}${this.#presigned.sign(request)}`
+    const { faults, log } = this
+    this.#service = new CliService({ engine, clock, faults, log, presign, directResultsWaitMs })
+    server.on('request', (request, response) => void this.#serve(request, response))
+  }
+
+  static async start(options: WorkspaceOptions): Promise<Workspace> {
+    const { key, cert } = await selfSignedCertificate()
+    // A server that hangs up on idle connections does it at times just when the next request comes: a fault of its
+    // own, which nobody asked for.
+    const server = createServer({ key, cert, keepAliveTimeout: 0 })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return new Workspace(server, cert, options)
+  }
+
+  /** Without a slash at its end. */
+  get url(): string {
+    return `https://${this.host}:${this.port}`
+  }
+
+  /** How many sessions are open. */
+  get openSessions(): number {
+    return this.#service.openSessions
+  }
+
+  /** Stops all statements and cuts all connections. */
+  async close(): Promise<void> {
+    this.#service.close()
+    this.faults.releaseAll()
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A request whose body is left half read forgets its connection.
+    const { socket } = request
+    try {
+      send(response, request, await this.#answer(request))
+    } catch (error) {
+      if (error instanceof DroppedConnection) return void socket.destroy()
+      const isExpected = error instanceof HttpRefusal || error instanceof SqlFailure
+      if (!isExpected) this.log.failures.push(error)
+      // A client that is still sending would see a broken connection instead of the answer.
+      await requestBody(request).catch(() => {})
+      send(response, request, refusal(error))
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<Reply> {
+    const url = new URL(request.url ?? '/', this.url)
+    const route = `${request.method} ${url.pathname}`
+    this.log.requests.push(route)
+    const fault = this.faults.strike({ route })?.rule.fault as RouteFault | undefined
+    stopStruck(fault)
+    const reply = await this.#dispatch(request, url, route, fault)
+    if (fault?.kind === 'drop-after') throw new DroppedConnection('Dropped after the execution.')
+    return reply
+  }
+
+  async #dispatch(
+    request: IncomingMessage,
+    url: URL,
+    route: string,
+    fault: RouteFault | undefined,
+  ): Promise<Reply> {
+    const { authorization } = request.headers
+    if (route === 'POST /oidc/v1/token') return this.tokens.answer(authorization, await requestBody(request))
+    if (url.pathname.startsWith('/staging/')) return this.#presigned.answer(request, url, fault)
+    this.tokens.check(authorization)
+    if (route !== `POST ${this.httpPath}`) return this.#files.answer(request, url, fault)
+    const body = await this.#service.answer(await requestBody(request, fault))
+    return { status: 200, headers: { 'content-type': 'application/x-thrift' }, body }
+  }
+}
+
+function send(response: ServerResponse, { method }: IncomingMessage, { status, headers, body }: Reply): void {
+  response.writeHead(status, headers)
+  response.end(method === 'HEAD' ? undefined : body)
+}
+
+/** The header is where a Thrift client, which reads no body of a failed call, finds what is wrong. */
+function refusal(error: unknown): Reply {
+  const { status, errorCode, message, headers } = asRefusal(error)
+  return {
+    status,
+    headers: {
+      ...headers,
+      'content-type': 'application/json',
+      'x-thriftserver-error-message': `${errorCode}: ${message}`,
+    },
+    body: JSON.stringify({ error_code: errorCode, message }),
+  }
+}
+
+function asRefusal(error: unknown): HttpRefusal {
+  if (error instanceof HttpRefusal) return error
+  // What a store of volumes throws for a path into a volume that is not there.
+  if (error instanceof SqlFailure) return new HttpRefusal(404, 'NOT_FOUND', error.message)
+  return new HttpRefusal(500, 'INTERNAL_ERROR', 'Internal error')
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.ts'
+import { type LandedBatch, spanBytes } from '../records.ts'
+import type { Logger } from '../reporting/logger.ts'
+
+/** What a pipeline has done since its start. */
+export interface PipelineCounters {
+  rows: number
+  rejected: number
+  partial: number
+  /** Source bytes landed. */
+  bytes: number
+  batches: number
+}
+
+/** A batch can touch hundreds of blobs; its log line names this many of them. */
+export const maxLoggedSpans = 10
+
+/** Counts and logs what a pipeline lands. */
+export class LandingLog {
+  readonly counters: PipelineCounters = { rows: 0, rejected: 0, partial: 0, bytes: 0, batches: 0 }
+  readonly #clock: Clock
+  readonly #log: Logger
+
+  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#clock = clock
+    this.#log = logger
+  }
+
+  /** @param lagBytes bytes that are known to be there and not landed */
+  note({ batch, ...landed }: LandedBatch, lagBytes: number): void {
+    const { rows, rejected, partial, tableVersion, fileBytes, encodeMs, commitMs } = landed
+    const bytes = batch.spans.reduce((sum, span) => sum + spanBytes(span), 0)
+    this.counters.rows += rows
+    this.counters.rejected += rejected
+    this.counters.partial += partial
+    this.counters.bytes += bytes
+    this.counters.batches += 1
+    this.#log.info(
+      {
+        blobs: batch.spans.slice(0, maxLoggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),
+        blobCount: batch.spans.length,
+        rows,
+        bytes,
+        fileBytes,
+        tableVersion,
+        encodeMs,
+        commitMs,
+        ageMs: this.#clock.now() - batch.openedAtMs,
+        lagBytes,
+      },
+      'landed',
+    )
+    if (rejected + partial > 0) {
+      this.#log.warn({ rejected, partial }, 'lines were rejected or did not fit: see tailrace rejects')
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { StateNote } from '../../offsets/state-note.ts'
+import type { SetAsideBlob } from './lane-schedule.ts'
+
+const schema = z.array(
+  z.object({
+    blob: z.string(),
+    code: z.string(),
+    reason: z.string(),
+    failures: z.number(),
+    sinceMs: z.number(),
+    untilMs: z.number(),
+  }),
+)
+
+/** Which blobs a running pipeline has set aside, for other processes: `<state>/<pipeline>.set-aside.json`. */
+export class SetAsideFile {
+  readonly #note: StateNote<readonly SetAsideBlob[]>
+
+  constructor(stateDirectory: string, pipeline: string) {
+    const path = join(stateDirectory, `${pipeline}.set-aside.json`)
+    this.#note = new StateNote(path, (json) => schema.parse(json))
+  }
+
+  get path(): string {
+    return this.#note.path
+  }
+
+  /** Replaces the list; an empty one removes the file. Calls take effect in their order. */
+  write(blobs: readonly SetAsideBlob[]): Promise<void> {
+    return this.#note.write(blobs.length === 0 ? undefined : blobs)
+  }
+
+  settled(): Promise<void> {
+    return this.#note.settled()
+  }
+
+  async read(): Promise<readonly SetAsideBlob[]> {
+    return (await this.#note.read()) ?? []
+  }
+}

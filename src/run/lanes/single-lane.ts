@@ -1,0 +1,164 @@
+import type { Logger } from '../../reporting/logger.ts'
+import { isWorthTelling } from '../../reporting/retry-log.ts'
+import { longerPause } from '../../retry.ts'
+import { explainMissing } from '../../sources/discovery/explain-missing.ts'
+import type { ColdStart } from '../../sources/recognition/identify-blob.ts'
+import { fence, fencedError } from './fenced-blob.ts'
+import { type BlobMemory, type LaneContext, LaneRunner } from './lane-runner.ts'
+import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+
+/** One blob by its name: it has one lane after the other, and is waited for when it is not there. */
+export class SingleLane implements LaneSchedule {
+  #setAside: readonly SetAsideBlob[] = []
+  #hasFoundBlobs = false
+  #onSetAside: (blobs: readonly SetAsideBlob[]) => void
+  /** The generation that another process has landed a range of, while the lane is ending. */
+  #fenced: string | undefined
+  #context: LaneContext
+  #log: Logger
+  #runner: LaneRunner
+  #memory: BlobMemory
+  /** `latest` is for what is there when a pipeline begins its life; what comes later is wanted whole. */
+  #coldStart: ColdStart
+
+  constructor(
+    blobName: string,
+    context: LaneContext,
+    onSetAside: (blobs: readonly SetAsideBlob[]) => void = () => {},
+  ) {
+    this.#context = context
+    this.#onSetAside = onSetAside
+    this.#log = context.logger
+    this.#runner = new LaneRunner(context)
+    this.#memory = { name: blobName, seenBytes: 0 }
+    this.#coldStart = context.isFirstRun ? context.config.source.coldStart : 'earliest'
+  }
+
+  get laneCount(): number {
+    return this.#runner.laneOf(this.#memory.name) === undefined ? 0 : 1
+  }
+
+  get lagBytes(): number {
+    const { name, next, seenBytes } = this.#memory
+    const lane = this.#runner.laneOf(name)
+    const generation = lane?.generation ?? next?.generation
+    const landed = this.#context
+      .landedOf(`${this.#context.reader.container}/${name}`)
+      .find((known) => known.generation === generation)
+    return Math.max(0, (lane?.totalBytes ?? seenBytes) - (landed?.offset ?? 0))
+  }
+
+  get hasFoundBlobs(): boolean {
+    return this.#hasFoundBlobs
+  }
+
+  get setAside(): readonly SetAsideBlob[] {
+    return this.#setAside
+  }
+
+  fence(ranges: readonly FencedRange[]): void {
+    const { follow, reader } = this.#context
+    const { name, next } = this.#memory
+    const lane = this.#runner.laneOf(name)
+    for (const { span, landedTo } of ranges) {
+      if (span.blob !== `${reader.container}/${name}`) continue
+      if ((lane?.generation ?? next?.generation) !== span.generation) continue
+      lane?.stop()
+      if (follow || lane !== undefined) this.#fenced = span.generation
+      // A drain that has read it to its end has nothing left to do when the other process is there, too.
+      else if (landedTo < (next?.offset ?? 0)) this.#putAside(span.generation)
+    }
+  }
+
+  noteMarks(): void {
+    this.#runner.noteMarks()
+  }
+
+  stop(): void {
+    this.#runner.stop()
+  }
+
+  async run(): Promise<void> {
+    const { follow, clock, config } = this.#context
+    const { signal } = this.#runner
+    const { pollMs, maxPollMs } = config.source
+    let pauseMs = pollMs
+    for (let isTold = false; !signal.aborted; ) {
+      const opened = await this.#runner.open(this.#memory, { follow, coldStart: this.#coldStart })
+      this.#coldStart = 'earliest'
+      if (opened.kind === 'stopped') return
+      this.#hasFoundBlobs ||= opened.kind !== 'missing'
+      if (opened.kind === 'lane') {
+        isTold = false
+        pauseMs = pollMs
+        const end = await this.#runner.run(opened.lane, this.#memory)
+        if (this.#fenced !== undefined && !signal.aborted) {
+          this.#putAside(this.#fenced)
+          if (!follow) return
+          await this.#waitFenced()
+          continue
+        }
+        if (end !== 'replaced' && !(end === 'missing' && follow)) return
+        if (opened.lane.hasProgressed) continue
+      } else {
+        if (!isTold) await this.#tellMissing(opened)
+        isTold = true
+        if (!follow) return
+      }
+      try {
+        await clock.sleep(pauseMs, signal)
+        pauseMs = longerPause(pauseMs, maxPollMs)
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+    }
+  }
+
+  #putAside(generation: string): void {
+    const { clock, config } = this.#context
+    this.#fenced = undefined
+    const aside = fence(this.#memory, generation, this.#memory.next?.offset ?? 0, clock.now())
+    this.#setAside = [aside]
+    this.#onSetAside(this.#setAside)
+    const { failures, untilMs, blob } = aside
+    if (isWorthTelling(failures))
+      this.#log.error(
+        { blob, failures, untilMs },
+        'another process lands the only blob of this pipeline: set aside',
+      )
+    if (config.whenFenced === 'exit') throw fencedError(blob)
+  }
+
+  /** What of the blob is on its way to the sink is dropped there, before the blob is read again. */
+  async #waitFenced(): Promise<void> {
+    const { clock, config, reader, isSettled = () => true, refreshOffsets } = this.#context
+    const { signal } = this.#runner
+    const { generation = '', readTo = 0 } = this.#memory.fence ?? {}
+    const source = { blob: `${reader.container}/${this.#memory.name}`, generation }
+    try {
+      for (let pauseMs = Math.max(0, (this.#setAside[0]?.untilMs ?? 0) - clock.now()); ; ) {
+        await clock.sleep(pauseMs, signal)
+        if (isSettled(source, readTo)) break
+        pauseMs = config.source.pollMs
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+      return
+    }
+    await refreshOffsets?.()
+    this.#setAside = []
+    this.#onSetAside(this.#setAside)
+  }
+
+  async #tellMissing(found: { readonly kind: 'empty' | 'missing'; readonly what?: 'blob' | 'container' }) {
+    const { reader, follow } = this.#context
+    const why =
+      found.what === undefined
+        ? 'The blob is empty.'
+        : await explainMissing(reader, this.#memory.name, found.what)
+    this.#log.warn(
+      { container: reader.container, blob: this.#memory.name, why },
+      follow ? 'there is nothing to read yet: waiting for it' : 'there is nothing to read',
+    )
+  }
+}

@@ -1,0 +1,335 @@
+import { pipeline as connect } from 'node:stream/promises'
+import type { Clock } from '../clock.ts'
+import { bySink, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
+import { isTailraceError } from '../errors.ts'
+import type { LandedOffsets } from '../offsets/landed-offsets.ts'
+import { compareOffsets, type OffsetMirror } from '../offsets/offset-ledger.ts'
+import { generationKey, type LandedBatch } from '../records.ts'
+import type { Logger } from '../reporting/logger.ts'
+import { BackgroundOptimizer } from '../sinks/delta/maintenance/optimizer.ts'
+import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
+import type { BlobReader } from '../sources/blob-reader.ts'
+import { selectionOf } from '../sources/discovery/blob-selection.ts'
+import { createDiscovery } from '../sources/discovery/create-discovery.ts'
+import { ByteBudget } from '../sources/tailing/byte-budget.ts'
+import { Batcher } from '../streams/batcher.ts'
+import { DiskGate } from '../streams/disk-gate.ts'
+import { LaneMerge } from '../streams/lane-merge.ts'
+import { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
+import { LandingLog, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
+import type { LaneContext } from './lanes/lane-runner.ts'
+import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
+import { ListedLanes } from './lanes/listed-lanes.ts'
+import { SetAsideFile } from './lanes/set-aside-file.ts'
+import { SingleLane } from './lanes/single-lane.ts'
+import { recordStarts } from './record-starts.ts'
+import { openResources, type PipelineResources } from './resources.ts'
+
+export interface PipelineOptions {
+  readonly name: string
+  readonly config: ResolvedPipeline
+  readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
+  readonly reader: BlobReader
+  /** Whether any request of the reader's account has succeeded since an instant. */
+  readonly succeededSince: (instantMs: number) => boolean
+  /** Go on after the blobs' ends, or drain to where they ended. */
+  readonly follow: boolean
+  /** Ends the opening, which waits for the table's storage or warehouse however long they take; unused afterwards. */
+  readonly signal?: AbortSignal | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * One source to one table: composes the stages and runs them.
+ *
+ * Everything is put together here with `stream.pipeline`; no stage knows another one.
+ */
+export class Pipeline {
+  readonly name: string
+  #config: ResolvedPipeline
+  #clock: Clock
+  #log: Logger
+  #landingLog: LandingLog
+  #resources: PipelineResources
+  #diskSpace: DiskSpaceMonitor
+  #offsets: OffsetMirror
+  #setAsideFile: SetAsideFile
+  #optimizer: BackgroundOptimizer | undefined
+  #schedule: LaneSchedule
+  #follow: boolean
+  #lanes = new LaneMerge()
+  /** Generations that another process has landed a range of, and up to where the sink has landed or dropped them. */
+  #settled = new Map<string, number>()
+  #aborting: AbortController
+
+  private constructor(options: PipelineOptions, resources: PipelineResources, aborting: AbortController) {
+    const { name, config, shared, clock, logger } = options
+    const { staging, committer } = resources
+    this.name = name
+    this.#config = config
+    this.#clock = clock
+    this.#follow = options.follow
+    this.#log = logger
+    this.#landingLog = new LandingLog({ clock, logger })
+    this.#resources = resources
+    this.#aborting = aborting
+    const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
+    this.#diskSpace = new DiskSpaceMonitor({
+      directories: resources.directories,
+      minFreeBytes,
+      ...(resumeFreeBytes === undefined ? {} : { resumeFreeBytes }),
+      checkMs,
+      removeExpired: () => staging.removeExpired(clock.now()),
+      releaseCaches: () => committer.releaseCaches(),
+      clock,
+      logger,
+    })
+    this.#offsets = resources.offsets
+    this.#optimizer = bySink<BackgroundOptimizer | undefined>(config, {
+      delta: (pipeline) =>
+        new BackgroundOptimizer({
+          pipeline,
+          staging: staging.directory,
+          isHeld: () => this.#diskSpace.isHolding,
+          clock,
+          logger,
+        }),
+      // A warehouse merges small files by itself: predictive optimization, or the jobs of whoever owns the table.
+      databricks: () => undefined,
+    })
+    this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
+    this.#schedule = this.#createSchedule(options)
+  }
+
+  /**
+   * Opens the table and reconciles the offset file with it.
+   *
+   * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
+   */
+  static async open(options: PipelineOptions): Promise<Pipeline> {
+    const aborting = new AbortController()
+    const signal = AbortSignal.any([
+      aborting.signal,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ])
+    const resources = await openResources({ ...options, removeLeftovers: true, signal })
+    try {
+      const pipeline = new Pipeline(options, resources, aborting)
+      await pipeline.#reconcile()
+      await pipeline.#setAsideFile.write([])
+      return pipeline
+    } catch (error) {
+      await resources.close()
+      throw error
+    }
+  }
+
+  get counters(): PipelineCounters {
+    return this.#landingLog.counters
+  }
+
+  /** How far each blob generation is landed, by the table. */
+  get landed(): LandedOffsets {
+    return this.#resources.committer.landed()
+  }
+
+  /** Bytes that are known to be there and not landed. */
+  get lagBytes(): number {
+    return this.#schedule.lagBytes
+  }
+
+  /** Lanes that run. */
+  get laneCount(): number {
+    return this.#schedule.laneCount
+  }
+
+  /** Whether the source has had any blob, be it empty or landed before. */
+  get hasFoundBlobs(): boolean {
+    return this.#schedule.hasFoundBlobs
+  }
+
+  /** Blobs that are left alone for a while because they cannot be read. */
+  get setAside(): readonly SetAsideBlob[] {
+    return this.#schedule.setAside
+  }
+
+  /**
+   * Runs until the blobs' ends, until `stop`, or until something fails for good.
+   *
+   * @throws the first failure; everything landed until then stays landed
+   */
+  async run(): Promise<void> {
+    const { batch } = this.#config
+    const { staging, encoder, committer } = this.#resources
+    const diskSpace = this.#diskSpace
+    const gate = new DiskGate(diskSpace)
+    const batcher = new Batcher({ staging, diskSpace, ...batch, clock: this.#clock })
+    const sink = new LakehouseSink({
+      encoder,
+      committer,
+      offsets: {
+        write: (offsets, tableVersion) => {
+          this.#schedule.noteMarks()
+          return this.#offsets.write(offsets, tableVersion)
+        },
+      },
+      diskSpace,
+      onLanded: (landed) => this.#noteLanded(landed),
+      onFenced: (fenced) => {
+        for (const { span } of fenced) this.#settled.set(generationKey(span), span.end)
+        this.#schedule.fence(fenced)
+      },
+      clock: this.#clock,
+      logger: this.#log,
+    })
+    const landing = connect([this.#lanes, gate, batcher, sink], { signal: this.#aborting.signal })
+    const reading = this.#schedule.run().then(
+      () => this.#lanes.close(),
+      (error: Error) => {
+        this.#lanes.destroy(error)
+        throw error
+      },
+    )
+    // Nothing can land any more, so whatever is still under way, such as a request for the table, is in vain. The lanes
+    // then fail with an error that only says that their inlets are closed.
+    for (const one of [landing, reading]) one.catch(() => this.abort())
+    const [landed, read] = await Promise.allSettled([landing, reading])
+    const failure = firstCause(read, landed)
+    await this.#close().catch((error: unknown) => {
+      if (failure === undefined) throw error
+      this.#log.warn({ err: error }, 'the pipeline could not be closed in order')
+    })
+    if (failure !== undefined) throw failure.reason
+  }
+
+  /** Gives everything back without having run. */
+  async close(): Promise<void> {
+    await this.#resources.close()
+  }
+
+  /**
+   * Stops reading and lands what is complete; `run` resolves after that. While the disk is full nothing can be
+   * landed, so the pipeline then ends at once: what it had read is read again by the next start.
+   */
+  stop(): void {
+    this.#schedule.stop()
+    // Ended at once: what it merges can be merged another time.
+    void this.#optimizer?.stop()
+    if (this.#diskSpace.isHolding) this.abort()
+  }
+
+  /** Ends at once; what is not landed is read again by the next start. */
+  abort(): void {
+    this.#schedule.stop()
+    void this.#optimizer?.stop()
+    this.#aborting.abort()
+  }
+
+  #createSchedule({
+    name,
+    config,
+    reader,
+    succeededSince,
+    follow,
+    clock,
+    logger,
+  }: PipelineOptions): LaneSchedule {
+    const { committer } = this.#resources
+    const { source } = config
+    const context: LaneContext = {
+      pipelineName: name,
+      config,
+      reader,
+      follow,
+      landedOf: (blob) => committer.landed().of(blob),
+      isFirstRun: committer.landed().blobCount === 0,
+      recordStarts: async (starts) => {
+        const { signal } = this.#aborting
+        await recordStarts(starts, { committer, diskSpace: this.#diskSpace, signal, clock, logger })
+        await this.#offsets.write(committer.landed(), committer.tableVersion)
+      },
+      markOf: (generation) => this.#offsets.markOf(generation),
+      noteMark: (mark) => this.#offsets.note(mark),
+      inlet: (onTaken) => this.#lanes.inlet(onTaken),
+      budget: new ByteBudget(source.maxBufferedBytes),
+      staging: this.#resources.staging,
+      diskSpace: this.#diskSpace,
+      isSettled: (source, offset) => (this.#settled.get(generationKey(source)) ?? offset) >= offset,
+      refreshOffsets: async () => committer.refresh?.(),
+      clock,
+      logger,
+    }
+    const onSetAside = (blobs: readonly SetAsideBlob[]): void => this.#writeSetAside(blobs)
+    const selection = selectionOf(source.blobs)
+    if (selection.kind === 'one') return new SingleLane(selection.name, context, onSetAside)
+    const discovery = createDiscovery(selection, {
+      reader,
+      startTimeMs: source.startTimeMs,
+      watchMs: source.watchMs,
+      onSkipped: (skipped) =>
+        logger.warn(skipped, 'some blobs under the resource are no hourly logs: skipped'),
+    })
+    return new ListedLanes(context, {
+      discovery,
+      succeededSince,
+      onSetAside,
+    })
+  }
+
+  /** For `tailrace status` of another process; a run goes on without it. */
+  #writeSetAside(blobs: readonly SetAsideBlob[]): void {
+    this.#setAsideFile
+      .write(blobs)
+      .catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'the list of blobs set aside was not written'),
+      )
+  }
+
+  async #close(): Promise<void> {
+    await this.#optimizer?.stop()
+    // What a large file's pause has held back; the table has it all, so a failure is no loss.
+    await this.#offsets
+      .flush()
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'the offset file was not written'))
+    // A process that has ended sets nothing aside; after a drain, the list is its result.
+    if (this.#follow) this.#writeSetAside([])
+    await this.#setAsideFile.settled()
+    await this.#resources.close()
+  }
+
+  /** The table is the truth; the file only follows it. */
+  async #reconcile(): Promise<void> {
+    const { offsetFile: file, offsetStore, committer } = this.#resources
+    const finding = file === 'corrupt' ? { kind: 'corrupt' as const } : compareOffsets(file, this.landed)
+    if (finding.kind === 'equal') return
+    const path = offsetStore.path
+    if (finding.kind === 'ahead') {
+      this.#log.error(
+        { file: path, blobs: finding.blobs.slice(0, maxLoggedSpans), blobCount: finding.blobs.length },
+        'the offset file claims more than the table holds: following the table',
+      )
+    } else if (finding.kind !== 'corrupt') {
+      this.#log.info({ file: path, finding: finding.kind }, 'the offset file is rebuilt from the table')
+    }
+    await this.#offsets.write(this.landed, committer.tableVersion)
+  }
+
+  #noteLanded(landed: LandedBatch): void {
+    for (const span of landed.batch.spans) {
+      const key = generationKey(span)
+      if (this.#settled.has(key)) this.#settled.set(key, span.end)
+    }
+    if (landed.rows > 0) this.#optimizer?.noteLanded()
+    this.#landingLog.note(landed, this.lagBytes)
+  }
+}
+
+/** Of a pipeline's two halves, the failure that made the other one fail. */
+function firstCause(
+  read: PromiseSettledResult<void>,
+  landed: PromiseSettledResult<void>,
+): PromiseRejectedResult | undefined {
+  const failed = [read, landed].filter((one) => one.status === 'rejected')
+  return failed.find(({ reason }) => isTailraceError(reason)) ?? failed.at(-1)
+}

@@ -1,0 +1,228 @@
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
+import { Writable } from 'node:stream'
+import { pipeline as connect } from 'node:stream/promises'
+import type { Clock } from '../clock.ts'
+import { choosePipeline } from '../config/choose-pipelines.ts'
+import { bySink, type DeltaPipeline, type ResolvedConfig } from '../config/resolve.ts'
+import { TailraceError } from '../errors.ts'
+import type { LandedOffset } from '../offsets/landed-offsets.ts'
+import type { Batch, Span } from '../records.ts'
+import type { Logger } from '../reporting/logger.ts'
+import { openTableStorage } from '../sinks/delta/storage/open.ts'
+import type { EncodedBatch } from '../sinks/table-committer.ts'
+import type { BlobReader } from '../sources/blob-reader.ts'
+import { retryingReader } from '../sources/readers/observed-reader.ts'
+import { framingOf } from '../sources/recognition/framing.ts'
+import { type IdentifiedBlob, identifyBlob } from '../sources/recognition/identify-blob.ts'
+import { requireLineStart } from '../sources/recognition/line-start.ts'
+import { Batcher } from '../streams/batcher.ts'
+import { LaneMerge } from '../streams/lane-merge.ts'
+import { Lane } from './lanes/lane.ts'
+import { openResources, type PipelineResources } from './resources.ts'
+
+/** Somebody waits for the answer, so an outage is reported and not waited out. */
+const patience = { maxAttempts: 5 }
+
+export interface ReplayOptions {
+  readonly config: ResolvedConfig
+  readonly pipeline: string
+  /** A blob name, with or without its container. */
+  readonly blob: string
+  readonly from: number
+  /** Default: as far as the blob is landed. */
+  readonly to?: number
+  readonly reader: BlobReader
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface ReplayReceipt {
+  readonly span: Span
+  readonly rows: number
+  readonly rejected: number
+  readonly removedRows: number
+  readonly tableVersion: number | undefined
+}
+
+/**
+ * Lands a range again and, in the same commit, removes what the range had landed before: doing it twice gives
+ * the same table as doing it once. Offsets stay where they are.
+ *
+ * @throws USAGE, REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START, and SOURCE_UNAVAILABLE after a few attempts
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
+  const { config, pipeline: name, reader, clock, logger } = options
+  const pipeline = choosePipeline(config, name)
+  await bySink(pipeline, {
+    delta: (one) => requireTable(one, clock),
+    // What has landed is in the offset file.
+    databricks: async () => {},
+  })
+  const resources = await openResources({
+    name,
+    config: pipeline,
+    shared: config,
+    removeLeftovers: false,
+    clock,
+    logger,
+  })
+  const encoded: EncodedBatch[] = []
+  try {
+    const blobName = options.blob.startsWith(`${reader.container}/`)
+      ? options.blob.slice(reader.container.length + 1)
+      : options.blob
+    const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
+    const span = spanToReplay(landed, options)
+    const patient = retryingReader(reader, { clock, policy: patience })
+    const { createdAt, head, blobType } = await requireSameGeneration(patient, blobName, landed, resources)
+    const framing = framingOf(head, blobType)
+    if (framing.kind === 'refused')
+      throw new TailraceError('SOURCE_UNSUPPORTED', `${span.blob} ${framing.reason}.`)
+    if (framing.kind === 'lines') {
+      await requireLineStart(patient, blobName, span.start)
+      await requireLineStart(patient, blobName, span.end)
+    } else requireWhole(span, landed)
+
+    const lane = new Lane({
+      pipelineName: name,
+      config: pipeline,
+      reader,
+      blobName,
+      start: {
+        generation: span.generation,
+        createdAt,
+        offset: span.start,
+        insideLine: false,
+        before: undefined,
+        resume: undefined,
+        head,
+        framing: framing.kind,
+      },
+      staging: resources.staging,
+      follow: false,
+      endOffset: span.end,
+      retry: patience,
+      clock,
+      logger,
+    })
+    await encodeLane(lane, resources, pipeline.batch, encoded)
+    if (lane.next.offset !== span.end) {
+      throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
+        context: { expected: span.end, found: lane.next.offset },
+      })
+    }
+    const receipt = await resources.committer.replace(span, encoded)
+    return {
+      span,
+      rows: encoded.reduce((sum, batch) => sum + batch.rows, 0),
+      rejected: encoded.reduce((sum, batch) => sum + batch.rejected, 0),
+      removedRows: receipt.removedRows,
+      tableVersion: receipt.tableVersion,
+    }
+  } finally {
+    for (const { files } of encoded) {
+      for (const { path } of files) await rm(dirname(path), { recursive: true, force: true })
+    }
+    await resources.close()
+  }
+}
+
+/** Opening would create the table, and nothing can be landed again in a table that is not there. */
+async function requireTable(pipeline: DeltaPipeline, clock: Clock): Promise<void> {
+  const storage = openTableStorage(pipeline, {
+    downloadDirectory: tmpdir(),
+    clock,
+    retry: { policy: patience },
+  })
+  for await (const page of storage.pages('_delta_log')) if (page.length > 0) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `There is no table at ${storage.location}: nothing is landed yet.`,
+  )
+}
+
+function newestGeneration(resources: PipelineResources, blob: string): LandedOffset {
+  const newest = resources.committer.landed().of(blob).at(-1)
+  if (newest === undefined) {
+    throw new TailraceError('REPLAY_OUT_OF_RANGE', `Nothing of ${blob} has been landed by this pipeline.`)
+  }
+  return newest
+}
+
+function spanToReplay(landed: LandedOffset, { from, to = landed.offset }: ReplayOptions): Span {
+  const { blob, generation, offset } = landed
+  if (from < 0 || to > offset || from >= to) {
+    throw new TailraceError(
+      'REPLAY_OUT_OF_RANGE',
+      `The range ${from} to ${to} is not within what is landed of ${blob}: 0 to ${offset}.`,
+      {
+        context: { from, to, landed: offset },
+      },
+    )
+  }
+  return { blob, generation, start: from, end: to }
+}
+
+/** The rows of a generation that is gone cannot be read again, and must not be replaced by another one's. */
+async function requireSameGeneration(
+  reader: BlobReader,
+  blobName: string,
+  landed: LandedOffset,
+  { offsets }: PipelineResources,
+): Promise<IdentifiedBlob> {
+  const mark = offsets.markOf(landed)
+  const found = await identifyBlob(reader, blobName, { known: [{ ...landed, mark }], coldStart: 'earliest' })
+  if (found.kind === 'found' && found.resume !== undefined)
+    throw new TailraceError(
+      'REPLAY_OUT_OF_RANGE',
+      `The last document of ${landed.blob} has grown: let the pipeline land its new records first.`,
+    )
+  if (found.kind === 'found' && found.generation === landed.generation) return found
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `The generation ${landed.generation} of ${landed.blob} no longer exists.`,
+  )
+}
+
+/** A gzip member or a document has no line starts, and nothing tells here where one of them ends. */
+function requireWhole(span: Span, landed: LandedOffset): void {
+  if (span.start === 0 && span.end === landed.offset) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `${span.blob} holds gzip or documents, which are landed again as a whole: from 0 to ${landed.offset}.`,
+    { context: { from: span.start, to: span.end, landed: landed.offset } },
+  )
+}
+
+async function encodeLane(
+  lane: Lane,
+  { staging, encoder }: PipelineResources,
+  batch: { readonly maxBytes: number; readonly maxRows: number },
+  encoded: EncodedBatch[],
+): Promise<void> {
+  const merge = new LaneMerge()
+  const collect = new Writable({
+    objectMode: true,
+    highWaterMark: 1,
+    write: (sealed: Batch, _encoding, done) => {
+      encode(sealed).then(() => done(), done)
+    },
+  })
+  const encode = async (sealed: Batch): Promise<void> => {
+    if (sealed.rows > 0) encoded.push(await encoder.encode(sealed))
+    await rm(sealed.spoolPath, { force: true })
+  }
+  const reading = lane
+    .run((onTaken) => merge.inlet(onTaken))
+    .then(
+      () => merge.close(),
+      (error: Error) => {
+        merge.destroy(error)
+        throw error
+      },
+    )
+  const { maxBytes, maxRows } = batch
+  await Promise.all([connect([merge, new Batcher({ staging, maxBytes, maxRows }), collect]), reading])
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { offsetsTable, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
+import { isTailraceError } from '../errors.ts'
+import { FileOffsetStore, type OffsetFile } from '../offsets/offset-file.ts'
+import { OffsetMirror } from '../offsets/offset-ledger.ts'
+import type { Logger } from '../reporting/logger.ts'
+import { lockState } from '../sinks/databricks/state-lock.ts'
+import { openCommitter } from '../sinks/delta/sink.ts'
+import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
+import { EmbeddedEngine } from '../sinks/encoding/engine.ts'
+import type { TableCommitter } from '../sinks/table-committer.ts'
+import { Staging } from '../streams/staging/staging.ts'
+
+export interface PipelineResourcesOptions {
+  readonly name: string
+  readonly config: ResolvedPipeline
+  readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
+  /** For the pipeline that runs; anyone else could take the files of one that runs for leftovers. */
+  readonly removeLeftovers: boolean
+  /** Ends what waits for the table's storage or warehouse, and every statement of the engine. */
+  readonly signal?: AbortSignal
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What stands behind one pipeline's stages: its staging directory, engine, encoder, table and offset file. */
+export interface PipelineResources {
+  readonly staging: Staging
+  readonly engine: EmbeddedEngine
+  readonly encoder: SpoolEncoder
+  readonly committer: TableCommitter
+  /** What the offset file said at the start. */
+  readonly offsetFile: OffsetFile | undefined | 'corrupt'
+  readonly offsetStore: FileOffsetStore
+  readonly offsets: OffsetMirror
+  /** Directories whose volumes fill as the pipeline works. */
+  readonly directories: readonly string[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens everything; a table that does not exist is created.
+ *
+ * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT, STATE_LOCKED
+ */
+export async function openResources(options: PipelineResourcesOptions): Promise<PipelineResources> {
+  const { name, config, shared, clock, logger } = options
+  const nowMs = (): number => clock.now()
+  const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs)
+  const lock = config.sink.kind === 'delta' ? undefined : await lockState(shared.stateDirectory, name)
+  let engine: EmbeddedEngine | undefined
+  try {
+    await staging.open()
+    if (options.removeLeftovers) await staging.removeExpired(clock.now())
+    const opened = await EmbeddedEngine.open({ temporaryDirectory: join(staging.directory, 'spill') })
+    engine = opened
+    const interrupt = (): void => void opened.close()
+    options.signal?.addEventListener('abort', interrupt, { once: true })
+    const offsetStore = new FileOffsetStore({
+      stateDirectory: shared.stateDirectory,
+      pipeline: name,
+      table: offsetsTable(config),
+      nowMs,
+    })
+    const offsetFile = await readOffsetFile(offsetStore, logger)
+    const known = offsetFile === 'corrupt' ? undefined : offsetFile
+    const offsets = new OffsetMirror({
+      store: offsetStore,
+      marks: known?.marks ?? [],
+      intent: known?.intent,
+      clock,
+    })
+    const { committer, directories, encodedFiles } = await openCommitter({
+      ...options,
+      stagingDirectory: staging.directory,
+      engine,
+      offsetFile,
+      offsets,
+    })
+    const encoder = new SpoolEncoder({
+      engine,
+      declaration: config.table,
+      outputDirectory: staging.directory,
+      files: encodedFiles,
+      nowMs,
+      logger,
+    })
+    return {
+      staging,
+      engine,
+      encoder,
+      committer,
+      offsetFile,
+      offsetStore,
+      offsets,
+      directories: [staging.directory, ...directories],
+      close: async () => {
+        await committer.close()
+        await opened.close()
+        lock?.release()
+      },
+    }
+  } catch (error) {
+    await engine?.close()
+    lock?.release()
+    throw error
+  }
+}
+
+/** Reads the offset file; what is unusable is told, and the table is asked instead. */
+async function readOffsetFile(
+  offsetStore: FileOffsetStore,
+  logger: Logger,
+): Promise<OffsetFile | undefined | 'corrupt'> {
+  try {
+    return await offsetStore.read()
+  } catch (error) {
+    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
+    logger.error({ err: error }, 'the offset file is unusable: following the table and writing the file anew')
+    return 'corrupt'
+  }
+}

@@ -1,0 +1,322 @@
+import { connectContainer } from '../azure/connect-container.ts'
+import { fixedBlobOf } from '../azure/sas-url.ts'
+import type { Clock } from '../clock.ts'
+import { choosePipelines } from '../config/choose-pipelines.ts'
+import type { ResolvedConfig, ResolvedPipeline } from '../config/resolve.ts'
+import { isAbort } from '../errors.ts'
+import type { LandedOffset } from '../offsets/landed-offsets.ts'
+import type { Logger } from '../reporting/logger.ts'
+import { EmbeddedStorage } from '../sources/embedded/embedded-storage.ts'
+import { SampleMemory, withGeneration } from '../sources/embedded/sample-memory.ts'
+import { AzureBlobReader } from '../sources/readers/azure-blob-reader.ts'
+import { countedReader, RequestCounter, type RequestCounts } from '../sources/readers/counted-reader.ts'
+import { type ObservedReader, observedReader, StorageHealth } from '../sources/readers/observed-reader.ts'
+import type { PipelineCounters } from './landing-log.ts'
+import type { SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { MeasuredPipeline } from './metrics.ts'
+import type { MetricsServer } from './metrics-server.ts'
+import { Pipeline } from './pipeline.ts'
+import { FailureFile } from './pipeline-failure.ts'
+import { StopDeadline } from './stop-deadline.ts'
+import { SupervisedPipeline } from './supervised-pipeline.ts'
+
+export interface TailraceOptions {
+  readonly config: ResolvedConfig
+  /** Run only this pipeline. */
+  readonly only?: string | undefined
+  readonly follow: boolean
+  /** Whether one failing pipeline ends the run. Default false: it is started again, and the others go on. */
+  readonly failFast?: boolean | undefined
+  /** Bounds the time of a stop, by a caller or after a failure. */
+  readonly deadline?: StopDeadline
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What `--once` prints when it ends. */
+export interface RunSummary {
+  readonly durationMs: number
+  readonly pipelines: Readonly<
+    Record<
+      string,
+      PipelineCounters & {
+        readonly requests: RequestCounts
+        /** Blobs that could not be read, and why. */
+        readonly setAside: readonly SetAsideBlob[]
+        /** Whether the source has had any blob, be it empty or landed before. */
+        readonly hasFoundBlobs: boolean
+        /** Blobs that have landed, at least in part, in this run or before. */
+        readonly blobs: number
+        /** How far each is landed; left out when there are more than 1,000. */
+        readonly offsets?: readonly LandedOffset[]
+      }
+    >
+  >
+}
+
+/** A summary is one line to be read by whoever started the run: of more blobs the offset file tells. */
+const mostOffsets = 1_000
+
+/** All pipelines of a config, side by side in one process. */
+export class Tailrace {
+  #options: TailraceOptions
+  #deadline: StopDeadline
+  #storage: ContainerStorage
+  #members: SupervisedPipeline[] = []
+  #openings: readonly Promise<void>[] = []
+  #metricsServer: MetricsServer | undefined
+  #startedAtMs: number
+
+  private constructor(options: TailraceOptions) {
+    const { config, follow, clock, logger } = options
+    this.#options = options
+    this.#deadline = options.deadline ?? new StopDeadline({ stopMs: config.stopMs, clock })
+    this.#storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
+    this.#startedAtMs = clock.now()
+  }
+
+  /**
+   * Serves the metrics, starts the embedded storage if the config wants it, and opens the tables: until the first one is
+   * open, so that none waits for another, or all of them where one failure ends the run. The others come up in `run`.
+   *
+   * @param signal ends the opening
+   * @throws CONFIG_INVALID when the metrics cannot be served or a source cannot be connected to, and what opening a
+   * pipeline throws: any of them where one failure ends the run, else the first of them when none can be opened
+   */
+  static async open(options: TailraceOptions, signal?: AbortSignal): Promise<Tailrace> {
+    const tailrace = new Tailrace(options)
+    const stop = (): void => tailrace.stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      await tailrace.#serveMetrics()
+      for (const [name, config] of choosePipelines(options.config, options.only)) {
+        tailrace.#members.push(await tailrace.#member(name, config))
+      }
+      signal?.throwIfAborted()
+      await tailrace.#open()
+      return tailrace
+    } catch (error) {
+      await Promise.all(tailrace.pipelines.map((pipeline) => pipeline.close()))
+      await tailrace.#close()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  get pipelines(): readonly SupervisedPipeline[] {
+    return this.#members
+  }
+
+  /** Why a pipeline did not run at the end; undefined when all ended in order. */
+  get failure(): unknown {
+    return this.#members.find(({ failure }) => failure !== undefined)?.failure?.error
+  }
+
+  /**
+   * Runs all pipelines. One that fails is started again after a while, and the others go on; with `failFast` and without
+   * `follow`, the others stop in order.
+   *
+   * @throws the first failure that ends the run
+   */
+  async run(): Promise<RunSummary> {
+    const { signal } = this.#deadline
+    const abort = (): void => this.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    const failures: unknown[] = []
+    const runOne = async (member: SupervisedPipeline, index: number): Promise<void> => {
+      // A failed opening is in the member's own hands by now.
+      await this.#openings[index]?.catch(() => {})
+      await member.run().catch((error: unknown) => {
+        failures.push(error)
+        if (this.#endsByFailure || isAbort(error)) this.stop()
+      })
+    }
+    try {
+      await Promise.all(this.#members.map(runOne))
+    } finally {
+      signal.removeEventListener('abort', abort)
+      this.#deadline.cancel()
+      await this.#close()
+    }
+    const [failure] = failures
+    if (failure !== undefined) throw failure
+    return this.summary()
+  }
+
+  /** Stops reading and lands what is complete, as long as the deadline allows; `run` resolves after that. */
+  stop(): void {
+    this.#deadline.begin()
+    for (const member of this.#members) member.stop()
+  }
+
+  /** Ends at once; what is not landed is read again by the next start. */
+  abort(): void {
+    for (const member of this.#members) member.abort()
+  }
+
+  summary(): RunSummary {
+    return {
+      durationMs: this.#options.clock.now() - this.#startedAtMs,
+      pipelines: Object.fromEntries(
+        this.#members.map(({ name, counters, landed, setAside, hasFoundBlobs, requests }) => [
+          name,
+          {
+            ...counters,
+            requests: requests.counts,
+            setAside,
+            hasFoundBlobs,
+            blobs: landed.blobCount,
+            ...(landed.blobCount > mostOffsets ? {} : { offsets: [...landed] }),
+          },
+        ]),
+      ),
+    }
+  }
+
+  /** A drain is done or it is not: whoever waits for its end starts it again. */
+  get #endsByFailure(): boolean {
+    return this.#options.failFast === true || !this.#options.follow
+  }
+
+  async #open(): Promise<void> {
+    this.#openings = this.#members.map((member) => member.open())
+    // Each is waited for by `run` once more.
+    for (const opening of this.#openings) opening.catch(() => {})
+    if (this.#endsByFailure) await Promise.all(this.#openings)
+    else {
+      await Promise.any(this.#openings).catch((failed: AggregateError) => {
+        throw failed.errors[0]
+      })
+    }
+  }
+
+  async #member(name: string, config: ResolvedPipeline): Promise<SupervisedPipeline> {
+    const { config: shared, follow, clock, logger } = this.#options
+    const requests = new RequestCounter()
+    const reader = await this.#storage.reader(config.source)
+    const log = logger.child({ pipeline: name })
+    return new SupervisedPipeline({
+      name,
+      open: (signal) =>
+        Pipeline.open({
+          name,
+          config,
+          shared,
+          reader: countedReader(reader, requests),
+          succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
+          follow,
+          signal,
+          clock,
+          logger: log,
+        }),
+      requests,
+      restart: this.#endsByFailure ? undefined : shared.restart,
+      failureFile: new FailureFile(shared.stateDirectory, name),
+      clock,
+      logger: log,
+    })
+  }
+
+  async #serveMetrics(): Promise<void> {
+    const { config, only, logger } = this.#options
+    const names = choosePipelines(config, only).map(([name]) => name)
+    if (config.metrics === undefined) return
+    const { host } = config.metrics
+    // Loaded here because most runs do without, and every start would wait for the library.
+    const [{ Metrics }, { MetricsServer }] = await Promise.all([
+      import('./metrics.ts'),
+      import('./metrics-server.ts'),
+    ])
+    this.#metricsServer = await MetricsServer.listen({
+      ...config.metrics,
+      metrics: new Metrics(() => this.#members.map(measured)),
+      notRunning: () => names.flatMap((name) => this.#whyNotRunning(name)),
+      logger,
+    })
+    logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics and /healthz')
+  }
+
+  /** @returns the name, with the code of the failure if there is one; nothing for a pipeline that runs */
+  #whyNotRunning(name: string): readonly string[] {
+    const member = this.#members.find((one) => one.name === name)
+    if (member?.isRunning === true) return []
+    return [member?.failure === undefined ? name : `${name} (${member.failure.code})`]
+  }
+
+  async #close(): Promise<void> {
+    await this.#metricsServer?.close()
+    await this.#storage.stop()
+  }
+}
+
+function measured(member: SupervisedPipeline): MeasuredPipeline {
+  const { name, counters, requests, isRunning, failuresByCode, lagBytes, laneCount, setAside } = member
+  const gauges = { isRunning, lagBytes, openLanes: laneCount, setAsideBlobs: setAside.length }
+  return { name, counters, requests: requests.counts, failuresByCode, gauges }
+}
+
+/** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */
+export class ContainerStorage {
+  #follow: boolean
+  #clock: Clock
+  #log: Logger
+  #embedded: EmbeddedStorage | undefined
+  #memory: SampleMemory | undefined
+  #filled = new Set<string>()
+  #health = new Map<string, StorageHealth>()
+  #stateDirectory: string
+
+  /** @param follow whether the sample's writer goes on appending */
+  constructor(stateDirectory: string, follow: boolean, clock: Clock, logger: Logger) {
+    this.#stateDirectory = stateDirectory
+    this.#follow = follow
+    this.#clock = clock
+    this.#log = logger
+  }
+
+  /**
+   * Readers of one account share its health.
+   *
+   * @throws CONFIG_INVALID for a connection string or a SAS that does not fit the source
+   */
+  async reader(source: ResolvedConfig['pipelines'][string]['source']): Promise<ObservedReader> {
+    const { storage, container, blobs } = source
+    const clock = this.#clock
+    if (storage.kind !== 'embedded') {
+      const connection = connectContainer(storage, { container, fixedBlob: fixedBlobOf(blobs), clock })
+      return observedReader(new AzureBlobReader(connection, { clock }), this.#healthOf(connection.account))
+    }
+    this.#embedded ??= await EmbeddedStorage.start()
+    this.#memory ??= SampleMemory.open(this.#stateDirectory, this.#clock.now())
+    if (!this.#filled.has(container)) {
+      this.#filled.add(container)
+      await this.#embedded.fill({
+        container,
+        keepWriting: this.#follow,
+        memory: this.#memory,
+        clock: this.#clock,
+        onWriterError: (error) => this.#log.warn({ err: error }, 'the sample writer stopped'),
+      })
+      this.#log.info(
+        { container },
+        'no Azure storage is configured: using the embedded storage with its sample logs of a primary and a replica',
+      )
+    }
+    const reader = new AzureBlobReader(this.#embedded.containerClient(container), { clock })
+    return observedReader(withGeneration(reader, this.#memory.generation), this.#healthOf('embedded'))
+  }
+
+  async stop(): Promise<void> {
+    await this.#embedded?.stop()
+  }
+
+  #healthOf(account: string): StorageHealth {
+    const known = this.#health.get(account)
+    if (known !== undefined) return known
+    const health = new StorageHealth({ account, clock: this.#clock, logger: this.#log })
+    this.#health.set(account, health)
+    return health
+  }
+}

@@ -1,0 +1,94 @@
+import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
+import type { Replacement } from '../../../offsets/load-intent.ts'
+import type { Span } from '../../../records.ts'
+import type { TableName } from '../../../tables/table.ts'
+import { qualifiedName } from '../tables/definition.ts'
+import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
+
+/** Four parameters each, of the 256 that a statement may have. */
+const rangesAtOnce = 50
+
+/** When the new rows of a replay were encoded, as SQL text in UTC. */
+export type IngestTimes = Pick<Replacement, 'ingestedFrom' | 'ingestedTo'>
+
+/** The rows of ranges of blobs, by the columns that say where a row comes from. */
+export class RangeRows {
+  readonly #warehouse: Warehouse
+  readonly #table: string
+
+  constructor(warehouse: Warehouse, name: TableName) {
+    this.#warehouse = warehouse
+    this.#table = qualifiedName(name)
+  }
+
+  /** @returns how many rows the table has of all the ranges together */
+  async count(spans: readonly Span[]): Promise<number> {
+    let rows = 0
+    for (let from = 0; from < spans.length; from += rangesAtOnce) {
+      const { condition, parameters } = withinRanges(spans.slice(from, from + rangesAtOnce))
+      const [found] = await this.#warehouse.execute({
+        label: 'count the rows of ranges',
+        sql: `SELECT count(*) AS row_count FROM ${this.#table} WHERE ${condition}`,
+        parameters,
+        repeatable: true,
+      })
+      rows += Number(found?.row_count ?? 0)
+    }
+    return rows
+  }
+
+  /**
+   * Removes the rows of a range but those of the replay itself: a removal that a killed process began, or whose reply
+   * was lost, may take place when the new rows are there.
+   *
+   * @returns how many rows were removed, as far as the last attempt tells
+   */
+  async remove(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<number> {
+    const { condition, parameters } = withinRanges([span])
+    const [result] = await this.#warehouse.execute({
+      label: 'remove the rows of a range',
+      sql: `DELETE FROM ${this.#table} WHERE ${condition} AND (ingest_ts IS NULL
+  OR ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP))`,
+      parameters: { ...parameters, ingestedFrom, ingestedTo },
+      repeatable: true,
+    })
+    return Number(result?.num_affected_rows ?? 0)
+  }
+
+  /** How far each blob generation has rows. Goes through the whole table. */
+  async ends(): Promise<readonly LandedOffset[]> {
+    const rows = await this.#warehouse.execute({
+      label: 'find how far the rows go',
+      sql: `SELECT source_blob, source_generation, max(source_offset + source_length) AS landed_to
+FROM ${this.#table} GROUP BY source_blob, source_generation`,
+      repeatable: true,
+    })
+    return rows.map(({ source_blob, source_generation, landed_to }) => ({
+      blob: String(source_blob),
+      generation: String(source_generation),
+      offset: Number(landed_to),
+    }))
+  }
+}
+
+/** A condition on rows, with its values as parameters: names of blobs never become SQL text. */
+export function withinRanges(spans: readonly Span[]): {
+  readonly condition: string
+  readonly parameters: Readonly<Record<string, ParameterValue>>
+} {
+  const parameters: Record<string, ParameterValue> = {}
+  const conditions = spans.map(({ blob, generation, start, end }, index) => {
+    parameters[`blob${index}`] = blob
+    parameters[`generation${index}`] = generation
+    parameters[`from${index}`] = BigInt(start)
+    parameters[`to${index}`] = BigInt(end)
+    return `(source_blob = :blob${index} AND source_generation = :generation${index} AND source_offset >= :from${index} AND source_offset < :to${index})`
+  })
+  return { condition: conditions.join(' OR '), parameters }
+}
+
+/** Ranges, for a message: a few of them. */
+export function rangesOf(spans: readonly Span[]): string {
+  const named = spans.slice(0, 3).map(({ blob, start, end }) => `${blob} from ${start} to ${end}`)
+  return `, of ${named.join(', ')}${spans.length > 3 ? ` and ${spans.length - 3} more` : ''}`
+}

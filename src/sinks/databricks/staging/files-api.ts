@@ -1,0 +1,172 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import type { Clock } from '../../../clock.ts'
+import { TailraceError } from '../../../errors.ts'
+import { type RetryOptions, retry } from '../../../retry.ts'
+import type { TokenSource } from '../workspace/auth.ts'
+import {
+  refusedRequest,
+  type WorkspaceAnswer,
+  type WorkspaceHttp,
+  type WorkspaceRequest,
+} from '../workspace/http.ts'
+import { checkedFolder, checkedName, checkLength, folderOf } from './staged-files.ts'
+import type { StagedFile, VolumeStaging } from './volume-staging.ts'
+
+export interface FilesApiStagingOptions {
+  /** Such as `/Volumes/catalog/schema/volume/folder`. */
+  readonly folder: string
+  readonly http: WorkspaceHttp
+  readonly tokens: TokenSource
+  readonly clock: Clock
+  /** How transient faults are waited out; the clock and the signal are added. */
+  readonly retry?: Pick<RetryOptions, 'policy' | 'random' | 'onRetry' | 'giveUp'>
+  readonly signal?: AbortSignal | undefined
+}
+
+const filesRoot = '/api/2.0/fs/files'
+const directoriesRoot = '/api/2.0/fs/directories'
+
+/**
+ * A volume's folder by way of the Files API: needs neither a warehouse nor a route to the storage behind the volume.
+ *
+ * https://docs.databricks.com/api/azure/workspace/files (read 2026-11-24): files of up to 5 GiB.
+ */
+export class FilesApiStaging implements VolumeStaging {
+  readonly folder: string
+  readonly #options: FilesApiStagingOptions
+  /** The folder that was made last: files of one folder follow each other. */
+  #made: string | undefined
+
+  /** @throws CONFIG_INVALID for a folder that is not in a volume, or has other characters than names may have */
+  constructor(options: FilesApiStagingOptions) {
+    this.folder = checkedFolder(options.folder)
+    this.#options = options
+  }
+
+  async put(name: string, localPath: string): Promise<void> {
+    const path = this.#path(name)
+    await this.#repeated(async () => {
+      const { size } = await stat(localPath)
+      const wasMade = this.#made === folderOf(path)
+      await this.#makeFolder(folderOf(path))
+      const answer = await this.#ask({
+        method: 'PUT',
+        path: `${filesRoot}${path}?overwrite=true`,
+        headers: { 'content-type': 'application/octet-stream' },
+        // A file that grows meanwhile is sent as far as was promised.
+        body: { bytes: size, open: () => createReadStream(localPath, { end: Math.max(0, size - 1) }) },
+      })
+      if (answer.status === 404 && wasMade) {
+        this.#made = undefined
+        throw new TailraceError(
+          'WAREHOUSE_UNAVAILABLE',
+          'Somebody removed the folder that a file was uploaded to',
+        )
+      }
+      if (!isSuccess(answer)) throw this.#refusal('Uploading a file', answer)
+      checkLength(name, size, await this.#length(path))
+    })
+  }
+
+  async sizeOf(name: string): Promise<number | undefined> {
+    const path = this.#path(name)
+    return await this.#repeated(() => this.#length(path))
+  }
+
+  async remove(name: string): Promise<void> {
+    const path = this.#path(name)
+    await this.#repeated(async () => {
+      const answer = await this.#ask({ method: 'DELETE', path: `${filesRoot}${path}` })
+      if (!isSuccess(answer) && answer.status !== 404) throw this.#refusal('Removing a file', answer)
+    })
+  }
+
+  async list(folder: string): ReturnType<VolumeStaging['list']> {
+    const path = folder === '' ? this.folder : this.#path(folder)
+    const below = folder === '' ? '' : `${folder}/`
+    const files: StagedFile[] = []
+    const folders: string[] = []
+    let token: string | undefined
+    do {
+      const page = await this.#repeated(() => this.#page(path, token))
+      for (const { name, is_directory, file_size, last_modified } of page.contents ?? []) {
+        if (is_directory === true) folders.push(`${below}${name}`)
+        else files.push({ name: `${below}${name}`, bytes: file_size ?? 0, modifiedAtMs: last_modified ?? 0 })
+      }
+      token = page.next_page_token || undefined
+    } while (token !== undefined)
+    return { files, folders }
+  }
+
+  async #page(path: string, token: string | undefined): Promise<DirectoryPage> {
+    const query = token === undefined ? '' : `?page_token=${encodeURIComponent(token)}`
+    const answer = await this.#ask({ method: 'GET', path: `${directoriesRoot}${path}${query}` })
+    if (answer.status === 404) return {}
+    if (!isSuccess(answer)) throw this.#refusal('Listing files', answer)
+    try {
+      return JSON.parse(answer.body) as DirectoryPage
+    } catch {
+      throw new TailraceError(
+        'WAREHOUSE_UNAVAILABLE',
+        'Listing files was answered with something else than JSON',
+      )
+    }
+  }
+
+  async #length(path: string): Promise<number | undefined> {
+    const answer = await this.#ask({ method: 'HEAD', path: `${filesRoot}${path}` })
+    if (answer.status === 404) return undefined
+    if (!isSuccess(answer)) throw this.#refusal('Looking at a file', answer)
+    return Number(answer.headers['content-length'])
+  }
+
+  /** Making a folder that is there is no mistake, and makes those above it too. */
+  async #makeFolder(path: string): Promise<void> {
+    if (path === this.#made) return
+    const answer = await this.#ask({ method: 'PUT', path: `${directoriesRoot}${path}` })
+    if (!isSuccess(answer)) throw this.#refusal('Making a folder', answer)
+    this.#made = path
+  }
+
+  /** Sends a request, and once again with another token when its own was refused and there is one. */
+  async #ask(request: WorkspaceRequest): Promise<WorkspaceAnswer> {
+    const { http, tokens, signal } = this.#options
+    const send = (token: string): Promise<WorkspaceAnswer> =>
+      http.request({ ...request, headers: { ...request.headers, authorization: `Bearer ${token}` }, signal })
+    const aborting = signal === undefined ? {} : { signal }
+    const first = await tokens.token(aborting)
+    const answer = await send(first.value)
+    if (answer.status !== 401 && answer.status !== 403) return answer
+    const second = await tokens.token({ ...aborting, rejected: first.value })
+    return second.value === first.value ? answer : await send(second.value)
+  }
+
+  #repeated<T>(work: () => Promise<T>): Promise<T> {
+    const { clock, signal, retry: how } = this.#options
+    return retry(work, { ...how, clock, ...(signal === undefined ? {} : { signal }) })
+  }
+
+  #refusal(what: string, answer: WorkspaceAnswer): TailraceError {
+    return refusedRequest(what, answer, this.#options.clock.now())
+  }
+
+  #path(name: string): string {
+    return `${this.folder}/${checkedName(name)}`
+  }
+}
+
+interface DirectoryPage {
+  readonly contents?: readonly {
+    readonly name: string
+    readonly is_directory?: boolean
+    readonly file_size?: number
+    /** Milliseconds since the epoch. */
+    readonly last_modified?: number
+  }[]
+  readonly next_page_token?: string
+}
+
+function isSuccess({ status }: WorkspaceAnswer): boolean {
+  return status >= 200 && status < 300
+}

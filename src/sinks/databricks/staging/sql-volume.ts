@@ -1,0 +1,97 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { quotePath } from '../tables/definition.ts'
+import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
+import { checkedFolder, checkedName, folderOf, lastPartOf } from './staged-files.ts'
+import type { StagedFile, VolumeStaging } from './volume-staging.ts'
+
+/**
+ * A volume's folder by way of the warehouse: `PUT`, `LIST` and `REMOVE`. Files go from here straight to the storage
+ * behind the volume, by URLs that the warehouse signs.
+ */
+export class SqlVolumeStaging implements VolumeStaging {
+  readonly folder: string
+  readonly #warehouse: Warehouse
+
+  /** @throws CONFIG_INVALID for a folder that is not in a volume, or has other characters than names may have */
+  constructor({ folder, warehouse }: { readonly folder: string; readonly warehouse: Warehouse }) {
+    this.folder = checkedFolder(folder)
+    this.#warehouse = warehouse
+  }
+
+  async put(name: string, localPath: string): Promise<void> {
+    const to = this.#quoted(name)
+    const from = quotePath(localPath)
+    if (from === undefined)
+      throw new TailraceError(
+        'CONFIG_INVALID',
+        `No statement can name the file ${localPath}: use another directory.`,
+      )
+    // The driver would end the process over a file that is not there. It states the length, so that storage refuses
+    // an upload that was cut short.
+    await stat(localPath)
+    await this.#warehouse.execute({
+      label: 'upload a file',
+      sql: `PUT ${from} INTO ${to} OVERWRITE`,
+      repeatable: true,
+      uploadsFrom: dirname(localPath),
+    })
+  }
+
+  async sizeOf(name: string): Promise<number | undefined> {
+    this.#quoted(name)
+    const { files } = await this.list(folderOf(name))
+    return files.find((file) => file.name === name)?.bytes
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#warehouse.execute({
+      label: 'remove a file',
+      sql: `REMOVE ${this.#quoted(name)}`,
+      repeatable: true,
+      removesFile: true,
+    })
+  }
+
+  async list(folder: string): ReturnType<VolumeStaging['list']> {
+    const rows = await this.#rows(folder)
+    const below = folder === '' ? '' : `${folder}/`
+    const files: StagedFile[] = []
+    const folders: string[] = []
+    for (const row of rows) {
+      const name = `${below}${lastPartOf(String(row.name).replace(/\/$/, ''))}`
+      if (String(row.name).endsWith('/')) folders.push(name)
+      else files.push({ name, bytes: Number(row.size), modifiedAtMs: Number(row.modification_time) })
+    }
+    return { files, folders }
+  }
+
+  async #rows(folder: string): Promise<readonly StatementRow[]> {
+    const path = folder === '' ? quoted(this.folder) : this.#quoted(folder)
+    try {
+      return await this.#warehouse.execute({ label: 'list files', sql: `LIST ${path}`, repeatable: true })
+    } catch (error) {
+      if (isTailraceError(error, 'STATEMENT_FAILED') && isMissing(error)) return []
+      throw error
+    }
+  }
+
+  #quoted(name: string): string {
+    return quoted(`${this.folder}/${checkedName(name)}`)
+  }
+}
+
+/** A class, or the exception of a file system, which has none. */
+function isMissing({ context, message }: TailraceError): boolean {
+  const told = `${context.errorClass ?? ''} ${message}`
+  return /PATH_NOT_FOUND|FILE_NOT_EXIST|DIRECTORY_NOT_FOUND|PATH_DOES_NOT_EXIST|FileNotFoundException/.test(
+    told,
+  )
+}
+
+function quoted(path: string): string {
+  const text = quotePath(path)
+  if (text === undefined) throw new TailraceError('CONFIG_INVALID', `No statement can name ${path}.`)
+  return text
+}

@@ -1,0 +1,146 @@
+import { TailraceError } from '../../../errors.ts'
+import {
+  type Column,
+  type ColumnType,
+  provenanceColumns,
+  type TableDeclaration,
+  type TableName,
+} from '../../../tables/table.ts'
+
+/** How a table that is created is laid out. */
+export type TableLayout =
+  | { readonly clusterBy: 'auto' | readonly string[] }
+  | { readonly partitionBy: readonly string[] }
+
+/** https://docs.databricks.com/sql/language-manual/sql-ref-datatypes */
+export const databricksTypes: Readonly<Record<ColumnType, string>> = {
+  string: 'STRING',
+  long: 'BIGINT',
+  integer: 'INT',
+  double: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMP',
+}
+
+/** Columns that no row lacks. The others are nullable: a batch must not fail for a value that is missing. */
+export const requiredColumns: ReadonlySet<string> = new Set([
+  ...provenanceColumns.map(({ name }) => name),
+  'raw',
+])
+
+/**
+ * The statement that creates a table from its declaration, and does nothing where there is one.
+ *
+ * @throws CONFIG_INVALID when the layout names a column that the table does not have
+ */
+export function createTableSql(
+  { name, columns }: Pick<TableDeclaration, 'name' | 'columns'>,
+  {
+    layout,
+    properties,
+  }: { readonly layout: TableLayout; readonly properties: Readonly<Record<string, string>> },
+): string {
+  const entries = Object.entries(properties).map(([key, value]) => `${quoteText(key)} = ${quoteText(value)}`)
+  return [
+    `CREATE TABLE IF NOT EXISTS ${qualifiedName(name)} (\n${columnDefinitions(columns)}\n)`,
+    'USING DELTA',
+    layoutSql(layout, columns),
+    "COMMENT 'PostgreSQL server logs, landed by Tailrace.'",
+    ...(entries.length === 0 ? [] : [`TBLPROPERTIES (${entries.join(', ')})`]),
+  ].join('\n')
+}
+
+/** The statement that adds columns, all nullable: rows that are there have no values for them. */
+export function addColumnsSql(name: TableName, columns: readonly Column[]): string {
+  const list = columns.map(
+    (column) =>
+      `${quoteName(column.name)} ${databricksTypes[column.type]} COMMENT ${quoteText(column.comment)}`,
+  )
+  return `ALTER TABLE ${qualifiedName(name)} ADD COLUMNS (${list.join(', ')})`
+}
+
+/** The columns of a table as its definition lists them, one to a line. */
+export function columnDefinitions(columns: readonly Column[]): string {
+  const lines = columns.map(({ name, type, comment }) => {
+    const required = requiredColumns.has(name) ? ' NOT NULL' : ''
+    return `  ${quoteName(name)} ${databricksTypes[type]}${required} COMMENT ${quoteText(comment)}`
+  })
+  return lines.join(',\n')
+}
+
+/** @throws CONFIG_INVALID when the layout names a column that the table does not have */
+export function layoutSql(layout: TableLayout, columns: readonly Column[]): string {
+  if ('clusterBy' in layout && layout.clusterBy === 'auto') return 'CLUSTER BY AUTO'
+  const [keyword, names] =
+    'clusterBy' in layout
+      ? ['CLUSTER BY', layout.clusterBy as readonly string[]]
+      : ['PARTITIONED BY', layout.partitionBy]
+  const unknown = names.find((name) => !columns.some((column) => column.name === name))
+  if (unknown !== undefined) {
+    throw new TailraceError(
+      'CONFIG_INVALID',
+      `sink.layout names the column ${unknown}, which the table lacks.`,
+    )
+  }
+  return `${keyword} (${names.map(quoteName).join(', ')})`
+}
+
+/**
+ * The statement that makes Databricks itself load what is staged: a streaming table over the folder of files, which a
+ * schedule or `REFRESH STREAMING TABLE` brings up to date. Each file is taken once.
+ *
+ * https://docs.databricks.com/sql/language-manual/sql-ref-syntax-ddl-create-streaming-table and
+ * https://docs.databricks.com/sql/language-manual/functions/read_files
+ */
+export function streamingTableSql(
+  declaration: Pick<TableDeclaration, 'name' | 'columns'>,
+  { layout, folder }: { readonly layout: TableLayout; readonly folder: string },
+): string {
+  const { name, columns } = declaration
+  const schema = columns
+    .map((column) => `${quoteName(column.name)} ${databricksTypes[column.type]}`)
+    .join(', ')
+  return [
+    `CREATE OR REFRESH STREAMING TABLE ${qualifiedName(name)} (\n${columnDefinitions(columns)}\n)`,
+    layoutSql(layout, columns),
+    `AS SELECT ${columns.map((column) => quoteName(column.name)).join(', ')}`,
+    `FROM STREAM read_files(${quoteText(`${folder}/`)}, format => 'parquet', schema => ${quoteText(schema)})`,
+  ].join('\n')
+}
+
+/** @returns `name` as a quoted identifier of Databricks SQL: between backticks, a backtick in it doubled. */
+export function quoteName(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``
+}
+
+/** @returns a table's three-part name, each part quoted. */
+export function qualifiedName({ catalog, schema, table }: TableName): string {
+  return [catalog, schema, table].map(quoteName).join('.')
+}
+
+/**
+ * Quotes any text, such as a comment or a property's value, as a string literal of Databricks SQL.
+ *
+ * Unlike standard SQL, a literal processes backslash escapes, so a backslash is escaped as well as a quote:
+ * https://docs.databricks.com/aws/en/sql/language-manual/data-types/string-type (read 2026-11-24). `${…}` would be
+ * replaced by a variable's value before the statement is parsed.
+ */
+export function quoteText(text: string): string {
+  const escaped = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "\\'")
+    .replaceAll('\0', '\\0')
+    .replaceAll('${', '\\u0024{')
+  return `'${escaped}'`
+}
+
+/**
+ * Quotes a path as it stands, for the statements that take no escapes in paths for granted (`PUT`, `LIST`, `COPY INTO`).
+ *
+ * @returns undefined for a path that would need an escape: with a quote, a backslash, `${` or a control character
+ */
+export function quotePath(path: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return /['"\\\u0000-\u001f\u007f]|\$\{/.test(path) ? undefined : `'${path}'`
+}

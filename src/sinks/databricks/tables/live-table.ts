@@ -1,0 +1,215 @@
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import type { Column, TableDeclaration, TableName } from '../../../tables/table.ts'
+import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
+import { WorkspaceCatalog } from './catalog.ts'
+import {
+  addColumnsSql,
+  createTableSql,
+  databricksTypes,
+  qualifiedName,
+  quoteName,
+  requiredColumns,
+  type TableLayout,
+} from './definition.ts'
+
+/** A column as the catalog knows it. */
+interface LiveColumn {
+  readonly name: string
+  /** Upper case. */
+  readonly type: string
+  readonly isNullable: boolean
+}
+
+interface LiveTable {
+  /** Such as `MANAGED` or `VIEW`. */
+  readonly kind: string
+  readonly format: string
+  readonly columns: readonly LiveColumn[]
+}
+
+export interface PlanTableOptions {
+  readonly warehouse: Warehouse
+  readonly declaration: TableDeclaration
+  /** Whether a missing table is created. */
+  readonly create: boolean
+  /** Whether missing columns are added. */
+  readonly evolve: boolean
+  /** Whether rows have been landed in it before, so that it cannot be missing. */
+  readonly hasLanded: boolean
+}
+
+export interface LiveTableOptions extends PlanTableOptions {
+  readonly layout: TableLayout
+  readonly properties: Readonly<Record<string, string>>
+}
+
+/** How a live table compares with its declaration. */
+export type TableFinding =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'there'; readonly lacks: readonly Column[] }
+
+/**
+ * Compares the live table with the declaration.
+ *
+ * @throws TABLE_UNSUPPORTED for what is no Delta table, such as a view or a streaming table
+ * @throws TABLE_SCHEMA_MISMATCH that lists every column that rows could not be written to
+ */
+export async function inspectTable({
+  warehouse,
+  declaration,
+}: Pick<PlanTableOptions, 'warehouse' | 'declaration'>): Promise<TableFinding> {
+  const { name, columns } = declaration
+  const live = await readTable(warehouse, name)
+  if (live === undefined) return { kind: 'missing' }
+  requireTable(live, name)
+  const differences: string[] = []
+  const lacks: Column[] = []
+  const liveByName = new Map(live.columns.map((column) => [column.name.toLowerCase(), column]))
+  for (const column of columns) {
+    const found = liveByName.get(column.name.toLowerCase())
+    const wanted = databricksTypes[column.type]
+    if (found === undefined) lacks.push(column)
+    else if (found.type !== wanted) differences.push(`${column.name} is ${found.type}, expected ${wanted}`)
+    else if (!found.isNullable && !requiredColumns.has(column.name)) {
+      differences.push(`${column.name} is NOT NULL, and a row may lack it`)
+    }
+  }
+  const declared = new Set(columns.map((column) => column.name.toLowerCase()))
+  for (const { name: other, isNullable } of live.columns) {
+    if (!isNullable && !declared.has(other.toLowerCase())) {
+      differences.push(`${other} is NOT NULL and not in the declaration, so no row could be added`)
+    }
+  }
+  if (differences.length > 0) {
+    throw new TailraceError(
+      'TABLE_SCHEMA_MISMATCH',
+      `The table ${qualifiedName(name)} differs from the declaration: ${differences.join('; ')}.`,
+    )
+  }
+  return { kind: 'there', lacks }
+}
+
+/** What a run has to do first. */
+export type TablePlan =
+  | { readonly kind: 'create' }
+  | { readonly kind: 'there'; readonly lacks: readonly Column[] }
+
+/**
+ * Finds out what a run would have to do before it loads rows.
+ *
+ * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, TABLE_MISSING, WAREHOUSE_DENIED: what keeps it from loading any
+ */
+export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
+  const { warehouse, declaration, create, evolve, hasLanded } = options
+  const name = qualifiedName(declaration.name)
+  await new WorkspaceCatalog(warehouse).requireSchema(declaration.name)
+  const found = await inspectTable(options)
+  if (found.kind === 'missing') {
+    if (hasLanded) {
+      throw new TailraceError(
+        'TABLE_MISSING',
+        `The principal sees no table ${name}, and blobs have landed in it.`,
+      )
+    }
+    if (create) return { kind: 'create' }
+    throw new TailraceError(
+      'TABLE_SCHEMA_MISMATCH',
+      `The principal sees no table ${name}, and sink.createTable is false: run tailrace tables create.`,
+    )
+  }
+  if (found.lacks.length > 0 && !evolve) {
+    throw new TailraceError(
+      'TABLE_SCHEMA_MISMATCH',
+      `The table ${name} lacks the columns ${namesOf(found.lacks)}, which \`sink.evolve: true\` would add.`,
+    )
+  }
+  return found
+}
+
+/**
+ * Creates the table, or adds columns to it, as far as that is allowed and necessary.
+ *
+ * @throws what `planTable` and the statements throw
+ */
+export async function ensureTable(options: LiveTableOptions): Promise<void> {
+  const { warehouse, declaration } = options
+  const plan = await planTable(options)
+  if (plan.kind === 'create') {
+    const sql = createTableSql(declaration, options)
+    await warehouse.execute({ label: 'create the table', sql, repeatable: true })
+    // Another process may have created it first, in another way.
+    await ensureTable({ ...options, create: false })
+    return
+  }
+  if (plan.lacks.length === 0) return
+  try {
+    await warehouse.execute({
+      label: 'add columns',
+      sql: addColumnsSql(declaration.name, plan.lacks),
+      repeatable: false,
+    })
+  } catch (error) {
+    // Whether it was this statement or another process: what counts is that they are there.
+    const { lacks } = await stillThere(options, error)
+    if (lacks.length > 0) throw error
+  }
+}
+
+function namesOf(columns: readonly Column[]): string {
+  return columns.map((column) => column.name).join(', ')
+}
+
+async function stillThere(
+  options: PlanTableOptions,
+  error: unknown,
+): Promise<{ readonly lacks: readonly Column[] }> {
+  if (!isTailraceError(error)) throw error
+  const found = await inspectTable(options)
+  if (found.kind === 'missing') throw error
+  return found
+}
+
+/** https://docs.databricks.com/sql/language-manual/information-schema/columns */
+async function readTable(
+  warehouse: Warehouse,
+  { catalog, schema, table }: TableName,
+): Promise<LiveTable | undefined> {
+  const parameters = { schema: schema.toLowerCase(), table: table.toLowerCase() }
+  const from = (view: string): string =>
+    `FROM ${quoteName(catalog)}.information_schema.${view} WHERE table_schema = :schema AND table_name = :table`
+  const [kind] = await warehouse.execute({
+    label: 'look for the table',
+    sql: `SELECT table_type, data_source_format ${from('tables')}`,
+    parameters,
+    repeatable: true,
+  })
+  if (kind === undefined) return undefined
+  const columns = await warehouse.execute({
+    label: "read the table's columns",
+    sql: `SELECT column_name, full_data_type, is_nullable ${from('columns')} ORDER BY ordinal_position`,
+    parameters,
+    repeatable: true,
+  })
+  return {
+    kind: text(kind, 'table_type').toUpperCase(),
+    format: text(kind, 'data_source_format').toUpperCase(),
+    columns: columns.map((row) => ({
+      name: text(row, 'column_name'),
+      type: text(row, 'full_data_type').toUpperCase(),
+      isNullable: text(row, 'is_nullable').toUpperCase() !== 'NO',
+    })),
+  }
+}
+
+/** Rows can be loaded into a table, and not into what Databricks itself fills or computes. */
+function requireTable({ kind, format }: LiveTable, name: TableName): void {
+  if (['MANAGED', 'EXTERNAL'].includes(kind) && format === 'DELTA') return
+  throw new TailraceError(
+    'TABLE_UNSUPPORTED',
+    `${qualifiedName(name)} is a ${kind} of format ${format}: only managed and external Delta tables can be loaded.`,
+  )
+}
+
+function text(row: StatementRow, column: string): string {
+  return String(row[column] ?? '')
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import type { Clock } from '../../../clock.ts'
+import type { DatabricksPipeline } from '../../../config/resolve.ts'
+import { TailraceError } from '../../../errors.ts'
+import type { Logger } from '../../../reporting/logger.ts'
+import type { RetryOptions } from '../../../retry.ts'
+import { FilesApiStaging } from '../staging/files-api.ts'
+import { SqlVolumeStaging } from '../staging/sql-volume.ts'
+import type { VolumeStaging } from '../staging/volume-staging.ts'
+import { SqlWarehouse } from '../warehouse/sql-warehouse.ts'
+import type { StreamingWarehouse } from '../warehouse/warehouse.ts'
+import type { WorkspaceAddress } from './auth.ts'
+import { WorkspaceHttp } from './http.ts'
+import { tokenSource } from './tokens.ts'
+
+export interface OpenWorkspaceOptions {
+  /** How faults are waited out. Default for as long as they last. */
+  readonly retry?: Pick<RetryOptions, 'policy' | 'onRetry'>
+  readonly signal?: AbortSignal | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** The ways into a workspace that a pipeline has; nothing is asked of it yet. */
+export interface Workspace {
+  /** Undefined where files are only staged, by the Files API. */
+  readonly warehouse: StreamingWarehouse | undefined
+  /** Undefined where rows travel without files. */
+  readonly staging: VolumeStaging | undefined
+  close(): Promise<void>
+}
+
+/** @throws CONFIG_INVALID when the file of the certificate authority cannot be read */
+export async function openWorkspace(
+  name: string,
+  { sink, table }: DatabricksPipeline,
+  { retry = {}, signal, clock, logger }: OpenWorkspaceOptions,
+): Promise<Workspace> {
+  const [host = '', port] = sink.host.split(':')
+  const address: WorkspaceAddress = {
+    host,
+    ...(port === undefined ? {} : { port: Number(port) }),
+    httpPath: sink.httpPath ?? '',
+    auth: sink.auth,
+    proxy: sink.proxy,
+    customCa: await readCertificates(sink.customCaFile),
+  }
+  const http = new WorkspaceHttp({ address, clock })
+  const tokens = tokenSource(address.auth, { http, clock })
+  const warehouse =
+    sink.httpPath === undefined
+      ? undefined
+      : new SqlWarehouse({
+          address,
+          tokens,
+          pipeline: name,
+          clock,
+          logger,
+          retry,
+          signal,
+          statementMs: sink.statementTimeoutMs,
+        })
+  const folder = stagingFolderOf(name, { sink, table })
+  const stagingOf = (): VolumeStaging | undefined => {
+    if (folder === undefined) return undefined
+    if (sink.upload === 'files-api')
+      return new FilesApiStaging({ folder, http, tokens, clock, retry, signal })
+    return warehouse === undefined ? undefined : new SqlVolumeStaging({ folder, warehouse })
+  }
+  return {
+    warehouse,
+    staging: stagingOf(),
+    close: async () => {
+      await warehouse?.close()
+      await http.close()
+    },
+  }
+}
+
+/**
+ * Where a pipeline's files are staged: apart from those of all others, and anew where a pipeline changes its table.
+ *
+ * @returns undefined where rows travel without files
+ */
+export function stagingFolderOf(
+  name: string,
+  { sink, table }: Pick<DatabricksPipeline, 'sink' | 'table'>,
+): string | undefined {
+  if (sink.volume === undefined || sink.mode === 'merge') return undefined
+  return `${sink.volume}/${name}/${Object.values(table.name).join('.')}`
+}
+
+async function readCertificates(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new TailraceError('CONFIG_INVALID', `sink.customCaFile cannot be read: ${path}.`, { cause: error })
+  }
+}

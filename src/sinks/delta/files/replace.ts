@@ -1,0 +1,121 @@
+import { rm } from 'node:fs/promises'
+import type { Clock } from '../../../clock.ts'
+import { TailraceError } from '../../../errors.ts'
+import type { Span } from '../../../records.ts'
+import type { WrittenFile } from '../../encoding/engine.ts'
+import type { CommitReceipt, EncodedBatch } from '../../table-committer.ts'
+import { type DeltaAction, type DeltaCommit, removalOf } from '../protocol/actions.ts'
+import { checkRewritable } from '../protocol/features.ts'
+import type { DeltaTable } from '../table.ts'
+import {
+  mayHoldRowsOf,
+  type RewriteContext,
+  type RewrittenFile,
+  rewriteWithout,
+  spanCondition,
+} from './rewrite.ts'
+
+/** How often a replacement is computed again because another commit touched its rows. */
+const maxAttempts = 10
+
+/** What a replacement did. */
+export type ReplaceReceipt = CommitReceipt & { readonly removedRows: number }
+
+/**
+ * Replaces the rows of a span by those of `encoded`, in one commit: files that hold such rows are removed and
+ * what else they hold is added again. Doing it twice leaves the table as doing it once.
+ *
+ * @throws COMMIT_CONTENDED when other commits keep touching the same rows; nothing is visible then
+ */
+export async function replaceRange(
+  table: DeltaTable,
+  span: Span,
+  encoded: readonly EncodedBatch[],
+  context: RewriteContext & { readonly clock: Clock },
+): Promise<ReplaceReceipt> {
+  for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+    await table.refreshWithFiles()
+    checkRewritable(table.state.metaData)
+    const rewrites: RewrittenFile[] = []
+    try {
+      await rewriteAll(table, span, rewrites, context)
+      return await replaceFiles(table, span, rewrites, encoded, context.clock.now())
+    } catch (error) {
+      if (!(error instanceof RangeTouched)) throw error
+    } finally {
+      // Copies of a failed attempt; those of a commit have moved.
+      await Promise.all(copiesOf(rewrites).map(({ path }) => rm(path, { force: true })))
+    }
+  }
+  throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept touching the rows to be replaced.', {
+    context: { attempts: maxAttempts },
+  })
+}
+
+/** Says that a winner changed what this replacement was computed from: never leaves this file. */
+class RangeTouched extends Error {}
+
+async function rewriteAll(
+  table: DeltaTable,
+  span: Span,
+  rewrites: RewrittenFile[],
+  context: RewriteContext,
+): Promise<void> {
+  for (const add of table.state.files?.values() ?? []) {
+    if (!mayHoldRowsOf(span, add)) continue
+    const rewrite = await rewriteWithout(span, add, context)
+    if (rewrite !== undefined) rewrites.push(rewrite)
+  }
+}
+
+async function replaceFiles(
+  table: DeltaTable,
+  span: Span,
+  rewrites: readonly RewrittenFile[],
+  encoded: readonly EncodedBatch[],
+  nowMs: number,
+): Promise<ReplaceReceipt> {
+  const removedRows = rewrites.reduce((sum, rewrite) => sum + rewrite.removedRows, 0)
+  const added = encoded.flatMap((batch) => batch.files)
+  const schema = added.length > 0 ? table.planSchema() : undefined
+  const files = table.place([...copiesOf(rewrites), ...added], schema?.metaData)
+  if (rewrites.length === 0 && files.length === 0) return { tableVersion: table.state.version, removedRows }
+
+  const inputs = new Set(rewrites.map(({ original }) => original.path))
+  const tableVersion = await table.commit(files, {
+    info: {
+      operation: 'WRITE',
+      operationParameters: { mode: 'Overwrite', predicate: JSON.stringify([spanCondition(span)]) },
+      isBlindAppend: false,
+      operationMetrics: {
+        numRemovedFiles: String(rewrites.length),
+        numAddedFiles: String(files.length),
+        numDeletedRows: String(removedRows),
+        numOutputRows: String(encoded.reduce((sum, { rows }) => sum + rows, 0)),
+      },
+    },
+    actions: [
+      ...(schema?.actions ?? []),
+      ...rewrites.map(({ original }): DeltaAction => ({ remove: removalOf(original, nowMs, true) })),
+      ...files.map(({ add }) => ({ add })),
+    ],
+    check: (winner) => {
+      table.checkRules()
+      const outdated = schema?.isOutdatedBy(table.state.metaData) === true
+      if (outdated || touches(winner, span, inputs)) throw new RangeTouched()
+    },
+  })
+  return { tableVersion, removedRows }
+}
+
+function copiesOf(rewrites: readonly RewrittenFile[]): WrittenFile[] {
+  return rewrites.flatMap(({ kept }) => kept ?? [])
+}
+
+function touches({ actions }: DeltaCommit, span: Span, inputs: ReadonlySet<string>): boolean {
+  return actions.some(
+    (action) =>
+      ('remove' in action && inputs.has(action.remove.path)) ||
+      ('add' in action && mayHoldRowsOf(span, action.add)),
+  )
+}

@@ -1,0 +1,90 @@
+import type { ProtocolAction } from '../protocol/actions.ts'
+import { hasV2Checkpoints } from '../protocol/features.ts'
+
+/** SQL types of the actions that a checkpoint holds, by column name. */
+export type CheckpointSchema = Readonly<Record<CheckpointColumn, string>> & {
+  /** Only in a checkpoint that follows the second version of the layout. */
+  readonly checkpointMetadata?: string
+}
+
+type CheckpointColumn = 'txn' | 'add' | 'remove' | 'metaData' | 'protocol' | 'domainMetadata'
+
+const text = 'VARCHAR'
+const integer = 'BIGINT'
+const textMap = 'MAP(VARCHAR, VARCHAR)'
+
+const deletionVector = struct({
+  storageType: text,
+  pathOrInlineDv: text,
+  offset: 'INTEGER',
+  sizeInBytes: 'INTEGER',
+  cardinality: integer,
+})
+
+/** What only tables with features have; a checkpoint without it would lose what they rely on. */
+const featureFields = { deletionVector, baseRowId: integer, defaultRowCommitVersion: integer }
+
+const addFields = {
+  path: text,
+  partitionValues: textMap,
+  size: integer,
+  modificationTime: integer,
+  dataChange: 'BOOLEAN',
+  tags: textMap,
+  stats: text,
+}
+
+const removeFields = {
+  path: text,
+  deletionTimestamp: integer,
+  dataChange: 'BOOLEAN',
+  extendedFileMetadata: 'BOOLEAN',
+  partitionValues: textMap,
+  size: integer,
+}
+
+/** Every column that any checkpoint of this writer can have. */
+export const fullCheckpointSchema: CheckpointSchema = {
+  txn: struct({ appId: text, version: integer, lastUpdated: integer }),
+  add: struct({ ...addFields, ...featureFields, clusteringProvider: text }),
+  remove: struct({ ...removeFields, ...featureFields }),
+  metaData: struct({
+    id: text,
+    name: text,
+    description: text,
+    format: struct({ provider: text, options: textMap }),
+    schemaString: text,
+    partitionColumns: 'VARCHAR[]',
+    createdTime: integer,
+    configuration: textMap,
+  }),
+  protocol: struct({
+    minReaderVersion: 'INTEGER',
+    minWriterVersion: 'INTEGER',
+    readerFeatures: 'VARCHAR[]',
+    writerFeatures: 'VARCHAR[]',
+  }),
+  domainMetadata: struct({ domain: text, configuration: text, removed: 'BOOLEAN' }),
+}
+
+/**
+ * The columns of a table's checkpoint: those of the first version, as the oldest readers know them, for a table
+ * without features.
+ */
+export function checkpointSchema(protocol: ProtocolAction): Partial<CheckpointSchema> {
+  if (protocol.writerFeatures === undefined) {
+    const { domainMetadata, ...known } = fullCheckpointSchema
+    return { ...known, add: struct(addFields), remove: struct(removeFields) }
+  }
+  return {
+    ...fullCheckpointSchema,
+    ...(hasV2Checkpoints(protocol)
+      ? { checkpointMetadata: struct({ version: integer, tags: textMap }) }
+      : {}),
+  }
+}
+
+function struct(fields: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(fields).map(([name, type]) => `"${name}" ${type}`)
+  return `STRUCT(${parts.join(', ')})`
+}

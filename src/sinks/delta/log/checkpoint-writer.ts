@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { type EmbeddedEngine, filePathSql, parquetSql, sqlString } from '../../encoding/engine.ts'
+import { commitPath, type MetaDataAction, type ProtocolAction } from '../protocol/actions.ts'
+import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
+import { actionNames, checkpointQuery } from './checkpoint-query.ts'
+import { checkpointPath, readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
+import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
+import { type CheckpointFiles, logListing } from './listing.ts'
+import type { TableState } from './state.ts'
+
+/** The longest line of a commit that is read. The engine sets twice as much aside for each of its threads. */
+const maxActionBytes = 4 * 1024 * 1024
+
+/** The engine holds a row group whole, for each of its threads, before it writes it. */
+const rowGroupRows = 20_480
+
+/** Delta's default for `delta.checkpointInterval`. */
+const defaultInterval = 10
+
+export interface CheckpointContext {
+  readonly storage: DeltaStorage
+  readonly engine: EmbeddedEngine
+  /** Where the checkpoint is written before it moves into the log. */
+  readonly stagingDirectory: string
+}
+
+/** What a checkpoint is made of. */
+export interface CheckpointPlan {
+  /** The version to checkpoint; its commit must exist. */
+  readonly version: number
+  /** The version of the checkpoint that the state started from; -1 for none. */
+  readonly previous: number
+  readonly protocol: ProtocolAction
+  readonly metaData: MetaDataAction
+  /** How many transactions and domains it must hold: a check on the result. */
+  readonly transactions: number
+  readonly domains: number
+}
+
+/**
+ * @param triedVersion the version of the last attempt, even of a failed one: -1 for none
+ * @returns what to checkpoint now, or undefined when it is not due
+ */
+export function dueCheckpoint(state: TableState, triedVersion: number): CheckpointPlan | undefined {
+  const { protocol, metaData, version, checkpointVersion: previous } = state
+  const stated = Number(metaData.configuration?.['delta.checkpointInterval'])
+  const interval = stated > 0 ? stated : defaultInterval
+  // Such a table keeps its statistics in columns that this schema lacks; its other writers checkpoint it.
+  if (metaData.configuration?.['delta.checkpoint.writeStatsAsJson'] === 'false') return undefined
+  if (version - Math.max(previous, triedVersion, 0) < interval) return undefined
+  return {
+    version,
+    previous,
+    protocol,
+    metaData,
+    transactions: state.transactions.size,
+    domains: state.domains.size,
+  }
+}
+
+/**
+ * Writes a classic checkpoint, so that an opening reads one file instead of every commit before it.
+ *
+ * The engine does the work: memory here does not grow with the table. The new file is counted before it is
+ * published, because a wrong checkpoint is worse than none. A table with v2Checkpoint gets the second layout under
+ * the classic name, which every reader finds.
+ *
+ * @param nowMs milliseconds since the epoch
+ */
+export async function writeCheckpoint(
+  plan: CheckpointPlan,
+  context: CheckpointContext,
+  nowMs: number,
+): Promise<void> {
+  const { storage, engine, stagingDirectory } = context
+  const staged = join(stagingDirectory, `checkpoint-${randomUUID()}.parquet`)
+  const inputs: LocalFile[] = []
+  const open = async (path: string): Promise<string> => {
+    inputs.push(await storage.localFile(path))
+    return inputs.at(-1)!.path
+  }
+  try {
+    const base = await baseCheckpoint(context, plan)
+    const before = base === undefined ? [] : await checkpointSources(base, context, open)
+    const commits: string[] = []
+    for (let version = (base?.version ?? -1) + 1; version <= plan.version; version += 1) {
+      commits.push(await open(commitPath(version)))
+    }
+    const since =
+      commits.length === 0
+        ? []
+        : [jsonSource(commits, "regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT")]
+
+    const [written] = await engine.copy(
+      // Plain pages: some readers fail on a checkpoint with dictionaries.
+      `COPY (${checkpointQuery({ before, since }, plan, nowMs)}) TO ${sqlString(staged)} ` +
+        `(FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 0, ROW_GROUP_SIZE ${rowGroupRows}, RETURN_STATS)`,
+    )
+    const files = await checkedFiles(engine, staged, plan, base?.version ?? -1)
+    await storage.putFile(staged, checkpointPath(plan.version))
+    const hint = {
+      version: plan.version,
+      size: written!.rows,
+      sizeInBytes: written!.bytes,
+      numOfAddFiles: files,
+    }
+    await storage.put('_delta_log/_last_checkpoint', Buffer.from(JSON.stringify(hint)))
+  } finally {
+    await rm(staged, { force: true })
+    await Promise.all(inputs.map((input) => input.release()))
+  }
+}
+
+/** The state started from a checkpoint of the previous version; another writer may have cleaned that away. */
+async function baseCheckpoint(
+  context: CheckpointContext,
+  { version, previous }: CheckpointPlan,
+): Promise<CheckpointFiles | undefined> {
+  const { storage } = context
+  if (previous >= 0) {
+    const names = await storage.list('_delta_log', String(previous).padStart(20, '0'))
+    const { checkpoints } = logListing(names)
+    if (checkpoints.length > 0) return firstReadable(checkpoints, context)
+  }
+  const { commits, checkpoints } = logListing(await storage.list('_delta_log'))
+  if (previous === -1 && commits[0] === 0) return undefined
+  return firstReadable(
+    checkpoints.filter((checkpoint) => checkpoint.version <= version),
+    context,
+  )
+}
+
+/** A version may have several checkpoints, of which a killed writer has left one torn. The only one needs no look. */
+async function firstReadable(
+  candidates: readonly CheckpointFiles[],
+  { storage, engine }: CheckpointContext,
+): Promise<CheckpointFiles | undefined> {
+  const [first] = candidates
+  if (candidates.length < 2) return first
+  for (const candidate of candidates) {
+    try {
+      await readCheckpoint(storage, engine, candidate, { keepFiles: false })
+      return candidate
+    } catch (error) {
+      if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
+    }
+  }
+  return first
+}
+
+/** @returns one SELECT a file format, each with the columns of the full schema and `commit_version`. */
+async function checkpointSources(
+  checkpoint: CheckpointFiles,
+  { storage, engine }: CheckpointContext,
+  open: (path: string) => Promise<string>,
+): Promise<string[]> {
+  const top: string[] = []
+  for (const name of checkpoint.names) top.push(await open(`_delta_log/${name}`))
+  const sidecars: string[] = []
+  for (const path of await sidecarPaths(storage, engine, checkpoint)) sidecars.push(await open(path))
+  const sources =
+    checkpoint.format === 'json'
+      ? [jsonSource(top, `${checkpoint.version}::BIGINT`)]
+      : [await parquetSource(engine, top, checkpoint.version)]
+  if (sidecars.length > 0) sources.push(await parquetSource(engine, sidecars, checkpoint.version))
+  return sources
+}
+
+function jsonSource(paths: readonly string[], version: string): string {
+  const columns = actionNames.map((name) => `"${name}": ${sqlString(fullCheckpointSchema[name])}`).join(', ')
+  const files = paths.map(filePathSql).join(', ')
+  return (
+    `SELECT ${version} AS commit_version, ${quoted(actionNames)} ` +
+    `FROM read_json([${files}], format = 'newline_delimited', filename = true, hive_partitioning = false, ` +
+    `maximum_object_size = ${maxActionBytes}, columns = {${columns}})`
+  )
+}
+
+/** A checkpoint of another writer may lack columns and fields, or have more. */
+async function parquetSource(
+  engine: EmbeddedEngine,
+  paths: readonly string[],
+  version: number,
+): Promise<string> {
+  const source = parquetSql(paths)
+  const namesOf = async (select: string) =>
+    new Set((await engine.rows(`DESCRIBE SELECT ${select} FROM ${source}`)).map((row) => row.column_name))
+  const present = await namesOf('*')
+  const columns = actionNames.map(
+    (name) =>
+      `CAST(${present.has(name) ? `"${name}"` : 'NULL'} AS ${fullCheckpointSchema[name]}) AS "${name}"`,
+  )
+  return `SELECT ${version}::BIGINT AS commit_version, ${columns.join(', ')} FROM ${source}`
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}
+
+/** @returns the number of live files. */
+async function checkedFiles(
+  engine: EmbeddedEngine,
+  path: string,
+  plan: CheckpointPlan,
+  base: number,
+): Promise<number> {
+  const names = Object.keys(checkpointSchema(plan.protocol))
+  const [counts] = await engine.rows(
+    `SELECT count(protocol.minReaderVersion) AS protocols, count(metaData.id) AS metaData,
+      count(txn.appId) AS transactions, count("add".path) AS files,
+      ${names.includes('domainMetadata') ? 'count(domainMetadata.domain)' : '0'} AS domains
+    FROM ${parquetSql([path])}`,
+  )
+  const { protocols, metaData, transactions, domains, files } = counts ?? {}
+  const whole = Number(protocols) === 1 && Number(metaData) === 1
+  // Another writer's checkpoint may leave out transactions that expired, which a state keeps.
+  const same = Number(transactions) === plan.transactions && Number(domains) === plan.domains
+  if (whole && (same || base !== plan.previous)) return Number(files)
+  throw new TailraceError('TABLE_CORRUPT', `The checkpoint of version ${plan.version} does not add up.`, {
+    context: { version: plan.version, transactions: Number(transactions), expected: plan.transactions },
+  })
+}

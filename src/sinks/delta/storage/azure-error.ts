@@ -1,0 +1,54 @@
+import { copied, firstLine, storageFailure } from '../../../azure/failure.ts'
+import { TailraceError } from '../../../errors.ts'
+
+/**
+ * Translates an error of the storage SDK, once. Others are mistakes of the program and stay as they are.
+ *
+ * @param what names the request for the message, such as `reading _delta_log/…`
+ * @param nowMs milliseconds since the epoch
+ */
+export function azureTableError(error: unknown, what: string, nowMs: number): unknown {
+  if (error instanceof TailraceError) return error
+  const failure = storageFailure(error, nowMs)
+  if (failure === undefined) return error
+  const { kind, told, status, service, retryAfterMs } = failure
+  // The SDK's own error holds the request, whose URL may be a SAS.
+  const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
+  switch (kind) {
+    case 'denied':
+      return new TailraceError(
+        'TABLE_DENIED',
+        `Storage refused ${what} (${told}): the identity needs the role Storage Blob Data Contributor, or a SAS that reads, lists, writes and deletes.`,
+        details,
+      )
+    case 'missing':
+      return new TailraceError(
+        'TABLE_UNSUPPORTED',
+        `There is no such container (${told}, ${what}): create it first.`,
+        details,
+      )
+    case 'passing':
+      return new TailraceError('TABLE_UNAVAILABLE', `No answer while ${what}: ${told}.`, details)
+    case 'refused':
+      return new TailraceError('TABLE_UNSUPPORTED', `Storage answered ${told} while ${what}.`, details)
+  }
+}
+
+/** Translates a failure to get a credential: what is unknown of it may pass. @param nowMs milliseconds since the epoch */
+export function credentialError(error: unknown, nowMs: number): unknown {
+  if (error instanceof TailraceError) {
+    const { message, context } = error
+    if (error.code === 'SOURCE_DENIED')
+      return new TailraceError('TABLE_DENIED', message, { context, cause: error })
+    return error
+  }
+  const failure = storageFailure(error, nowMs)
+  if (failure !== undefined && failure.kind !== 'passing') {
+    return azureTableError(error, 'the credential', nowMs)
+  }
+  const told = error instanceof Error ? firstLine(error.message) : 'unknown'
+  return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${told}.`, {
+    context: { status: failure?.status, retryAfterMs: failure?.retryAfterMs },
+    cause: copied(error),
+  })
+}

@@ -1,0 +1,104 @@
+import { connectContainer, type RealStorage } from '../../../azure/connect-container.ts'
+import { parseSasUrl } from '../../../azure/sas-url.ts'
+import type { Clock } from '../../../clock.ts'
+import { type DeltaPipeline, tableLocation } from '../../../config/resolve.ts'
+import { TailraceError } from '../../../errors.ts'
+import type { RetryOptions } from '../../../retry.ts'
+import { AzureDeltaStorage } from './azure.ts'
+import type { DeltaStorage } from './delta-storage.ts'
+import { LocalDeltaStorage } from './local.ts'
+import type { AzureLocation } from './location.ts'
+
+export interface TableStorageOptions {
+  /** Where files of a table in Azure are copied to, to be opened by path. Must exist. */
+  readonly downloadDirectory: string
+  readonly clock: Clock
+  /** How requests to Azure are repeated. Default: any outage is waited out. */
+  readonly retry?: Omit<RetryOptions, 'clock'>
+}
+
+/**
+ * The storage of a pipeline's table; nothing is asked of it yet.
+ *
+ * @throws CONFIG_INVALID when `sink.storage` is for another account than `sink.root`
+ */
+export function openTableStorage(
+  pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>,
+  { downloadDirectory, clock, retry = {} }: TableStorageOptions,
+): DeltaStorage {
+  const location = tableLocation(pipeline)
+  if (location.kind === 'directory') return new LocalDeltaStorage(location.path)
+  const { accountUrl, container, folder } = location
+  return new AzureDeltaStorage({
+    container: connectContainer(storageFor(location, pipeline), { container, clock }),
+    containerUrl: `${accountUrl}/${container}`,
+    folder,
+    downloadDirectory,
+    retry: { ...retry, clock },
+  })
+}
+
+function storageFor(
+  location: AzureLocation,
+  { sink, source }: Pick<DeltaPipeline, 'sink' | 'source'>,
+): RealStorage {
+  if (sink.storage !== undefined) {
+    if (opens(sink.storage, location) !== false) return sink.storage
+    throw new TailraceError(
+      'CONFIG_INVALID',
+      `sink.storage is not for ${location.accountUrl}/${location.container}, where sink.root is.`,
+    )
+  }
+  if (source.storage.kind !== 'embedded' && opens(source.storage, location) === true) return source.storage
+  return { kind: 'account', account: location.accountUrl }
+}
+
+/** @returns whether a credential is for a location's container; undefined when only asking for it tells */
+function opens(storage: RealStorage, { accountUrl, container }: AzureLocation): boolean | undefined {
+  switch (storage.kind) {
+    case 'account':
+    case 'shared-key': {
+      const { account } = storage
+      const url = account.includes('://') ? account : `https://${account}.blob.core.windows.net`
+      return url.replace(/\/+$/, '') === accountUrl
+    }
+    case 'connection-string':
+      return accountOf(storage.connectionString) === accountUrl
+    case 'sas': {
+      if (typeof storage.url === 'function') return undefined
+      const sas = parseSasUrl(storage.url)
+      if (sas?.accountUrl !== accountUrl || sas.scope === 'blob') return false
+      return sas.container === undefined || sas.container === container
+    }
+  }
+}
+
+/** https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string */
+function accountOf(connectionString: string): string {
+  const parts = new Map(
+    connectionString.split(';').map((part) => {
+      const at = part.indexOf('=')
+      return [part.slice(0, at).trim(), part.slice(at + 1).trim()] as const
+    }),
+  )
+  if (parts.get('UseDevelopmentStorage') === 'true') return 'http://127.0.0.1:10000/devstoreaccount1'
+  const suffix = parts.get('EndpointSuffix') ?? 'core.windows.net'
+  const named = `https://${parts.get('AccountName') ?? ''}.blob.${suffix}`
+  return (parts.get('BlobEndpoint') ?? named).replace(/\/+$/, '')
+}
+
+/** A command that only looks gives up in the end, unlike a run, which waits out any outage. */
+export const lookingAttempts = 5
+
+/** The storage of a pipeline's table for a command that only looks. */
+export function lookingStorage(
+  pipeline: DeltaPipeline,
+  downloadDirectory: string,
+  clock: Clock,
+): DeltaStorage {
+  return openTableStorage(pipeline, {
+    downloadDirectory,
+    clock,
+    retry: { policy: { maxAttempts: lookingAttempts } },
+  })
+}

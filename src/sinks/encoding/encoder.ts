@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Batch } from '../../records.ts'
+import { type Logger, silentLogger } from '../../reporting/logger.ts'
+import type { PartitionColumn, TableDeclaration } from '../../tables/table.ts'
+import type { EncodedBatch } from '../table-committer.ts'
+import { type EmbeddedEngine, parquetSql, sqlIdentifier, sqlString, type WrittenFile } from './engine.ts'
+import { encodeError, errorKind } from './engine-errors.ts'
+import { carefulSettings, PartWriter, parquetOptions } from './part-writer.ts'
+import { PartitionWriter } from './partition-writer.ts'
+
+export interface SpoolEncoderOptions {
+  readonly engine: EmbeddedEngine
+  readonly declaration: TableDeclaration
+  /** Directory under which each batch gets a directory `encode-<id>` of its own; made when missing. */
+  readonly outputDirectory: string
+  /**
+   * `by-partition`: files of one partition each, without the partition columns, as Delta wants them. `whole`: one file
+   * with every column. Default `by-partition`.
+   */
+  readonly files?: 'by-partition' | 'whole'
+  /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
+  readonly nowMs?: () => number
+  readonly logger?: Logger
+}
+
+/**
+ * Turns sealed spools into Parquet: one SQL statement reads, projects, casts and writes them, outside JavaScript.
+ *
+ * It encodes one batch at a time.
+ */
+export class SpoolEncoder {
+  readonly #engine: EmbeddedEngine
+  readonly #declaration: TableDeclaration
+  readonly #outputDirectory: string
+  readonly #nowMs: () => number
+  readonly #files: 'by-partition' | 'whole'
+  readonly #partitions: readonly PartitionColumn[]
+  readonly #log: Logger
+
+  constructor(options: SpoolEncoderOptions) {
+    this.#files = options.files ?? 'by-partition'
+    this.#partitions = this.#files === 'whole' ? [] : options.declaration.partitionColumns
+    this.#engine = options.engine
+    this.#declaration = options.declaration
+    this.#outputDirectory = options.outputDirectory
+    this.#nowMs = options.nowMs ?? Date.now
+    this.#log = options.logger ?? silentLogger
+  }
+
+  /**
+   * Encodes a batch into Parquet files. Every entry of the spool becomes exactly one row.
+   *
+   * The files are the caller's to move or remove.
+   *
+   * @param signal interrupts the statement under way
+   * @throws DISK_FULL, ENCODE_FAILED, or the signal's reason; the batch's files are removed
+   */
+  async encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch> {
+    // The prefix is what lets a later start tell this leftover of a crash as its own, and remove it.
+    const directory = join(this.#outputDirectory, `encode-${batch.id}`)
+    try {
+      await mkdir(directory, { recursive: true })
+      const writer = new PartWriter({
+        engine: this.#engine,
+        declaration: this.#declaration,
+        spans: batch.spans,
+        directory,
+        leftOut: this.#leftOut(),
+        ingestMs: this.#nowMs(),
+        signal,
+        onUnencodable: (row, cause) =>
+          this.#log.warn(
+            { ...row, batch: batch.id, cause: errorKind(cause) },
+            'a record could not be encoded: it becomes a rejected row',
+          ),
+      })
+      const { together, careful } = await writer.write({
+        path: batch.spoolPath,
+        rows: batch.rows,
+        bytes: batch.spoolBytes,
+        longestRowBytes: batch.longestRowBytes,
+      })
+      const parts = await this.#joined(together, careful, { batch, directory, signal })
+      const partitions = new PartitionWriter({
+        engine: this.#engine,
+        columns: this.#partitions,
+        directory,
+        longestRowBytes: batch.longestRowBytes,
+        signal,
+      })
+      const files: WrittenFile[] = []
+      for (const part of parts) files.push(...(await partitions.filesOf(part)))
+      if (files.length === 0) await rm(directory, { recursive: true, force: true })
+      const { rejected, partial } = await this.#countFlawed(parts, files, signal)
+      return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true })
+      signal?.throwIfAborted()
+      throw encodeError(error, batch)
+    } finally {
+      await this.#engine.returnMemory()
+    }
+  }
+
+  /**
+   * The files of pieces become one, because readers and tables want few files. Without partition folders the whole
+   * batch becomes one: what loads it shall have one file to take or to leave.
+   */
+  async #joined(
+    together: readonly WrittenFile[],
+    careful: readonly WrittenFile[],
+    work: EncodeWork,
+  ): Promise<readonly WrittenFile[]> {
+    if (this.#files === 'by-partition') return [...together, ...(await this.#join(careful, work))]
+    return this.#join([...together, ...careful], work)
+  }
+
+  async #join(
+    parts: readonly WrittenFile[],
+    { batch, directory, signal }: EncodeWork,
+  ): Promise<readonly WrittenFile[]> {
+    if (parts.length < 2) return parts
+    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    const files = await this.#engine.withSettings(carefulSettings(batch.longestRowBytes), () =>
+      this.#engine.copy(
+        `COPY (FROM ${parquetSql(parts.map((part) => part.path))}) TO ${sqlString(path)} (${parquetOptions})`,
+        signal,
+      ),
+    )
+    for (const part of parts) await rm(part.path)
+    return files
+  }
+
+  async #countFlawed(
+    parts: readonly WrittenFile[],
+    files: readonly WrittenFile[],
+    signal: AbortSignal | undefined,
+  ): Promise<{ rejected: number; partial: number }> {
+    const statuses = parts.map(({ columns }) => columns.get('parse_status'))
+    if (statuses.every((status) => status?.min === 'ok' && status.max === 'ok'))
+      return { rejected: 0, partial: 0 }
+    const paths = files.map(({ path }) => path)
+    const [counts] = await this.#engine.rows(
+      `SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
+      count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
+      FROM ${parquetSql(paths)}`,
+      signal,
+    )
+    return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
+  }
+
+  /** What a file leaves out because its place in the table says it. */
+  #leftOut(): string {
+    const columns = this.#partitions.map(({ column }) => sqlIdentifier(column))
+    return columns.length === 0 ? '' : ` EXCLUDE (${columns.join(', ')})`
+  }
+}
+
+/** What the steps of one batch share. */
+interface EncodeWork {
+  readonly batch: Batch
+  readonly directory: string
+  readonly signal: AbortSignal | undefined
+}

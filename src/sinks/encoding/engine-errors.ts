@@ -1,0 +1,61 @@
+import { type ErrorContext, isAbort, TailraceError } from '../../errors.ts'
+import type { Batch } from '../../records.ts'
+import { dataFileError } from './data-file-errors.ts'
+
+const noSpace = /no space left|ENOSPC|disk quota|max_temp_directory_size/i
+
+/**
+ * Translates what DuckDB or the file system threw while a batch was encoded.
+ *
+ * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them. An abort stays what it is.
+ */
+export function encodeError(error: unknown, batch: Batch): Error {
+  const context = { batch: batch.id, rows: batch.rows, spoolBytes: batch.spoolBytes }
+  return engineError(error, `batch ${batch.id}`, context)
+}
+
+/** The same for anything else that is written as Parquet; `what` is its name in the message. */
+export function engineError(error: unknown, what: string, context: ErrorContext): Error {
+  if (error instanceof TailraceError || isAbort(error)) return error
+  const text = error instanceof Error ? error.message : ''
+  if (noSpace.test(text)) {
+    return new TailraceError('DISK_FULL', `no space left while ${what} was encoded`, { context })
+  }
+  const damaged = dataFileError(error, false)
+  if (damaged !== undefined) return damaged
+  const kind = errorKind(error)
+  return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${kind}`, { context })
+}
+
+// What the rows of a statement cannot be the cause of: the volume, the statement itself, the end of the process.
+const foreignErrors =
+  /^(?:IO|INTERRUPT|Interrupt|Permission|Connection|Network|HTTP|Catalog|Binder|Parser|Syntax|Settings|Missing Extension|Dependency|Transaction|TransactionContext) Error/
+
+/** @returns whether a statement may have failed because of values in its rows, so that other rows are encoded without it. */
+export function isCausedByRows(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    error.name !== 'AbortError' &&
+    !(error instanceof TailraceError) &&
+    codeOf(error) === undefined &&
+    !noSpace.test(error.message) &&
+    !foreignErrors.test(error.message) &&
+    / Error: /.test(error.message)
+  )
+}
+
+/** @returns whether a statement failed at DuckDB's memory limit. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error')
+}
+
+/** @returns the kind of an engine's error: its message may quote records. */
+export function errorKind(error: unknown): string {
+  const text = error instanceof Error ? error.message : ''
+  return /^([A-Z][A-Za-z /-]{0,40} Error):/.exec(text)?.[1] ?? codeOf(error) ?? 'an unnamed error'
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : undefined
+}

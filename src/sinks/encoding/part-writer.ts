@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Span } from '../../records.ts'
+import { rejectedRow, rowPlace } from '../../streams/staging/spool.ts'
+import type { RowsPart, TableDeclaration } from '../../tables/table.ts'
+import { type EmbeddedEngine, sqlString, type WrittenFile } from './engine.ts'
+import { isCausedByRows } from './engine-errors.ts'
+import { spoolProjectionSql } from './projection.ts'
+import { cutIntoPieces, divideByLength, fitsWhole, halved, type SpoolPiece } from './spool-pieces.ts'
+
+// DuckDB holds a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text, and files
+// are 2 % larger than with four times as many.
+export const rowGroupRows = 10_240
+
+// A single row can be 16 MiB; this many bytes close a row group early.
+export const rowGroupBytes = 8_000_000
+
+/** How every Parquet file is written. V1 data pages are DuckDB's default and the only ones every reader knows. */
+export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
+  ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`
+
+// The projection is written so that these find nothing in it, and looking takes as long as encoding 8 MiB.
+// Pushing its filter down would evaluate everything below the filter twice.
+export const idleOptimizers =
+  'common_subexpressions,expression_rewriter,in_clause,statistics_propagation,filter_pushdown,filter_pullup'
+
+type EngineSettings = Readonly<Record<string, string | number>>
+
+const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
+
+/**
+ * A long row passes through many buffers, from the reader's to the compressor's, which DuckDB counts in full although
+ * most stay untouched. One thread works on them, and no operator gathers the rows of several files into one vector.
+ */
+export function carefulSettings(longestRowBytes: number): EngineSettings {
+  return {
+    disabled_optimizers: idleOptimizers,
+    enable_caching_operators: 'false',
+    threads: 1,
+    memory_limit: `${200 + Math.ceil((11 * longestRowBytes) / (1024 * 1024))}MiB`,
+  }
+}
+
+/** Bytes of pieces that one statement encodes: what the allocator keeps until its end grows with them. */
+const maxGroupBytes = 8 * 1024 * 1024
+
+/** A batch of nothing but rows that fail is not divided for hours: from so many failures on, a piece is rejected whole. */
+const maxFailures = 500
+
+/** A row that the engine could not encode, and landed as rejected. */
+export interface UnencodableRow {
+  readonly blob: string
+  readonly generation: string
+  readonly offset: number
+}
+
+/** The files of a spool. */
+export interface WrittenParts {
+  /** At most two, of the rows that were encoded together. */
+  readonly together: readonly WrittenFile[]
+  /** Any number, of the rows that were encoded in pieces. */
+  readonly careful: readonly WrittenFile[]
+}
+
+export interface PartWriterOptions {
+  readonly engine: EmbeddedEngine
+  readonly declaration: TableDeclaration
+  readonly spans: readonly Span[]
+  /** Directory of the batch, for parts and pieces of the spool. */
+  readonly directory: string
+  /** SQL behind `SELECT *` that leaves columns out, or nothing. */
+  readonly leftOut: string
+  readonly ingestMs: number
+  readonly signal: AbortSignal | undefined
+  readonly onUnencodable: (row: UnencodableRow, error: Error) => void
+}
+
+/**
+ * Writes the rows of a spool to Parquet files, whatever the rows hold.
+ *
+ * Ordinary rows take one statement. Long ones are encoded in pieces of bounded size, one statement after the other. If
+ * a statement fails because of its rows, they are divided until the failing ones stand alone, and these are written as
+ * rejected rows.
+ */
+export class PartWriter {
+  readonly #options: PartWriterOptions
+  #failures = 0
+
+  constructor(options: PartWriterOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @returns the files; together they hold every row of the spool once
+   * @throws the engine's error when no row is the cause of it
+   */
+  async write(spool: SpoolPiece): Promise<WrittenParts> {
+    const { directory } = this.#options
+    const { ordinary, long } = (await fitsWhole(spool))
+      ? { ordinary: spool, long: [] }
+      : await divideByLength(spool, directory)
+    const pieces = [...long]
+    let together: readonly WrittenFile[] = []
+    if (ordinary !== undefined) {
+      try {
+        together = await this.#writeOrdinary(ordinary)
+      } catch (error) {
+        if (!isCausedByRows(error)) throw error
+        pieces.push(...(await cutIntoPieces(ordinary, directory)))
+      }
+    }
+    const careful: WrittenFile[] = []
+    for (const group of groupsOf(pieces)) careful.push(...(await this.#writeCarefully(group)))
+    return { together, careful }
+  }
+
+  /** Nearly always the usual rows are all of them; else the rest takes the long way. */
+  async #writeOrdinary(piece: SpoolPiece): Promise<readonly WrittenFile[]> {
+    const usual = await this.#writePart([piece], ordinarySettings, 'usual')
+    if (usual?.rows === piece.rows) return [usual]
+    try {
+      const others = await this.#writePart([piece], ordinarySettings, 'others')
+      return [usual, others].filter((file) => file !== undefined)
+    } catch (error) {
+      if (usual !== undefined) await rm(usual.path)
+      throw error
+    }
+  }
+
+  async #writeCarefully(pieces: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {
+    try {
+      return await this.#writeGroup(pieces)
+    } catch (error) {
+      if (!isCausedByRows(error)) throw error
+      this.#failures += 1
+      const [first, ...others] = pieces
+      if (first === undefined) throw error
+      if (others.length === 0 && (first.rows === 1 || this.#failures > maxFailures)) {
+        return [await this.#reject(first, error)]
+      }
+      const middle = Math.ceil(pieces.length / 2)
+      const halves =
+        others.length === 0
+          ? (await halved(first)).map((half) => [half])
+          : [pieces.slice(0, middle), pieces.slice(middle)]
+      const files: WrittenFile[] = []
+      for (const half of halves) files.push(...(await this.#writeCarefully(half)))
+      return files
+    }
+  }
+
+  /** Keeps place and text of each row of a piece; if the text is the cause of the failure, the beginning of it. */
+  async #reject(piece: SpoolPiece, cause: Error): Promise<WrittenFile> {
+    const { spans, onUnencodable } = this.#options
+    const rows = (await readFile(piece.path, 'latin1')).split('\n').slice(0, -1)
+    for (const row of rows) {
+      const { spanIndex, relativeOffset } = rowPlace(row)
+      const { blob, generation, start } = spans[spanIndex] as Span
+      onUnencodable({ blob, generation, offset: start + relativeOffset }, cause)
+    }
+    const note = messageOf(cause)
+    for (const kept of ['whole', 'beginning'] as const) {
+      const text = rows.map((row) => rejectedRow(row, note, kept)).join('')
+      const path = `${piece.path}.${kept}`
+      await writeFile(path, text, 'latin1')
+      const longestRowBytes = kept === 'whole' ? piece.longestRowBytes + note.length + 64 : text.length
+      try {
+        const [file] = await this.#writeGroup([{ ...piece, path, bytes: text.length, longestRowBytes }])
+        if (file !== undefined) return file
+      } catch (error) {
+        if (!isCausedByRows(error) || kept === 'beginning') throw error
+      }
+    }
+    throw cause
+  }
+
+  async #writeGroup(pieces: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {
+    const longestRowBytes = Math.max(...pieces.map((piece) => piece.longestRowBytes))
+    const file = await this.#writePart(pieces, carefulSettings(longestRowBytes))
+    await this.#options.engine.returnMemory()
+    return file === undefined ? [] : [file]
+  }
+
+  async #writePart(
+    pieces: readonly SpoolPiece[],
+    settings: EngineSettings,
+    part?: RowsPart,
+  ): Promise<WrittenFile | undefined> {
+    const { engine, declaration, spans, directory, leftOut, ingestMs, signal } = this.#options
+    const select = spoolProjectionSql(declaration, { pieces, spans }, { ingestMs, part })
+    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    try {
+      const [file] = await engine.withSettings(settings, () =>
+        engine.copy(
+          `COPY (SELECT *${leftOut} FROM (${select})) TO ${sqlString(path)} (${parquetOptions})`,
+          signal,
+        ),
+      )
+      if (file !== undefined && file.rows > 0) return file
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
+    await rm(path, { force: true })
+    return undefined
+  }
+}
+
+function* groupsOf(pieces: readonly SpoolPiece[]): Generator<readonly SpoolPiece[]> {
+  let group: SpoolPiece[] = []
+  let bytes = 0
+  for (const piece of pieces) {
+    if (group.length > 0 && bytes + piece.bytes > maxGroupBytes) {
+      yield group
+      group = []
+      bytes = 0
+    }
+    group.push(piece)
+    bytes += piece.bytes
+  }
+  if (group.length > 0) yield group
+}
+
+/** The first line of an engine's message, which may quote the row: it stands beside the row's own text. */
+function messageOf(error: Error): string {
+  return (error.message.split('\n', 1)[0] ?? '').slice(0, 200)
+}

@@ -1,0 +1,96 @@
+import { rm } from 'node:fs/promises'
+import type { PartitionColumn } from '../../tables/table.ts'
+import {
+  type EmbeddedEngine,
+  filePathSql,
+  type JsonRow,
+  sqlIdentifier,
+  sqlString,
+  type WrittenFile,
+} from './engine.ts'
+import { carefulSettings, parquetOptions, rowGroupBytes, rowGroupRows } from './part-writer.ts'
+
+export interface PartitionWriterOptions {
+  readonly engine: EmbeddedEngine
+  readonly columns: readonly PartitionColumn[]
+  /** Where the files are written. */
+  readonly directory: string
+  /** Length of the batch's longest row in bytes. */
+  readonly longestRowBytes: number
+  readonly signal: AbortSignal | undefined
+}
+
+// Each partition written at the same time costs about 1 MiB of buffers per thread before it holds a row.
+const partitionsAtOnce = 12
+
+/** Turns files without their partition columns into files of one partition each, as Delta wants them. */
+export class PartitionWriter {
+  readonly #options: PartitionWriterOptions
+  readonly #names: string
+
+  constructor(options: PartitionWriterOptions) {
+    this.#options = options
+    this.#names = options.columns.map(({ column }) => sqlIdentifier(column)).join(', ')
+  }
+
+  /**
+   * Nearly every batch is of one partition and stays as it is; only others are written again. Writing them at once
+   * would hold buffers for every partition and thread, whatever the batch.
+   */
+  async filesOf(whole: WrittenFile): Promise<readonly WrittenFile[]> {
+    const { engine, columns, longestRowBytes, signal } = this.#options
+    if (columns.length === 0) return [whole]
+    const source = `read_parquet(${filePathSql(whole.path)})`
+    const values = columns.map(({ fromSql }, index) => `(${fromSql})::VARCHAR AS v${index}`)
+    const partitions = await engine.rows(
+      `SELECT DISTINCT ${values.join(', ')} FROM ${source} ORDER BY ALL`,
+      signal,
+    )
+    if (partitions.length === 1) return [{ ...whole, partition: this.#partition(partitions[0]!) }]
+
+    const heldRows = Math.max(1, Math.min(rowGroupRows, Math.floor(rowGroupBytes / longestRowBytes)))
+    const settings = {
+      ...(heldRows < rowGroupRows ? carefulSettings(longestRowBytes) : {}),
+      partitioned_write_flush_threshold: heldRows,
+    }
+    const files: WrittenFile[] = []
+    await engine.withSettings(settings, async () => {
+      for (let next = 0; next < partitions.length; next += partitionsAtOnce) {
+        const group = partitions.slice(next, next + partitionsAtOnce)
+        for (const file of await this.#write(source, group)) files.push(file)
+      }
+    })
+    await rm(whole.path)
+    return files
+  }
+
+  #write(source: string, partitions: readonly JsonRow[]): Promise<readonly WrittenFile[]> {
+    const { engine, columns, directory, signal } = this.#options
+    const computed = columns.map(({ column, fromSql }) => `${fromSql} AS ${sqlIdentifier(column)}`)
+    const conditions = partitions.map((partition) => `(${this.#condition(partition)})`)
+    return engine.copy(
+      `COPY (SELECT *, ${computed.join(', ')} FROM ${source} WHERE ${conditions.join(' OR ')})
+      TO ${sqlString(directory)} (${parquetOptions}, PARTITION_BY (${this.#names}),
+        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`,
+      signal,
+    )
+  }
+
+  #condition(partition: JsonRow): string {
+    return this.#options.columns
+      .map(({ fromSql }, index) => {
+        const value = partition[`v${index}`]
+        return value === null ? `(${fromSql}) IS NULL` : `(${fromSql}) = ${sqlString(String(value))}`
+      })
+      .join(' AND ')
+  }
+
+  #partition(row: JsonRow): ReadonlyMap<string, string | null> {
+    return new Map(
+      this.#options.columns.map(({ column }, index) => {
+        const value = row[`v${index}`]
+        return [column, value === null ? null : String(value)]
+      }),
+    )
+  }
+}

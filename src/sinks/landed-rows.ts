@@ -1,0 +1,132 @@
+import type { LandedOffset } from '../offsets/landed-offsets.ts'
+import type { BlobGeneration } from '../records.ts'
+import type { TakeRows } from '../reporting/row-batch.ts'
+
+/** A relation for a statement: its SQL, and the values of its parameters where the engine takes any. */
+export interface BoundRelation {
+  readonly sql: string
+  readonly parameters?: Readonly<Record<string, string>>
+}
+
+/** Where the rows of one table can be asked for. SQL that both DuckDB and Databricks understand. */
+export interface RowsEngine {
+  /** The table as SQL. */
+  readonly relation: string
+  /** A relation `ends(id, blob, generation, end_offset)` of these values. */
+  ends(generations: readonly LandedOffset[]): BoundRelation
+  query(
+    sql: string,
+    parameters?: Readonly<Record<string, string>>,
+  ): Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** Hands on the rows of a statement while it runs. */
+  stream(sql: string, take: TakeRows): Promise<void>
+}
+
+/** Rows of one blob generation. */
+export interface RowCount extends BlobGeneration {
+  readonly rows: number
+  readonly rejected: number
+}
+
+/** Where the rows of one blob generation lie. */
+export interface RowPlaces {
+  readonly rows: number
+  /** Bytes that rows account for. */
+  readonly rowBytes: number
+  /** Rows whose place another row also claims. */
+  readonly overlappingRows: number
+  /** Ranges before the committed offset that no row accounts for. */
+  readonly gaps: readonly { readonly start: number; readonly end: number }[]
+}
+
+/** What is told of a row that is not whole. */
+export const flawedColumns = [
+  'source_blob',
+  'source_generation',
+  'source_offset',
+  'source_length',
+  'source_index',
+  'parse_status',
+  'parse_error',
+  'raw',
+] as const
+
+/** What commands ask the rows of one table. */
+export class LandedRows {
+  readonly #engine: RowsEngine
+
+  constructor(engine: RowsEngine) {
+    this.#engine = engine
+  }
+
+  async counts(): Promise<readonly RowCount[]> {
+    const rows = await this.#engine.query(`SELECT source_blob, source_generation, count(*) AS row_count,
+        count(CASE WHEN parse_status = 'rejected' THEN 1 END) AS rejected_count
+      FROM ${this.#engine.relation} GROUP BY source_blob, source_generation`)
+    return rows.map((row) => ({
+      blob: String(row.source_blob),
+      generation: String(row.source_generation),
+      rows: Number(row.row_count),
+      rejected: Number(row.rejected_count),
+    }))
+  }
+
+  /**
+   * Looks at the places of the rows of some generations, in their order.
+   *
+   * @param fromStart whether rows are expected from offset 0 on, or from the first row
+   */
+  async places(generations: readonly LandedOffset[], fromStart: boolean): Promise<readonly RowPlaces[]> {
+    const ends = this.#engine.ends(generations)
+    // The rows are newer than the offsets: what a run has landed in between begins at the offset.
+    // Records of one document share a place and differ in their index; one place counts once.
+    const found = await this.#engine.query(
+      `WITH ends AS (SELECT * FROM ${ends.sql}),
+      places AS (
+        SELECT id, source_offset AS first_byte, max(source_length) AS length, count(*) AS n,
+          count(DISTINCT source_index) AS indexes
+        FROM ${this.#engine.relation} JOIN ends
+          ON source_blob = ends.blob AND source_generation = ends.generation AND source_offset < end_offset
+        GROUP BY id, source_offset),
+      breaks AS (
+        SELECT id, first_byte, coalesce(lag(first_byte + length) OVER (PARTITION BY id ORDER BY first_byte),
+            ${fromStart ? '0' : 'first_byte'}) AS previous_end
+        FROM (SELECT id, first_byte, length FROM places UNION ALL SELECT id, end_offset, 0 FROM ends) AS tiles)
+      SELECT 'gap' AS kind, id, previous_end AS a, first_byte AS b, 0 AS c FROM breaks WHERE first_byte <> previous_end
+      UNION ALL
+      SELECT 'sum', id, CAST(sum(n) AS BIGINT), CAST(sum(length) AS BIGINT), CAST(sum(n - indexes) AS BIGINT)
+      FROM places GROUP BY id
+      ORDER BY kind, id, a`,
+      ends.parameters,
+    )
+    const none = { rows: 0, rowBytes: 0, overlappingRows: 0 }
+    const sums = new Map<number, typeof none>()
+    const breaks = new Map<number, { start: number; end: number }[]>()
+    for (const { kind, id, a, b, c } of found) {
+      const key = Number(id)
+      if (kind === 'sum') {
+        sums.set(key, { rows: Number(a), rowBytes: Number(b), overlappingRows: Number(c) })
+        continue
+      }
+      const before = breaks.get(key) ?? []
+      breaks.set(key, before)
+      before.push({ start: Number(a), end: Number(b) })
+    }
+    return generations.map((_landed, id) => {
+      const sum = sums.get(id) ?? none
+      const all = breaks.get(id) ?? []
+      const gaps = all.filter(({ start, end }) => start < end)
+      return { ...sum, overlappingRows: sum.overlappingRows + all.length - gaps.length, gaps }
+    })
+  }
+
+  /** Hands on the newest rejected and partial rows, as `flawedColumns` of text. */
+  async flawed(limit: number, take: TakeRows): Promise<void> {
+    await this.#engine.stream(
+      `SELECT ${flawedColumns.map((column) => `CAST(${column} AS STRING) AS ${column}`).join(', ')}
+      FROM ${this.#engine.relation} AS landed WHERE parse_status <> 'ok'
+      ORDER BY landed.ingest_ts DESC, landed.source_offset DESC, landed.source_index DESC LIMIT ${limit}`,
+      take,
+    )
+  }
+}

@@ -1,0 +1,174 @@
+import { createReadStream } from 'node:fs'
+import { createRequire } from 'node:module'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { createGunzip } from 'node:zlib'
+import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
+import { BlobServiceClient } from '../../azure/sdk.ts'
+import type { Clock } from '../../clock.ts'
+import type { SampleMemory } from './sample-memory.ts'
+
+/** Blobs of the embedded storage, by the server whose logs they hold. */
+export const embeddedBlobs = { primary: 'primary.ndjson', replica: 'replica.ndjson' } as const
+
+type Server = keyof typeof embeddedBlobs
+
+export interface SampleOptions {
+  readonly container: string
+  /** Go on appending slowly after the blobs are filled. */
+  readonly keepWriting: boolean
+  /** Remembers what the blobs held, so that the next process finds them as they were. */
+  readonly memory: SampleMemory
+  readonly clock: Clock
+  /** Hears of an append that failed. */
+  readonly onWriterError?: (error: unknown) => void
+}
+
+/** Append Block takes 100 MiB at most; a few MiB keep the emulator's memory even. */
+const appendBytes = 4 * 1024 * 1024
+
+/** Part of the sample that is there at the start; the slow writer brings the rest, and then begins anew. */
+const initialPart = 0.9
+const linesPerAppend = 5
+const appendEveryMs = 500
+
+/** The slow writer ends when a blob is this many times the sample: a demonstration needs no more memory. */
+const mostRounds = 4
+
+/**
+ * Azurite in this process, on a free loopback port, with the sample logs of a real PostgreSQL primary and its
+ * replica in two append blobs: everything the default config needs to show what Tailrace does.
+ */
+export class EmbeddedStorage {
+  readonly connectionString: string
+  #server: AzuriteServer
+  #writing = new AbortController()
+  #writers: Promise<void>[] = []
+
+  private constructor(server: AzuriteServer) {
+    this.#server = server
+    this.connectionString = developmentConnectionString(server.getHttpServerAddress())
+  }
+
+  /** Starts the server, empty. */
+  static async start(): Promise<EmbeddedStorage> {
+    const server = createAzurite()
+    await server.start()
+    return new EmbeddedStorage(server)
+  }
+
+  /**
+   * Creates the container and its two blobs, with what they held when the last process ended, or with the
+   * sample's first part.
+   */
+  async fill(options: SampleOptions): Promise<void> {
+    const container = this.containerClient(options.container)
+    await container.createIfNotExists()
+    for (const server of Object.keys(embeddedBlobs) as Server[]) {
+      const sample = await sampleLines(server)
+      const client = container.getAppendBlobClient(embeddedBlobs[server])
+      await client.create()
+      const count = Math.max(options.memory.linesOf(server), Math.floor(sample.length * initialPart))
+      await append(client, range(sample, 0, count))
+      await options.memory.note(server, count)
+      if (options.keepWriting) this.#writers.push(this.#write(server, client, sample, count, options))
+    }
+  }
+
+  containerClient(container: string): ContainerClient {
+    return BlobServiceClient.fromConnectionString(this.connectionString, {
+      retryOptions: { maxTries: 1 },
+    }).getContainerClient(container)
+  }
+
+  async stop(): Promise<void> {
+    this.#writing.abort()
+    await Promise.all(this.#writers)
+    await this.#server.close()
+  }
+
+  async #write(
+    server: Server,
+    client: AppendBlobClient,
+    sample: readonly string[],
+    from: number,
+    { memory, clock, onWriterError }: SampleOptions,
+  ): Promise<void> {
+    const { signal } = this.#writing
+    try {
+      for (let next = from; next < sample.length * mostRounds; next += linesPerAppend) {
+        await clock.sleep(appendEveryMs, signal)
+        // Noted first: a blob may come back longer than it was, never shorter.
+        await memory.note(server, next + linesPerAppend)
+        await append(client, range(sample, next, next + linesPerAppend))
+      }
+    } catch (error) {
+      if (!signal.aborted) onWriterError?.(error)
+    }
+  }
+}
+
+/** Lines of the sample repeated without end. */
+function range(sample: readonly string[], from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => sample[(from + index) % sample.length] as string)
+}
+
+async function append(client: AppendBlobClient, lines: readonly string[]): Promise<void> {
+  const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
+  for (let from = 0; from < bytes.length; from += appendBytes) {
+    const block = bytes.subarray(from, from + appendBytes)
+    await client.appendBlock(block, block.length)
+  }
+}
+
+async function sampleLines(server: Server): Promise<string[]> {
+  const file = fileURLToPath(new URL(`../../sample/logs/${server}.ndjson.gz`, import.meta.url))
+  const content = await text(createReadStream(file).pipe(createGunzip()))
+  return content.trimEnd().split('\n')
+}
+
+interface AzuriteServer {
+  start(): Promise<void>
+  close(): Promise<void>
+  getHttpServerAddress(): string
+}
+
+/**
+ * Azurite has no library export; its classes are reached by path, which is why its version is pinned exactly.
+ * The constructor is positional: see its BlobConfiguration.
+ */
+function createAzurite(): AzuriteServer {
+  const require = createRequire(import.meta.url)
+  const { default: BlobServer } = require('azurite/dist/src/blob/BlobServer')
+  const { default: BlobConfiguration } = require('azurite/dist/src/blob/BlobConfiguration')
+  const { MemoryExtentChunkStore } = require('azurite/dist/src/common/persistence/MemoryExtentStore')
+  const configuration = new BlobConfiguration(
+    '127.0.0.1',
+    0,
+    undefined,
+    '',
+    '',
+    [],
+    false,
+    undefined,
+    false,
+    undefined,
+    false,
+    true, // the SDK speaks a newer API version than Azurite knows
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    false,
+    true, // in memory
+    new MemoryExtentChunkStore(1024 * 1024 * 1024),
+  )
+  return new BlobServer(configuration) as AzuriteServer
+}
+
+/** The well-known account of every storage emulator; its key is public: https://learn.microsoft.com/azure/storage/common/storage-use-azurite */
+function developmentConnectionString(address: string): string {
+  const account = 'devstoreaccount1'
+  const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+  return `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${address}/${account};`
+}

@@ -1,0 +1,296 @@
+import type { ContainerClient } from '@azure/storage-blob'
+import {
+  copied,
+  credentialErrorNames,
+  firstLine,
+  isOfService,
+  isRestError,
+  passingStatuses,
+  retryAfterMs,
+  serviceCode,
+} from '../../azure/failure.ts'
+import { WrongAnswer } from '../../azure/wrong-answer.ts'
+import { type ErrorContext, TailraceError } from '../../errors.ts'
+
+/** Connection faults by their code, where more can be said than the code. */
+const connectionFaults: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host: the account name may be wrong, or the name service does not know it yet',
+  EAI_AGAIN: 'the name service does not answer',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+  ETIMEDOUT: 'no connection in time',
+  EHOSTUNREACH: 'no way to the host',
+  ENETUNREACH: 'no way to the network',
+  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is another host's: is the URL right?",
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+  CERT_NOT_YET_VALID: "the certificate is not valid yet: is this machine's clock right?",
+  EPROTO: 'no TLS is spoken there: is the URL right?',
+}
+
+const untrusted = /SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY_LEAF|GET_ISSUER)/
+
+/**
+ * Translates an error of the storage SDK, once, at the port.
+ *
+ * The SDK's error is not kept: it holds the request, whose URL may be a SAS. Its cause is a copy of what can be told.
+ */
+export function translateAzureError(error: unknown, request: AzureRequest): TailraceError {
+  if (error instanceof TailraceError) return error
+  const rest = isRestError(error) ? error : undefined
+  const status = rest?.statusCode
+  const service = serviceCode(rest)
+  const what = described(request)
+  const options = {
+    context: {
+      status,
+      service,
+      requestId: rest?.response?.headers.get('x-ms-request-id') || undefined,
+      retryAfterMs: retryAfterMs(rest, request.nowMs),
+    },
+    cause: copied(error),
+  }
+
+  if (error instanceof Error && credentialErrorNames.has(error.name))
+    return credentialError(error, request, options)
+  if (status !== undefined && isRefusal(status, service, request.credential)) {
+    return request.refusalMayPass === true
+      ? new TailraceError(
+          'SOURCE_UNAVAILABLE',
+          `${refusal(status, service, request)} It was granted before, so it is asked for again.`,
+          options,
+        )
+      : new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
+  }
+  if (error instanceof WrongAnswer)
+    return new TailraceError(
+      'SOURCE_UNAVAILABLE',
+      `No usable answer while ${what}: ${error.message}.`,
+      options,
+    )
+  if (status === 404 && rest !== undefined && isOfService(rest)) {
+    const missing =
+      service === 'ContainerNotFound'
+        ? `There is no container ${request.container} (yet) in this account, or it has another name: ${what}.`
+        : `Not found while ${what} (${service ?? status}).`
+    return new TailraceError('SOURCE_MISSING', missing, options)
+  }
+  // Nothing here sends If-Match, so a condition that does not hold is not of our making.
+  const isPassing = status === undefined || passingStatuses.has(status) || status === 412
+  // Below 400 it is no error of storage, and a 404 without a code of storage is none either. What else there is may be a
+  // mistake of the configuration, unless storage had answered before.
+  const isStrange = !isPassing && (status < 400 || status === 404 || request.wasAdmitted)
+  if (isPassing || (isStrange && !isArchived(service))) {
+    const fault = status === undefined ? connectionFault(error) : [status, service].filter(Boolean).join(' ')
+    return new TailraceError('SOURCE_UNAVAILABLE', `No answer while ${what}: ${fault}.`, options)
+  }
+  if (isArchived(service)) {
+    const remedy =
+      service === 'BlobArchived'
+        ? 'rehydrate it to the hot or cool tier'
+        : 'it is being rehydrated, which takes hours'
+    return new TailraceError(
+      'SOURCE_UNSUPPORTED',
+      `${request.container}/${request.name} is in the archive tier: ${remedy}; start again after that.`,
+      options,
+    )
+  }
+  return new TailraceError(
+    'SOURCE_UNSUPPORTED',
+    `Storage answered ${[status, service].filter(Boolean).join(' ')} while ${what}.`,
+    options,
+  )
+}
+
+function isArchived(service: string | undefined): boolean {
+  return service === 'BlobArchived' || service === 'BlobBeingRehydrated'
+}
+
+function credentialError(
+  error: Error,
+  request: AzureRequest,
+  options: { readonly context: ErrorContext; readonly cause: Error },
+): TailraceError {
+  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined
+  const refused =
+    error.name === 'AuthenticationError' && status !== undefined && status >= 400 && status < 500
+  // An identity that was there before has not gone: what gives out its tokens does not answer for now.
+  if ((request.wasAdmitted && !refused) || (status !== undefined && passingStatuses.has(status))) {
+    return new TailraceError(
+      'SOURCE_UNAVAILABLE',
+      `No new token for ${described(request)} (${error.name}).`,
+      options,
+    )
+  }
+  const why = refused
+    ? "the identity's secret, certificate or federation was refused"
+    : 'no identity was found: set one up (a managed or workload identity, the AZURE_* variables of a service principal, or az login), or use a SAS'
+  return new TailraceError(
+    'SOURCE_DENIED',
+    `No usable credential for ${described(request)} (${error.name}): ${why}.`,
+    options,
+  )
+}
+
+function connectionFault(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const told = firstLine(error instanceof Error ? error.message : String(error))
+  const known = untrusted.test(code)
+    ? 'the certificate is not one that this machine trusts: name its authority in NODE_EXTRA_CA_CERTS'
+    : connectionFaults[code]
+  return known === undefined ? told : `${known} (${told})`
+}
+
+/** What is missing, and what to do about it: one sentence each. */
+type Remedy = (request: AzureRequest) => string
+
+const lacksRight: Remedy = (request) => {
+  const { credential, kind, container } = request
+  if (credential === 'identity') return lacksRole(request)
+  const right = kind === 'read' ? 'read (r)' : 'list (l)'
+  const instead = kind === 'list' ? '; a fixed blob name is read without listing' : ''
+  return `the SAS lacks the permission to ${right} on the container ${container}${instead}`
+}
+
+const lacksRole: Remedy = ({ container }) =>
+  `grant the identity the role Storage Blob Data Reader on the container ${container} or its account (a new grant can take some minutes to count)`
+
+const wrongKey = "the account's key is not, or no longer, this one"
+
+const badSignature: Remedy = ({ credential, sas }) => {
+  if (credential === 'key') return `${wrongKey}, or this machine's clock is wrong`
+  if (credential === 'identity') return 'the token is not for this account or its tenant, or it was revoked'
+  const ended = sas?.expiresAtMs === undefined ? 'has expired or was revoked' : 'was revoked'
+  return `the SAS ${ended}, its signature does not fit (was the key rotated?), or this machine's clock is wrong`
+}
+
+const anonymous: Remedy = () =>
+  'the request had no credential: set a SAS URL, a connection string or an account'
+
+/** Service codes: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes */
+const remedies: Readonly<Record<string, Remedy>> = {
+  AuthorizationPermissionMismatch: lacksRight,
+  InsufficientAccountPermissions: lacksRight,
+  AuthorizationFailure: (request) => {
+    const network = `the account's network rules do not allow this machine`
+    if (request.credential === 'identity') return `${network}, or ${lacksRole(request)}`
+    // The emulator has no other code for a signature that does not fit.
+    if (request.credential === 'key') return `${wrongKey}, or ${network}`
+    return `${network}, or ${isPermitted(request) ? 'the signature of the SAS does not fit' : lacksRight(request)}`
+  },
+  AuthenticationFailed: badSignature,
+  InvalidAuthenticationInfo: badSignature,
+  AuthorizationServiceMismatch: () => 'the SAS is not for the blob service: it needs ss=b',
+  AuthorizationResourceTypeMismatch: () =>
+    'the SAS is not for these resources: it needs srt=co, o to read blobs and c to list them',
+  AuthorizationProtocolMismatch: () => 'the SAS is for https only: use an https URL',
+  AuthorizationSourceIPMismatch: () =>
+    "the SAS is not for this machine's address: renew it without sip=, or with the address that storage sees",
+  KeyBasedAuthenticationNotPermitted: () =>
+    "the account does not allow keys, nor a SAS signed with one: use an identity (kind 'account') or a user delegation SAS",
+  NoAuthenticationInformation: anonymous,
+  PublicAccessNotPermitted: anonymous,
+  ResourceNotFound: anonymous,
+  AccountIsDisabled: () => 'the account is disabled: its subscription needs attention',
+  KeyVaultEncryptionKeyNotFound: () => "the account's encryption key is gone from its key vault",
+  KeyVaultAccessTokenCannotBeAcquired: () => 'the account cannot get at its encryption key in the key vault',
+}
+
+/** Codes of other statuses than 401 and 403 that a credential is the reason of. */
+export function isRefusal(
+  status: number | undefined,
+  service: string | undefined,
+  credential: CredentialKind,
+): boolean {
+  if (status === 401 || status === 403) return true
+  if (service === 'PublicAccessNotPermitted') return true
+  if (service === 'InvalidAuthenticationInfo') return true
+  // What may not be seen without a credential is told as if it were not there.
+  return service === 'ResourceNotFound' && credential === 'nothing'
+}
+
+/** Whether the SAS itself names the permission that the request needs. */
+function isPermitted({ sas, kind }: AzureRequest): boolean {
+  return sas?.permissions?.includes(kind === 'read' ? 'r' : 'l') === true
+}
+
+/** What the SAS says of itself is known better than any code of a refusal. */
+function termsRemedy(request: AzureRequest): Remedy | undefined {
+  const { sas, nowMs } = request
+  if (sas?.startsAtMs !== undefined && sas.startsAtMs > nowMs) {
+    const { startsAtMs } = sas
+    return () =>
+      `the SAS is not valid before ${new Date(startsAtMs).toISOString()}; by this machine's clock it is ${new Date(nowMs).toISOString()}`
+  }
+  if (sas?.expiresAtMs !== undefined && sas.expiresAtMs <= nowMs) {
+    const { expiresAtMs } = sas
+    return () => expired(expiresAtMs)
+  }
+  return sas?.permissions === undefined || isPermitted(request) ? undefined : lacksRight
+}
+
+/** Says which request was refused, with which code, and what to do about it. */
+export function refusal(status: number, service: string | undefined, request: AzureRequest): string {
+  const remedy = termsRemedy(request) ?? remedies[service ?? '']
+  const code = service === undefined ? `${status}` : `${status} ${service}`
+  return `Storage refused ${described(request)} (${code})${remedy === undefined ? '' : `: ${remedy(request)}`}.`
+}
+
+/** Says when a SAS ended. */
+export function expired(instantMs: number): string {
+  return `the SAS expired at ${new Date(instantMs).toISOString()}`
+}
+
+/** With what a client proves who it is. */
+export type CredentialKind = 'identity' | 'sas' | 'key' | 'nothing'
+
+/** What a SAS says of its own validity; a stored access policy says the rest. */
+export interface SasTerms {
+  readonly startsAtMs: number | undefined
+  readonly expiresAtMs: number | undefined
+  /** Letters, such as `rl`. */
+  readonly permissions: string | undefined
+}
+
+/** A request to storage, as far as its errors have to speak of it. */
+export interface AzureRequest {
+  readonly kind: 'read' | 'list'
+  readonly container: string
+  /** The blob's name or the listing's prefix. */
+  readonly name: string
+  readonly credential: CredentialKind
+  /** What the SAS in use says of itself; undefined for other credentials. */
+  readonly sas?: SasTerms | undefined
+  readonly nowMs: number
+  /** Storage has taken this reader's credential before. */
+  readonly wasAdmitted: boolean
+  /** If it was refused: it is to be repeated, because the like of it was granted before. */
+  readonly refusalMayPass?: boolean
+}
+
+/** Names a request for a message, such as `reading logs/a.json`. */
+export function described({ kind, container, name }: AzureRequest): string {
+  return `${kind === 'read' ? 'reading' : 'listing'} ${container}/${name}`
+}
+
+/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
+export function credentialOf({ credential, url }: ContainerClient): CredentialKind {
+  if ('getToken' in credential) return 'identity'
+  if ('accountName' in credential) return 'key'
+  return /[?&]sig=/.test(url) ? 'sas' : 'nothing'
+}
+
+/** https://learn.microsoft.com/rest/api/storageservices/create-service-sas: `st`, `se` and `sp` */
+export function sasTermsOf(client: ContainerClient): SasTerms | undefined {
+  if (credentialOf(client) !== 'sas') return undefined
+  const { searchParams } = new URL(client.url)
+  const instant = (name: string): number | undefined => {
+    const value = Date.parse(searchParams.get(name) ?? '')
+    return Number.isNaN(value) ? undefined : value
+  }
+  return {
+    startsAtMs: instant('st'),
+    expiresAtMs: instant('se'),
+    permissions: searchParams.get('sp') ?? undefined,
+  }
+}

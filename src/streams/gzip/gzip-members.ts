@@ -1,0 +1,145 @@
+import { TailraceError } from '../../errors.ts'
+import type { BlobGeneration, Chunk, LineBlock, Span } from '../../records.ts'
+import { LineSplitter, type LineSplitterOptions } from '../line-splitter.ts'
+import { Expander } from '../records/expander.ts'
+import { requireContinuation } from '../require-continuation.ts'
+import { GzipMember } from './gzip-member.ts'
+
+const newline = Buffer.from('\n')
+const byteOrderMark = '\xef\xbb\xbf'
+
+export interface GzipMembersOptions extends Pick<LineSplitterOptions, 'maxLineBytes'> {
+  /** Hears of damaged data, once; the members before it still pass. Default: the stream is destroyed with the error. */
+  readonly onRefused?: (error: TailraceError) => void
+}
+
+/**
+ * Chunks of a blob of concatenated gzip members to blocks of the lines in them.
+ *
+ * No offset inside a member leads back to a line, so a member is a unit: its blocks are open, with an empty span at
+ * the member's first byte, and the last one, which is not, spans the member's compressed bytes. Every line has the
+ * member's first byte as its offset and its decompressed length, a newline included. A member's end ends its last line, and a byte order
+ * mark at its beginning is dropped: a line never spans members. A member that is still incomplete at the stream's end
+ * has no last block; its unit is read again. Zeros behind a member are padding and become a block without lines.
+ */
+export class GzipMembers extends Expander<Chunk, LineBlock> {
+  #splitter: LineSplitter
+  /** Decompressed bytes given to the splitter so far, in all members: the splitter's own offsets. */
+  #splitBytes = 0
+  #previous: Span | undefined
+  #nextOffset: number | undefined
+  #member: GzipMember | undefined
+  #atMemberStart = false
+
+  constructor(options: GzipMembersOptions = {}) {
+    super(options.onRefused)
+    this.#splitter = new LineSplitter(options)
+  }
+
+  /** Offset of the first byte that is in no complete member yet; `undefined` before the first chunk. */
+  get nextOffset(): number | undefined {
+    return this.#nextOffset
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#member?.close()
+    this.#splitter.destroy()
+    super._destroy(error, callback)
+  }
+
+  protected override async *outputsOf({ span, bytes }: Chunk): AsyncGenerator<LineBlock> {
+    requireContinuation(this.#previous, span)
+    this.#previous = span
+    this.#nextOffset ??= span.start
+    let rest = bytes
+    while (rest.length > 0) {
+      if (this.#member === undefined) {
+        const padding = zerosIn(rest)
+        if (padding > 0) yield this.#finished(span, undefined, this.#nextOffset + padding)
+        rest = rest.subarray(padding)
+        if (rest.length === 0) return
+        this.#member = this.#begin(span, rest)
+      }
+      const member: GzipMember = this.#member
+      const before = member.end
+      for await (const output of member.take(rest)) {
+        const found = this.#lines(output, member)
+        if (found !== undefined) yield { ...found, open: true }
+      }
+      rest = rest.subarray(member.end - before)
+      if (!member.isComplete) return
+      this.#member = undefined
+      yield this.#finished(span, this.#lastLine(member), member.end)
+    }
+  }
+
+  #begin(source: BlobGeneration, bytes: Buffer): GzipMember {
+    const start = this.#nextOffset as number
+    if (bytes[0] !== 0x1f) {
+      throw new TailraceError(
+        'SOURCE_UNSUPPORTED',
+        `${source.blob} goes on at byte ${start} with something else than a gzip member. Write to it nothing but gzip members, or leave it out.`,
+        { context: { blob: source.blob, offset: start } },
+      )
+    }
+    this.#atMemberStart = true
+    return new GzipMember({ blob: source.blob, generation: source.generation }, start)
+  }
+
+  /** The member's line that has no newline, if it has one. */
+  #lastLine(member: GzipMember): LineBlock | undefined {
+    if (this.#splitBytes === (this.#splitter.nextOffset ?? 0)) return undefined
+    return this.#lines(newline, member)
+  }
+
+  /** The lines that end in these decompressed bytes, at the member's place. */
+  #lines(decompressed: Buffer, { start }: GzipMember): LineBlock | undefined {
+    const { blob, generation } = this.#previous as Span
+    const bytes = withoutBlankLines(decompressed)
+    const from = this.#splitBytes
+    this.#splitBytes += bytes.length
+    // The splitter works at once: what it was given is split when `write` returns.
+    this.#splitter.write({ span: { blob, generation, start: from, end: this.#splitBytes }, bytes })
+    const block = this.#splitter.read() as LineBlock | null
+    if (block === null) return undefined
+    const lines = block.lines.map((line) => ({ ...line, offset: start }))
+    const [first] = lines
+    if (this.#atMemberStart && first?.latin1.startsWith(byteOrderMark)) {
+      lines[0] = { ...first, latin1: first.latin1.slice(byteOrderMark.length) }
+    }
+    this.#atMemberStart = false
+    return { ...block, span: { blob, generation, start, end: start }, lines }
+  }
+
+  /** The closing block of what reaches up to `end`. */
+  #finished({ blob, generation }: BlobGeneration, last: LineBlock | undefined, end: number): LineBlock {
+    const span = { blob, generation, start: this.#nextOffset as number, end }
+    this.#nextOffset = end
+    return { ...(last ?? { lines: [], utf8: true, tooLong: [] }), span }
+  }
+}
+
+const manyNewlines = Buffer.alloc(1024, '\n')
+
+/**
+ * Leaves one newline of each run where some run is long: a mebibyte of a member can hold a gibibyte of newlines, which
+ * would be as many lines and no row. Lines have the place of their member, so none is moved by it.
+ */
+function withoutBlankLines(bytes: Buffer): Buffer {
+  let from = bytes.indexOf(manyNewlines)
+  if (from < 0) return bytes
+  let kept = from
+  for (; from < bytes.length; from += 1) {
+    const byte = bytes[from] as number
+    if (byte === newline[0] && kept > 0 && bytes[kept - 1] === newline[0]) continue
+    bytes[kept] = byte
+    kept += 1
+  }
+  return bytes.subarray(0, kept)
+}
+
+function zerosIn(bytes: Buffer): number {
+  let count = 0
+  while (bytes[count] === 0) count += 1
+  return count
+}

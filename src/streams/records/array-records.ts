@@ -1,0 +1,49 @@
+import { elementPlaces, isJsonObject, type JsonValue, memberPlaces, type TextPlace } from '../../json.ts'
+
+/** One element of an array of records. */
+export interface ArrayRecord {
+  /** Its text as it stands in the array. */
+  readonly latin1: string
+  readonly value: JsonValue
+}
+
+/**
+ * The records of an array, or of an object whose key `records` is one. Arrays of such objects are what Event Hubs
+ * captures.
+ *
+ * @param value what the text holds
+ * @param latin1 one well-formed JSON value
+ * @returns `undefined` when it is neither, or when no object is in it
+ */
+export function recordsOf(value: JsonValue, latin1: string): readonly ArrayRecord[] | undefined {
+  const whole = { start: 0, end: latin1.length - trailing(latin1) }
+  if (isJsonObject(value)) return inRecords(value, latin1, whole)
+  if (!Array.isArray(value) || !value.some(isJsonObject)) return undefined
+  const places = elementPlaces(latin1, { ...whole, start: latin1.indexOf('[') })
+  const records: ArrayRecord[] = []
+  for (const [index, place] of places.entries()) {
+    const element = value[index] as JsonValue
+    for (const one of inRecords(element, latin1, place) ?? [recordAt(element, latin1, place)])
+      records.push(one)
+  }
+  return records
+}
+
+function inRecords(value: JsonValue, latin1: string, { start, end }: TextPlace): ArrayRecord[] | undefined {
+  if (!isJsonObject(value) || !Array.isArray(value.records) || value.records.length === 0) return undefined
+  const place = memberPlaces(latin1, { start: latin1.indexOf('{', start), end }).get('records')
+  const elements = value.records
+  return (
+    place &&
+    elementPlaces(latin1, place).map((inner, at) => recordAt(elements[at] as JsonValue, latin1, inner))
+  )
+}
+
+function recordAt(value: JsonValue, latin1: string, { start, end }: TextPlace): ArrayRecord {
+  return { latin1: latin1.slice(start, end), value }
+}
+
+/** Blanks behind the value. */
+function trailing(latin1: string): number {
+  return latin1.length - latin1.trimEnd().length
+}

@@ -1,0 +1,51 @@
+import { sqlString } from '../../sql.ts'
+import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
+
+/** The texts that a server's text log has only in its prefix. */
+export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> {
+  const { time: event_time, ...others } = Object.fromEntries(
+    prefixFields.map((name) => [name, prefix(name)]),
+  ) as Record<(typeof prefixFields)[number], string>
+  return { ...others, event_time, severity: prefix('level') }
+}
+
+/** Google Cloud SQL: the server's text log in `textPayload`. */
+export const cloudSql: Shape = {
+  name: 'cloud-sql',
+  matches: (at) => `${at('textPayload')} IS NOT NULL AND ${at('logName')} IS NOT NULL`,
+  prefixed: (at) => at('textPayload'),
+  readsConnectionMessages: true,
+  fields: (at, prefix) => ({
+    ...textLogFields(prefix),
+    event_time_second: at('timestamp'),
+    message: `coalesce(${prefix('rest')}, ${at('textPayload')})`,
+    server_name: at('resource', 'labels', 'database_id'),
+  }),
+}
+
+/** SQL of the text inside a container runtime's or shipper's envelope, without the newline it ended with. */
+export function wrappedText(at: ValueAt): string {
+  return `rtrim(coalesce(${at('log')}, ${at('message')}), chr(10) || chr(13))`
+}
+
+/** A time that begins a text with an unknown prefix, and its zone, if one follows: `+02:10.0.0.1` is an address at +02. */
+const leadingTime =
+  '^(\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?(?: ?(?:[A-Z][A-Za-z]{1,4}|Z|[+-]\\d\\d(?::?\\d\\d)?))?)(?:[^.\\w]|$)'
+
+/** Docker's json-file, Fluent Bit, Vector: the server's text log in `log` or `message`. */
+export const logText: Shape = {
+  name: 'log-text',
+  matches: (at) => `${at('log')} IS NOT NULL OR ${at('message')} IS NOT NULL`,
+  prefixed: wrappedText,
+  readsConnectionMessages: true,
+  fields: (at, prefix) => {
+    const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${wrappedText(at)}, ${sqlString(leadingTime)}, 1), ''))`
+    return {
+      ...textLogFields(prefix),
+      event_time: own,
+      // The shipper's clock, hours behind the server's after a backlog: only for text that has no time of its own.
+      event_time_second: `CASE WHEN ${own} IS NULL THEN coalesce(${at('time')}, ${at('@timestamp')}, ${at('timestamp')}, ${at('date')}) END`,
+      message: `coalesce(${prefix('rest')}, ${wrappedText(at)})`,
+    }
+  },
+}

@@ -1,0 +1,100 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
+import { meaningOf } from './record-keys.ts'
+
+/**
+ * What a record is: a `server` record states its texts under keys of their own, an `envelope` holds lines of a log
+ * file as text or records of its own, a `message` alone may be either, and of an `unknown` one nothing is certain.
+ */
+export type RecordKind = 'server' | 'envelope' | 'message' | 'unknown'
+
+const actions = new Set(['B', 'C', 'I', 'U', 'D', 'T', 'M'])
+
+// Keys are compared by their plain names: exports spell them `errorLevel_s`, `Query` or `audit.statement`.
+
+/** Of structured records, each of which is enough: jsonlog, csvlog, Azure, pgaudit, CloudNativePG. */
+const serverKeys = new Set(
+  'errorseverity logtime errorlevel sqlerrcode metricname auditclass audittype audit statement query internalquery parameter detail hint context logger'.split(
+    ' ',
+  ),
+)
+
+/** Beside a message: of services that log in JSON, such as Patroni. */
+const levelKeys = ['level', 'levelname', 'severity']
+
+const envelopeKeys =
+  'log message msg logmessage logentry textpayload jsonpayload protopayload resourcelogs scopelogs logrecords logevents'.split(
+    ' ',
+  )
+
+/** @returns the kind of an object inside of an object of the kind `outer` */
+export function knownKind(record: JsonObject, outer: RecordKind): RecordKind {
+  const own = recordKindOf(record)
+  if (own !== 'unknown') return own
+  // Filebeat puts a decoded record under `json`, Kafka Connect under `payload`.
+  return outer === 'unknown' && Object.values(record).some(holdsRecord) ? 'envelope' : outer
+}
+
+function recordKindOf(record: JsonObject): RecordKind {
+  const names = new Set<string>()
+  for (const key of Object.keys(record)) {
+    const { name } = meaningOf(key)
+    if (serverKeys.has(name)) return 'server'
+    names.add(name)
+  }
+  const has = (name: string): boolean => names.has(name)
+  if (has('category') && has('properties')) return 'server'
+  if (typeof record.action === 'string' && actions.has(record.action)) return 'server'
+  if (Array.isArray(record.change)) return 'server'
+  if (typeof record.op === 'string' && (has('after') || has('before'))) return 'server'
+  if (has('data') && (has('lsn') || has('xid'))) return 'server'
+  if ((has('msg') || has('message')) && levelKeys.some(has)) return 'server'
+  if (typeof record.message === 'string' && names.size === 1) return 'message'
+  return envelopeKeys.some(has) ? 'envelope' : 'unknown'
+}
+
+function holdsRecord(value: JsonValue): boolean {
+  const inner = Array.isArray(value) ? value[0] : value
+  return isJsonObject(inner) && recordKindOf(inner) !== 'unknown'
+}
+
+/** @returns the SQLSTATE that a record states */
+export function sqlstateOf(record: JsonObject): string | undefined {
+  const state = record.state_code ?? record.sqlerrcode ?? record.sql_state_code
+  return typeof state === 'string' ? state : undefined
+}
+
+/** @returns whether a record is a later chunk of an audited statement that Google cut, so that it may begin anywhere */
+export function isLaterChunk({ chunkIndex }: JsonObject): boolean {
+  return chunkIndex !== undefined && String(chunkIndex) !== '1'
+}
+
+/** @returns a copy with every value rewritten */
+export function mapped(
+  record: JsonObject,
+  rewrite: (value: JsonValue, key: string) => JsonValue,
+): JsonObject {
+  const copy: JsonObject = {}
+  for (const key of Object.keys(record)) {
+    const value = rewrite(record[key] as JsonValue, key)
+    // Assigned, this key would set the prototype.
+    if (key === '__proto__') Object.defineProperty(copy, key, { value, enumerable: true, writable: true })
+    else copy[key] = value
+  }
+  return copy
+}
+
+/**
+ * @returns the key that says what a value is: that of its pair for `{"key": …, "value": …}`, as OpenTelemetry writes
+ * attributes, and a parameter's for the values of change data
+ */
+export function keyOf(record: JsonObject, key: string): string {
+  if (key !== 'value' && key !== 'default') return key
+  if (typeof record.key === 'string') return record.key
+  return 'name' in record && 'type' in record ? 'columnvalues' : key
+}
+
+/** @returns whether an object is a value of OpenTelemetry's, which names its type by its only key */
+export function isTypedValue(record: JsonObject): boolean {
+  const [key = '', ...others] = Object.keys(record)
+  return others.length === 0 && /^(?:string|int|double|bool|bytes|array|kvlist)Value$/.test(key)
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { isTailraceError } from '../../src/errors.ts'
+import type { LandedOffset } from '../../src/offsets/landed-offsets.ts'
+import { FileOffsetStore } from '../../src/offsets/offset-file.ts'
+import { generationKey } from '../../src/records.ts'
+import { watchFileCalls } from '../support/faults/file-calls.ts'
+
+async function openStore(t: TestContext): Promise<FileOffsetStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'tailrace-offsets-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  return new FileOffsetStore({
+    stateDirectory: join(directory, 'state'),
+    pipeline: 'primary',
+    table: 'logs.public.server',
+    nowMs: () => 1_795_510_020_000,
+  })
+}
+
+test('what is written is read again, for any blobs, generations and offsets', async (t) => {
+  const store = await openStore(t)
+  const offset = fc.record(
+    {
+      blob: fc.oneof(fc.constantFrom('a', 'b', '__proto__'), fc.string()).map((name) => `logs/${name}`),
+      generation: fc.constantFrom('20261124T084700Z', '20261125T000000Z'),
+      offset: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+    },
+    { noNullPrototype: true },
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(offset, { selector: generationKey, maxLength: 8 }),
+      fc.option(fc.nat(), { nil: undefined }),
+      async (offsets: LandedOffset[], tableVersion) => {
+        await store.write(offsets, { tableVersion })
+        const file = await store.read()
+        assert.equal(file?.tableVersion, tableVersion)
+        const byKey = (all: Iterable<LandedOffset>): Map<string, LandedOffset> =>
+          new Map([...all].map((one): [string, LandedOffset] => [generationKey(one), one]).sort())
+        assert.deepEqual(byKey(file?.offsets ?? []), byKey(offsets))
+      },
+    ),
+    { numRuns: 50 },
+  )
+})
+
+test('the file can be read by a person, says whose it is, and nothing else lies beside it', async (t) => {
+  const store = await openStore(t)
+  await store.write(
+    [
+      { blob: 'logs/b', generation: 'g', offset: 2 },
+      { blob: 'logs/a', generation: 'g', offset: 1 },
+    ],
+    { tableVersion: 7 },
+  )
+  assert.deepEqual(JSON.parse(await readFile(store.path, 'utf8')), {
+    formatVersion: 1,
+    pipeline: 'primary',
+    table: 'logs.public.server',
+    tableVersion: 7,
+    updatedAt: '2026-11-24T08:47:00.000Z',
+    blobs: { 'logs/a': [{ generation: 'g', offset: 1 }], 'logs/b': [{ generation: 'g', offset: 2 }] },
+  })
+  assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
+})
+
+test('what is under way is read as it was written, and goes with the write that leaves it out', async (t) => {
+  const store = await openStore(t)
+  const intent = {
+    id: '5f0c',
+    mode: 'copy-into' as const,
+    spans: [{ blob: 'logs/a', generation: 'g', start: 0, end: 10 }],
+    files: [{ name: 'x.parquet', bytes: 7, rows: 1 }],
+  }
+  for (const one of [
+    intent,
+    {
+      ...intent,
+      replaces: {
+        oldRows: 'removed' as const,
+        ingestedFrom: '2026-11-24 08:47:00',
+        ingestedTo: '2026-11-24 08:47:01',
+      },
+    },
+  ]) {
+    await store.write([], { intent: one })
+    assert.deepEqual((await store.read())?.intent, one)
+  }
+  await store.write([])
+  assert.equal((await store.read())?.intent, undefined)
+})
+
+test('there is no file before the first write', async (t) => {
+  assert.equal(await (await openStore(t)).read(), undefined)
+})
+
+test('a file that is damaged, or of another pipeline, table or format, is OFFSET_FILE_CORRUPT and names the reason', async (t) => {
+  const store = await openStore(t)
+  await store.write([{ blob: 'logs/a', generation: 'g', offset: 1 }], { tableVersion: 7 })
+  const text = await readFile(store.path, 'utf8')
+  const changes: [string, RegExp][] = [
+    ['', /is not JSON/],
+    [text.slice(0, -10), /is not JSON/],
+    ['null', /is not an offset file/],
+    ['[]', /is not an offset file/],
+    [text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion/],
+    [text.replace('"offset": 1', '"offset": -1'), /offset/],
+    [text.replace('"offset": 1', '"offset": 1.5'), /offset/],
+    [text.replace('"primary"', '"replica"'), /belongs to pipeline replica/],
+    [text.replace('logs.public.server', 'logs.public.other'), /table logs\.public\.other/],
+  ]
+  for (const [content, reason] of changes) {
+    await writeFile(store.path, content)
+    await assert.rejects(
+      store.read(),
+      (error) => isTailraceError(error, 'OFFSET_FILE_CORRUPT') && reason.test(error.message),
+    )
+  }
+})
+
+test('a write that fails leaves the old file and no other', async (t) => {
+  const store = await openStore(t)
+  await mkdir(store.path, { recursive: true })
+  await writeFile(join(store.path, 'in-the-way'), '')
+  await assert.rejects(store.write([], { tableVersion: 1 }))
+  assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
+})
+
+test('a file that is written is on disk before it takes its name, and its name before the write is done', async (t) => {
+  const store = await openStore(t)
+  await store.write([], { tableVersion: 1 })
+  const steps: string[] = []
+  await watchFileCalls(t, {
+    after: ({ name, path }) => {
+      const what = path === dirname(store.path) ? 'folder' : path === store.path ? 'file' : 'temporary'
+      if (['file.writeFile', 'file.sync', 'rename'].includes(name)) steps.push(`${name} ${what}`)
+    },
+  })
+  await store.write([], { tableVersion: 2 })
+  assert.deepEqual(steps, [
+    'file.writeFile temporary',
+    'file.sync temporary',
+    'rename file',
+    'file.sync folder',
+  ])
+})

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { seededRandom } from '../../../../doubles/seeded-random.ts'
+import { isTailraceError } from '../../../../src/errors.ts'
+import { type CommitRequest, commit } from '../../../../src/sinks/delta/log/commit.ts'
+import { readNewCommits } from '../../../../src/sinks/delta/log/load.ts'
+import { TableState } from '../../../../src/sinks/delta/log/state.ts'
+import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
+import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
+import { SimulatedClock, SimulatedStorage } from '../simulated-storage.ts'
+
+const created: CommitRequest = {
+  info: { operation: 'CREATE TABLE', operationParameters: {}, isBlindAppend: true },
+  actions: [
+    { protocol: { minReaderVersion: 1, minWriterVersion: 2 } },
+    { metaData: { id: '1', format: { provider: 'parquet' }, schemaString: '{}', partitionColumns: [] } },
+  ],
+  check: () => {},
+}
+
+function offsetOf(writer: number | string, version: number): CommitRequest {
+  const info = { operation: 'STREAMING UPDATE', operationParameters: {}, isBlindAppend: true }
+  return { info, actions: [{ txn: { appId: `blob-${writer}`, version } }], check: () => {} }
+}
+
+interface Simulation {
+  readonly clock: SimulatedClock
+  readonly storage: SimulatedStorage & DeltaStorage
+  readonly random: () => number
+}
+
+/** A table of one version on storage as slow as Azure within a region. */
+async function simulation(): Promise<Simulation> {
+  const clock = new SimulatedClock()
+  const storage = new SimulatedStorage(clock, { putMs: 25, readMs: 10 }) as Simulation['storage']
+  const context = { clock, storage, random: seededRandom(1).next }
+  await clock.run(commit(new TableState({ keepFiles: false }), created, context))
+  return context
+}
+
+async function stateOf(storage: DeltaStorage): Promise<TableState> {
+  const state = new TableState({ keepFiles: false })
+  await readNewCommits(storage, state)
+  return state
+}
+
+/** @returns how long each commit of each writer took, in milliseconds, longest last */
+async function compete(writers: number, commits: number, pauseMs: number): Promise<number[]> {
+  const context = await simulation()
+  const { clock, storage, random } = context
+  const took: number[] = []
+  const write = async (writer: number): Promise<void> => {
+    const state = await stateOf(storage)
+    await clock.sleep(random() * pauseMs)
+    for (let version = 1; version <= commits; version += 1) {
+      const startedAt = clock.now()
+      await commit(state, offsetOf(writer, version), { ...context, readFirst: true })
+      took.push(clock.now() - startedAt)
+      await clock.sleep(pauseMs * (0.9 + 0.2 * random()))
+    }
+  }
+  await clock.run(Promise.all(Array.from({ length: writers }, (_, writer) => write(writer))))
+  const { version, transactions } = await clock.run(stateOf(storage))
+  assert.equal(version, writers * commits)
+  assert.equal(transactions.size, writers)
+  return took.sort((a, b) => a - b)
+}
+
+test('a hundred writers that commit every ten seconds all commit, each within a second', async () => {
+  const took = await compete(100, 3, 10_000)
+  assert.ok(took.at(-1)! < 1_000, `${took.at(-1)} ms`)
+})
+
+test('of writers that never pause, none is left behind', async () => {
+  const took = await compete(8, 20, 0)
+  assert.ok(took.at(-1)! < 3_000, `${took.at(-1)} ms`)
+})
+
+test('a commit that reads first comes after what others committed, without losing a race', async () => {
+  const context = await simulation()
+  const { clock, storage } = context
+  const [mine, other] = await clock.run(Promise.all([stateOf(storage), stateOf(storage)]))
+  for (let version = 1; version <= 5; version += 1)
+    await clock.run(commit(other, offsetOf('other', version), context))
+  const before = storage.requests
+  const seen: number[] = []
+  const request: CommitRequest = { ...offsetOf('mine', 1), check: ({ version }) => void seen.push(version) }
+  assert.equal(await clock.run(commit(mine, request, { ...context, readFirst: true })), 6)
+  assert.deepEqual(seen, [1, 2, 3, 4, 5])
+  // Reads of 1, 2 and 4 versions, and one put.
+  assert.equal(storage.requests - before, 1 + 2 + 4 + 1)
+})
+
+/** A storage on which another writer takes the next version before each put. */
+function takenBeforeEachPut(storage: DeltaStorage): DeltaStorage {
+  const taken = Object.create(storage) as DeltaStorage
+  taken.putIfAbsent = async (path, bytes) => {
+    await storage.putIfAbsent(path, encodeActions([{ txn: { appId: 'other', version: 1 } }]))
+    return storage.putIfAbsent(path, bytes)
+  }
+  taken.read = (path) => storage.read(path)
+  return taken
+}
+
+test('when every version is taken, a commit is contended in the end, and can be made again', async () => {
+  const context = await simulation()
+  const { clock, storage } = context
+  const state = await clock.run(stateOf(storage))
+  await assert.rejects(
+    clock.run(commit(state, offsetOf('mine', 1), { ...context, storage: takenBeforeEachPut(storage) })),
+    (error) => isTailraceError(error, 'COMMIT_CONTENDED') && error.context.attempts === 1_000,
+  )
+  assert.equal(await clock.run(commit(state, offsetOf('mine', 1), context)), 1_001)
+})
+
+test('each commit that won is checked, in order, also when several won the same race', async () => {
+  const context = await simulation()
+  const { clock, storage } = context
+  const [mine, other] = await clock.run(Promise.all([stateOf(storage), stateOf(storage)]))
+  for (const version of [1, 2, 3]) await clock.run(commit(other, offsetOf('other', version), context))
+  const seen: number[] = []
+  const request: CommitRequest = {
+    ...offsetOf('mine', 1),
+    check: ({ version }) => {
+      seen.push(version)
+      if (version === 3) throw new Error('fenced')
+    },
+  }
+  await assert.rejects(clock.run(commit(mine, request, context)), /fenced/)
+  assert.deepEqual(seen, [1, 2, 3])
+})
+
+test('a lost request is no doubt any more once its version is the one of another writer', async () => {
+  const context = await simulation()
+  const { clock, storage } = context
+  const state = await clock.run(stateOf(storage))
+  const losing = Object.create(storage) as DeltaStorage
+  losing.read = (path) => storage.read(path)
+  losing.putIfAbsent = async () => {
+    await storage.putIfAbsent(commitPath(1), encodeActions([{ txn: { appId: 'blob-mine', version: 9 } }]))
+    return 'unknown'
+  }
+  const request: CommitRequest = {
+    ...offsetOf('mine', 1),
+    check: () => {
+      throw new Error('fenced')
+    },
+  }
+  await assert.rejects(clock.run(commit(state, request, { ...context, storage: losing })), /^Error: fenced$/)
+})

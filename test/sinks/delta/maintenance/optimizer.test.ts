@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import type { OptimizeConfig } from '../../../../src/config/options.ts'
+import { resolveConfig } from '../../../../src/config/resolve.ts'
+import { silentLogger } from '../../../../src/reporting/logger.ts'
+import { readTable } from '../../../../src/sinks/delta/files/live-files.ts'
+import { loadState } from '../../../../src/sinks/delta/log/load.ts'
+import { BackgroundOptimizer } from '../../../../src/sinks/delta/maintenance/optimizer.ts'
+import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
+import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
+import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
+import { deltaPipeline } from '../../../support/delta-pipeline.ts'
+import { eventually } from '../../../support/eventually.ts'
+import { impatientClock, type Workbench, workbench } from '../support.ts'
+import { contentOf, landBatches } from './support.ts'
+
+const pauseMs = 5 * 60_000
+
+interface Setup {
+  readonly bench: Workbench
+  readonly optimizer: BackgroundOptimizer
+  /** Time and whether disk space is short, both to be set. */
+  readonly state: { nowMs: number; isHeld: boolean }
+  readonly warnings: string[]
+  readonly staging: string
+}
+
+async function setUp(t: TestContext, optimize: OptimizeConfig | false): Promise<Setup> {
+  const bench = await workbench(t, (directory) => {
+    const table = join(directory, 'lakehouse', 'test', 'logs', 'pg')
+    return { table, storage: new LocalDeltaStorage(table), dataFiles: async () => [] }
+  })
+  const config = resolveConfig(
+    {
+      pipelines: {
+        primary: {
+          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'pg' },
+          table: postgresLogs('test.logs.pg'),
+          sink: { kind: 'delta', root: 'lakehouse', optimize },
+        },
+      },
+    },
+    bench.directory,
+  )
+  const state = { nowMs: Date.now(), isHeld: false }
+  const warnings: string[] = []
+  const staging = join(bench.directory, 'state')
+  await mkdir(staging)
+  const optimizer = new BackgroundOptimizer({
+    pipeline: deltaPipeline(config, 'primary'),
+    staging,
+    isHeld: () => state.isHeld,
+    clock: { ...impatientClock, now: () => state.nowMs },
+    logger: Object.assign(Object.create(silentLogger) as typeof silentLogger, {
+      warn: (_fields: unknown, message: string) => void warnings.push(message),
+    }),
+  })
+  t.after(() => optimizer.stop())
+  return { bench, optimizer, state, warnings, staging }
+}
+
+/** It has to be at work already. */
+async function finished(optimizer: BackgroundOptimizer): Promise<void> {
+  assert.ok(optimizer.isWorking)
+  await eventually(async () => !optimizer.isWorking, 'end of the merge')
+}
+
+async function fileCount({ storage, engine }: Workbench): Promise<number> {
+  return (await readTable(storage, engine))?.files.length ?? 0
+}
+
+test('partitions with many small files are merged after a pause, when enough batches were landed', async (t) => {
+  const { bench, optimizer, state, warnings, staging } = await setUp(t, { minFiles: 3 })
+  await landBatches(bench, 0, 4, 2)
+  const before = await contentOf(bench)
+  optimizer.noteLanded()
+  state.nowMs += pauseMs - 1
+  optimizer.noteLanded()
+  assert.ok(!optimizer.isWorking)
+  state.nowMs += 1
+  optimizer.noteLanded()
+  await finished(optimizer)
+  assert.deepEqual(await readdir(staging), [])
+  assert.equal(await fileCount(bench), 2)
+  assert.deepEqual(await contentOf(bench), before)
+
+  // The next look comes after as many batches, and as long a pause.
+  await landBatches(bench, 4, 7, 2)
+  for (let batch = 0; batch < 3; batch += 1) optimizer.noteLanded()
+  assert.ok(!optimizer.isWorking)
+  state.nowMs += pauseMs
+  optimizer.noteLanded()
+  await finished(optimizer)
+  assert.equal(await fileCount(bench), 2)
+  assert.deepEqual(warnings, [])
+})
+
+test('partitions with fewer small files stay as they are', async (t) => {
+  const { bench, optimizer, state } = await setUp(t, { minFiles: 4 })
+  await landBatches(bench, 0, 3, 2)
+  state.nowMs += pauseMs
+  optimizer.noteLanded()
+  await finished(optimizer)
+  assert.equal(await fileCount(bench), 6)
+})
+
+test('nothing begins while disk space is short, or when it is turned off, or after a stop', async (t) => {
+  for (const what of ['held', 'off', 'stopped'] as const) {
+    const { bench, optimizer, state } = await setUp(t, what === 'off' ? false : { minFiles: 2 })
+    await landBatches(bench, 0, 3, 2)
+    state.nowMs += pauseMs
+    state.isHeld = what === 'held'
+    if (what === 'stopped') await optimizer.stop()
+    optimizer.noteLanded()
+    assert.ok(!optimizer.isWorking)
+    assert.equal(await fileCount(bench), 6)
+  }
+})
+
+test('a stop while files are merged loses nothing and leaves nothing behind', async (t) => {
+  const { bench, optimizer, state, warnings, staging } = await setUp(t, { minFiles: 2 })
+  await landBatches(bench, 0, 3)
+  const before = await contentOf(bench)
+  state.nowMs += pauseMs
+  optimizer.noteLanded()
+  await eventually(
+    async () => (await readdir(staging, { recursive: true })).length > 1 || (await fileCount(bench)) < 12,
+    'it has begun',
+  )
+  await optimizer.stop()
+  assert.deepEqual(await readdir(staging), [])
+  assert.deepEqual(await contentOf(bench), before)
+  assert.deepEqual(warnings, [])
+})
+
+test('a table whose rules forbid it is told once and left alone from then on', async (t) => {
+  const { bench, optimizer, state, warnings } = await setUp(t, { minFiles: 2 })
+  await landBatches(bench, 0, 3, 2)
+  const { version, metaData } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!
+  const configuration = { ...metaData.configuration, 'delta.constraints.positive': 'pid > 0' }
+  const bytes = encodeActions([{ metaData: { ...metaData, configuration } }])
+  await bench.storage.putIfAbsent(commitPath(version + 1), bytes)
+  state.nowMs += pauseMs
+  optimizer.noteLanded()
+  await finished(optimizer)
+  state.nowMs += pauseMs
+  for (let batch = 0; batch < 3; batch += 1) optimizer.noteLanded()
+  assert.ok(!optimizer.isWorking)
+  assert.deepEqual(warnings, ['small files of this table cannot be merged'])
+  assert.equal(await fileCount(bench), 6)
+})

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { EmbeddedEngine } from '../../../src/sinks/encoding/engine.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+
+/** Takes minutes when nobody ends it. */
+const longStatement = 'SELECT max(hash(a.range, b.range)) AS most FROM range(1000000) a, range(1000000) b'
+
+async function openEngine(t: TestContext): Promise<EmbeddedEngine> {
+  const engine = await EmbeddedEngine.open({ temporaryDirectory: join(await temporaryDirectory(t), 'spill') })
+  t.after(() => engine.close())
+  return engine
+}
+
+/** A statement goes to its thread after the call; when that begins with it is not known. */
+const handedOver = () => new Promise((resolve) => setImmediate(resolve))
+
+const aborted = { name: 'AbortError' }
+
+test('closing ends the statements under way, begun or not, before the engine is given back', async (t) => {
+  const engine = await openEngine(t)
+  const beside = await engine.connect()
+  const statements = [engine.rows(longStatement), engine.run('SELECT 1'), beside.rows(longStatement)]
+  const ends = Promise.allSettled(statements)
+  await handedOver()
+
+  await engine.close()
+
+  for (const end of await ends) assert.equal(end.status, 'rejected')
+  for (const statement of statements) await assert.rejects(statement, aborted)
+})
+
+test('a closed engine refuses statements and connections, and is closed again without harm', async (t) => {
+  const engine = await openEngine(t)
+  const opening = engine.connect()
+  await Promise.all([engine.close(), engine.close()])
+
+  await assert.rejects(engine.rows('SELECT 1'), aborted)
+  await assert.rejects(engine.connect(), aborted)
+  await assert.rejects((await opening).rows('SELECT 1'), aborted)
+  await engine.returnMemory()
+})
+
+test('an abort ends its own statement only, with its reason, and the settings are put back', async (t) => {
+  const engine = await openEngine(t)
+  const stop = new AbortController()
+  const ended = engine.withSettings({ threads: 1 }, async () => {
+    const statement = engine.rows(longStatement, stop.signal)
+    const waiting = engine.rows('SELECT 1 AS one')
+    await handedOver()
+    stop.abort(new Error('no longer wanted'))
+    const [, next] = await Promise.allSettled([statement, waiting])
+    assert.deepEqual(next, { status: 'fulfilled', value: [{ one: 1 }] })
+    await statement
+  })
+
+  await assert.rejects(ended, { message: 'no longer wanted' })
+  await assert.rejects(engine.rows('SELECT 1', stop.signal), { message: 'no longer wanted' })
+  assert.deepEqual(await engine.rows("SELECT current_setting('threads')::INTEGER AS threads"), [
+    { threads: 2 },
+  ])
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ErrorCode, TailraceError } from '../../../src/errors.ts'
+import { createLogger } from '../../../src/reporting/logger.ts'
+import type { BlobReader } from '../../../src/sources/blob-reader.ts'
+import { observedReader, StorageHealth } from '../../../src/sources/readers/observed-reader.ts'
+import { ManualClock } from '../manual-clock.ts'
+
+function healthOf(clock: ManualClock): { health: StorageHealth; lines: () => Record<string, unknown>[] } {
+  const lines: string[] = []
+  const output = { write: (line: string) => void lines.push(line) }
+  const logger = createLogger({ level: 'info', pretty: false, output })
+  return {
+    health: new StorageHealth({ account: 'mylogs', clock, logger }),
+    lines: () => lines.splice(0).map((line) => JSON.parse(line)),
+  }
+}
+
+const error = (code: ErrorCode, status?: number): TailraceError =>
+  new TailraceError(code, 'no answer', { context: { status } })
+const down = error('SOURCE_UNAVAILABLE', 503)
+
+test('an account has succeeded since an instant when any request was answered since', () => {
+  const clock = new ManualClock(1000)
+  const { health } = healthOf(clock)
+  assert.equal(health.succeededSince(0), false)
+  health.succeeded()
+  clock.advance(500)
+  health.failed(down)
+  assert.deepEqual([health.succeededSince(1000), health.succeededSince(1001)], [true, false])
+})
+
+test('a refusal and a missing container are answers; throttling, aborts and a missing credential are none', () => {
+  const answers: [unknown, boolean][] = [
+    [error('SOURCE_DENIED', 403), true],
+    [error('SOURCE_MISSING', 404), true],
+    [error('SOURCE_UNSUPPORTED', 409), true],
+    [down, false],
+    [error('SOURCE_DENIED'), false],
+    [error('CONFIG_INVALID'), false],
+    [new Error('the pipeline ends'), false],
+  ]
+  for (const [ending, expected] of answers) {
+    const { health } = healthOf(new ManualClock(1000))
+    health.failed(ending)
+    assert.equal(health.succeededSince(1000), expected, String(ending))
+  }
+})
+
+test('an outage of a day is told a few times, and its end once', () => {
+  const clock = new ManualClock(0)
+  const { health, lines } = healthOf(clock)
+  health.succeeded()
+  for (let second = 0; second < 86_400; second += 1) {
+    for (let lane = 0; lane < 5; lane += 1) health.failed(down)
+    clock.advance(1000)
+  }
+  const told = lines()
+  assert.deepEqual(
+    told.slice(0, 7).map(({ outageMs }) => outageMs),
+    [10, 30, 70, 150, 310, 630, 1230].map((seconds) => seconds * 1000),
+  )
+  assert.ok(told.length < 160, `${told.length} lines`)
+  for (const { level, account, err } of told) {
+    assert.deepEqual(
+      [level, account, (err as { code: string }).code],
+      ['warn', 'mylogs', 'SOURCE_UNAVAILABLE'],
+    )
+  }
+  health.succeeded()
+  health.succeeded()
+  const [over, ...more] = lines()
+  assert.deepEqual([over?.level, over?.msg, over?.outageMs], ['info', 'storage answers again', 86_400_000])
+  assert.deepEqual(more, [])
+})
+
+test('failures between successes are no outage', () => {
+  const clock = new ManualClock(0)
+  const { health, lines } = healthOf(clock)
+  for (let time = 0; time < 1000; time += 1) {
+    health.failed(down)
+    clock.advance(9_000)
+    health.failed(down)
+    health.succeeded()
+  }
+  assert.deepEqual(lines(), [])
+})
+
+test('an observed reader answers like the one within, and tells how its requests end', async () => {
+  const clock = new ManualClock(1000)
+  const { health } = healthOf(clock)
+  let failure: Error | undefined = down
+  const within: BlobReader = {
+    container: 'logs',
+    read: async () => {
+      if (failure !== undefined) throw failure
+      return { kind: 'unchanged' }
+    },
+    listPage: async () => {
+      if (failure !== undefined) throw failure
+      return { blobs: [], folders: [], next: undefined }
+    },
+  }
+  const reader = observedReader(within, health)
+  await assert.rejects(reader.read('a', { offset: 0, maxBytes: 1 }), down)
+  await assert.rejects(reader.listPage({ prefix: '' }), down)
+  assert.equal(reader.health.succeededSince(1000), false)
+  failure = undefined
+  assert.deepEqual(await reader.read('a', { offset: 0, maxBytes: 1 }), { kind: 'unchanged' })
+  assert.equal(health.succeededSince(1000), true)
+  clock.advance(1)
+  assert.deepEqual(await reader.listPage({ prefix: '' }), { blobs: [], folders: [], next: undefined })
+  assert.deepEqual([reader.container, health.succeededSince(1001)], ['logs', true])
+})
+
+test('every outage is reported after the same time, however long the one before it was', () => {
+  const clock = new ManualClock(0)
+  const { health, lines } = healthOf(clock)
+  const firstReports: unknown[] = []
+  for (let outage = 0; outage < 3; outage += 1) {
+    health.succeeded()
+    lines()
+    for (let second = 0; second < 3_600; second += 1) {
+      health.failed(down)
+      clock.advance(1000)
+    }
+    firstReports.push(
+      ...lines()
+        .slice(0, 2)
+        .map(({ outageMs }) => outageMs),
+    )
+  }
+  assert.deepEqual(firstReports, [10_000, 30_000, 10_000, 30_000, 10_000, 30_000])
+})

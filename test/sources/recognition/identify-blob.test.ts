@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isTailraceError } from '../../../src/errors.ts'
+import type { GenerationMark } from '../../../src/records.ts'
+import {
+  type IdentifiedBlob,
+  type IdentifyOptions,
+  identifyBlob,
+  type KnownGeneration,
+  markOf,
+} from '../../../src/sources/recognition/identify-blob.ts'
+import { ScriptedReader } from '../scripted-reader.ts'
+
+const blob = 'logs/a'
+const instant = '20261124T084700Z'
+const laterInstant = '20261124T090000Z'
+
+async function look(
+  reader: ScriptedReader,
+  known: readonly KnownGeneration[] = [],
+  coldStart: IdentifyOptions['coldStart'] = 'earliest',
+): Promise<IdentifiedBlob> {
+  const found = await identifyBlob(reader, 'a', { known, coldStart })
+  assert.equal(found.kind, 'found')
+  return found as IdentifiedBlob
+}
+
+/** What is remembered of a blob that was read up to an offset. */
+async function remembered(reader: ScriptedReader, offset: number): Promise<KnownGeneration> {
+  const first = await look(reader)
+  const before = reader.content.subarray(Math.max(0, offset - 64), offset)
+  const source = { blob, generation: first.generation }
+  return { ...source, offset, mark: markOf(source, first, { offset, before }) }
+}
+
+test('a blob of which nothing is known begins at its start, or for latest at its end', async () => {
+  const reader = new ScriptedReader('a\nb')
+  const earliest = await look(reader)
+  assert.deepEqual(
+    [earliest.recognition, earliest.generation, earliest.offset, earliest.insideLine],
+    ['begins', instant, 0, false],
+  )
+  const latest = await look(reader, [], 'latest')
+  assert.deepEqual([latest.offset, latest.insideLine, latest.before.toString()], [3, true, 'a\nb'])
+  const whole = await look(new ScriptedReader('a\nb\n'), [], 'latest')
+  assert.deepEqual([whole.offset, whole.insideLine], [4, false])
+})
+
+test('a missing blob is missing, and an empty one is empty', async () => {
+  const options = { known: [], coldStart: 'latest' } as const
+  assert.deepEqual(await identifyBlob(new ScriptedReader(), 'a', options), { kind: 'missing', what: 'blob' })
+  assert.deepEqual(await identifyBlob(new ScriptedReader(''), 'a', options), { kind: 'empty' })
+})
+
+test('a blob that only grew is the generation it was, however far it was read', async () => {
+  const bytes = fc.uint8Array({ minLength: 1, maxLength: 600 }).map((array) => Buffer.from(array))
+  await fc.assert(
+    fc.asyncProperty(bytes, bytes, fc.nat(), async (content, more, place) => {
+      const reader = new ScriptedReader(content)
+      const known = await remembered(reader, place % (content.length + 1))
+      reader.append(more)
+      const found = await look(reader, [known])
+      assert.deepEqual(
+        [found.recognition, found.generation, found.offset],
+        ['goes-on', instant, known.offset],
+      )
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a blob whose remembered bytes changed is another generation, though its creation instant is the same', async () => {
+  const content = Buffer.from('{"line":1}\n'.repeat(100))
+  for (const changedAt of [0, 200, 1_050, 1_099]) {
+    const reader = new ScriptedReader(content)
+    const known = await remembered(reader, content.length)
+    const other = Buffer.from(content)
+    other[changedAt] = 0x21
+    reader.overwrite(Buffer.concat([other, Buffer.from('and more')]))
+    const found = await look(reader, [known])
+    assert.deepEqual(
+      [found.recognition, found.generation, found.offset],
+      ['replaced', `${instant}.2`, 0],
+      `byte ${changedAt}`,
+    )
+  }
+})
+
+test('a blob shorter than what has landed is another generation, also when nothing else is remembered', async () => {
+  const reader = new ScriptedReader('short\n')
+  for (const generation of [instant, `${instant}.2`]) {
+    const found = await look(reader, [{ blob, generation, offset: 100, mark: undefined }])
+    assert.equal(found.recognition, 'replaced')
+    assert.equal(found.generation, generation === instant ? `${instant}.2` : `${instant}.3`)
+  }
+})
+
+test('a blob of another instant is another generation, unless its remembered bytes are the same', async () => {
+  const reader = new ScriptedReader('0123456789\n')
+  const known = await remembered(reader, 11)
+  reader.recreate('another content\n')
+  const replaced = await look(reader, [known])
+  assert.deepEqual([replaced.recognition, replaced.generation], ['replaced', laterInstant])
+
+  reader.recreate('0123456789\nmore\n')
+  const copied = await look(reader, [known])
+  assert.deepEqual([copied.recognition, copied.generation, copied.offset], ['copied', instant, 11])
+  const mark = { ...known.mark, createdAt: laterInstant } as GenerationMark
+  assert.equal((await look(reader, [{ ...known, mark }])).recognition, 'goes-on')
+
+  const withoutMark = await look(reader, [{ ...known, mark: undefined }])
+  assert.deepEqual([withoutMark.recognition, withoutMark.generation], ['replaced', laterInstant])
+})
+
+test('of several generations of one instant, the blob is the last one', async () => {
+  const reader = new ScriptedReader('first\nsecond\n')
+  const known = [instant, `${instant}.2`, `${instant}.10`].map((generation, index) => ({
+    blob,
+    generation,
+    offset: index + 1,
+    mark: undefined,
+  }))
+  assert.equal((await look(reader, known)).generation, `${instant}.10`)
+  reader.overwrite('')
+  reader.append('x')
+  assert.equal((await look(reader, known)).generation, `${instant}.11`)
+})
+
+test('a blob that changes under the look is looked at again', async () => {
+  const reader = new ScriptedReader('0123456789\n')
+  const known = await remembered(reader, 11)
+  const read = reader.read.bind(reader)
+  let reads = 0
+  reader.read = async (...request) => {
+    reads += 1
+    if (reads === 2) reader.recreate('another\n')
+    return read(...request)
+  }
+  await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+  assert.equal((await look(reader, [known])).recognition, 'replaced')
+})
+
+test('a blob that replaced a landed one is read from its start, with cold start latest too', async () => {
+  const reader = new ScriptedReader('one\ntwo\n')
+  const known = await remembered(reader, 8)
+  reader.recreate('three\nfour\nfive\n')
+  const found = await look(reader, [known], 'latest')
+  assert.deepEqual([found.recognition, found.offset], ['replaced', 0])
+})
+
+test('a head that breaks off is no evidence of another blob: the identification is to be repeated', async () => {
+  const reader = new ScriptedReader(`${'x'.repeat(300)}\n`)
+  const known = await remembered(reader, 301)
+  reader.faults.push({ kind: 'short', bytes: 20 })
+  await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+})

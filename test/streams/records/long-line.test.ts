@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Entry } from '../../../src/records.ts'
+import { entriesOf } from '../../../src/streams/record-validator.ts'
+import { blockOf } from '../blob-chunks.ts'
+
+const mebibyte = 1024 * 1024
+const filler = 'x'.repeat(mebibyte)
+
+function entriesOfLine(text: string): readonly Entry[] {
+  return entriesOf(blockOf([text], 100)).entries
+}
+
+test('a record of more than a million values, nested or side by side, is rejected with its whole text', () => {
+  for (const text of [
+    '['.repeat(2 * mebibyte),
+    `{"a":${'['.repeat(mebibyte)}${']'.repeat(mebibyte)}}`,
+    `{"a":[${'{},'.repeat(mebibyte)}{}]}`,
+  ]) {
+    const [entry, ...others] = entriesOfLine(text)
+    assert.deepEqual(others, [])
+    assert.deepEqual(
+      [entry?.reject, entry?.note, entry?.offset, entry?.length],
+      ['not_encodable', 'more than 1000000 values', 100, text.length + 1],
+    )
+    assert.equal(entry?.raw, text)
+  }
+})
+
+test('a line of more records than the limit is one rejected row, not millions', () => {
+  for (const text of ['{}'.repeat(mebibyte), `{"records":[${'{},'.repeat(mebibyte)}{}]}`]) {
+    const entries = entriesOfLine(text)
+    assert.deepEqual(
+      entries.map(({ reject, note }) => [reject, note]),
+      [['not_encodable', 'more than 262144 records on one line']],
+    )
+  }
+})
+
+test('the records of a long line have the places and texts that those of a short one have', () => {
+  const objects = [`{"a":"${filler}"}`, ' {"b":"}{"}', `\t{"c":"\\"}"}  `]
+  const entries = entriesOfLine(objects.join(''))
+  assert.deepEqual(
+    entries.map(({ raw, index }) => [raw, index]),
+    objects.map((text, index) => [text.trim(), index]),
+  )
+  let offset = 100
+  for (const entry of entries) {
+    assert.equal(entry.offset, offset)
+    offset += entry.length
+  }
+  assert.equal(offset, 100 + objects.join('').length + 1)
+})
+
+test('what JSON refuses and the engine would read is rejected, and halves of surrogate pairs are repaired', () => {
+  for (const end of [',}', ',"b":NaN}', ',"b":[1,]}']) {
+    assert.equal(entriesOfLine(`{"a":"${filler}"${end}`)[0]?.reject, 'not_json')
+  }
+  const [entry] = entriesOfLine(`{"a":"${filler}\\ud800 \\ud83d\\ude00 \\\\ud800 \\udc00"}`)
+  assert.equal(entry?.json, `{"a":"${filler}\\ufffd \\ud83d\\ude00 \\\\ud800 \\ufffd"}`)
+})
