@@ -47,7 +47,9 @@ export function builtScript(script: string): readonly string[] {
     outExtension: { '.js': '.mjs' },
     // The sources look for packages and for the sample's logs from where they are; no script looks for anything.
     define: {
-      'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'src', 'sources', 'built.ts')).href),
+      'import.meta.url': JSON.stringify(
+        pathToFileURL(join(root, 'src', 'sources', 'embedded', 'built.ts')).href,
+      ),
     },
   })
   const hooks = `export const resolve = (specifier, context, next) =>

@@ -122,7 +122,7 @@ async function append(client: AppendBlobClient, lines: readonly string[]): Promi
 }
 
 async function sampleLines(server: Server): Promise<string[]> {
-  const file = fileURLToPath(new URL(`../../sample/logs/${server}.ndjson.gz`, import.meta.url))
+  const file = fileURLToPath(new URL(`../../../sample/logs/${server}.ndjson.gz`, import.meta.url))
   const content = await text(createReadStream(file).pipe(createGunzip()))
   return content.trimEnd().split('\n')
 }

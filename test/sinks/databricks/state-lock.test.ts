@@ -13,7 +13,7 @@ const isLocked = (error: unknown): boolean => isTailraceError(error, 'STATE_LOCK
 
 /** A process of its own that holds the lock until it is killed. */
 async function holder(t: TestContext, directory: string) {
-  const lock = pathToFileURL(join(import.meta.dirname, '../src/sinks/databricks/state-lock.ts')).href
+  const lock = pathToFileURL(join(import.meta.dirname, '../../../src/sinks/databricks/state-lock.ts')).href
   const code = `import { lockState } from ${JSON.stringify(lock)}
     await lockState(${JSON.stringify(directory)}, 'primary')
     process.stdout.write('held')
