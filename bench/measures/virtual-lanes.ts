@@ -57,7 +57,7 @@ export function virtualLanes(
       for (const { end, ...source } of starts) landed.set({ ...source, offset: end })
     },
     markOf: (generation) => marks.markOf(generation),
-    noteMark: (mark) => marks.note(mark),
+    recordMark: (mark) => marks.note(mark),
     inlet: (onTaken) =>
       new Writable({
         objectMode: true,

@@ -127,7 +127,7 @@ interface Found {
 async function count(discovery: BlobDiscovery, nowMs: number): Promise<Found | undefined> {
   const found: Found = { count: 0, bytes: 0, newest: undefined, newestHourMs: undefined }
   try {
-    for await (const blob of discovery.look(nowMs, { policy: { maxAttempts: 1 } })) {
+    for await (const blob of discovery.scan(nowMs, { policy: { maxAttempts: 1 } })) {
       found.count += 1
       found.bytes += blob.bytes
       if (found.newest === undefined || blob.modifiedAtMs > found.newest.modifiedAtMs) found.newest = blob

@@ -211,7 +211,7 @@ export async function sourceLengths(
     watchMs: source.watchMs,
   })
   try {
-    for await (const listed of discovery.look(nowMs, {})) note(listed.name, listed)
+    for await (const listed of discovery.scan(nowMs, {})) note(listed.name, listed)
   } catch (error) {
     // A container that is gone, or not there yet, holds nothing.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error

@@ -170,7 +170,7 @@ export class Pipeline {
       committer,
       offsets: {
         write: (offsets, tableVersion) => {
-          this.#schedule.noteMarks()
+          this.#schedule.recordMarks()
           return this.#offsets.write(offsets, tableVersion)
         },
       },
@@ -250,7 +250,7 @@ export class Pipeline {
         await this.#offsets.write(committer.landed(), committer.tableVersion)
       },
       markOf: (generation) => this.#offsets.markOf(generation),
-      noteMark: (mark) => this.#offsets.note(mark),
+      recordMark: (mark) => this.#offsets.note(mark),
       inlet: (onTaken) => this.#lanes.inlet(onTaken),
       budget: new ByteBudget(source.maxBufferedBytes),
       staging: this.#resources.staging,

@@ -135,7 +135,7 @@ test('a blob followed, killed and copied back meanwhile is not read twice', { ti
       await untilWhole(reader, landing)
     }
     // What a pipeline does before it writes the offset file.
-    lanes.noteMarks()
+    lanes.recordMarks()
     const next = landing.afterKill()
     const content = reader.content('p/a').toString()
     reader.replace('p/a', content, false)

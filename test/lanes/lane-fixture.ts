@@ -160,7 +160,7 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
       for (const start of starts) landing.begin(start)
     },
     markOf: (generation) => landing.mirror.markOf(generation),
-    noteMark: (mark) => landing.mirror.note(mark),
+    recordMark: (mark) => landing.mirror.note(mark),
     inlet: (onTaken) =>
       new Writable({
         objectMode: true,

@@ -39,7 +39,7 @@ export interface LaneContext {
   readonly recordStarts: (starts: readonly Span[]) => Promise<void>
   readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
   /** Hears what a generation is to be recognized by after a restart. */
-  readonly noteMark: (mark: GenerationMark) => void
+  readonly recordMark: (mark: GenerationMark) => void
   /** A new inlet of the merged stream, which tells what it has taken. */
   readonly inlet: (onTaken: (block: EntryBlock) => void) => Writable
   readonly budget: ByteBudget
@@ -150,7 +150,7 @@ export class LaneRunner {
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
     memory.looked = identity
-    this.#context.noteMark(markOf({ blob, generation }, identity, identity.tail))
+    this.#context.recordMark(markOf({ blob, generation }, identity, identity.tail))
     const insideLine = identity.insideLine && framing === 'lines'
     return { kind: 'lane', lane: this.#lane(memory, { ...identity, insideLine, framing }, options) }
   }
@@ -174,21 +174,21 @@ export class LaneRunner {
       this.#lanes.delete(memory.name)
       memory.next = lane.next
       memory.seenBytes = lane.lastRead.offset
-      this.#noteMark(lane, memory)
+      this.#recordMark(lane, memory)
     }
   }
 
   /** Tells how far each lane has read, so that its blob is recognized there after a restart. */
-  noteMarks(): void {
-    for (const { lane, memory } of this.#lanes.values()) this.#noteMark(lane, memory)
+  recordMarks(): void {
+    for (const { lane, memory } of this.#lanes.values()) this.#recordMark(lane, memory)
   }
 
-  #noteMark(lane: Lane, { looked }: BlobMemory): void {
-    const { reader, noteMark } = this.#context
+  #recordMark(lane: Lane, { looked }: BlobMemory): void {
+    const { reader, recordMark } = this.#context
     const { tail } = lane
     if (looked === undefined || tail === undefined) return
     const source = { blob: `${reader.container}/${lane.blobName}`, generation: lane.generation }
-    noteMark(markOf(source, looked, tail))
+    recordMark(markOf(source, looked, tail))
   }
 
   /** What landed, and what this process has read since. */

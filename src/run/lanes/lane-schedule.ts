@@ -30,7 +30,7 @@ export interface LaneSchedule {
   /** Hears what another process has landed: those blobs are read again from the table's offset, after a pause. */
   fence(ranges: readonly FencedRange[]): void
   /** Tells how far each lane has read, so that its blob is recognized there after a restart. */
-  noteMarks(): void
+  recordMarks(): void
   /** Bytes that are known to be there and not landed. */
   readonly lagBytes: number
   /** Lanes that run. */

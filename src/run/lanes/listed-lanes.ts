@@ -102,8 +102,8 @@ export class ListedLanes implements LaneSchedule {
     )
   }
 
-  noteMarks(): void {
-    this.#runner.noteMarks()
+  recordMarks(): void {
+    this.#runner.recordMarks()
   }
 
   fence(ranges: readonly FencedRange[]): void {
@@ -168,12 +168,12 @@ export class ListedLanes implements LaneSchedule {
     const skipsWhatIsThere = this.#isFirstLook && this.#context.isFirstRun && coldStart === 'latest'
     const starts: Span[] = []
     // What did not fit into the backlog is found again only by a look that leaves nothing out.
-    const atEverything = this.#board.leftBytes > 0
+    const everything = this.#board.leftBytes > 0
     this.#board.beginLook()
     try {
       const onRetry = retryLog(this.#log, 'listing failed', { blobs: discovery.described })
       const retrying = { signal, clock, onRetry }
-      for await (const listed of discovery.look(clock.now(), retrying, { atEverything })) {
+      for await (const listed of discovery.scan(clock.now(), retrying, { everything })) {
         this.#hasFoundBlobs = true
         if (skipsWhatIsThere) starts.push(...this.#startAtEnd(listed))
         else {
@@ -222,10 +222,10 @@ export class ListedLanes implements LaneSchedule {
       if (Math.max(blob.grewAtMs, laneGrewAtMs) > nowMs - activeMs) active += 1
     }
     const looksOnly =
-      active > this.#mostFollowed && active > pollsPerListing * this.#options.discovery.lastLookRequests
+      active > this.#mostFollowed && active > pollsPerListing * this.#options.discovery.lastScanRequests
     if (looksOnly !== this.#looksOnly)
       this.#log.info(
-        { activeBlobs: active, listingRequests: this.#options.discovery.lastLookRequests },
+        { activeBlobs: active, listingRequests: this.#options.discovery.lastScanRequests },
         looksOnly
           ? 'many blobs grow: listing them instead of polling each'
           : 'polling the newest blobs one by one',

@@ -70,8 +70,8 @@ export class SingleLane implements LaneSchedule {
     }
   }
 
-  noteMarks(): void {
-    this.#runner.noteMarks()
+  recordMarks(): void {
+    this.#runner.recordMarks()
   }
 
   stop(): void {

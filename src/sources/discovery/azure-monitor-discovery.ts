@@ -1,7 +1,7 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
 import { dayMs, dayPath, hourMs, hourOf, resourceFolders } from './azure-monitor-layout.ts'
-import type { BlobDiscovery, LookScope } from './blob-discovery.ts'
+import type { BlobDiscovery, ScanScope } from './blob-discovery.ts'
 import { CountedListing } from './counted-listing.ts'
 import { WatchedDays } from './watched-days.ts'
 
@@ -44,8 +44,8 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
   /** What a listing of everything costs, as of the last one. */
   #everythingRequests = 0
   #skipped: SkippedNames | undefined
-  #hasToldSkipped = false
-  #lastLookRequests = 0
+  #hasReportedSkipped = false
+  #lastScanRequests = 0
 
   constructor(resourceId: string, options: AzureMonitorDiscoveryOptions) {
     this.#resourceId = resourceId
@@ -63,8 +63,8 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     return folders.map((folder) => `${this.#reader.container}/${folder}`).join(' and ')
   }
 
-  get lastLookRequests(): number {
-    return this.#lastLookRequests
+  get lastScanRequests(): number {
+    return this.#lastScanRequests
   }
 
   /** Days that have an entry in memory. */
@@ -72,23 +72,23 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     return this.#days.count
   }
 
-  async *look(
+  async *scan(
     nowMs: number,
     retrying: RetryOptions,
-    { atEverything = false }: LookScope = {},
+    { everything = false }: ScanScope = {},
   ): AsyncGenerator<ListedBlob> {
     const listing = new CountedListing(this.#reader, retrying)
-    if (atEverything || nowMs - this.#everythingAtMs >= everythingMs) {
+    if (everything || nowMs - this.#everythingAtMs >= everythingMs) {
       this.#folders = await resourceFolders(listing, this.#resourceId)
       if (this.#folders.length > 0) {
-        yield* this.#lookAtEverything(listing, nowMs)
+        yield* this.#scanEverything(listing, nowMs)
         this.#everythingAtMs = nowMs
       }
     } else {
       const due = this.#days.due(nowMs)
       // A history that was copied to this account a moment ago has every day of it due.
       if (due.length > Math.max(mostSingleDays, this.#everythingRequests / this.#folders.length)) {
-        yield* this.#lookAtEverything(listing, nowMs)
+        yield* this.#scanEverything(listing, nowMs)
       } else {
         for (const folder of this.#folders) {
           for (const day of due) yield* this.#hours(listing, folder, `${folder}${dayPath(day)}`, nowMs)
@@ -96,10 +96,10 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
         this.#days.looked(due, nowMs)
       }
     }
-    this.#lastLookRequests = listing.requests
+    this.#lastScanRequests = listing.requests
   }
 
-  async *#lookAtEverything(listing: CountedListing, nowMs: number): AsyncGenerator<ListedBlob> {
+  async *#scanEverything(listing: CountedListing, nowMs: number): AsyncGenerator<ListedBlob> {
     const before = listing.requests
     this.#skipped = undefined
     for (const folder of this.#folders) {
@@ -109,12 +109,12 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     }
     this.#everythingRequests = listing.requests - before
     this.#days.looked('all', nowMs)
-    this.#tellSkipped()
+    this.#reportSkipped()
   }
 
-  #tellSkipped(): void {
-    if (this.#hasToldSkipped || this.#skipped === undefined) return
-    this.#hasToldSkipped = true
+  #reportSkipped(): void {
+    if (this.#hasReportedSkipped || this.#skipped === undefined) return
+    this.#hasReportedSkipped = true
     this.#onSkipped?.(this.#skipped)
   }
 

@@ -1,9 +1,9 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { ListedBlob } from '../blob-reader.ts'
 
-export interface LookScope {
+export interface ScanScope {
   /** Leave nothing out, due or not. Default false. */
-  readonly atEverything?: boolean
+  readonly everything?: boolean
 }
 
 /** Finds out which blobs there are, one look after the other. */
@@ -11,7 +11,7 @@ export interface BlobDiscovery {
   /** What is looked at, for logs and messages: `logs/pg/**`. */
   readonly described: string
   /** Listing requests of the last finished look, repeated ones included. */
-  readonly lastLookRequests: number
+  readonly lastScanRequests: number
   /**
    * One look at what there is: blobs in name order, a page in memory at a time. May skip what is not due.
    *
@@ -21,5 +21,5 @@ export interface BlobDiscovery {
    * @param nowMs milliseconds since the epoch; never earlier than at the look before
    * @throws SOURCE_MISSING (the container), SOURCE_DENIED
    */
-  look(nowMs: number, retrying: RetryOptions, scope?: LookScope): AsyncIterable<ListedBlob>
+  scan(nowMs: number, retrying: RetryOptions, scope?: ScanScope): AsyncIterable<ListedBlob>
 }

@@ -16,7 +16,7 @@ export class PrefixDiscovery implements BlobDiscovery {
   #under: BlobsUnder
   #reader: BlobReader
   #startTimeMs: number
-  #lastLookRequests = 0
+  #lastScanRequests = 0
 
   constructor(under: BlobsUnder, { reader, startTimeMs }: PrefixDiscoveryOptions) {
     this.described = `${reader.container}/${under.written}`
@@ -25,15 +25,15 @@ export class PrefixDiscovery implements BlobDiscovery {
     this.#startTimeMs = startTimeMs ?? Number.NEGATIVE_INFINITY
   }
 
-  get lastLookRequests(): number {
-    return this.#lastLookRequests
+  get lastScanRequests(): number {
+    return this.#lastScanRequests
   }
 
-  async *look(_nowMs: number, retrying: RetryOptions): AsyncGenerator<ListedBlob> {
+  async *scan(_nowMs: number, retrying: RetryOptions): AsyncGenerator<ListedBlob> {
     const listing = new CountedListing(this.#reader, retrying)
     for await (const blob of listing.blobs(this.#under.prefix)) {
       if (this.#under.matches(blob.name) && blob.modifiedAtMs >= this.#startTimeMs) yield blob
     }
-    this.#lastLookRequests = listing.requests
+    this.#lastScanRequests = listing.requests
   }
 }

@@ -57,9 +57,9 @@ async function prefixesOf(
   nowMs: number,
 ): Promise<string[]> {
   reader.takePrefixes()
-  await namesOf(looked.look(nowMs, {}))
+  await namesOf(looked.scan(nowMs, {}))
   const prefixes = reader.takePrefixes()
-  assert.equal(looked.lastLookRequests, prefixes.length)
+  assert.equal(looked.lastScanRequests, prefixes.length)
   return prefixes
 }
 
@@ -69,7 +69,7 @@ test('the first look walks to the folder and lists all there is in one go, oldes
   reader.put('resourceId=/SUBSCRIPTIONS/0A0A/RESOURCEGROUPS/OTHER/x', now)
   reader.put('unrelated.json', now)
   const looked = discovery(reader)
-  const names = await namesOf(looked.look(now, {}))
+  const names = await namesOf(looked.scan(now, {}))
   assert.equal(names.length, 100 * 24 + 1)
   assert.deepEqual(names, names.toSorted())
   assert.equal(looked.described, `logs/${folder}`)
@@ -85,17 +85,17 @@ test('the first look walks to the folder and lists all there is in one go, oldes
           .join('/')}/`,
     ),
   ])
-  assert.equal(looked.lastLookRequests, 11)
+  assert.equal(looked.lastScanRequests, 11)
 })
 
 test('in the middle of a day a look is one request, and a new hour is found at the next one', async () => {
   const now = at('2026-11-24T12:59:40')
   const reader = written(now - 10 * day, now)
   const looked = discovery(reader)
-  await namesOf(looked.look(now, {}))
+  await namesOf(looked.scan(now, {}))
   assert.deepEqual(await prefixesOf(reader, looked, now + interval), [dayPrefix('2026-11-24')])
   reader.put(hourName(at('2026-11-24T13:00:00')), now + 50_000)
-  const names = await namesOf(looked.look(now + 2 * interval, {}))
+  const names = await namesOf(looked.scan(now + 2 * interval, {}))
   assert.ok(names.includes(hourName(at('2026-11-24T13:00:00'))))
   assert.equal(names.length, 14)
 })
@@ -107,19 +107,19 @@ test('around midnight, a month and a year change with their days at hand, and bo
     )
     const reader = written(midnight - 3 * day, midnight - 20 * minute)
     const looked = discovery(reader)
-    await namesOf(looked.look(midnight - 20 * minute, {}))
+    await namesOf(looked.scan(midnight - 20 * minute, {}))
     const today = dayPrefix(before)
     const tomorrow = dayPrefix(after)
     assert.deepEqual(await prefixesOf(reader, looked, midnight - 16 * minute), [today])
     assert.deepEqual(await prefixesOf(reader, looked, midnight - 14 * minute), [today, tomorrow])
     // The server's clock is ahead: its new day begins while ours has ten minutes to go.
     reader.put(hourName(midnight), midnight - 10 * minute)
-    assert.ok((await namesOf(looked.look(midnight - 9 * minute, {}))).includes(hourName(midnight)))
+    assert.ok((await namesOf(looked.scan(midnight - 9 * minute, {}))).includes(hourName(midnight)))
     assert.deepEqual(await prefixesOf(reader, looked, midnight + minute), [today, tomorrow])
     // What the last hour of the day before receives after midnight is seen within the interval.
     reader.put(hourName(midnight - hour), midnight + 2 * minute, 500)
     const seen = []
-    for await (const blob of looked.look(midnight + 2 * minute + interval, {})) seen.push(blob)
+    for await (const blob of looked.scan(midnight + 2 * minute + interval, {})) seen.push(blob)
     assert.equal(seen.find(({ name }) => name === hourName(midnight - hour))?.bytes, 500)
   }
 })
@@ -129,9 +129,9 @@ test('the last hour of a day without any other is found after midnight, even by 
   for (const begin of [midnight - interval, midnight + interval]) {
     const reader = written(midnight - 20 * day, midnight - 10 * day)
     const looked = discovery(reader)
-    await namesOf(looked.look(begin, {}))
+    await namesOf(looked.scan(begin, {}))
     reader.put(hourName(midnight - hour), begin + minute)
-    assert.ok((await namesOf(looked.look(begin + 2 * minute, {}))).includes(hourName(midnight - hour)))
+    assert.ok((await namesOf(looked.scan(begin + 2 * minute, {}))).includes(hourName(midnight - hour)))
   }
 })
 
@@ -139,15 +139,15 @@ test('days after the newest hour are not forgotten while nothing is written', as
   const now = at('2026-11-24T12:00:00')
   const reader = written(now - 3 * day, now)
   const looked = discovery(reader)
-  await namesOf(looked.look(now, {}))
-  for (let ms = now + interval; ms < now + 5 * day; ms += hour) await namesOf(looked.look(ms, {}))
+  await namesOf(looked.scan(now, {}))
+  for (let ms = now + interval; ms < now + 5 * day; ms += hour) await namesOf(looked.scan(ms, {}))
   const resumed = now + 5 * day - 20 * minute
   // The day of the newest known hour stays, whatever its age.
   for (const ms of [resumed, resumed + interval]) {
     assert.ok((await prefixesOf(reader, looked, ms)).includes(dayPrefix('2026-11-24')))
   }
   reader.put(hourName(resumed), resumed)
-  assert.ok((await namesOf(looked.look(resumed + 2 * interval, {}))).includes(hourName(resumed)))
+  assert.ok((await namesOf(looked.scan(resumed + 2 * interval, {}))).includes(hourName(resumed)))
 })
 
 test('sixty days cost little more than a request a look, and memory for no more days than are watched', async () => {
@@ -167,10 +167,10 @@ test('sixty days cost little more than a request a look, and memory for no more 
         reader.put(hourName(appended - hour), appended, 200)
       }
     }
-    for await (const { name } of looked.look(now, {})) seen.add(name)
+    for await (const { name } of looked.scan(now, {})) seen.add(name)
     assert.ok(seen.has(hourName(now - interval)), `${hourName(now)} is not found within its interval`)
     mostDays = Math.max(mostDays, looked.watchedDays)
-    return looked.lastLookRequests
+    return looked.lastScanRequests
   }
   for (let now = begin; now < end - day; now += 10 * minute) await look(now)
   const costs = []
@@ -204,7 +204,7 @@ test('an hour that grows for five days stays watched all the time, and is closed
       reader.put(late, now, bytes)
       growth = { atMs: now, bytes }
     }
-    for await (const blob of looked.look(now, {})) {
+    for await (const blob of looked.scan(now, {})) {
       if (blob.name !== late) continue
       if (growth.atMs > lastSeen && blob.bytes === growth.bytes)
         longestGap = Math.max(longestGap, now - growth.atMs)
@@ -224,12 +224,12 @@ test('a closed hour that grows again is found by the next look at everything, an
   const old = hourName(at('2026-11-01T05:00:00'))
   const reader = written(begin - 30 * day, begin)
   const looked = discovery(reader)
-  await namesOf(looked.look(begin, {}))
+  await namesOf(looked.scan(begin, {}))
   reader.put(old, begin + minute, 900)
   for (let now = begin + interval; now < begin + day; now += hour) {
-    assert.ok(!(await namesOf(looked.look(now, {}))).includes(old))
+    assert.ok(!(await namesOf(looked.scan(now, {}))).includes(old))
   }
-  assert.ok((await namesOf(looked.look(begin + day, {}))).includes(old))
+  assert.ok((await namesOf(looked.scan(begin + day, {}))).includes(old))
   assert.ok((await prefixesOf(reader, looked, begin + day + 30 * minute)).includes(dayPrefix('2026-11-01')))
 })
 
@@ -239,7 +239,7 @@ test('older days are looked at ever more rarely: each look waits a 24th of the q
   const looked = discovery(reader)
   const gaps: [quietMs: number, gapMs: number][] = []
   let last = midnight
-  await namesOf(looked.look(midnight, {}))
+  await namesOf(looked.scan(midnight, {}))
   for (let now = midnight + interval; now < midnight + 2 * day; now += interval) {
     reader.put(hourName(Math.floor(now / hour) * hour), now)
     const prefixes = await prefixesOf(reader, looked, now)
@@ -270,7 +270,7 @@ test('the resource is found in any case, under both roots, and below folders of 
     startTimeMs: undefined,
     watchMs,
   })
-  const names = await namesOf(looked.look(now, {}))
+  const names = await namesOf(looked.scan(now, {}))
   assert.deepEqual(
     names,
     [mixed, folder].flatMap((one) => [hourName(now - hour, one), hourName(now, one)]),
@@ -288,13 +288,13 @@ test('while the container or the resource is missing every look searches anew, a
   reader.exists = false
   const looked = discovery(reader)
   assert.equal(looked.described, `logs/${folder}`)
-  await assert.rejects(namesOf(looked.look(now, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
+  await assert.rejects(namesOf(looked.scan(now, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
   reader.exists = true
   assert.deepEqual(await prefixesOf(reader, looked, now + interval), ['R', 'r'])
   reader.put('resourceId=/SUBSCRIPTIONS/0A0A/RESOURCEGROUPS/OTHER/x', now)
   assert.equal((await prefixesOf(reader, looked, now + 2 * interval)).length, 6)
   reader.put(hourName(now), now)
-  assert.deepEqual(await namesOf(looked.look(now + 3 * interval, {})), [hourName(now)])
+  assert.deepEqual(await namesOf(looked.scan(now + 3 * interval, {})), [hourName(now)])
   assert.deepEqual(await prefixesOf(reader, looked, now + 4 * interval), [dayPrefix('2026-11-24')])
 })
 
@@ -314,11 +314,11 @@ test('names of another layout are left out and told once, with their count', asy
   const looked = discovery(reader, { onSkipped: (skipped) => told.push(skipped) })
   for (const ms of [now, now + interval, now + day, now + 2 * day]) {
     assert.deepEqual(
-      (await namesOf(looked.look(ms, {}))).filter((name) => others.includes(name)),
+      (await namesOf(looked.scan(ms, {}))).filter((name) => others.includes(name)),
       [],
     )
   }
-  assert.ok((await namesOf(looked.look(now + 3 * day, {}))).includes(deeper))
+  assert.ok((await namesOf(looked.scan(now + 3 * day, {}))).includes(deeper))
   assert.deepEqual(told, [{ count: 5, firstName: `${folder}notes.txt` }])
 })
 
@@ -328,7 +328,7 @@ test('a start leaves out the hours before its hour, and lists only the years fro
   const reader = new ListedContainer()
   for (let ms = at('2025-12-30T00:00:00'); ms <= now; ms += hour) reader.put(hourName(ms), now)
   const looked = discovery(reader, { startTimeMs: start })
-  const names = await namesOf(looked.look(now, {}))
+  const names = await namesOf(looked.scan(now, {}))
   assert.equal(names[0], hourName(at('2026-12-30T22:00:00')))
   assert.equal(names.length, 2 + 24 + 24 + 13)
   assert.deepEqual(reader.takePrefixes().slice(10), [
@@ -352,15 +352,15 @@ test('a look that fails or is left half-way has not taken place', async () => {
   const names: string[] = []
   await assert.rejects(
     (async () => {
-      for await (const { name } of looked.look(now, {})) names.push(name)
+      for await (const { name } of looked.scan(now, {})) names.push(name)
     })(),
     denied,
   )
   assert.equal(names.length, 5_000)
-  assert.equal((await namesOf(looked.look(now + interval, {}))).length, 300 * 24 + 1)
+  assert.equal((await namesOf(looked.scan(now + interval, {}))).length, 300 * 24 + 1)
   // The day before is due; a look that ends before it leaves it due.
   const later = now + interval + hour
-  for await (const _blob of looked.look(later, {})) break
+  for await (const _blob of looked.scan(later, {})) break
   assert.ok((await prefixesOf(reader, looked, later)).includes(dayPrefix('2026-11-23')))
 })
 
@@ -370,23 +370,23 @@ test('a page that fails for now is asked for again', async () => {
   const unavailable = new TailraceError('SOURCE_UNAVAILABLE', 'scripted')
   reader.faults.push(unavailable, undefined, unavailable, unavailable)
   const looked = discovery(reader)
-  assert.equal((await namesOf(looked.look(now, { clock: new VirtualClock() }))).length, 25)
-  assert.equal(looked.lastLookRequests, 14)
+  assert.equal((await namesOf(looked.scan(now, { clock: new VirtualClock() }))).length, 25)
+  assert.equal(looked.lastScanRequests, 14)
 })
 
 test('hours of a long downtime are all told by the look that follows it', async () => {
   const now = at('2026-11-24T12:00:00')
   const reader = written(now - day, now)
   const looked = discovery(reader)
-  await namesOf(looked.look(now, {}))
-  await namesOf(looked.look(now + interval, {}))
+  await namesOf(looked.scan(now, {}))
+  await namesOf(looked.scan(now + interval, {}))
   const back = now + 6 * day
   const missed: string[] = []
   for (let ms = now + hour; ms <= back; ms += hour) {
     missed.push(hourName(ms))
     reader.put(hourName(ms), ms)
   }
-  const names = new Set(await namesOf(looked.look(back, {})))
+  const names = new Set(await namesOf(looked.scan(back, {})))
   assert.deepEqual(
     missed.filter((name) => !names.has(name)),
     [],
@@ -399,8 +399,8 @@ test('a history that was copied to the account today is watched in few requests'
   for (let ms = now - 365 * day; ms <= now; ms += hour) reader.put(hourName(ms), now - minute)
   const looked = discovery(reader)
   for (let ms = now; ms < now + 4 * day; ms += 3 * hour) {
-    await namesOf(looked.look(ms, {}))
-    assert.ok(looked.lastLookRequests <= 12, `${looked.lastLookRequests} requests`)
+    await namesOf(looked.scan(ms, {}))
+    assert.ok(looked.lastScanRequests <= 12, `${looked.lastScanRequests} requests`)
   }
   assert.ok(looked.watchedDays <= 4, `${looked.watchedDays} days`)
 })

@@ -53,11 +53,11 @@ test('only what matches is told, in name order, and only names below the base ar
   }
   const looked = discovery(reader, 'pg/**/*.json')
   assert.equal(looked.described, 'logs/pg/**/*.json')
-  assert.equal(looked.lastLookRequests, 0)
-  assert.deepEqual(await namesOf(looked.look(0, {})), ['pg/a.json', 'pg/b.json', 'pg/x/a.json'])
+  assert.equal(looked.lastScanRequests, 0)
+  assert.deepEqual(await namesOf(looked.scan(0, {})), ['pg/a.json', 'pg/b.json', 'pg/x/a.json'])
   assert.deepEqual(reader.takePrefixes(), ['pg/'])
-  assert.equal(looked.lastLookRequests, 1)
-  assert.deepEqual(await namesOf(discovery(reader, 'pg/').look(0, {})), [
+  assert.equal(looked.lastScanRequests, 1)
+  assert.deepEqual(await namesOf(discovery(reader, 'pg/').scan(0, {})), [
     'pg/a.json',
     'pg/a.txt',
     'pg/b.json',
@@ -70,9 +70,9 @@ test('blobs last modified before the start are left out until they change', asyn
   reader.put('pg/a', 999)
   reader.put('pg/b', 1_000)
   const looked = discovery(reader, 'pg/', 1_000)
-  assert.deepEqual(await namesOf(looked.look(5_000, {})), ['pg/b'])
+  assert.deepEqual(await namesOf(looked.scan(5_000, {})), ['pg/b'])
   reader.put('pg/a', 2_000)
-  assert.deepEqual(await namesOf(looked.look(6_000, {})), ['pg/a', 'pg/b'])
+  assert.deepEqual(await namesOf(looked.scan(6_000, {})), ['pg/a', 'pg/b'])
 })
 
 test('200,000 blobs take 40 requests, each made when the page before it is used up', async () => {
@@ -80,7 +80,7 @@ test('200,000 blobs take 40 requests, each made when the page before it is used 
   const looked = discovery(reader, 'pg/')
   let count = 0
   let before = ''
-  for await (const { name } of looked.look(0, {})) {
+  for await (const { name } of looked.scan(0, {})) {
     assert.ok(name > before)
     before = name
     assert.equal(reader.requests.length, Math.floor(count / 5_000) + 1)
@@ -88,7 +88,7 @@ test('200,000 blobs take 40 requests, each made when the page before it is used 
   }
   assert.equal(count, 200_000)
   assert.equal(reader.requests.length, 40)
-  assert.equal(looked.lastLookRequests, 40)
+  assert.equal(looked.lastScanRequests, 40)
 })
 
 test('of 200,000 listed names no more than two pages are kept', async () => {
@@ -104,7 +104,7 @@ test('names that a changing container shows again on a page or its neighbor come
     ['b', 'c', 'd'],
     ['d', 'c2', 'a'],
   ]
-  assert.deepEqual(await namesOf(discovery(pagesOf(pages), '**').look(0, {})), [
+  assert.deepEqual(await namesOf(discovery(pagesOf(pages), '**').scan(0, {})), [
     'a',
     'b',
     'c',
@@ -119,8 +119,8 @@ test('a page that fails for now is asked for again, alone, and both requests cou
   for (let index = 0; index < 5_001; index += 1) reader.put(`pg/${10_000 + index}`, 0)
   reader.faults.push(undefined, new TailraceError('SOURCE_UNAVAILABLE', 'scripted'))
   const looked = discovery(reader, 'pg/')
-  assert.equal((await namesOf(looked.look(0, { clock: new VirtualClock() }))).length, 5_001)
-  assert.equal(looked.lastLookRequests, 3)
+  assert.equal((await namesOf(looked.scan(0, { clock: new VirtualClock() }))).length, 5_001)
+  assert.equal(looked.lastScanRequests, 3)
   assert.deepEqual(reader.requests[1], reader.requests[2])
 })
 
@@ -139,7 +139,7 @@ test('a page that names itself as the next one is asked for again after a pause'
     },
   }
   const clock = new VirtualClock()
-  assert.equal((await namesOf(discovery(faulty, 'pg/').look(0, { clock }))).length, 10_001)
+  assert.equal((await namesOf(discovery(faulty, 'pg/').scan(0, { clock }))).length, 10_001)
   assert.equal(clock.pauses.length, 1)
 })
 
@@ -147,17 +147,17 @@ test('a missing container and a denied listing end the look', async () => {
   const reader = new ListedContainer()
   const looked = discovery(reader, 'pg/')
   reader.exists = false
-  await assert.rejects(namesOf(looked.look(0, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
+  await assert.rejects(namesOf(looked.scan(0, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
   reader.faults.push(new TailraceError('SOURCE_DENIED', 'scripted'))
-  await assert.rejects(namesOf(looked.look(0, {})), (error) => isTailraceError(error, 'SOURCE_DENIED'))
-  assert.equal(looked.lastLookRequests, 0)
+  await assert.rejects(namesOf(looked.scan(0, {})), (error) => isTailraceError(error, 'SOURCE_DENIED'))
+  assert.equal(looked.lastScanRequests, 0)
 })
 
 test('a stop ends a look between two pages', async () => {
   const reader = hugeContainer()
   const stop = new AbortController()
   const looking = (async () => {
-    for await (const _blob of discovery(reader, 'pg/').look(0, { signal: stop.signal })) stop.abort()
+    for await (const _blob of discovery(reader, 'pg/').scan(0, { signal: stop.signal })) stop.abort()
   })()
   await assert.rejects(looking, { name: 'AbortError' })
   assert.equal(reader.requests.length, 1)

@@ -53,7 +53,7 @@ async function run(seed: number, kinds: readonly FaultKind[], clock: Clock): Pro
       const isLast = kills === mostKills || service.calm
       if (isLast) await settle(service, clock, landing, () => failure)
       else await clock.sleep(random.between(1_000, 60_000))
-      lanes.noteMarks()
+      lanes.recordMarks()
       const next = landing.afterKill()
       lanes.stop()
       await running
