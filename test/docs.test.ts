@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { resolveConfig } from '../src/config/resolve.ts'
 import { errors } from '../src/errors.ts'
@@ -63,4 +63,64 @@ function numbersOf(value: object, path = ''): [path: string, value: number][] {
 function amount(value: number): string {
   if (value % 1024 ** 2 === 0) return `${value / 1024 ** 2} MiB`
   return value.toLocaleString('en-US')
+}
+
+test('ARCHITECTURE.md has a line for every folder of src, and names no folder or file that is not there', () => {
+  const page = textOf('ARCHITECTURE.md')
+  const folders = readdirSync(new URL('../src', import.meta.url), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ parentPath, name }) => `${parentPath.slice(parentPath.lastIndexOf('/src') + 1)}/${name}/`)
+  const rows = page.split('\n').filter((line) => line.startsWith('| `src/'))
+  assert.deepEqual(
+    folders.filter((folder) => !rows.some((row) => row.split('|')[1]?.includes(`\`${folder}\``))),
+    [],
+  )
+  const named = [...page.matchAll(/`((?:src|test|bench|doubles|docs)\/[^`\s]*)`/g)].map(
+    ([, path]) => path as string,
+  )
+  assert.deepEqual(
+    named.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url))),
+    [],
+  )
+})
+
+test('docs/tables.md has the columns of postgresLogs, in their order', () => {
+  const [, block = ''] = textOf('docs/tables.md').split(/<!-- \/?columns -->/)
+  const rows = [...block.matchAll(/^\| `(\w+)` *\| (\w+) *\| (.*?) *\|$/gm)].map(([, ...cells]) => cells)
+  assert.deepEqual(
+    rows,
+    postgresLogs('a.b.c').columns.map(({ name, type, comment }) => [name, type, comment]),
+  )
+})
+
+test('every link of a page leads to a file, and to a heading of it', () => {
+  const pages = [
+    'README.md',
+    'ARCHITECTURE.md',
+    ...readdirSync(new URL('../docs', import.meta.url)).map((n) => `docs/${n}`),
+  ]
+  const wrong = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, target]) => target as string)
+      .filter((target) => !/^https?:/.test(target) && !leadsSomewhere(page, target))
+      .map((target) => `${page}: ${target}`),
+  )
+  assert.deepEqual(wrong, [])
+})
+
+function leadsSomewhere(page: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#')
+  const file = path === '' ? page : new URL(path, `file:///${page}`).pathname.slice(1)
+  if (!existsSync(new URL(`../${file}`, import.meta.url))) return false
+  return anchor === undefined || headingsOf(textOf(file)).includes(anchor)
+}
+
+/** As GitHub makes anchors of headings: lower case, no punctuation, a hyphen for each blank. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }

@@ -49,6 +49,22 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+test('ARCHITECTURE.md says where each foreign package is imported', () => {
+  const rows = readFileSync(join(root, '../ARCHITECTURE.md'), 'utf8')
+    .split('\n')
+    .filter((line) => /^\| `[@a-z]/.test(line))
+    .map((line) =>
+      line.split('|').map((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text as string)),
+    )
+  for (const [name, users] of Object.entries(foreignPackages)) {
+    const paths = rows.find(([, packages]) => packages?.includes(name))?.[2] ?? []
+    const strays = users.filter((file) => !paths.some((path) => `src/${file}`.startsWith(path)))
+    assert.deepEqual(strays, [], `files that import ${name} outside of ${paths.join(', ')}`)
+    const unused = paths.filter((path) => !users.some((file) => `src/${file}`.startsWith(path)))
+    assert.deepEqual(unused, [], `paths without an import of ${name}`)
+  }
+})
+
 /** Files that only say what an implementation has to do. */
 const ports = [
   'sources/blob-reader.ts',
