@@ -3,30 +3,31 @@ import { isJsonObject } from '../../../json.ts'
 import type { DeltaStorage, StoredObject } from '../storage/delta-storage.ts'
 import { type LogListing, logListing, upTo } from './listing.ts'
 
-/** Versions that share all but the last three of their name's 20 digits: one listing by prefix has them all. */
+/** Versions in a block: their file names share all but the last three of 20 digits, so one prefix lists them all. */
 export const blockVersions = 1_000
 
-/** How many blocks are looked through for a checkpoint before a version: a table checkpoints far more often. */
+/** Blocks searched for a checkpoint before a version. Tables checkpoint far more often than every 3,000 versions. */
 const maxBlocksBack = 3
 
-/** @returns the block that a version is in, counted from 0. */
+/** @returns the 0-based index of the block that contains a version. */
 function blockOf(version: number): number {
   return Math.floor(version / blockVersions)
 }
 
-/** @returns what the names of a block's files begin with. */
+/** @returns the common prefix of the file names in a block. */
 function blockPrefix(block: number): string {
   return String(block).padStart(17, '0')
 }
 
 /**
- * Lists a log from the checkpoint on that `_last_checkpoint` names, so that the cost does not grow with the log.
+ * Lists a log from the checkpoint that `_last_checkpoint` names, so that the cost does not grow with the log.
  *
- * Blob storage lists by prefix and not from a name on, so it goes block by block, until one has nothing. That is the
- * end of the log, unless a cleanup has left an old checkpoint behind: the commits that follow it may be blocks away.
- * The newest version has both, so a checkpoint without a commit is not it.
+ * Blob storage can list by prefix but not from a given name, so this lists block by block until a block is empty.
+ * An empty block is usually the end of the log. But a cleanup can leave an old checkpoint behind, with the next
+ * commits several blocks later. At the end of the log, the newest checkpoint's version also has a commit; the
+ * listing is rejected otherwise.
  *
- * @returns undefined when that does not lead to a version that can be read: only the whole log tells then
+ * @returns undefined when this finds no readable version; the whole log must be listed then
  */
 export async function listFromCheckpoint(storage: DeltaStorage): Promise<LogListing | undefined> {
   const version = await hintedVersion(storage)
@@ -39,9 +40,9 @@ export async function listFromCheckpoint(storage: DeltaStorage): Promise<LogList
 }
 
 /**
- * Lists as much of a log as reading one version needs: back to a checkpoint before it, or to the first commit.
+ * Lists only the part of a log needed to read one version: back to a checkpoint at or before it, or to version 0.
  *
- * @returns undefined when that does not lead to the version: only the whole log tells then
+ * @returns undefined when this does not find the version or its checkpoint; the whole log must be listed then
  */
 export async function listBefore(storage: DeltaStorage, version: number): Promise<LogListing | undefined> {
   const names: string[] = []
@@ -56,9 +57,10 @@ export async function listBefore(storage: DeltaStorage, version: number): Promis
 }
 
 /**
- * Lists the newest part of a log with the files' times: of at least so many commits, or the whole of it.
+ * Lists the newest part of a log with the files' modification times.
  *
- * @returns undefined when `_last_checkpoint` does not lead to it
+ * @param commitCount the minimum number of commits to list; the whole log is listed when it has fewer
+ * @returns undefined when `_last_checkpoint` is missing or points to an empty block
  */
 export async function listNewest(
   storage: DeltaStorage,
@@ -86,7 +88,7 @@ export async function listNewest(
   return { objects, isWhole: true }
 }
 
-/** Lists block after block, until one has nothing of the log: the log may go on behind a gap of a block or more. */
+/** Lists block after block until one has no log file. The log may continue after a gap of one or more blocks. */
 async function walk<Listed>(
   first: number,
   list: (block: number) => Promise<Listed[]>,
@@ -102,11 +104,11 @@ async function walk<Listed>(
 }
 
 /**
- * The version that `_last_checkpoint` names.
+ * Reads the version that `_last_checkpoint` names.
  *
- * Every writer writes it after its checkpoint, over the others': it may be old, torn or wrong.
+ * Every writer overwrites this file after writing its checkpoint, so it may be stale, torn or wrong.
  *
- * @returns undefined where it is missing or cannot be understood
+ * @returns undefined when the file is missing or cannot be parsed
  */
 export async function hintedVersion(storage: DeltaStorage): Promise<number | undefined> {
   try {

@@ -15,8 +15,8 @@ export function protocolAction(protocol: JsonObject): ProtocolAction {
   return {
     minReaderVersion: Number(protocol.minReaderVersion),
     minWriterVersion: Number(protocol.minWriterVersion),
-    ...(Array.isArray(readerFeatures) ? { readerFeatures: readerFeatures.map(String) } : {}),
-    ...(Array.isArray(writerFeatures) ? { writerFeatures: writerFeatures.map(String) } : {}),
+    readerFeatures: Array.isArray(readerFeatures) ? readerFeatures.map(String) : undefined,
+    writerFeatures: Array.isArray(writerFeatures) ? writerFeatures.map(String) : undefined,
   }
 }
 
@@ -24,16 +24,16 @@ export function metaDataAction(metaData: JsonObject): MetaDataAction {
   const { format, partitionColumns, configuration, name, description, createdTime } = metaData
   return {
     id: String(metaData.id),
-    // Written again with a change of the table, it must have its options: delta-rs cannot do without.
+    // When the table's metadata is written again, `options` must be present: delta-rs cannot read it otherwise.
     format: isJsonObject(format)
       ? { provider: String(format.provider), options: textEntries(format.options) }
       : { provider: 'parquet', options: {} },
     schemaString: typeof metaData.schemaString === 'string' ? metaData.schemaString : emptySchema,
     partitionColumns: Array.isArray(partitionColumns) ? partitionColumns.map(String) : [],
     configuration: textEntries(configuration),
-    ...(typeof name === 'string' ? { name } : {}),
-    ...(typeof description === 'string' ? { description } : {}),
-    ...(createdTime == null ? {} : { createdTime: Number(createdTime) }),
+    name: typeof name === 'string' ? name : undefined,
+    description: typeof description === 'string' ? description : undefined,
+    createdTime: createdTime == null ? undefined : Number(createdTime),
   }
 }
 
@@ -46,48 +46,45 @@ export function domainAction({ domain, configuration, removed }: JsonObject): Do
 }
 
 export function addAction(add: JsonObject): AddAction {
-  const vector = deletionVector(add.deletionVector)
-  const stats = statistics(add)
   return {
     path: String(add.path),
     partitionValues: Object.fromEntries(mapEntries(add.partitionValues)) as PartitionValues,
     size: Number(add.size),
     modificationTime: Number(add.modificationTime),
     dataChange: false,
-    ...(stats === undefined ? {} : { stats }),
-    ...(vector ? { deletionVector: vector } : {}),
+    stats: statistics(add),
+    deletionVector: deletionVector(add.deletionVector),
   }
 }
 
-/** A removal without a time is as old as can be to other readers; here it is none that has expired. */
+/** Other readers treat a removal without a time as expired. Here it never expires: vacuum must not delete on a guess. */
 export function removedFile({ path, deletionTimestamp, ...remove }: JsonObject): RemovedFile {
-  const vector = deletionVector(remove.deletionVector)
   return {
     path: String(path),
     deletionTimestamp: deletionTimestamp == null ? Number.POSITIVE_INFINITY : Number(deletionTimestamp),
-    ...(vector ? { deletionVector: vector } : {}),
+    deletionVector: deletionVector(remove.deletionVector),
   }
 }
 
-/** Where a table keeps its statistics in columns only, no more than the count is taken: bounds would need the types. */
+/** Takes only the row count from a checkpoint with typed statistics columns: bounds would need the columns' types. */
 function statistics({ stats, numRecords }: JsonObject): string | undefined {
   if (typeof stats === 'string') return stats
   return numRecords == null ? undefined : `{"numRecords":${numRecords}}`
 }
 
 function deletionVector(vector: JsonValue | undefined): DeletionVector | undefined {
-  // Some writers state a struct of nothing but NULL where there is none; one that is in part NULL is none of these.
+  // Some writers write an all-NULL struct for "no vector". A partly NULL one is a real vector with missing fields.
   if (!isJsonObject(vector) || Object.values(vector).every((value) => value == null)) return undefined
   return {
     storageType: String(vector.storageType),
     pathOrInlineDv: String(vector.pathOrInlineDv),
-    ...(vector.offset == null ? {} : { offset: Number(vector.offset) }),
+    offset: vector.offset == null ? undefined : Number(vector.offset),
     sizeInBytes: Number(vector.sizeInBytes),
     cardinality: Number(vector.cardinality),
   }
 }
 
-/** A MAP arrives as a list of keys and values from Parquet, and as an object from JSON. */
+/** Reads a MAP value: a list of key-value pairs when it comes from Parquet, an object when it comes from JSON. */
 function mapEntries(map: JsonValue | undefined): [string, string | null][] {
   const pairs = Array.isArray(map)
     ? map.filter(isJsonObject).map(({ key, value }) => [String(key), value] as const)
@@ -99,7 +96,7 @@ function textEntries(map: JsonValue | undefined): Record<string, string> {
   return Object.fromEntries(mapEntries(map).map(([key, value]) => [key, String(value)]))
 }
 
-/** A 64-bit integer arrives as text from Parquet. */
+/** @returns an integer without rounding; the engine returns 64-bit integers of Parquet as text. */
 export function exact(value: JsonValue | undefined): number | bigint {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : BigInt(String(value))

@@ -2,20 +2,20 @@ import { intervalMs } from '../protocol/interval.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
 import type { CheckpointPlan } from './checkpoint-writer.ts'
 
-/** The kinds of action that a checkpoint carries over. */
+/** The kinds of action that are copied into a new checkpoint. */
 export const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
 type ActionName = (typeof actionNames)[number]
 
-/** Delta's default for `delta.deletedFileRetentionDuration`: how long vacuum must know of a removed file. */
+/** Delta's default for `delta.deletedFileRetentionDuration`, for which a checkpoint keeps a file's removal. */
 const defaultRemovedFileRetentionMs = 7 * 24 * 3_600_000
 
-/** SELECTs of the actions of the checkpoint that this one is built on, and of the commits since. */
+/** SELECT statements that read the actions a checkpoint is built from: `before` the base checkpoint, `since` the commits after it. */
 export interface ActionSources {
   readonly before: readonly string[]
   readonly since: readonly string[]
 }
 
-/** Of every file, application, domain and rule, the newest action counts. */
+/** @returns SQL for the rows of a checkpoint: the newest action per file, application and domain, protocol and metadata. */
 export function checkpointQuery(
   { before, since }: ActionSources,
   plan: CheckpointPlan,
@@ -52,8 +52,8 @@ export function checkpointQuery(
   const parts = [
     only('protocol', 'minReaderVersion'),
     only('metaData', 'id'),
-    // There is one for each blob that ever landed: those of the checkpoint flow through, and only the ids of the few
-    // that are newer are held.
+    // There is one transaction for each blob ever landed. The base checkpoint's rows stream through; memory holds only
+    // the few ids that newer commits changed.
     select(
       'txn',
       'txn',
@@ -71,7 +71,7 @@ export function checkpointQuery(
   if (names.includes('checkpointMetadata')) {
     parts.push(select('checkpointMetadata', `{version: ${plan.version}, tags: NULL}`, ''))
   }
-  // Not materialized: each part then reads only its own columns, and nothing holds all of them.
+  // Not materialized, so that each part reads only its own columns and no table of all actions is held in memory.
   return `WITH before AS NOT MATERIALIZED (${unionOf(before)}),
     since AS NOT MATERIALIZED (${unionOf(since)}),
     actions AS NOT MATERIALIZED (FROM before UNION ALL BY NAME FROM since),
@@ -90,13 +90,13 @@ function unionOf(sources: readonly string[]): string {
   return sources.length === 0 ? `${noActions()} WHERE false` : sources.join(' UNION ALL BY NAME ')
 }
 
-/** One row without an action, of the columns that every source has. */
+/** SELECT of one row of NULLs, with the columns that every source has. */
 function noActions(): string {
   const columns = actionNames.map((name) => `NULL::${fullCheckpointSchema[name]} AS "${name}"`)
   return `SELECT NULL::BIGINT AS commit_version, ${columns.join(', ')}`
 }
 
-/** The SQL of `fileKey` of either file action: NULL for any other action. */
+/** SQL for the `fileKey` of an add or remove action; NULL for any other action. */
 const fileKey = `coalesce(${keyOf('"add"')}, ${keyOf('remove')})`
 
 function keyOf(file: string): string {

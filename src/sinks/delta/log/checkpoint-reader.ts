@@ -15,7 +15,7 @@ import {
 import type { CheckpointFiles } from './listing.ts'
 import type { CheckpointContent, KeptOptions } from './state.ts'
 
-/** The fields that are read of each kind of action; the first one is there in every action of its kind. */
+/** The fields read for each kind of action. The first field of a kind is required, so it marks the kind's rows. */
 const wantedFields = {
   protocol: ['minReaderVersion', 'minWriterVersion', 'readerFeatures', 'writerFeatures'],
   metaData: [
@@ -37,11 +37,15 @@ const wantedFields = {
 
 type ActionName = keyof typeof wantedFields
 
-/** Hands on the actions of one kind, one at a time, from a file in either format. */
+/**
+ * Passes every action of one kind to `onAction`, one at a time.
+ *
+ * @param excludedFields fields that may be left out to save reading them
+ */
 type ActionSource = (
   name: ActionName,
-  take: (action: JsonObject) => void,
-  without?: readonly string[],
+  onAction: (action: JsonObject) => void,
+  excludedFields?: readonly string[],
 ) => Promise<void>
 
 /** @returns the path of a version's classic checkpoint, relative to the table's root. */
@@ -50,11 +54,10 @@ export function checkpointPath(version: number): string {
 }
 
 /**
- * Reads a checkpoint of any kind: in one file or in parts, of the first or the second version, with sidecars or
- * without, Parquet or JSON.
+ * Reads a checkpoint of any layout: single-file or multi-part, V1 or V2, with or without sidecars, Parquet or JSON.
  *
- * @param options what is wanted of the files; leaving it out saves reading most of it
- * @throws TABLE_CORRUPT when it cannot be read or lacks what every checkpoint has
+ * @param options how much of the file list to read; without it, most of the checkpoint is skipped
+ * @throws TABLE_CORRUPT when it cannot be read, or has no protocol or no metadata
  */
 export async function readCheckpoint(
   storage: DeltaStorage,
@@ -63,42 +66,42 @@ export async function readCheckpoint(
   options: KeptOptions,
 ): Promise<CheckpointContent> {
   return withActions(storage, engine, checkpoint, async (actions) => {
-    const [protocol] = await listOf(actions, 'protocol', protocolAction)
-    const [metaData] = await listOf(actions, 'metaData', metaDataAction)
+    const [protocol] = await collect(actions, 'protocol', protocolAction)
+    const [metaData] = await collect(actions, 'metaData', metaDataAction)
     if (protocol === undefined || metaData === undefined) throw corrupt(checkpoint, undefined)
     return {
       version: checkpoint.version,
       protocol,
       metaData,
-      transactions: await transactionsOf(actions),
-      domains: (await listOf(actions, 'domainMetadata', domainAction)).filter(({ removed }) => !removed),
-      ...(await fileActions(storage, engine, checkpoint, actions, options)),
+      transactions: await readTransactions(actions),
+      domains: (await collect(actions, 'domainMetadata', domainAction)).filter(({ removed }) => !removed),
+      ...(await readFileActions(storage, engine, checkpoint, actions, options)),
     }
   })
 }
 
-/** @returns the paths of the files that a checkpoint keeps its file actions in, relative to the table's root. */
+/** @returns the paths of a checkpoint's sidecars, which hold its file actions, relative to the table's root. */
 export async function sidecarPaths(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
 ): Promise<string[]> {
-  return withActions(storage, engine, checkpoint, async (actions) => listOf(actions, 'sidecar', sidecarPath))
+  return withActions(storage, engine, checkpoint, (actions) => collect(actions, 'sidecar', sidecarPath))
 }
 
-async function listOf<T>(
+async function collect<T>(
   actions: ActionSource,
   name: ActionName,
-  read: (action: JsonObject) => T,
-  without?: readonly string[],
+  parse: (action: JsonObject) => T,
+  excludedFields?: readonly string[],
 ): Promise<T[]> {
   const list: T[] = []
-  await actions(name, (action) => list.push(read(action)), without)
+  await actions(name, (action) => list.push(parse(action)), excludedFields)
   return list
 }
 
-/** Only what is kept of them is in memory: there is one for each blob that ever landed. */
-async function transactionsOf(actions: ActionSource): Promise<Transactions> {
+/** Adds the actions one by one to the compact form: there is one for each blob ever landed. */
+async function readTransactions(actions: ActionSource): Promise<Transactions> {
   const transactions = new Transactions()
   await actions('txn', ({ appId, version }) => {
     transactions.set({ appId: String(appId), version: exact(version) })
@@ -106,8 +109,8 @@ async function transactionsOf(actions: ActionSource): Promise<Transactions> {
   return transactions
 }
 
-/** File actions are all here or all in the sidecars. */
-async function fileActions(
+/** The protocol puts file actions either all into the checkpoint itself or all into its sidecars. */
+async function readFileActions(
   storage: DeltaStorage,
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
@@ -116,10 +119,10 @@ async function fileActions(
 ): Promise<Pick<CheckpointContent, 'files' | 'removed'>> {
   if (!keepFiles && !keepRemoved) return { files: [], removed: [] }
   const read = async (source: ActionSource) => ({
-    files: keepFiles ? await listOf(source, 'add', addAction, statistics ? [] : ['stats']) : [],
-    removed: keepRemoved ? await listOf(source, 'remove', removedFile) : [],
+    files: keepFiles ? await collect(source, 'add', addAction, statistics ? [] : ['stats']) : [],
+    removed: keepRemoved ? await collect(source, 'remove', removedFile) : [],
   })
-  const sidecars = await listOf(actions, 'sidecar', sidecarPath)
+  const sidecars = await collect(actions, 'sidecar', sidecarPath)
   if (sidecars.length === 0) return read(actions)
   return withLocalFiles(storage, sidecars, (paths) => withParquet(engine, checkpoint, paths, read))
 }
@@ -135,8 +138,8 @@ async function withActions<T>(
     const bytes = await storage.read(paths[0]!)
     if (bytes === undefined) throw corrupt(checkpoint, undefined)
     const lines = decodeLines(paths[0]!, bytes)
-    return use(async (name, take) => {
-      for (const { [name]: action } of lines) if (isJsonObject(action)) take(action)
+    return use(async (name, onAction) => {
+      for (const { [name]: action } of lines) if (isJsonObject(action)) onAction(action)
     })
   }
   return withLocalFiles(storage, paths, (local) => withParquet(engine, checkpoint, local, use))
@@ -156,7 +159,7 @@ async function withLocalFiles<T>(
   }
 }
 
-/** On a connection of its own: a result that is handed on while it is read takes a transaction. */
+/** Uses a separate connection, because streaming a result needs a transaction. */
 async function withParquet<T>(
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
@@ -171,7 +174,7 @@ async function withParquet<T>(
   }
 }
 
-/** Columns and fields differ by writer: only those that are there are asked for. */
+/** Selects only the columns and fields that the files have, because these differ between writers. */
 function parquetActions(
   engine: EmbeddedEngine,
   checkpoint: CheckpointFiles,
@@ -185,22 +188,22 @@ function parquetActions(
     return new Set(names.map((row) => row.column_name))
   }
 
-  return async (name, take, without = []) => {
+  return async (name, onAction, excludedFields = []) => {
     if (!(await namesOf('*')).has(name)) return
     const present = await namesOf(`unnest("${name}")`)
     const [key, ...others] = wantedFields[name]
-    const fields = [key, ...others.filter((field) => present.has(field) && !without.includes(field))].map(
-      (field) => `"${name}"."${field}" AS "${field}"`,
-    )
-    const counted = name === 'add' && !without.includes('stats') && present.has('stats_parsed')
-    if (counted && (await namesOf('unnest("add".stats_parsed)')).has('numRecords')) {
+    const optional = others.filter((field) => present.has(field) && !excludedFields.includes(field))
+    const fields = [key, ...optional].map((field) => `"${name}"."${field}" AS "${field}"`)
+    // Some writers store statistics only as typed columns; the row count is taken from there.
+    const hasParsedStats = name === 'add' && !excludedFields.includes('stats') && present.has('stats_parsed')
+    if (hasParsedStats && (await namesOf('unnest("add".stats_parsed)')).has('numRecords')) {
       fields.push('"add".stats_parsed.numRecords AS "numRecords"')
     }
     const sql = `SELECT ${fields.join(', ')} FROM ${source} WHERE "${name}"."${key}" IS NOT NULL`
     try {
       await engine.stream(sql, async ({ columns, rows }) => {
         for (const row of rows) {
-          take(Object.fromEntries(columns.map((column, index) => [column, row[index] as JsonValue])))
+          onAction(Object.fromEntries(columns.map((column, index) => [column, row[index] as JsonValue])))
         }
         return true
       })
@@ -210,7 +213,7 @@ function parquetActions(
   }
 }
 
-/** Sidecars are always in their folder, and some writers state more than the name. */
+/** Sidecars are always in `_sidecars`. Only the last part of the path is used, because some writers add folders to it. */
 function sidecarPath({ path }: JsonObject): string {
   return `_delta_log/_sidecars/${decodeURIComponent(String(path).split('/').at(-1)!)}`
 }

@@ -3,8 +3,8 @@ import { hasV2Checkpoints } from '../protocol/features.ts'
 
 /** SQL types of the actions that a checkpoint holds, by column name. */
 export type CheckpointSchema = Readonly<Record<CheckpointColumn, string>> & {
-  /** Only in a checkpoint that follows the second version of the layout. */
-  readonly checkpointMetadata?: string
+  /** Only in a V2 checkpoint. */
+  readonly checkpointMetadata?: string | undefined
 }
 
 type CheckpointColumn = 'txn' | 'add' | 'remove' | 'metaData' | 'protocol' | 'domainMetadata'
@@ -21,7 +21,7 @@ const deletionVector = struct({
   cardinality: integer,
 })
 
-/** What only tables with features have; a checkpoint without it would lose what they rely on. */
+/** Fields used only by table features. A checkpoint of such a table without them would lose data the features need. */
 const featureFields = { deletionVector, baseRowId: integer, defaultRowCommitVersion: integer }
 
 const addFields = {
@@ -43,7 +43,7 @@ const removeFields = {
   size: integer,
 }
 
-/** Every column that any checkpoint of this writer can have. */
+/** Every column that a checkpoint written here can have, except `checkpointMetadata`. */
 export const fullCheckpointSchema: CheckpointSchema = {
   txn: struct({ appId: text, version: integer, lastUpdated: integer }),
   add: struct({ ...addFields, ...featureFields, clusteringProvider: text }),
@@ -68,8 +68,8 @@ export const fullCheckpointSchema: CheckpointSchema = {
 }
 
 /**
- * The columns of a table's checkpoint: those of the first version, as the oldest readers know them, for a table
- * without features.
+ * Columns of the checkpoint to write for a table. A table without features gets only the columns that the oldest
+ * readers know.
  */
 export function checkpointSchema(protocol: ProtocolAction): Partial<CheckpointSchema> {
   if (protocol.writerFeatures === undefined) {

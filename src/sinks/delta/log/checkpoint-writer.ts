@@ -11,10 +11,10 @@ import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
 import { type CheckpointFiles, logListing } from './listing.ts'
 import type { TableState } from './state.ts'
 
-/** The longest line of a commit that is read. The engine sets twice as much aside for each of its threads. */
+/** The longest line of a commit file that can be read. The engine reserves twice this for each of its threads. */
 const maxActionBytes = 4 * 1024 * 1024
 
-/** The engine holds a row group whole, for each of its threads, before it writes it. */
+/** Small, because the engine buffers a whole row group per thread before writing it. */
 const rowGroupRows = 20_480
 
 /** Delta's default for `delta.checkpointInterval`. */
@@ -27,28 +27,30 @@ export interface CheckpointContext {
   readonly stagingDirectory: string
 }
 
-/** What a checkpoint is made of. */
+/** A checkpoint to write. */
 export interface CheckpointPlan {
   /** The version to checkpoint; its commit must exist. */
   readonly version: number
-  /** The version of the checkpoint that the state started from; -1 for none. */
+  /** The version of the checkpoint that the state was loaded from; -1 for none. */
   readonly previous: number
   readonly protocol: ProtocolAction
   readonly metaData: MetaDataAction
-  /** How many transactions and domains it must hold: a check on the result. */
+  /** Number of transactions the checkpoint must hold; like `domains`, checked before it is published. */
   readonly transactions: number
   readonly domains: number
 }
 
 /**
- * @param triedVersion the version of the last attempt, even of a failed one: -1 for none
- * @returns what to checkpoint now, or undefined when it is not due
+ * Decides whether a checkpoint is due after a commit.
+ *
+ * @param triedVersion the version of the last attempt, successful or not; -1 for none
+ * @returns undefined when no checkpoint is due, or when this writer may not write one for the table
  */
 export function dueCheckpoint(state: TableState, triedVersion: number): CheckpointPlan | undefined {
   const { protocol, metaData, version, checkpointVersion: previous } = state
-  const stated = Number(metaData.configuration?.['delta.checkpointInterval'])
-  const interval = stated > 0 ? stated : defaultInterval
-  // Such a table keeps its statistics in columns that this schema lacks; its other writers checkpoint it.
+  const configured = Number(metaData.configuration?.['delta.checkpointInterval'])
+  const interval = configured > 0 ? configured : defaultInterval
+  // Such a table stores statistics in typed columns, which this schema lacks; its other writers must checkpoint it.
   if (metaData.configuration?.['delta.checkpoint.writeStatsAsJson'] === 'false') return undefined
   if (version - Math.max(previous, triedVersion, 0) < interval) return undefined
   return {
@@ -62,11 +64,13 @@ export function dueCheckpoint(state: TableState, triedVersion: number): Checkpoi
 }
 
 /**
- * Writes a classic checkpoint, so that an opening reads one file instead of every commit before it.
+ * Writes a single-file checkpoint, so that opening the table reads one file instead of every earlier commit.
  *
- * The engine does the work: memory here does not grow with the table. The new file is counted before it is
- * published, because a wrong checkpoint is worse than none. A table with v2Checkpoint gets the second layout under
- * the classic name, which every reader finds.
+ * The engine does the work, so memory here does not grow with the table. The counts of the new file are checked
+ * before it is published, because a wrong checkpoint is worse than none. A table with v2Checkpoint gets the V2 layout
+ * under the classic file name, which every reader finds.
+ *
+ * @throws TABLE_CORRUPT when the counts are wrong; nothing is published then
  *
  * @param nowMs milliseconds since the epoch
  */
@@ -95,7 +99,7 @@ export async function writeCheckpoint(
         : [jsonSource(commits, "regexp_extract(filename, '(\\d{20})\\.json$', 1)::BIGINT")]
 
     const [written] = await engine.copy(
-      // Plain pages: some readers fail on a checkpoint with dictionaries.
+      // No dictionary encoding: some readers fail on a checkpoint with dictionaries.
       `COPY (${checkpointQuery({ before, since }, plan, nowMs)}) TO ${sqlString(staged)} ` +
         `(FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 0, ROW_GROUP_SIZE ${rowGroupRows}, RETURN_STATS)`,
     )
@@ -114,7 +118,7 @@ export async function writeCheckpoint(
   }
 }
 
-/** The state started from a checkpoint of the previous version; another writer may have cleaned that away. */
+/** Finds the checkpoint to build on: the one the state was loaded from, unless another writer has removed it. */
 async function baseCheckpoint(
   context: CheckpointContext,
   { version, previous }: CheckpointPlan,
@@ -133,7 +137,10 @@ async function baseCheckpoint(
   )
 }
 
-/** A version may have several checkpoints, of which a killed writer has left one torn. The only one needs no look. */
+/**
+ * Picks a readable checkpoint. A version may have several, and a killed writer may have left one of them torn. A
+ * single candidate is not read first, because there is no alternative to it.
+ */
 async function firstReadable(
   candidates: readonly CheckpointFiles[],
   { storage, engine }: CheckpointContext,
@@ -151,7 +158,7 @@ async function firstReadable(
   return first
 }
 
-/** @returns one SELECT a file format, each with the columns of the full schema and `commit_version`. */
+/** @returns a SELECT for the checkpoint and one for its sidecars, with the full schema's columns and `commit_version`. */
 async function checkpointSources(
   checkpoint: CheckpointFiles,
   { storage, engine }: CheckpointContext,
@@ -179,7 +186,7 @@ function jsonSource(paths: readonly string[], version: string): string {
   )
 }
 
-/** A checkpoint of another writer may lack columns and fields, or have more. */
+/** Casts to the full schema, because another writer's checkpoint may lack columns and fields or have more. */
 async function parquetSource(
   engine: EmbeddedEngine,
   paths: readonly string[],
@@ -200,7 +207,12 @@ function quoted(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ')
 }
 
-/** @returns the number of live files. */
+/**
+ * Counts the actions in a new checkpoint.
+ *
+ * @returns the number of live files
+ * @throws TABLE_CORRUPT when the counts differ from the plan
+ */
 async function checkedFiles(
   engine: EmbeddedEngine,
   path: string,
@@ -215,11 +227,13 @@ async function checkedFiles(
     FROM ${parquetSql([path])}`,
   )
   const { protocols, metaData, transactions, domains, files } = counts ?? {}
-  const whole = Number(protocols) === 1 && Number(metaData) === 1
-  // Another writer's checkpoint may leave out transactions that expired, which a state keeps.
-  const same = Number(transactions) === plan.transactions && Number(domains) === plan.domains
-  if (whole && (same || base !== plan.previous)) return Number(files)
-  throw new TailraceError('TABLE_CORRUPT', `The checkpoint of version ${plan.version} does not add up.`, {
-    context: { version: plan.version, transactions: Number(transactions), expected: plan.transactions },
-  })
+  const isWhole = Number(protocols) === 1 && Number(metaData) === 1
+  const isSame = Number(transactions) === plan.transactions && Number(domains) === plan.domains
+  // Another writer's base checkpoint may omit expired transactions, which the state still has.
+  if (isWhole && (isSame || base !== plan.previous)) return Number(files)
+  throw new TailraceError(
+    'TABLE_CORRUPT',
+    `The new checkpoint of version ${plan.version} was discarded: its counts of actions differ from the table's state.`,
+    { context: { version: plan.version, transactions: Number(transactions), expected: plan.transactions } },
+  )
 }

@@ -13,10 +13,10 @@ const dayMs = 24 * 3_600_000
 const defaultLogRetention = 'interval 30 days'
 const defaultCheckpointRetention = 'interval 2 days'
 
-/** The most files that one cleanup removes, so that it ends soon; the next one goes on. */
+/** Files that one cleanup removes at most, so that it ends soon; the next cleanup continues. */
 const maxRemovals = 2_000
 
-/** Removals under way at a time: oldest first, so that what is left has no hole but among these. */
+/** Concurrent removals. Files go oldest first, so an interrupted cleanup leaves gaps only among these. */
 const parallelRemovals = 16
 
 export interface CleanupContext {
@@ -24,18 +24,21 @@ export interface CleanupContext {
   readonly engine: EmbeddedEngine
 }
 
-/** What may leave a log, by the table's own rules. */
+/** Age limits for removing log files, from the table's properties. */
 export interface CleanupRules {
-  /** Milliseconds since the epoch, at midnight UTC: the newest commit that is not younger stays reconstructable. */
+  /**
+   * Milliseconds since the epoch, at midnight UTC. The newest version committed at or before it, and all later ones,
+   * stay readable.
+   */
   readonly cutoffMs: number
-  /** Milliseconds since the epoch: younger checkpoints stay, whatever their version. */
+  /** Milliseconds since the epoch. Younger checkpoints stay, whatever their version. */
   readonly checkpointCutoffMs: number
 }
 
 /**
- * Reads a table's rules for its log.
+ * Reads a table's retention rules for its log.
  *
- * @returns undefined when nothing may be removed: because the table says so, or because its rule is not understood
+ * @returns undefined when nothing may be removed: the table forbids it, or its interval cannot be parsed
  */
 export function cleanupRules(
   protocol: ProtocolAction,
@@ -56,13 +59,14 @@ export function cleanupRules(
 }
 
 /**
- * Removes the part of a log that no version within the table's retention needs (PROTOCOL.md, "Metadata Cleanup",
- * read 2026-08).
+ * Removes the log files that no retained version needs (PROTOCOL.md, "Metadata Cleanup", read 2026-08).
  *
- * What goes is older than a checkpoint that is itself old enough; that checkpoint is read first, because nothing
- * could replace it afterwards. A stop anywhere leaves a log of which every retained version can be read.
+ * The removed files are older than a checkpoint that is itself older than the cutoff. That checkpoint is read first,
+ * because nothing could replace it afterwards. If the process stops at any point, every retained version stays
+ * readable.
  *
- * @returns whether all of it is gone; otherwise there was more than one cleanup removes
+ * @returns whether everything expired was removed; false when there was more than one cleanup removes
+ * @throws TABLE_CORRUPT when the checkpoint cannot be read; nothing is removed then
  */
 export async function cleanLog(
   { storage, engine }: CleanupContext,
@@ -82,19 +86,19 @@ export async function cleanLog(
   return true
 }
 
-/** What a cleanup found. */
+/** The expired part of a log. */
 interface Expired {
-  /** The checkpoint that everything since can be reconstructed from; undefined when there is none old enough. */
+  /** The checkpoint from which all later versions can be read; undefined when none is old enough. */
   readonly kept: CheckpointFiles | undefined
-  /** Names of what lies before it, the oldest version first. */
+  /** Names of the expired files before it, oldest version first. */
   readonly expired: readonly string[]
-  /** Whether what was not read is too young; otherwise there may be more. */
+  /** Whether the listing reached files too young to expire; false when there may be more expired files. */
   readonly isAll: boolean
 }
 
 /**
- * Reads a log from its beginning on, until it is too young or there is enough to remove: neither the requests nor
- * the memory grow with the part that is retained. Each page is sorted out once.
+ * Lists a log from its start until the files are too young or there are enough to remove. So neither requests nor
+ * memory grow with the retained part.
  */
 async function findExpired(storage: DeltaStorage, rules: CleanupRules): Promise<Expired> {
   const log = new OldLog(rules)
@@ -107,7 +111,7 @@ async function findExpired(storage: DeltaStorage, rules: CleanupRules): Promise<
   return { kept: log.kept, expired: log.expired, isAll: true }
 }
 
-/** Once the commits before it are gone, nothing can replace a checkpoint that is broken. */
+/** Checks that a checkpoint and all its sidecars can be read, because its older commits are about to be removed. */
 async function checkWhole({ storage, engine }: CleanupContext, checkpoint: CheckpointFiles): Promise<void> {
   await readCheckpoint(storage, engine, checkpoint, { keepFiles: false })
   const present = new Set(
@@ -115,13 +119,14 @@ async function checkWhole({ storage, engine }: CleanupContext, checkpoint: Check
   )
   const missing = (await sidecarPaths(storage, engine, checkpoint)).find((path) => !present.has(path))
   if (missing !== undefined) {
-    throw new TailraceError('TABLE_CORRUPT', `${missing} is missing, which a checkpoint names.`, {
+    const name = `_delta_log/${checkpoint.names[0]}`
+    throw new TailraceError('TABLE_CORRUPT', `The checkpoint ${name} names ${missing}, which is missing.`, {
       context: { version: checkpoint.version },
     })
   }
 }
 
-/** Removes sidecars that no checkpoint names, unless they are so young that their checkpoint may be under way. */
+/** Removes sidecars that no checkpoint names. Young ones stay, because their checkpoint may not be written yet. */
 async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number): Promise<void> {
   const folder = '_delta_log/_sidecars'
   const oldestMs = (Math.floor(nowMs / dayMs) - 1) * dayMs
@@ -135,7 +140,7 @@ async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number
     for (const { name } of page) if (logFile(name)?.kind === 'checkpoint') checkpoints.push(name)
   }
   const used = new Set<string>()
-  // One that cannot be read ends the cleanup: what it names is not known.
+  // An unreadable checkpoint ends the cleanup with its error, because its sidecars are unknown.
   for (const checkpoint of logListing(checkpoints).checkpoints) {
     for (const path of await sidecarPaths(storage, engine, checkpoint)) used.add(path)
   }
@@ -146,30 +151,30 @@ async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number
 
 type AgedFile = LogFile & StoredObject
 
-/** The old part of a log, sorted out while it is listed in the order of the names, which is that of the versions. */
+/** Finds the expired files of a log while it is listed by name, which is the order of the versions. */
 export class OldLog {
   readonly #rules: CleanupRules
   readonly #commits = new Set<number>()
   #latestMs = Number.NEGATIVE_INFINITY
-  /** Checkpoints from the kept one on: one of them may yet turn out to be whole, and its commit to be old. */
+  /** Names of checkpoint files from `kept` on. The next pages may complete one of them or list its old commit. */
   #checkpoints: string[] = []
-  /** What does not lie before the kept checkpoint. */
+  /** Files that are not older than `kept`. */
   #later: AgedFile[] = []
-  /** The newest checkpoint from which every version since the cutoff can be reconstructed. */
+  /** The newest checkpoint so far whose version was committed at or before the cutoff. */
   kept: CheckpointFiles | undefined
-  /** Names of what lies before it, the oldest version first. */
+  /** Names of expired files before `kept`, oldest version first. */
   readonly expired: string[] = []
 
   constructor(rules: CleanupRules) {
     this.#rules = rules
   }
 
-  /** Whether there was a commit younger than the cutoff. */
+  /** Whether a commit younger than the cutoff was listed. */
   get isPast(): boolean {
     return this.#latestMs > this.#rules.cutoffMs
   }
 
-  /** Sorts out the next page of the listing. */
+  /** Takes the next page of the listing. */
   add(page: readonly StoredObject[]): void {
     for (const object of page) {
       const file = logFile(object.name)
@@ -189,7 +194,7 @@ export class OldLog {
   }
 
   #addCommit(version: number, modifiedMs: number): void {
-    // Time goes up with the version: a commit that seems older than the one before is as young as that.
+    // Commit times increase with the version: a file with an earlier time than its predecessor gets the predecessor's.
     this.#latestMs = Math.max(this.#latestMs, modifiedMs)
     if (!this.isPast) this.#commits.add(version)
   }
@@ -197,7 +202,7 @@ export class OldLog {
   #expireBefore(keptVersion: number): void {
     const later: AgedFile[] = []
     for (const file of this.#later) {
-      // A compaction that begins before the checkpoint, or at it, stands for commits that are gone.
+      // A compaction that starts at or before the checkpoint covers commits that are removed.
       const isBefore =
         file.version < keptVersion || (file.kind === 'compaction' && file.version === keptVersion)
       const isYoung = file.kind === 'checkpoint' && file.modifiedMs > this.#rules.checkpointCutoffMs

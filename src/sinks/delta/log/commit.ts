@@ -14,32 +14,32 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { readCommit, readNewCommits } from './load.ts'
 import type { TableState } from './state.ts'
 
-/** Puts without an answer before the outcome is given up as unknown. */
+/** Attempts whose outcome stays unclear before the commit fails. */
 const maxUnanswered = 50
 const minPauseMs = 20
 const maxPauseMs = 2_000
 
-/** Lost races before COMMIT_CONTENDED. Each is a commit of somebody else, so the table makes progress meanwhile. */
+/** Lost races before COMMIT_CONTENDED. Each one is another writer's commit, so the table still makes progress. */
 const maxLostRaces = 1_000
 
 /**
- * Races that are lost without a pause. A pause only makes the next attempt start from an old version, unless so many
- * writers try at once that their requests are what slows them down.
+ * Lost races that are retried without a pause. A pause makes the next attempt start from an older version, so it only
+ * helps when so many writers compete that their requests slow each other down.
  */
-const maxHurriedRaces = 8
+const maxImmediateRetries = 8
 
-/** Short and the same after every further race: a pause that grew would let newcomers pass those that wait longest. */
+/** Upper bound of every later pause. It does not grow: longer pauses would favor new writers over waiting ones. */
 const maxRacePauseMs = 100
 
-/** One logical commit. */
+/** One logical commit, whatever number of attempts it takes. */
 export interface CommitRequest {
   readonly info: Pick<
     CommitInfoAction,
     'operation' | 'operationParameters' | 'operationMetrics' | 'isBlindAppend'
   >
-  /** Everything but commitInfo. */
+  /** All actions of the commit except commitInfo. */
   readonly actions: readonly DeltaAction[]
-  /** Called with each commit that came first, in order; throws to give up. */
+  /** Called with each commit that another writer made first, in order; throws to abandon this commit. */
   readonly check: (winner: DeltaCommit, state: TableState) => void
 }
 
@@ -48,24 +48,24 @@ export interface CommitContext {
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
-  /** Reads what others committed before the first attempt: one request, which saves a lost race. Default false. */
-  readonly readFirst?: boolean
+  /** Read other writers' commits before the first attempt: one request that avoids a lost race. Default false. */
+  readonly readFirst?: boolean | undefined
 }
 
-/** @returns whether an error of `commit` leaves it open that the commit is or becomes visible: its files must stay. */
+/** @returns whether the commit may be visible despite this error of `commit`, so that its files must be kept. */
 export function mayBeVisible(error: unknown): boolean {
   return isTailraceError(error, 'COMMIT_UNKNOWN')
 }
 
 /**
- * Makes `actions` the version after `state`'s, or after the versions that others commit meanwhile.
+ * Commits `actions` as the next version of the table, after any versions that other writers commit first.
  *
- * A lost reply is resolved by reading the version back: the transaction id in it tells whose it is. On return
- * `state` is at the new version; on an error it is at the newest version that was seen.
+ * After a lost reply, it reads the version back and compares the transaction id. On return, `state` is at the new
+ * version; on an error, at the newest version that was read.
  *
- * @returns the version
- * @throws what `check` throws, COMMIT_CONTENDED when the attempts are used up, and storage errors: nothing is
- * visible then. COMMIT_UNKNOWN when that cannot be told
+ * @returns the new version
+ * @throws the error of `check`, COMMIT_CONTENDED when all attempts are used, or a storage error: nothing is visible
+ * then. COMMIT_UNKNOWN when the commit may be visible or become visible
  */
 export async function commit(
   state: TableState,
@@ -101,10 +101,10 @@ export async function commit(
         await clock.sleep(pauseMs(unanswered, random))
         continue
       }
-      // The version is another's, so no attempt at it can come to be ours.
+      // Another writer's commit holds this version, so no earlier attempt at it can still succeed.
       isInDoubt = false
       lostRaces += 1
-      if (lostRaces > maxHurriedRaces) await clock.sleep(random() * maxRacePauseMs)
+      if (lostRaces > maxImmediateRetries) await clock.sleep(random() * maxRacePauseMs)
       await rebase(state, found, request, storage)
       if (lostRaces === maxLostRaces) throw contended(unanswered + lostRaces, state)
     }
@@ -114,20 +114,20 @@ export async function commit(
 }
 
 function contended(attempts: number, { version }: TableState): TailraceError {
-  return new TailraceError('COMMIT_CONTENDED', `No version was free in ${attempts} attempts.`, {
+  return new TailraceError('COMMIT_CONTENDED', `The commit found no free version in ${attempts} attempts.`, {
     context: { attempts, version },
   })
 }
 
-/** Another attempt would start from files that the table may already own, so the doubt must not look retryable. */
+/** Replaces the cause, which may be retryable: a retry would reuse files that the table may already reference. */
 function doubtful(error: unknown): TailraceError {
-  return new TailraceError('COMMIT_UNKNOWN', 'Storage did not tell whether the commit took place.', {
+  return new TailraceError('COMMIT_UNKNOWN', 'Storage did not confirm whether the commit was written.', {
     context: isTailraceError(error) ? { ...error.context, reason: error.code } : {},
     cause: error,
   })
 }
 
-/** Moves the state to the newest version and checks every commit in between. */
+/** Advances the state to the newest version and passes every new commit to the request's `check`. */
 async function rebase(
   state: TableState,
   first: DeltaCommit | undefined,
@@ -152,11 +152,12 @@ function commitInfo(
   const readVersion = state.version
   const timed = readVersion >= 0 && hasInCommitTimestamps(state.protocol, state.metaData)
   return {
-    // It must be later than that of the version before, whatever this clock says.
-    ...(timed ? { inCommitTimestamp: Math.max(nowMs, (state.inCommitTimestamp ?? -1) + 1) } : {}),
+    // The protocol requires it to be later than the previous version's, even if this clock is behind.
+    inCommitTimestamp: timed ? Math.max(nowMs, (state.inCommitTimestamp ?? -1) + 1) : undefined,
     timestamp: nowMs,
     ...request.info,
-    ...(readVersion >= 0 ? { readVersion, isolationLevel: 'Serializable' as const } : {}),
+    readVersion: readVersion >= 0 ? readVersion : undefined,
+    isolationLevel: readVersion >= 0 ? 'Serializable' : undefined,
     engineInfo: `${manifest.name}/${manifest.version}`,
     txnId,
   }

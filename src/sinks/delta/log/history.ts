@@ -4,46 +4,49 @@ import type { DeltaStorage, StoredObject } from '../storage/delta-storage.ts'
 import { blockVersions, listNewest } from './blocks.ts'
 import { logListing, readableVersions, upTo } from './listing.ts'
 
-/** One commit, as its own file tells it. */
+/** One commit, as described by its own file. */
 export interface CommitSummary {
   readonly version: number
-  /** Milliseconds since the epoch: what time travel goes by. */
+  /** Milliseconds since the epoch, by the rule that time travel uses. */
   readonly timeMs: number
-  /** Empty where the writer states none, as everything else that follows. */
+  /** Empty when the writer gave none, as are `parameters` and `engine`. */
   readonly operation: string
   readonly parameters: JsonObject
   readonly engine: string
   readonly addedFiles: number
   readonly removedFiles: number
-  /** Rows of the added files, without deleted ones; undefined when one of them has no statistics. */
+  /** Rows of the added files, without deleted rows; undefined when a file has no statistics. */
   readonly addedRows: number | undefined
 }
 
-/** The commits of a table that its log still has. */
+/** The newest commits in a table's log, and the range of versions that are readable. */
 export interface TableHistory {
-  /** The oldest version whose commit is there and that can be read. */
+  /** The oldest readable version with a commit file. */
   readonly firstVersion: number
   readonly lastVersion: number
-  /** The newest first. */
+  /** Newest first. */
   readonly commits: readonly CommitSummary[]
 }
 
 /**
- * Reads a table's newest commits, one after the other: no more than one commit is in memory.
+ * Reads a table's newest commits, one after the other, so that only one commit is in memory.
  *
- * @param limit the most commits to read
+ * @param maxCommits commits to read at most
  * @returns undefined when there is no table
  * @throws TABLE_CORRUPT naming a commit that cannot be read
  */
-export async function readHistory(storage: DeltaStorage, limit: number): Promise<TableHistory | undefined> {
-  const times = await newestCommitTimes(storage, limit)
+export async function readHistory(
+  storage: DeltaStorage,
+  maxCommits: number,
+): Promise<TableHistory | undefined> {
+  const times = await newestCommitTimes(storage, maxCommits)
   if (times === undefined) return undefined
   const { firstVersion, versions } = times
   const commits: CommitSummary[] = []
-  for (const version of versions.slice(Math.max(0, versions.length - limit)).reverse()) {
+  for (const version of versions.slice(Math.max(0, versions.length - maxCommits)).reverse()) {
     const path = commitPath(version)
     const bytes = await storage.read(path)
-    // Another writer may clean the log meanwhile.
+    // Another writer may have removed it since the listing.
     if (bytes === undefined) continue
     const actions = decodeLines(path, bytes)
     commits.push(summaryOf(version, times.ofCommit(version, actions) ?? 0, actions))
@@ -72,7 +75,7 @@ function rowsOf({ stats, deletionVector }: JsonObject): number | undefined {
   try {
     const parsed: unknown = typeof stats === 'string' ? JSON.parse(stats) : undefined
     const rows = isJsonObject(parsed) ? parsed.numRecords : undefined
-    // Statistics count the rows that a file holds, deleted ones too.
+    // `numRecords` includes the rows that the deletion vector deletes.
     const deleted = isJsonObject(deletionVector) ? Number(deletionVector.cardinality) : 0
     return typeof rows === 'number' ? rows - deleted : undefined
   } catch {
@@ -84,27 +87,27 @@ function textOf(value: JsonValue | undefined): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** When the commits of a log were made, by the rule that time travel goes by. */
+/** The commit times of a log, by the rule that time travel uses. */
 export interface CommitTimes {
-  /** The oldest version that can be read and whose commit is there. */
+  /** The oldest readable version with a commit file. */
   readonly firstVersion: number
-  /** Versions that can be read and whose commit is there, ascending: all of them, or the newest that were asked for. */
+  /** Readable versions with a commit file, ascending: all of them, or the requested newest ones. */
   readonly versions: readonly number[]
-  /** Milliseconds since the epoch; undefined when the commit is gone by now. */
+  /** Milliseconds since the epoch; undefined when the commit file was removed since the listing. */
   of(version: number): Promise<number | undefined>
-  /** The same, of a commit that is already read. */
+  /** The same as `of`, for a commit that was already read. */
   ofCommit(version: number, actions: readonly JsonObject[]): number | undefined
 }
 
-/** Beyond this many commits, listing all of the log by pages of 5,000 names takes fewer requests than by blocks. */
-const mostOfANewestPart = 3_000
+/** For more commits, listing the whole log in pages of 5,000 names takes fewer requests than listing by blocks. */
+const maxCommitsByBlocks = 3_000
 
 /**
- * Reads when a log's commits were made, with one listing and the newest commit.
+ * Reads the times of all commits, with one listing and the newest commit.
  *
- * Where the table states a time in every commit, that one counts. Else it is the time of the commit's file, and
- * one millisecond after the commit before when that is not later (PROTOCOL.md, "In-Commit Timestamps", and Delta's
- * DeltaHistoryManager, read 2026-11).
+ * With in-commit timestamps, the time is the one in the commit. Otherwise it is the file's modification time, raised
+ * to one millisecond after the previous commit's time if it is not later (PROTOCOL.md, "In-Commit Timestamps", and
+ * Delta's DeltaHistoryManager, read 2026-11).
  *
  * @returns undefined when there is no table
  */
@@ -115,21 +118,21 @@ export async function commitTimes(storage: DeltaStorage): Promise<CommitTimes | 
 }
 
 /**
- * Reads when the newest commits of a log were made, like `commitTimes`, and of a long log lists its two ends only: what
- * lies between them is taken to be there.
+ * Reads the times of the newest commits, by the rule of `commitTimes`. Of a long log it lists only the two ends and
+ * assumes that the versions between them exist.
  *
- * @param count how many commits are asked for; there may be more in the result, and fewer in the table
+ * @param count commits wanted; the result may have more, or fewer if the log has fewer
  */
 export async function newestCommitTimes(
   storage: DeltaStorage,
   count: number,
 ): Promise<CommitTimes | undefined> {
-  if (count > mostOfANewestPart) return commitTimes(storage)
-  // A time depends on those before it where several commits fall into one second, and on no more than those.
+  if (count > maxCommitsByBlocks) return commitTimes(storage)
+  // A time depends on earlier ones while several commits share a second, so one more block is listed.
   const newest = await listNewest(storage, count + blockVersions)
   if (newest === undefined) return commitTimes(storage)
   const times = await timesOf(storage, newest.objects)
-  // Commits of two blocks may have been made between their listings, of which only the later ones are seen then.
+  // Commits made between the listings of two blocks leave a gap in the versions; the whole log is listed then.
   if (newest.isWhole && times !== undefined) return times
   const firstVersion = await firstReadable(storage)
   if (times === undefined || times.versions.length < count || firstVersion === undefined) {
@@ -138,7 +141,7 @@ export async function newestCommitTimes(
   return { ...times, firstVersion }
 }
 
-/** The oldest version that can be read, by the first page of the log. */
+/** Finds the oldest readable version from the first page of the log's listing. */
 async function firstReadable(storage: DeltaStorage): Promise<number | undefined> {
   for await (const page of storage.pages('_delta_log')) {
     const listing = logListing(page.map(({ name }) => name))
@@ -171,18 +174,18 @@ async function timesOf(
   const [firstVersion] = versions
   const newest = versions.at(-1)
   if (firstVersion === undefined || newest === undefined) return undefined
-  const isStated = statedTime(await actionsOf(newest)) !== undefined
+  const hasInCommitTimes = inCommitTime(await actionsOf(newest)) !== undefined
   const ofCommit: CommitTimes['ofCommit'] = (version, actions) =>
-    (isStated ? statedTime(actions) : undefined) ?? fileTimes.get(version)
+    (hasInCommitTimes ? inCommitTime(actions) : undefined) ?? fileTimes.get(version)
   return {
     firstVersion,
     versions,
     ofCommit,
-    of: async (version) => ofCommit(version, isStated ? await actionsOf(version) : []),
+    of: async (version) => ofCommit(version, hasInCommitTimes ? await actionsOf(version) : []),
   }
 }
 
-function statedTime(actions: readonly JsonObject[]): number | undefined {
+function inCommitTime(actions: readonly JsonObject[]): number | undefined {
   for (const { commitInfo } of actions) {
     if (isJsonObject(commitInfo) && typeof commitInfo.inCommitTimestamp === 'number') {
       return commitInfo.inCommitTimestamp

@@ -6,11 +6,11 @@ export interface CheckpointFiles {
   readonly format: 'parquet' | 'json'
 }
 
-/** What the names in a `_delta_log` folder stand for. */
+/** The commits and checkpoints that a `_delta_log` folder holds, by the names of its files. */
 export interface LogListing {
-  /** Versions whose commit is there, ascending. */
+  /** Versions with a commit file, ascending. */
   readonly commits: readonly number[]
-  /** Complete checkpoints, the newest first; of one version, single files come before parts. */
+  /** Complete checkpoints, newest first. Within one version, single-file checkpoints come before multi-part ones. */
   readonly checkpoints: readonly CheckpointFiles[]
 }
 
@@ -21,13 +21,13 @@ const classicName = /^(\d{20})\.checkpoint\.parquet$/
 const partName = /^(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet$/
 const uuidName = /^(\d{20})\.checkpoint\.[0-9a-f-]{36}\.(json|parquet)$/i
 
-/** What a file of the log is; of a compaction, `version` is the first one that it holds. */
+/** The kind of a log file and its version. A compaction covers a range of versions; `version` is the first of them. */
 export type LogFile = {
   readonly version: number
   readonly kind: 'commit' | 'checksum' | 'compaction' | 'checkpoint'
 }
 
-/** @returns undefined for a file that is none of the log's, such as `_last_checkpoint` or another program's. */
+/** @returns undefined for a name that belongs to no log file, such as `_last_checkpoint` or another program's file. */
 export function logFile(name: string): LogFile | undefined {
   const kinds = [
     [commitName, 'commit'],
@@ -45,8 +45,10 @@ export function logFile(name: string): LogFile | undefined {
 }
 
 /**
- * Sorts out a log's names. Checksums, compactions, folders and files of unknown kinds are left aside; so is a
- * checkpoint in parts of which one is missing, because it may be half written or half deleted.
+ * Finds the commits and complete checkpoints among the names of a log folder.
+ *
+ * Ignores checksums, compactions, folders and unknown files. Also ignores a multi-part checkpoint with a missing
+ * part: it may be half written or half deleted.
  */
 export function logListing(names: readonly string[]): LogListing {
   const commits = names.flatMap((name) => commitName.exec(name)?.[1] ?? []).map(Number)
@@ -59,12 +61,12 @@ export function logListing(names: readonly string[]): LogListing {
   })
   return {
     commits: commits.sort((left, right) => left - right),
-    // The sort is stable.
+    // Single files come first in the input, and the sort is stable.
     checkpoints: [...single, ...completeSets(names)].sort((left, right) => right.version - left.version),
   }
 }
 
-/** What a listing has of a version and those before it. */
+/** @returns the part of a listing up to and including a version. */
 export function upTo({ commits, checkpoints }: LogListing, version: number): LogListing {
   return {
     commits: commits.filter((one) => one <= version),
@@ -92,14 +94,14 @@ function formatOf(name: string): 'parquet' | 'json' {
   return name.toLowerCase().endsWith('.json') ? 'json' : 'parquet'
 }
 
-/** The versions of a table that its log still tells. */
+/** The versions of a table that can still be read from its log. */
 export interface VersionRange {
   readonly first: number
   readonly last: number
 }
 
 /**
- * The versions that can be read: those of which every commit is there back to the first one, or to a checkpoint.
+ * Finds the versions that can be read: every commit file must exist back to version 0 or to a complete checkpoint.
  *
  * @returns undefined when no version can be read
  */

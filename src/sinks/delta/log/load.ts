@@ -11,18 +11,18 @@ import { type KeptOptions, TableState } from './state.ts'
 /** Commits read ahead while a log is replayed. */
 const readAheadCommits = 16
 
-/** How often a log is read again because another writer cleaned it meanwhile. */
-const maxReadings = 3
+/** Attempts to read a log from which another writer is removing files. */
+const maxReadAttempts = 3
 
 /**
- * Reads a table's newest version: the newest checkpoint that can be read, and every commit after it.
+ * Reads a table's newest version from the newest readable checkpoint and every commit after it.
  *
- * Listings alone say what is there. `_last_checkpoint` is no more than where to begin: the whole log is listed when
- * that leads to no version, or to one that does not fit together.
+ * `_last_checkpoint` only says where to start listing; it is never trusted for the version itself. The whole log is
+ * listed when that start leads to no version or to an inconsistent one.
  *
  * @returns undefined when there is no table
- * @throws TABLE_CORRUPT naming the file that is missing or cannot be read, TABLE_UNSUPPORTED naming the feature
- * that a reader of this table must know
+ * @throws TABLE_CORRUPT naming the file that is missing or cannot be read, TABLE_UNSUPPORTED naming a reader feature
+ * that this program does not implement
  */
 export async function loadState(
   storage: DeltaStorage,
@@ -37,12 +37,13 @@ export async function loadState(
       if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
     }
   }
-  for (let reading = 1; ; reading += 1) {
+  for (let attempt = 1; ; attempt += 1) {
     const names = await storage.list('_delta_log')
     try {
       return await loadListed(storage, engine, logListing(names), options)
     } catch (error) {
-      if (!isTailraceError(error, 'TABLE_CORRUPT') || reading === maxReadings) throw error
+      if (!isTailraceError(error, 'TABLE_CORRUPT') || attempt === maxReadAttempts) throw error
+      // If no listed file has been removed since, another attempt would fail the same way.
       const now = new Set(await storage.list('_delta_log'))
       if (names.every((name) => now.has(name))) throw error
     }
@@ -50,11 +51,12 @@ export async function loadState(
 }
 
 /**
- * Moves a state to the newest version.
+ * Advances a state to the newest version.
  *
- * The first commit is read alone, because mostly there is none; after that, more and more of them at a time.
+ * Usually there is no new commit, so the first request asks for one version; the following rounds double the count,
+ * up to 16.
  *
- * @param onCommit sees each commit after it is applied
+ * @param onCommit called with each commit after it is applied
  */
 export async function readNewCommits(
   storage: DeltaStorage,
@@ -78,7 +80,7 @@ function readCommits(
   return Promise.all(Array.from({ length: count }, (_, index) => readCommit(storage, first + index)))
 }
 
-/** @returns a version's commit, or undefined when there is none (yet). */
+/** @returns the commit of a version, or undefined when its file does not exist. */
 export async function readCommit(storage: DeltaStorage, version: number): Promise<DeltaCommit | undefined> {
   const bytes = await storage.read(commitPath(version))
   return bytes && decodeCommit(version, bytes)
@@ -93,7 +95,7 @@ async function loadListed(
   const last = Math.max(listing.commits.at(-1) ?? -1, listing.checkpoints[0]?.version ?? -1)
   if (last === -1) return undefined
   const state = await startState(storage, engine, listing, options)
-  await replay(storage, state, last)
+  await replayCommits(storage, state, last)
   await readNewCommits(storage, state)
   await completeTimestamp(storage, state)
   checkReadable(state.protocol, state.metaData)
@@ -101,9 +103,11 @@ async function loadListed(
 }
 
 /**
- * Reads the newest of the listed checkpoints.
+ * Makes a state from the newest readable checkpoint of a listing, or an empty state when the log starts at version 0.
  *
- * An older one, or none, does as well as one that cannot be read, as long as the commits are there.
+ * An unreadable checkpoint is skipped as long as the commits reach back to an older one or to version 0.
+ *
+ * @throws TABLE_CORRUPT when no checkpoint can be read and the first commits are gone
  */
 export async function startState(
   storage: DeltaStorage,
@@ -126,7 +130,10 @@ export async function startState(
   return new TableState(options)
 }
 
-/** The next commit's timestamp must be later than that of a commit which may be older than the checkpoint. */
+/**
+ * Reads the newest in-commit timestamp from the commit file when the state came from a checkpoint, which does not
+ * store it. The next commit needs it: its timestamp must be later.
+ */
 async function completeTimestamp(storage: DeltaStorage, state: TableState): Promise<void> {
   if (state.inCommitTimestamp !== undefined || !hasInCommitTimestamps(state.protocol, state.metaData)) return
   const commit = await readCommit(storage, state.version)
@@ -135,11 +142,11 @@ async function completeTimestamp(storage: DeltaStorage, state: TableState): Prom
 }
 
 /**
- * Moves a state to a version.
+ * Applies the commits after a state's version, up to and including `last`.
  *
  * @throws TABLE_CORRUPT naming the commit that is missing
  */
-export async function replay(storage: DeltaStorage, state: TableState, last: number): Promise<void> {
+export async function replayCommits(storage: DeltaStorage, state: TableState, last: number): Promise<void> {
   while (state.version < last) {
     const first = state.version + 1
     const count = Math.min(readAheadCommits, last - first + 1)

@@ -11,7 +11,7 @@ import {
   type RemoveAction,
 } from '../protocol/actions.ts'
 
-/** Everything a checkpoint states about a version. */
+/** The content of a checkpoint: the table's state at one version. */
 export interface CheckpointContent {
   readonly version: number
   readonly protocol: ProtocolAction
@@ -22,23 +22,23 @@ export interface CheckpointContent {
   readonly removed: readonly RemovedFile[]
 }
 
-/** What a state keeps of a table's files. */
+/** How much of a table's file list a state keeps in memory. */
 export interface KeptOptions {
-  /** The live files. */
+  /** Keep the live files. */
   readonly keepFiles: boolean
-  /** Their statistics, which are most of what a file takes. Default true. */
-  readonly statistics?: boolean
-  /** The files that were removed, as far back as the newest checkpoint knows of them. Default false. */
-  readonly keepRemoved?: boolean
+  /** Keep the live files' statistics, which take most of a file's memory. Default true. */
+  readonly statistics?: boolean | undefined
+  /** Keep the removed files, as far back as the newest checkpoint lists them. Default false. */
+  readonly keepRemoved?: boolean | undefined
 }
 
 /** A file that is no longer part of a table. */
 export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp' | 'deletionVector'>
 
 /**
- * A table at one version, moved forward commit by commit.
+ * A table at one version, advanced commit by commit.
  *
- * Memory grows with the live files only where `files` is kept; an append needs none of them.
+ * Memory grows with the number of live files only with `keepFiles`; appending does not need them.
  */
 export class TableState {
   #version = -1
@@ -63,12 +63,12 @@ export class TableState {
     return this.#version
   }
 
-  /** The newest checkpoint that is known; -1 without one. */
+  /** The version of the newest known checkpoint; -1 without one. */
   get checkpointVersion(): number {
     return this.#checkpointVersion
   }
 
-  /** Says that a checkpoint of a version is there now. */
+  /** Records that a checkpoint of a version was written. */
   noteCheckpoint(version: number): void {
     this.#checkpointVersion = Math.max(this.#checkpointVersion, version)
   }
@@ -86,37 +86,40 @@ export class TableState {
     return this.#transactions
   }
 
-  /** By domain, without those that ended. */
+  /** Domain metadata by domain name, without removed domains. */
   get domains(): ReadonlyMap<string, DomainMetadataAction> {
     return this.#domains
   }
 
-  /** The newest in-commit timestamp, in milliseconds since the epoch; undefined where no commit had one. */
+  /** The newest in-commit timestamp, in milliseconds since the epoch; undefined when no commit had one. */
   get inCommitTimestamp(): number | undefined {
     return this.#inCommitTimestamp
   }
 
-  /** Says what the commit of a checkpoint's version held, which the checkpoint leaves out. */
+  /** Records a commit's in-commit timestamp, which checkpoints do not store. Milliseconds since the epoch. */
   noteInCommitTimestamp(timestampMs: number): void {
     this.#inCommitTimestamp = Math.max(this.#inCommitTimestamp ?? timestampMs, timestampMs)
   }
 
-  /** The live files by `fileKey`, or undefined when this state does not keep them. */
+  /** The live files by `fileKey`; undefined when this state does not keep them. */
   get files(): ReadonlyMap<string, AddAction> | undefined {
     return this.#files
   }
 
-  /** The newest removal by `fileKey`, also of a file that is live again; undefined when this state does not keep them. */
+  /**
+   * The newest removal of each file by `fileKey`, including files that were added again later; undefined when this
+   * state does not keep removals.
+   */
   get removed(): ReadonlyMap<string, RemovedFile> | undefined {
     return this.#removed
   }
 
-  /** Forgets the live files; the state then no longer keeps them. */
+  /** Releases the live files' memory; `files` is undefined from then on. */
   dropFiles(): void {
     this.#files = undefined
   }
 
-  /** Starts from a checkpoint instead of from nothing. */
+  /** Sets the state to a checkpoint's content; call it before any commit is applied. */
   load(checkpoint: CheckpointContent): void {
     this.#version = checkpoint.version
     this.#checkpointVersion = checkpoint.version
@@ -128,10 +131,17 @@ export class TableState {
     for (const file of checkpoint.removed) this.#removed?.set(fileKey(file), file)
   }
 
-  /** Moves to the next version. */
+  /**
+   * Advances to the next version.
+   *
+   * @throws TABLE_CORRUPT when the commit is not that of the next version
+   */
   apply(commit: DeltaCommit): void {
     if (commit.version !== this.#version + 1) {
-      throw new TailraceError('TABLE_CORRUPT', `Version ${commit.version} does not follow ${this.#version}.`)
+      throw new TailraceError(
+        'TABLE_CORRUPT',
+        `Version ${commit.version} of the table does not follow version ${this.#version}.`,
+      )
     }
     for (const action of commit.actions) {
       if ('add' in action) this.#addFile(action.add)
@@ -152,14 +162,10 @@ export class TableState {
 
   #removeFile(file: RemoveAction): void {
     this.#files?.delete(fileKey(file))
-    // A removal without a time is as old as can be to other readers; here it is none that has expired.
+    // Other readers treat a removal without a time as expired. Here it never expires: vacuum must not delete on a guess.
     const removal: Partial<RemoveAction> & RemovedFile = file
     const { path, deletionTimestamp = Number.POSITIVE_INFINITY, deletionVector } = removal
-    this.#removed?.set(fileKey(file), {
-      path,
-      deletionTimestamp,
-      ...(deletionVector ? { deletionVector } : {}),
-    })
+    this.#removed?.set(fileKey(file), { path, deletionTimestamp, deletionVector })
   }
 
   #applyDomain(action: DomainMetadataAction): void {
@@ -169,7 +175,8 @@ export class TableState {
 }
 
 function missing(action: string, version: number): never {
-  throw new TailraceError('TABLE_CORRUPT', `No ${action} action up to ${commitPath(Math.max(version, 0))}.`, {
+  const path = commitPath(Math.max(version, 0))
+  throw new TailraceError('TABLE_CORRUPT', `The log has no ${action} action up to and including ${path}.`, {
     context: { version },
   })
 }

@@ -5,14 +5,14 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { listBefore } from './blocks.ts'
 import { type CommitTimes, commitTimes } from './history.ts'
 import { type LogListing, logListing, readableVersions, upTo } from './listing.ts'
-import { replay, startState } from './load.ts'
+import { replayCommits, startState } from './load.ts'
 import type { KeptOptions, TableState } from './state.ts'
 
 /**
- * Reads a table at one version: a checkpoint up to it, and every commit from there to it.
+ * Reads a table at one version, from the newest readable checkpoint at or before it and the commits in between.
  *
  * @returns undefined when there is no table
- * @throws TABLE_VERSION_UNAVAILABLE naming the versions that there are; TABLE_CORRUPT, TABLE_UNSUPPORTED
+ * @throws TABLE_VERSION_UNAVAILABLE naming the readable versions; TABLE_CORRUPT, TABLE_UNSUPPORTED
  */
 export async function loadVersion(
   storage: DeltaStorage,
@@ -45,17 +45,17 @@ async function loadListed(
   options: KeptOptions,
 ): Promise<TableState> {
   const state = await startState(storage, engine, listing, options)
-  await replay(storage, state, version)
+  await replayCommits(storage, state, version)
   checkReadable(state.protocol, state.metaData)
   return state
 }
 
 /**
- * The newest version that was committed at a time or before it.
+ * Finds the newest version committed at or before a time.
  *
  * @param timestampMs milliseconds since the epoch
  * @returns undefined when there is no table
- * @throws TABLE_VERSION_UNAVAILABLE when the log begins later
+ * @throws TABLE_VERSION_UNAVAILABLE when the log starts later
  */
 export async function versionAt(storage: DeltaStorage, timestampMs: number): Promise<number | undefined> {
   const times = await commitTimes(storage)
@@ -69,7 +69,7 @@ export async function versionAt(storage: DeltaStorage, timestampMs: number): Pro
   return newestUpTo(times, timestampMs)
 }
 
-/** Times go up with the version, so a few commits tell. */
+/** Binary search: commit times increase with the version, and each comparison can cost a request. */
 async function newestUpTo(times: CommitTimes, timestampMs: number): Promise<number> {
   const { versions } = times
   let [low, high] = [0, versions.length - 1]

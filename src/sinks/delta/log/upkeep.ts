@@ -10,23 +10,23 @@ import type { TableState } from './state.ts'
 
 export interface LogUpkeepOptions extends CheckpointContext {
   readonly clock: Clock
-  /** Hears of a checkpoint that could not be written or a log that could not be cleaned; the table is whole. */
+  /** Called when a checkpoint could not be written or the log could not be cleaned; the table stays intact. */
   readonly onCheckpointFailed?: ((error: unknown) => void) | undefined
 }
 
-/** Keeps a table's log short: a checkpoint every few commits, and the removal of what expired before it. */
+/** Keeps a table's log short: writes a checkpoint every few commits and removes expired log files before it. */
 export class LogUpkeep {
   readonly #options: LogUpkeepOptions
   #work: Promise<void> | undefined
   #triedVersion = -1
-  /** The cutoff of the last cleanup: it moves at a midnight, so there is one a day, in portions if it is large. */
+  /** The cutoff of the last complete cleanup. Cutoffs fall on midnights, so there is one cleanup a day. */
   #cleanedToMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LogUpkeepOptions) {
     this.#options = options
   }
 
-  /** Begins what is due after a commit, which does not wait for it; one thing at a time. */
+  /** Starts due work in the background after a commit; does nothing while earlier work is still running. */
   start(state: TableState): void {
     if (this.#work !== undefined) return
     const plan = dueCheckpoint(state, this.#triedVersion)
@@ -39,13 +39,13 @@ export class LogUpkeep {
       })
   }
 
-  /** Waits for what was begun. */
+  /** Waits until the running work ends. */
   async settle(): Promise<void> {
     await this.#work
   }
 
   async #run(plan: CheckpointPlan, state: TableState): Promise<void> {
-    // Through the encoder's own connection, a batch would wait until a large checkpoint is written.
+    // A separate connection: on the encoder's own, a batch would wait until a large checkpoint is written.
     const engine = await this.#options.engine.connect()
     try {
       const nowMs = this.#options.clock.now()
@@ -53,9 +53,10 @@ export class LogUpkeep {
       state.noteCheckpoint(plan.version)
       const rules = cleanupRules(plan.protocol, plan.metaData, nowMs)
       if (rules === undefined || rules.cutoffMs <= this.#cleanedToMs) return
-      // One that fails would fail again at each of the day's checkpoints.
+      // Set before the cleanup: a failing one would otherwise be repeated at every checkpoint of the day.
       this.#cleanedToMs = rules.cutoffMs
       const clean = await cleanLog({ storage: this.#options.storage, engine }, rules, nowMs)
+      // Files remain, so the next checkpoint continues the cleanup.
       if (!clean) this.#cleanedToMs = Number.NEGATIVE_INFINITY
     } finally {
       await engine.close()

@@ -5,38 +5,42 @@ import { isJsonObject, type JsonObject, parseJson, stringifyJson } from '../../.
 export interface ProtocolAction {
   readonly minReaderVersion: number
   readonly minWriterVersion: number
-  readonly readerFeatures?: readonly string[]
-  readonly writerFeatures?: readonly string[]
+  readonly readerFeatures?: readonly string[] | undefined
+  readonly writerFeatures?: readonly string[] | undefined
 }
 
 /** The table's schema and properties. */
 export interface MetaDataAction {
   readonly id: string
-  readonly format: { readonly provider: string; readonly options?: Readonly<Record<string, string>> }
-  /** A JSON text, kept as it was found. */
+  readonly format: {
+    readonly provider: string
+    readonly options?: Readonly<Record<string, string>> | undefined
+  }
+  /** JSON text, kept unchanged. */
   readonly schemaString: string
   readonly partitionColumns: readonly string[]
-  readonly configuration?: Readonly<Record<string, string>>
-  readonly createdTime?: number
-  readonly name?: string
-  readonly description?: string
+  readonly configuration?: Readonly<Record<string, string>> | undefined
+  /** Milliseconds since the epoch. */
+  readonly createdTime?: number | undefined
+  readonly name?: string | undefined
+  readonly description?: string | undefined
 }
 
-/** How far an application is: for this project, a blob generation's offset. */
+/** The progress of one application. Tailrace has one per blob generation, with the landed end offset as its version. */
 export interface TransactionAction {
   readonly appId: string
   /** `bigint` only for another application's number beyond 2^53. */
   readonly version: number | bigint
   /** Milliseconds since the epoch. */
-  readonly lastUpdated?: number
+  readonly lastUpdated?: number | undefined
 }
 
-/** Settings of one feature or application, kept for whoever owns the domain. */
+/** Settings of one feature or application. */
 export interface DomainMetadataAction {
   readonly domain: string
-  /** A text that only the domain's owner understands. */
+  /** Text in a format that only the domain's owner knows. */
   readonly configuration: string
-  /** True where the domain ends; checkpoints leave it out then. */
+  /** True when the action deletes the domain; checkpoints omit such domains. */
   readonly removed: boolean
 }
 
@@ -45,28 +49,28 @@ export type PartitionValues = Readonly<Record<string, string | null>>
 
 /** A data file that is part of the table. */
 export interface AddAction {
-  /** URI-encoded, relative to the table's root; the same text identifies the file in every action. */
+  /** URI-encoded, relative to the table's root. Every action about the file uses the same text. */
   readonly path: string
   readonly partitionValues: PartitionValues
   readonly size: number
   /** Milliseconds since the epoch. */
   readonly modificationTime: number
   readonly dataChange: boolean
-  /** A JSON text, kept as it was found: its numbers can be beyond what JavaScript holds. */
-  readonly stats?: string
-  readonly deletionVector?: DeletionVector
+  /** JSON text, kept unchanged because its numbers can exceed JavaScript's precision. */
+  readonly stats?: string | undefined
+  readonly deletionVector?: DeletionVector | undefined
 }
 
-/** Marks a file of another writer of whose rows some are deleted. */
+/** The deleted rows of a data file. Only other writers create these. */
 export interface DeletionVector {
   /** `u` for a file named by a UUID, `p` for one with an absolute path, `i` for a text in the log. */
   readonly storageType: string
   readonly pathOrInlineDv: string
-  /** Where it begins in its file. */
-  readonly offset?: number
-  /** Bytes of it, without what its file adds. */
+  /** Byte offset in its file, where its length prefix starts. */
+  readonly offset?: number | undefined
+  /** Size without the length prefix and the checksum in its file. */
   readonly sizeInBytes: number
-  /** How many rows it deletes. */
+  /** Number of deleted rows. */
   readonly cardinality: number
 }
 
@@ -79,23 +83,23 @@ export interface RemoveAction {
   readonly extendedFileMetadata: boolean
   readonly partitionValues: PartitionValues
   readonly size: number
-  readonly deletionVector?: DeletionVector
+  readonly deletionVector?: DeletionVector | undefined
 }
 
-/** Who made a commit and why. */
+/** Describes a commit: who made it, when, and with which operation. */
 export interface CommitInfoAction {
   /** Milliseconds since the epoch. */
   readonly timestamp: number
   readonly operation: string
   readonly operationParameters: Readonly<Record<string, string>>
-  readonly readVersion?: number
-  readonly isolationLevel?: 'Serializable'
+  readonly readVersion?: number | undefined
+  readonly isolationLevel?: 'Serializable' | undefined
   readonly isBlindAppend: boolean
-  readonly operationMetrics?: Readonly<Record<string, string>>
+  readonly operationMetrics?: Readonly<Record<string, string>> | undefined
   readonly engineInfo: string
-  /** Milliseconds since the epoch, growing from version to version; only where the table's rules ask for it. */
-  readonly inCommitTimestamp?: number
-  /** Fixed for one logical commit over all its attempts, so that a lost reply can be resolved. */
+  /** Milliseconds since the epoch, increasing with the version. Only in tables with in-commit timestamps. */
+  readonly inCommitTimestamp?: number | undefined
+  /** The same in all attempts of one logical commit, so that a commit can be recognized after a lost reply. */
   readonly txnId: string
 }
 
@@ -109,12 +113,12 @@ export type DeltaAction =
   | { readonly remove: RemoveAction }
   | { readonly domainMetadata: DomainMetadataAction }
 
-/** A commit as it was read: unknown actions are skipped, as the protocol demands. */
+/** A commit as read from the log, without actions of unknown kinds, which the protocol says to ignore. */
 export interface DeltaCommit {
   readonly version: number
-  readonly txnId?: string
-  /** Milliseconds since the epoch, where the commit has one. */
-  readonly inCommitTimestamp?: number
+  readonly txnId?: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly inCommitTimestamp?: number | undefined
   readonly actions: readonly DeltaAction[]
 }
 
@@ -123,16 +127,16 @@ export function commitPath(version: number): string {
   return `_delta_log/${String(version).padStart(20, '0')}.json`
 }
 
-/** @returns a commit's bytes: one action a line, every integer exact. */
+/** @returns the bytes of a commit file: one action per line, integers without rounding. */
 export function encodeActions(actions: readonly DeltaAction[]): Buffer {
   const lines = actions.map((action) => `${stringifyJson(action as unknown as JsonObject)}\n`)
   return Buffer.from(lines.join(''), 'utf8')
 }
 
 /**
- * Reads a commit's bytes.
+ * Parses the bytes of a commit file.
  *
- * @throws TABLE_CORRUPT naming the file when a line is no action, such as the rest of a torn write
+ * @throws TABLE_CORRUPT naming the file when a line is not an action, for instance after a torn write
  */
 export function decodeCommit(version: number, bytes: Buffer): DeltaCommit {
   const path = commitPath(version)
@@ -147,15 +151,15 @@ export function decodeCommit(version: number, bytes: Buffer): DeltaCommit {
   return {
     version,
     actions,
-    ...(typeof txnId === 'string' ? { txnId } : {}),
-    ...(typeof inCommitTimestamp === 'number' ? { inCommitTimestamp } : {}),
+    txnId: typeof txnId === 'string' ? txnId : undefined,
+    inCommitTimestamp: typeof inCommitTimestamp === 'number' ? inCommitTimestamp : undefined,
   }
 }
 
 /**
- * Reads a file of one JSON object a line.
+ * Parses a file with one JSON object per line.
  *
- * @throws TABLE_CORRUPT naming the file when a line is none, or when there is no line
+ * @throws TABLE_CORRUPT naming the file when a line is not a JSON object, or when the file is empty
  */
 export function decodeLines(path: string, bytes: Buffer): JsonObject[] {
   const lines = bytes.toString('utf8').split('\n')
@@ -170,7 +174,7 @@ export function decodeLines(path: string, bytes: Buffer): JsonObject[] {
   return objects
 }
 
-/** @returns what identifies a file among the live ones: its path and, if it has one, its deletion vector. */
+/** @returns the key of a file among the live ones: its path, and its deletion vector if it has one. */
 export function fileKey(file: Pick<AddAction, 'path' | 'deletionVector'>): string {
   const vector = file.deletionVector
   return vector
@@ -178,7 +182,7 @@ export function fileKey(file: Pick<AddAction, 'path' | 'deletionVector'>): strin
     : file.path
 }
 
-/** @returns what takes a live file out of the table, with its deletion vector, if it has one. */
+/** @returns the action that removes a live file from the table, with its deletion vector if it has one. */
 export function removalOf(file: AddAction, deletionTimestamp: number, dataChange: boolean): RemoveAction {
   const { path, partitionValues, size, deletionVector } = file
   return {
@@ -188,11 +192,14 @@ export function removalOf(file: AddAction, deletionTimestamp: number, dataChange
     extendedFileMetadata: true,
     partitionValues,
     size,
-    ...(deletionVector ? { deletionVector } : {}),
+    deletionVector,
   }
 }
 
-/** @returns the path of a data file as storage knows it. */
+/**
+ * @returns the decoded path of a data file, relative to the table's root
+ * @throws TABLE_UNSUPPORTED when the file is outside of the table's directory
+ */
 export function storagePath(file: Pick<AddAction, 'path'>): string {
   if (/^[A-Za-z][A-Za-z0-9+.-]*:/.test(file.path) || file.path.startsWith('/')) {
     throw new TailraceError(
@@ -207,7 +214,7 @@ function decodeAction(line: string): JsonObject | undefined {
   try {
     const action: unknown = JSON.parse(line)
     if (!isJsonObject(action)) return undefined
-    // Only another application's version can be beyond 2^53 outside of a string.
+    // Only `txn.version`, set by another application, can be a number beyond 2^53; only then is exact parsing needed.
     return 'txn' in action ? (parseJson(line) as JsonObject) : action
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
@@ -217,12 +224,12 @@ function decodeAction(line: string): JsonObject | undefined {
 
 const knownKeys = ['add', 'remove', 'txn', 'metaData', 'protocol', 'domainMetadata']
 
-/** Some writers state every kind of action on a line and leave the others null. */
+/** Compares with null, because some writers write all kinds of action as keys of every line. */
 function hasKnownKey(action: JsonObject): boolean {
   return knownKeys.some((key) => action[key] != null)
 }
 
-/** The schema of a table that states none, because it has no columns. */
+/** The schema of a table without a `schemaString`, which some writers omit when there are no columns. */
 export const emptySchema = '{"type":"struct","fields":[]}'
 
 function withSchema(action: JsonObject): JsonObject {
@@ -230,7 +237,7 @@ function withSchema(action: JsonObject): JsonObject {
   return { metaData: { ...action.metaData, schemaString: emptySchema } }
 }
 
-/** Checks only what later code relies on. */
+/** Checks only the fields that later code relies on. */
 function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonObject): boolean {
   if (isJsonObject(add))
     return typeof add.path === 'string' && isJsonObject(add.partitionValues) && hasKnownVector(add)
@@ -246,7 +253,7 @@ function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonO
   return isJsonObject(protocol) && typeof protocol.minReaderVersion === 'number'
 }
 
-/** A vector that is passed over would bring deleted rows back. */
+/** Rejects a malformed vector: ignoring it would bring deleted rows back. */
 function hasKnownVector({ deletionVector: vector }: JsonObject): boolean {
   if (vector == null) return true
   return (
@@ -257,7 +264,7 @@ function hasKnownVector({ deletionVector: vector }: JsonObject): boolean {
 }
 
 function corrupt(path: string, line: number): TailraceError {
-  return new TailraceError('TABLE_CORRUPT', `Line ${line} of ${path} is no Delta action.`, {
+  return new TailraceError('TABLE_CORRUPT', `Line ${line} of ${path} is not a Delta action.`, {
     context: { path, line },
   })
 }

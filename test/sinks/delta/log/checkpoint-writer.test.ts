@@ -42,10 +42,15 @@ async function stateOf(bench: Workbench) {
   const state = await loadState(new LocalDeltaStorage(bench.table), bench.engine, { keepFiles: true })
   const { version, protocol, metaData, transactions, files } = state!
   const { schemaString, partitionColumns, configuration, id, name, createdTime } = metaData
-  const live = Array.from(files!.values(), (file) => ({ ...file, dataChange: false }))
+  // The keys are written out, because an absent one and an undefined one mean the same.
+  const { readerFeatures, writerFeatures } = protocol
+  const live = Array.from(files!.values(), (file) => {
+    const { stats, deletionVector } = file
+    return { ...file, stats, deletionVector, dataChange: false }
+  })
   return {
     version,
-    protocol,
+    protocol: { ...protocol, readerFeatures, writerFeatures },
     metaData: { schemaString, partitionColumns, configuration, id, name, createdTime },
     transactions: new Map(Array.from(transactions).sort()),
     files: new Map(live.map((file) => [file.path, file] as const).sort()),

@@ -50,7 +50,7 @@ test('a log without protocol is no table', async (t) => {
   const path = join(bench.table, commitPath(0))
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => !line.includes('"protocol"'))
   await writeFile(path, lines.join('\n'))
-  await assert.rejects(committerOf(bench).open(), corrupt(/No protocol action/))
+  await assert.rejects(committerOf(bench).open(), corrupt(/no protocol action/))
 })
 
 test('statistics and numbers beyond 2^53 come out of the log as they went in', () => {
