@@ -4,17 +4,11 @@ export type { Environment, VariableKind, VariableValue } from './config/environm
 export { readEnvironment } from './config/environment.ts'
 export type {
   BatchConfig,
-  BlobsConfig,
-  DatabricksSinkConfig,
-  DeltaSinkConfig,
   DiskConfig,
   MetricsConfig,
-  OptimizeConfig,
   PipelineConfig,
   RestartConfig,
   SinkConfig,
-  SourceConfig,
-  StorageConfig,
   TailraceConfig,
 } from './config/options.ts'
 export { defineConfig } from './config/options.ts'
@@ -47,8 +41,10 @@ export type { RetryPolicy } from './retry.ts'
 export { retry } from './retry.ts'
 export type { RunSummary } from './run/tailrace.ts'
 export { Tailrace } from './run/tailrace.ts'
+export type { DatabricksSinkConfig } from './sinks/databricks/options.ts'
 export type { WorkspaceAuth } from './sinks/databricks/workspace/auth.ts'
 export { DeltaCommitter } from './sinks/delta/committer.ts'
+export type { DeltaSinkConfig, OptimizeConfig } from './sinks/delta/options.ts'
 export { LocalDeltaStorage } from './sinks/delta/storage/local.ts'
 export { SpoolEncoder } from './sinks/encoding/encoder.ts'
 export { EmbeddedEngine } from './sinks/encoding/engine.ts'
@@ -66,7 +62,9 @@ export type {
   ListRequest,
   ReadRequest,
 } from './sources/blob-reader.ts'
+export type { BlobsConfig } from './sources/discovery/blob-selection.ts'
 export { EmbeddedStorage } from './sources/embedded/embedded-storage.ts'
+export type { SourceConfig, StorageConfig } from './sources/options.ts'
 export { AzureBlobReader } from './sources/readers/azure-blob-reader.ts'
 export { ByteBudget } from './sources/tailing/byte-budget.ts'
 export type { TailedRecord } from './sources/tailing/tailed-lines.ts'

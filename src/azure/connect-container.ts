@@ -1,17 +1,13 @@
 import type * as Sdk from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
-import type { StorageConfig } from '../config/options.ts'
 import { TailraceError } from '../errors.ts'
-import { expired } from '../sources/readers/azure-errors.ts'
+import type { AccountStorage } from './account-storage.ts'
 import { connectInTime } from './connecting-agent.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
 import { type EntraCredential, entraCredential } from './entra-credential.ts'
 import { copied } from './failure.ts'
-import { parseSasUrl, sasMismatch } from './sas-url.ts'
+import { expired, parseSasUrl, sasMismatch } from './sas-url.ts'
 import { BlobServiceClient, ContainerClient, newPipeline, StorageSharedKeyCredential } from './sdk.ts'
-
-/** A storage account that is not in this process. */
-export type RealStorage = Exclude<StorageConfig, { kind: 'embedded' }>
 
 export interface ConnectOptions {
   readonly container: string
@@ -29,7 +25,7 @@ type Credential = Sdk.StorageSharedKeyCredential | EntraCredential | undefined
  *
  * @throws CONFIG_INVALID for a connection string that is none, and for a SAS of something else than is to be read
  */
-export function connectContainer(storage: RealStorage, options: ConnectOptions): ContainerConnection {
+export function connectContainer(storage: AccountStorage, options: ConnectOptions): ContainerConnection {
   const { container, clock } = options
   const inTime = connectInTime(clock, options.connectMs ?? 10_000)
   const clientOf = (url: string, credential?: Credential, audience?: string): Sdk.ContainerClient => {

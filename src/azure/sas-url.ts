@@ -1,6 +1,3 @@
-import type { BlobsConfig } from '../config/options.ts'
-import { isPattern } from '../sources/discovery/blob-selection.ts'
-
 /** What a SAS URL says of itself, its signature apart. */
 export interface SasUrl {
   /** Where the account's containers lie, without an ending slash. */
@@ -77,9 +74,9 @@ export function sasMismatch(
     : `found a SAS URL of the blob ${blob}, expected source.blobs (${fixedBlob})`
 }
 
-/** @returns the one blob that a config names; undefined when it may be several */
-export function fixedBlobOf(blobs: BlobsConfig): string | undefined {
-  return typeof blobs === 'string' && !blobs.endsWith('/') && !isPattern(blobs) ? blobs : undefined
+/** Says when a SAS ended. */
+export function expired(instantMs: number): string {
+  return `the SAS expired at ${new Date(instantMs).toISOString()}`
 }
 
 function decoded(name: string | undefined): string | undefined {

@@ -1,6 +1,6 @@
-import { defaultOptimize } from '../config/schema.ts'
 import { printTable } from '../reporting/row-printer.ts'
 import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
+import { defaultOptimize } from '../sinks/delta/options.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './maintained-tables.ts'
 

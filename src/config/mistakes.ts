@@ -23,27 +23,6 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[]
   return [`${path || 'config'}: found ${value}${origin}, ${expected(issue)}`]
 }
 
-/**
- * Has a check between some options of an object run although others have mistakes, unless these have some themselves:
- * by itself, zod skips a check between options until each of the object's is right.
- */
-export function besideOthers(...options: readonly string[]): {
-  readonly when: (payload: z.core.ParsePayload) => boolean
-} {
-  return {
-    when: ({ value, issues }) =>
-      typeof value === 'object' &&
-      value !== null &&
-      !issues.some(({ path }) => options.includes(String(path?.[0]))),
-  }
-}
-
-/** The mistake of an option that is smaller than another one, as `besideOthers` has it checked. */
-export function tooSmall(input: unknown, option: string, least: string, place = ''): string {
-  const values = input as Readonly<Record<string, unknown>>
-  return `found ${values[option]}, expected at least ${place}${least} (${values[least]})`
-}
-
 /** The line for a key that no entry may have. */
 export function invalidName(path: string, expected: string): string {
   return `${path}: found a name that cannot be, ${expected}`

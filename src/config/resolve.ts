@@ -1,7 +1,8 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { z } from 'zod'
 import { TailraceError } from '../errors.ts'
-import type { ResolvedDatabricksSink } from '../sinks/databricks/options.ts'
+import type { DatabricksOptions } from '../sinks/databricks/options.ts'
+import type { DeltaOptions } from '../sinks/delta/options.ts'
 import {
   locationBelow,
   locationText,
@@ -10,7 +11,7 @@ import {
 } from '../sinks/delta/storage/location.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
-import { configSchema, type deltaSink, pipelineSchema } from './schema.ts'
+import { configSchema, pipelineSchema } from './schema.ts'
 
 /** The rows of a batch that is merged are in memory as text. */
 const mostMergedBytes = 16 * 1024 * 1024
@@ -21,13 +22,12 @@ export type ResolvedConfig = Readonly<z.infer<typeof configSchema>>
 export type ResolvedPipeline = Readonly<z.infer<typeof pipelineSchema>>
 /** A pipeline whose table is a directory or a folder in Azure, with a log that Tailrace itself writes. */
 export interface DeltaPipeline extends ResolvedPipeline {
-  readonly sink: ResolvedDeltaSink
+  readonly sink: DeltaOptions
 }
 /** A pipeline whose table is in a Databricks workspace. */
 export interface DatabricksPipeline extends ResolvedPipeline {
-  readonly sink: ResolvedDatabricksSink
+  readonly sink: DatabricksOptions
 }
-type ResolvedDeltaSink = Readonly<z.infer<typeof deltaSink>>
 
 /** Goes one way or the other by the kind of a pipeline's sink. */
 export function bySink<T>(

@@ -45,6 +45,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
         source: {
           ...pipeline.source,
           coldStart: 'earliest',
+          startTimeMs: undefined,
           pollMs: 5000,
           maxPollMs: 30_000,
           discoverMs: 30_000,

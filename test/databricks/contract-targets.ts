@@ -4,7 +4,7 @@ import { DuckDbWarehouse } from '../../doubles/workspace/duckdb-warehouse.ts'
 import { DiskVolumes } from '../../doubles/workspace/volume-files.ts'
 import { Workspace } from '../../doubles/workspace/workspace.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { DatabricksSinkConfig } from '../../src/config/options.ts'
+import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import type { WorkspaceAddress } from '../../src/sinks/databricks/workspace/auth.ts'
 
 /** A statement that is held in the middle of its work. */

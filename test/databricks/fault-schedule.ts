@@ -1,7 +1,7 @@
 import type { Random } from '../../doubles/seeded-random.ts'
 import type { FaultRule, RequestFault, RouteFault, StatementFault } from '../../doubles/workspace/faults.ts'
 import { SqlFailure } from '../../doubles/workspace/warehouse-engine.ts'
-import type { DatabricksSinkConfig } from '../../src/config/options.ts'
+import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 
 /** How rows get from here into the workspace. */
 export type SinkMode = Pick<DatabricksSinkConfig, 'mode' | 'upload'>

@@ -2,14 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type {
   BatchConfig,
-  DatabricksSinkConfig,
   DiskConfig,
   MetricsConfig,
   PipelineConfig,
   RestartConfig,
-  SourceConfig,
-  StorageConfig,
 } from '../../src/config/options.ts'
+import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
+import type { SourceConfig, StorageConfig } from '../../src/sources/options.ts'
 import type { PostgresLogsOptions } from '../../src/tables/postgres/logs.ts'
 import { containerName } from './storage.ts'
 

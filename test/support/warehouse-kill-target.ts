@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import type { DatabricksSinkConfig } from '../../src/config/options.ts'
+import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { rowsIn } from '../databricks/landed-lines.ts'
 import { catalog, openWorkspaceBench, schema } from '../databricks/workspace-bench.ts'
 import { eventually } from './eventually.ts'

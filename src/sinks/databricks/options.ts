@@ -1,8 +1,63 @@
 import { z } from 'zod'
-import { besideOthers } from '../../config/mistakes.ts'
+import { besideOthers } from '../../reporting/option-mistakes.ts'
+import type { WorkspaceAuth } from './workspace/auth.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
+
+/** Tables of a Databricks workspace, by the names of the table declarations; see docs/databricks.md. */
+export interface DatabricksSinkConfig {
+  readonly kind: 'databricks'
+  /** Host name of the workspace, such as `adb-1234567890123456.7.azuredatabricks.net`; a port may follow it. */
+  readonly host: string
+  /**
+   * HTTP path of the SQL warehouse, `/sql/1.0/warehouses/<id>`. Only `stage-only` with `upload: 'files-api'` does
+   * without one.
+   */
+  readonly httpPath?: string | undefined
+  readonly auth: WorkspaceAuth
+  /**
+   * How rows get into the table. `copy-into` (default): a file in a volume is loaded by COPY INTO. `merge`: rows travel
+   * as the parameter of a MERGE, for low volumes where there is no volume. `stage-only`: files are left in the volume
+   * for an Auto Loader or a streaming table.
+   */
+  readonly mode?: 'copy-into' | 'merge' | 'stage-only' | undefined
+  /**
+   * Where files are staged, a volume or a folder in one: `/Volumes/catalog/schema/volume/folder`. Needed by all modes
+   * but `merge`. One pipeline's files lie in a folder of its own below it.
+   */
+  readonly volume?: string | undefined
+  /** How files get into the volume: by the driver's PUT through the warehouse (default), or by the Files API. */
+  readonly upload?: 'put' | 'files-api' | undefined
+  /** Whether a table that is missing is created. Default true. */
+  readonly createTable?: boolean | undefined
+  /**
+   * How a table that is created is laid out. Default `{ clusterBy: 'auto' }`, which a workspace without predictive
+   * optimization refuses: name columns then.
+   */
+  readonly layout?:
+    | { readonly clusterBy: 'auto' | readonly string[] }
+    | { readonly partitionBy: readonly string[] }
+    | undefined
+  /** Properties of a table that is created. Default none. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+  /**
+   * Whether columns of the declaration that an existing table lacks are added to it. Default false: such a table is
+   * refused.
+   */
+  readonly evolve?: boolean | undefined
+  /**
+   * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default a day; with
+   * `stage-only` never, because nothing tells when a file was taken.
+   */
+  readonly stagedRetentionMs?: number | undefined
+  /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
+  readonly statementTimeoutMs?: number | undefined
+  /** An HTTP proxy, such as `http://proxy.example:3128`. Default none. */
+  readonly proxy?: string | undefined
+  /** A PEM file with a certificate authority to trust beside the usual ones. Default none. */
+  readonly customCaFile?: string | undefined
+}
 
 const auth = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('token'), token: z.string().min(1) }),
@@ -24,7 +79,7 @@ function modeOf(input: unknown): string {
 }
 
 /** The options of a `databricks` sink, with their defaults. */
-export const databricksSink = z
+export const databricksOptions = z
   .strictObject({
     kind: z.literal('databricks'),
     host: z
@@ -87,4 +142,4 @@ export const databricksSink = z
   }))
 
 /** A `databricks` sink of a resolved config. */
-export type ResolvedDatabricksSink = Readonly<z.infer<typeof databricksSink>>
+export type DatabricksOptions = Readonly<z.infer<typeof databricksOptions>>

@@ -1,5 +1,11 @@
 import picomatch from 'picomatch'
-import type { BlobsConfig, SourceConfig } from '../../config/options.ts'
+
+/**
+ * Which blobs of a container: a blob name; a prefix ending in `/`; a pattern, which holds `*`, `?` or `{`; or the hours
+ * that Azure Monitor writes for the PostgreSQL server of a resource id. A text that begins with `/subscriptions/` is
+ * such an id.
+ */
+export type BlobsConfig = string | { readonly azureMonitor: string }
 
 /** Every blob under a prefix whose name matches. */
 export interface BlobsUnder {
@@ -62,6 +68,11 @@ export function isPattern(text: string): boolean {
   return wildcard.test(text)
 }
 
+/** @returns the one blob that a config names; undefined when it may be several */
+export function fixedBlobOf(blobs: BlobsConfig): string | undefined {
+  return typeof blobs === 'string' && !blobs.endsWith('/') && !isPattern(blobs) ? blobs : undefined
+}
+
 /** What a pattern begins with, as a blob name has it. */
 export interface PatternBase {
   readonly base: string
@@ -118,7 +129,10 @@ function* characters(pattern: string): Generator<{ readonly text: string; readon
 export function blobTest({
   container,
   blobs,
-}: Pick<SourceConfig, 'container' | 'blobs'>): (blob: string) => boolean {
+}: {
+  readonly container: string
+  readonly blobs: BlobsConfig
+}): (blob: string) => boolean {
   const selection = selectionOf(blobs)
   const root = `${container}/`
   const isSelected = (name: string): boolean => {

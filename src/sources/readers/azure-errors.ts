@@ -9,6 +9,7 @@ import {
   retryAfterMs,
   serviceCode,
 } from '../../azure/failure.ts'
+import { expired } from '../../azure/sas-url.ts'
 import { WrongAnswer } from '../../azure/wrong-answer.ts'
 import { type ErrorContext, TailraceError } from '../../errors.ts'
 
@@ -234,11 +235,6 @@ export function refusal(status: number, service: string | undefined, request: Az
   const remedy = termsRemedy(request) ?? remedies[service ?? '']
   const code = service === undefined ? `${status}` : `${status} ${service}`
   return `Storage refused ${described(request)} (${code})${remedy === undefined ? '' : `: ${remedy(request)}`}.`
-}
-
-/** Says when a SAS ended. */
-export function expired(instantMs: number): string {
-  return `the SAS expired at ${new Date(instantMs).toISOString()}`
 }
 
 /** With what a client proves who it is. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { BlobsConfig } from '../../../src/config/options.ts'
+import type { BlobsConfig } from '../../../src/sources/discovery/blob-selection.ts'
 import { blobTest } from '../../../src/sources/discovery/blob-selection.ts'
 
 const id = '/subscriptions/1/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'

@@ -8,7 +8,8 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
-import { connectContainer, type RealStorage } from '../../../src/azure/connect-container.ts'
+import type { AccountStorage } from '../../../src/azure/account-storage.ts'
+import { connectContainer } from '../../../src/azure/connect-container.ts'
 import { copied, maxRetryAfterMs } from '../../../src/azure/failure.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { isTailraceError, type TailraceError } from '../../../src/errors.ts'
@@ -306,7 +307,7 @@ test('a wrong key, and a SAS that is too early, too late or lacks a right, are t
   const key = /AccountKey=([^;]*)/.exec(connectionString)![1]!
   const url = `${/BlobEndpoint=([^;]*?)\/?;/.exec(connectionString)![1]}/logs`
   const hourMs = 3_600_000
-  const sas = (startsInMs: number, endsInMs: number, permissions: string): RealStorage => {
+  const sas = (startsInMs: number, endsInMs: number, permissions: string): AccountStorage => {
     const terms = generateBlobSASQueryParameters(
       {
         containerName: 'logs',
@@ -318,7 +319,7 @@ test('a wrong key, and a SAS that is too early, too late or lacks a right, are t
     )
     return { kind: 'sas', url: async () => `${url}?${terms}` }
   }
-  const cases: [RealStorage, RegExp][] = [
+  const cases: [AccountStorage, RegExp][] = [
     [
       {
         kind: 'connection-string',

@@ -1,4 +1,5 @@
-import { connectContainer, type RealStorage } from '../../../azure/connect-container.ts'
+import type { AccountStorage } from '../../../azure/account-storage.ts'
+import { connectContainer } from '../../../azure/connect-container.ts'
 import { parseSasUrl } from '../../../azure/sas-url.ts'
 import type { Clock } from '../../../clock.ts'
 import { type DeltaPipeline, tableLocation } from '../../../config/resolve.ts'
@@ -41,7 +42,7 @@ export function openTableStorage(
 function storageFor(
   location: AzureLocation,
   { sink, source }: Pick<DeltaPipeline, 'sink' | 'source'>,
-): RealStorage {
+): AccountStorage {
   if (sink.storage !== undefined) {
     if (opens(sink.storage, location) !== false) return sink.storage
     throw new TailraceError(
@@ -54,7 +55,7 @@ function storageFor(
 }
 
 /** @returns whether a credential is for a location's container; undefined when only asking for it tells */
-function opens(storage: RealStorage, { accountUrl, container }: AzureLocation): boolean | undefined {
+function opens(storage: AccountStorage, { accountUrl, container }: AzureLocation): boolean | undefined {
   switch (storage.kind) {
     case 'account':
     case 'shared-key': {

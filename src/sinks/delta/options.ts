@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { type AccountStorage, accountStorageVariants } from '../../azure/account-storage.ts'
+import { isTailraceError } from '../../errors.ts'
+import { parseTableLocation } from './storage/location.ts'
+
+const MiB = 1024 * 1024
+
+export interface DeltaSinkConfig {
+  readonly kind: 'delta'
+  /**
+   * Root of the tables; a table lies at `<root>/<catalog>/<schema>/<table>`. A directory, or a folder in Azure storage:
+   * `abfss://container@account.dfs.core.windows.net/folder`, `https://account.blob.core.windows.net/container/folder`.
+   * No credential belongs into it.
+   */
+  readonly root: string
+  /**
+   * How to get into the account of an Azure root. Default: as the source does when it is the same account, else with
+   * `DefaultAzureCredential`.
+   */
+  readonly storage?: AccountStorage | undefined
+  /**
+   * Whether columns of the declaration that an existing table lacks are added to it, with the first rows that are
+   * landed. Default false: such a table is refused.
+   */
+  readonly evolve?: boolean | undefined
+  /** How small files are merged while the pipeline runs; false for not at all. */
+  readonly optimize?: OptimizeConfig | false | undefined
+}
+
+/** Merging of small files while a pipeline runs; see docs/operations.md. */
+export interface OptimizeConfig {
+  /** A partition is left alone until it has this many small files: 2 to 100,000. Default 100. */
+  readonly minFiles?: number | undefined
+  /** Bytes that a merged file should come to: 1 MiB to 4 GiB. Default 128 MiB. */
+  readonly targetBytes?: number | undefined
+  /** Whether the rows of a merged file are sorted by `event_time`. Default false: they stay as they came. */
+  readonly sortByTime?: boolean | undefined
+}
+
+const optimize = z.strictObject({
+  minFiles: z.int().min(2).max(100_000).default(100),
+  targetBytes: z
+    .int()
+    .min(MiB)
+    .max(4 * 1024 * MiB)
+    .default(128 * MiB),
+  sortByTime: z.boolean().default(false),
+})
+
+/** The options of a `delta` sink, with their defaults. */
+export const deltaOptions = z.strictObject({
+  kind: z.literal('delta'),
+  root: z
+    .string()
+    .min(1)
+    .check(({ value, issues }) => {
+      try {
+        parseTableLocation(value, '/')
+      } catch (error) {
+        if (!isTailraceError(error)) throw error
+        issues.push({
+          code: 'custom',
+          message: error.message.replace(/^.*, expected/, 'expected'),
+          input: value,
+        })
+      }
+    }),
+  storage: z
+    // The embedded storage is a variant only so that its mistake names what is expected.
+    .discriminatedUnion('kind', [z.strictObject({ kind: z.literal('embedded') }), ...accountStorageVariants])
+    .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
+    .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
+    .optional(),
+  evolve: z.boolean().default(false),
+  optimize: z.union([z.literal(false), optimize]).prefault({}),
+})
+
+/** How `tailrace optimize` merges files where the config turns merging off for a run. */
+export const defaultOptimize = optimize.parse({})
+
+/** A `delta` sink of a resolved config. */
+export type DeltaOptions = Readonly<z.infer<typeof deltaOptions>>
