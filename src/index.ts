@@ -21,8 +21,8 @@ export { parseJson, stringifyJson } from './json.ts'
 export type { LandedOffset } from './offsets/landed-offsets.ts'
 export { LandedOffsets } from './offsets/landed-offsets.ts'
 export type { LoadIntent } from './offsets/load-intent.ts'
-export type { OffsetFile } from './offsets/offset-file.ts'
-export { FileOffsetStore } from './offsets/offset-file.ts'
+export type { OffsetFileContent } from './offsets/offset-file.ts'
+export { OffsetFile } from './offsets/offset-file.ts'
 export type {
   Batch,
   BlobGeneration,

@@ -16,16 +16,16 @@ export interface BlobGeneration {
   readonly generation: string
 }
 
-/** What a generation is recognized by after a restart. Fingerprints are as `formatFingerprint` writes them. */
+/** The facts by which a generation is recognized after a restart. Fingerprints have the form of `formatFingerprint`. */
 export interface GenerationMark extends BlobGeneration {
-  /** The creation instant last seen: another one than the generation's after a copy of the same content. */
+  /** The creation instant seen last. It differs from the generation's when the same content was copied into a new blob. */
   readonly createdAt: string
   /** Fingerprint of the first bytes. */
-  readonly head?: string
-  /** Fingerprint of some bytes further on, near where the last reading ended. */
-  readonly tail?: string
-  /** Of `records` documents, where `tail` ends with an array's last element: bytes from there to the next unit. */
-  readonly closing?: number
+  readonly head?: string | undefined
+  /** Fingerprint of a few bytes near the offset at which the last read ended. */
+  readonly tail?: string | undefined
+  /** Only for a `records` document whose `tail` ends with its last element: bytes from there to the next unit. */
+  readonly closing?: number | undefined
 }
 
 /** How to read on in a document that has landed and was then rewritten with more elements. */

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import type { Clock } from '../../src/clock.ts'
 import { type ResolvedPipeline, resolveConfig } from '../../src/config/resolve.ts'
 import type { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
+import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import type { EntryBlock } from '../../src/records.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
 import type { LaneContext } from '../../src/run/lanes/lane-runner.ts'
@@ -45,7 +45,7 @@ export function virtualLanes(
     scratch,
   )
   const config = pipelines.bench as ResolvedPipeline
-  const marks = new OffsetMirror({ store: { write: async () => {} }, marks: [], clock })
+  const marks = new OffsetFileWriter({ file: { write: async () => {} }, marks: [], clock })
   const context: LaneContext = {
     pipelineName: 'bench',
     config,
@@ -57,7 +57,7 @@ export function virtualLanes(
       for (const { end, ...source } of starts) landed.set({ ...source, offset: end })
     },
     markOf: (generation) => marks.markOf(generation),
-    recordMark: (mark) => marks.note(mark),
+    recordMark: (mark) => marks.recordMark(mark),
     inlet: (onTaken) =>
       new Writable({
         objectMode: true,

@@ -2,7 +2,7 @@ import { choosePipelines } from '../config/choose-pipelines.ts'
 import { offsetsTable, type ResolvedConfig } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
-import { FileOffsetStore } from '../offsets/offset-file.ts'
+import { OffsetFile } from '../offsets/offset-file.ts'
 import { type BlobGeneration, generationKey, generationParts } from '../records.ts'
 import { type Print, printJsonList, printTable } from '../reporting/row-printer.ts'
 import type { SetAsideBlob } from '../run/lanes/lane-schedule.ts'
@@ -229,7 +229,7 @@ export async function creationInstants(
   { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
   { name, pipeline }: Pick<LandedPipeline, 'name' | 'pipeline'>,
 ): Promise<(generation: BlobGeneration) => string> {
-  const store = new FileOffsetStore({ stateDirectory, pipeline: name, table: offsetsTable(pipeline) })
+  const store = new OffsetFile({ stateDirectory, pipeline: name, table: offsetsTable(pipeline) })
   const marks = await store.readMarks()
   const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
   return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]

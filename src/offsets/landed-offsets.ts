@@ -1,22 +1,22 @@
 import { type BlobGeneration, compareGenerations } from '../records.ts'
 
-/** How far a blob generation is landed. */
+/** The offset up to which one blob generation has landed. */
 export interface LandedOffset extends BlobGeneration {
-  /** The byte after the last one that is accounted for. */
+  /** Every byte before this one is landed: a row, a reject, or blank. */
   readonly offset: number
 }
 
-/** How far every blob generation of a pipeline is landed, by blob. */
+/** The landed offsets of all blob generations of a pipeline, in memory. */
 export class LandedOffsets implements Iterable<LandedOffset> {
-  /** Nearly every blob has one generation: a list of its own would be a seventh of what an offset takes. */
+  /** Nearly every blob has one generation. An array for each would add a seventh to the memory of an offset. */
   #blobs = new Map<string, LandedOffset | readonly LandedOffset[]>()
 
-  /** Blobs, not generations. */
+  /** The number of blobs; a blob may have several generations. */
   get blobCount(): number {
     return this.#blobs.size
   }
 
-  /** @returns undefined for a generation that never landed. */
+  /** @returns undefined when no byte of the generation has landed */
   get({ blob, generation }: BlobGeneration): number | undefined {
     const known = this.#blobs.get(blob)
     if (known === undefined || 'offset' in known)
@@ -24,7 +24,7 @@ export class LandedOffsets implements Iterable<LandedOffset> {
     return known.find((one) => one.generation === generation)?.offset
   }
 
-  /** The generations of one blob, the newest one last. */
+  /** The offsets of one blob's generations, oldest generation first. */
   of(blob: string): readonly LandedOffset[] {
     const known = this.#blobs.get(blob)
     if (known === undefined) return []
@@ -36,7 +36,7 @@ export class LandedOffsets implements Iterable<LandedOffset> {
     this.#blobs.set(landed.blob, others.length === 0 ? landed : [...others, landed].sort(compareGenerations))
   }
 
-  /** Forgets a generation. */
+  /** Removes one generation; its blob's other generations stay. */
   delete({ blob, generation }: BlobGeneration): void {
     const others = this.of(blob).filter((known) => known.generation !== generation)
     if (others.length === 0) this.#blobs.delete(blob)

@@ -1,39 +1,40 @@
 import type { Span } from '../records.ts'
 
-/** One file of a batch, as it lies in the volume. */
+/** One staged file of a load. */
 export interface IntendedFile {
-  /** Below the pipeline's staging folder. */
+  /** Path below the pipeline's staging folder in the volume. */
   readonly name: string
   readonly bytes: number
   readonly rows: number
 }
 
-/** How far a replay is, and what tells its rows from those that they replace. */
+/** The progress of a replay, and the range of `ingest_ts` that separates its rows from those that they replace. */
 export interface Replacement {
-  /** Their removal comes after the files are staged, and must not be repeated once loading has begun. */
+  /** The old rows are removed once, after the files are staged and before they are loaded. */
   readonly oldRows: 'remain' | 'removed'
-  /** The first and last `ingest_ts` of the new rows, as SQL text in UTC: no older row lies between them. */
+  /** The first and last `ingest_ts` of the new rows, as SQL text in UTC. No older row has a value between them. */
   readonly ingestedFrom: string
   readonly ingestedTo: string
 }
 
 /**
- * What is about to be done with a table that cannot hold offsets, written down before it begins: whoever finds it
- * afterwards ends exactly this, with these very boundaries and files, before anything else.
+ * A load into a table that cannot hold offsets, stored in the offset file before it begins.
+ *
+ * A process that finds one at its start finishes exactly this load, with these spans and files, before any other.
  */
 export interface LoadIntent {
   /** The batch's id. */
   readonly id: string
-  /** How its files become rows, which only the same way can end. */
+  /** The sink's mode. Only the mode that began a load can finish it. */
   readonly mode: 'copy-into' | 'stage-only'
-  /** What the batch accounts for; of a replay, the one range that is landed again. */
+  /** The batch's spans; for a replay, the one range that is landed again. */
   readonly spans: readonly Span[]
   readonly files: readonly IntendedFile[]
   /** Present for a replay. */
   readonly replaces?: Replacement
 }
 
-/** @returns the rows of all files of an intent */
+/** @returns the number of rows in all files of an intent */
 export function intendedRows({ files }: LoadIntent): number {
   return files.reduce((sum, { rows }) => sum + rows, 0)
 }

@@ -1,20 +1,21 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { type Clock, systemClock } from '../clock.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
 import { type LandedOffset, LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
-import { makeDirectory, withStateErrors } from './state-files.ts'
+import { makeDirectory, withStateErrors, writeDurably } from './state-files.ts'
 
-/** What an offset file says. */
-export interface OffsetFile {
-  /** The table version that held these offsets. */
+/** The content of an offset file. */
+export interface OffsetFileContent {
+  /** The table version that held these offsets; undefined for a sink without versions. */
   readonly tableVersion: number | undefined
   readonly offsets: LandedOffsets
-  /** What each generation is recognized by, as far as it was known. */
+  /** How each generation is recognized; none for a generation that was not read in full. */
   readonly marks: readonly GenerationMark[]
-  /** What was under way, where the sink writes it down. */
+  /** The load that had begun and not ended; only for a sink whose table holds no offsets. */
   readonly intent: LoadIntent | undefined
 }
 
@@ -54,48 +55,49 @@ const schema = z.object({
 
 type StoredGeneration = z.infer<typeof schema>['blobs'][string][number]
 
-/** What a file says beside the offsets. */
-export interface OffsetFileNotes {
+/** The fields of an offset file other than the offsets. */
+export interface WriteOffsetsOptions {
   /** The table version that holds the offsets, where the sink has one. */
   readonly tableVersion?: number | undefined
-  /** What a generation is recognized by. */
-  readonly markOf?: (source: BlobGeneration) => GenerationMark | undefined
+  /** How a generation is recognized. Default: no generation has a mark. */
+  readonly markOf?: ((source: BlobGeneration) => GenerationMark | undefined) | undefined
   readonly intent?: LoadIntent | undefined
 }
 
-export interface FileOffsetStoreOptions {
+export interface OffsetFileOptions {
   readonly stateDirectory: string
   readonly pipeline: string
-  /** The table the offsets belong to: an offset file of another table says nothing about this one. */
+  /** The table that the offsets belong to. A file of another table is refused. */
   readonly table: string
-  readonly nowMs?: () => number
+  readonly clock?: Clock | undefined
 }
 
 /**
- * A pipeline's offsets, readable: `<state>/<pipeline>.offset.json`.
+ * A pipeline's offset file: `<state>/<pipeline>.offset.json`.
  *
- * With a Delta table it is written after the commit, so it is never ahead of the table unless somebody changed it or
- * the table; the table decides. With a table that holds no offsets it is the truth itself, with what was under way.
+ * A Delta table holds its offsets itself. The file is written after each commit, so it is ahead of the table only if
+ * one of the two was changed by hand, and the table is the authority. For a table that holds no offsets the file is
+ * the authority, and also holds the load that has begun.
  */
-export class FileOffsetStore {
+export class OffsetFile {
   readonly path: string
   #pipeline: string
   #table: string
-  #nowMs: () => number
+  #clock: Clock
 
-  constructor(options: FileOffsetStoreOptions) {
+  constructor(options: OffsetFileOptions) {
     this.path = join(options.stateDirectory, `${options.pipeline}.offset.json`)
     this.#pipeline = options.pipeline
     this.#table = options.table
-    this.#nowMs = options.nowMs ?? Date.now
+    this.#clock = options.clock ?? systemClock
   }
 
   /**
-   * @returns what the file says, or `undefined` when there is none
+   * @returns undefined when the file does not exist
    * @throws DIRECTORY_UNUSABLE
-   * @throws OFFSET_FILE_CORRUPT when it is not what `write` wrote, or belongs to another pipeline or table
+   * @throws OFFSET_FILE_CORRUPT when it has another format, or belongs to another pipeline or table
    */
-  async read(): Promise<OffsetFile | undefined> {
+  async read(): Promise<OffsetFileContent | undefined> {
     const text = await withStateErrors(this.path, () =>
       readFile(this.path, 'utf8').catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return undefined
@@ -111,20 +113,13 @@ export class FileOffsetStore {
         offsets.set({ blob, generation, offset })
         const { createdAt = generationParts(generation)[0], head, tail, closing } = recognized
         if (head === undefined && tail === undefined && recognized.createdAt === undefined) continue
-        marks.push({
-          blob,
-          generation,
-          createdAt,
-          ...(head === undefined ? {} : { head }),
-          ...(tail === undefined ? {} : { tail }),
-          ...(closing === undefined ? {} : { closing }),
-        })
+        marks.push({ blob, generation, createdAt, head, tail, closing })
       }
     }
     return { tableVersion: content.tableVersion, offsets, marks, intent: content.intent }
   }
 
-  /** @returns what each generation is recognized by; none when the file is missing or unusable */
+  /** @returns how each generation is recognized; none when the file is missing or corrupt */
   async readMarks(): Promise<readonly GenerationMark[]> {
     try {
       return (await this.read())?.marks ?? []
@@ -134,10 +129,10 @@ export class FileOffsetStore {
     }
   }
 
-  /** Replaces the file, durably. */
+  /** Replaces the file. When this resolves, the content survives a power cut. */
   async write(
     offsets: Iterable<LandedOffset>,
-    { tableVersion, markOf = () => undefined, intent }: OffsetFileNotes = {},
+    { tableVersion, markOf = () => undefined, intent }: WriteOffsetsOptions = {},
   ): Promise<void> {
     const blobs: Record<string, StoredGeneration[]> = {}
     for (const landed of offsets) {
@@ -148,9 +143,9 @@ export class FileOffsetStore {
       formatVersion,
       pipeline: this.#pipeline,
       table: this.#table,
-      ...(tableVersion === undefined ? {} : { tableVersion }),
-      updatedAt: new Date(this.#nowMs()).toISOString(),
-      ...(intent === undefined ? {} : { intent: toStored(intent) }),
+      tableVersion,
+      updatedAt: new Date(this.#clock.now()).toISOString(),
+      intent: intent === undefined ? undefined : toStored(intent),
       blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
     }
     await withStateErrors(this.path, async () => {
@@ -180,7 +175,7 @@ export class FileOffsetStore {
   }
 }
 
-/** A copy that can be changed, which the schema's type asks for. */
+/** Copies the lists: the schema's type has mutable ones. */
 function toStored({ spans, files, ...rest }: LoadIntent): z.infer<typeof intent> {
   return { ...rest, spans: [...spans], files: [...files] }
 }
@@ -191,37 +186,9 @@ function stored({ generation, offset }: LandedOffset, mark: GenerationMark | und
   return {
     generation,
     offset,
-    ...(createdAt === generationParts(generation)[0] ? {} : { createdAt }),
-    ...(head === undefined ? {} : { head }),
-    ...(tail === undefined ? {} : { tail }),
-    ...(closing === undefined ? {} : { closing }),
-  }
-}
-
-/**
- * Replaces a file's content so that a crash at any instant leaves the old or the new one, whole.
- *
- * Temporary file, fsync, rename, fsync of the folder: without the last step a power cut can undo the rename.
- */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  try {
-    const file = await open(temporary, 'w')
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
+    createdAt: createdAt === generationParts(generation)[0] ? undefined : createdAt,
+    head,
+    tail,
+    closing,
   }
 }

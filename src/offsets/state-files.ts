@@ -1,24 +1,24 @@
-import { access, constants, mkdir, stat } from 'node:fs/promises'
+import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TailraceError } from '../errors.ts'
 
-/** The path and the system's code say it all; a full volume is waited for, by whoever writes. */
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a directory',
   EEXIST: 'it is a file, not a directory',
-  EACCES: 'the process lacks the right to it',
-  EPERM: 'the process lacks the right to it',
+  EACCES: 'the process has no permission',
+  EPERM: 'the process has no permission',
   EROFS: 'the file system is read-only',
   ENOENT: 'it, or a directory above it, does not exist',
 }
 
 /**
- * Runs work in a directory of the process's own, such as the state directory, and translates the errors of the file
- * system, once.
+ * Runs work on the process's own files, such as those of the state directory, and translates file system errors.
  *
- * @throws DISK_FULL, DIRECTORY_UNUSABLE naming the path that was refused
+ * @param directory named in the message when the system's error has no path
+ * @throws DISK_FULL
+ * @throws DIRECTORY_UNUSABLE with the path and the system's code
  */
 export async function withStateErrors<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -26,7 +26,7 @@ export async function withStateErrors<T>(directory: string, work: () => Promise<
   } catch (error) {
     if (error instanceof TailraceError || !(error instanceof Error)) throw error
     const { code, path = directory } = error as NodeJS.ErrnoException
-    // Without a system's code it is a mistake of the program, and says more as it is.
+    // An error without a system code is a bug of the program: its own stack says more than a translation.
     if (code === undefined || !/^(?:ERR_FS_)?E[A-Z]+$/.test(code)) throw error
     const options = { context: { reason: code }, cause: error }
     if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${path}.`, options)
@@ -36,8 +36,9 @@ export async function withStateErrors<T>(directory: string, work: () => Promise<
 }
 
 /**
- * Makes a directory with those above it. Node's own recursive `mkdir` reports ENOENT for a read-only file system, and
- * never ends below `/proc`.
+ * Creates a directory and its missing parents.
+ *
+ * Not `mkdir({ recursive: true })`: Node's own reports ENOENT for a read-only file system, and never ends below `/proc`.
  */
 export async function makeDirectory(path: string): Promise<void> {
   if (await isMade(path)) return
@@ -47,20 +48,20 @@ export async function makeDirectory(path: string): Promise<void> {
   })
 }
 
-/** @returns false when there is no directory above it */
+/** @returns false when the parent directory is missing */
 async function isMade(path: string): Promise<boolean> {
   try {
     await mkdir(path)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' && dirname(path) !== path) return false
-    // Some file systems refuse before they notice that it is there.
+    // For a directory that exists, some file systems report EROFS or EACCES instead of EEXIST.
     if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return true
     throw error
   }
 }
 
-/** Fails where a directory cannot be written, or, as long as it does not exist, the nearest one above it. */
+/** Checks that a directory is writable or, if it does not exist, its nearest existing parent. @throws the system's error */
 export async function requireWritable(directory: string): Promise<void> {
   const found = await stat(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' || dirname(directory) === directory) throw error
@@ -70,4 +71,32 @@ export async function requireWritable(directory: string): Promise<void> {
   if (!found.isDirectory())
     throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR', path: directory })
   await access(directory, constants.W_OK)
+}
+
+/**
+ * Replaces a file's content so that a crash at any instant leaves the old or the new content, complete.
+ *
+ * Temporary file, fsync, rename, fsync of the directory: without the last step a power cut can undo the rename.
+ */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    const file = await open(temporary, 'w')
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  const directory = await open(dirname(path), 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { isTailraceError } from '../errors.ts'
-import { StateNote } from '../offsets/state-note.ts'
+import { StatusFile } from '../offsets/status-file.ts'
 import { redactSecrets } from '../reporting/redact.ts'
 
 const schema = z.object({
@@ -25,7 +25,7 @@ export interface PipelineFailure {
 }
 
 /** Why a pipeline does not run, for other processes: `<state>/<pipeline>.failure.json`, gone once it runs again. */
-export class FailureFile extends StateNote<PipelineFailure> {
+export class FailureFile extends StatusFile<PipelineFailure> {
   constructor(stateDirectory: string, pipeline: string) {
     super(join(stateDirectory, `${pipeline}.failure.json`), (json) => schema.parse(json))
   }

@@ -2,8 +2,9 @@ import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import { bySink, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
+import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
-import { compareOffsets, type OffsetMirror } from '../offsets/offset-ledger.ts'
+import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import { generationKey, type LandedBatch } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { BackgroundOptimizer } from '../sinks/delta/maintenance/optimizer.ts'
@@ -53,7 +54,7 @@ export class Pipeline {
   #landingLog: LandingLog
   #resources: PipelineResources
   #diskSpace: DiskSpaceMonitor
-  #offsets: OffsetMirror
+  #offsets: OffsetFileWriter
   #setAsideFile: SetAsideFile
   #optimizer: BackgroundOptimizer | undefined
   #schedule: LaneSchedule
@@ -169,9 +170,9 @@ export class Pipeline {
       encoder,
       committer,
       offsets: {
-        write: (offsets, tableVersion) => {
+        mirror: (offsets, tableVersion) => {
           this.#schedule.recordMarks()
-          return this.#offsets.write(offsets, tableVersion)
+          return this.#offsets.mirror(offsets, tableVersion)
         },
       },
       diskSpace,
@@ -247,10 +248,10 @@ export class Pipeline {
       recordStarts: async (starts) => {
         const { signal } = this.#aborting
         await recordStarts(starts, { committer, diskSpace: this.#diskSpace, signal, clock, logger })
-        await this.#offsets.write(committer.landed(), committer.tableVersion)
+        await this.#offsets.mirror(committer.landed(), committer.tableVersion)
       },
       markOf: (generation) => this.#offsets.markOf(generation),
-      recordMark: (mark) => this.#offsets.note(mark),
+      recordMark: (mark) => this.#offsets.recordMark(mark),
       inlet: (onTaken) => this.#lanes.inlet(onTaken),
       budget: new ByteBudget(source.maxBufferedBytes),
       staging: this.#resources.staging,
@@ -300,10 +301,10 @@ export class Pipeline {
 
   /** The table is the truth; the file only follows it. */
   async #reconcile(): Promise<void> {
-    const { offsetFile: file, offsetStore, committer } = this.#resources
+    const { storedOffsets: file, offsetFile, committer } = this.#resources
     const finding = file === 'corrupt' ? { kind: 'corrupt' as const } : compareOffsets(file, this.landed)
     if (finding.kind === 'equal') return
-    const path = offsetStore.path
+    const path = offsetFile.path
     if (finding.kind === 'ahead') {
       this.#log.error(
         { file: path, blobs: finding.blobs.slice(0, maxLoggedSpans), blobCount: finding.blobs.length },
@@ -312,7 +313,7 @@ export class Pipeline {
     } else if (finding.kind !== 'corrupt') {
       this.#log.info({ file: path, finding: finding.kind }, 'the offset file is rebuilt from the table')
     }
-    await this.#offsets.write(this.landed, committer.tableVersion)
+    await this.#offsets.mirror(this.landed, committer.tableVersion)
   }
 
   #noteLanded(landed: LandedBatch): void {

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { offsetsTable, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
-import { FileOffsetStore, type OffsetFile } from '../offsets/offset-file.ts'
-import { OffsetMirror } from '../offsets/offset-ledger.ts'
+import { OffsetFile, type OffsetFileContent } from '../offsets/offset-file.ts'
+import { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { lockState } from '../sinks/databricks/state-lock.ts'
 import { openCommitter } from '../sinks/delta/sink.ts'
@@ -30,10 +30,10 @@ export interface PipelineResources {
   readonly engine: EmbeddedEngine
   readonly encoder: SpoolEncoder
   readonly committer: TableCommitter
-  /** What the offset file said at the start. */
-  readonly offsetFile: OffsetFile | undefined | 'corrupt'
-  readonly offsetStore: FileOffsetStore
-  readonly offsets: OffsetMirror
+  /** The content of the offset file when the pipeline was opened. */
+  readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
+  readonly offsetFile: OffsetFile
+  readonly offsets: OffsetFileWriter
   /** Directories whose volumes fill as the pipeline works. */
   readonly directories: readonly string[]
   close(): Promise<void>
@@ -57,16 +57,16 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
     engine = opened
     const interrupt = (): void => void opened.close()
     options.signal?.addEventListener('abort', interrupt, { once: true })
-    const offsetStore = new FileOffsetStore({
+    const offsetFile = new OffsetFile({
       stateDirectory: shared.stateDirectory,
       pipeline: name,
       table: offsetsTable(config),
-      nowMs,
+      clock,
     })
-    const offsetFile = await readOffsetFile(offsetStore, logger)
-    const known = offsetFile === 'corrupt' ? undefined : offsetFile
-    const offsets = new OffsetMirror({
-      store: offsetStore,
+    const storedOffsets = await readOffsetFile(offsetFile, logger)
+    const known = storedOffsets === 'corrupt' ? undefined : storedOffsets
+    const offsets = new OffsetFileWriter({
+      file: offsetFile,
       marks: known?.marks ?? [],
       intent: known?.intent,
       clock,
@@ -75,7 +75,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       ...options,
       stagingDirectory: staging.directory,
       engine,
-      offsetFile,
+      storedOffsets,
       offsets,
     })
     const encoder = new SpoolEncoder({
@@ -91,8 +91,8 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       engine,
       encoder,
       committer,
+      storedOffsets,
       offsetFile,
-      offsetStore,
       offsets,
       directories: [staging.directory, ...directories],
       close: async () => {
@@ -108,13 +108,13 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
   }
 }
 
-/** Reads the offset file; what is unusable is told, and the table is asked instead. */
+/** Reads the offset file. A corrupt one is logged: the offsets then come from the table. */
 async function readOffsetFile(
-  offsetStore: FileOffsetStore,
+  offsetFile: OffsetFile,
   logger: Logger,
-): Promise<OffsetFile | undefined | 'corrupt'> {
+): Promise<OffsetFileContent | undefined | 'corrupt'> {
   try {
-    return await offsetStore.read()
+    return await offsetFile.read()
   } catch (error) {
     if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT')) throw error
     logger.error({ err: error }, 'the offset file is unusable: following the table and writing the file anew')

@@ -21,9 +21,9 @@ export interface BatchEncoder {
   encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch>
 }
 
-/** Keeps the readable mirror of the table's offsets. */
+/** Copies the table's offsets into the offset file. */
 export interface OffsetFollower {
-  write(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void>
+  mirror(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void>
 }
 
 /** Repeats writes that find a volume full. */
@@ -163,7 +163,7 @@ export class LakehouseSink extends Writable {
         const receipt = await this.#commit(batch.id, spans, encoded, signal)
         const committedAt = this.#clock.now()
         await this.#diskSpace.withSpace(
-          () => this.#offsets.write(this.#committer.landed(), receipt.tableVersion),
+          () => this.#offsets.mirror(this.#committer.landed(), receipt.tableVersion),
           signal,
         )
         return {

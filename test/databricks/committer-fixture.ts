@@ -8,8 +8,8 @@ import { SqlFailure } from '../../doubles/workspace/warehouse-engine.ts'
 import type { Clock } from '../../src/clock.ts'
 import { TailraceError } from '../../src/errors.ts'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import { FileOffsetStore } from '../../src/offsets/offset-file.ts'
-import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
+import { OffsetFile } from '../../src/offsets/offset-file.ts'
+import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import type { Span } from '../../src/records.ts'
 import { DatabricksCommitter } from '../../src/sinks/databricks/committer.ts'
 import { CopyInto } from '../../src/sinks/databricks/loading/copy-into.ts'
@@ -105,9 +105,9 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
   const open: CommitterFixture['open'] = async (table, options = {}) => {
     const { mode = 'copy-into', step = undisturbed, clock = instant, recoversOffsets = false } = options
     const declaration = declarationOf(table)
-    const store = new FileOffsetStore({ stateDirectory: join(directory, 'state'), pipeline: table, table })
+    const store = new OffsetFile({ stateDirectory: join(directory, 'state'), pipeline: table, table })
     const file = await store.read()
-    const mirror = new OffsetMirror({ store, marks: [], intent: file?.intent, clock })
+    const mirror = new OffsetFileWriter({ file: store, marks: [], intent: file?.intent, clock })
     const ledger: LoadLedger = {
       get intent() {
         return mirror.intent

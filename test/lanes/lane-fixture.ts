@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type ResolvedPipeline, resolveConfig } from '../../src/config/resolve.ts'
 import { type LandedOffset, LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
+import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import {
   compareGenerations,
   type EntryBlock,
@@ -35,14 +35,14 @@ export class Landing {
   readonly texts = new Map<string, string>()
   readonly order: Span[] = []
   readonly starts: Span[] = []
-  readonly mirror: OffsetMirror
+  readonly mirror: OffsetFileWriter
   /** Blocks are taken and never committed. */
   isHeld = false
   #ends = new LandedOffsets()
   #landedTexts = new Map<string, string>()
 
   constructor(marks: readonly GenerationMark[] = []) {
-    this.mirror = new OffsetMirror({ store: { write: async () => {} }, marks, clock: systemClock })
+    this.mirror = new OffsetFileWriter({ file: { write: async () => {} }, marks, clock: systemClock })
   }
 
   /** What each generation is recognized by. */
@@ -161,7 +161,7 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
       for (const start of starts) landing.begin(start)
     },
     markOf: (generation) => landing.mirror.markOf(generation),
-    recordMark: (mark) => landing.mirror.note(mark),
+    recordMark: (mark) => landing.mirror.recordMark(mark),
     inlet: (onTaken) =>
       new Writable({
         objectMode: true,

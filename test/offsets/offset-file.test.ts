@@ -4,20 +4,21 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import type { LandedOffset } from '../../src/offsets/landed-offsets.ts'
-import { FileOffsetStore } from '../../src/offsets/offset-file.ts'
+import { OffsetFile } from '../../src/offsets/offset-file.ts'
 import { generationKey } from '../../src/records.ts'
 import { watchFileCalls } from '../support/faults/file-calls.ts'
 
-async function openStore(t: TestContext): Promise<FileOffsetStore> {
+async function openStore(t: TestContext): Promise<OffsetFile> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-offsets-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
-  return new FileOffsetStore({
+  return new OffsetFile({
     stateDirectory: join(directory, 'state'),
     pipeline: 'primary',
     table: 'logs.public.server',
-    nowMs: () => 1_795_510_020_000,
+    clock: { ...systemClock, now: () => 1_795_510_020_000 },
   })
 }
 

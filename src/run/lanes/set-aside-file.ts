@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { StateNote } from '../../offsets/state-note.ts'
+import { StatusFile } from '../../offsets/status-file.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
 const schema = z.array(
@@ -16,27 +16,27 @@ const schema = z.array(
 
 /** Which blobs a running pipeline has set aside, for other processes: `<state>/<pipeline>.set-aside.json`. */
 export class SetAsideFile {
-  readonly #note: StateNote<readonly SetAsideBlob[]>
+  readonly #file: StatusFile<readonly SetAsideBlob[]>
 
   constructor(stateDirectory: string, pipeline: string) {
     const path = join(stateDirectory, `${pipeline}.set-aside.json`)
-    this.#note = new StateNote(path, (json) => schema.parse(json))
+    this.#file = new StatusFile(path, (json) => schema.parse(json))
   }
 
   get path(): string {
-    return this.#note.path
+    return this.#file.path
   }
 
   /** Replaces the list; an empty one removes the file. Calls take effect in their order. */
   write(blobs: readonly SetAsideBlob[]): Promise<void> {
-    return this.#note.write(blobs.length === 0 ? undefined : blobs)
+    return this.#file.write(blobs.length === 0 ? undefined : blobs)
   }
 
   settled(): Promise<void> {
-    return this.#note.settled()
+    return this.#file.settled()
   }
 
   async read(): Promise<readonly SetAsideBlob[]> {
-    return (await this.#note.read()) ?? []
+    return (await this.#file.read()) ?? []
   }
 }

@@ -3,6 +3,7 @@ import { TailraceError } from '../../errors.ts'
 import type { LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { LoadIntent } from '../../offsets/load-intent.ts'
 import { generationKey, type Span } from '../../records.ts'
+import { SerialQueue } from '../../serial-queue.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
 import type { LoadLedger, RowLoader } from './loading/row-loader.ts'
@@ -46,8 +47,8 @@ export class DatabricksCommitter implements TableCommitter {
   readonly tableVersion = undefined
   readonly #options: DatabricksCommitterOptions
   readonly #offsets: LandedOffsets
-  /** The end of the last operation: one batch at a time. */
-  #queue: Promise<unknown> = Promise.resolve()
+  /** One batch at a time. */
+  #queue = new SerialQueue()
   #tidying: Promise<void> | undefined
 
   constructor(options: DatabricksCommitterOptions) {
@@ -58,7 +59,7 @@ export class DatabricksCommitter implements TableCommitter {
 
   async open(): Promise<void> {
     const { loader, ledger, recoversOffsets } = this.#options
-    await this.#exclusively(async () => {
+    await this.#queue.run(async () => {
       await loader.open()
       if (ledger.intent !== undefined) await this.#settle(ledger.intent)
       if (recoversOffsets) await this.#recoverOffsets()
@@ -70,7 +71,7 @@ export class DatabricksCommitter implements TableCommitter {
   }
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
-    return this.#exclusively(async () => {
+    return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
       requireOffsets(spans, (source) => this.#offsets.get(source))
       if (encoded.rows > 0) {
@@ -89,7 +90,7 @@ export class DatabricksCommitter implements TableCommitter {
     span: Span,
     encoded: readonly EncodedBatch[],
   ): Promise<CommitReceipt & { readonly removedRows: number }> {
-    return this.#exclusively(async () => {
+    return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
       const removedRows = await loader.replace(span, encoded, (intent) => this.#note(intent))
       await ledger.record(this.#offsets, undefined)
@@ -103,7 +104,7 @@ export class DatabricksCommitter implements TableCommitter {
   }
 
   async close(): Promise<void> {
-    await this.#queue
+    await this.#queue.idle()
     const { clock = systemClock, close } = this.#options
     // A short run would never come to tidy up; an unreachable workspace must not hold the end up.
     let cancel = (): void => {}
@@ -164,12 +165,6 @@ export class DatabricksCommitter implements TableCommitter {
     this.#tidying ??= work().finally(() => {
       this.#tidying = undefined
     })
-  }
-
-  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(operation)
-    this.#queue = result.catch(() => {})
-    return result
   }
 }
 

@@ -2,7 +2,7 @@ import type { CommandContext } from '../../commands/command.ts'
 import { type DatabricksPipeline, offsetsTable } from '../../config/resolve.ts'
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { FileOffsetStore, type OffsetFile } from '../../offsets/offset-file.ts'
+import { OffsetFile, type OffsetFileContent } from '../../offsets/offset-file.ts'
 import type { TakeRows } from '../../reporting/row-batch.ts'
 import { blobTest } from '../../sources/discovery/blob-selection.ts'
 import { lookingAttempts } from '../delta/storage/open.ts'
@@ -62,8 +62,8 @@ export async function readOffsets(
   name: string,
   pipeline: DatabricksPipeline,
   { config, logger }: Context,
-): Promise<OffsetFile | undefined> {
-  const store = new FileOffsetStore({
+): Promise<OffsetFileContent | undefined> {
+  const store = new OffsetFile({
     stateDirectory: config.stateDirectory,
     pipeline: name,
     table: offsetsTable(pipeline),

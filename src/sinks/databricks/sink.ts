@@ -25,8 +25,8 @@ type Options = OpenCommitterOptions & { readonly config: DatabricksPipeline }
  * @throws OFFSET_FILE_CORRUPT where nothing but the file could tell what is landed
  */
 export async function openDatabricks(options: Options): Promise<DatabricksCommitter> {
-  const { name, config, offsetFile, offsets, signal, clock, logger } = options
-  if (offsetFile === 'corrupt' && config.sink.mode === 'stage-only') {
+  const { name, config, storedOffsets, offsets, signal, clock, logger } = options
+  if (storedOffsets === 'corrupt' && config.sink.mode === 'stage-only') {
     throw new TailraceError(
       'OFFSET_FILE_CORRUPT',
       'With mode stage-only only the offset file tells what is staged: restore it, or remove it to stage all again.',
@@ -38,8 +38,11 @@ export async function openDatabricks(options: Options): Promise<DatabricksCommit
     location: `${config.sink.host}/${Object.values(config.table.name).join('.')}`,
     loader: loaderOf(options, workspace),
     ledger: offsets,
-    offsets: offsetFile === undefined || offsetFile === 'corrupt' ? new LandedOffsets() : offsetFile.offsets,
-    recoversOffsets: offsetFile === undefined || offsetFile === 'corrupt',
+    offsets:
+      storedOffsets === undefined || storedOffsets === 'corrupt'
+        ? new LandedOffsets()
+        : storedOffsets.offsets,
+    recoversOffsets: storedOffsets === undefined || storedOffsets === 'corrupt',
     landsBlob: blobTest(config.source),
     onOffsetsRecovered: (count) =>
       logger.warn(
@@ -74,7 +77,7 @@ function settled({ replaces }: LoadIntent, landed: boolean): string {
 }
 
 function loaderOf(
-  { config, engine, offsetFile, offsets, signal, clock, logger }: Options,
+  { config, engine, storedOffsets, offsets, signal, clock, logger }: Options,
   workspace: Workspace,
 ): RowLoader {
   const { sink, table: declaration } = config
@@ -90,7 +93,7 @@ function loaderOf(
         properties: sink.properties,
         create: sink.createTable,
         evolve: sink.evolve,
-        hasLanded: typeof offsetFile === 'object' && offsetFile.offsets.blobCount > 0,
+        hasLanded: typeof storedOffsets === 'object' && storedOffsets.offsets.blobCount > 0,
       })
     },
   }

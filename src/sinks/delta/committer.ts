@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { Span } from '../../records.ts'
+import { SerialQueue } from '../../serial-queue.ts'
 import type { Column } from '../../tables/table.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { EmbeddedEngine } from '../encoding/engine.ts'
@@ -56,8 +57,8 @@ export class DeltaCommitter implements TableCommitter {
   readonly #table: DeltaTable
   /** This pipeline's part of the table's offsets, which follows the state that it was made from. */
   #landed: { readonly transactions: Transactions; readonly offsets: LandedOffsets } | undefined
-  /** The end of the last operation: they share one table state and must not overlap. */
-  #queue: Promise<unknown> = Promise.resolve()
+  /** The operations share one table state and must not overlap. */
+  #queue = new SerialQueue()
 
   constructor(options: DeltaCommitterOptions) {
     this.#options = options
@@ -71,7 +72,7 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async open(): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#queue.run(async () => {
       await this.#table.open()
       if (await raiseOffsetsFence(this.#table)) this.#reportDoubled()
       await this.#recoverOffsets()
@@ -79,7 +80,7 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async refresh(): Promise<void> {
-    await this.#exclusively(() => this.#table.catchUp())
+    await this.#queue.run(() => this.#table.catchUp())
   }
 
   landed(): LandedOffsets {
@@ -98,7 +99,7 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
-    return this.#exclusively(async () => {
+    return this.#queue.run(async () => {
       await this.#table.catchUp()
       for (let plan = 1; plan <= maxPlans; plan += 1) {
         try {
@@ -180,15 +181,15 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<ReplaceReceipt> {
-    return this.#exclusively(() => replaceRange(this.#table, span, encoded, this.#options))
+    return this.#queue.run(() => replaceRange(this.#table, span, encoded, this.#options))
   }
 
   async releaseCaches(): Promise<void> {
-    await this.#exclusively(async () => this.#table.state.dropFiles())
+    await this.#queue.run(async () => this.#table.state.dropFiles())
   }
 
   async close(): Promise<void> {
-    await this.#queue
+    await this.#queue.idle()
     await this.#table.settle()
   }
 
@@ -196,12 +197,6 @@ export class DeltaCommitter implements TableCommitter {
   #requireOffsets(spans: readonly Span[]): void {
     const { landed } = this.#table.state.transactions
     requireOffsets(spans, (source) => landed.get(source))
-  }
-
-  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(operation)
-    this.#queue = result.catch(() => {})
-    return result
   }
 }
 

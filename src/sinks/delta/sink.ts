@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.ts'
 import { bySink, type DeltaPipeline, type ResolvedPipeline, tableLocation } from '../../config/resolve.ts'
 import { isAbort } from '../../errors.ts'
-import type { OffsetFile } from '../../offsets/offset-file.ts'
-import type { OffsetMirror } from '../../offsets/offset-ledger.ts'
+import type { OffsetFileContent } from '../../offsets/offset-file.ts'
+import type { OffsetFileWriter } from '../../offsets/offset-file-writer.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import { blobTest } from '../../sources/discovery/blob-selection.ts'
@@ -17,8 +17,8 @@ export interface OpenCommitterOptions {
   readonly config: ResolvedPipeline
   readonly stagingDirectory: string
   readonly engine: EmbeddedEngine
-  readonly offsetFile: OffsetFile | undefined | 'corrupt'
-  readonly offsets: OffsetMirror
+  readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
+  readonly offsets: OffsetFileWriter
   readonly signal?: AbortSignal
   readonly clock: Clock
   readonly logger: Logger

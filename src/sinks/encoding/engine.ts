@@ -1,5 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { TakeRows } from '../../reporting/row-batch.ts'
+import { SerialQueue } from '../../serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'
 
@@ -67,8 +68,8 @@ export class EmbeddedEngine {
   #isInvalid = false
   #closing = new AbortController()
   #closed: Promise<void> | undefined
-  /** The end of the last statement. */
-  #queue: Promise<unknown> = Promise.resolve()
+  /** One statement at a time: an interrupt would end any other on the connection. */
+  #queue = new SerialQueue()
   #connections = new Set<Promise<EmbeddedEngine>>()
 
   private constructor(
@@ -243,7 +244,7 @@ export class EmbeddedEngine {
   async #close(): Promise<void> {
     this.#closing.abort(new DOMException('The engine is closed.', 'AbortError'))
     await Promise.allSettled([...this.#connections].map(async (opening) => (await opening).close()))
-    await this.#queue
+    await this.#queue.idle()
     this.#connection.closeSync()
     this.#release()
   }
@@ -262,9 +263,7 @@ export class EmbeddedEngine {
 
   /** An interrupt ends whatever its connection runs, so there is one statement at a time: the one that is meant. */
   #statement<Result>(statement: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
-    const result = this.#queue.then(() => this.#interruptible(statement, signal))
-    this.#queue = result.catch(() => {})
-    return result
+    return this.#queue.run(() => this.#interruptible(statement, signal))
   }
 
   async #interruptible<Result>(

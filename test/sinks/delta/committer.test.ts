@@ -255,7 +255,7 @@ onEachStorage(
       const sink = new LakehouseSink({
         encoder: { encode: async () => encoded },
         committer,
-        offsets: { write: async () => {} },
+        offsets: { mirror: async () => {} },
         clock: impatientClock,
         retry: { maxAttempts: 3 },
       })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import { FileOffsetStore } from '../../src/offsets/offset-file.ts'
-import { OffsetMirror } from '../../src/offsets/offset-ledger.ts'
+import { OffsetFile } from '../../src/offsets/offset-file.ts'
+import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -21,38 +21,38 @@ test('a small file follows every commit, a large one only now and then, and a fl
   ] as const) {
     const written: (number | undefined)[] = []
     const clock = new VirtualClock()
-    const mirror = new OffsetMirror({
-      store: { write: async (_offsets, notes) => void written.push(notes?.tableVersion) },
+    const writer = new OffsetFileWriter({
+      file: { write: async (_offsets, notes) => void written.push(notes?.tableVersion) },
       marks: [],
       clock,
     })
     const offsets = offsetsOf(blobCount)
     for (let version = 1; version <= 5; version += 1) {
       clock.advance(1_000)
-      await mirror.write(offsets, version)
+      await writer.mirror(offsets, version)
     }
     assert.equal(written.length, writesWanted)
-    await mirror.flush()
+    await writer.flush()
     assert.equal(written.at(-1), 5)
-    await mirror.flush()
+    await writer.flush()
     assert.equal(written.length, writesWanted + (blobCount === 10 ? 0 : 1))
     clock.advance(30_000)
-    await mirror.write(offsets, 6)
+    await writer.mirror(offsets, 6)
     assert.equal(written.at(-1), 6)
   }
 })
 
 test('writes that are asked for at once follow each other, and the last one says what is under way', async (t) => {
   const stateDirectory = await temporaryDirectory(t)
-  const store = new FileOffsetStore({ stateDirectory, pipeline: 'primary', table: 't' })
-  const mirror = new OffsetMirror({ store, marks: [], clock: new VirtualClock() })
+  const store = new OffsetFile({ stateDirectory, pipeline: 'primary', table: 't' })
+  const writer = new OffsetFileWriter({ file: store, marks: [], clock: new VirtualClock() })
   const intent = { id: 'b', mode: 'copy-into' as const, spans: [], files: [] }
   for (let round = 0; round < 20; round += 1) {
     await Promise.all([
-      mirror.record(offsetsOf(50), undefined),
-      mirror.flush(),
-      mirror.record(offsetsOf(100), intent),
-      mirror.flush(),
+      writer.record(offsetsOf(50), undefined),
+      writer.flush(),
+      writer.record(offsetsOf(100), intent),
+      writer.flush(),
     ])
     const file = await store.read()
     assert.equal(file?.offsets.blobCount, 100)

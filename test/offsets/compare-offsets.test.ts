@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { compareOffsets } from '../../src/offsets/compare-offsets.ts'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import type { OffsetFile } from '../../src/offsets/offset-file.ts'
-import { compareOffsets } from '../../src/offsets/offset-ledger.ts'
+import type { OffsetFileContent } from '../../src/offsets/offset-file.ts'
 
 const tableOf = (offsets: Readonly<Record<string, number>>): LandedOffsets => {
   const landed = new LandedOffsets()
   for (const [blob, offset] of Object.entries(offsets)) landed.set({ blob, generation: 'g', offset })
   return landed
 }
-const fileOf = (offsets: Readonly<Record<string, number>>): OffsetFile => ({
+const fileOf = (offsets: Readonly<Record<string, number>>): OffsetFileContent => ({
   tableVersion: 1,
   offsets: tableOf(offsets),
   marks: [],
