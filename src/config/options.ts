@@ -59,7 +59,7 @@ export interface PipelineConfig {
 }
 
 export interface TailraceConfig {
-  /** By name: lower-case letters, digits and `-`. The name is part of the offsets' identity in the table. */
+  /** By name: lower-case letters, digits and `-`. The offset file and the staging directory are named after it. */
   readonly pipelines: Readonly<Record<string, PipelineConfig>>
   /** Offset files and staging. Default `./.tailrace`. */
   readonly stateDirectory?: string | undefined
