@@ -1,28 +1,34 @@
 import type { ListedBlob } from '../../sources/blob-reader.ts'
+import {
+  type BlobEvent,
+  type BlobStatus,
+  hasLane,
+  isAtRest,
+  nextStatus,
+  queueOf,
+  unknownBlob,
+} from './blob-state.ts'
 import type { BlobMemory } from './lane-runner.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
-/** One blob that needs attention, or did lately. */
+/** A listed blob that has something to read, or had lately. */
 export interface BoardBlob extends BlobMemory {
-  state: 'queued' | 'running' | 'resting' | 'aside'
+  /** Changed by `BlobBoard.apply` alone. */
+  status: BlobStatus
   /** Its length as last seen, in bytes. */
   bytes: number
   createdAt: string
   modifiedAtMs: number
-  /** Due before the backlog: it has been read to its end before, or is among the newest ones. */
-  isLive: boolean
   /** When it was last found grown after it had been read to its end, in milliseconds since the epoch; 0 when never. */
   grewAtMs: number
-  /** It was not there any more when it was read last. */
-  isGone?: boolean
-  /** Why and until when it is set aside, or what its last lane failed with. */
-  aside?: SetAsideBlob
+  /** Why and until when it is set aside. Kept while it is read again, so that failures in a row are counted. */
+  aside?: SetAsideBlob | undefined
 }
 
 export interface BlobBoardOptions {
-  /** Blobs that may wait in the backlog; what a look finds beyond them is left to a later look. */
+  /** Blobs that may wait in the backlog; a later scan finds the others. */
   readonly maxQueued: number
-  /** How many of the newest blobs a look picks out. */
+  /** How many of the newest blobs of a scan are kept apart. */
   readonly newestCount: number
 }
 
@@ -31,15 +37,16 @@ interface Newest {
   readonly isWhole: boolean
 }
 
-/** Of the newest blobs, those changed this long before the newest one are live no more. */
+/** Of the newest blobs, those modified longer than this before the newest one are not live. */
 export const warmMs = 3_600_000
 
 /** Quiet blobs that are remembered, so that they are live when they grow. */
-const mostQuiet = 10_000
+const maxQuiet = 10_000
 
 /**
- * What is known of the blobs of a listing, as far as it matters: those that wait, those that are read, and those that
- * were read and may grow. A blob that has landed whole and is quiet is not on the board; the table knows it.
+ * The listed blobs that wait for a lane, have one, or had one and may grow, with the two queues.
+ *
+ * A blob that has landed whole and is quiet is not on the board: the table knows its offset.
  */
 export class BlobBoard {
   #options: BlobBoardOptions
@@ -47,10 +54,9 @@ export class BlobBoard {
   #live = new Set<string>()
   /** In name order, which in a layout by date is the order of age. */
   #backlog: string[] = []
-  /** Bytes of what was left to a later look. */
   #leftBytes = 0
   #newest: Newest[] = []
-  /** Blobs that landed up to an unfinished last line, as they were then: all else of them is forgotten. */
+  /** Forgotten blobs that landed up to an unfinished last line, as they were then. */
   #unfinished = new Map<string, Pick<ListedBlob, 'bytes' | 'createdAt'>>()
 
   constructor(options: BlobBoardOptions) {
@@ -65,7 +71,7 @@ export class BlobBoard {
     return this.#blobs.values()
   }
 
-  /** Blobs that have more to read and may not have been queued. */
+  /** Unread bytes of the blobs that the last scan left out, because the backlog was full. */
   get leftBytes(): number {
     return this.#leftBytes
   }
@@ -82,88 +88,122 @@ export class BlobBoard {
     return this.#backlog.length
   }
 
-  beginLook(): void {
+  /** Takes a blob to its next state, and to the queue that belongs to it. The one place that does. */
+  apply(blob: BoardBlob, event: BlobEvent): void {
+    const before = queueOf(blob.status)
+    blob.status = nextStatus(blob.status, event)
+    const after = queueOf(blob.status)
+    if (before !== after) {
+      if (before === 'live') this.#live.delete(blob.name)
+      if (before === 'backlog') this.#backlog.splice(this.#backlogIndex(blob.name), 1)
+      if (after === 'live') this.#live.add(blob.name)
+      if (after === 'backlog') this.#backlog.splice(this.#backlogIndex(blob.name), 0, blob.name)
+    }
+    if (blob.status.state === 'unknown') this.#blobs.delete(blob.name)
+  }
+
+  beginScan(): void {
     this.#leftBytes = 0
     this.#newest = []
   }
 
   /**
-   * Takes one blob of a listing.
+   * Takes one blob of a scan.
    *
-   * @param landedBytes how far the generation that the listing seems to show is landed
+   * @param landedBytes how far the listed generation is landed, as far as a listing can show which one it is
    */
   note(listed: ListedBlob, landedBytes: number | undefined, nowMs: number): void {
     const known = this.#blobs.get(listed.name)
     const isWhole = listed.bytes === 0 || landedBytes === listed.bytes || this.#isUnfinishedStill(listed)
     this.#noteNewest(listed, isWhole)
-    if (known === undefined) {
-      if (isWhole) return
+    if (known !== undefined) this.#noteKnown(known, listed, nowMs)
+    else if (!isWhole) {
       this.#unfinished.delete(listed.name)
-      // What has landed before, at least in part, has been read to its end or nearly so: it has grown since.
-      this.#enqueueNew(listed, nowMs, listed.bytes - Math.min(listed.bytes, landedBytes ?? 0), landedBytes)
-      return
+      this.#noteUnknown(listed, landedBytes ?? 0, nowMs)
     }
-    const isChanged =
-      listed.bytes !== known.seenBytes ||
-      (known.looked !== undefined && listed.createdAt !== known.looked.createdAt)
+  }
+
+  /**
+   * Makes the newest blobs of the last scan live, those that were modified at about the same time.
+   *
+   * @param followed whether they are to have a lane even when there is nothing to read
+   * @returns their names
+   */
+  makeNewestLive({ followed }: { readonly followed: boolean }): ReadonlySet<string> {
+    const warmFromMs = (this.#newest[0]?.listed.modifiedAtMs ?? 0) - warmMs
+    const warm = this.#newest.filter(({ listed }) => listed.modifiedAtMs >= warmFromMs)
+    for (const { listed, isWhole } of warm) {
+      const known = this.#blobs.get(listed.name)
+      // Not known: it did not fit into the backlog, or has landed whole and has nothing to read.
+      if (known === undefined && isWhole && !followed) continue
+      this.apply(known ?? this.#add(listed), followed ? 'followed' : 'newest')
+    }
+    return new Set(warm.map(({ listed }) => listed.name))
+  }
+
+  /** Takes the next blob to read: of the live ones in turn, of the backlog the one with the oldest name. */
+  take(from: 'live' | 'backlog'): BoardBlob | undefined {
+    const name = from === 'live' ? first(this.#live) : this.#backlog[0]
+    const blob = name === undefined ? undefined : this.#blobs.get(name)
+    if (blob !== undefined) this.apply(blob, 'taken')
+    return blob
+  }
+
+  /** Forgets blobs that were read to their end, landed up to there, and are gone or have been quiet for long. */
+  forgetQuiet(isLanded: (blob: BoardBlob) => boolean, nowMs: number): void {
+    let quiet = 0
+    for (const blob of [...this.#blobs.values()].sort((a, b) => b.grewAtMs - a.grewAtMs)) {
+      const { state } = blob.status
+      // The table does not know the bytes in flight: a blob forgotten with some would be read and landed again.
+      if (!isAtRest(state) || !isLanded(blob)) continue
+      quiet += 1
+      if (state === 'quiet' && quiet <= maxQuiet && blob.grewAtMs >= nowMs - warmMs) continue
+      this.apply(blob, 'forgotten')
+      // The unfinished line is not landed, so each scan would find the blob longer than that and queue it.
+      if (state === 'quiet' && blob.seenBytes > (blob.next?.offset ?? 0))
+        this.#unfinished.set(blob.name, { bytes: blob.seenBytes, createdAt: blob.createdAt })
+    }
+  }
+
+  #noteKnown(known: BoardBlob, listed: ListedBlob, nowMs: number): void {
+    const { state } = known.status
     known.modifiedAtMs = listed.modifiedAtMs
-    if (known.state === 'running') {
+    if (hasLane(state)) {
       known.bytes = Math.max(known.bytes, listed.bytes)
       return
     }
     const isNews = listed.bytes !== known.bytes || listed.createdAt !== known.createdAt
     known.bytes = listed.bytes
     known.createdAt = listed.createdAt
-    if (isNews && known.state === 'resting' && listed.bytes > known.seenBytes) known.grewAtMs = nowMs
-    if (known.state === 'resting' && isChanged) this.enqueue(known)
-    // What was refused may have become something else; what fails to be read is tried again in its time.
-    if (known.state === 'aside' && isNews && known.aside?.code === 'SOURCE_UNSUPPORTED') this.enqueue(known)
-  }
-
-  /**
-   * Makes the newest blobs of the last look live, as far as they were changed at about the same time.
-   *
-   * @param alsoQuietOnes whether those that have nothing to read are to have a lane, too
-   * @returns their names
-   */
-  makeNewestLive({ alsoQuietOnes }: { readonly alsoQuietOnes: boolean }): ReadonlySet<string> {
-    const [first] = this.#newest
-    const warmFromMs = (first?.listed.modifiedAtMs ?? 0) - warmMs
-    const wanted = this.#newest.filter(({ listed }) => listed.modifiedAtMs >= warmFromMs)
-    for (const one of wanted) this.#makeLive(one, alsoQuietOnes)
-    return new Set(wanted.map(({ listed }) => listed.name))
-  }
-
-  /** Takes the next blob to read: live ones first, in turn; then the backlog, the oldest name first. */
-  take(from: 'live' | 'backlog'): BoardBlob | undefined {
-    const name = from === 'live' ? first(this.#live) : this.#backlog.shift()
-    const blob = name === undefined ? undefined : this.#blobs.get(name)
-    if (blob === undefined) return undefined
-    this.#live.delete(blob.name)
-    blob.state = 'running'
-    return blob
-  }
-
-  /** Puts a blob in the queue that it belongs to. */
-  enqueue(blob: BoardBlob): void {
-    blob.state = 'queued'
-    if (blob.isLive) this.#live.add(blob.name)
-    else this.#insert(blob.name)
-  }
-
-  /** Forgets blobs that are quiet and landed to where they were read. */
-  forgetQuiet(isLanded: (blob: BoardBlob) => boolean, nowMs: number): void {
-    let quiet = 0
-    for (const blob of [...this.#blobs.values()].sort((a, b) => b.grewAtMs - a.grewAtMs)) {
-      // What is in flight is known here alone: read again, it would land twice.
-      if (blob.state !== 'resting' || !isLanded(blob)) continue
-      quiet += 1
-      if (blob.isGone !== true && quiet <= mostQuiet && blob.grewAtMs >= nowMs - warmMs) continue
-      this.#blobs.delete(blob.name)
-      // Else it would be queued at every look.
-      if (blob.isGone !== true && blob.seenBytes > (blob.next?.offset ?? 0))
-        this.#unfinished.set(blob.name, { bytes: blob.seenBytes, createdAt: blob.createdAt })
+    if (!isAtRest(state)) {
+      if (isNews) this.apply(known, 'changed')
+      return
     }
+    if (isNews && listed.bytes > known.seenBytes) known.grewAtMs = nowMs
+    // Compared with the bytes read, not with the last listing: that one may have been a stale answer.
+    const readInstant = known.identity?.createdAt ?? listed.createdAt
+    if (listed.bytes !== known.seenBytes || listed.createdAt !== readInstant) this.apply(known, 'changed')
+  }
+
+  #noteUnknown(listed: ListedBlob, landedBytes: number, nowMs: number): void {
+    // Landed in part: it had been read to its end or nearly so, and has grown since.
+    if (landedBytes > 0) {
+      const grown = this.#add(listed)
+      grown.grewAtMs = nowMs
+      this.apply(grown, 'found-grown')
+      return
+    }
+    if (this.#backlog.length >= this.#options.maxQueued) {
+      const last = this.#blobs.get(this.#backlog.at(-1) ?? '')
+      // A blob with bytes in flight keeps its place: nothing else knows how far it was read.
+      if (last === undefined || last.next !== undefined || listed.name > last.name) {
+        this.#leftBytes += listed.bytes
+        return
+      }
+      this.#leftBytes += last.bytes
+      this.apply(last, 'displaced')
+    }
+    this.apply(this.#add(listed), 'found')
   }
 
   #isUnfinishedStill({ name, bytes, createdAt }: ListedBlob): boolean {
@@ -180,70 +220,22 @@ export class BlobBoard {
       .slice(0, newestCount)
   }
 
-  #makeLive({ listed, isWhole }: Newest, alsoQuietOnes: boolean): void {
-    const known = this.#blobs.get(listed.name)
-    if (known === undefined) {
-      // One that did not fit into the backlog is here; one that has landed whole has nothing to read.
-      if (isWhole && !alsoQuietOnes) return
-      const added = this.#add(listed)
-      added.isLive = true
-      this.enqueue(added)
-      return
-    }
-    const wasLive = known.isLive
-    known.isLive = true
-    if (known.state === 'queued' && !wasLive) {
-      this.#backlog = this.#backlog.filter((name) => name !== known.name)
-      this.enqueue(known)
-    }
-    if (known.state === 'resting' && alsoQuietOnes) this.enqueue(known)
-  }
-
-  #enqueueNew(listed: ListedBlob, nowMs: number, unreadBytes: number, landedBytes: number | undefined): void {
-    if (landedBytes !== undefined && landedBytes > 0) {
-      const grown = this.#add(listed)
-      grown.isLive = true
-      grown.grewAtMs = nowMs
-      this.enqueue(grown)
-      return
-    }
-    if (this.#backlog.length >= this.#options.maxQueued) {
-      const last = this.#blobs.get(this.#backlog.at(-1) ?? '')
-      // What a lane has read of a blob is known here alone, so such a one keeps its place.
-      if (last === undefined || last.next !== undefined || listed.name > last.name) {
-        this.#leftBytes += unreadBytes
-        return
-      }
-      this.#backlog.pop()
-      this.#leftBytes += last.bytes
-      this.#blobs.delete(last.name)
-    }
-    this.enqueue(this.#add(listed))
-  }
-
   #add({ name, bytes, createdAt, modifiedAtMs }: ListedBlob): BoardBlob {
-    const blob: BoardBlob = {
-      name,
-      bytes,
-      createdAt,
-      modifiedAtMs,
-      seenBytes: 0,
-      state: 'resting',
-      isLive: false,
-      grewAtMs: 0,
-    }
+    const status = unknownBlob
+    const blob: BoardBlob = { name, status, bytes, createdAt, modifiedAtMs, seenBytes: 0, grewAtMs: 0 }
     this.#blobs.set(name, blob)
     return blob
   }
 
-  #insert(name: string): void {
+  /** Where a name is in the backlog, or belongs. */
+  #backlogIndex(name: string): number {
     let low = 0
     for (let high = this.#backlog.length; low < high; ) {
       const middle = (low + high) >>> 1
       if ((this.#backlog[middle] as string) < name) low = middle + 1
       else high = middle
     }
-    this.#backlog.splice(low, 0, name)
+    return low
   }
 }
 

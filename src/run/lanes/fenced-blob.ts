@@ -6,14 +6,15 @@ import type { SetAsideBlob } from './lane-schedule.ts'
 /** Pauses before a blob that another process lands is read again from the table's offset. */
 const pauses = { minPauseMs: 5_000, maxPauseMs: 300_000 } as const
 
-/** Fences this far apart are not in a row. */
-const forgetMs = 2 * pauses.maxPauseMs
+/** Fences further apart than this do not count as in a row. */
+const maxGapMs = 2 * pauses.maxPauseMs
 
-/** A blob that another process has landed a range of, which this one had read too. */
+/** The last time that another process landed bytes of a blob that this one had read, too. */
 export interface BlobFence {
   readonly generation: string
-  /** Up to here this process had read; what of it was not committed by then is dropped. */
+  /** How far this process had read. The sink drops the bytes before it that were not committed by then. */
   readonly readTo: number
+  /** Fences in a row. */
   readonly failures: number
   readonly atMs: number
 }
@@ -22,14 +23,15 @@ export function fencedError(blob: string): TailraceError {
   return new TailraceError('COMMIT_FENCED', `Another process lands ${blob} into the same table.`)
 }
 
-/** Forgets what a blob's lanes have read, so that its next one begins at the table's offset, and sets it aside. */
-export function fence(memory: BlobMemory, generation: string, readTo: number, nowMs: number): SetAsideBlob {
+/** Forgets how far a blob was read, so that its next lane begins at the table's offset, and sets it aside. */
+export function fence(memory: BlobMemory, nowMs: number): SetAsideBlob {
+  const { generation = '', offset: readTo = 0 } = memory.next ?? {}
   const last = memory.fence
-  const isInRow = last !== undefined && nowMs - last.atMs < forgetMs
+  const isInRow = last !== undefined && nowMs - last.atMs < maxGapMs
   const failures = isInRow ? last.failures + 1 : 1
   memory.fence = { generation, readTo, failures, atMs: nowMs }
   memory.seenBytes = 0
-  delete memory.next
+  memory.next = undefined
   const { code, message } = fencedError(memory.name)
   return {
     blob: memory.name,

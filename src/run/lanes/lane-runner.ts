@@ -57,11 +57,11 @@ export interface LaneContext {
 export interface BlobMemory {
   readonly name: string
   /** Where its next lane begins. */
-  next?: LaneStart
+  next?: LaneStart | undefined
   /** How far its last lane read, complete lines or not. */
   seenBytes: number
   /** Its first bytes and creation instant, as last looked at. */
-  looked?: Pick<IdentifiedBlob, 'head' | 'createdAt'>
+  identity?: Pick<IdentifiedBlob, 'head' | 'createdAt'>
   /** When another process last landed what this one had read. */
   fence?: BlobFence
 }
@@ -149,7 +149,7 @@ export class LaneRunner {
       const recorded = this.#context.landedOf(blob).find((landed) => landed.generation === generation)
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
-    memory.looked = identity
+    memory.identity = identity
     this.#context.recordMark(markOf({ blob, generation }, identity, identity.tail))
     const insideLine = identity.insideLine && framing === 'lines'
     return { kind: 'lane', lane: this.#lane(memory, { ...identity, insideLine, framing }, options) }
@@ -158,7 +158,7 @@ export class LaneRunner {
   /** Prepares a lane that goes on where the blob's last one ended in this process, without another look at the blob. */
   resume(memory: BlobMemory, options: OpenOptions): Lane | undefined {
     // Without the bytes before it, nothing would tell whether the blob is still the same.
-    if (memory.next?.before === undefined || memory.looked === undefined) return undefined
+    if (memory.next?.before === undefined || memory.identity === undefined) return undefined
     return this.#lane(memory, memory.next, options)
   }
 
@@ -183,21 +183,21 @@ export class LaneRunner {
     for (const { lane, memory } of this.#lanes.values()) this.#recordMark(lane, memory)
   }
 
-  #recordMark(lane: Lane, { looked }: BlobMemory): void {
+  #recordMark(lane: Lane, { identity }: BlobMemory): void {
     const { reader, recordMark } = this.#context
     const { tail } = lane
-    if (looked === undefined || tail === undefined) return
+    if (identity === undefined || tail === undefined) return
     const source = { blob: `${reader.container}/${lane.blobName}`, generation: lane.generation }
-    recordMark(markOf(source, looked, tail))
+    recordMark(markOf(source, identity, tail))
   }
 
   /** What landed, and what this process has read since. */
-  #known(blob: string, { next, looked }: BlobMemory): readonly KnownGeneration[] {
+  #known(blob: string, { next, identity }: BlobMemory): readonly KnownGeneration[] {
     const { landedOf, markOf: mark } = this.#context
     const landed = landedOf(blob).map((one) => ({ ...one, mark: mark(one) }))
     if (next === undefined) return landed
     const source = { blob, generation: next.generation }
-    const current = { ...source, offset: next.offset, mark: mark(source) ?? plainMark(source, looked) }
+    const current = { ...source, offset: next.offset, mark: mark(source) ?? plainMark(source, identity) }
     return [...landed.filter(({ generation }) => generation !== next.generation), current]
   }
 
@@ -261,7 +261,7 @@ export class LaneRunner {
 
 function plainMark(
   source: BlobGeneration,
-  looked: Pick<IdentifiedBlob, 'head' | 'createdAt'> | undefined,
+  identity: Pick<IdentifiedBlob, 'createdAt'> | undefined,
 ): GenerationMark | undefined {
-  return looked === undefined ? undefined : { ...source, createdAt: looked.createdAt }
+  return identity === undefined ? undefined : { ...source, createdAt: identity.createdAt }
 }

@@ -12,8 +12,8 @@ export class SingleLane implements LaneSchedule {
   #setAside: readonly SetAsideBlob[] = []
   #hasFoundBlobs = false
   #onSetAside: (blobs: readonly SetAsideBlob[]) => void
-  /** The generation that another process has landed a range of, while the lane is ending. */
-  #fenced: string | undefined
+  /** The lane is ending, because another process landed bytes that it had read. */
+  #isYielding = false
   #context: LaneContext
   #log: Logger
   #runner: LaneRunner
@@ -64,9 +64,9 @@ export class SingleLane implements LaneSchedule {
       if (span.blob !== `${reader.container}/${name}`) continue
       if ((lane?.generation ?? next?.generation) !== span.generation) continue
       lane?.stop()
-      if (follow || lane !== undefined) this.#fenced = span.generation
-      // A drain that has read it to its end has nothing left to do when the other process is there, too.
-      else if (landedTo < (next?.offset ?? 0)) this.#putAside(span.generation)
+      if (follow || lane !== undefined) this.#isYielding = true
+      // A drain is done with a blob that it has read to its end, once the other process has landed it up to there.
+      else if (landedTo < (next?.offset ?? 0)) this.#setFencedAside()
     }
   }
 
@@ -92,8 +92,8 @@ export class SingleLane implements LaneSchedule {
         isTold = false
         pauseMs = pollMs
         const end = await this.#runner.run(opened.lane, this.#memory)
-        if (this.#fenced !== undefined && !signal.aborted) {
-          this.#putAside(this.#fenced)
+        if (this.#isYielding && !signal.aborted) {
+          this.#setFencedAside()
           if (!follow) return
           await this.#waitFenced()
           continue
@@ -114,10 +114,10 @@ export class SingleLane implements LaneSchedule {
     }
   }
 
-  #putAside(generation: string): void {
+  #setFencedAside(): void {
     const { clock, config } = this.#context
-    this.#fenced = undefined
-    const aside = fence(this.#memory, generation, this.#memory.next?.offset ?? 0, clock.now())
+    this.#isYielding = false
+    const aside = fence(this.#memory, clock.now())
     this.#setAside = [aside]
     this.#onSetAside(this.#setAside)
     const { failures, untilMs, blob } = aside

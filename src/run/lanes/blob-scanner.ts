@@ -1,0 +1,80 @@
+import { isTailraceError } from '../../errors.ts'
+import { generationParts, type Span } from '../../records.ts'
+import { retryLog } from '../../reporting/retry-log.ts'
+import type { ListedBlob } from '../../sources/blob-reader.ts'
+import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
+import type { LaneContext } from './lane-runner.ts'
+
+export interface ScanRequest {
+  /** Leave nothing out, whether or not it is due. */
+  readonly everything: boolean
+  readonly signal: AbortSignal
+  /** Called for each blob that is to be read; `landedBytes` is undefined when nothing of its generation has landed. */
+  readonly onBlob: (listed: ListedBlob, landedBytes: number | undefined) => void
+}
+
+/** Scans the source's listing, and records where the blobs begin that a cold start leaves out. */
+export class BlobScanner {
+  #context: LaneContext
+  #discovery: BlobDiscovery
+  #isFirst = true
+  #hasReportedMissing = false
+  #hasFoundBlobs = false
+
+  constructor(context: LaneContext, discovery: BlobDiscovery) {
+    this.#context = context
+    this.#discovery = discovery
+  }
+
+  /** Whether any scan has listed a blob, be it empty or landed before. */
+  get hasFoundBlobs(): boolean {
+    return this.#hasFoundBlobs
+  }
+
+  /**
+   * Lists the blobs once.
+   *
+   * @returns whether the scan came to its end; false after a stop, or while the container does not exist
+   * @throws SOURCE_DENIED
+   */
+  async scan({ everything, signal, onBlob }: ScanRequest): Promise<boolean> {
+    const { config, reader, clock, logger } = this.#context
+    const startsAtEnds = this.#isFirst && this.#context.isFirstRun && config.source.coldStart === 'latest'
+    const starts: Span[] = []
+    try {
+      const onRetry = retryLog(logger, 'listing failed', { blobs: this.#discovery.described })
+      const retrying = { signal, clock, onRetry }
+      for await (const listed of this.#discovery.scan(clock.now(), retrying, { everything })) {
+        this.#hasFoundBlobs = true
+        if (startsAtEnds) starts.push(...this.#startAtEnd(listed))
+        else onBlob(listed, this.#landedBytes(listed))
+      }
+    } catch (error) {
+      if (signal.aborted) return false
+      // Azure Monitor creates the container with the first record, so its absence is a wait, not a failure.
+      if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
+      if (!this.#hasReportedMissing)
+        logger.warn({ err: error, container: reader.container }, 'the container does not exist yet')
+      this.#hasReportedMissing = true
+      this.#isFirst = false
+      return false
+    }
+    if (starts.length > 0) await this.#context.recordStarts(starts)
+    this.#isFirst = false
+    return true
+  }
+
+  #startAtEnd({ name, bytes, createdAt }: ListedBlob): Span[] {
+    const blob = `${this.#context.reader.container}/${name}`
+    return bytes === 0 ? [] : [{ blob, generation: createdAt, start: bytes, end: bytes }]
+  }
+
+  /** A listing shows the creation instant alone, so the generation is taken for the newest one of that instant. */
+  #landedBytes({ name, createdAt }: ListedBlob): number | undefined {
+    const { landedOf, markOf, reader } = this.#context
+    const newest = landedOf(`${reader.container}/${name}`).at(-1)
+    if (newest === undefined) return undefined
+    const instant = markOf(newest)?.createdAt ?? generationParts(newest.generation)[0]
+    return instant === createdAt ? newest.offset : undefined
+  }
+}
