@@ -195,7 +195,6 @@ test('imports between files name existing files, and values go round in no circl
 
 /** Where a list that is spread into a call has a limit: a batch's files and pieces, a config's volumes, spellings of a name. */
 const shortSpreads: readonly string[] = [
-  'run/lanes/listed-lanes.ts',
   'sinks/databricks/loading/merge-loader.ts',
   'sinks/encoding/encoder.ts',
   'sinks/encoding/part-writer.ts',

@@ -46,8 +46,9 @@ export class BlobScanner {
       const retrying = { signal, clock, onRetry }
       for await (const listed of this.#discovery.scan(clock.now(), retrying, { everything })) {
         this.#hasFoundBlobs = true
-        if (startsAtEnds) starts.push(...this.#startAtEnd(listed))
-        else onBlob(listed, this.#landedBytes(listed))
+        if (startsAtEnds) {
+          if (listed.bytes > 0) starts.push(this.#startAtEnd(listed))
+        } else onBlob(listed, this.#landedBytes(listed))
       }
     } catch (error) {
       if (signal.aborted) return false
@@ -64,9 +65,9 @@ export class BlobScanner {
     return true
   }
 
-  #startAtEnd({ name, bytes, createdAt }: ListedBlob): Span[] {
+  #startAtEnd({ name, bytes, createdAt }: ListedBlob): Span {
     const blob = `${this.#context.reader.container}/${name}`
-    return bytes === 0 ? [] : [{ blob, generation: createdAt, start: bytes, end: bytes }]
+    return { blob, generation: createdAt, start: bytes, end: bytes }
   }
 
   /** A listing shows the creation instant alone, so the generation is taken for the newest one of that instant. */

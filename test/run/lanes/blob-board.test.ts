@@ -218,7 +218,7 @@ test('a quiet blob that has landed is in no queue, and is forgotten after an hou
   assert.equal(world.board.get('a'), undefined)
 })
 
-test('a blob with bytes in flight is neither forgotten nor displaced', () => {
+test('a blob with bytes in flight is not forgotten', () => {
   const world = new World()
   world.append('e')
   world.scan(false)
@@ -231,6 +231,23 @@ test('a blob with bytes in flight is neither forgotten nor displaced', () => {
   world.land('e')
   world.scan(false)
   assert.equal(world.board.get('e'), undefined)
+})
+
+test('a blob with bytes in flight keeps its place in a full backlog', () => {
+  const world = new World()
+  for (const name of ['e', 'd', 'c']) {
+    world.append(name)
+    world.nowMs += minuteMs
+  }
+  world.scan(false)
+  for (let taken = 0; taken < 2; taken += 1) world.take('live')
+  world.scan(false)
+  world.take('backlog')
+  world.end('e', 'read-failed')
+  world.retry('e')
+  for (const name of ['a', 'b']) world.append(name)
+  world.scan(false)
+  assert.deepEqual(world.board.get('e')?.status, { state: 'queued', isLive: false })
 })
 
 test('a blob with refused content is queued when it changes; one whose reads fail waits for its retry', () => {
