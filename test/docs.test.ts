@@ -104,6 +104,7 @@ test('every link of a page leads to a file, and to a heading of it', () => {
   const pages = [
     'README.md',
     'ARCHITECTURE.md',
+    'bench/README.md',
     ...readdirSync(new URL('../docs', import.meta.url)).map((n) => `docs/${n}`),
   ]
   const wrong = pages.flatMap((page) =>
