@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Time, as an argument: whatever waits or stamps takes one, so that tests own the time. */
+/** The source of time. Code that waits or takes timestamps gets one as an argument, so that tests control time. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Resolves after `ms`, or rejects with an AbortError when the signal fires first. */
+  /** Resolves after `ms` milliseconds. Rejects with an AbortError when the signal fires first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
-  /** Calls `fire` once after `ms`, unless the returned function is called first. Keeps no process alive. */
+  /** Calls `fire` once after `ms` milliseconds; the returned function cancels that. The timer keeps no process alive. */
   after(ms: number, fire: () => void): () => void
 }
 

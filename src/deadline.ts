@@ -1,80 +1,85 @@
 import type { Clock } from './clock.ts'
 
-/** Ends a request when nothing happens for a while, or when its caller gives up. */
+/**
+ * Aborts a request that makes no progress for a time limit, or whose caller aborts it.
+ *
+ * A request has steps (credential, answer, body), each with its own limit.
+ */
 export class Deadline {
   #controller = new AbortController()
   #clock: Clock
   #outer: AbortSignal | undefined
   #cancel: () => void = () => {}
   #expired: Error | undefined
-  #what = ''
+  #awaited = ''
   #limitMs = 0
   #lastMs = 0
 
   /**
-   * @param what what has to happen in time, as in `no head of an answer for 30000 ms`
-   * @param outer the caller's own signal, which may live on long after this request
+   * @param awaited completes the message `no … for 30000 ms`
+   * @param outer the caller's signal; it may outlive this request, so `clear` removes the listener
    */
-  constructor(clock: Clock, what: string, limitMs: number, outer?: AbortSignal) {
+  constructor(clock: Clock, awaited: string, limitMs: number, outer?: AbortSignal) {
     this.#clock = clock
     this.#outer = outer
     if (outer?.aborted === true) this.#forward()
     else outer?.addEventListener('abort', this.#forward, { once: true })
-    this.next(what, limitMs)
+    this.next(awaited, limitMs)
   }
 
-  /** Fires once, with the reason. */
+  /** Aborts once: with `expired` as its reason, or with the reason of the caller's signal. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
-  /** What did not happen in time; undefined while there is time left, and when it was the caller who gave up. */
+  /** A TimeoutError that names the step; undefined while time is left, and after an abort by the caller. */
   get expired(): Error | undefined {
     return this.#expired
   }
 
-  /** Begins another step, with a time of its own. */
-  next(what: string, limitMs: number): void {
-    this.#what = what
+  /** Begins the next step, with its own limit. */
+  next(awaited: string, limitMs: number): void {
+    this.#awaited = awaited
     this.#limitMs = limitMs
     this.#lastMs = this.#clock.now()
     this.#arm(limitMs)
   }
 
-  /** Stops the time until the next step begins. */
+  /** Suspends the limit until the next step begins. */
   pause(): void {
     this.#cancel()
   }
 
-  /** Something happened: the time begins anew. Costs no timer, so that it can be told of every piece of a body. */
+  /** Restarts the limit after progress. Sets no timer: it is called for every piece of a body. */
   touch(): void {
     this.#lastMs = this.#clock.now()
   }
 
   /**
-   * Waits for `work`, and no longer than there is time: not everything below heeds a signal.
+   * Waits for `work` until the signal aborts, for work that does not end by itself when its signal aborts.
    *
-   * @param discard gets a result that came too late, to release what it holds
+   * @param discard releases a result that arrives after the abort
+   * @throws the signal's reason, or the error of `work`
    */
   async race<T>(work: Promise<T>, discard: (late: T) => void = () => {}): Promise<T> {
     let stop: () => void = () => {}
-    const over = new Promise<never>((_resolve, reject) => {
+    const aborted = new Promise<never>((_resolve, reject) => {
       stop = () => reject(this.signal.reason)
     })
     if (this.signal.aborted) stop()
     this.signal.addEventListener('abort', stop, { once: true })
     try {
-      return await Promise.race([work, over])
+      return await Promise.race([work, aborted])
     } catch (error) {
       work.then(discard, () => {})
       throw error
     } finally {
       this.signal.removeEventListener('abort', stop)
-      over.catch(() => {})
+      aborted.catch(() => {})
     }
   }
 
-  /** Ends the watch and lets go of the caller's signal. */
+  /** Cancels the timer and removes the listener from the caller's signal. */
   clear(): void {
     this.#cancel()
     this.#outer?.removeEventListener('abort', this.#forward)
@@ -87,16 +92,16 @@ export class Deadline {
 
   #arm(ms: number): void {
     this.#cancel()
-    if (!this.signal.aborted) this.#cancel = this.#clock.after(ms, () => this.#look())
+    if (!this.signal.aborted) this.#cancel = this.#clock.after(ms, () => this.#check())
   }
 
-  #look(): void {
+  #check(): void {
     const leftMs = this.#lastMs + this.#limitMs - this.#clock.now()
-    // A clock that was set back would otherwise make the wait as long as it was set back by.
+    // Without the minimum, a clock that was set back by an hour would lengthen the wait by an hour.
     if (leftMs > 0) {
       this.#arm(Math.min(leftMs, this.#limitMs))
     } else {
-      this.#expired = new Error(`no ${this.#what} for ${this.#limitMs} ms`)
+      this.#expired = new Error(`no ${this.#awaited} for ${this.#limitMs} ms`)
       this.#expired.name = 'TimeoutError'
       this.#controller.abort(this.#expired)
     }

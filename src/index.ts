@@ -86,7 +86,7 @@ export type {
   PlacedRecord,
   RecordPlace,
   RecordTransform,
-  StreamTransform as StreamTransformConfig,
+  StreamTransformConfig,
   TransformResult,
 } from './transforms/record-transform.ts'
 export { redactLiterals } from './transforms/redact-literals.ts'

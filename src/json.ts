@@ -1,4 +1,4 @@
-/** A JSON value; integers beyond 2^53 are `bigint`, so that none is rounded. */
+/** A JSON value. Integers beyond 2^53 are `bigint`, because a number would round them. */
 export type JsonValue = string | number | bigint | boolean | null | JsonValue[] | JsonObject
 
 /** A JSON object. */
@@ -6,16 +6,16 @@ export interface JsonObject {
   [key: string]: JsonValue
 }
 
-// JSON.parse and JSON.stringify are about ten times faster than any parser in JavaScript, but know no long integers.
-// Those travel through them as strings that begin with more of this character than any text of the value has in a row.
+// JSON.parse and JSON.stringify are about ten times faster than a parser written in JavaScript, but round long integers.
+// Long integers pass through them as strings with a prefix: this character, repeated more often than anywhere in the value.
 const mark = '\u0001'
 const marksInText = /(?:\\u0001)+/g
 
-// Sixteen digits are the shortest integer that a double cannot hold.
+// The shortest integer that a double cannot hold has sixteen digits.
 const longDigits = /\d{16}/
 
 /**
- * Parses one JSON text and keeps every integer exact. Of a repeated key the last value counts.
+ * Parses one JSON text and keeps every integer exact. The last value of a repeated key wins.
  *
  * @throws SyntaxError when the text is not one well-formed JSON value
  */
@@ -28,8 +28,8 @@ export function parseJson(text: string): JsonValue {
 }
 
 /**
- * @returns JSON text in which every `bigint` is an exact integer; an infinite number, which is what JavaScript makes of
- *   one that no double holds, is another such number
+ * @returns JSON text in which every `bigint` is an exact integer. An infinite number, as parsing `1e400` gives, becomes
+ *   `1e999`, which parses as infinite again
  */
 export function stringifyJson(value: JsonValue): string {
   const marked = withMarks(value, mark)
@@ -44,7 +44,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A text that no string of a JSON text begins with. */
+/** @returns a prefix with which no string in a JSON text begins */
 function prefixFor(text: string): string {
   let longest = 0
   for (const [run] of text.matchAll(marksInText)) longest = Math.max(longest, run.length / '\\u0001'.length)
@@ -56,7 +56,7 @@ function markedNumber(prefix: string): RegExp {
 }
 
 function withMarkedIntegers(text: string, escapedPrefix: string): string {
-  // No leading zero and no colon behind it: what JSON refuses must stay what it is.
+  // Neither a leading zero nor a colon after it: invalid JSON must stay invalid.
   const quoteOrLongInteger = /"|(?<![\d.eE+-])-?[1-9]\d{15,}(?![\d.eE]|\s*:)/g
   let marked = ''
   let copied = 0
@@ -71,10 +71,10 @@ function withMarkedIntegers(text: string, escapedPrefix: string): string {
   return copied === 0 ? text : marked + text.slice(copied)
 }
 
-/** Turns marked strings into integers, in place: the value was parsed a moment ago and has no other owner. */
+/** Replaces marked strings by integers in place: the value was just parsed, so nothing else refers to it. */
 function withIntegers(root: JsonValue, prefix: string): JsonValue {
   const holder = { root }
-  // A stack, because a text may be nested more deeply than calls can be.
+  // An explicit stack: nesting can be deeper than the call stack allows.
   const containers: Record<string, JsonValue>[] = [holder]
   for (let container = containers.pop(); container !== undefined; container = containers.pop()) {
     for (const key of Object.keys(container)) {
@@ -89,7 +89,7 @@ function withIntegers(root: JsonValue, prefix: string): JsonValue {
   return holder.root
 }
 
-/** @returns a copy with marked strings for numbers; the value itself when it has none; `undefined` when it uses the mark. */
+/** @returns a copy with long integers as marked strings; the value itself without any; undefined when it contains the prefix */
 function withMarks(value: JsonValue, prefix: string): JsonValue | undefined {
   if (typeof value === 'bigint') return `${prefix}${value}`
   if (value === Infinity) return `${prefix}1e999`
@@ -109,22 +109,22 @@ function withMarks(value: JsonValue, prefix: string): JsonValue | undefined {
   return copy ?? value
 }
 
-/** Finds its way in well-formed JSON text without a parser's tree, however deep it is nested. */
+// From here on: finding values in well-formed JSON text without parsing it into a tree, at any depth of nesting.
 
 const colon = 0x3a
 const quote = 0x22
 const backslash = 0x5c
 const integer = /^(?:0|-?[1-9]\d*)$/
 
-/** Where a value stands in a text, in characters. */
+/** The position of a value in a text, in characters. */
 export interface TextPlace {
   readonly start: number
   readonly end: number
 }
 
 /**
- * @param text a well-formed JSON value at `place`, an array
- * @returns where its elements stand
+ * @param text has a well-formed JSON array at `place`
+ * @returns the places of its elements
  */
 export function elementPlaces(text: string, place: TextPlace): TextPlace[] {
   const places: TextPlace[] = []
@@ -137,8 +137,8 @@ export function elementPlaces(text: string, place: TextPlace): TextPlace[] {
 }
 
 /**
- * @param text a well-formed JSON value at `place`, an object
- * @returns where the values of its members stand, by key; of a repeated key the last
+ * @param text has a well-formed JSON object at `place`
+ * @returns the places of its members' values, by key; the last place of a repeated key
  */
 export function memberPlaces(text: string, place: TextPlace): ReadonlyMap<string, TextPlace> {
   const places = new Map<string, TextPlace>()
@@ -153,7 +153,7 @@ export function memberPlaces(text: string, place: TextPlace): ReadonlyMap<string
   return places
 }
 
-/** @returns how many keys the objects in a well-formed text have, repeated ones included */
+/** @returns the number of keys of all objects in a well-formed text, repeated keys included */
 export function countKeyTexts(text: string, { start, end }: TextPlace): number {
   const colonOrString = /[":]/g
   let count = 0
@@ -165,7 +165,7 @@ export function countKeyTexts(text: string, { start, end }: TextPlace): number {
   return count
 }
 
-/** @returns whether a double or an integer holds every number of a text exactly as it is written */
+/** @returns whether every number of a text is an integer or prints as it is written when parsed as a double */
 export function isLossless(text: string): boolean {
   const quoteOrNumber = /"|[-\d][\d.eE+-]*/g
   for (let found = quoteOrNumber.exec(text); found !== null; found = quoteOrNumber.exec(text)) {
@@ -201,10 +201,10 @@ function valueEnd(text: string, start: number): number {
 }
 
 /**
- * An expression for the whole string would need as much stack as a long string has characters.
+ * Finds the end of a string literal. Not by a regular expression: its stack would grow with the string's length.
  *
- * @param start of a string literal
- * @returns behind its closing quote; the text's end when it has none
+ * @param start the position of the opening quote
+ * @returns the position after the closing quote, or the text's length without one
  */
 export function stringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {

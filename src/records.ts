@@ -1,17 +1,19 @@
 /**
- * The types that flow and their arithmetic.
+ * The types that flow through the stages, and their arithmetic.
  *
- * Every value carries the bytes it came from. Offsets and lengths count raw bytes of one blob generation,
+ * Every value carries the range of bytes that it came from. Offsets and lengths count raw bytes of one blob generation,
  * never characters of decoded text.
  */
 
-/** One generation of one blob: a blob that is replaced, in whatever way, is another generation. */
+import { TailraceError } from './errors.ts'
+
+/** One generation of one blob. A blob whose landed bytes are replaced, in any way, begins a new generation. */
 export interface BlobGeneration {
-  /** `<container>/<blob name>`: independent of the account and of the endpoint. */
+  /** `<container>/<blob name>`, without the account: a blob keeps its offsets when its account's endpoint changes. */
   readonly blob: string
   /**
-   * The blob's creation instant, as `20261124T084700Z`; with `.2`, `.3`… when the blob of that instant was overwritten
-   * or cut short, which need not change the instant.
+   * The blob's creation instant, as `20261124T084700Z`. A blob that was overwritten or truncated without a new creation
+   * instant gets the suffix `.2`, `.3`….
    */
   readonly generation: string
 }
@@ -28,15 +30,15 @@ export interface GenerationMark extends BlobGeneration {
   readonly closing?: number | undefined
 }
 
-/** How to read on in a document that has landed and was then rewritten with more elements. */
+/** Where to continue in a `records` document that has landed and was then rewritten with more elements. */
 export interface DocumentResume {
   /** The first byte to read. */
   readonly readFrom: number
   /** The last bytes before it, 64 at most. */
   readonly before: Buffer
-  /** What lies before that byte: a whole number of documents, an array's opening bracket, or one of its elements. */
+  /** What ends directly before that byte: complete documents, an array's opening bracket, or one of its elements. */
   readonly behind: 'documents' | 'bracket' | 'element'
-  /** Elements that end here or before have landed. */
+  /** Elements that end at or before this offset have landed. */
   readonly landedTo: number
 }
 
@@ -46,7 +48,7 @@ export interface Span extends BlobGeneration {
   readonly end: number
 }
 
-/** Bytes as they were fetched. Consecutive chunks of a blob touch. */
+/** Bytes as they were fetched. Consecutive chunks of a blob have touching spans. */
 export interface Chunk {
   readonly span: Span
   /** `span.end - span.start` bytes. */
@@ -59,91 +61,91 @@ export interface Line {
   readonly offset: number
   /** Raw bytes, the newline included. */
   readonly length: number
-  /** The line without its newline, one character per byte (latin1). A line over the limit is cut short. */
+  /** The line without its newline, one character per byte (latin1). A line over the limit is truncated. */
   readonly latin1: string
 }
 
-/** The complete lines found in one chunk. Lines travel in blocks because a stream costs per object. */
+/** The lines completed by one chunk. Lines are passed on in blocks because a stream's cost is per object. */
 export interface LineBlock {
-  /** From the first line's first byte to the last line's newline. Consecutive blocks of a blob touch. */
+  /** From the first line's first byte to the last line's newline. Consecutive blocks of a blob have touching spans. */
   readonly span: Span
   readonly lines: readonly Line[]
   /** Whether every line is well-formed UTF-8. */
   readonly utf8: boolean
-  /** Indexes of lines that were longer than the limit and whose text is only a prefix. */
+  /** Indexes of lines over the limit, whose text is truncated. */
   readonly tooLong: readonly number[]
-  /** More of the same unit follows: see `EntryBlock.open`. */
-  readonly open?: true
+  /** More blocks of the same unit follow: see `EntryBlock.open`. */
+  readonly open?: true | undefined
 }
 
-/** Why a line became a rejected row. The encoder adds `bad_value` and `unknown_shape` in strict tables. */
+/** Why a line became a rejected row. In a strict table the encoder adds `bad_value` and `unknown_shape`. */
 export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error' | 'not_encodable'
 
-/** One row to be: the text of one record and its place, or a rejected line and its reason. */
+/** A future row: the text of one record and its place, or a rejected line and its reason. */
 export interface Entry {
   /** Offset of the record's first byte. */
   readonly offset: number
-  /** Raw bytes that this record accounts for; together, a line's entries account for the whole line. */
+  /** The number of raw bytes assigned to this record. The entries of a line together cover the whole line. */
   readonly length: number
   /** 0, unless one line held several records. */
   readonly index: number
-  /** What becomes the column `raw`, as UTF-8 bytes, one character per byte (latin1). */
+  /** The value of the column `raw`: UTF-8 bytes, one character per byte (latin1). */
   readonly raw: string
-  /** The JSON object to project when it is not `raw` itself, likewise as UTF-8 bytes. */
-  readonly json?: string
-  /** Whether `raw` is known to hold no object or array inside its own: most records, and the encoder's short way. */
-  readonly flat?: boolean
+  /** The JSON object to project into columns, in the same form, when it differs from `raw`. */
+  readonly json?: string | undefined
+  /** True when `raw` is known to have no nested object or array, as most records. The encoder is faster for them. */
+  readonly flat?: boolean | undefined
   /** Present when the line becomes a rejected row. */
-  readonly reject?: RejectReason
-  /** A note for `parse_error`: the detail of a reject, or a flag on an otherwise normal row. One line of text. */
-  readonly note?: string
+  readonly reject?: RejectReason | undefined
+  /** The value of the column `parse_error`: the detail of a reject, or a remark on a normal row. One line of text. */
+  readonly note?: string | undefined
 }
 
-/** What the lines of one block became. `span` also covers lines that became no entry (blank, dropped). */
+/** The entries of one block of lines. `span` also covers lines without an entry (blank or dropped). */
 export interface EntryBlock {
   readonly span: Span
   readonly entries: readonly Entry[]
   /**
-   * More of the same unit follows. A unit (a gzip member, a `records` document) has no offset inside it that reading
-   * could go on from, so all its rows land together: until its last block, its blocks have an empty span at its start,
-   * and only behind `UnitCollector` do its entries have their final place.
+   * More blocks of the same unit follow. A unit is a gzip member or a `records` document: reading cannot resume at an
+   * offset inside it, so all its rows land in one commit. Every block of a unit but the last has an empty span at the
+   * unit's first byte. `UnitCollector` gives the entries their final places.
    */
-  readonly open?: true
-  /** What earlier blocks of the same unit held does not count: the unit begins again with this block's entries. */
-  readonly restart?: true
+  readonly open?: true | undefined
+  /** The entries of the unit's earlier blocks are void: the unit begins again with this block. */
+  readonly restart?: true | undefined
   /** The entries of a unit that is too large for memory; `entries` is then empty. */
-  readonly stored?: StoredEntries
+  readonly stored?: StoredEntries | undefined
 }
 
-/** Entries that wait in a staging file. Whoever takes the block discards them when it has read them. */
+/** Entries in a staging file. The stage that takes their block discards them after reading. */
 export interface StoredEntries {
   readonly count: number
-  /** In order, in slices that fit in memory. */
+  /** Yields the entries in order, in slices that fit in memory. */
   read(): AsyncIterable<readonly Entry[]>
   /** Removes the file. */
   discard(): Promise<void>
 }
 
-/** A sealed spool file and the spans it accounts for: the unit that is encoded, committed, and repeated. */
+/** A sealed spool file and the spans that it covers: the unit of encoding, of commits and of their retries. */
 export interface Batch {
-  /** Unique; names the spool file and appears in logs. */
+  /** A UUID: names the spool file, and identifies the batch in logs. */
   readonly id: string
   readonly spoolPath: string
-  /** At most one contiguous span per blob generation. An entry in the spool names its span by index. */
+  /** At most one contiguous span per blob generation. A row of the spool refers to its span by index. */
   readonly spans: readonly Span[]
-  /** Entries in the spool, rejected ones included. */
+  /** The number of entries in the spool, rejected ones included. */
   readonly rows: number
-  /** Rejects known before the encoder reads the text. */
+  /** The number of entries rejected before encoding; the encoder may reject more. */
   readonly rejected: number
-  /** Bytes of the spool file. */
+  /** Size of the spool file. */
   readonly spoolBytes: number
-  /** Length of the spool's longest row in bytes: the encoder sizes its read buffer by it. */
+  /** Length of the spool's longest row in bytes. The encoder sizes its read buffer by it. */
   readonly longestRowBytes: number
-  /** When the batch received its first block, in milliseconds since the epoch. */
+  /** Arrival of the first block, in milliseconds since the epoch. */
   readonly openedAtMs: number
 }
 
-/** What happened to a batch once its rows and offsets are durable. */
+/** The result of a batch whose rows and offsets are durable. */
 export interface LandedBatch {
   readonly batch: Batch
   /** Rows committed. */
@@ -152,9 +154,9 @@ export interface LandedBatch {
   readonly rejected: number
   /** Rows with `parse_status = 'partial'`. */
   readonly partial: number
-  /** The table version that holds them, where the sink has one. */
-  readonly tableVersion?: number
-  /** Bytes of the data files written. */
+  /** The table version that first has the rows; undefined for a sink without versions. */
+  readonly tableVersion?: number | undefined
+  /** Total size of the data files written, in bytes. */
   readonly fileBytes: number
   readonly encodeMs: number
   readonly commitMs: number
@@ -165,12 +167,12 @@ export function spanBytes(span: Span): number {
   return span.end - span.start
 }
 
-/** Names a blob generation in offsets, logs and transaction ids: `<container>/<name>@<generation>`. */
+/** @returns the key of a blob generation in offsets, logs and transaction ids: `<container>/<name>@<generation>` */
 export function generationKey(source: BlobGeneration): string {
   return `${source.blob}@${source.generation}`
 }
 
-/** Orders the generations of one blob by their age. */
+/** Orders the generations of one blob, oldest first. */
 export function compareGenerations(
   a: Pick<BlobGeneration, 'generation'>,
   b: Pick<BlobGeneration, 'generation'>,
@@ -181,7 +183,7 @@ export function compareGenerations(
   return ordinalA - ordinalB
 }
 
-/** @returns a generation's creation instant, and which one of that instant it is, counted from 1. */
+/** @returns a generation's creation instant, and its number among the generations of that instant, counted from 1 */
 export function generationParts(generation: string): readonly [instant: string, ordinal: number] {
   const dot = generation.indexOf('.')
   return dot < 0 ? [generation, 1] : [generation.slice(0, dot), Number(generation.slice(dot + 1))]
@@ -192,12 +194,29 @@ export function touches(previous: Span, next: Span): boolean {
   return generationKey(previous) === generationKey(next) && previous.end === next.start
 }
 
-/** @returns text as UTF-8 bytes, one character per byte: the form in which text flows, so that lengths count bytes. */
+/**
+ * Requires that a chunk continues the one before it; otherwise every later line would get a wrong offset.
+ *
+ * @throws SPAN_GAP
+ */
+export function requireContinuation(previous: Span | undefined, next: Span): void {
+  if (previous === undefined || touches(previous, next)) return
+  throw new TailraceError(
+    'SPAN_GAP',
+    `A chunk of ${next.blob} begins at byte ${next.start}, but the one before it ended at byte ${previous.end}.`,
+    { context: { expected: previous.end, found: next.start } },
+  )
+}
+
+/** The UTF-8 byte order mark, one character per byte (latin1). */
+export const byteOrderMark = '\xef\xbb\xbf'
+
+/** @returns text as UTF-8 bytes, one character per byte. Text flows in this form, so that lengths count bytes. */
 export function bytesAsLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
-/** @returns the text whose UTF-8 bytes a latin1 string holds; undecodable bytes become U+FFFD. */
+/** @returns the text of UTF-8 bytes, one character per byte; undecodable bytes become U+FFFD. */
 export function latin1AsText(bytes: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }

@@ -1,51 +1,52 @@
 import { type Clock, systemClock } from './clock.ts'
 import { isTailraceError } from './errors.ts'
 
-/** How long and how often to try again. */
+/** The pauses and the number of attempts of a retry. */
 export interface RetryPolicy {
   /** Upper bound of the first pause, in milliseconds. Default 200. */
   readonly baseMs: number
   /** Upper bound of any pause, in milliseconds. Default 30,000. */
   readonly capMs: number
-  /** Attempts in all; Infinity outlasts any outage. Default Infinity. */
+  /** Maximum number of attempts, the first included. Default Infinity: an outage of any length is waited out. */
   readonly maxAttempts: number
 }
 
-/** The default policy: an outage of storage is waited out. */
+/** The default policy. */
 export const defaultRetryPolicy: RetryPolicy = {
   baseMs: 200,
   capMs: 30_000,
   maxAttempts: Number.POSITIVE_INFINITY,
 }
 
-/** One failed attempt that will be repeated. */
+/** One failed attempt that will be retried. */
 export interface RetryEvent {
   readonly error: unknown
   /** 1 for the first failure. */
   readonly attempt: number
+  /** The pause before the next attempt, in milliseconds. */
   readonly pauseMs: number
-  /** When the first of the attempts failed, in milliseconds since the epoch. */
+  /** Time of the first failure, in milliseconds since the epoch. */
   readonly failingSinceMs: number
 }
 
 export interface RetryOptions {
-  readonly policy?: Partial<RetryPolicy>
-  readonly signal?: AbortSignal
-  readonly clock?: Clock
-  /** Uniform in [0, 1). */
-  readonly random?: () => number
-  readonly onRetry?: (event: RetryEvent) => void
-  /** Asked after each failure that would be repeated: true gives up, with the error. */
-  readonly giveUp?: (event: RetryEvent) => boolean
+  readonly policy?: Partial<RetryPolicy> | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly clock?: Clock | undefined
+  /** Returns numbers uniform in [0, 1). Default Math.random. */
+  readonly random?: (() => number) | undefined
+  readonly onRetry?: ((event: RetryEvent) => void) | undefined
+  /** Called before each retry; returning true throws the error instead of retrying. */
+  readonly giveUp?: ((event: RetryEvent) => boolean) | undefined
 }
 
 /**
- * Runs `operation` until it succeeds, fails for good, or is aborted: the one retry loop.
+ * Runs `operation` until it succeeds, fails with an error that is not retried, or is aborted. There is no other retry loop.
  *
- * Only errors whose disposition is `retry` are repeated. Pauses are exponential with full jitter, never
- * shorter than what the service asked for (`context.retryAfterMs`).
+ * Only errors with the disposition `retry` are retried. Pauses grow exponentially with full jitter, and are never shorter
+ * than the service requested (`context.retryAfterMs`).
  *
- * @throws the last error when the attempts are used up, and any error that is not to be retried
+ * @throws the last error after the last attempt, and any error that is not retried
  */
 export async function retry<T>(
   operation: (attempt: number) => Promise<T>,
@@ -77,38 +78,41 @@ function pauseBefore(attempt: number, asked: unknown, policy: RetryPolicy, rando
   return typeof asked === 'number' ? Math.max(asked, jittered) : jittered
 }
 
-/** Pauses of something that failed and is taken up again on its own, apart from the retries of single requests. */
+/** Pauses between restarts of a failed pipeline or blob. They come on top of the retries of single requests. */
 export interface GrowingPauses {
-  /** The first pause, in milliseconds; each further one is twice as long. */
+  /** The first pause, in milliseconds; each later one is twice as long. */
   readonly minPauseMs: number
-  /** The longest pause, in milliseconds. */
+  /** Upper limit of a pause, in milliseconds. */
   readonly maxPauseMs: number
 }
 
-/** @returns the pause after so many failures in a row, at least one, in milliseconds */
+/** @param failures consecutive failures, at least 1 @returns the next pause, in milliseconds */
 export function growingPauseMs(failures: number, { minPauseMs, maxPauseMs }: GrowingPauses): number {
   return Math.min(maxPauseMs, minPauseMs * 2 ** Math.min(failures - 1, 30))
 }
 
-/** How much longer each pause gets while nothing new is found. */
+/** The growth of the pause between polls that find nothing new. */
 const idleFactor = 1.5
 
-/** @returns the pause that follows one after which nothing new was found, in milliseconds */
-export function longerPause(pauseMs: number, mostMs: number): number {
-  return Math.min(mostMs, pauseMs * idleFactor)
+/** @returns the pause that follows a poll that found nothing new, in milliseconds */
+export function longerPause(pauseMs: number, maxPauseMs: number): number {
+  return Math.min(maxPauseMs, pauseMs * idleFactor)
 }
 
-/** The longest pause that a service may ask for, in milliseconds: five minutes. */
-export const longestPauseMs = 300_000
+/**
+ * The longest pause that a service can request, in milliseconds. Services request seconds; a longer pause comes from a
+ * proxy's maintenance page or a wrong clock, and must not hold a stream for a day.
+ */
+export const maxRetryAfterMs = 300_000
 
 /**
- * Reads a `Retry-After` header: seconds, or a date of HTTP.
+ * Reads a `Retry-After` header: seconds or an HTTP date (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after).
  *
- * @returns how long to wait from now on, in milliseconds and at most `longestPauseMs`; undefined without a usable value
+ * @returns the requested pause in milliseconds, at most `maxRetryAfterMs`; undefined without a usable value
  */
 export function retryAfterMs(header: string | null | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? ''
   if (text === '') return undefined
   const asked = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
-  return Number.isFinite(asked) ? Math.min(Math.max(asked, 0), longestPauseMs) : undefined
+  return Number.isFinite(asked) ? Math.min(Math.max(asked, 0), maxRetryAfterMs) : undefined
 }

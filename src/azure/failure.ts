@@ -1,5 +1,6 @@
 import type { RestError } from '@azure/storage-blob'
 import { redactSecrets } from '../reporting/redact.ts'
+import { maxRetryAfterMs, retryAfterMs } from '../retry.ts'
 
 /** A failed request to Azure storage, in the terms that decide what to do about it. */
 export interface StorageFailure {
@@ -47,7 +48,7 @@ export function storageFailure(error: unknown, nowMs: number): StorageFailure | 
     told: answered ? `${status} ${service ?? ''}`.trim() : toldBy(error),
     status,
     service,
-    retryAfterMs: retryAfterMs(error, nowMs),
+    retryAfterMs: requestedPauseMs(error, nowMs),
   }
 }
 
@@ -99,30 +100,15 @@ export function isOfService(error: RestError): boolean {
 }
 
 /**
- * The longest pause that storage may ask for, in milliseconds: five minutes. It asks for seconds; anything else comes
- * from a proxy's maintenance page or a broken clock, and must not hold a stream for a day.
- */
-export const maxRetryAfterMs = 300_000
-
-/**
- * How long an answer asks to wait, in milliseconds, and no longer than five minutes.
- *
  * @param nowMs milliseconds since the epoch: the service may name an instant
- * @returns undefined when it does not ask
+ * @returns the pause that an answer requests, in milliseconds, at most `maxRetryAfterMs`; undefined when it requests none
  */
-export function retryAfterMs(error: RestError | undefined, nowMs: number): number | undefined {
+export function requestedPauseMs(error: RestError | undefined, nowMs: number): number | undefined {
   const headers = error?.response?.headers
   const asked = headers?.get('retry-after-ms') || headers?.get('x-ms-retry-after-ms')
-  if (asked) return bounded(Number(asked))
-  const after = headers?.get('retry-after')
-  if (!after) return undefined
-  // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or an instant.
-  const seconds = Number(after)
-  return bounded(Number.isNaN(seconds) ? Date.parse(after) - nowMs : seconds * 1000)
-}
-
-function bounded(ms: number): number | undefined {
-  return ms >= 0 ? Math.min(ms, maxRetryAfterMs) : undefined
+  if (asked) return Number(asked) >= 0 ? Math.min(Number(asked), maxRetryAfterMs) : undefined
+  // An instant in the past, which reads as 0, requests no pause.
+  return retryAfterMs(headers?.get('retry-after'), nowMs) || undefined
 }
 
 /**

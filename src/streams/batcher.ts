@@ -12,30 +12,31 @@ import {
   spanBytes,
   touches,
 } from '../records.ts'
+import { SerialQueue } from '../serial-queue.ts'
 import { collectGarbage } from './staging/collect-garbage.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
 import { spoolRow } from './staging/spool.ts'
 import { type Staging, writeAt } from './staging/staging.ts'
 
 export interface BatcherOptions {
-  /** Where spool files go. */
+  /** Holds the spool files. */
   readonly staging: Staging
-  /** Repeats writes that find the volume full; without it they fail. */
-  readonly diskSpace?: DiskSpaceMonitor
+  /** Repeats writes when the volume is full; without it they fail. */
+  readonly diskSpace?: DiskSpaceMonitor | undefined
   /** Seals a batch at this many source bytes. Default 64 MiB. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /** Seals a batch at this many rows. Default 1,000,000. */
-  readonly maxRows?: number
+  readonly maxRows?: number | undefined
   /** Seals a batch this long after its first block, in milliseconds. Default 10,000. */
-  readonly maxAgeMs?: number
-  readonly clock?: Clock
+  readonly maxAgeMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
-/** Bytes that are written to the spool at a time. */
+/** Maximum size of one write to the spool. */
 const maxWriteBytes = 1024 * 1024
 
-/** After a row of this many bytes, what it has left behind is let go of. */
-const longTextBytes = 4 * 1024 * 1024
+/** After a longer row, garbage is collected at once. */
+const longRowBytes = 4 * 1024 * 1024
 
 /** The batch that is being filled. */
 interface OpenBatch {
@@ -53,10 +54,10 @@ interface OpenBatch {
 }
 
 /**
- * Spools entries to a staging file and seals it as a batch on bytes, rows or age.
+ * Writes entries to a spool file, and seals it as a batch when it reaches a number of bytes or rows, or an age.
  *
- * Only whole blocks enter a batch, so each of its spans ends on a newline or with a unit. While a sealed batch still
- * waits for the sink, age does not seal another one: a slow sink then gets larger batches instead of more of them.
+ * Only whole blocks enter a batch, so each span of a batch ends on a newline or with a unit. While a sealed batch still
+ * waits for the sink, age does not seal the next one: a slow sink gets larger batches instead of more of them.
  */
 export class Batcher extends Transform {
   #staging: Staging
@@ -67,8 +68,8 @@ export class Batcher extends Transform {
   #clock: Clock
   #batch: OpenBatch | undefined
   #ageTimer: NodeJS.Timeout | undefined
-  /** Work on the open batch is strictly one after the other: blocks, and seals by age. */
-  #work: Promise<void> = Promise.resolve()
+  /** Blocks, and seals by age, work on the same open batch. */
+  #work = new SerialQueue()
   #destroying = new AbortController()
 
   constructor(options: BatcherOptions) {
@@ -93,7 +94,7 @@ export class Batcher extends Transform {
     clearTimeout(this.#ageTimer)
     this.#destroying.abort()
     const discard = async (): Promise<void> => {
-      // A batch that was being opened has started its timer meanwhile.
+      // A batch that was being opened at the first call has started its timer since.
       clearTimeout(this.#ageTimer)
       const batch = this.#batch
       this.#batch = undefined
@@ -101,15 +102,17 @@ export class Batcher extends Transform {
       await batch.file.close()
       await rm(batch.spoolPath, { force: true })
     }
-    this.#work.then(discard, discard).then(
+    this.#work.run(discard).then(
       () => callback(error),
       (closing: Error) => callback(error ?? closing),
     )
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(step)
-    return this.#work
+    return this.#work.run(async () => {
+      // After a failed step the open batch may be incomplete, and must not be sealed.
+      if (!this.destroyed) await step()
+    })
   }
 
   async #take(block: EntryBlock): Promise<void> {
@@ -125,7 +128,7 @@ export class Batcher extends Transform {
     const spanIndex = this.#spanIndexFor(batch, block.span)
     const span = batch.spans[spanIndex] as Span
     if (block.entries.length > 0) await this.#spool(batch, block.entries, spanIndex, span.start)
-    // All of a unit's rows belong to one batch, however many they are: nothing is sealed between its slices.
+    // All rows of a unit must land in one commit, so the batch is not sealed between its slices, whatever its size.
     for await (const entries of block.stored?.read() ?? []) {
       await this.#spool(batch, entries, spanIndex, span.start)
     }
@@ -158,15 +161,15 @@ export class Batcher extends Transform {
     if (bytes > 0) await this.#append(batch, rows.join(''))
     batch.longestRowBytes = Math.max(batch.longestRowBytes, longest)
     rows = []
-    if (longest > longTextBytes) collectGarbage()
+    if (longest > longRowBytes) collectGarbage()
   }
 
-  /** Long texts are turned into bytes in pieces: a row of 16 MiB is in memory often enough. */
+  /** Encodes a long text in pieces: a row of 16 MiB already exists as several copies in memory. */
   async #append(batch: OpenBatch, text: string): Promise<void> {
     for (let start = 0; start < text.length; start += maxWriteBytes) {
       const bytes = Buffer.from(text.slice(start, start + maxWriteBytes), 'latin1')
       await this.#withSpace(async () => {
-        // Written at a fixed place, so that a repeat after a full volume overwrites what the first try left.
+        // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
         await writeAt(batch.file, bytes, batch.spoolBytes)
       })
       batch.spoolBytes += bytes.length
@@ -181,9 +184,13 @@ export class Batcher extends Transform {
       return batch.spans.push({ ...span, end: span.start }) - 1
     }
     if (!touches(batch.spans[index] as Span, span)) {
-      throw new TailraceError('SPAN_GAP', `A block of ${span.blob} does not continue the batch.`, {
-        context: { expected: batch.spans[index]?.end, found: span.start },
-      })
+      throw new TailraceError(
+        'SPAN_GAP',
+        `A block of ${span.blob} begins at byte ${span.start}, but the batch ends at byte ${batch.spans[index]?.end}.`,
+        {
+          context: { expected: batch.spans[index]?.end, found: span.start },
+        },
+      )
     }
     return index
   }

@@ -3,9 +3,9 @@ import type { EntryBlock } from '../records.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
 
 /**
- * Lets blocks pass while there is disk space and holds the stream while there is not.
+ * Passes blocks on while there is disk space, and holds the stream while there is not.
  *
- * Not calling back is the whole mechanism: upstream stops reading, and nothing is dropped.
+ * Not calling `done` is the whole mechanism: the stages before it stop reading, and no data is dropped.
  */
 export class DiskGate extends Transform {
   #monitor: DiskSpaceMonitor

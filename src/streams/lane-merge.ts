@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream'
 
 type Done = (error?: Error | null) => void
 
-/** An object that a lane offers. */
+/** An object that a lane has written and that has not been taken. */
 interface Offer {
   readonly inlet: Writable
   readonly value: unknown
@@ -12,8 +12,8 @@ interface Offer {
 /**
  * Merges the lanes of many blobs into one stream, in the order in which their objects arrive.
  *
- * Each lane writes to its own inlet and gets its callback when its object has been taken, so every lane holds
- * at most one object here, and no lane can overtake another twice in a row while both have something.
+ * Each lane writes to its own inlet, whose callback waits until the object is taken. So a lane holds at most one object
+ * here, and a fast lane cannot starve a slow one.
  */
 export class LaneMerge extends Readable {
   #waiting: Offer[] = []
@@ -26,9 +26,9 @@ export class LaneMerge extends Readable {
   }
 
   /**
-   * The last stage of one lane. What a lane that fails still offered is not taken.
+   * Creates the last stage of one lane. When a lane fails, its waiting object is dropped.
    *
-   * @param onTaken hears of each object when it is taken: from then on nothing can take it back
+   * @param onTaken called for each object when it is taken; from then on it will land even if its lane fails
    */
   inlet<Value>(onTaken: (value: Value) => void = () => {}): Writable {
     this.#openInlets += 1
@@ -57,7 +57,7 @@ export class LaneMerge extends Readable {
     return inlet
   }
 
-  /** No more lanes will come: the stream ends when the last inlet has. */
+  /** Ends the stream when the last inlet has ended. No inlet may be created afterwards. */
   close(): void {
     this.#closed = true
     this.#endIfDone()

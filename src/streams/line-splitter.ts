@@ -2,63 +2,66 @@ import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
-import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
+import { type Chunk, type Line, type LineBlock, requireContinuation, type Span } from '../records.ts'
 
 export interface LineSplitterOptions {
-  /** Longer lines are cut short and marked. Bytes, the newline excluded. Default 16 MiB. */
-  readonly maxLineBytes?: number
+  /** Longer lines are truncated and listed in `tooLong`. Bytes, the newline excluded. Default 16 MiB. */
+  readonly maxLineBytes?: number | undefined
   /**
-   * The first byte lies inside a line whose beginning is not wanted: the rest of it becomes no line, but it is
-   * accounted for by the first block's span. Default false.
+   * The first chunk begins inside a line. The rest of that line is dropped; the first block's span still covers it.
+   * Default false.
    */
-  readonly insideLine?: boolean
+  readonly insideLine?: boolean | undefined
 }
 
-/** Bytes before `nextOffset` that are kept, to recognize the blob by when reading goes on there. */
-const keptBytes = 64
+/** Size of `before`: enough to recognize the blob by when reading resumes at `nextOffset`. */
+const maxBeforeBytes = 64
+
+/** The default of `maxLineBytes`. */
+export const defaultMaxLineBytes = 16 * 1024 * 1024
 
 const newline = 0x0a
 
 /**
- * Chunks of one blob to blocks of its complete lines, each line with its exact span.
+ * Splits the chunks of one blob into blocks of complete lines, each line with its exact offset and length.
  *
- * split2 counts characters and offsets count bytes; fed with latin1 text, one character per byte, both are the
- * same. It is given complete lines only and never ended, because it would hand out the unterminated last line, which is
- * no line yet. Of a line over the limit only a prefix is kept, so memory does not grow with the line.
+ * split2 counts characters, and offsets count bytes. In latin1 text, with one character per byte, the two are equal.
+ * split2 gets complete lines only and is never ended: at its end it would emit the unterminated last line, whose rest may
+ * still be appended. A line over the limit is truncated, so memory does not grow with its length.
  */
 export class LineSplitter extends Transform {
   #maxLineBytes: number
   #found: string[] = []
   #split = split2('\n', (line: string) => void this.#found.push(line), { decodeStrings: false })
   #previous: Span | undefined
-  /** Offset of the first byte of the line that is still open. */
+  /** Offset of the open line's first byte. The open line is the one whose newline has not been read. */
   #lineStart = 0
-  /** The open line, in pieces. */
+  /** The open line, in pieces; of a line over the limit, one byte more than the limit. */
   #held: string[] = []
   #heldBytes = 0
   #insideLine: boolean
-  /** The last bytes of the complete lines. */
+  /** The last 64 bytes of the complete lines. */
   #before = Buffer.alloc(0)
-  /** The last bytes of the line that is still open. */
+  /** The last 64 bytes of the open line. */
   #openTail = Buffer.alloc(0)
 
   constructor(options: LineSplitterOptions = {}) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
-    this.#maxLineBytes = options.maxLineBytes ?? 16 * 1024 * 1024
+    this.#maxLineBytes = options.maxLineBytes ?? defaultMaxLineBytes
     this.#insideLine = options.insideLine ?? false
   }
 
-  /** Offset of the first byte that is in no complete line yet; `undefined` before the first chunk. */
+  /** Offset of the first byte after the last complete line; `undefined` before the first chunk. */
   get nextOffset(): number | undefined {
     return this.#previous === undefined ? undefined : this.#lineStart
   }
 
-  /** Whether no line start has been found yet. */
+  /** Whether all bytes so far belong to the dropped line: see `LineSplitterOptions.insideLine`. */
   get insideLine(): boolean {
     return this.#insideLine
   }
 
-  /** Up to 64 bytes that end at `nextOffset`, as far as they passed here. */
+  /** The last bytes before `nextOffset`, at most 64; fewer if fewer were read. */
   get before(): Buffer {
     return this.#before
   }
@@ -82,49 +85,49 @@ export class LineSplitter extends Transform {
 
   #linesOf(chunk: Chunk): LineBlock | undefined {
     const { span, bytes } = chunk
+    requireContinuation(this.#previous, span)
     if (this.#previous === undefined) this.#lineStart = span.start
-    else if (!touches(this.#previous, span)) {
-      throw new TailraceError('SPAN_GAP', `A chunk of ${span.blob} does not continue the one before it.`, {
-        context: { expected: this.#previous.end, found: span.start },
-      })
-    }
     this.#previous = span
 
     const start = this.#lineStart
     const lastNewline = bytes.lastIndexOf(newline)
     this.#feed(bytes)
-    this.#keep(bytes, lastNewline)
+    this.#updateBefore(bytes, lastNewline)
     if (lastNewline < 0) return undefined
 
     const end = span.start + lastNewline + 1
     const firstEnd = bytes.indexOf(newline) + 1
     const placed = this.#place(start, end, span.start + firstEnd)
     this.#lineStart = end
-    // A newline is never part of a longer character, so whole lines can be checked together.
+    // The byte of a newline occurs in no other UTF-8 character, so complete lines can be validated together.
     const utf8 =
       isUtf8(bytes.subarray(firstEnd, lastNewline + 1)) &&
       isUtf8(Buffer.from(placed.lines[0]?.latin1 ?? '', 'latin1'))
     const { lines, tooLong } = this.#insideLine ? withoutFirst(placed) : placed
     this.#insideLine = false
-    // The span begins where it was asked to: what is committed there goes on without a gap.
+    // With `insideLine` too, the span begins at the first byte read, so that it touches the committed offset.
     return { span: { blob: span.blob, generation: span.generation, start, end }, lines, utf8, tooLong }
   }
 
-  /** Keeps the bytes before the open line's start, and of the open line what may come to lie before the next one. */
-  #keep(bytes: Buffer, lastNewline: number): void {
+  /** Keeps the last 64 bytes before `nextOffset`, so that a later reader can check that it resumes the same blob. */
+  #updateBefore(bytes: Buffer, lastNewline: number): void {
     const end = lastNewline + 1
     const open = this.#openTail
     if (end > 0) {
-      const complete = Buffer.concat([this.#before, open, bytes.subarray(Math.max(0, end - keptBytes), end)])
-      this.#before = Buffer.from(complete.subarray(-keptBytes))
+      const complete = Buffer.concat([
+        this.#before,
+        open,
+        bytes.subarray(Math.max(0, end - maxBeforeBytes), end),
+      ])
+      this.#before = Buffer.from(complete.subarray(-maxBeforeBytes))
     }
-    const tail = end > 0 ? bytes.subarray(end) : Buffer.concat([open, bytes.subarray(-keptBytes)])
-    this.#openTail = Buffer.from(tail.subarray(-keptBytes))
+    const tail = end > 0 ? bytes.subarray(end) : Buffer.concat([open, bytes.subarray(-maxBeforeBytes)])
+    this.#openTail = Buffer.from(tail.subarray(-maxBeforeBytes))
   }
 
   /**
-   * Gives split2 what completes a line, and keeps the rest, of a line over the limit only a prefix. split2 would copy an
-   * open line anew with every chunk.
+   * Writes the complete lines to split2 and holds the open line here: split2 would copy it again with every chunk. Of a
+   * line over the limit, only the first bytes are held.
    */
   #feed(bytes: Buffer): void {
     const firstNewline = bytes.indexOf(newline)
@@ -156,7 +159,7 @@ export class LineSplitter extends Transform {
     this.#heldBytes += text.length
   }
 
-  /** Gives each line its place. Only the first can have been cut before split2 saw it. */
+  /** Gives each line its offset and length. Only the first line can have been truncated by `#hold`. */
   #place(start: number, end: number, firstEnd: number): { lines: Line[]; tooLong: number[] } {
     const texts = this.#found
     this.#found = []
@@ -175,9 +178,13 @@ export class LineSplitter extends Transform {
       offset += length
     }
     if (offset !== end) {
-      throw new TailraceError('SPAN_GAP', 'The lines of a chunk do not add up to its bytes.', {
-        context: { expected: end, found: offset },
-      })
+      throw new TailraceError(
+        'SPAN_GAP',
+        `The lines of a chunk end at byte ${offset}, but its last newline at byte ${end}.`,
+        {
+          context: { expected: end, found: offset },
+        },
+      )
     }
     return { lines, tooLong }
   }

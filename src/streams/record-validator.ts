@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
 import { isJsonObject, type JsonValue } from '../json.ts'
 import {
+  byteOrderMark,
   bytesAsLatin1,
   type Entry,
   type EntryBlock,
@@ -10,24 +11,22 @@ import {
   latin1AsText,
 } from '../records.ts'
 import { type ArrayRecord, recordsOf } from './records/array-records.ts'
-import { concatenatedObjects } from './records/concatenated-objects.ts'
-import { maxLineRecords } from './records/line-outline.ts'
+import { concatenatedObjects, maxLineRecords } from './records/line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
 import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
 import { textLineRecord } from './records/text-line.ts'
 
-const byteOrderMark = '\xef\xbb\xbf'
 const openBrace = 0x7b
 const closeBrace = 0x7d
 const carriageReturn = 0x0d
 
 /**
- * Lines to entries: one per record, or one rejected entry with its reason.
+ * Turns lines into entries: one entry per record, or one rejected entry with its reason.
  *
- * A line whose outline is that of one JSON object passes without being parsed: the encoder parses every line
- * anyway and has the last word, and parsing it twice would cost more than all other stages together. Any line
- * with an unusual outline is parsed here, so that several objects on one line, lone surrogates, trailing commas
- * and NaN are decided by the rules of JSON.
+ * A line that looks like one JSON object passes without being parsed. The encoder parses every record anyway and can
+ * still reject it; parsing it here too would cost more than all other stages together. Only an unusual line is parsed
+ * here, because the encoder's parser differs from JSON for several objects on a line, lone surrogates, trailing commas
+ * and NaN.
  */
 export class RecordValidator extends Transform {
   constructor() {
@@ -39,7 +38,7 @@ export class RecordValidator extends Transform {
   }
 }
 
-/** @returns the block's entries; its span still covers lines that became none. */
+/** @returns the entries of a block; the span also covers lines without an entry */
 export function entriesOf(block: LineBlock): EntryBlock {
   const entries: Entry[] = []
   const tooLong = new Set(block.tooLong)
@@ -48,7 +47,8 @@ export function entriesOf(block: LineBlock): EntryBlock {
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
     else addEntries(line, block.utf8, entries)
   }
-  return { span: block.span, entries, ...(block.open ? { open: true } : {}) }
+  const { span, open } = block
+  return open ? { span, entries, open } : { span, entries }
 }
 
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
@@ -63,22 +63,22 @@ function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
     return
   }
   if (!notBlank.test(piece.latin1)) return
-  // One by one: a line may hold more records than a call takes arguments.
+  // Pushed one by one: a line may have more records than a call can have arguments.
   for (const entry of parsedEntries(piece)) entries.push(entry)
 }
 
-// Not trim(): a byte alone may be what JavaScript takes for a blank.
+// Not trim(): it would also take single bytes of UTF-8 characters for white space, such as 0xA0.
 const notBlank = /[^ \t\r\n\v\f]/
 
 /** A line, or one of several objects on it. */
 interface Piece extends Line {
-  /** Bytes of the piece before its text begins. Default 0. */
-  readonly skipped?: number
+  /** Bytes between the offset and the start of `latin1`. Default 0. */
+  readonly skipped?: number | undefined
 }
 
 /**
- * Strips carriage returns and byte order marks at either end: a writer that opens the blob anew for each append begins
- * each with a mark, also where the append begins with a newline.
+ * Strips carriage returns and byte order marks at both ends. Some writers begin each append with a mark, so that a line's
+ * end can be followed by the mark of an append that begins with a newline.
  */
 function trimmed(line: Line): Piece {
   const { latin1 } = line
@@ -101,9 +101,8 @@ function markBefore(latin1: string, end: number): number {
 }
 
 /**
- * Whether a text can only be one JSON object, if it is JSON at all, and holds nothing in which the encoder's
- * parser is more or less strict than JSON: trailing commas, NaN, Infinity, surrogates.
- * A `records` document is no such line either.
+ * Whether a text is one JSON object if it is JSON at all, without anything that the encoder's parser treats differently
+ * from JSON: trailing commas, NaN, Infinity, escaped surrogates. False for a `records` document.
  */
 function hasOutlineOfOneObject(text: string): boolean {
   const last = text.length - 1
@@ -120,12 +119,12 @@ function hasOutlineOfOneObject(text: string): boolean {
   for (let bracket = text.indexOf(']'); bracket >= 0; bracket = text.indexOf(']', bracket + 1)) {
     if (isUnusualBefore(text.charCodeAt(bracket - 1))) return false
   }
-  // The line may be a `records` document, whose elements become rows of their own.
+  // Maybe a `records` document, each element of which becomes a row.
   if (text.includes(']') && text.includes('"records"')) return false
   return !text.includes('\\u') && !text.includes('NaN') && !text.includes('nfinity')
 }
 
-/** Whether an object's text can hold no object or array inside: no brace, and no bracket where a value begins. */
+/** Whether an object has no nested object or array: no inner brace, and no bracket where a value begins. */
 function isFlat(text: string): boolean {
   if (text.includes('{', 1)) return false
   for (let bracket = text.indexOf('['); bracket >= 0; bracket = text.indexOf('[', bracket + 1)) {
@@ -135,7 +134,7 @@ function isFlat(text: string): boolean {
   return true
 }
 
-/** After an inner brace: another object, or white space or a byte order mark that may lead to one. */
+/** After an inner closing brace: another object, or white space or a byte order mark that may precede one. */
 function isUnusualAfter(code: number): boolean {
   return code === openBrace || code <= 0x20 || code === 0xef
 }
@@ -152,7 +151,7 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   const records = recordsOf(value, entry.raw)
   if (records !== undefined) return explodedEntries(entry, records)
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
-  // The projection looks for the object's brace first of all.
+  // The projection expects the object's brace as the first character.
   return [projectedEntry(entry, entry.raw.trim())]
 }
 
@@ -164,7 +163,7 @@ function parsed(text: string): JsonValue | undefined {
   }
 }
 
-/** Several objects on one line: each gets its own bytes, and together they account for the whole line. */
+/** The entries of several objects on one line. Each gets its own bytes; together they cover the whole line. */
 function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readonly Entry[] | undefined {
   const places = concatenatedObjects(withoutInnerMarks(latin1))
   if (places === undefined) return undefined
@@ -172,7 +171,7 @@ function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readon
   const last = places.length - 1
   return places
     .flatMap(({ start, end }, index) => {
-      // What was trimmed before the first object and after the last one belongs to them.
+      // The bytes before the first object and after the last one are assigned to these two.
       const from = index === 0 ? offset : offset + skipped + start
       const to = index === last ? offset + length : offset + skipped + end
       const piece = latin1.slice(start, end).replace(blanksAround, '')
@@ -181,16 +180,16 @@ function separateEntries({ offset, length, latin1, skipped = 0 }: Piece): readon
     .map((entry, index) => ({ ...entry, index }))
 }
 
-// A byte order mark in front of the object with them.
+// White space around an object, and byte order marks before it.
 const blanksAround = /^(?:[ \t\r]|\xef\xbb\xbf)+|[ \t\r]+$/g
 
-/** Blanks for the marks between objects, so that what follows stays in its place. */
+/** Replaces byte order marks between objects by spaces of the same length, so that places do not move. */
 function withoutInnerMarks(latin1: string): string {
   if (!latin1.includes(byteOrderMark)) return latin1
   return latin1.replaceAll(/(?<=\}[ \t\r]*)\xef\xbb\xbf(?=[ \t\r]*\{)/g, '   ')
 }
 
-/** A line out of a JSON array that was written with its elements on lines of their own: `{…},` or `[{…},` or `{…}]`. */
+/** The entries of a line of a JSON array with one element per line: `{…},` or `[{…},` or `{…}]`. */
 function arrayPartEntries(entry: Entry): readonly Entry[] | undefined {
   const inner = entry.raw.replace(/^[ \t\r]*[[,]/, '').replace(/[\],][ \t\r]*$/, '')
   if (inner === entry.raw) return undefined
@@ -201,7 +200,7 @@ function arrayPartEntries(entry: Entry): readonly Entry[] | undefined {
   return records === undefined ? undefined : explodedEntries(entry, records)
 }
 
-/** Records of an array on one line: they share the line's place and differ in their index. */
+/** The entries of an array's records. They have the line's offset and length, and differ in their index. */
 function explodedEntries(entry: Entry, records: readonly ArrayRecord[]): readonly Entry[] {
   if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
   return records.map(({ latin1, value }, index) => elementEntry({ ...entry, index, raw: latin1 }, value))

@@ -52,12 +52,12 @@ export interface PlacedRecord {
  * The Transform receives and pushes `PlacedRecord`s. It must push what it makes of a record before it calls
  * back: offsets are committed for records that have passed it.
  */
-export interface StreamTransform {
+export interface StreamTransformConfig {
   readonly stream: () => Transform
 }
 
 /** An entry of a pipeline's `transforms`. */
-export type CustomTransform = RecordTransform | StreamTransform
+export type CustomTransform = RecordTransform | StreamTransformConfig
 
 /** A record as it was read, before any transform changes it. */
 export interface ReadRecord {

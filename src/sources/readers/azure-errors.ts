@@ -6,7 +6,7 @@ import {
   isOfService,
   isRestError,
   passingStatuses,
-  retryAfterMs,
+  requestedPauseMs,
   serviceCode,
 } from '../../azure/failure.ts'
 import { expired } from '../../azure/sas-url.ts'
@@ -47,7 +47,7 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
       status,
       service,
       requestId: rest?.response?.headers.get('x-ms-request-id') || undefined,
-      retryAfterMs: retryAfterMs(rest, request.nowMs),
+      retryAfterMs: requestedPauseMs(rest, request.nowMs),
     },
     cause: copied(error),
   }

@@ -14,10 +14,10 @@ import {
 } from '../../transforms/record-transform.ts'
 
 /**
- * Applies custom transform functions, in their order, to every record of a block.
+ * Applies the transform functions of the config, in their order, to every record of a block.
  *
- * Consecutive functions share one parse and one write of a record. Records stay in order; asynchronous
- * functions are awaited one record at a time.
+ * Consecutive functions share one parse and one serialization of a record. Records keep their order: an asynchronous
+ * function is awaited for one record at a time.
  */
 export class FunctionTransform extends Transform {
   #functions: readonly RecordTransform[]
@@ -41,7 +41,7 @@ export class FunctionTransform extends Transform {
       const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
       try {
         const read = entry.reject === undefined ? recordOf(entry) : undefined
-        // The encoder names the fault of a text that is no record.
+        // A text that is no JSON object passes unchanged: the encoder rejects it and names the fault.
         const changed =
           read === undefined
             ? [rejectedEntry(entry, this.#rejectedTexts)]

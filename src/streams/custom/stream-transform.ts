@@ -8,15 +8,15 @@ import {
   recordOf,
   rejectedBy,
   renumbered,
-  type StreamTransform as StreamTransformConfig,
+  type StreamTransformConfig,
 } from '../../transforms/record-transform.ts'
 
 /**
- * Sends every record of a block through a user's own object-mode Transform.
+ * Sends every record of a block through an object-mode Transform of the config.
  *
- * What the Transform pushes before it calls back belongs to the record it was given. A Transform that pushes
- * later would let offsets pass records it still holds, so that is an error. A Transform that fails makes the
- * record a rejected row and is replaced by a new one, because a failed stream takes no more.
+ * The results of a record are all that the Transform pushes before it calls back. Pushing later is an error, because
+ * offsets could then advance past a record that has not landed. When the Transform fails, the record becomes a rejected
+ * row, and a new Transform is created, because a failed stream accepts no more input.
  */
 export class StreamTransform extends Transform {
   #config: StreamTransformConfig
@@ -36,7 +36,7 @@ export class StreamTransform extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    // One that failed between two records has nothing to flush, and would never say that it has ended.
+    // A Transform that failed between two records has nothing to flush, and `finished` would never call back.
     if (this.#inner.destroyed) {
       done(this.#heldBack())
       return
@@ -75,9 +75,9 @@ export class StreamTransform extends Transform {
     return { ...block, entries: renumbered(block, entries).entries }
   }
 
-  /** One record through the inner stream: the results are what it pushed until it called back. */
+  /** @returns the results that the Transform pushes for one record */
   #through(placed: PlacedRecord): Promise<readonly LogRecord[]> {
-    // One that failed between two records takes no more; the next record is not to blame for it.
+    // A failure between two records is no fault of the next record.
     if (this.#inner.destroyed) this.#inner = this.#create()
     return new Promise((resolve, reject) => {
       this.#inner.once('error', reject)
@@ -89,7 +89,7 @@ export class StreamTransform extends Transform {
         }
         this.#take()
         const results = this.#pushed
-        // What names another record's place was held back while offsets passed it.
+        // A result with another record's place was held while offsets advanced past that record.
         if (results.some(({ place }) => place !== undefined && place.offset !== placed.place.offset)) {
           reject(this.#heldBack())
           return
@@ -102,9 +102,9 @@ export class StreamTransform extends Transform {
 
   #create(): Transform {
     const inner = this.#config.stream()
-    // Reading as soon as something is there keeps a Transform that makes many records of one from waiting.
+    // Reading at once keeps a Transform that pushes many results from waiting for room.
     inner.on('readable', () => this.#take())
-    // Failures outside a write must not end the process; the next record meets the destroyed stream.
+    // A failure outside a write must not end the process: `#through` finds the stream destroyed.
     inner.on('error', () => {})
     return inner
   }

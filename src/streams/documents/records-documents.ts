@@ -1,86 +1,94 @@
-import type { Chunk, DocumentResume, Entry, EntryBlock, Span } from '../../records.ts'
+import {
+  byteOrderMark,
+  type Chunk,
+  type DocumentResume,
+  type Entry,
+  type EntryBlock,
+  requireContinuation,
+  type Span,
+} from '../../records.ts'
+import { defaultMaxLineBytes } from '../line-splitter.ts'
 import { Expander } from '../records/expander.ts'
-import { requireContinuation } from '../require-continuation.ts'
 import { TopLevelValue } from './top-level-value.ts'
 
 export interface RecordsDocumentsOptions {
-  /** Longer records are rejected, with a prefix as their text; a document may be of any length. Bytes. Default 16 MiB. */
-  readonly maxRecordBytes?: number
-  /** The blob has landed up to `end` and is read on in a document that has grown since. */
-  readonly resume?: { readonly at: DocumentResume; readonly end: number }
+  /** Longer records are rejected, and their text is truncated; a document may have any length. Bytes. Default 16 MiB. */
+  readonly maxRecordBytes?: number | undefined
+  /** The blob has landed up to `end`, and its last document has grown since. */
+  readonly resume?: { readonly at: DocumentResume; readonly end: number } | undefined
 }
 
-/** Bytes before a document's closing bracket, by which it is found again when it has grown. */
+/** Bytes kept before a document's closing bracket, to find the place again when the document has grown. */
 const tailBytes = 64
 
-/** Where a document's records end. */
+/** The end of a document's records. */
 export interface DocumentTail {
   readonly offset: number
-  /** The last bytes before it, 64 at most. */
+  /** The last bytes before `offset`, at most 64. */
   readonly before: Buffer
-  /** Bytes from there to where the next value may begin; 0 for a value without an array of records, which is whole. */
+  /** Bytes from `offset` to the next place where a value may begin; 0 for a value without `records`. */
   readonly closing: number
 }
 
-/** The same of a document that is not complete; `before` is known when the chunk has gone by. */
+/** The tail of an incomplete document; `before` is set when the chunk has been read to its end. */
 type OpenTail = Pick<DocumentTail, 'offset'> & Partial<Pick<DocumentTail, 'before'>>
 
-/** The same of the last value that a chunk has completed. */
+/** The tail of the last value that a chunk completes. */
 interface LastTail extends OpenTail {
-  /** It has an array of records; without one, its offset is its end. */
+  /** The value has `records`. Without it, `offset` is the value's end. */
   readonly isArray: boolean
-  /** Where the next value may begin. */
+  /** The next place where a value may begin. */
   readonly end: number
 }
 
-const byteOrderMark = '\xef\xbb\xbf'
 const valueStart = /[^ \t\r\n]/g
 
 /**
- * Chunks of a blob of JSON documents to blocks of their records.
+ * Splits the chunks of a blob of JSON documents into blocks of their records.
  *
- * A blob is a sequence of top-level values over any number of lines. Each is a unit, because no offset inside one
- * leads back to what it is part of: its blocks are open, with an empty span at its first byte, and the last one, which
- * is not, spans the value and the white space behind it up to a newline. White space elsewhere, and a byte order mark
- * at the blob's first byte, become blocks without entries. The blocks' spans tile.
+ * The blob is a sequence of top-level values, each on any number of lines. A value is a unit, because reading cannot
+ * resume inside it. Its blocks are open and have an empty span at its first byte; only the last one spans the value, and
+ * the white space after it up to a newline. Other white space, and a byte order mark at the blob's first byte, become
+ * blocks without entries. The spans of all blocks tile the blob.
  *
- * An object with an array `records` becomes an entry for each element, whatever other keys it has: those are ignored.
- * The elements of a second `records` count as well. Any other object is one record, any other value a reject. A
- * value that turns out to be no JSON becomes one reject that reaches to the next newline; its last block then says
- * `restart`, because entries of it may have been handed on. A value that is incomplete at the stream's end has no
- * last block; its unit is read again.
+ * - An object with an array `records` becomes one entry per element. Its other keys are ignored; a repeated `records`
+ *   adds its elements.
+ * - Any other object becomes one entry, any other value a reject.
+ * - A value that is not JSON becomes one reject that extends to the next newline. Entries of it may have been pushed
+ *   before the fault was found, so its last block has `restart`.
+ * - A value that is incomplete at the stream's end has no last block and is read again.
  *
- * A document that is rewritten with more elements goes on as a unit of its own, from the end that had landed: with
- * `resume`, its elements before that end become no entries.
+ * A document that was rewritten with more elements becomes a new unit that begins at the landed end: with `resume`, the
+ * elements before that end become no entries.
  *
- * Held is one record and, until the first has been found, as much of the document; then 64 KiB of it.
+ * Memory: one record; also the document's text until its first record is found, and 64 KiB of it from then on.
  */
 export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
   #maxRecordBytes: number
   #previous: Span | undefined
   #nextOffset: number | undefined
   #value: TopLevelValue | undefined
-  /** Bytes of a byte order mark seen so far. */
+  /** Bytes of the byte order mark read so far. */
   #markBytes = 0
   #resume: RecordsDocumentsOptions['resume']
   #tail: DocumentTail | undefined
-  /** Where the records of the value that is being read end so far, and the bytes before it once their chunk has gone by. */
+  /** The end so far of the records of the current value. */
   #open: OpenTail | undefined
-  /** The last bytes of the chunks before. */
+  /** The last 64 bytes before the current chunk. */
   #carried: Buffer = Buffer.alloc(0)
 
   constructor(options: RecordsDocumentsOptions = {}) {
     super()
-    this.#maxRecordBytes = options.maxRecordBytes ?? 16 * 1024 * 1024
+    this.#maxRecordBytes = options.maxRecordBytes ?? defaultMaxLineBytes
     this.#resume = options.resume
   }
 
-  /** The end of the last complete value's records; undefined before the first one that was read here. */
+  /** The end of the records of the last complete value; undefined before the first value is complete. */
   get tail(): DocumentTail | undefined {
     return this.#tail
   }
 
-  /** Offset of the first byte that is in no complete unit yet; `undefined` before the first chunk. */
+  /** Offset of the first byte after the last complete unit; `undefined` before the first chunk. */
   get nextOffset(): number | undefined {
     return this.#nextOffset
   }
@@ -122,12 +130,12 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
         const block = this.#block(value.takeEntries(), span.start + at)
         yield value.wasBroken ? { ...block, restart: true } : block
       } else {
-        // It has landed: what was handed on of it does not count. The white space behind it may be new.
+        // The value has landed before, so its entries are void. The white space after it may be new.
         yield { ...this.#block([], this.#nextOffset as number), open: true, restart: true }
         if (this.#isNew(span.start + at)) yield this.#block([], span.start + at)
       }
     }
-    this.#noteTail(last, span.start, bytes)
+    this.#recordTail(last, span.start, bytes)
     const entries = this.#value?.takeEntries() ?? []
     if (entries.length > 0) yield { ...this.#block(entries, this.#nextOffset as number), open: true }
   }
@@ -141,23 +149,23 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
     this.#carried = at.before
   }
 
-  /** Whether what ends there has not landed. */
+  /** Whether bytes up to this offset have not landed. */
   #isNew(end: number): boolean {
     return end > (this.#nextOffset as number)
   }
 
-  /** White space behind a document belongs to its closing, though it may come with a later chunk. */
+  /** White space after a document belongs to its `closing`, even when it arrives with a later chunk. */
   #lengthenClosing(end: number): void {
     const tail = this.#tail
     if (tail === undefined || tail.closing === 0 || tail.offset + tail.closing !== this.#nextOffset) return
     this.#tail = { ...tail, closing: end - tail.offset }
   }
 
-  /** @param last the last value that the chunk has completed */
-  #noteTail(last: LastTail | undefined, start: number, bytes: Buffer): void {
+  /** @param last the last value that the chunk completes */
+  #recordTail(last: LastTail | undefined, start: number, bytes: Buffer): void {
     const before = (offset: number): Buffer => {
       const all = Buffer.concat([this.#carried, bytes.subarray(0, Math.max(0, offset - start))])
-      // The end of a number or a literal shows only behind the white space that follows it.
+      // The end of a number or literal is found only after the white space that follows, maybe in the next chunk.
       return all.subarray(0, all.length - Math.max(0, start - offset)).subarray(-tailBytes)
     }
     if (last !== undefined) {
@@ -166,11 +174,11 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
     }
     const open = this.#open
     if (open !== undefined && open.before === undefined) this.#open = { ...open, before: before(open.offset) }
-    // A copy: a part would keep the whole chunk in memory.
+    // `concat` copies: a subarray would keep the whole chunk in memory.
     this.#carried = Buffer.concat([this.#carried, bytes.subarray(-tailBytes)]).subarray(-tailBytes)
   }
 
-  /** Where white space ends, and a mark that begins at the blob's first byte with it. */
+  /** @returns the end of white space, and of a byte order mark at the blob's first byte */
   #blanksEnd(text: string, from: number, offset: number): number {
     let at = from
     while (
@@ -193,7 +201,7 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
   }
 }
 
-/** Where the white space behind a value ends: at the next value, or behind the first newline. */
+/** @returns the end of the white space after a value: at the next value, or after the first newline */
 function restOfLine(text: string, from: number): number {
   for (let at = from; at < text.length; at += 1) {
     const character = text.charAt(at)

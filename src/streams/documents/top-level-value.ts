@@ -5,11 +5,11 @@ import { entriesOf } from '../record-validator.ts'
 import { decodedEntry, elementEntry, tooLongEntry } from '../records/record-entries.ts'
 import { keptBytes, keptPrefix } from '../staging/spool.ts'
 
-/** Deeper nesting is taken for a fault: the parser remembers every level. */
+/** Limit of nesting; deeper JSON is rejected, because the parser needs memory for every level. */
 const maxDepth = 1_000_000
 
-// The parser waits for as many characters before it refuses a literal or an escape. White space behind a newline makes
-// it decide there; inside a string, where white space would count, a newline is a fault itself.
+// The parser may wait for this many characters before it rejects a literal or an escape. White space after a newline
+// makes it decide at the newline. It is harmless: outside of strings it means nothing, and in a string a newline is a fault.
 const padding = ' '.repeat(17)
 
 const structure = /[[\]}\n]/g
@@ -17,13 +17,13 @@ const structureOrComma = /[[\]},\n]/g
 const lineBreak = /\r?\n[ \t\r\n]*/g
 
 /**
- * One top-level value of a blob of documents, taken in pieces that may be cut anywhere.
+ * Parses one top-level value of a blob of documents, given in pieces of any size.
  *
- * stream-json reads its structure and does not say where in its input a token lies. It is fed up to one brace,
- * bracket or newline at a time, so that what it reports complete ends where that piece does. Bytes are characters
- * (latin1), so that places count bytes; what is structure is ASCII.
+ * stream-json does not report the positions of tokens. So it is fed up to one brace, bracket or newline at a time: a
+ * value that it then reports as complete ends with the piece. Text is latin1, one character per byte, so that positions
+ * count bytes; all structural characters are ASCII.
  *
- * What does not begin as an object or array is taken as a line.
+ * A value that begins neither as an object nor as an array is handled as a line.
  */
 export class TopLevelValue {
   /** Offset of the value's first byte in its blob. */
@@ -32,13 +32,13 @@ export class TopLevelValue {
   #form: 'json' | 'line' | 'broken'
   #parse = jsonParser({ packValues: false })
   #depth = 0
-  /** The key being read at the top, as far as it can still be `records`; then the one that was read. */
+  /** The current or last top-level key; truncated once it cannot be `records`. */
   #key = ''
   #inKey = false
   #inRecords = false
   #isComplete = false
   #wasBroken = false
-  /** What the element being read has of a string, number or literal. */
+  /** Whether the current element is a string, number or literal, and whether that is complete. */
   #scalar: 'none' | 'partial' | 'whole' = 'none'
   #element: PrefixText
   #text: PrefixText
@@ -48,8 +48,8 @@ export class TopLevelValue {
   #arrayEnd: number | undefined
 
   /**
-   * @param first its first character
-   * @param landedTo elements of `records` that end at this offset of the blob or before become no entries
+   * @param first the value's first character
+   * @param landedTo elements of `records` that end at or before this offset of the blob become no entries
    */
   constructor(first: string, start: number, maxRecordBytes: number, landedTo = 0) {
     this.start = start
@@ -60,7 +60,7 @@ export class TopLevelValue {
     this.#text = new PrefixText(maxRecordBytes)
   }
 
-  /** A document whose next byte is at `offset` of the blob, behind its array's opening bracket or one of its elements. */
+  /** @returns a document to resume after its array's opening bracket or after one of its elements */
   static inArray({ readFrom, behind, landedTo }: DocumentResume, maxRecordBytes: number): TopLevelValue {
     const opening = behind === 'element' ? '{"records":[{}' : '{"records":['
     const value = new TopLevelValue('{', readFrom - opening.length, maxRecordBytes, landedTo)
@@ -68,17 +68,17 @@ export class TopLevelValue {
     return value
   }
 
-  /** Where the last element of `records` ends in the blob, or its opening bracket; undefined without such an array. */
+  /** Offset of the end of the last element of `records`, or of its opening bracket; undefined without `records`. */
   get arrayEnd(): number | undefined {
     return this.#arrayEnd
   }
 
-  /** Whether its last byte has been taken. */
+  /** Whether the value's last byte has been taken. */
   get isComplete(): boolean {
     return this.#isComplete
   }
 
-  /** Whether it turned out to be no JSON: entries taken before then do not count. */
+  /** Whether the value is not JSON. Entries taken before that was found are void. */
   get wasBroken(): boolean {
     return this.#wasBroken
   }
@@ -90,7 +90,7 @@ export class TopLevelValue {
     return entries
   }
 
-  /** Takes what belongs to the value from `text`, beginning at `from`. @returns where it stopped */
+  /** Takes the value's characters from `text`, beginning at `from`. @returns the position after the last one taken */
   take(text: string, from: number): number {
     let at = from
     while (at < text.length && !this.#isComplete) {
@@ -107,13 +107,13 @@ export class TopLevelValue {
   }
 
   #pieceEnd(text: string, from: number): number {
-    // Between the elements of `records` a comma tells where a string, number or literal has ended.
+    // Between elements of `records`, a comma ends a string, number or literal.
     const pattern = this.#inRecords && this.#depth === 2 ? structureOrComma : structure
     pattern.lastIndex = from
     return pattern.test(text) ? pattern.lastIndex : text.length
   }
 
-  /** @returns whether the piece goes on as JSON */
+  /** @returns whether the value is still JSON with this piece */
   #read(piece: string): boolean {
     if (this.#inRecords) this.#element.add(piece)
     const tokens = this.#tokensOf(piece.endsWith('\n') ? piece + padding : piece)
@@ -123,7 +123,7 @@ export class TopLevelValue {
     }
     if (!this.#inRecords || this.#depth !== 2 || !piece.endsWith(',')) return true
     if (this.#scalar === 'whole') return this.#addElement(1)
-    // A comma inside a string is part of the element; otherwise it stands behind an object that has been added.
+    // A comma within a string belongs to the element. Otherwise it follows an object that was already added.
     if (this.#scalar === 'none') this.#element = new PrefixText(this.#maxRecordBytes)
     return true
   }
@@ -131,7 +131,7 @@ export class TopLevelValue {
   #tokensOf(piece: string): readonly Token[] | undefined {
     try {
       const answer: unknown = this.#parse(piece)
-      // One of stream-chain's markers: several values, or none.
+      // stream-chain returns a marker object: with several values, or with none.
       if (typeof answer !== 'object' || answer === null || !('values' in answer)) return []
       return answer.values as readonly Token[]
     } catch {
@@ -155,7 +155,7 @@ export class TopLevelValue {
         if (!this.#inRecords) return true
         if (this.#depth === 2) return this.#addElement(0)
         if (this.#depth > 1) return true
-        // The bracket that ends the array ends its last element, if that is a string, number or literal.
+        // The closing bracket also ends a last element that is a string, number or literal.
         if (this.#scalar === 'whole' && !this.#addElement(1)) return false
         this.#inRecords = false
         this.#element = new PrefixText(this.#maxRecordBytes)
@@ -168,7 +168,7 @@ export class TopLevelValue {
         this.#inKey = false
         return true
       case 'stringChunk':
-        // One character more than `records` has is enough to tell another key.
+        // One character more than `records` has is enough to rule it out.
         if (this.#inKey && this.#key.length <= 'records'.length) this.#key += token.value.slice(0, 8)
         return true
       case 'startString':
@@ -188,10 +188,10 @@ export class TopLevelValue {
   }
 
   /**
-   * Makes the element that has ended an entry.
+   * Adds the entry of the element that has ended.
    *
-   * @param behind characters of its text that no longer belong to it
-   * @returns false when it is no JSON after all: stream-json lets a little pass that is none
+   * @param behind the number of characters read after the element's end
+   * @returns false when the element is not JSON: stream-json accepts some texts that JSON.parse rejects
    */
   #addElement(behind: number): boolean {
     const element = this.#element
@@ -199,7 +199,7 @@ export class TopLevelValue {
     this.#scalar = 'none'
     const place = { offset: this.start, length: element.bytes - behind }
     const index = this.#entryCount
-    // White space behind a string, number or literal comes and goes with what follows it.
+    // White space after a string, number or literal may change when more elements follow, so the array ends before it.
     const blanks = behind === 0 ? 0 : place.length - element.text.slice(0, place.length).trimEnd().length
     this.#arrayEnd = this.#end - behind - (place.length > this.#maxRecordBytes ? 0 : blanks)
     if (this.#arrayEnd <= this.#landedTo) {
@@ -221,7 +221,7 @@ export class TopLevelValue {
     return true
   }
 
-  /** The offset behind what was taken so far. */
+  /** Offset after the last byte taken. */
   get #end(): number {
     return this.start + this.#text.bytes
   }
@@ -233,7 +233,7 @@ export class TopLevelValue {
 
   #countEntry(): void {
     this.#entryCount += 1
-    // Rows of its own: its text is only needed in case it breaks.
+    // From its first entry on, the document's text is needed only for a reject, which keeps a prefix.
     if (this.#entryCount === 1) this.#text.shorten(keptBytes)
   }
 
@@ -251,10 +251,10 @@ export class TopLevelValue {
     else if (this.#entryCount === 0) this.#entries = this.#ownEntries()
   }
 
-  /** The value is one record itself, or none: what the validator says of it on one line. */
+  /** The entries of a value without `records`: the validator decides, as for a line with the same text. */
   #ownEntries(): Entry[] {
     const isLine = this.#form === 'line'
-    // A line's length counts its newline.
+    // `Line.length` includes a newline, which an object or array does not have.
     const length = isLine ? this.#text.bytes : this.#text.bytes + 1
     const latin1 = isLine ? this.#text.text.replace(/\n$/, '') : onOneLine(this.#text.text)
     const line = { offset: this.start, length, latin1 }
@@ -271,12 +271,12 @@ export class TopLevelValue {
       index: 0,
       raw: keptPrefix(text),
       reject: 'not_json',
-      ...(bytes > keptBytes ? { note: `${bytes} bytes` } : {}),
+      note: bytes > keptBytes ? `${bytes} bytes` : undefined,
     }
   }
 }
 
-/** JSON has line breaks only between tokens, so they and the indentation behind them can go. */
+/** Removes line breaks and indentation: in JSON they occur only between tokens. */
 function onOneLine(latin1: string): string {
   return latin1.includes('\n') ? latin1.replace(lineBreak, '') : latin1
 }
@@ -286,7 +286,7 @@ function lineEnd(text: string, from: number): number {
   return newline < 0 ? text.length : newline + 1
 }
 
-/** A text that is added to piece by piece, of which only the beginning is kept; one character per byte (latin1). */
+/** Collects a text in pieces, keeps its first bytes and counts the rest; one character per byte (latin1). */
 export class PrefixText {
   #maxBytes: number
   #text = ''
@@ -296,12 +296,12 @@ export class PrefixText {
     this.#maxBytes = maxBytes
   }
 
-  /** What is kept of it. */
+  /** The kept prefix. */
   get text(): string {
     return this.#text
   }
 
-  /** How long the whole text is. */
+  /** The length of the whole text. */
   get bytes(): number {
     return this.#bytes
   }
@@ -312,7 +312,7 @@ export class PrefixText {
     if (room > 0) this.#text += piece.length > room ? piece.slice(0, room) : piece
   }
 
-  /** From now on keeps no more than so many bytes. */
+  /** Reduces the kept prefix, now and for later pieces. */
   shorten(maxBytes: number): void {
     this.#maxBytes = maxBytes
     this.#text = this.#text.slice(0, maxBytes)

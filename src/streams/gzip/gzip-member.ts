@@ -3,21 +3,21 @@ import { TailraceError } from '../../errors.ts'
 import type { BlobGeneration } from '../../records.ts'
 
 const trailerBytes = 8
-// What the inflater hands out at a time: large enough for whole blocks of lines, and every member has one of them.
+// Size of a decompressed piece: large enough for a block of lines, small enough that each member allocates one.
 const outputBytes = 64 * 1024
 
 /**
- * One member of a gzip file (RFC 1952), taken in pieces that may be cut anywhere.
+ * Decompresses one member of a gzip file (RFC 1952), given in pieces of any size.
  *
- * node:zlib's Gunzip joins members without saying where one ends, so the header and the trailer are read here and
- * only the data between them is zlib's. The checksum and the length are verified.
+ * node:zlib's Gunzip joins members and does not report where one ends. So zlib gets only the deflated data; the header
+ * and the trailer are read here, and the checksum and the length are verified.
  */
 export class GzipMember {
   /** Offset of the member's first byte in its blob. */
   readonly start: number
   #source: BlobGeneration
   #phase: 'header' | 'data' | 'trailer' | 'complete' = 'header'
-  /** The bytes of a header or trailer that is not complete. */
+  /** The bytes so far of an incomplete header or trailer. */
   #held = Buffer.alloc(0)
   #takenBytes = 0
   #inflate: InflateRaw | undefined
@@ -36,15 +36,15 @@ export class GzipMember {
     return this.#phase === 'complete'
   }
 
-  /** Offset behind the last byte taken. */
+  /** Offset after the last byte taken. */
   get end(): number {
     return this.start + this.#takenBytes
   }
 
   /**
-   * Takes as much of `bytes` as belongs to the member and hands out what it holds.
+   * Takes the bytes of the member from the start of `bytes`, and yields the decompressed data.
    *
-   * @throws SOURCE_UNSUPPORTED when it is damaged
+   * @throws SOURCE_UNSUPPORTED when the member is damaged
    */
   async *take(bytes: Buffer): AsyncGenerator<Buffer> {
     let rest = bytes
@@ -57,12 +57,12 @@ export class GzipMember {
     if (this.#phase === 'trailer' && rest.length > 0) this.#takeTrailer(rest)
   }
 
-  /** Lets go of the inflater's memory. */
+  /** Releases the memory of zlib. */
   close(): void {
     this.#inflate?.destroy()
   }
 
-  /** @returns what lies behind the header */
+  /** @returns the bytes after the header */
   #takeHeader(bytes: Buffer): Buffer {
     const heldBefore = this.#held.length
     this.#held = Buffer.concat([this.#held, bytes])
@@ -108,11 +108,11 @@ export class GzipMember {
         this.#wake = resolve
       })
     }
-    // The stage was destroyed meanwhile.
+    // The stage was destroyed during the wait.
     if (inflate.destroyed) return
     const usedBytes = inflate.bytesWritten - before
     this.#takenBytes += usedBytes
-    // What zlib leaves lies behind the data: when that ends with these bytes, the next ones show it, for a trailer follows.
+    // Bytes that zlib does not consume belong to the trailer. If the data ends exactly here, the next bytes show it.
     if (usedBytes === bytes.length) return
     inflate.destroy()
     this.#phase = 'trailer'
@@ -141,17 +141,17 @@ export class GzipMember {
     return inflate
   }
 
-  #damaged(what: string, at: number, cause?: unknown): TailraceError {
+  #damaged(reason: string, at: number, cause?: unknown): TailraceError {
     return new TailraceError(
       'SOURCE_UNSUPPORTED',
-      `${this.#source.blob} cannot be decompressed: the gzip member that starts at byte ${this.start} is damaged at byte ${at} (${what}). Write its data to a blob of another name, and leave this one out.`,
+      `${this.#source.blob} cannot be decompressed: the gzip member that starts at byte ${this.start} is damaged at byte ${at} (${reason}). Write its data to a blob of another name, and exclude this one.`,
       { context: { blob: this.#source.blob, memberStart: this.start, offset: at }, cause },
     )
   }
 }
 
 const fixedBytes = 10
-/** A header longer than this is no producer's: names and comments have no limit of their own. */
+/** Limit of a header: the format has none for names and comments, and no known producer comes near this size. */
 const maxHeaderBytes = 256 * 1024
 
 const deflate = 8
@@ -160,17 +160,19 @@ const flags = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserve
 /**
  * Measures the header at the start of a gzip member, by RFC 1952, section 2.3.
  *
- * @returns the header's length in bytes, or `undefined` when more bytes are needed to tell
- * @throws Error that says what is wrong with it
+ * @returns the header's length in bytes; `undefined` when the bytes end inside the header
+ * @throws Error with the fault as its message
  */
 export function gzipHeaderBytes(bytes: Buffer): number | undefined {
   const end = headerEnd(bytes)
-  if (end === undefined && bytes.length > maxHeaderBytes) throw new Error('its header does not end')
+  if (end === undefined && bytes.length > maxHeaderBytes)
+    throw new Error(`its header is longer than ${maxHeaderBytes} bytes`)
   return end
 }
 
 function headerEnd(bytes: Buffer): number | undefined {
-  if ((bytes[0] ?? 0x1f) !== 0x1f || (bytes[1] ?? 0x8b) !== 0x8b) throw new Error('it does not begin as gzip')
+  if ((bytes[0] ?? 0x1f) !== 0x1f || (bytes[1] ?? 0x8b) !== 0x8b)
+    throw new Error('it does not begin with the bytes 1f 8b')
   if ((bytes[2] ?? deflate) !== deflate) throw new Error('its compression method is unknown')
   if (bytes.length < fixedBytes) return undefined
   const set = bytes[3] as number

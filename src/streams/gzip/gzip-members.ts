@@ -1,30 +1,40 @@
 import { TailraceError } from '../../errors.ts'
-import type { BlobGeneration, Chunk, LineBlock, Span } from '../../records.ts'
+import {
+  type BlobGeneration,
+  byteOrderMark,
+  type Chunk,
+  type LineBlock,
+  requireContinuation,
+  type Span,
+} from '../../records.ts'
 import { LineSplitter, type LineSplitterOptions } from '../line-splitter.ts'
 import { Expander } from '../records/expander.ts'
-import { requireContinuation } from '../require-continuation.ts'
 import { GzipMember } from './gzip-member.ts'
 
 const newline = Buffer.from('\n')
-const byteOrderMark = '\xef\xbb\xbf'
 
 export interface GzipMembersOptions extends Pick<LineSplitterOptions, 'maxLineBytes'> {
-  /** Hears of damaged data, once; the members before it still pass. Default: the stream is destroyed with the error. */
-  readonly onRefused?: (error: TailraceError) => void
+  /**
+   * Called once, for the first damaged member; the members before it still pass. Default: the stream is destroyed with
+   * the error.
+   */
+  readonly onRefused?: ((error: TailraceError) => void) | undefined
 }
 
 /**
- * Chunks of a blob of concatenated gzip members to blocks of the lines in them.
+ * Decompresses the chunks of a blob of concatenated gzip members into blocks of lines.
  *
- * No offset inside a member leads back to a line, so a member is a unit: its blocks are open, with an empty span at
- * the member's first byte, and the last one, which is not, spans the member's compressed bytes. Every line has the
- * member's first byte as its offset and its decompressed length, a newline included. A member's end ends its last line, and a byte order
- * mark at its beginning is dropped: a line never spans members. A member that is still incomplete at the stream's end
- * has no last block; its unit is read again. Zeros behind a member are padding and become a block without lines.
+ * Reading cannot resume inside a member, so a member is a unit. Its blocks are open and have an empty span at the
+ * member's first byte; only the last one spans the member's compressed bytes. A line's offset is the member's first byte,
+ * and its length is that of the decompressed line, newline included.
+ *
+ * A line never spans members: the end of a member ends its last line, and a byte order mark at its beginning is dropped.
+ * A member that is incomplete at the stream's end has no last block and is read again. Zero bytes after a member are
+ * padding, and become a block without lines.
  */
 export class GzipMembers extends Expander<Chunk, LineBlock> {
   #splitter: LineSplitter
-  /** Decompressed bytes given to the splitter so far, in all members: the splitter's own offsets. */
+  /** Decompressed bytes of all members so far: the offsets that the splitter works with. */
   #splitBytes = 0
   #previous: Span | undefined
   #nextOffset: number | undefined
@@ -36,7 +46,7 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
     this.#splitter = new LineSplitter(options)
   }
 
-  /** Offset of the first byte that is in no complete member yet; `undefined` before the first chunk. */
+  /** Offset of the first byte after the last complete member; `undefined` before the first chunk. */
   get nextOffset(): number | undefined {
     return this.#nextOffset
   }
@@ -78,7 +88,7 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
     if (bytes[0] !== 0x1f) {
       throw new TailraceError(
         'SOURCE_UNSUPPORTED',
-        `${source.blob} goes on at byte ${start} with something else than a gzip member. Write to it nothing but gzip members, or leave it out.`,
+        `${source.blob} has no gzip member at byte ${start}: append only gzip members to it, or exclude it.`,
         { context: { blob: source.blob, offset: start } },
       )
     }
@@ -86,19 +96,19 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
     return new GzipMember({ blob: source.blob, generation: source.generation }, start)
   }
 
-  /** The member's line that has no newline, if it has one. */
+  /** The member's last line, if no newline ends it. */
   #lastLine(member: GzipMember): LineBlock | undefined {
     if (this.#splitBytes === (this.#splitter.nextOffset ?? 0)) return undefined
     return this.#lines(newline, member)
   }
 
-  /** The lines that end in these decompressed bytes, at the member's place. */
+  /** The lines that end in these decompressed bytes, with the member's first byte as their offset. */
   #lines(decompressed: Buffer, { start }: GzipMember): LineBlock | undefined {
     const { blob, generation } = this.#previous as Span
     const bytes = withoutBlankLines(decompressed)
     const from = this.#splitBytes
     this.#splitBytes += bytes.length
-    // The splitter works at once: what it was given is split when `write` returns.
+    // The splitter works synchronously: its block can be read when `write` returns.
     this.#splitter.write({ span: { blob, generation, start: from, end: this.#splitBytes }, bytes })
     const block = this.#splitter.read() as LineBlock | null
     if (block === null) return undefined
@@ -111,7 +121,7 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
     return { ...block, span: { blob, generation, start, end: start }, lines }
   }
 
-  /** The closing block of what reaches up to `end`. */
+  /** The last block of a member or of padding that ends at `end`. */
   #finished({ blob, generation }: BlobGeneration, last: LineBlock | undefined, end: number): LineBlock {
     const span = { blob, generation, start: this.#nextOffset as number, end }
     this.#nextOffset = end
@@ -122,8 +132,8 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
 const manyNewlines = Buffer.alloc(1024, '\n')
 
 /**
- * Leaves one newline of each run where some run is long: a mebibyte of a member can hold a gibibyte of newlines, which
- * would be as many lines and no row. Lines have the place of their member, so none is moved by it.
+ * Reduces each run of newlines to one newline if some run is long. A member of 1 MiB can hold 1 GiB of newlines: a billion
+ * lines and no row. All lines of a member have the same offset, so none of them moves.
  */
 function withoutBlankLines(bytes: Buffer): Buffer {
   let from = bytes.indexOf(manyNewlines)

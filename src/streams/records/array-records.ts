@@ -2,18 +2,17 @@ import { elementPlaces, isJsonObject, type JsonValue, memberPlaces, type TextPla
 
 /** One element of an array of records. */
 export interface ArrayRecord {
-  /** Its text as it stands in the array. */
+  /** Its text in the array, unchanged. */
   readonly latin1: string
   readonly value: JsonValue
 }
 
 /**
- * The records of an array, or of an object whose key `records` is one. Arrays of such objects are what Event Hubs
- * captures.
+ * Finds the records of an array, or of an object with an array `records`. Event Hubs captures arrays of such objects.
  *
- * @param value what the text holds
+ * @param value the parsed text
  * @param latin1 one well-formed JSON value
- * @returns `undefined` when it is neither, or when no object is in it
+ * @returns `undefined` for any other value, and for an array without an object
  */
 export function recordsOf(value: JsonValue, latin1: string): readonly ArrayRecord[] | undefined {
   const whole = { start: 0, end: latin1.length - trailing(latin1) }
@@ -43,7 +42,7 @@ function recordAt(value: JsonValue, latin1: string, { start, end }: TextPlace): 
   return { latin1: latin1.slice(start, end), value }
 }
 
-/** Blanks behind the value. */
+/** The number of white space characters after the value. */
 function trailing(latin1: string): number {
   return latin1.length - latin1.trimEnd().length
 }

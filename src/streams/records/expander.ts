@@ -2,10 +2,10 @@ import { Transform, type TransformCallback } from 'node:stream'
 import { isTailraceError, type TailraceError } from '../../errors.ts'
 
 /**
- * An object-mode Transform that makes any number of objects of one, and waits until each has been taken.
+ * An object-mode Transform that emits any number of objects per input, and waits for room before each.
  *
- * A plain Transform buffers whatever it pushes for one input; where a few bytes can become gigabytes, that would
- * be the end of bounded memory.
+ * A plain Transform buffers all that it pushes for one input. Where a few bytes expand to gigabytes, that buffer would
+ * not be bounded.
  */
 export abstract class Expander<Input, Output> extends Transform {
   #roomFound: (() => void) | undefined
@@ -13,15 +13,15 @@ export abstract class Expander<Input, Output> extends Transform {
   #isRefused = false
 
   /**
-   * @param onRefused hears of input that cannot be taken apart; what came before it still goes its way, and what comes
-   *   after it is dropped. Default: the stream is destroyed with the error
+   * @param onRefused called once with SOURCE_UNSUPPORTED for input that cannot be expanded; later input is dropped.
+   *   Default: the stream is destroyed with the error
    */
   constructor(onRefused?: (error: TailraceError) => void) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
     this.#onRefused = onRefused
   }
 
-  /** What one input becomes; asked for the next only when there is room for it. */
+  /** The outputs of one input. The next one is requested only when there is room for it. */
   protected abstract outputsOf(input: Input): Iterable<Output> | AsyncIterable<Output>
 
   override _transform(input: Input, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -44,12 +44,12 @@ export abstract class Expander<Input, Output> extends Transform {
   }
 
   override _read(bytes: number): void {
-    this.#goOn()
+    this.#resume()
     super._read(bytes)
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#goOn()
+    this.#resume()
     callback(error)
   }
 
@@ -60,7 +60,7 @@ export abstract class Expander<Input, Output> extends Transform {
     }
   }
 
-  #goOn(): void {
+  #resume(): void {
     const resolve = this.#roomFound
     this.#roomFound = undefined
     resolve?.()

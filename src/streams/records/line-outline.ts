@@ -1,30 +1,31 @@
 import { stringEnd } from '../../json.ts'
+import { latin1AsText } from '../../records.ts'
 
-/** Where a value stands in a text, in characters. */
+/** The position of a value in a text, in characters. */
 export interface ValuePlace {
   readonly start: number
   readonly end: number
 }
 
-/** The structure of a line, as far as its brackets, strings and commas tell. */
+/** The structure of a line, found from its brackets, strings and commas alone. */
 export interface LineOutline {
-  /** The objects at the top, each with the white space before it, if the line holds nothing else. */
+  /** The top-level objects, each with the white space before it; undefined if the line has anything else. */
   readonly objects: readonly ValuePlace[] | undefined
   /** The elements of the array `records` of the line's only object. */
   readonly records: readonly ValuePlace[] | undefined
-  /** A comma before a closing bracket, or a word that JSON does not have: refused by JSON, read by the engine. */
+  /** Has a trailing comma or a word like NaN: JSON rejects them, the encoder's parser accepts them. */
   readonly isLoose: boolean
-  /** Which limit the line exceeds; nothing else is known of it then. */
-  readonly exceeded?: 'values' | 'records'
+  /** The limit that the line exceeds; the other fields are then empty. */
+  readonly exceeded?: 'values' | 'records' | undefined
 }
 
 /**
- * Most values of one record. The engine's parser takes 16 bytes for each and may need three times as much while it
- * grows: 48 MiB. Levels of nesting count as values.
+ * Limit of the values of one record, levels of nesting included. The encoder's parser takes 16 bytes per value, and up to
+ * three times as much while its buffer grows: 48 MiB.
  */
 export const maxValues = 1_000_000
 
-/** Most records of one line: each is a row, and 16 MiB could hold eight million empty ones. */
+/** Limit of the records on one line. Each becomes a row, and a line of 16 MiB can hold eight million empty ones. */
 export const maxLineRecords = 262_144
 
 const space = 0x20
@@ -41,8 +42,8 @@ const capitalI = 0x49
 const capitalN = 0x4e
 
 /**
- * Finds the structure of a line without building a value of it: in one pass, in memory that does not grow with the
- * line's nesting. A line that is not JSON may have any outline.
+ * Finds the structure of a line in one pass, without parsing it, in memory that does not grow with its nesting. The
+ * outline of a line that is not JSON is arbitrary.
  */
 export function outlineOf(text: string): LineOutline {
   const objects: ValuePlace[] = []
@@ -123,4 +124,22 @@ export function outlineOf(text: string): LineOutline {
 
 function exceeding(exceeded: 'values' | 'records'): LineOutline {
   return { objects: undefined, records: undefined, isLoose: false, exceeded }
+}
+
+/**
+ * Finds the JSON objects on one line that has several without a newline between them.
+ *
+ * @param line UTF-8 bytes, one character per byte (latin1)
+ * @returns the places of at least two objects; `undefined` for any other line; `too-many` over `maxLineRecords`
+ */
+export function concatenatedObjects(line: string): readonly ValuePlace[] | undefined | 'too-many' {
+  const { objects, exceeded } = outlineOf(line)
+  if (exceeded === 'records') return 'too-many'
+  if (objects === undefined || objects.length < 2) return undefined
+  try {
+    for (const { start, end } of objects) JSON.parse(latin1AsText(line.slice(start, end)))
+  } catch {
+    return undefined
+  }
+  return objects
 }

@@ -5,10 +5,7 @@ import { keptPrefix } from '../staging/spool.ts'
 
 const highByte = /[\x80-\xff]/
 
-/**
- * The entry of a text as it is. Undecodable bytes show as the replacement character; the row's place still leads to
- * the original bytes.
- */
+/** @returns the entry of a text. Undecodable bytes become U+FFFD; the row's offset and length still locate the originals */
 export function decodedEntry({ offset, length, latin1 }: Line): Entry {
   const entry = { offset, length, index: 0, raw: latin1 }
   if (!highByte.test(latin1) || isUtf8(Buffer.from(latin1, 'latin1'))) return entry
@@ -17,24 +14,23 @@ export function decodedEntry({ offset, length, latin1 }: Line): Entry {
 }
 
 /**
- * The row of one element of an array of records.
- *
- * @param entry its `raw` is the element's text
- * @param element what the text holds
+ * @param entry has the text of one element of an array of records as its `raw`
+ * @param element the parsed text
+ * @returns the entry to project, or a reject for an element that is no object
  */
 export function elementEntry(entry: Entry, element: JsonValue): Entry {
   if (!isJsonObject(element)) return { ...entry, reject: 'not_object' }
   return projectedEntry(entry, entry.raw)
 }
 
-/** The entry with the text to project, where that differs from `raw`. */
+/** @returns the entry with `json` set, if the text to project differs from `raw` */
 export function projectedEntry(entry: Entry, text: string): Entry {
-  const json = withoutLoneSurrogates(text)
-  // A spool row holds no carriage return; outside of strings it is white space, and inside it is escaped.
+  const json = withLoneSurrogatesReplaced(text)
+  // A spool row cannot hold a carriage return. In JSON a raw one is white space: within strings it is escaped.
   return json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }
 }
 
-/** The rejected entry of a line over the limit, of which only a prefix was held; `length` counts its newline. */
+/** @param line is truncated; its `length` is that of the whole line, newline included @returns its rejected entry */
 export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
   return {
     offset,
@@ -46,12 +42,12 @@ export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
   }
 }
 
-// The alternatives take one escape after the other, so that an escaped backslash is never half of one.
+// Matches every escape, so that the second backslash of `\\\\` is never taken for the start of one.
 const escapes =
   /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
 
-/** The encoder's parser refuses a surrogate without its pair; the replacement character stands for it. */
-function withoutLoneSurrogates(json: string): string {
+/** Replaces lone surrogates by U+FFFD: the encoder's parser rejects them. */
+function withLoneSurrogatesReplaced(json: string): string {
   if (!json.includes('\\u')) return json
   return json.replace(escapes, (match, alone: string | undefined) =>
     alone === undefined ? match : '\\ufffd',

@@ -1,17 +1,17 @@
-// What the kubelet writes before each line of a container (the CRI's log format), and `kubectl logs --timestamps`. The
-// runtime marks what it cut out of a longer line with P: such a piece is no record.
+// The prefix of each line in the CRI log format, and that of `kubectl logs --timestamps`. The runtime marks a part of a
+// longer line with P: such a part is no record.
 const runtimePrefix =
   /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(stdout|stderr) F )?(?!std(?:out|err) P )/
 
-// The server ends a line's prefix with the level, a colon and two blanks, in every language.
+// PostgreSQL ends a line's prefix with the level, a colon and two spaces, in every language.
 const serverLine =
   /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z][A-Za-z]{1,5}|[+-]\d\d(?::?\d\d)*)\b.{0,1000}?: {2}/
 
 /**
- * The JSON object for a line of text that stands between those of JSON: of the server's text log, or with the prefix of
- * a container runtime before a record or such a line.
+ * Converts a line that is no JSON by itself: a line of PostgreSQL's text log, or one with the prefix of a container
+ * runtime before such a line or before a record.
  *
- * @returns `undefined` for any other text
+ * @returns the text of a JSON object; `undefined` for any other line
  */
 export function textLineRecord(line: string): string | undefined {
   const runtime = runtimePrefix.exec(line)

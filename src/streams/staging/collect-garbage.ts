@@ -4,10 +4,10 @@ import { runInNewContext } from 'node:vm'
 let collect: (() => void) | undefined
 
 /**
- * Lets go of what long texts have left behind.
+ * Collects garbage at once, after work on long texts.
  *
- * V8 waits with its large strings until the heap has grown by a multiple, and a few lines of 16 MiB would take 200 MiB.
- * A collection takes some tens of milliseconds.
+ * V8 frees large strings only when the heap has grown by a multiple: a few lines of 16 MiB would hold 200 MiB. A
+ * collection takes some tens of milliseconds.
  */
 export function collectGarbage(): void {
   if (collect === undefined) {

@@ -5,29 +5,29 @@ import { TailraceError } from '../../errors.ts'
 import { withStateErrors } from '../../offsets/state-files.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 
-// The package's types describe its CommonJS build; what is imported is the function itself.
+// The package's types describe its CommonJS build. The ES module's default export is the function itself.
 const checkDiskSpace = diskSpaceModule as unknown as (directory: string) => Promise<{ readonly free: number }>
 
 export interface DiskSpaceMonitorOptions {
-  /** Directories whose volumes are watched, such as the staging directory and a local table. */
+  /** Directories whose volumes are monitored, such as the staging directory and a local table. */
   readonly directories: readonly string[]
-  /** Below this many free bytes on any of the volumes, work is held. */
+  /** Work is held while any volume has fewer free bytes. */
   readonly minFreeBytes: number
-  /** From this many free bytes on every volume, work goes on. Default 1.1 times `minFreeBytes`. */
-  readonly resumeFreeBytes?: number
-  /** How old an answer may be before the volumes are asked again, and the pause while held; in milliseconds. Default 5,000. */
-  readonly checkMs?: number
-  /** Removes expired staging files. @returns how many bytes went */
-  readonly removeExpired?: () => Promise<number>
-  /** Asks the sink to forget what it can load again. */
-  readonly releaseCaches?: () => Promise<void>
-  /** Asks how many bytes are free on a directory's volume. Default: the operating system says. */
-  readonly freeBytesOf?: (directory: string) => Promise<number>
-  readonly clock?: Clock
-  readonly logger?: Logger
+  /** Held work resumes when every volume has this many free bytes. Default 1.1 times `minFreeBytes`. */
+  readonly resumeFreeBytes?: number | undefined
+  /** Interval between checks, in milliseconds. Default 5,000. */
+  readonly checkMs?: number | undefined
+  /** Removes expired staging files. @returns the number of bytes removed */
+  readonly removeExpired?: (() => Promise<number>) | undefined
+  /** Releases what the sink caches and can load again. */
+  readonly releaseCaches?: (() => Promise<void>) | undefined
+  /** @returns the free bytes of a directory's volume. Default: asks the operating system */
+  readonly freeBytesOf?: ((directory: string) => Promise<number>) | undefined
+  readonly clock?: Clock | undefined
+  readonly logger?: Logger | undefined
 }
 
-/** What the monitor has done so far. */
+/** Totals since the monitor was created. */
 export interface DiskSpaceCounters {
   readonly holds: number
   readonly heldMs: number
@@ -35,11 +35,11 @@ export interface DiskSpaceCounters {
 }
 
 /**
- * Watches the free space of volumes and holds work while it is short.
+ * Monitors the free space of volumes and holds work while it is short.
  *
- * While it holds: expired staging files are removed, the sink releases its caches, and garbage is collected
- * where the process runs with `--expose-gc` (a dropped buffer may keep a deleted file's blocks). Then it looks
- * again, until there is room. Nothing is dropped: whoever waits for `ensureSpace` simply waits.
+ * While work is held, it removes expired staging files, releases the sink's caches and, in a process with `--expose-gc`,
+ * collects garbage, because an unreferenced buffer can keep the blocks of a deleted file. It repeats the check until
+ * there is room. No data is dropped: callers of `ensureSpace` wait.
  */
 export class DiskSpaceMonitor {
   #directories: readonly string[]
@@ -71,18 +71,18 @@ export class DiskSpaceMonitor {
     return this.#counters
   }
 
-  /** Whether work is held at this moment. */
+  /** Whether work is held now. */
   get isHolding(): boolean {
     return this.#holding !== undefined
   }
 
-  /** @returns the least free space among the volumes, in bytes */
+  /** @returns the free bytes of the volume that has fewest */
   async freeBytes(): Promise<number> {
-    // Each question starts a program on most platforms, so a volume that holds several directories is asked once.
+    // A query starts a program on most platforms, so a volume with several of the directories is queried once.
     const volumes = new Map<number, string>()
     const missing: unknown[] = []
     for (const directory of this.#directories) {
-      // Whoever writes into a directory that is gone can say what it was.
+      // A missing directory is no error here: the next write into it fails with a better message.
       const found = await stat(directory).catch((error: unknown) => void missing.push(error))
       if (found !== undefined) volumes.set(found.dev, directory)
     }
@@ -91,7 +91,7 @@ export class DiskSpaceMonitor {
   }
 
   /**
-   * Resolves when there is room to work; at once in the ordinary case.
+   * Resolves when there is room: at once unless work is held or a check is due.
    *
    * @throws the signal's reason when it fires while work is held
    */
@@ -101,11 +101,10 @@ export class DiskSpaceMonitor {
   }
 
   /**
-   * Runs a write and repeats it when the volume turns out to be full: a check beforehand cannot know how much
-   * others write meanwhile.
+   * Runs a write, and repeats it when the volume is full: other processes may fill it between the check and the write.
    *
-   * @param write must leave nothing behind when it fails with DISK_FULL or ENOSPC
-   * @throws DIRECTORY_UNUSABLE for what the file system refuses, unless the write has a code of its own for it
+   * @param write must be repeatable after it fails with DISK_FULL, ENOSPC or EDQUOT
+   * @throws DIRECTORY_UNUSABLE for another error of the file system; an error of the write that has a code passes unchanged
    */
   async withSpace<T>(write: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (;;) {
@@ -114,7 +113,7 @@ export class DiskSpaceMonitor {
         return await this.#withStateErrors(write)
       } catch (error) {
         if (!isDiskFull(error)) throw error
-        this.#log.warn({ err: error }, 'a write found the volume full')
+        this.#log.warn({ err: error }, 'a write failed because the volume is full')
         await (this.#holding ?? this.#hold(signal, 1))
       }
     }
@@ -130,14 +129,14 @@ export class DiskSpaceMonitor {
     if (freeBytes < neededBytes) await (this.#holding ?? this.#hold(signal))
   }
 
-  #hold(signal?: AbortSignal, leastPauses = 0): Promise<void> {
-    this.#holding = this.#waitForRoom(leastPauses, signal).finally(() => {
+  #hold(signal?: AbortSignal, minPauses = 0): Promise<void> {
+    this.#holding = this.#waitForRoom(minPauses, signal).finally(() => {
       this.#holding = undefined
     })
     return this.#holding
   }
 
-  async #waitForRoom(leastPauses: number, signal?: AbortSignal): Promise<void> {
+  async #waitForRoom(minPauses: number, signal?: AbortSignal): Promise<void> {
     const since = this.#clock.now()
     this.#counters.holds += 1
     this.#log.warn(
@@ -151,15 +150,15 @@ export class DiskSpaceMonitor {
     for (let round = 0; ; round += 1) {
       await this.#makeRoom(round === 0)
       const freeBytes = await this.freeBytes()
-      // After a write that failed the number alone proves nothing: without a pause it would be repeated at full speed.
-      if (freeBytes >= this.#resumeFreeBytes && round >= leastPauses) break
+      // After a failed write the free bytes prove nothing (a quota may be exhausted): the pause prevents a busy loop.
+      if (freeBytes >= this.#resumeFreeBytes && round >= minPauses) break
       this.#log.debug({ freeBytes }, 'disk space is still short')
       await this.#clock.sleep(this.#checkMs, signal)
     }
     const heldMs = this.#clock.now() - since
     this.#counters.heldMs += heldMs
     this.#checkedAtMs = this.#clock.now()
-    this.#log.info({ heldMs }, 'disk space is back: the stream goes on')
+    this.#log.info({ heldMs }, 'disk space is available again: the stream continues')
   }
 
   async #makeRoom(first: boolean): Promise<void> {
@@ -168,15 +167,15 @@ export class DiskSpaceMonitor {
     if (expiredBytes > 0) this.#log.info({ expiredBytes }, 'removed expired staging files')
     if (!first) return
     await this.#releaseCaches().catch((error: unknown) =>
-      this.#log.warn({ err: error }, 'the sink did not release its caches'),
+      this.#log.warn({ err: error }, 'releasing the caches of the sink failed'),
     )
     const collects = typeof globalThis.gc === 'function'
     globalThis.gc?.()
-    this.#log.info({ collectedGarbage: collects }, 'asked the sink to release its caches')
+    this.#log.info({ collectedGarbage: collects }, 'released the caches of the sink')
   }
 }
 
-/** @returns whether an error says that a volume is full. */
+/** @returns whether an error reports a full volume or an exhausted quota */
 export function isDiskFull(error: unknown): boolean {
   if (typeof error !== 'object' || error === null || !('code' in error)) return false
   return (

@@ -1,8 +1,8 @@
 /**
- * The spool: the staging file that the batcher writes and the encoder reads.
+ * The format of the spool, the staging file that the batcher writes and the encoder reads.
  *
- * One row per entry, ended by a newline, its fields divided by U+001F. No well-formed JSON text holds that
- * character or a raw newline, so the text of an ordinary record passes through untouched, byte for byte.
+ * One row per entry, ended by a newline, with fields separated by U+001F. Well-formed JSON on one line contains neither
+ * character, so the text of an ordinary record is copied unchanged.
  */
 
 import { bytesAsLatin1, type Entry, latin1AsText } from '../../records.ts'
@@ -11,35 +11,33 @@ export const fieldSeparator = '\x1f'
 
 /** The fields of a spool row, in order. */
 export const spoolColumns = [
-  /** Index into the batch's spans. */
+  /** Index into `Batch.spans`. */
   { name: 'span_index', type: 'INTEGER' },
-  /** Offset of the record, counted from the start of its span: small numbers are cheaper to write. */
+  /** Offset of the record from the start of its span: a small number takes fewer digits. */
   { name: 'relative_offset', type: 'BIGINT' },
   { name: 'length', type: 'BIGINT' },
-  /** 1 when the record is known to hold no object or array inside, or empty. */
+  /** 1 when the record is known to have no nested object or array; otherwise empty. */
   { name: 'flat', type: 'INTEGER' },
-  /** Empty for 0. */
+  /** `Entry.index`; empty for 0. */
   { name: 'source_index', type: 'INTEGER' },
-  /** A reject reason, or empty. */
+  /** The reject reason; empty for other rows. */
   { name: 'reject', type: 'VARCHAR' },
-  /** A note for `parse_error`, or empty. */
+  /** The value of `parse_error`; empty for none. */
   { name: 'note', type: 'VARCHAR' },
-  /** `raw` when the field `raw` is a JSON string literal to be decoded, or empty when it is the text itself. */
+  /** `raw` when the field `raw` is a JSON string literal; empty when it is the text itself. */
   { name: 'encoding', type: 'VARCHAR' },
-  /** The JSON object to project, when it differs from `raw`. */
+  /** The JSON object to project; empty when `raw` is that object. */
   { name: 'json', type: 'VARCHAR' },
   { name: 'raw', type: 'VARCHAR' },
 ] as const
 
-/** The fields between flat and raw, all empty: what nearly every row has. */
-const nothingSpecial = fieldSeparator.repeat(6)
+/** The separators of the fields between `flat` and `raw` when all of them are empty, as in nearly every row. */
+const emptyFields = fieldSeparator.repeat(6)
 
 /**
- * One spool row as UTF-8 bytes, one character per byte (latin1), its newline included.
- *
- * @param entry its `raw` and `json` are UTF-8 bytes as latin1
- * @param spanIndex the entry's span in the batch
- * @param spanStart where that span starts
+ * @param spanIndex the index of the entry's span in the batch
+ * @param spanStart the start of that span
+ * @returns one spool row as UTF-8 bytes, one character per byte (latin1), newline included
  */
 export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): string {
   const place = `${spanIndex}${fieldSeparator}${entry.offset - spanStart}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
@@ -51,7 +49,7 @@ export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): st
     entry.note === undefined &&
     entry.json === undefined
   ) {
-    return `${place}${nothingSpecial}${entry.raw}\n`
+    return `${place}${emptyFields}${entry.raw}\n`
   }
   return `${[
     place,
@@ -64,19 +62,19 @@ export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): st
   ].join(fieldSeparator)}\n`
 }
 
-/** Where a spool row's record is: the index of its span, and its offset in it. */
+/** @returns the index of a spool row's span, and the record's offset from the start of that span */
 export function rowPlace(row: string): { readonly spanIndex: number; readonly relativeOffset: number } {
   const [spanIndex, relativeOffset] = row.split(fieldSeparator, 2)
   return { spanIndex: Number(spanIndex), relativeOffset: Number(relativeOffset) }
 }
 
 /**
- * A row as one that is rejected because it could not be encoded, with the place and text that it has. A row that was
- * rejected before keeps its own reason and note.
+ * Rejects a spool row that could not be encoded. A row that was rejected before keeps its reason and note.
  *
  * @param row without its newline
  * @param note the engine's message
- * @param kept how much of the text; of a long one the beginning is its first 64 KiB, and the note says so
+ * @param kept keep the whole text, or its first 64 KiB; the note then reports the cut
+ * @returns the row with a newline
  */
 export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginning'): string {
   const [spanIndex, offset, length, , sourceIndex, reject, givenNote, encoding] = row.split(fieldSeparator, 8)
@@ -90,15 +88,15 @@ export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginnin
   return `${[...place, reason[0], cutNote, 'raw', '', beginning].join(fieldSeparator)}\n`
 }
 
-/** Of a text that cannot be kept whole this much is kept, in bytes. */
+/** The size of `keptPrefix`, in bytes. */
 export const keptBytes = 64 * 1024
 
-/** @returns the first 64 KiB; decoding and encoding again repairs a character that the cut went through. */
+/** @returns the first 64 KiB of a text; decoding and encoding replaces a character that the cut splits */
 export function keptPrefix(latin1: string): string {
   return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
 }
 
-/** What a row cannot carry as it is. Three native scans are several times faster than one character class. */
+/** Whether a text has a character that a row cannot contain. Native scans are several times faster than one regular expression. */
 function needsEncoding(raw: string): boolean {
   return raw.includes(fieldSeparator) || raw.includes('\r') || raw.includes('\0') || raw.includes('\n')
 }

@@ -6,23 +6,23 @@ import type { Staging } from '../staging/staging.ts'
 import { placed, UnitFile } from './unit-file.ts'
 
 export interface UnitCollectorOptions {
-  /** Where the entries of large units wait. */
+  /** Holds the files of large units. */
   readonly staging: Staging
-  /** Repeats writes that find the volume full; without it they fail. */
-  readonly diskSpace?: DiskSpaceMonitor
-  /** Entries of a unit go to a file from this many bytes on. Default 1 MiB. */
-  readonly maxHeldBytes?: number
+  /** Repeats writes when the volume is full; without it they fail. */
+  readonly diskSpace?: DiskSpaceMonitor | undefined
+  /** Above this size, the entries of a unit are moved to a file. Default 1 MiB. */
+  readonly maxHeldBytes?: number | undefined
 }
 
-/** What an entry takes in memory beside its text, roughly: without it, a unit of tiny records would never be large. */
+/** Approximate memory of an entry without its text. It bounds a unit of many tiny records. */
 const entryBytes = 128
 
 /**
- * Puts the blocks of each unit together, so that all its rows land in one batch.
+ * Joins the blocks of each unit into one block, so that all rows of a unit land in one batch.
  *
- * Out comes one block per unit, whose entries all have the unit's place and differ in their index. A large unit's
- * entries wait in a staging file, and its block carries them as `stored`; whoever takes the block discards them. A
- * unit without a last block is dropped at the stream's end.
+ * All entries of a unit have the unit's offset and length, and differ in their index. The entries of a large unit are
+ * held in a staging file and passed on as `stored`; the stage that takes the block discards them. A unit without a last
+ * block is dropped at the stream's end.
  */
 export class UnitCollector extends Transform {
   #staging: Staging
@@ -31,8 +31,8 @@ export class UnitCollector extends Transform {
   #held: Entry[] = []
   #heldBytes = 0
   #file: UnitFile | undefined
-  /** The file of the block that was handed on last. */
-  #handedOn: StoredEntries | undefined
+  /** The file of the block that was pushed last. */
+  #pushed: StoredEntries | undefined
   #work: Promise<unknown> = Promise.resolve()
   #destroying = new AbortController()
 
@@ -52,7 +52,7 @@ export class UnitCollector extends Transform {
         return
       }
       if (unit.stored !== undefined) {
-        this.#handedOn = unit.stored
+        this.#pushed = unit.stored
         this.#file = undefined
       }
       done(null, unit)
@@ -60,15 +60,15 @@ export class UnitCollector extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    this.#forget().then(() => done(), done)
+    this.#discardUnit().then(() => done(), done)
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#destroying.abort()
-    // A block that nobody has taken has no other owner; the high-water mark lets at most one wait here.
-    const untaken = this.readableLength > 0 ? this.#handedOn : undefined
+    // A block that the next stage has not taken is still owned here; the high-water mark admits at most one.
+    const untaken = this.readableLength > 0 ? this.#pushed : undefined
     const release = async (): Promise<void> => {
-      await this.#forget()
+      await this.#discardUnit()
       await untaken?.discard()
     }
     this.#work.then(release, release).then(
@@ -78,7 +78,7 @@ export class UnitCollector extends Transform {
   }
 
   async #collect(block: EntryBlock): Promise<EntryBlock | undefined> {
-    if (block.restart) await this.#forget()
+    if (block.restart) await this.#discardUnit()
     for (const entry of block.entries) {
       this.#held.push(entry)
       this.#heldBytes += entry.raw.length + (entry.json?.length ?? 0) + entryBytes
@@ -92,7 +92,7 @@ export class UnitCollector extends Transform {
     const file = this.#file
     const held = this.#takeHeld()
     if (file === undefined) return { span, entries: held.map((entry, index) => placed(entry, span, index)) }
-    // The file stays this stage's to remove until the block has been handed on.
+    // This stage owns the file until the block is pushed.
     return { span, entries: [], stored: file.stored(span) }
   }
 
@@ -111,8 +111,8 @@ export class UnitCollector extends Transform {
     return held
   }
 
-  /** Drops what the unit has so far. */
-  async #forget(): Promise<void> {
+  /** Discards all entries of the current unit. */
+  async #discardUnit(): Promise<void> {
     this.#takeHeld()
     const file = this.#file
     this.#file = undefined

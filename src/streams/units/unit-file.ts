@@ -9,22 +9,16 @@ import {
 } from '../../records.ts'
 import { writeAt } from '../staging/staging.ts'
 
-/** Repeats a write that finds the volume full. */
+/** Runs a write, and repeats it when the volume is full. */
 export type WithSpace = <T>(write: () => Promise<T>) => Promise<T>
 
-/** The fields of an entry that are not its place, in the order in which they are written. */
-type StoredRow = [
-  raw: string,
-  json: string | null,
-  flat: boolean | null,
-  reject: Entry['reject'] | null,
-  note: string | null,
-]
+/** The fields of an entry without its place. */
+type StoredRow = Pick<Entry, 'raw' | 'json' | 'flat' | 'reject' | 'note'>
 
 /**
- * The staging file in which the entries of one large unit wait for the unit's end.
+ * The staging file that holds the entries of a large unit until the unit is complete.
  *
- * Each append is written as lines of JSON and is read as one slice, so a slice is as large as what was appended.
+ * Each call of `append` is written as lines of JSON and read back as one slice, so the caller bounds a slice's size.
  */
 export class UnitFile {
   #path: string
@@ -45,15 +39,15 @@ export class UnitFile {
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
-    const bytes = Buffer.from(entries.map((entry) => `${JSON.stringify(rowOf(entry))}\n`).join(''), 'latin1')
-    // Written at a fixed place, so that a repeat after a full volume overwrites what the first try left.
+    const bytes = Buffer.from(entries.map((entry) => `${lineOf(entry)}\n`).join(''), 'latin1')
+    // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
     await this.#withSpace(() => writeAt(this.#file, bytes, this.#bytes))
     this.#bytes += bytes.length
     this.#sliceBytes.push(bytes.length)
     this.#count += entries.length
   }
 
-  /** @returns what was appended, as the entries of the unit with this span */
+  /** @returns all appended entries, with the places that they have in the unit with this span */
   stored(unit: Span): StoredEntries {
     return {
       count: this.#count,
@@ -75,37 +69,32 @@ export class UnitFile {
       const slice = Buffer.alloc(bytes)
       for (let read = 0; read < bytes; ) {
         const { bytesRead } = await this.#file.read(slice, read, bytes - read, position + read)
-        if (bytesRead === 0) throw new Error(`${this.#path} was cut short by someone else.`)
+        if (bytesRead === 0) throw new Error(`${this.#path} was truncated by another process.`)
         read += bytesRead
       }
       position += bytes
       const entries = slice
         .toString('latin1', 0, bytes - 1)
         .split('\n')
-        .map((line) => placed(entryOf(JSON.parse(line) as StoredRow), unit, index++))
+        .map((line) => placed(entryOf(line), unit, index++))
       yield entries
     }
   }
 }
 
-/** An entry at its final place: its unit's, and a number of its own in it. */
+/** @returns the entry with its final place: the span of its unit and its index in the unit */
 export function placed(entry: Entry, unit: Span, index: number): Entry {
   return { ...entry, offset: unit.start, length: spanBytes(unit), index }
 }
 
-function rowOf({ raw, json, flat, reject, note }: Entry): StoredRow {
-  return [raw, json ?? null, flat ?? null, reject ?? null, note === undefined ? null : bytesAsLatin1(note)]
+/** `note` is the only field that is not yet UTF-8 bytes, one character per byte. */
+function lineOf({ raw, json, flat, reject, note }: Entry): string {
+  const row: StoredRow = { raw, json, flat, reject, note: note && bytesAsLatin1(note) }
+  return JSON.stringify(row)
 }
 
-function entryOf([raw, json, flat, reject, note]: StoredRow): Entry {
-  return {
-    offset: 0,
-    length: 0,
-    index: 0,
-    raw,
-    ...(json === null ? {} : { json }),
-    ...(flat === null ? {} : { flat }),
-    ...(reject === null || reject === undefined ? {} : { reject }),
-    ...(note === null ? {} : { note: latin1AsText(note) }),
-  }
+function entryOf(line: string): Entry {
+  const row = JSON.parse(line) as StoredRow
+  const entry = { offset: 0, length: 0, index: 0, ...row }
+  return row.note === undefined ? entry : { ...entry, note: latin1AsText(row.note) }
 }

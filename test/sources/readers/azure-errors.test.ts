@@ -10,9 +10,10 @@ import {
 } from '@azure/storage-blob'
 import type { AccountStorage } from '../../../src/azure/account-storage.ts'
 import { connectContainer } from '../../../src/azure/connect-container.ts'
-import { copied, maxRetryAfterMs } from '../../../src/azure/failure.ts'
+import { copied } from '../../../src/azure/failure.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { isTailraceError, type TailraceError } from '../../../src/errors.ts'
+import { maxRetryAfterMs } from '../../../src/retry.ts'
 import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
 import {
   type AzureRequest,

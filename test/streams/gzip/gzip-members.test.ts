@@ -156,7 +156,7 @@ test('damage is told with the blob, the member and the place, and nothing of the
     ['method', damaged(2, 7), /compression method/],
     ['flags', damaged(3, 0x80), /flags/],
     ['data', damaged(10, 0xff), /compressed data is corrupt/],
-    ['garbage', Buffer.from('{"a":1}\n'), /something else than a gzip member/],
+    ['garbage', Buffer.from('{"a":1}\n'), /has no gzip member at byte/],
   ]
   for (const [what, bytes, message] of cases) {
     const blocks: LineBlock[] = []
@@ -178,7 +178,7 @@ test('a header that never ends is refused before it fills memory', async () => {
     Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0]),
     Buffer.alloc(300_000, 'n'),
   ])
-  await assert.rejects(through(new GzipMembers(), chunksOf(header, [])), /header does not end/)
+  await assert.rejects(through(new GzipMembers(), chunksOf(header, [])), /header is longer than/)
 })
 
 test('a chunk that does not continue the one before it is SPAN_GAP', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { concatenatedObjects } from '../../../src/streams/records/concatenated-objects.ts'
 import type { ValuePlace } from '../../../src/streams/records/line-outline.ts'
+import { concatenatedObjects } from '../../../src/streams/records/line-outline.ts'
 
 const anyObject = fc.dictionary(
   fc.oneof(fc.string(), fc.constantFrom('}', '{', '"', '\\', '}{')),

@@ -3,8 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { BlobServiceClient, ContainerClient } from '@azure/storage-blob'
-import { maxRetryAfterMs } from '../../../../src/azure/failure.ts'
 import { isTailraceError } from '../../../../src/errors.ts'
+import { maxRetryAfterMs } from '../../../../src/retry.ts'
 import {
   AzureDeltaStorage,
   type AzureDeltaStorageOptions,
