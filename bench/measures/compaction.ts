@@ -214,7 +214,7 @@ async function merge(table: string, directory: string, threads: 1 | 2, maxMerges
       minFiles: 2,
       isGrowing: false,
       sortByTime: false,
-      mayGoOn: () => {
+      mayContinue: () => {
         merges += 1
         return merges <= maxMerges
       },

@@ -25,7 +25,7 @@ export async function optimize(
       sortByTime,
       minFiles: 2,
       isGrowing: false,
-      mayGoOn: () => true,
+      mayContinue: () => true,
     })
   })
   for (const { pipeline: name, report } of reports) {

@@ -16,57 +16,57 @@ import { raiseOffsetsFence } from './raise-offsets-fence.ts'
 import type { DeltaStorage } from './storage/delta-storage.ts'
 import { DeltaTable } from './table.ts'
 
-/** How often a batch is prepared again because another writer changed the schema meanwhile. */
+/** Attempts to prepare a batch; each fails when another writer changes the schema. */
 const maxPlans = 10
 
 export interface DeltaCommitterOptions {
   readonly storage: DeltaStorage
   /** Reads checkpoints, and rewrites files for `replace`. */
   readonly engine: EmbeddedEngine
-  /** Every column of the table, the partition columns included. */
+  /** All columns of the table, including the partition columns. */
   readonly columns: readonly Column[]
   readonly partitionColumns: readonly string[]
-  /** Whether columns that the table lacks are added with the first rows that have them. Default false. */
-  readonly evolve?: boolean
-  /** Stored in a table that is created. */
+  /** Add missing columns with the first rows that have them. Default false. */
+  readonly evolve?: boolean | undefined
+  /** Stored in a newly created table. */
   readonly tableName: string
-  /** Where rewritten files and checkpoints are staged before they move into the table. Must exist. */
+  /** Directory where rewritten files and checkpoints are staged before they move into the table. Must exist. */
   readonly stagingDirectory: string
   readonly clock: Clock
   /** Uniform in [0, 1), for pauses between attempts. Default Math.random. */
-  readonly random?: () => number
-  /** Hears of a checkpoint that could not be written; the table is whole without it. */
-  readonly onCheckpointFailed?: (error: unknown) => void
-  /** Which blobs are this pipeline's to land, by `source_blob`. Default all. */
-  readonly landsBlob?: (blob: string) => boolean
-  /** Called when the table had lost this pipeline's offsets and its rows told those of `count` blob generations. */
-  readonly onOffsetsRecovered?: (count: number) => void
-  /** Called when a table of a former release holds ranges that several pipelines landed, each for itself. */
-  readonly onDoubled?: (ranges: readonly DoubledRange[]) => void
+  readonly random?: (() => number) | undefined
+  /** Called when a checkpoint could not be written or the log could not be cleaned; the table stays intact. */
+  readonly onCheckpointFailed?: ((error: unknown) => void) | undefined
+  /** Whether this pipeline lands a blob, by `source_blob`. Default: all blobs. */
+  readonly landsBlob?: ((blob: string) => boolean) | undefined
+  /** Called when the table had lost this pipeline's offsets and those of `count` blob generations were found in its rows. */
+  readonly onOffsetsRecovered?: ((count: number) => void) | undefined
+  /** Called when several pipelines of release 0.1.0 landed the same ranges. */
+  readonly onDoubled?: ((ranges: readonly DoubledRange[]) => void) | undefined
 }
 
 /**
  * Lands batches in a Delta table by writing its log.
  *
- * One commit holds a batch's files and, per blob generation, a `txn` action whose version is the new offset.
- * The table is therefore the only thing that has to survive.
+ * One commit holds a batch's files and, per blob generation, a `txn` action whose version is the new offset. So the
+ * table alone has to survive a crash.
  */
 export class DeltaCommitter implements TableCommitter {
   readonly location: string
   readonly #options: DeltaCommitterOptions
   readonly #table: DeltaTable
-  /** This pipeline's part of the table's offsets, which follows the state that it was made from. */
+  /** This pipeline's part of the table's offsets, kept current by a listener on `transactions`. */
   #landed: { readonly transactions: Transactions; readonly offsets: LandedOffsets } | undefined
   /** The operations share one table state and must not overlap. */
   #queue = new SerialQueue()
 
   constructor(options: DeltaCommitterOptions) {
     this.#options = options
-    this.#table = new DeltaTable({ random: Math.random, ...options })
+    this.#table = new DeltaTable({ ...options, random: options.random ?? Math.random })
     this.location = options.storage.location
   }
 
-  /** The newest version that is known here. */
+  /** The newest known version. */
   get tableVersion(): number {
     return this.#table.state.version
   }
@@ -109,13 +109,15 @@ export class DeltaCommitter implements TableCommitter {
           if (!(error instanceof SchemaMoved)) throw error
         }
       }
-      throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept changing the schema of the table.', {
-        context: { attempts: maxPlans },
-      })
+      throw new TailraceError(
+        'COMMIT_CONTENDED',
+        `The batch was not landed: other commits changed the table's schema during all ${maxPlans} attempts.`,
+        { context: { attempts: maxPlans } },
+      )
     })
   }
 
-  /** @throws SchemaMoved when the batch has to be prepared for another schema; nothing is visible then */
+  /** @throws SchemaMoved when the batch has to be prepared again for a changed schema; nothing is visible then */
   async #append(spans: readonly Span[], encoded: EncodedBatch): Promise<number> {
     this.#requireOffsets(spans)
     const hasRows = encoded.files.length > 0
@@ -139,8 +141,8 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   /**
-   * A table that another engine copied or overwrote has rows and no offsets: landing from the start would double
-   * them. Their own places tell how far they go.
+   * Restores offsets that are missing because another engine copied or overwrote the table. Landing from the start would
+   * duplicate its rows; their own columns say up to where they are landed.
    */
   async #recoverOffsets(): Promise<void> {
     const { landsBlob = () => true, onOffsetsRecovered = () => {} } = this.#options
@@ -193,15 +195,15 @@ export class DeltaCommitter implements TableCommitter {
     await this.#table.settle()
   }
 
-  /** Of all blobs, also of those that another pipeline is to land. */
+  /** Compares with the offsets of all blobs, including those of other pipelines. */
   #requireOffsets(spans: readonly Span[]): void {
     const { landed } = this.#table.state.transactions
     requireOffsets(spans, (source) => landed.get(source))
   }
 }
 
-/** Says that another writer's schema came first: never leaves this file. */
+/** Another writer changed the schema first. Caught in this file. */
 class SchemaMoved extends Error {}
 
-/** Another process recovered the offsets first: never leaves this file. */
+/** Another process recovered the offsets first. Caught in this file. */
 class OffsetsThere extends Error {}

@@ -4,45 +4,45 @@ import type { TransactionAction } from './protocol/actions.ts'
 
 const prefix = 'tailrace:'
 
-/** A release that kept offsets by pipeline began its application ids like this; a pipeline's name holds no `/`. */
+/** Application ids of release 0.1.0, which kept offsets by pipeline. A pipeline's name holds no `/`. */
 const formerId = /^tailrace\/([^/]+)\/(.+)$/s
 
-/** A range that pipelines of different names landed, each for itself. */
+/** A range of a blob that several pipelines of release 0.1.0 landed, so that its rows are in the table more than once. */
 export interface DoubledRange extends BlobGeneration {
   readonly pipelines: readonly string[]
-  /** Where it ends; it begins where the later one of the pipelines began. */
+  /** End of the range. Its start is not known: it is the first offset that the later pipeline landed. */
   readonly end: number
 }
 
 /**
- * The newest transaction of each application in a table, above all the offset of each blob generation.
+ * The newest transaction of each application in a table. Most of them are the offsets of blob generations.
  *
- * An offset belongs to the generation, whoever landed it. Offsets that a former release kept by pipeline count for
- * every pipeline, the largest first, until the generation has one of its own.
+ * An offset belongs to the generation, whichever pipeline landed it. Release 0.1.0 kept offsets by pipeline: the largest
+ * of them counts for a generation until it has an offset of the new kind.
  */
 export class Transactions implements Iterable<readonly [appId: string, version: number | bigint]> {
-  /** How far each blob generation is landed. */
+  /** The landed offset of each blob generation. */
   readonly landed = new LandedOffsets()
-  /** Versions of other applications, by their ids. */
+  /** Versions of other applications, by application id. */
   readonly #others = new Map<string, number | bigint>()
-  /** Offsets that a former release kept, by its ids. */
+  /** Offsets by pipeline, of release 0.1.0, by application id. */
   readonly #former = new Map<string, number>()
-  /** The keys of generations that have no other offset. */
+  /** Keys of generations that have only offsets by pipeline. */
   readonly #onlyFormer = new Set<string>()
   #ownCount = 0
   #onLanded: (landed: LandedOffset) => void = () => {}
 
-  /** Applications. */
+  /** Number of applications. */
   get size(): number {
     return this.#ownCount + this.#former.size + this.#others.size
   }
 
-  /** Calls `listener` with each offset that is set from now on; the last one given is called. */
+  /** Calls `listener` with each offset set from now on. There is one listener: a new one replaces the old. */
   listen(listener: (landed: LandedOffset) => void): void {
     this.#onLanded = listener
   }
 
-  /** The newest wins, not the largest: an application may go back. */
+  /** Replaces an application's version, also by a smaller one: the newest counts. */
   set({ appId, version }: Pick<TransactionAction, 'appId' | 'version'>): void {
     const key = appId.startsWith(prefix) ? appId.slice(prefix.length) : undefined
     const source = key === undefined ? undefined : sourceOf(key)
@@ -50,7 +50,7 @@ export class Transactions implements Iterable<readonly [appId: string, version: 
     else this.#setOther(appId, version)
   }
 
-  /** What pipelines of a former release landed twice, because each kept offsets of its own. */
+  /** The ranges that several pipelines of release 0.1.0 landed, because each kept its own offsets. */
   doubled(): DoubledRange[] {
     const byKey = new Map<string, { readonly pipeline: string; readonly offset: number }[]>()
     for (const [appId, offset] of this.#former) {
@@ -94,19 +94,19 @@ export class Transactions implements Iterable<readonly [appId: string, version: 
   }
 
   #setLanded({ blob, generation }: BlobGeneration, offset: number): void {
-    // A copy of `source` with one more property would take twice the memory.
+    // Written out, because `{ ...source, offset }` takes twice the memory.
     const landed = { blob, generation, offset }
     this.landed.set(landed)
     this.#onLanded(landed)
   }
 }
 
-/** @returns the application id under which a table keeps the offset of a blob generation. */
+/** @returns the application id of a blob generation's offset in a table. */
 export function appIdOf(source: BlobGeneration): string {
   return `${prefix}${generationKey(source)}`
 }
 
-/** A blob's name may hold an @, a generation never does. */
+/** Splits at the last `@`: a blob's name may hold one, a generation never does. */
 function sourceOf(key: string): BlobGeneration | undefined {
   const at = key.lastIndexOf('@')
   return at === -1 ? undefined : { blob: key.slice(0, at), generation: key.slice(at + 1) }

@@ -16,10 +16,10 @@ const placeColumns = {
 } as const
 
 /**
- * How far the rows of a table themselves say that each blob generation is landed: up to the end of the last one.
+ * Computes the landed offset of each blob generation from a table's rows: the end of the generation's last row.
  *
- * What followed it, such as blank lines, is not known to be landed, and does no harm when it is read again. Every
- * live file is read, one at a time. Deleted rows do not count, whether they are gone or a deletion vector hides them.
+ * Blank lines after it may have been landed too; reading them again does no harm. Reads every live file, one at a time.
+ * Rows deleted by a deletion vector do not count.
  */
 export async function provenanceOffsets(
   table: DeltaTable,
@@ -42,14 +42,14 @@ export async function provenanceOffsets(
       await file.release()
     }
   }
-  // An append does without them, and they would be kept for the whole run.
+  // Appends do not need the list of files, and it would stay in memory for the whole run.
   table.state.dropFiles()
   return [...ends.values()]
 }
 
 async function endsIn(engine: EmbeddedEngine, source: RowSource): Promise<LandedOffset[]> {
   const empty = Object.entries(placeColumns).map(([name, type]) => `NULL::${type} AS ${name}`)
-  // A file may be older than one of the columns.
+  // The empty branch is for files written before one of the columns was added.
   const rows = await withLiveRows(engine, [source], (relation) =>
     engine.rows(`SELECT source_blob, source_generation,
       max(source_offset + source_length) AS landed_to

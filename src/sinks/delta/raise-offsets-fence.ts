@@ -2,16 +2,17 @@ import { TailraceError } from '../../errors.ts'
 import { hasOffsetsFence, withOffsetsFence } from './protocol/features.ts'
 import type { DeltaTable } from './table.ts'
 
-/** How often the property is set again because another commit changed the table's metadata meanwhile. */
+/** Attempts to set the property; each fails when another commit changes the table's metadata. */
 const maxAttempts = 10
 
 /**
- * Keeps former releases away from a table, from before the first offset that they would not see.
+ * Sets the property that makes release 0.1.0 refuse the table, because that release does not see the offsets of this one.
+ * Must be done before the first commit with such offsets.
  *
- * A process of a former release that runs at this moment ends at its next commit, which comes after this one: what it
- * committed before is known here by then.
+ * A process of release 0.1.0 that is running fails at its next commit. Its earlier commits come before this one, so their
+ * offsets are known here.
  *
- * @returns whether it had to be done
+ * @returns whether the property was missing
  * @throws COMMIT_CONTENDED when the metadata keeps changing
  */
 export async function raiseOffsetsFence(table: DeltaTable): Promise<boolean> {
@@ -37,10 +38,12 @@ export async function raiseOffsetsFence(table: DeltaTable): Promise<boolean> {
       if (!(error instanceof MetaDataMoved)) throw error
     }
   }
-  throw new TailraceError('COMMIT_CONTENDED', "Other commits kept changing the table's metadata.", {
-    context: { attempts: maxAttempts },
-  })
+  throw new TailraceError(
+    'COMMIT_CONTENDED',
+    `The table could not be prepared: other commits changed its metadata during all ${maxAttempts} attempts.`,
+    { context: { attempts: maxAttempts } },
+  )
 }
 
-/** Another commit changed the metadata: never leaves this file. */
+/** Another commit changed the metadata. Caught in this file. */
 class MetaDataMoved extends Error {}

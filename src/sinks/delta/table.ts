@@ -18,17 +18,17 @@ import { checkAppendable, clusteringDomain, withOffsetsFence } from './protocol/
 import { checkSchema, SchemaPlan, schemaString } from './protocol/schema.ts'
 import { type IndexedColumn, indexedColumns } from './protocol/statistics.ts'
 
-/** How long no other writer can have committed and then cleaned its commit away: logs are kept for days. */
+/** Age up to which the known version needs no check: log files are kept for days, so none can be cleaned up sooner. */
 const trustedMs = 3_600_000
 
-export interface DeltaTableOptions extends TableDeclaration, LogUpkeepOptions {
-  /** Whether columns that the table lacks are added with the first rows that have them. Default false. */
-  readonly evolve?: boolean
+export interface DeltaTableOptions extends NewTable, LogUpkeepOptions {
+  /** Add missing columns with the first rows that have them. Default false. */
+  readonly evolve?: boolean | undefined
   /** Uniform in [0, 1). */
   readonly random: () => number
 }
 
-/** The rules of the table that the last check found to be known, and what follows from them. */
+/** The protocol and metadata that passed the last check, and values derived from them. */
 interface CheckedRules {
   readonly protocol: ProtocolAction
   readonly metaData: MetaDataAction
@@ -37,26 +37,26 @@ interface CheckedRules {
 }
 
 /**
- * One table that this process writes: what is known of it, and the way to change it.
+ * A Delta table that this process writes: its state at the newest known version, and commits to it.
  *
- * Calls share one state: they must not overlap.
+ * Calls share one state, so they must not overlap.
  */
 export class DeltaTable {
   readonly #options: DeltaTableOptions
   #state: TableState | undefined
   #checked: CheckedRules | undefined
-  /** Milliseconds since the epoch: when the known version was last found to be the newest. */
+  /** When the known version was last confirmed to be the newest, in milliseconds since the epoch. */
   #newestAtMs = Number.NEGATIVE_INFINITY
   readonly #upkeep: LogUpkeep
-  /** Whether others committed between the last two commits of this process: they will again. */
-  #hasCompany = false
+  /** Whether others committed between the last two commits of this process, and so probably will again. */
+  #hasOtherWriters = false
 
   constructor(options: DeltaTableOptions) {
     this.#options = options
     this.#upkeep = new LogUpkeep(options)
   }
 
-  /** The newest version that is known here; move it with `refresh`. */
+  /** The state at the newest known version; `refresh` advances it. */
   get state(): TableState {
     if (this.#state === undefined) throw new Error('The table is not open.')
     return this.#state
@@ -73,7 +73,7 @@ export class DeltaTable {
     this.#state = await loadState(storage, engine, { keepFiles: false })
     if (this.#state === undefined) {
       await createTable(this.#options, this.#options)
-      // Read what is there: another process may have created it at the same time.
+      // Read it back: another process may have created the table first.
       await this.#reload({ keepFiles: false })
     }
     this.#noteNewest()
@@ -81,12 +81,12 @@ export class DeltaTable {
   }
 
   /**
-   * Opens the table again where others went on and may have cleaned the log behind them, which only takes a request
-   * after an hour without a commit.
+   * Loads the table again when other writers may have committed and then removed those commits from the log. After less
+   * than an hour this is impossible and costs no request.
    *
-   * The version after the known one is free then, as it is at the end of the log: a commit would be created there,
-   * where no reader comes by. It must come before what a commit is decided by, because the commits in between are gone
-   * and cannot be checked one by one.
+   * Without this, the version after the known one would look free, as at the end of the log, and a commit would be
+   * written where no reader finds it. Call it before the checks of a commit, because the removed commits can no longer be
+   * checked one by one.
    */
   async catchUp(): Promise<void> {
     if (this.#options.clock.now() - this.#newestAtMs <= trustedMs) return
@@ -97,7 +97,7 @@ export class DeltaTable {
     this.#noteNewest()
   }
 
-  /** Reads what others committed since. */
+  /** Reads other writers' new commits. */
   async refresh(): Promise<void> {
     await this.catchUp()
     await readNewCommits(this.#options.storage, this.state)
@@ -105,7 +105,7 @@ export class DeltaTable {
     this.checkRules()
   }
 
-  /** The newest state with its live files, which an append does without. */
+  /** Refreshes and loads the live files, which appends do not need. @returns the state */
   async refreshWithFiles(): Promise<TableState> {
     if (this.state.files !== undefined) {
       await this.refresh()
@@ -118,7 +118,7 @@ export class DeltaTable {
   }
 
   /**
-   * Checks that rows can be appended, whenever protocol or schema are not those of the last check.
+   * Checks that rows can be appended; does nothing if protocol, metadata and clustering are those of the last check.
    *
    * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED
    */
@@ -132,12 +132,12 @@ export class DeltaTable {
     this.#checked = { protocol, metaData, clustering, indexed: indexedColumns(metaData) }
   }
 
-  /** @returns what has to be added to the schema before rows of the declaration can be read. */
+  /** @returns the schema change that is needed before rows of the declaration can be added. */
   planSchema(): SchemaPlan {
     return new SchemaPlan(this.state.metaData, this.#options.columns)
   }
 
-  /** Decides on the places of written files, with the statistics that the table, or the schema to be, asks for. */
+  /** Chooses the paths of written files and formats their statistics. @param metaData the schema after the commit */
   place(files: readonly WrittenFile[], metaData = this.state.metaData): PlacedFile[] {
     const { partitionColumns, clock } = this.#options
     const indexed = this.#checked?.metaData === metaData ? this.#checked.indexed : indexedColumns(metaData)
@@ -145,10 +145,10 @@ export class DeltaTable {
   }
 
   /**
-   * Moves files into the table and commits. They are durable before the log names them, and are back where
-   * they were staged when the commit fails; after COMMIT_UNKNOWN they stay in the table, which may name them.
+   * Moves files into the table and commits. The files are durable before the log names them. After a failed commit they
+   * are back where they were staged; after COMMIT_UNKNOWN they stay, because the log may name them.
    *
-   * @returns the version
+   * @returns the new version
    */
   async commit(files: readonly PlacedFile[], request: CommitRequest): Promise<number> {
     const { storage } = this.#options
@@ -156,8 +156,11 @@ export class DeltaTable {
     await moveIn(storage, files)
     const before = this.state.version
     try {
-      const version = await commit(this.state, request, { ...this.#options, readFirst: this.#hasCompany })
-      this.#hasCompany = version > before + 1
+      const version = await commit(this.state, request, {
+        ...this.#options,
+        readFirst: this.#hasOtherWriters,
+      })
+      this.#hasOtherWriters = version > before + 1
       this.#noteNewest()
       this.#upkeep.start(this.state)
       return version
@@ -167,7 +170,7 @@ export class DeltaTable {
     }
   }
 
-  /** Waits for work that goes on after a commit. */
+  /** Waits for background work started by commits. */
   async settle(): Promise<void> {
     await this.#upkeep.settle()
   }
@@ -177,8 +180,9 @@ export class DeltaTable {
   }
 
   /**
-   * A cleanup removes the oldest commits first, but several at a time: the known version may outlive the one after it.
-   * The checkpoint that allows a cleanup is there long before.
+   * Whether commits after the known version may have been removed. That the known version's commit still exists is not
+   * enough: a cleanup removes several files at a time, so the next version may be gone first. But a cleanup needs a newer
+   * checkpoint, which `_last_checkpoint` names.
    */
   async #isLeftBehind(): Promise<boolean> {
     const { storage } = this.#options
@@ -189,28 +193,29 @@ export class DeltaTable {
 
   async #reload(options: { readonly keepFiles: boolean }): Promise<void> {
     const state = await loadState(this.#options.storage, this.#options.engine, options)
-    if (state === undefined) throw new TailraceError('TABLE_CORRUPT', 'The log of the table is gone.')
+    if (state === undefined)
+      throw new TailraceError('TABLE_CORRUPT', 'The log of the table was removed while the table was in use.')
     this.#state = state
   }
 }
 
-/** What a new table is made of. */
-export interface TableDeclaration {
+/** Schema and name of a table to create. */
+export interface NewTable {
   readonly columns: readonly Column[]
   readonly partitionColumns: readonly string[]
   readonly tableName: string
 }
 
-/** Commits between checkpoints: the most an opening replays, against the cost of writing all live files. */
+/** Commits between checkpoints. More make opening slower; fewer write the list of all live files more often. */
 const checkpointInterval = '20'
 
-/** Creates version 0, unless another writer just did. */
-export async function createTable(table: TableDeclaration, context: CommitContext): Promise<void> {
+/** Creates version 0 of a table; does nothing if another writer created it first. */
+export async function createTable(table: NewTable, context: CommitContext): Promise<void> {
   const { columns, partitionColumns, tableName } = table
   const request = {
     info: { operation: 'CREATE TABLE', operationParameters: {}, isBlindAppend: true },
     actions: [
-      // The lowest versions that have every type used here: all readers know them.
+      // The lowest versions with every type used here, so that all readers can read the table.
       { protocol: { minReaderVersion: 1, minWriterVersion: 2 } },
       {
         metaData: {
@@ -219,8 +224,8 @@ export async function createTable(table: TableDeclaration, context: CommitContex
           format: { provider: 'parquet', options: {} },
           schemaString: schemaString(columns),
           partitionColumns,
-          // No `delta.setTransactionRetentionDuration`: with it, another writer's checkpoint drops the offsets of
-          // blobs that are finished, and a listing that still finds such a blob would land it again.
+          // Without `delta.setTransactionRetentionDuration`: with it, another writer's checkpoint would drop the offsets
+          // of finished blobs, and a blob that is still listed would be landed again.
           configuration: withOffsetsFence({ 'delta.checkpointInterval': checkpointInterval }),
           createdTime: context.clock.now(),
         },
@@ -237,5 +242,5 @@ export async function createTable(table: TableDeclaration, context: CommitContex
   }
 }
 
-/** A signal within this file. */
+/** Another writer created the table first. Caught in this file. */
 class TableExists extends Error {}

@@ -360,7 +360,8 @@ onEachStorage(
     await assert.rejects(
       committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)),
       (error) =>
-        isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') && /pid is long and not integer/.test(error.message),
+        isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') &&
+        /pid is long, expected integer/.test(error.message),
     )
     assert.deepEqual(await bench.dataFiles(), [])
     await assert.rejects(committer.land([span(blob, 0, 40)], await batchOf(bench, 0, 40)), (error) =>

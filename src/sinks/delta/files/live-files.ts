@@ -13,27 +13,27 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 
 /** One data file that is part of a table. */
 export interface LiveFile {
-  /** Relative to the table's root, not URI-encoded; `DeltaStorage.localFile` makes it readable. */
+  /** Relative to the table's root, not URI-encoded; an argument for `DeltaStorage.localFile`. */
   readonly path: string
-  /** What counts, whether or not the file has such columns too. */
+  /** Take precedence over columns of the same name in the file. */
   readonly partitionValues: PartitionValues
   readonly bytes: number
-  /** Delta's statistics as JSON text, where the writer made some. */
-  readonly stats?: string
-  /** Says which of the file's rows are not part of the table, where some are not. */
-  readonly deletionVector?: DeletionVector
+  /** Delta's statistics as JSON text; undefined when the writer gave none. */
+  readonly stats?: string | undefined
+  /** The deleted rows of the file; undefined when there are none. */
+  readonly deletionVector?: DeletionVector | undefined
 }
 
-/** One column of a table that is read. */
+/** One column of a table to query. */
 export interface TableColumn {
   readonly name: string
-  /** Its Delta type; a nested type is `struct`, `array` or `map`. */
+  /** The Delta type; `struct`, `array` or `map` for a nested one. */
   readonly type: string
-  /** The engine's type; undefined where it has none. */
+  /** The engine's type; undefined when it has none. */
   readonly sqlType: string | undefined
 }
 
-/** A table as a query needs it. */
+/** Columns and files of one version of a table, for a query. */
 export interface TableContents {
   readonly tableVersion: number
   readonly partitionColumns: readonly string[]
@@ -43,11 +43,11 @@ export interface TableContents {
 }
 
 /**
- * Reads which files make up a version of a table.
+ * Reads the columns and live files of a version of a table.
  *
  * @param version default the newest
  * @returns undefined when there is no table
- * @throws TABLE_VERSION_UNAVAILABLE, TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file lies outside of the table
+ * @throws TABLE_VERSION_UNAVAILABLE, TABLE_CORRUPT, and TABLE_UNSUPPORTED when a file is outside of the table
  */
 export async function readTable(
   storage: DeltaStorage,
@@ -79,14 +79,14 @@ function stateOf(
     : loadVersion(storage, engine, version, kept)
 }
 
-/** @throws TABLE_UNSUPPORTED when the file lies outside of the table */
+/** @throws TABLE_UNSUPPORTED when the file is outside of the table */
 export function liveFile(add: AddAction): LiveFile {
   return {
     path: storagePath(add),
     partitionValues: add.partitionValues,
     bytes: add.size,
-    ...(add.stats === undefined ? {} : { stats: add.stats }),
-    // Some writers state null where there is none.
-    ...(add.deletionVector ? { deletionVector: add.deletionVector } : {}),
+    stats: add.stats,
+    // Some writers write null for "no vector".
+    deletionVector: add.deletionVector ?? undefined,
   }
 }

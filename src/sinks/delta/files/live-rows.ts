@@ -13,35 +13,37 @@ import type { LiveFile } from './live-files.ts'
 /** A Parquet file on this machine. */
 export interface RowSource {
   readonly path: string
-  /** Numbers of the rows, counted from 0, that are not part of the table. */
+  /** 0-based numbers of the deleted rows. */
   readonly deleted?: NumberSet | undefined
 }
 
-/** What the engine calls a row's file, by its place in the list, and the row's number in it, unless a column does. */
+/**
+ * The engine's names for a row's file, as an index in the list, and the row's number in that file. A real column of the
+ * same name would hide them.
+ */
 const virtualColumns = ['file_index', 'file_row_number']
 
-/** Masks that one statement brings to the engine, as text of 30 bytes each. */
-const masksAtOnce = 10_000
+/** Masks that one INSERT sends to the engine, as text of about 30 bytes each. */
+const maxMasksPerInsert = 10_000
 
-/** Files' rows as relations of an engine, which holds in a table of its own which of them are deleted. */
+/** Makes live rows of data files available as SQL relations. The deleted rows are kept in a temporary table. */
 export class LiveRows {
   readonly #engine: EmbeddedEngine
   readonly #table: string
-  /** Files in the table. */
+  /** Number of files with masks in the temporary table. */
   #fileCount = 0
 
-  /** @param name names the table, which is only known to the engine's connection */
+  /** @param name the temporary table's name; unique in the engine's connection */
   constructor(engine: EmbeddedEngine, name: string) {
     this.#engine = engine
     this.#table = `temp.main.${sqlIdentifier(name)}`
   }
 
   /**
-   * Makes the rows of some files, at least one, a relation, with every column that one of them has. Files without
-   * deleted rows are read as they are.
+   * Makes a relation of the live rows of at least one file, with every column that any of them has.
    *
-   * @returns its SQL, which holds until `drop`
-   * @throws TABLE_UNSUPPORTED naming a column of which the name is taken
+   * @returns SQL of the relation, valid until `drop`
+   * @throws TABLE_UNSUPPORTED when a file with deleted rows has a column named like one of the engine's virtual columns
    */
   async relation(sources: readonly RowSource[]): Promise<string> {
     const isMarked = ({ deleted }: RowSource): boolean => deleted !== undefined && deleted.count > 0
@@ -52,13 +54,13 @@ export class LiveRows {
     return whole.length === 0 ? `(${rows})` : `(FROM ${parquetSql(whole)} UNION ALL BY NAME ${rows})`
   }
 
-  /** Takes away what the engine holds for the relations. */
+  /** Drops the temporary table; relations with deleted rows are invalid from then on. */
   async drop(): Promise<void> {
     await this.#engine.run(`DROP TABLE IF EXISTS ${this.#table}`)
     this.#fileCount = 0
   }
 
-  /** Each row finds the mask of its 64 rows, if one of those is deleted: a join with far fewer rows than were deleted. */
+  /** Joins each row with the mask of its group of 64 rows: far fewer join rows than one per deleted row. */
   async #unmarkedRows(marked: readonly RowSource[]): Promise<string> {
     const numbered = parquetSql(marked.map(({ path }) => path))
     await this.#checkColumns(numbered)
@@ -70,14 +72,14 @@ export class LiveRows {
       WHERE deleted.mask IS NULL OR (deleted.mask >> (rows.file_row_number % 64)::UBIGINT) & 1 = 0`
   }
 
-  /** The row numbers would be the column's values. */
+  /** Without this check, the values of such a column would be used as row numbers. */
   async #checkColumns(relation: string): Promise<void> {
     for (const { column_name } of await this.#engine.rows(`DESCRIBE FROM ${relation}`)) {
       const name = String(column_name)
       if (virtualColumns.includes(name.toLowerCase())) {
         throw new TailraceError(
           'TABLE_UNSUPPORTED',
-          `The table has a column ${name}, with which its deletion vectors cannot be applied.`,
+          `Deletion vectors cannot be applied: the table has a column ${name}, a name that the engine reserves.`,
         )
       }
     }
@@ -102,7 +104,7 @@ export class LiveRows {
         files.push(first + index)
         words.push(word)
         masks.push(deleted!.masks[place]!)
-        if (files.length === masksAtOnce) await insert()
+        if (files.length === maxMasksPerInsert) await insert()
       }
     }
     if (files.length > 0) await insert()
@@ -110,10 +112,10 @@ export class LiveRows {
 }
 
 /**
- * Makes the rows of some files, at least one, a relation while `use` runs.
+ * Makes a relation of the live rows of at least one file while `use` runs.
  *
- * @param use gets its SQL
- * @throws TABLE_UNSUPPORTED naming a column of which the name is taken
+ * @param use called with the relation's SQL
+ * @throws TABLE_UNSUPPORTED as `LiveRows.relation`
  */
 export async function withLiveRows<Result>(
   engine: EmbeddedEngine,
@@ -128,15 +130,14 @@ export async function withLiveRows<Result>(
   }
 }
 
-/** Files of deletion vectors that are read at a time; each holds the vectors of a few megabytes at most. */
+/** Concurrent reads of deletion vector files, each a few megabytes at most. */
 const parallelReads = 8
 
 /**
- * Reads which rows of some files are deleted, each file of deletion vectors once.
+ * Reads the deleted rows of data files. Each deletion vector file is read once, also when it serves several data files.
  *
- * @returns by the files' paths, those without a deletion vector left out
- * @throws TABLE_CORRUPT when a vector is missing or not what the log says, TABLE_UNSUPPORTED when one lies outside of
- * the table
+ * @returns deleted rows by data file path, without files that have no deletion vector
+ * @throws TABLE_CORRUPT when a vector is missing or damaged, TABLE_UNSUPPORTED when one is outside of the table
  */
 export async function readDeletedRows(
   storage: Pick<DeltaStorage, 'location' | 'read'>,

@@ -4,21 +4,22 @@ import type { AddAction, PartitionValues } from '../protocol/actions.ts'
 import { fileStatistics, type IndexedColumn } from '../protocol/statistics.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 
-/** A staged file and the place it gets in the table. */
+/** A staged file and its future place in the table. */
 export interface PlacedFile {
   readonly localPath: string
   readonly add: AddAction
 }
 
-/** Characters that mean themselves in a file name, a Hive folder and a URI alike. */
+/** Values that need no escape in a file name, a Hive folder name or a URI. */
 const plainValue = /^[A-Za-z0-9._-]+$/
 
 const nullPartition = '__HIVE_DEFAULT_PARTITION__'
 
 /**
- * Decides where a written file goes and what the log says of it. Files without rows get no place.
+ * Chooses the path of a written file in the table and builds its add action.
  *
  * @param nowMs milliseconds since the epoch
+ * @returns undefined for a file without rows
  */
 export function placeFile(
   file: WrittenFile,
@@ -43,7 +44,7 @@ export function placeFile(
   }
 }
 
-/** Moves files into the table, all or none. */
+/** Moves files into the table. After an error, all of them are back where they were staged. */
 export async function moveIn(storage: DeltaStorage, files: readonly PlacedFile[]): Promise<void> {
   const moves = await Promise.allSettled(
     files.map(({ localPath, add }) => storage.putFile(localPath, add.path)),
@@ -56,14 +57,14 @@ export async function moveIn(storage: DeltaStorage, files: readonly PlacedFile[]
 }
 
 /**
- * Takes files of a failed commit back to where they were staged, so that the same batch can be landed again.
- * A file that cannot be taken back stays as an unreferenced one, which no reader sees.
+ * Moves the files of a failed commit back to where they were staged, so that the same batch can be landed again.
+ * A file that cannot be moved stays in the table unreferenced, which no reader sees.
  */
 export async function moveOut(storage: DeltaStorage, files: readonly PlacedFile[]): Promise<void> {
   await Promise.allSettled(files.map(({ localPath, add }) => storage.withdrawFile(add.path, localPath)))
 }
 
-/** Folders are a convention; readers take the values from the log. A value that would need escapes gets none. */
+/** Hive folders are only a convention: readers take the values from the log. Values that need escapes get no folder. */
 function partitionFolder(values: PartitionValues): string {
   const folders = Object.entries(values).map(([name, value]) => [name, value ?? nullPartition] as const)
   const plain = folders.every((parts) => parts.every((part) => plainValue.test(part)))

@@ -15,15 +15,15 @@ import {
   spanCondition,
 } from './rewrite.ts'
 
-/** How often a replacement is computed again because another commit touched its rows. */
+/** Attempts to compute a replacement; each is invalidated by another commit that touches the same rows. */
 const maxAttempts = 10
 
-/** What a replacement did. */
+/** The result of a replacement. */
 export type ReplaceReceipt = CommitReceipt & { readonly removedRows: number }
 
 /**
- * Replaces the rows of a span by those of `encoded`, in one commit: files that hold such rows are removed and
- * what else they hold is added again. Doing it twice leaves the table as doing it once.
+ * Replaces the rows of a span by those of `encoded`, in one commit: files with such rows are removed, and their other
+ * rows are added again in new files. Idempotent.
  *
  * @throws COMMIT_CONTENDED when other commits keep touching the same rows; nothing is visible then
  */
@@ -43,16 +43,18 @@ export async function replaceRange(
     } catch (error) {
       if (!(error instanceof RangeTouched)) throw error
     } finally {
-      // Copies of a failed attempt; those of a commit have moved.
+      // After a commit the copies are in the table and this does nothing.
       await Promise.all(copiesOf(rewrites).map(({ path }) => rm(path, { force: true })))
     }
   }
-  throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept touching the rows to be replaced.', {
-    context: { attempts: maxAttempts },
-  })
+  throw new TailraceError(
+    'COMMIT_CONTENDED',
+    `The rows were not replaced: other commits changed them during all ${maxAttempts} attempts.`,
+    { context: { attempts: maxAttempts } },
+  )
 }
 
-/** Says that a winner changed what this replacement was computed from: never leaves this file. */
+/** Another commit changed the rows that this replacement was computed from. Caught in this file. */
 class RangeTouched extends Error {}
 
 async function rewriteAll(

@@ -11,21 +11,21 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { liveFile } from './live-files.ts'
 import { readDeletedRows, withLiveRows } from './live-rows.ts'
 
-/** A live file that holds rows of a span, and what stays of it. */
+/** A live file with rows of a span, and the copy that keeps its other rows. */
 export interface RewrittenFile {
   readonly original: AddAction
   readonly removedRows: number
-  /** The other rows as a new staged file; undefined when none are left. */
+  /** The other rows as a new staged file; undefined when there are none. */
   readonly kept: WrittenFile | undefined
 }
 
 interface RangeBounds {
-  readonly source_blob?: string
-  readonly source_generation?: string
-  readonly source_offset?: number
+  readonly source_blob?: string | undefined
+  readonly source_generation?: string | undefined
+  readonly source_offset?: number | undefined
 }
 
-/** @returns the SQL condition that a row is of the span; it is NULL where a row has no provenance. */
+/** @returns the SQL condition that a row belongs to the span; NULL for a row without provenance. */
 export function spanCondition({ blob, generation, start, end }: Span): string {
   return (
     `source_blob = ${sqlString(blob)} AND source_generation = ${sqlString(generation)} ` +
@@ -33,7 +33,7 @@ export function spanCondition({ blob, generation, start, end }: Span): string {
   )
 }
 
-/** @returns false only when the statistics prove that no row of the file is of the span. */
+/** @returns false only when the statistics prove that the file has no row of the span. */
 export function mayHoldRowsOf(span: Span, { stats }: Pick<AddAction, 'stats'>): boolean {
   if (stats === undefined) return true
   const {
@@ -57,15 +57,15 @@ export function mayHoldRowsOf(span: Span, { stats }: Pick<AddAction, 'stats'>): 
 export interface RewriteContext {
   readonly storage: DeltaStorage
   readonly engine: EmbeddedEngine
-  /** Where copies are written. */
+  /** Directory for the copies. */
   readonly stagingDirectory: string
 }
 
 /**
- * Copies a file without the span's rows, and without those that are deleted already.
+ * Copies a file without the span's rows and without rows that a deletion vector deletes.
  *
- * @returns undefined when the file holds no row of the span after all
- * @throws DISK_FULL, ENCODE_FAILED, TABLE_CORRUPT, TABLE_UNSUPPORTED: nothing is left behind
+ * @returns undefined when the file has no row of the span
+ * @throws DISK_FULL, ENCODE_FAILED, TABLE_CORRUPT, TABLE_UNSUPPORTED; no copy is left then
  */
 export async function rewriteWithout(
   span: Span,
@@ -109,15 +109,15 @@ function liesBetween(value: string, min: string | undefined, max: string | undef
   )
 }
 
-/** The default limit of a line: what the rows of a file that does not fit in the usual memory are taken for. */
-const longestUsualRowBytes = 16 * 1024 * 1024
+/** Row length assumed for a file that does not fit in the usual memory: the default limit of a line. */
+const maxUsualRowBytes = 16 * 1024 * 1024
 
 /**
- * Writes rows that are in the table already as one Parquet file like the encoder's.
+ * Writes rows of the table to one new Parquet file, with the encoder's settings.
  *
  * @param select SQL of the rows
  * @returns undefined when there is no row
- * @throws the engine's error, and the signal's reason: nothing is left behind then
+ * @throws the engine's error or the signal's reason; no file is left then
  */
 export async function writeCopy(
   select: string,
@@ -128,7 +128,7 @@ export async function writeCopy(
   const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`, signal)
   try {
     const [written] = await write().catch((error: unknown) => {
-      if (isOutOfMemory(error)) return engine.withSettings(carefulSettings(longestUsualRowBytes), write)
+      if (isOutOfMemory(error)) return engine.withSettings(carefulSettings(maxUsualRowBytes), write)
       throw error
     })
     return written

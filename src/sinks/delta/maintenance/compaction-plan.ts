@@ -1,47 +1,47 @@
 import type { AddAction, PartitionValues } from '../protocol/actions.ts'
 import { isOutside } from '../protocol/deletion-vector.ts'
 
-/** Files of one partition that become one. */
+/** Files of one partition to merge into one. */
 export interface CompactionGroup {
   readonly partitionValues: PartitionValues
-  /** The oldest first; at least two. */
+  /** Oldest first; at least two. */
   readonly files: readonly AddAction[]
   readonly bytes: number
 }
 
-/** What a compaction would do, partition by partition. */
+/** The merges to do in a table. */
 export interface CompactionPlan {
   readonly groups: readonly CompactionGroup[]
-  /** Files that are too small and stay, because their deletion vectors lie outside of the table. */
+  /** Small files that cannot be merged because their deletion vectors are outside of the table. */
   readonly refused: readonly AddAction[]
 }
 
 export interface CompactionRules {
-  /** What a file should come to. One is small below half of it. */
+  /** Desired file size. A file below half of it is small. */
   readonly targetBytes: number
-  /** Partitions with fewer small files stay as they are: at least 2. */
+  /** Partitions with fewer small files stay unchanged. At least 2. */
   readonly minFiles: number
-  /** The table's root, as its storage states it. */
+  /** The table's root, as `DeltaStorage.location`. */
   readonly location: string
-  /** The UTC date `YYYY-MM-DD` on which rows may still arrive; undefined when no partition grows. */
+  /** The current UTC date `YYYY-MM-DD`, whose partition still grows; undefined when no partition grows. */
   readonly today?: string | undefined
 }
 
-/** The most files that become one at a time: each is open, and copied here first if it is far away. */
+/** Files merged at a time at most: each is open, and copied to this machine first if the table is in Azure. */
 const maxGroupFiles = 500
 
 /**
- * In a partition that grows, a file is left alone from this part of the target on. Otherwise each compaction would
- * write again what the one before it has written, until the target is reached.
+ * In a growing partition, a file counts as small only below this share of the target. Otherwise every compaction would
+ * rewrite the previous one's result until it reaches the target.
  */
 const growingShare = 1 / 8
 
 /**
- * Decides which files of a table to make one.
+ * Decides which files of a table to merge.
  *
- * The files of a partition are packed by size, the largest first into the first group that has room. Each group but
- * the last is then two thirds full at least, so that what comes of it is no longer small: a plan that is carried out
- * leaves nothing to plan, unless a partition has more small files than one group takes.
+ * The files of a partition are packed by size, largest first, each into the first group with room. So every group but
+ * the last is at least two thirds full, and its merged file is no longer small. After the plan is carried out, the next
+ * plan is empty, unless a partition has more small files than fit into one group.
  */
 export function planCompaction(files: Iterable<AddAction>, rules: CompactionRules): CompactionPlan {
   const groups: CompactionGroup[] = []
@@ -58,7 +58,7 @@ export function planCompaction(files: Iterable<AddAction>, rules: CompactionRule
   return { groups, refused }
 }
 
-/** One text for each partition; an empty value is NULL, as it is to every reader. */
+/** @returns a key that is the same for equal partitions. An empty value equals NULL, as for every reader. */
 export function partitionKey(values: PartitionValues): string {
   return JSON.stringify(
     Object.entries(values)
@@ -78,7 +78,7 @@ function byPartition(files: Iterable<AddAction>): readonly (readonly AddAction[]
   return [...partitions.values()]
 }
 
-/** Only a partition of a date that has passed is known to be complete but for late rows. */
+/** Only a partition of a past date is complete, apart from late rows. */
 function mayGrow({ partitionValues }: AddAction, today: string | undefined): boolean {
   if (today === undefined) return false
   return !Object.values(partitionValues).some(
@@ -93,7 +93,7 @@ interface Bin {
 
 function packed(files: readonly AddAction[], targetBytes: number): CompactionGroup[] {
   const bins: Bin[] = []
-  /** Bins before it have no room for another file, however small. */
+  // Bins before it have the maximum number of files.
   let firstOpen = 0
   for (const file of files.toSorted((left, right) => right.size - left.size)) {
     while (firstOpen < bins.length && bins[firstOpen]!.files.length >= maxGroupFiles) firstOpen += 1

@@ -24,19 +24,19 @@ import type { CompactionGroup } from './compaction-plan.ts'
 export interface MergeContext {
   readonly storage: DeltaStorage
   readonly engine: EmbeddedEngine
-  /** Where the merged file is written. */
+  /** Directory for the merged file. */
   readonly stagingDirectory: string
-  /** Whether rows are sorted by `event_time`, where there is that column. */
+  /** Whether rows are sorted by `event_time`, if the table has that column. */
   readonly sortByTime: boolean
-  /** Ends a merge that is under way. */
+  /** Aborts a running merge. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Copies the live rows of some files of one partition into one staged file, with the columns of the table.
+ * Copies the live rows of a group of files into one staged file, with the columns of the table.
  *
- * @returns undefined when the files have no rows
- * @throws DISK_FULL, ENCODE_FAILED, TABLE_UNSUPPORTED, TABLE_CORRUPT, and the signal's reason: nothing is left behind
+ * @returns undefined when the files have no live rows
+ * @throws DISK_FULL, ENCODE_FAILED, TABLE_UNSUPPORTED, TABLE_CORRUPT, or the signal's reason; no file is left then
  */
 export async function mergeFiles(
   { files, partitionValues, bytes }: CompactionGroup,
@@ -58,9 +58,11 @@ export async function mergeFiles(
       const written = await writeCopy(select, target, engine, signal)
       const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`, signal)
       if (Number(counted?.rows) !== (written?.rows ?? 0)) {
-        throw new TailraceError('ENCODE_FAILED', `${what} has another number of rows.`, {
-          context: { expected: Number(counted?.rows), found: written?.rows ?? 0 },
-        })
+        throw new TailraceError(
+          'ENCODE_FAILED',
+          `${what} was discarded: expected ${Number(counted?.rows)} rows, found ${written?.rows ?? 0}.`,
+          { context: { expected: Number(counted?.rows), found: written?.rows ?? 0 } },
+        )
       }
       return written && { ...written, partition: new Map(Object.entries(partitionValues)) }
     })
@@ -83,7 +85,7 @@ async function mergedRows(
       String(row.column_name).toLowerCase(),
     ),
   )
-  // A column that none of the files has is NULL without being written, as it was before.
+  // A column that none of the files has stays out of the merged file too: readers take it as NULL.
   const columns = schemaFields(metaData).filter(
     ({ name }) => present.has(name.toLowerCase()) && !metaData.partitionColumns.includes(name),
   )
@@ -92,7 +94,7 @@ async function mergedRows(
   return `SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`
 }
 
-/** Opens files by path, all or none: those of a table far away are copied here. */
+/** Opens all files as local files; after an error, none stays open. */
 async function openAll(storage: DeltaStorage, paths: readonly string[]): Promise<LocalFile[]> {
   const opened = await Promise.allSettled(paths.map((path) => storage.localFile(path)))
   const failure = opened.find((one) => one.status === 'rejected')
@@ -102,18 +104,17 @@ async function openAll(storage: DeltaStorage, paths: readonly string[]): Promise
   throw failure.reason
 }
 
-/** Says that a merge no longer fits the table, because another commit came first; nothing of it is visible. */
+/** Another commit changed the table so that the merge is no longer valid; nothing of it is visible. */
 export class MergeOvertaken extends Error {}
 
 /**
- * Puts a merged file into the table in the place of those that it was made of, in one commit.
+ * Replaces a group of files by their merged file, in one commit. Offsets stay unchanged, and concurrent appends are no
+ * conflict.
  *
- * Appends that came first do not matter. Offsets are not touched.
- *
- * @param written undefined when the files had no rows, and are only removed
+ * @param written undefined when the files had no live rows; they are only removed then
  * @returns the new file
- * @throws MergeOvertaken when one of the files was removed meanwhile or the table's rules are others by now;
- * the merged file is where it was staged then, as after any error but COMMIT_UNKNOWN
+ * @throws MergeOvertaken when another commit removed one of the files or changed the table's protocol or metadata.
+ * After any error but COMMIT_UNKNOWN, the merged file is back where it was staged
  */
 export async function commitMerge(
   state: TableState,
@@ -177,7 +178,7 @@ function removesAny({ actions }: DeltaCommit, paths: ReadonlySet<string>): boole
   return actions.some((action) => 'remove' in action && paths.has(action.remove.path))
 }
 
-/** For people who look at the table's history. */
+/** The partition as shown in the table's history. */
 function partitionPredicate(values: PartitionValues): string {
   return Object.entries(values)
     .map(([name, value]) => (value ? `${name} = '${value}'` : `${name} IS NULL`))

@@ -9,24 +9,24 @@ import { type CompactionGroup, partitionKey, planCompaction } from './compaction
 import { commitMerge, type MergeContext, MergeOvertaken, mergeFiles } from './merge-files.ts'
 
 export interface OptimizeOptions extends MergeContext, CommitContext {
-  /** What a file should come to. */
+  /** Desired file size. */
   readonly targetBytes: number
-  /** Partitions with fewer small files stay as they are: at least 2, which is every one with something to merge. */
+  /** Partitions with fewer small files stay unchanged. At least 2. */
   readonly minFiles: number
-  /** Whether today's partition (UTC) grows: its files are then merged only while they are very small. */
+  /** Whether today's partition (UTC) still grows; its files are merged only while they are very small then. */
   readonly isGrowing: boolean
-  /** Asked before each merge: false ends the work early. */
-  readonly mayGoOn: () => boolean
+  /** Called before each merge; false ends the work early. */
+  readonly mayContinue: () => boolean
 }
 
-/** How often in a row the work is planned anew because another commit came in between. */
+/** Consecutive plans that may fail because other commits changed the table. */
 const maxConflicts = 10
 
 /**
- * Merges the small files of a table, one commit for each file that comes of it. No row changes, and no commit says
- * that data has: who follows the table's changes sees nothing of it.
+ * Merges the small files of a table, with one commit per merged file. Rows do not change, and the commits have
+ * `dataChange: false`, so readers of the table's changes ignore them.
  *
- * A stop anywhere leaves a table of the same rows; what is merged until then stays merged.
+ * It can be interrupted at any point: committed merges stay, and the table always has the same rows.
  *
  * @returns undefined when there is no table
  * @throws TABLE_UNSUPPORTED, TABLE_CORRUPT, DISK_FULL, ENCODE_FAILED, COMMIT_CONTENDED, COMMIT_UNKNOWN
@@ -37,7 +37,7 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
   if (state === undefined) return undefined
   const tally = new OptimizeTally(filesOf(state))
   for (let conflicts = 0; conflicts < maxConflicts; ) {
-    // No property forbids it: no row is changed, and tables that are append-only or feed changes allow it.
+    // Append-only tables and change data feeds allow a merge, because it changes no row.
     checkAppendable(state.protocol, state.metaData, state.domains.get(clusteringDomain))
     const plan = planCompaction(filesOf(state), {
       ...options,
@@ -48,7 +48,7 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
     if (plan.groups.length === 0) return tally.reportAt(state.version)
     let overtaken = false
     for (const group of plan.groups) {
-      if (!options.mayGoOn()) return tally.reportAt(state.version)
+      if (!options.mayContinue()) return tally.reportAt(state.version)
       const merge = await mergeGroup(state, group, options)
       overtaken = merge === undefined
       if (merge === undefined) break
@@ -57,12 +57,14 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
     conflicts = overtaken ? conflicts + 1 : 0
     await readNewCommits(storage, state)
   }
-  throw new TailraceError('COMMIT_CONTENDED', 'Other commits kept removing the files to be merged.', {
-    context: { attempts: maxConflicts },
-  })
+  throw new TailraceError(
+    'COMMIT_CONTENDED',
+    `Merging small files was given up: other commits removed the files during ${maxConflicts} attempts.`,
+    { context: { attempts: maxConflicts } },
+  )
 }
 
-/** @returns undefined when another commit removed one of the files meanwhile, or changed the table's rules */
+/** @returns undefined when another commit removed one of the files meanwhile, or changed the table's protocol or metadata */
 async function mergeGroup(
   state: TableState,
   group: CompactionGroup,
@@ -78,7 +80,7 @@ async function mergeGroup(
     if (error instanceof MergeOvertaken) return undefined
     throw error
   } finally {
-    // What is left of a failed attempt, or of an upload.
+    // The file is still there after a failed attempt or an upload to Azure.
     if (written !== undefined) await rm(written.path, { force: true })
   }
 }
@@ -87,7 +89,7 @@ function filesOf({ files }: TableState) {
   return files?.values() ?? []
 }
 
-/** What became of a partition's files. */
+/** The merges in one partition. */
 export interface PartitionReport {
   readonly partitionValues: PartitionValues
   /** All live files of the partition, small or not. */
@@ -95,21 +97,21 @@ export interface PartitionReport {
   readonly filesAfter: number
   readonly bytesBefore: number
   readonly bytesAfter: number
-  /** Rows that were written again; a row is counted as often as it was. */
+  /** Rows written by all merges; a row that was rewritten twice counts twice. */
   readonly rows: number
   readonly ms: number
 }
 
-/** What merging the small files of a table came to. */
+/** The result of merging the small files of a table. */
 export interface OptimizeReport {
   readonly tableVersion: number
-  /** The partitions of which files were merged. */
+  /** Partitions with merged files. */
   readonly partitions: readonly PartitionReport[]
-  /** Paths of small files that stay, because their deletion vectors lie outside of the table. */
+  /** Paths of small files that cannot be merged because their deletion vectors are outside of the table. */
   readonly refused: readonly string[]
 }
 
-/** A merge that is in the table. */
+/** A committed merge. */
 export interface FinishedMerge {
   /** Undefined when the files had no rows. */
   readonly added: AddAction | undefined
@@ -117,7 +119,7 @@ export interface FinishedMerge {
   readonly ms: number
 }
 
-/** Adds up merges by partition. */
+/** Sums up merges by partition. */
 export class OptimizeTally {
   readonly #before = new Map<string, { files: number; bytes: number }>()
   readonly #partitions = new Map<string, PartitionReport>()

@@ -7,56 +7,57 @@ import { withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
 import { openTableStorage } from '../storage/open.ts'
 import { optimizeTable } from './optimize-table.ts'
 
-/** The least time between the end of one look at the table and the next, so that its log is not read all the time. */
-const pauseMs = 5 * 60_000
+/** Pause between two checks of the table, so that its log is not read all the time. */
+const minPauseMs = 5 * 60_000
 
-/** One thread beside the encoder's two; a merge needs little memory, and spills what it does not get. */
+/** One thread beside the encoder's two. A merge needs little memory, and spills to disk beyond it. */
 const limits = { threads: 1, memoryMiB: 160 }
 
 export interface BackgroundOptimizerOptions {
   readonly pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>
   /** The pipeline's staging directory. */
   readonly staging: string
-  /** Whether work is held because disk space is short. */
+  /** Whether new merges must wait because disk space is short. */
   readonly isHeld: () => boolean
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /**
- * Merges the small files of a pipeline's table while the pipeline runs, as any other writer of the table would.
+ * Merges the small files of a pipeline's table in the background while the pipeline runs.
  *
- * It looks at the table when as many batches were landed as make a partition worth merging, one merge at a time, with
- * an engine and requests of its own: a commit of the run at worst finds its version taken and takes the next.
+ * It checks the table once enough batches have landed to make a partition worth merging. It acts like a separate writer,
+ * with its own engine and requests, so a merge costs the pipeline's commits at most a lost race.
  */
 export class BackgroundOptimizer {
   readonly #options: BackgroundOptimizerOptions
   readonly #stopping = new AbortController()
   #work: Promise<void> | undefined
   #landedBatches: number
-  #restedSinceMs: number
-  /** Set when the table has a rule that forbids it, which no later look will change. */
+  /** End of the last check, in milliseconds since the epoch. */
+  #checkedAtMs: number
+  /** Set when the table has a feature that forbids merging; it is not checked again then. */
   #isRefused = false
 
   constructor(options: BackgroundOptimizerOptions) {
     this.#options = options
-    // What earlier runs left is not known, so the first look is not to wait for as many batches again.
+    // Earlier runs may have left small files, so the first check needs only one landed batch.
     this.#landedBatches = this.#rules?.minFiles ?? 0
-    this.#restedSinceMs = options.clock.now()
+    this.#checkedAtMs = options.clock.now()
   }
 
-  /** Whether it looks at the table or merges at this moment. */
+  /** Whether a check or a merge is running. */
   get isWorking(): boolean {
     return this.#work !== undefined
   }
 
-  /** Hears of each batch that is in the table with rows, and begins what is due; the caller does not wait. */
+  /** Call after each landed batch with rows. Starts a check in the background when one is due. */
   noteLanded(): void {
     const rules = this.#rules
     this.#landedBatches += 1
-    if (rules === undefined || this.#isRefused || this.isWorking || !this.#mayGoOn()) return
+    if (rules === undefined || this.#isRefused || this.isWorking || !this.#mayContinue()) return
     const { clock, logger } = this.#options
-    if (this.#landedBatches < rules.minFiles || clock.now() - this.#restedSinceMs < pauseMs) return
+    if (this.#landedBatches < rules.minFiles || clock.now() - this.#checkedAtMs < minPauseMs) return
     this.#landedBatches = 0
     this.#work = this.#optimize(rules)
       .catch((error: unknown) => {
@@ -66,16 +67,16 @@ export class BackgroundOptimizer {
           { err: error },
           this.#isRefused
             ? 'small files of this table cannot be merged'
-            : 'small files could not be merged: trying again later',
+            : 'merging small files failed: trying again later',
         )
       })
       .finally(() => {
         this.#work = undefined
-        this.#restedSinceMs = clock.now()
+        this.#checkedAtMs = clock.now()
       })
   }
 
-  /** Ends what is under way; what is merged stays merged, and the rest stays as it was. */
+  /** Aborts a running merge and waits for its end. Committed merges stay. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#work
@@ -86,7 +87,7 @@ export class BackgroundOptimizer {
     return optimize === false ? undefined : optimize
   }
 
-  #mayGoOn(): boolean {
+  #mayContinue(): boolean {
     return !this.#stopping.signal.aborted && !this.#options.isHeld()
   }
 
@@ -108,7 +109,7 @@ export class BackgroundOptimizer {
         minFiles: rules.minFiles,
         sortByTime: rules.sortByTime,
         isGrowing: true,
-        mayGoOn: () => this.#mayGoOn(),
+        mayContinue: () => this.#mayContinue(),
         signal,
       }),
     )
@@ -119,7 +120,7 @@ export class BackgroundOptimizer {
     if (refused.length > 0) {
       logger.warn(
         { files: refused.slice(0, 10), fileCount: refused.length },
-        'files whose deletion vectors lie outside of the table were not merged',
+        'files whose deletion vectors are outside of the table were not merged',
       )
     }
   }

@@ -12,13 +12,13 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 
 const hourMs = 3_600_000
 
-/** Delta's default for `delta.deletedFileRetentionDuration`, and the shortest retention that is safe without care. */
+/** Delta's default for `delta.deletedFileRetentionDuration`, and the shortest retention allowed without a flag. */
 export const safeRetentionMs = 168 * hourMs
 
-/** Deletions under way at a time. */
+/** Concurrent deletions. */
 const parallelDeletions = 16
 
-/** Folders that are listed at a time. */
+/** Concurrent listings of folders. */
 const parallelListings = 8
 
 export interface VacuumOptions {
@@ -26,11 +26,14 @@ export interface VacuumOptions {
   /** Reads checkpoints. */
   readonly engine: EmbeddedEngine
   readonly clock: Clock
-  /** Default what the table says. Longer than that is refused: the log forgets removed files by the table's rule. */
+  /**
+   * Default: the table's own retention. A longer one is refused, because the log keeps removed files only for the
+   * table's retention.
+   */
   readonly retentionMs?: number | undefined
-  /** Allows a retention below `safeRetentionMs`, with which files of a write that is under way can be deleted. */
+  /** Allows a retention below `safeRetentionMs`, which can delete files of a running write. */
   readonly allowShortRetention: boolean
-  /** Whether expired files are deleted, or only told. */
+  /** Whether expired files are deleted; otherwise they are only reported. */
   readonly deletes: boolean
 }
 
@@ -41,18 +44,18 @@ export interface VacuumReport extends VacuumPlan {
 }
 
 /**
- * Finds the data files that no version within the retention needs, and deletes them if it is told to.
+ * Finds the data files that no version within the retention needs, and deletes them with `deletes`.
  *
- * Nothing is written to the log, and a stop anywhere leaves fewer files to delete.
+ * Writes nothing to the log, and can be interrupted at any point.
  *
  * @returns undefined when there is no table
- * @throws USAGE for a retention that is too short or too long, TABLE_UNSUPPORTED when the table has rules that this
- * program does not know, TABLE_CORRUPT
+ * @throws USAGE for a retention that is too short or too long, TABLE_UNSUPPORTED for a table with features that this
+ * program does not implement, TABLE_CORRUPT
  */
 export async function vacuumTable(options: VacuumOptions): Promise<VacuumReport | undefined> {
   const { storage, engine, clock, deletes } = options
   const nowMs = clock.now()
-  // Listed before the log is read: whatever is committed until then is known to be live.
+  // Files are listed before the log is read, so that every listed file that is committed meanwhile is seen as live.
   const found = await dataFiles(storage)
   const state = await loadState(storage, engine, { keepFiles: true, statistics: false, keepRemoved: true })
   if (state === undefined) return undefined
@@ -67,22 +70,22 @@ export async function vacuumTable(options: VacuumOptions): Promise<VacuumReport 
 
 function checkedRetention(
   { configuration = {} }: MetaDataAction,
-  { retentionMs: asked, allowShortRetention }: VacuumOptions,
+  { retentionMs: requested, allowShortRetention }: VacuumOptions,
 ): number {
   const property = configuration['delta.deletedFileRetentionDuration']
-  const statedMs = property === undefined ? safeRetentionMs : intervalMs(property)
-  if (statedMs === undefined || statedMs < 0) {
+  const tableMs = property === undefined ? safeRetentionMs : intervalMs(property)
+  if (tableMs === undefined || tableMs < 0) {
     throw new TailraceError(
       'TABLE_UNSUPPORTED',
-      `The property delta.deletedFileRetentionDuration is no interval that is known here: ${property}.`,
+      `The table's property delta.deletedFileRetentionDuration cannot be read: found ${property}, expected an interval of weeks, days, hours or smaller units.`,
     )
   }
-  const retentionMs = asked ?? statedMs
-  const context = { retentionHours: retentionMs / hourMs, tableHours: statedMs / hourMs }
-  if (retentionMs > statedMs) {
+  const retentionMs = requested ?? tableMs
+  const context = { retentionHours: retentionMs / hourMs, tableHours: tableMs / hourMs }
+  if (retentionMs > tableMs) {
     throw new TailraceError(
       'USAGE',
-      `The table keeps track of removed files for ${statedMs / hourMs} hours only; set delta.deletedFileRetentionDuration to keep them longer.`,
+      `The table keeps track of removed files for ${tableMs / hourMs} hours only; set delta.deletedFileRetentionDuration to keep them longer.`,
       { context },
     )
   }
@@ -96,11 +99,11 @@ function checkedRetention(
   return retentionMs
 }
 
-/** Every file below the root that is not hidden, nor in a hidden folder, nor in another table. */
+/** Lists every file below the root, except hidden ones, those in hidden folders, and those of nested tables. */
 async function dataFiles(storage: DeltaStorage): Promise<FoundFile[]> {
   const found: FoundFile[] = []
   const waiting = ['']
-  const look = async (folder: string): Promise<void> => {
+  const scan = async (folder: string): Promise<void> => {
     const { objects, folders } = await storage.contentsOf(folder)
     if (folder !== '' && folders.includes('_delta_log')) return
     for (const { name, bytes, modifiedMs } of objects) {
@@ -108,18 +111,18 @@ async function dataFiles(storage: DeltaStorage): Promise<FoundFile[]> {
     }
     for (const name of folders) if (!isHiddenName(name)) waiting.push(posix.join(folder, name))
   }
-  while (waiting.length > 0) await eachOf(waiting.splice(0), parallelListings, look)
+  while (waiting.length > 0) await eachOf(waiting.splice(0), parallelListings, scan)
   return found.sort((left, right) => (left.path < right.path ? -1 : 1))
 }
 
-/** Some at a time, the first ones first. */
+/** Runs `work` for all items in order, `maxConcurrent` at a time. */
 async function eachOf<T>(
   items: readonly T[],
-  atOnce: number,
+  maxConcurrent: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  for (let from = 0; from < items.length; from += atOnce) {
-    await Promise.all(items.slice(from, from + atOnce).map(work))
+  for (let from = 0; from < items.length; from += maxConcurrent) {
+    await Promise.all(items.slice(from, from + maxConcurrent).map(work))
   }
 }
 
@@ -132,25 +135,25 @@ export interface FoundFile {
   readonly modifiedMs: number
 }
 
-/** What is below a table's root, sorted out; everything else is none of vacuum's. */
+/** The data files and deletion vector files below a table's root. Vacuum ignores all other files. */
 export interface VacuumPlan {
-  /** No version within the retention needs them. */
+  /** Files that no version within the retention needs. */
   readonly expired: readonly FoundFile[]
-  /** Unreferenced, and so young that a writer may be about to commit them. */
+  /** Unreferenced files, so young that a writer may be about to commit them. */
   readonly young: readonly FoundFile[]
-  /** Live, or removed within the retention. */
+  /** Files that are live or were removed within the retention. */
   readonly needed: readonly FoundFile[]
 }
 
 /**
- * Decides which files may go (PROTOCOL.md and Spark's VACUUM, read 2026-11): data files and those of deletion vectors
- * that are not live, that were not removed within the retention, and that are themselves older than it.
+ * Decides which files can be deleted (PROTOCOL.md and Spark's VACUUM, read 2026-11): data files and deletion vector
+ * files that are not live, were not removed within the retention, and are older than it.
  *
- * Only Parquet files are data files to it. A file of deletion vectors is known by its name, which has a UUID, in
- * whichever folder: it is needed as long as one of its vectors is.
+ * Only Parquet files count as data files. A deletion vector file is identified by its name, which holds a UUID, in any
+ * folder; it is needed as long as one of its vectors is.
  *
- * @param cutoffMs milliseconds since the epoch: where the retention begins
- * @throws TABLE_UNSUPPORTED when a live file may lie anywhere, because its path is absolute
+ * @param cutoffMs start of the retention, in milliseconds since the epoch
+ * @throws TABLE_UNSUPPORTED when a live file has an absolute path
  */
 export function planVacuum(
   found: readonly FoundFile[],
@@ -161,7 +164,7 @@ export function planVacuum(
   const paths = new Set<string>()
   const vectors = new Set<string>()
   const need = (file: Pick<AddAction, 'path' | 'deletionVector'>): void => {
-    for (const path of readings(file)) paths.add(path)
+    for (const path of possiblePaths(file)) paths.add(path)
     const vector = file.deletionVector && deletionVectorName(file.deletionVector)
     if (vector !== undefined) vectors.add(vector)
   }
@@ -182,13 +185,13 @@ export function planVacuum(
   }
 }
 
-/** Whether a name in a table's folder is left alone: the log, change data, indexes, temporary files. */
+/** @returns whether vacuum ignores a name: the log, change data, indexes, temporary files. */
 export function isHiddenName(name: string): boolean {
   return name.startsWith('_') || name.startsWith('.')
 }
 
-/** A path is URI-encoded; one that a careless writer left as it is must not cost its file. */
-function readings({ path }: Pick<AddAction, 'path'>): string[] {
+/** Paths are URI-encoded. The undecoded one is kept as well, because a careless writer may not have encoded it. */
+function possiblePaths({ path }: Pick<AddAction, 'path'>): string[] {
   const plain = posix.normalize(path)
   try {
     return [plain, posix.normalize(decodeURIComponent(path))]

@@ -5,19 +5,19 @@ import { parseTableLocation } from '../storage/location.ts'
 import type { DeletionVector } from './actions.ts'
 import { type NumberSet, readRoaringBitmap } from './roaring-bitmap.ts'
 
-/** The version of the files that hold deletion vectors. */
+/** Format version of a deletion vector file, in its first byte. */
 const fileVersion = 1
-/** Begins each vector; followed by a 64-bit Roaring bitmap. */
+/** First four bytes of every vector; a 64-bit Roaring bitmap follows. */
 const magicNumber = 1_681_511_377
-/** A UUID as Z85; what stands before it is a folder. */
+/** Length of a Z85-encoded UUID. In a path, a folder name may precede it. */
 const uuidCharacters = 20
 
 /**
- * Where a deletion vector is stored.
+ * Finds the file of a deletion vector.
  *
- * @param location the table's root, as its storage states it
- * @returns the path of its file, relative to the table's root; undefined for one that is in the log itself
- * @throws TABLE_CORRUPT when the log's word leads nowhere, TABLE_UNSUPPORTED when it leads out of the table
+ * @param location the table's root, as `DeltaStorage.location`
+ * @returns the file's path, relative to the table's root; undefined for a vector stored in the log itself
+ * @throws TABLE_CORRUPT when the log's path is invalid, TABLE_UNSUPPORTED when it is outside of the table
  */
 export function deletionVectorPath(vector: DeletionVector, location: string): string | undefined {
   const { pathOrInlineDv } = vector
@@ -38,14 +38,14 @@ export function deletionVectorPath(vector: DeletionVector, location: string): st
   }
 }
 
-/** @returns whether a vector cannot be read, because its file is not one of the table's. */
+/** @returns whether a vector cannot be read because its file is outside of the table's directory. */
 export function isOutside(vector: DeletionVector | undefined, location: string): boolean {
   return vector?.storageType === 'p' && pathWithin(location, vector.pathOrInlineDv) === undefined
 }
 
 /**
- * @returns the name of a vector's file, in whichever folder; undefined for one that is in the log itself
- * @throws TABLE_CORRUPT when the log's word is no name, TABLE_UNSUPPORTED when its kind is not known
+ * @returns the file name of a vector without its folder; undefined for a vector stored in the log itself
+ * @throws TABLE_CORRUPT when the log's path is invalid, TABLE_UNSUPPORTED for an unknown kind of storage
  */
 export function deletionVectorName(vector: DeletionVector): string | undefined {
   const { pathOrInlineDv } = vector
@@ -59,66 +59,70 @@ export function deletionVectorName(vector: DeletionVector): string | undefined {
   }
 }
 
-/** @returns whether a file of this name is one that holds deletion vectors. */
+/** @returns whether a file of this name holds deletion vectors. */
 export function isDeletionVectorName(name: string): boolean {
   return /^deletion_vector_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.bin$/.test(name)
 }
 
 /**
- * Reads the row numbers that a deletion vector names (PROTOCOL.md, "Deletion Vector Format", read 2026-11).
+ * Decodes the deleted row numbers of a deletion vector (PROTOCOL.md, "Deletion Vector Format", read 2026-11).
  *
- * @param file what its file holds; undefined for one that is in the log itself
- * @throws TABLE_CORRUPT when the bytes are not those that the log and the file's checksum speak of
+ * @param file the content of its file; undefined for a vector stored in the log itself
+ * @throws TABLE_CORRUPT when size, count or checksum differ from those in the log and the file
  */
 export function decodeDeletionVector(vector: DeletionVector, file: Buffer | undefined): NumberSet {
   try {
     const bytes = file === undefined ? inlineBytes(vector) : storedBytes(vector, file)
     const magic = bytes.readUInt32LE()
-    if (magic !== magicNumber) throw new RangeError(`Its magic number is ${magic}.`)
+    if (magic !== magicNumber) throw new RangeError(`found magic number ${magic}, expected ${magicNumber}.`)
     const rows = readRoaringBitmap(bytes.subarray(4), vector.cardinality)
     if (rows.count === vector.cardinality) return rows
-    throw new RangeError(`It has ${rows.count} rows, and the log says ${vector.cardinality}.`)
+    throw new RangeError(`found ${rows.count} rows, expected ${vector.cardinality}.`)
   } catch (error) {
     if (error instanceof RangeError) throw corrupt(vector, error.message, error)
     throw error
   }
 }
 
-/** @throws TABLE_CORRUPT naming a vector whose file is gone */
+/** @returns TABLE_CORRUPT for a vector whose file is missing */
 export function missingDeletionVector(vector: DeletionVector, path: string): TailraceError {
-  return corrupt(vector, `${path} is missing.`)
+  return corrupt(vector, `the file ${path} is missing.`)
 }
 
 function inlineBytes({ pathOrInlineDv, sizeInBytes }: DeletionVector): Buffer {
   const bytes = decodeZ85(pathOrInlineDv)
-  if (bytes === undefined) throw new RangeError('It is no Z85 text.')
-  // The text stands for a multiple of four bytes.
-  if (!(sizeInBytes <= bytes.length)) throw new RangeError(`It ends before ${sizeInBytes} bytes.`)
+  if (bytes === undefined) throw new RangeError('the text is not valid Z85.')
+  // Z85 pads to a multiple of four bytes, so the text may hold more than the vector.
+  if (!(sizeInBytes <= bytes.length))
+    throw new RangeError(`found ${bytes.length} bytes, expected at least ${sizeInBytes}.`)
   return bytes.subarray(0, sizeInBytes)
 }
 
 function storedBytes({ offset = 0, sizeInBytes }: DeletionVector, file: Buffer): Buffer {
   const version = file.readUInt8()
-  if (version !== fileVersion) throw new RangeError(`Its file is of version ${version}.`)
+  if (version !== fileVersion) throw new RangeError(`found file version ${version}, expected ${fileVersion}.`)
   const size = file.readUInt32BE(offset)
-  if (size !== sizeInBytes) throw new RangeError(`It has ${size} bytes, and the log says ${sizeInBytes}.`)
+  if (size !== sizeInBytes) throw new RangeError(`found ${size} bytes, expected ${sizeInBytes}.`)
   const start = offset + 4
   const checksum = file.readUInt32BE(start + size)
   const bytes = file.subarray(start, start + size)
-  if (crc32(bytes) !== checksum) throw new RangeError('Its checksum is another.')
+  if (crc32(bytes) !== checksum) throw new RangeError('checksum mismatch.')
   return bytes
 }
 
 function relativeName(pathOrInlineDv: string): string {
   const uuid = decodeZ85(pathOrInlineDv.slice(-uuidCharacters))
   if (uuid?.length !== 16) {
-    throw new TailraceError('TABLE_CORRUPT', `The log names a deletion vector by no UUID: ${pathOrInlineDv}`)
+    throw new TailraceError(
+      'TABLE_CORRUPT',
+      `The log names a deletion vector with an invalid UUID: ${pathOrInlineDv}`,
+    )
   }
   const parts = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(uuid.toString('hex'))!.slice(1)
   return `deletion_vector_${parts.join('-')}.bin`
 }
 
-/** The only place that knows the kinds: what is not known to one reader of the log must not be guessed by another. */
+/** The only place that interprets `storageType`, so that every caller refuses an unknown one. */
 function placeOf({ storageType }: DeletionVector): 'log' | 'table' | 'anywhere' {
   switch (storageType) {
     case 'i':
@@ -130,19 +134,22 @@ function placeOf({ storageType }: DeletionVector): 'log' | 'table' | 'anywhere' 
     default:
       throw new TailraceError(
         'TABLE_UNSUPPORTED',
-        `The table stores deletion vectors in a way that this program does not know: ${storageType}.`,
+        `The table stores deletion vectors in an unknown way: found storage type ${storageType}, expected i, u or p.`,
       )
   }
 }
 
-/** @param uri as absolute paths of data files are written: with escapes (PROTOCOL.md, "Deletion Vector Descriptor") */
+/**
+ * @param uri an absolute, URI-encoded path (PROTOCOL.md, "Deletion Vector Descriptor")
+ * @returns the path relative to `location`, or undefined when it is outside
+ */
 function pathWithin(location: string, uri: string): string | undefined {
   const localPath = /^(?:file:\/{0,2}(?=\/))?(\/.*)$/s.exec(uri)?.[1]
   const [root, found] = [plainText(location), plainText(localPath === undefined ? uri : decoded(localPath))]
   return found?.startsWith(`${root}/`) ? found.slice(`${root}/`.length) : undefined
 }
 
-/** @returns a location without escapes, or undefined for a place where no table of this program can be */
+/** @returns a location without escapes, or undefined for one that cannot hold a table of this program */
 function plainText(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   try {
@@ -183,10 +190,10 @@ const alphabet = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 const values = new Map(Array.from(alphabet, (character, value) => [character, value]))
 
 /**
- * Reads Z85, the Base85 variant of Delta's log (https://rfc.zeromq.org/spec/32/, read 2026-11): five characters for
- * four bytes.
+ * Decodes Z85, the Base85 variant of Delta's log (https://rfc.zeromq.org/spec/32/, read 2026-11): five characters
+ * encode four bytes.
  *
- * @returns undefined when the text is none
+ * @returns undefined when the text is not valid Z85
  */
 export function decodeZ85(text: string): Buffer | undefined {
   if (text.length % 5 !== 0) return undefined

@@ -4,11 +4,11 @@ import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './act
 import { fieldsOf, type SchemaField, schemaFields } from './schema.ts'
 import { indexedColumns } from './statistics.ts'
 
-/** Highest versions of the protocol whose rules are known here (PROTOCOL.md, read 2026-08). */
+/** Highest protocol versions that this program implements (PROTOCOL.md, read 2026-08). */
 const maxReaderVersion = 3
 const maxWriterVersion = 7
 
-/** Features of which this reader knows everything; the mode of `columnMapping` decides. */
+/** Reader features that this program implements; of `columnMapping`, only the mode `none`. */
 const readableFeatures: ReadonlySet<string> = new Set([
   'columnMapping',
   'deletionVectors',
@@ -20,9 +20,9 @@ const readableFeatures: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Features that a table may have when rows are appended: those that ask nothing of an append or are met here, and
- * those that ask nothing unless they are active, which `activeFeature` looks for. Any other, known or not, is
- * refused: guessing wrong would corrupt the table.
+ * Features that a table may have when rows are appended. Some are implemented, some do not concern an append, and some
+ * concern it only when active, which `checkInactive` tests. Every other feature is refused, because a wrong guess would
+ * corrupt the table.
  */
 const appendableFeatures: ReadonlySet<string> = new Set([
   ...readableFeatures,
@@ -45,7 +45,7 @@ const elsewhere = 'Land into another table.'
 const catalogAdvice =
   'Its commits go through its catalog, and a file in the log would corrupt it: land into an external table.'
 
-/** What to do about a feature; for any other, dropping it is proposed. */
+/** What to do about a refused feature. For features without an entry, the advice is to drop the feature. */
 const advice: Readonly<Record<string, string>> = {
   catalogManaged: catalogAdvice,
   'catalogOwned-preview': catalogAdvice,
@@ -62,7 +62,7 @@ const advice: Readonly<Record<string, string>> = {
   materializePartitionColumns: elsewhere,
 }
 
-/** Metadata of a column that obliges a writer, by the feature's name. */
+/** Column metadata keys that put an obligation on writers, and the feature each belongs to. */
 const fieldObligations = [
   ['delta.invariants', 'invariants'],
   ['delta.generationExpression', 'generatedColumns'],
@@ -71,16 +71,16 @@ const fieldObligations = [
 ] as const
 
 /**
- * A property of no meaning to any engine, which keeps former releases away by its name: they look for offsets by
- * pipeline and would land again what has landed since. They refuse every version of this one.
+ * A property that has no meaning to any engine but makes release 0.1.0 refuse the table. That release looks up offsets
+ * by pipeline name and would land the same blobs again. It refuses any table with a property of this name pattern.
  */
 const offsetsFence = 'delta.enableIcebergCompatV0'
 
-/** The domain in which a clustered table names its columns. */
+/** The metadata domain that lists a clustered table's columns. */
 export const clusteringDomain = 'delta.clustering'
 
 /**
- * Checks that this reader knows every rule of the table.
+ * Checks that this program implements everything needed to read the table.
  *
  * @throws TABLE_UNSUPPORTED naming the version or feature and what to do about it
  */
@@ -97,9 +97,9 @@ export function checkReadable(protocol: ProtocolAction, metaData: MetaDataAction
 }
 
 /**
- * Checks that this writer knows every rule of the table that concerns an append.
+ * Checks that this program implements everything needed to append to the table.
  *
- * @param clustering the table's domain of `clusteringDomain`, where it has one
+ * @param clustering the table's metadata for `clusteringDomain`, if it has any
  * @throws TABLE_UNSUPPORTED naming the version or feature and what to do about it
  */
 export function checkAppendable(
@@ -119,18 +119,18 @@ export function checkAppendable(
 }
 
 /**
- * Checks that rows may be replaced, which a file-by-file rewrite does.
+ * Checks that rows may be replaced by rewriting their files.
  *
  * @throws TABLE_UNSUPPORTED naming the property
  */
 export function checkRewritable(metaData: MetaDataAction): void {
   const { configuration = {} } = metaData
   if (configuration['delta.appendOnly'] === 'true') refuseProperty('delta.appendOnly')
-  // A rewrite without change files would show every kept row as deleted and inserted.
+  // A rewrite does not write change files, so the change feed would show every kept row as deleted and inserted.
   if (configuration['delta.enableChangeDataFeed'] === 'true') refuseProperty('delta.enableChangeDataFeed')
 }
 
-/** @returns whether every commit must state a time that is later than the one before. */
+/** @returns whether every commit must carry a timestamp that is later than the previous commit's. */
 export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDataAction): boolean {
   const supported = protocol.writerFeatures?.some(
     (feature) => feature === 'inCommitTimestamp' || feature === 'inCommitTimestamp-preview',
@@ -138,22 +138,22 @@ export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDa
   return supported === true && metaData.configuration?.['delta.enableInCommitTimestamps'] === 'true'
 }
 
-/** @returns the properties of a table whose offsets no former release can take for missing. */
+/** @returns table properties with the fence that makes release 0.1.0 refuse the table. */
 export function withOffsetsFence(configuration: MetaDataAction['configuration']): Record<string, string> {
   return { ...configuration, [offsetsFence]: 'true' }
 }
 
-/** @returns whether former releases refuse the table. */
+/** @returns whether the table has the fence that makes release 0.1.0 refuse it. */
 export function hasOffsetsFence({ configuration }: MetaDataAction): boolean {
   return configuration?.[offsetsFence] === 'true'
 }
 
-/** @returns whether the table asks to keep its log as it is, whatever its age. */
+/** @returns whether the table forbids removing log files, whatever their age. */
 export function hasCheckpointProtection({ writerFeatures = [] }: ProtocolAction): boolean {
   return writerFeatures.includes('checkpointProtection')
 }
 
-/** @returns whether a checkpoint must say that it follows the second version of the layout. */
+/** @returns whether checkpoints of the table must use the V2 layout. */
 export function hasV2Checkpoints({ writerFeatures = [] }: ProtocolAction): boolean {
   return writerFeatures.includes('v2Checkpoint')
 }
@@ -172,7 +172,7 @@ function checkInactive(protocol: ProtocolAction, metaData: MetaDataAction): void
       refuseFeature(name.replace('delta.enableI', 'i'))
     }
   }
-  // Without the feature in the list, the property is only a wish.
+  // `delta.rowTrackingSuspended` has a meaning only where the feature is in the list.
   const tracked = protocol.writerFeatures?.includes('rowTracking') === true
   if (tracked && configuration['delta.rowTrackingSuspended'] !== 'true') refuseFeature('rowTracking')
   if (configuration['delta.enableRowTracking'] === 'true') refuseFeature('rowTracking')
@@ -183,7 +183,7 @@ function checkInactive(protocol: ProtocolAction, metaData: MetaDataAction): void
   }
 }
 
-/** Other writers cluster by statistics: a file without those of every clustering column breaks the table's rules. */
+/** Every file of a clustered table must have statistics of all clustering columns; other writers rely on them. */
 function checkClustering({ configuration }: DomainMetadataAction, metaData: MetaDataAction): void {
   const indexed = new Set(indexedColumns(metaData).map(({ name }) => name))
   for (const column of clusteringColumns(configuration)) {
@@ -193,7 +193,7 @@ function checkClustering({ configuration }: DomainMetadataAction, metaData: Meta
   }
 }
 
-/** A column is stated as its name, or as the list of its path's parts. */
+/** A column is given as a name or as a list of path parts. */
 function clusteringColumns(configuration: string): string[] {
   const parsed: unknown = JSON.parse(configuration)
   const columns = isJsonObject(parsed) ? parsed.clusteringColumns : undefined
@@ -226,6 +226,6 @@ function refuseProperty(name: string): never {
 function refuse(what: string, remedy: string): never {
   throw new TailraceError(
     'TABLE_UNSUPPORTED',
-    `The table uses what this program does not know: ${what}. ${remedy}`,
+    `The table needs something that this program does not implement: ${what}. ${remedy}`,
   )
 }

@@ -12,12 +12,12 @@ const unitsMs: Readonly<Record<string, number>> = {
 const part = /([+-]?\d+(?:\.\d+)?)\s+([a-z]+)\s*/y
 
 /**
- * Reads an interval of a table property, such as `interval 1 week 2 hours`.
+ * Parses an interval of a table property, such as `interval 1 week 2 hours`.
  *
- * The grammar is Spark's: parts of a number and a unit, singular or plural, in any case, with or without the word
+ * The grammar is Spark's: pairs of a number and a unit, singular or plural, case-insensitive, with or without the word
  * `interval`. Months and years have no fixed length; Delta refuses them in these properties.
  *
- * @returns milliseconds, or undefined when it is no interval of fixed length
+ * @returns milliseconds, or undefined when the text is not an interval of fixed length
  */
 export function intervalMs(text: string): number | undefined {
   const parts = text

@@ -1,33 +1,33 @@
-/** A set of numbers, 64 to a word: bit `i` of the mask of word `w` stands for `64 w + i`. */
+/** A set of numbers, 64 per word: bit `i` of the mask of word `w` is the number `64 w + i`. */
 export interface NumberSet {
-  /** Ascending; those without a number are left out. */
+  /** Indexes of the words that have a number, ascending. */
   readonly words: readonly number[]
-  /** One for each of `words`. */
+  /** The mask of each of `words`. */
   readonly masks: readonly bigint[]
   readonly count: number
 }
 
 const cookieOfPlainContainers = 12_346
 const cookieWithRuns = 12_347
-/** A bitmap of so many containers has their offsets even when it has runs. */
+/** A bitmap with runs has container offsets in its header only if it has at least this many containers. */
 const containersWithOffsets = 4
-/** A container of more numbers is a bitmap, one of fewer a list. */
-const mostListed = 4_096
-/** Numbers stay below 2^53, which JavaScript counts exactly to. */
-const mostBuckets = 2 ** 21
+/** A container with more numbers is stored as a bitmap, otherwise as a list. */
+const maxListedNumbers = 4_096
+/** Keeps all numbers below 2^53, which JavaScript represents exactly. */
+const maxBuckets = 2 ** 21
 
 const wordsInContainer = 1_024
 const wordsInBucket = 2 ** 26
 
 /**
  * Reads a 64-bit Roaring bitmap in the portable format (https://github.com/RoaringBitmap/RoaringFormatSpec, read
- * 2026-11): buckets of 32-bit bitmaps, which consist of containers of 16-bit numbers.
+ * 2026-11): buckets of 32-bit bitmaps, each divided into containers of 16-bit numbers.
  *
- * @param most numbers that it may have, so that a few wrong bytes cannot ask for all memory
- * @throws RangeError when it ends early, has more numbers, or is out of order
+ * @param maxNumbers limits memory, which a few corrupt bytes could otherwise exhaust
+ * @throws RangeError when the bitmap ends early, has more numbers, or is out of order
  */
-export function readRoaringBitmap(bytes: Buffer, most: number): NumberSet {
-  return new Reader(bytes, most).read()
+export function readRoaringBitmap(bytes: Buffer, maxNumbers: number): NumberSet {
+  return new Reader(bytes, maxNumbers).read()
 }
 
 interface Container {
@@ -38,15 +38,15 @@ interface Container {
 
 class Reader {
   readonly #bytes: Buffer
-  readonly #most: number
+  readonly #maxNumbers: number
   readonly #words: number[] = []
   readonly #masks: bigint[] = []
   #at = 0
   #count = 0
 
-  constructor(bytes: Buffer, most: number) {
+  constructor(bytes: Buffer, maxNumbers: number) {
     this.#bytes = bytes
-    this.#most = most
+    this.#maxNumbers = maxNumbers
   }
 
   read(): NumberSet {
@@ -54,8 +54,8 @@ class Reader {
     let previous = -1
     for (let read = 0n; read < buckets; read += 1n) {
       const bucket = this.#next32()
-      if (bucket <= previous || bucket >= mostBuckets)
-        throw new RangeError(`The bucket ${bucket} is out of place.`)
+      if (bucket <= previous || bucket >= maxBuckets)
+        throw new RangeError(`bucket ${bucket} is out of order.`)
       previous = bucket
       this.#readBucket(bucket)
     }
@@ -67,19 +67,20 @@ class Reader {
     let previous = -1
     for (const { key, count, hasRuns } of containers) {
       this.#count += count
-      if (key <= previous) throw new RangeError(`The container ${key} is out of place.`)
-      if (this.#count > this.#most) throw new RangeError(`There are more than ${this.#most} numbers.`)
+      if (key <= previous) throw new RangeError(`container ${key} is out of order.`)
+      if (this.#count > this.#maxNumbers) throw new RangeError(`found more than ${this.#maxNumbers} numbers.`)
       previous = key
-      const bits = hasRuns ? this.#runs() : count > mostListed ? this.#bitmap() : this.#list(count)
+      const bits = hasRuns ? this.#runs() : count > maxListedNumbers ? this.#bitmap() : this.#list(count)
       const found = this.#append(bucket * wordsInBucket + key * wordsInContainer, bits)
-      if (found !== count) throw new RangeError(`A container of ${count} numbers has ${found}.`)
+      if (found !== count)
+        throw new RangeError(`container ${key}: found ${found} numbers, expected ${count}.`)
     }
   }
 
   #containers(): Container[] {
     const cookie = this.#next32()
     const withRuns = (cookie & 0xffff) === cookieWithRuns
-    if (!withRuns && cookie !== cookieOfPlainContainers) throw new RangeError(`The cookie is ${cookie}.`)
+    if (!withRuns && cookie !== cookieOfPlainContainers) throw new RangeError(`unknown cookie ${cookie}.`)
     const size = withRuns ? (cookie >>> 16) + 1 : this.#next32()
     const runFlags = this.#take(withRuns ? Math.ceil(size / 8) : 0)
     const header = this.#take(size * 4)
@@ -109,13 +110,13 @@ class Reader {
     for (let at = 0; at < runs.length; at += 4) {
       const first = runs.readUInt16LE(at)
       const last = first + runs.readUInt16LE(at + 2)
-      if (last > 0xffff) throw new RangeError(`A run ends at ${last}.`)
+      if (last > 0xffff) throw new RangeError(`a run ends at ${last}, beyond 65535.`)
       for (let number = first; number <= last; number += 1) setBit(bits, number)
     }
     return bits
   }
 
-  /** @returns how many numbers that was */
+  /** @returns the count of numbers in `bits` */
   #append(firstWord: number, bits: Uint32Array): number {
     let found = 0
     for (let word = 0; word < wordsInContainer; word += 1) {
@@ -135,7 +136,7 @@ class Reader {
   #take(length: number): Buffer {
     const end = this.#at + length
     if (end > this.#bytes.length)
-      throw new RangeError(`The bytes end at ${this.#bytes.length}, before ${end}.`)
+      throw new RangeError(`found ${this.#bytes.length} bytes, expected at least ${end}.`)
     const taken = this.#bytes.subarray(this.#at, end)
     this.#at = end
     return taken

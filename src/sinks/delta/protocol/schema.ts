@@ -13,20 +13,20 @@ export interface SchemaField {
   readonly metadata: JsonObject
 }
 
-/** @returns the `schemaString` of a table that has exactly these columns. */
+/** @returns the `schemaString` of a table with exactly these columns. */
 export function schemaString(columns: readonly Column[]): string {
   return JSON.stringify({ type: 'struct', fields: columns.map(newField) })
 }
 
-/** @returns a column as the schema of a table states it: it can be NULL. */
+/** @returns a nullable column in the form of a Delta schema. */
 export function newField({ name, type, comment }: Column): JsonObject {
   return { name, type, nullable: true, metadata: { comment } }
 }
 
 /**
- * Reads a table's schema.
+ * Parses a table's schema.
  *
- * @throws TABLE_CORRUPT when it is not one
+ * @throws TABLE_CORRUPT when `schemaString` is not a struct type
  */
 export function schemaFields(metaData: MetaDataAction): SchemaField[] {
   const fields = fieldsOf(parsed(metaData.schemaString))
@@ -35,7 +35,7 @@ export function schemaFields(metaData: MetaDataAction): SchemaField[] {
   return fields
 }
 
-/** @returns the fields of a struct type, or undefined when the value is no struct type. */
+/** @returns the fields of a struct type, or undefined for any other type. */
 export function fieldsOf(type: JsonValue | undefined): SchemaField[] | undefined {
   if (!isJsonObject(type) || type.type !== 'struct' || !Array.isArray(type.fields)) return undefined
   return type.fields.filter(isJsonObject).map((field) => ({
@@ -47,18 +47,18 @@ export function fieldsOf(type: JsonValue | undefined): SchemaField[] | undefined
 }
 
 /**
- * Checks that rows of `columns` can be appended: each column is there with its type, and nothing else is needed.
+ * Checks that rows with these columns can be appended: the table has each column with its type, and requires no other.
  *
- * The table may have more columns that can be NULL, and its own order and comments.
+ * The table may have further nullable columns, and its own order and comments.
  *
- * @param options.evolve whether a commit will add columns that are missing
+ * @param options.evolve whether missing columns are allowed because a commit will add them
  * @throws TABLE_SCHEMA_MISMATCH naming every difference
  */
 export function checkSchema(
   metaData: MetaDataAction,
   columns: readonly Column[],
   partitionColumns: readonly string[],
-  options: { readonly evolve?: boolean } = {},
+  options: { readonly evolve?: boolean | undefined } = {},
 ): void {
   const fields = new Map(schemaFields(metaData).map((field) => [field.name, field]))
   const byLowerCase = new Map([...fields.keys()].map((name) => [name.toLowerCase(), name]))
@@ -69,23 +69,24 @@ export function checkSchema(
     const field = fields.get(name)
     const namesake = byLowerCase.get(name.toLowerCase())
     if (field === undefined && namesake !== undefined)
-      differences.push(`column ${name} is there as ${namesake}, which differs only by case`)
+      differences.push(`column ${name} differs only by case from the table's column ${namesake}`)
     else if (field === undefined) {
       const missing = `column ${name} (${type}) is missing`
       if (isReserved(name, metaData))
-        differences.push(`${missing}, and its change data feed reserves the name`)
+        differences.push(`${missing}, and the table's change data feed reserves the name`)
       else if (partitionColumns.includes(name)) differences.push(missing)
       else if (options.evolve !== true) differences.push(`${missing}, which \`sink.evolve: true\` would add`)
     } else if (field.type !== type)
-      differences.push(`column ${name} is ${typeName(field.type)} and not ${type}`)
+      differences.push(`column ${name} is ${typeName(field.type)}, expected ${type}`)
     else if (!field.nullable) differences.push(`column ${name} is NOT NULL`)
   }
   for (const { name, nullable } of fields.values()) {
-    if (!own.has(name) && !nullable) differences.push(`column ${name} is NOT NULL and has no source`)
+    if (!own.has(name) && !nullable)
+      differences.push(`column ${name} is NOT NULL, and the declaration has no such column`)
   }
   if (metaData.partitionColumns.join('\n') !== partitionColumns.join('\n')) {
     const found = metaData.partitionColumns.join(', ') || 'nothing'
-    differences.push(`it is partitioned by ${found} and not by ${partitionColumns.join(', ') || 'nothing'}`)
+    differences.push(`it is partitioned by ${found}, expected ${partitionColumns.join(', ') || 'nothing'}`)
   }
 
   if (differences.length === 0) return
@@ -98,7 +99,7 @@ export function checkSchema(
   )
 }
 
-/** https://docs.delta.io/latest/delta-change-data-feed.html, read 2026-11. */
+/** Names that a change data feed reserves (https://docs.delta.io/latest/delta-change-data-feed.html, read 2026-11). */
 const changeFeedColumns: ReadonlySet<string> = new Set([
   '_change_type',
   '_commit_version',
@@ -122,18 +123,17 @@ function parsed(text: string): JsonValue {
 }
 
 /**
- * How a table's schema stood when a commit was planned, and what the commit adds to it: the columns of the
- * declaration that the table lacks.
+ * The schema that a commit is prepared for: the table's schema at that time plus the declared columns that it lacks.
  */
 export class SchemaPlan {
-  /** The schema that the commit's rows will be read with. */
+  /** The schema after the commit. */
   readonly metaData: MetaDataAction
-  /** Empty where the table has every column. */
+  /** The `metaData` action that adds the missing columns; empty when none is missing. */
   readonly actions: readonly DeltaAction[]
   readonly #base: MetaDataAction
   readonly #columns: readonly Column[]
 
-  /** @param columns those that the rows of the commit have; none for a commit without rows */
+  /** @param columns the columns of the commit's rows; none for a commit without rows */
   constructor(base: MetaDataAction, columns: readonly Column[]) {
     this.#base = base
     this.#columns = columns
@@ -143,8 +143,9 @@ export class SchemaPlan {
   }
 
   /**
-   * Whether another writer's schema came first and this commit would undo it, or leave rows with columns that the
-   * table does not have: a `metaData` action replaces all of the one before.
+   * Whether another writer changed the schema so that this commit must be prepared again. A `metaData` action replaces
+   * the previous one entirely, so this commit would undo the other's change. Or its rows would have columns that the
+   * table no longer has.
    */
   isOutdatedBy(current: MetaDataAction): boolean {
     if (current === this.#base) return false
@@ -157,7 +158,7 @@ function missingColumns(metaData: MetaDataAction, columns: readonly Column[]): C
   return columns.filter(({ name }) => !known.has(name))
 }
 
-/** Everything else stays as it was found: the id, the properties, and every field with its own metadata. */
+/** Adds columns and keeps everything else unchanged: the id, the properties, and every field's metadata. */
 function withColumns(metaData: MetaDataAction, columns: readonly Column[]): MetaDataAction {
   const schema = parseJson(metaData.schemaString)
   if (!isJsonObject(schema) || !Array.isArray(schema.fields)) {
@@ -166,7 +167,7 @@ function withColumns(metaData: MetaDataAction, columns: readonly Column[]): Meta
   const { provider, options = {} } = metaData.format
   return {
     ...metaData,
-    // A checkpoint is read without the options, which other readers insist on.
+    // Other readers require `options` and `configuration`, which another writer's metadata may lack.
     format: { provider, options },
     configuration: metaData.configuration ?? {},
     schemaString: stringifyJson({ ...schema, fields: [...schema.fields, ...columns.map(newField)] }),
@@ -188,7 +189,7 @@ const primitiveTypes: Readonly<Record<string, string>> = {
   timestamp_ntz: 'TIMESTAMP',
 }
 
-/** @returns the engine's type for a type of a Delta schema; undefined for one that it has no match for. */
+/** @returns the engine's type for a type of a Delta schema; undefined when it has none. */
 export function sqlType(type: JsonValue | undefined): string | undefined {
   if (typeof type === 'string') {
     return primitiveTypes[type] ?? /^decimal\(\s*\d+\s*,\s*\d+\s*\)$/.exec(type)?.[0]
@@ -206,16 +207,16 @@ export function sqlType(type: JsonValue | undefined): string | undefined {
 }
 
 /**
- * @returns SQL that gives a column the type which the table says it has: a file may state another one that means the
- * same, such as the 96-bit timestamps of old writers
- * @throws TABLE_UNSUPPORTED naming a column of a type that this program does not write
+ * @returns SQL that casts a column to the table's type, because a file may store it in an equivalent type, such as the
+ * 96-bit timestamps of old writers
+ * @throws TABLE_UNSUPPORTED naming the column when this program does not write its type
  */
 export function columnCast({ name, type }: Pick<SchemaField, 'name' | 'type'>): string {
   const castType = sqlType(type)
   if (castType === undefined) {
     throw new TailraceError(
       'TABLE_UNSUPPORTED',
-      `The column ${name} is of the type ${JSON.stringify(type)}, which this program does not write.`,
+      `The column ${name} has the type ${JSON.stringify(type)}, which this program does not write.`,
     )
   }
   return `CAST(${sqlIdentifier(name)} AS ${castType}) AS ${sqlIdentifier(name)}`

@@ -4,7 +4,7 @@ import type { ColumnStatistics, WrittenFile } from '../../encoding/engine.ts'
 import type { MetaDataAction } from './actions.ts'
 import { fieldsOf, schemaFields } from './schema.ts'
 
-/** A column whose statistics go into the log. */
+/** A column whose statistics are written to the log. */
 export interface IndexedColumn {
   readonly name: string
   readonly type: ColumnType
@@ -17,8 +17,8 @@ const boundTypes: ReadonlySet<unknown> = new Set(['string', 'long', 'integer', '
 const types: ReadonlySet<unknown> = new Set([...boundTypes, 'boolean'])
 
 /**
- * The table's columns that readers expect statistics of: the first 32 leaves, or what its properties say;
- * partition columns are in the log anyway.
+ * Lists the columns whose statistics readers expect: the first 32 leaf columns, or those set by the table's properties.
+ * Partition columns are not among them, because every file's partition values are in the log.
  */
 export function indexedColumns(metaData: MetaDataAction): IndexedColumn[] {
   const { configuration = {}, partitionColumns } = metaData
@@ -38,10 +38,10 @@ export function indexedColumns(metaData: MetaDataAction): IndexedColumn[] {
 }
 
 /**
- * The statistics of a written file as Delta's JSON text.
+ * Formats the statistics of a written file as Delta's JSON text (PROTOCOL.md, "Per-file Statistics", read 2026-08).
  *
- * Bounds that cannot be stated truly are left out: readers then read the file. Numbers are copied digit by
- * digit. The rules are those of the protocol's "Per-file Statistics" (read 2026-08).
+ * A bound that could be wrong is omitted, which makes readers read the file. Numbers are copied as text, without
+ * rounding.
  */
 export function fileStatistics(
   file: Pick<WrittenFile, 'rows' | 'columns'>,
@@ -65,7 +65,7 @@ export function fileStatistics(
   )
 }
 
-/** JSON tokens; absent where there is no true bound. */
+/** JSON tokens; a bound is absent when none is certain. */
 interface Bounds {
   readonly min?: string | undefined
   readonly max?: string | undefined
@@ -88,10 +88,10 @@ function boundsOf({ min, max, hasNan }: ColumnStatistics, type: ColumnType): Bou
 }
 
 function doubleBounds(min: string, max: string): Bounds {
-  // Text such as `inf` or `nan` is no number; a bound beside it would be right and is not worth the risk.
+  // With `inf` or `nan` as one bound, the other is omitted too: it may be right, but the gain is not worth the risk.
   const number = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/
   if (!number.test(min) || !number.test(max)) return {}
-  // The two zeros are equal to SQL and ordered to some readers: widen to both.
+  // -0.0 and 0.0 are equal in SQL, but some readers order them: widen the bounds to include both.
   return { min: Number(min) === 0 ? '-0.0' : min, max: Number(max) === 0 ? '0.0' : max }
 }
 
@@ -103,7 +103,7 @@ function dateText(text: string): string | undefined {
   return /^\d{4}-\d\d-\d\d$/.test(text) ? text : undefined
 }
 
-/** Cuts to milliseconds toward the past; readers add the missing one to a maximum themselves. */
+/** Truncates to milliseconds, as Delta writers do; readers widen a maximum by one millisecond themselves. */
 function millisecondText(text: string): string | undefined {
   const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/.exec(text)
   if (match === null) return undefined
@@ -120,25 +120,25 @@ function leafCount(type: JsonValue): number {
   return fields === undefined ? 1 : fields.reduce((sum, field) => sum + leafCount(field.type), 0)
 }
 
-/** Code points of a bound that Delta writers keep. */
+/** Length in code points to which Delta writers truncate a text bound. */
 const boundCodePoints = 32
 
-/** An upper bound that cannot be closed within this many code points is left out. */
+/** An upper bound is omitted when it would need more code points than this. */
 const maxBoundCodePoints = 64
 
 const highestAscii = 0x7f
 const highestCodePoint = 0x10ffff
 
-/** @returns a text that is at most `text` in UTF-8 order: its first 32 code points. */
+/** @returns a text less than or equal to `text` in UTF-8 order: its first 32 code points. */
 export function lowerBound(text: string): string {
   return fits(text) ? text : firstCodePoints(text, boundCodePoints).join('')
 }
 
 /**
- * A text that is at least `text` in UTF-8 order: itself up to 32 code points, else its beginning and one code
- * point that is higher than the first one dropped.
+ * Finds a text greater than or equal to `text` in UTF-8 order. Up to 32 code points it is `text` itself. Longer texts
+ * are cut, and a code point higher than the first dropped one is appended.
  *
- * @returns undefined when there is no such text of 64 code points
+ * @returns undefined when no such text fits into 64 code points
  */
 export function upperBound(text: string): string | undefined {
   if (fits(text)) return text
@@ -153,7 +153,7 @@ export function upperBound(text: string): string | undefined {
   return points.length <= maxBoundCodePoints ? text : undefined
 }
 
-/** @returns negative, zero or positive, by UTF-8 bytes: JavaScript's own order differs beyond U+FFFF. */
+/** Compares by UTF-8 bytes, because JavaScript's own order differs beyond U+FFFF. @returns negative, zero or positive */
 export function compareText(left: string, right: string): number {
   return Buffer.compare(Buffer.from(left, 'utf8'), Buffer.from(right, 'utf8'))
 }
@@ -163,6 +163,6 @@ function fits(text: string): boolean {
 }
 
 function firstCodePoints(text: string, count: number): string[] {
-  // Two UTF-16 units per code point at most; without the cut a long text would be spread whole.
+  // A code point has at most two UTF-16 units. Slicing first avoids splitting all of a long text.
   return Array.from(text.slice(0, count * 2)).slice(0, count)
 }

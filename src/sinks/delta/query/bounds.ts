@@ -3,8 +3,8 @@ import { sqlString } from '../../encoding/engine.ts'
 import type { LiveFile, TableColumn, TableContents } from '../files/live-files.ts'
 
 /**
- * Types whose statistics bound every value of a file. A double's do not: NaN lies beyond them, and their text may be
- * rounded, as that of a decimal.
+ * Types whose statistics bound every value of a file. Doubles are left out because NaN is outside of the bounds, and
+ * doubles and decimals because the text of a bound may be rounded.
  */
 const boundedTypes: ReadonlySet<string> = new Set([
   'string',
@@ -17,16 +17,16 @@ const boundedTypes: ReadonlySet<string> = new Set([
   'timestamp_ntz',
 ])
 
-/** @returns whether the values of a column can be ruled out by bounds. */
+/** @returns whether statistics bound the values of a column. */
 export function hasBounds(column: TableColumn): boolean {
   return boundedTypes.has(column.type)
 }
 
 /**
- * SQL of a relation with a row for each file: `file`, its index, and for each column `n` that is asked for
- * `min_n`, `max_n` (NULL when unknown), `values_n` and `nulls_n` (whether the file may hold a value, a NULL).
+ * SQL of a relation with one row per file: `file` is its index. For each requested column `n` there are `min_n` and
+ * `max_n` (NULL when unknown), `values_n` (whether the file may hold a value) and `nulls_n` (whether it may hold a NULL).
  *
- * What a partition column holds is known exactly; of the others, what the statistics say.
+ * Partition columns are known exactly, the other columns by the statistics.
  *
  * @param indexes of columns in `contents.columns`
  */
@@ -56,7 +56,7 @@ export function fileBoundsSql(
     FROM (VALUES ${rows.join(', ')}) AS facts(${['file', ...names].join(', ')})`
 }
 
-/** What is known of a column's values in one file. */
+/** Facts about a column's values in one file. */
 interface Facts {
   readonly min?: string | undefined
   readonly max?: string | undefined
@@ -65,7 +65,7 @@ interface Facts {
 }
 
 function partitionFacts(value: string | null | undefined): Facts {
-  // An empty text stands for NULL as well.
+  // An empty text means NULL, too.
   return value ? { min: value, max: value, values: true, nulls: false } : { values: false, nulls: true }
 }
 
@@ -78,7 +78,7 @@ function statisticsFacts(statistics: JsonObject, name: string): Facts {
   return {
     min: boundText(of('minValues')),
     max: boundText(of('maxValues')),
-    // Compared as numbers only: another writer's text or fraction says nothing.
+    // Only integers are trusted; another writer's text or fraction proves nothing.
     values: !Number.isSafeInteger(nullCount) || nullCount !== statistics.numRecords,
     nulls: nullCount !== 0,
   }
@@ -97,7 +97,7 @@ function parsedStatistics(stats: string | undefined): JsonObject {
 
 function boundText(value: JsonValue | undefined): string | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  // Neither half a surrogate pair nor the character 0 would reach the engine as it is.
+  // A lone surrogate or a NUL character would not reach the engine unchanged.
   return typeof value === 'string' && !/[\p{Surrogate}\0]/u.test(value) ? value : undefined
 }
 
@@ -105,7 +105,7 @@ function literal(text: string | undefined): string {
   return `${text === undefined ? 'NULL' : sqlString(text)}::VARCHAR`
 }
 
-/** Times are cut to milliseconds in the log: the one that was cut may be almost one further, on either side. */
+/** Widens timestamps by a millisecond on both sides, because the log truncates them to milliseconds. */
 function bound({ type, sqlType }: TableColumn, name: string, sign: '-' | '+'): string {
   if (!boundedTypes.has(type) || sqlType === undefined) return 'NULL'
   const value = `TRY_CAST(${name} AS ${sqlType})`

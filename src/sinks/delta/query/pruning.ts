@@ -3,20 +3,20 @@ import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 import type { LiveFile, TableContents } from '../files/live-files.ts'
 import { fileBoundsSql, hasBounds } from './bounds.ts'
 
-/** One reading of a table: conditions that each row it needs meets. */
+/** One scan of a table in a query plan. */
 export interface TableScan {
-  /** As SQL, over columns `c0`, `c1`, … in table order. */
+  /** Conditions that every needed row meets, as SQL over columns `c0`, `c1`, … in table order. */
   readonly filters: readonly string[]
 }
 
-/** Files whose bounds are looked at in one statement. */
-const filesAtOnce = 1_000
+/** Files whose bounds one statement tests. */
+const maxFilesPerStatement = 1_000
 
 /**
- * The files that may hold a row that one of the readings needs, by partition values and statistics.
+ * Finds the files that may hold a row that one of the scans needs, by partition values and statistics.
  *
- * Only comparisons of a column with a constant, lists of them, and tests for NULL are understood, under AND and OR.
- * Whatever is not understood rules out no file, and neither does a bound that is missing.
+ * Comparisons of a column with a constant, IN lists of constants, and tests for NULL are used, also under AND and OR.
+ * Any other condition, or a missing bound, excludes no file.
  */
 export async function matchingFiles(
   engine: EmbeddedEngine,
@@ -33,14 +33,14 @@ export async function matchingFiles(
       const part = test.of(parsed)
       if (part !== undefined) parts.push(part)
     }
-    // A reading without a condition needs every file.
+    // A scan without a usable condition needs every file.
     if (parts.length === 0) return contents.files
     conditions.push(conjunction('AND', parts))
   }
   const select = await statementOf(engine, conjunction('OR', conditions))
   const files: LiveFile[] = []
-  for (let next = 0; next < contents.files.length; next += filesAtOnce) {
-    const some = contents.files.slice(next, next + filesAtOnce)
+  for (let next = 0; next < contents.files.length; next += maxFilesPerStatement) {
+    const some = contents.files.slice(next, next + maxFilesPerStatement)
     const rows = await engine.rows(
       `WITH bounds AS (${fileBoundsSql(contents, some, test.columns)}) ${select}`,
     )
@@ -58,7 +58,7 @@ const comparisons: ReadonlySet<unknown> = new Set([
   'COMPARE_GREATERTHANOREQUALTO',
 ])
 
-/** Turns conditions on rows into conditions on files, as syntax trees of the engine. */
+/** Translates conditions on rows into conditions on files, as syntax trees of the engine. */
 class FileTest {
   readonly #contents: TableContents
   readonly #columns = new Set<number>()
@@ -67,12 +67,12 @@ class FileTest {
     this.#contents = contents
   }
 
-  /** Indexes of the columns that the conditions made so far are about. */
+  /** Indexes of the columns used by the conditions translated so far. */
   get columns(): number[] {
     return [...this.#columns]
   }
 
-  /** @returns a condition that every file with a row that meets `node` meets; undefined when there is none */
+  /** @returns a condition met by every file with a row that meets `node`; undefined when `node` excludes no file */
   of(node: JsonValue | undefined): JsonObject | undefined {
     if (!isJsonObject(node)) return undefined
     const children = Array.isArray(node.children) ? node.children : []
@@ -111,14 +111,14 @@ class FileTest {
     if (column === undefined || !isConstant(right)) return undefined
     const values = reference(`values_${column}`)
     if (!hasBounds(this.#contents.columns[column]!)) return values
-    const [least, most] = [reference(`min_${column}`), reference(`max_${column}`)]
+    const [min, max] = [reference(`min_${column}`), reference(`max_${column}`)]
     const parts =
       type === 'COMPARE_EQUAL'
         ? [
-            comparison('COMPARE_LESSTHANOREQUALTO', least, right),
-            comparison('COMPARE_GREATERTHANOREQUALTO', most, right),
+            comparison('COMPARE_LESSTHANOREQUALTO', min, right),
+            comparison('COMPARE_GREATERTHANOREQUALTO', max, right),
           ]
-        : [comparison(type, type.includes('LESS') ? least : most, right)]
+        : [comparison(type, type.includes('LESS') ? min : max, right)]
     return conjunction('AND', [values, ...parts.map(unlessUnknown)])
   }
 
@@ -171,7 +171,7 @@ async function parsedCondition(engine: EmbeddedEngine, filter: string): Promise<
   return whereOf(await serialized(engine, `SELECT 1 WHERE ${filter}`))?.where_clause
 }
 
-/** SQL of a SELECT of the files, from `bounds`, that meet a condition. */
+/** SQL that selects from `bounds` the files that meet a condition. */
 async function statementOf(engine: EmbeddedEngine, condition: JsonObject): Promise<string> {
   const tree = await serialized(engine, 'SELECT file FROM bounds')
   whereOf(tree)!.where_clause = condition
@@ -187,7 +187,7 @@ async function serialized(engine: EmbeddedEngine, sql: string): Promise<JsonObje
   return isJsonObject(tree) ? tree : {}
 }
 
-/** @returns the only SELECT of a syntax tree; undefined when the text could not be read. */
+/** @returns the single SELECT of a syntax tree; undefined when the engine could not parse the text. */
 function whereOf({ statements }: JsonObject): JsonObject | undefined {
   const [only, ...others] = Array.isArray(statements) ? statements : []
   return others.length === 0 && isJsonObject(only) && isJsonObject(only.node) ? only.node : undefined

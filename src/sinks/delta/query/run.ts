@@ -8,36 +8,36 @@ import { type PlannedScan, plannedScans } from './scans.ts'
 import { requireReading, statementKind } from './statement-kind.ts'
 import { fillView, type LakehouseView } from './views.ts'
 
-/** How much of one table a statement read. */
+/** The part of a table that a statement read. */
 export interface TableReading {
   readonly pipeline: string
   readonly tableVersion: number
-  /** Data files of that version. */
+  /** Number of data files in that version. */
   readonly files: number
-  /** Those that were opened. */
+  /** Number of data files that were opened. */
   readonly readFiles: number
 }
 
-export interface QueryOptions {
-  /** Runs any statements, several too, and keeps what they change. Default: one statement that reads. */
+export interface StatementOptions {
+  /** Run any statements, also several, and keep their changes. Default: only one read-only statement is allowed. */
   readonly unsafe?: boolean | undefined
-  /** Takes the rows of a statement while it runs. */
+  /** Called with the rows while the statement runs. */
   readonly take: TakeRows
 }
 
 /**
  * Runs a statement over views that have no rows yet.
  *
- * Of a SELECT, only the files are read that can hold a row it needs. Any other statement reads all files. The views are
- * as before afterwards, unless they were filled for unsafe statements.
+ * A SELECT reads only the files that can hold a row it needs; any other statement reads all files. Afterwards the views
+ * are unchanged, except that unsafe statements leave them filled.
  *
- * @throws QUERY_FAILED with the engine's own explanation, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
+ * @throws QUERY_FAILED with the engine's own message, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
  */
 export async function queryViews(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   sql: string,
-  { unsafe = false, take }: QueryOptions,
+  { unsafe = false, take }: StatementOptions,
 ): Promise<readonly TableReading[]> {
   try {
     const kind = unsafe ? await statementKind(engine, sql) : await requireReading(engine, sql)
@@ -47,7 +47,7 @@ export async function queryViews(
       return readings
     }
     const whilePlanned = <Result>(work: (readings: TableReading[]) => Promise<Result>): Promise<Result> =>
-      // Within one transaction, now() is the same time when the statement is planned and when it runs.
+      // In one transaction, now() has the same value for planning and running the statement.
       engine.rolledBack(async () => {
         const scans = kind === 'select' ? await plannedScans(engine, sql) : undefined
         return work(await fill(engine, views, scans))
@@ -58,14 +58,14 @@ export async function queryViews(
         return readings
       })
     } catch (error) {
-      // Run once more without its rows, a SELECT fails with its reason.
+      // A stream does not show why it ended early. Running the SELECT again without its rows throws the reason.
       if (error instanceof RowsCutOff && kind === 'select') {
         await whilePlanned(() => engine.run(`EXPLAIN ANALYZE ${sql}`))
       }
       throw error
     }
   } catch (error) {
-    // Of an unsafe statement, a Parquet file may be the user's own.
+    // In an unsafe statement, the damaged Parquet file may be the user's own and not the table's.
     throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
   }
 }
@@ -77,7 +77,7 @@ function explained(error: unknown): Error {
   return new TailraceError(code, message, { cause: error })
 }
 
-/** @param scans what the statement needs; undefined for all rows */
+/** @param scans the statement's scans; undefined when it may need all rows */
 async function fill(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],

@@ -1,28 +1,28 @@
 import { isJsonObject, type JsonValue } from '../../../json.ts'
 import type { EmbeddedEngine } from '../../encoding/engine.ts'
 
-/** One place of a plan that reads a table. */
+/** One node of a query plan that reads a table. */
 export interface PlannedScan {
   /** The table's full name. */
   readonly table: string
-  /** Conditions, as SQL over the table's columns, that each row meets which the plan needs of this scan. */
+  /** Conditions that every needed row meets, as SQL over the table's columns. */
   readonly filters: readonly string[]
 }
 
-/** They conclude from what the tables hold, and these are empty. */
-const optimizersByContent = 'statistics_propagation,empty_result_pullup,row_group_pruner'
+/** Optimizers that draw conclusions from the tables' contents, which are still empty when the plan is made. */
+const contentOptimizers = 'statistics_propagation,empty_result_pullup,row_group_pruner'
 
 /**
- * Asks the engine which rows a statement needs of each table: its own optimizer moves conditions to where tables
- * are read, through joins, subqueries and views, wherever that changes no result.
+ * Finds out which rows a statement needs of each table, from the engine's query plan: its optimizer pushes conditions
+ * down to the scans, through joins, subqueries and views.
  *
- * Nothing is run. The names of the tables' columns must be plain, because conditions have them unquoted.
+ * The statement is not run. Column names of the tables must be plain, because the plan shows them unquoted.
  *
- * @param sql one SELECT: of several statements, all but the first would run
- * @throws the engine's own error when the statement is wrong
+ * @param sql a single SELECT. With several statements, all but the first would run
+ * @throws the engine's own error for an invalid statement
  */
 export async function plannedScans(engine: EmbeddedEngine, sql: string): Promise<PlannedScan[]> {
-  const plans = await engine.withSettings({ disabled_optimizers: optimizersByContent }, () =>
+  const plans = await engine.withSettings({ disabled_optimizers: contentOptimizers }, () =>
     engine.rows(`EXPLAIN (FORMAT JSON) ${sql}`),
   )
   return plans.flatMap(({ explain_value }) => {
@@ -41,8 +41,8 @@ function scansBelow(node: JsonValue): PlannedScan[] {
 }
 
 /**
- * A plan lists conditions line by line, and a constant may hold a line break too: only lines that begin and end
- * outside of a quoted text are conditions. What is cut off or unreadable is left out, which asks for more rows.
+ * Splits the conditions of a plan, which lists one per line. A quoted constant may hold line breaks, so only lines that
+ * start and end outside of quotes are conditions. A condition that is left out only means that more rows are read.
  */
 function separateFilters(listed: JsonValue | undefined): string[] {
   const lines = (Array.isArray(listed) ? listed : [listed]).filter((line) => typeof line === 'string')
@@ -51,7 +51,7 @@ function separateFilters(listed: JsonValue | undefined): string[] {
   for (const line of lines.flatMap((one) => one.split('\n'))) {
     const begins = isQuoted
     for (const character of line) if (character === "'") isQuoted = !isQuoted
-    // Rows that an optional condition rules out are ruled out elsewhere as well.
+    // Another part of the plan applies an optional condition as well, so it may be used here.
     if (!begins && !isQuoted) filters.push(line.replace(/^optional: /, ''))
   }
   return filters

@@ -2,15 +2,15 @@ import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../json.ts'
 import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 
-/** What a text asks the engine for: one SELECT, one other statement that only reads, or anything else. */
+/** The kind of an SQL text: one SELECT, one other statement that only reads, or anything else. */
 export type StatementKind = 'select' | 'reading' | 'other'
 
-/** Functions that a FROM may call. The others read files, run a statement given as text, or change the engine. */
+/** Functions allowed in a FROM. All others can read files, run a statement given as text, or change the engine. */
 const tableFunctions =
   /^(?:duckdb_\w+|generate_series|histogram(?:_values)?|icu_calendar_names|json_(?:each|tree)|pg_timezone_names|pragma_\w+|range|repeat|repeat_row|summary|test_all_types|unnest)$/i
 
 /**
- * Finds out what a text asks for. The engine parses it, and runs nothing of it.
+ * Classifies an SQL text with the engine's parser; runs nothing.
  *
  * @throws the engine's error for a text that it cannot parse
  * @throws QUERY_REFUSED for a text without a statement
@@ -18,15 +18,16 @@ const tableFunctions =
 export async function statementKind(engine: EmbeddedEngine, sql: string): Promise<StatementKind> {
   const selects = await parsedSelects(engine, sql)
   if (selects !== undefined) {
-    if (selects.length === 0) throw refused('the text holds no statement')
+    if (selects.length === 0) throw refused('found no statement, expected one')
     return selects.length === 1 ? 'select' : 'other'
   }
   return (await explained(engine, sql)) !== undefined || isDynamicPivot(sql) ? 'reading' : 'other'
 }
 
 /**
- * Allows one statement that reads, and no function in its FROM that could reach beyond the tables. The engine itself is
- * confined as well, but a statement could still write there, start a log, or read files beside the tables'.
+ * Checks that a text is one statement that only reads, and that its FROM calls no function that could reach beyond the
+ * tables. The engine is confined to its directories as well, but there a statement could still write files, start a log,
+ * or read other files.
  *
  * @throws QUERY_REFUSED naming what is not allowed; the engine's error for a text that it cannot parse
  */
@@ -43,7 +44,7 @@ export async function requireReading(engine: EmbeddedEngine, sql: string): Promi
   return kind
 }
 
-/** @returns the parse trees of the statements; undefined when one of them is no SELECT */
+/** @returns the parse trees of the statements; undefined when one of them is not a SELECT */
 async function parsedSelects(engine: EmbeddedEngine, sql: string): Promise<JsonValue[] | undefined> {
   const [row] = await engine.rows(`SELECT json_serialize_sql(${sqlString(sql)})::VARCHAR AS tree`)
   const { error, error_type, error_message, statements } = JSON.parse(String(row?.tree)) as JsonObject
@@ -51,7 +52,7 @@ async function parsedSelects(engine: EmbeddedEngine, sql: string): Promise<JsonV
   return error === false && Array.isArray(statements) ? statements : undefined
 }
 
-/** @returns the parse tree of the one SELECT that an EXPLAIN is about; undefined for any other statement */
+/** @returns the parse tree of the SELECT inside an EXPLAIN; undefined for any other statement */
 async function explained(engine: EmbeddedEngine, sql: string): Promise<JsonValue[] | undefined> {
   const begin = /^\s*explain\b(?:\s*\(\s*(?:analyze|format)\b[^()]*\)|\s+analyze\b)?/i.exec(sql)
   if (begin === null) return undefined
@@ -60,14 +61,14 @@ async function explained(engine: EmbeddedEngine, sql: string): Promise<JsonValue
 }
 
 /**
- * A PIVOT without a list of values is two statements to the engine, the first of which collects the values, and has no
- * parse tree.
+ * Recognizes a PIVOT without a list of values by its text. The engine treats it as two statements, the first of which
+ * collects the values, and gives no parse tree for it.
  */
 function isDynamicPivot(sql: string): boolean {
   return /^\s*(?:pivot|from|select|with)\b/i.test(sql) && /\bpivot\b/i.test(sql) && !/;\s*\S/.test(sql)
 }
 
-/** Functions of FROM that are not allowed and that a text may call: their names before a parenthesis or a comment. */
+/** Finds forbidden functions in a text without a parse tree, by their names before a parenthesis or a comment. */
 async function deniedInText(engine: EmbeddedEngine, sql: string): Promise<string[]> {
   const functions = await engine.rows(
     "SELECT DISTINCT function_name AS name FROM duckdb_functions() WHERE function_type IN ('table', 'table_macro', 'pragma')",

@@ -8,31 +8,31 @@ import { versionAt } from '../log/time-travel.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText } from '../storage/location.ts'
 
-/** Which version of a table is looked at; the newest when neither is given. */
+/** The version of a table to read; the newest when neither option is set. */
 export interface TableMoment {
-  readonly version?: number
-  /** Milliseconds since the epoch: the newest version of that time. */
-  readonly timestampMs?: number
+  readonly version?: number | undefined
+  /** Milliseconds since the epoch: reads the version that was the newest at that time. */
+  readonly timestampMs?: number | undefined
 }
 
-/** A table that statements can name, before any of its files is read. */
+/** A table that statements can name; none of its files has been read yet. */
 export interface LakehouseView {
   readonly pipeline: string
   /** The view's name as SQL. */
   readonly view: string
-  /** The full name of the empty table that the view reads meanwhile; its columns are `c0`, `c1`, … */
+  /** The full name of the empty table that the view reads until `fillView`; its columns are `c0`, `c1`, … */
   readonly placeholder: string
   readonly contents: TableContents
   readonly storage: DeltaStorage
 }
 
 /**
- * Makes tables views of the engine: under their three-part names, under their own names, and as `pipeline NAME`. A
- * name that two tables share stands for neither of them. Tables that do not exist yet are left out.
+ * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
+ * `pipeline NAME`. A name shared by two tables gets no view. Tables that do not exist yet are left out.
  *
- * The views have the tables' columns and no rows until `fillView`.
+ * The views have the tables' columns, and no rows until `fillView`.
  *
- * @throws TABLE_VERSION_UNAVAILABLE naming the versions that a table has
+ * @throws TABLE_VERSION_UNAVAILABLE naming the table's readable versions
  */
 export async function createViews(
   engine: EmbeddedEngine,
@@ -73,7 +73,7 @@ export async function createViews(
 }
 
 /**
- * Gives a view the rows of some of its table's files, and takes its placeholder away.
+ * Replaces a view by one with the rows of the given files, and drops its placeholder.
  *
  * @throws TABLE_TOO_LARGE, TABLE_CORRUPT, TABLE_UNSUPPORTED
  */
@@ -90,9 +90,9 @@ export async function fillView(
 }
 
 /**
- * Makes one pipeline's table a view of the engine, at its newest version, under a name that no table can have.
+ * Creates a view of one pipeline's table at its newest version, under a name that no table can have.
  *
- * @param name what the view is called after: a pipeline, or several of one table
+ * @param name part of the view's name: a pipeline, or several pipelines of one table
  * @returns the view's name as SQL, or undefined when there is no table yet
  * @throws TABLE_TOO_LARGE, TABLE_CORRUPT, TABLE_UNSUPPORTED
  */
@@ -112,9 +112,10 @@ export async function createPipelineView(
 }
 
 /**
- * The engine reads local files only: those in Azure are copied, and stay until the download directory goes.
+ * Makes the SELECT of a view. The engine reads local files only: those in Azure are copied, and the copies stay until
+ * the download directory is removed.
  *
- * @param name of the view: what the engine holds for the one before it goes
+ * @param name the view's; drops the deleted rows held for its previous SELECT
  */
 async function selectLocally(
   engine: EmbeddedEngine,
@@ -150,21 +151,21 @@ function viewOf(name: string): string {
   return `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
 }
 
-/** A table's three-part and its own name, as the engine compares them: whatever their case. */
+/** A table's three-part name and short name in lower case, because the engine's names are case-insensitive. */
 function namesOf({ catalog, schema, table }: TableName): [full: string, short: string] {
   return [`${catalog}.${schema}.${table}`.toLowerCase(), table.toLowerCase()]
 }
 
-/** @returns the engine's type of a column; one that it has no match for is shown as text. */
+/** @returns the engine's type of a column; text for a type that the engine does not have. */
 export function columnSql({ sqlType }: TableColumn): string {
   return sqlType ?? 'VARCHAR'
 }
 
 /**
- * SQL of a SELECT of every live row of some files of a table, with the table's columns and types: one branch for each
+ * SQL that selects every live row of the given files, with the table's columns and types. There is one branch per
  * combination of partition values, because these are in the log and not in the files.
  *
- * @param relationOf makes the rows of some of the files a relation, as SQL
+ * @param relationOf returns SQL of a relation of the live rows of files
  */
 export async function tableSelect(
   contents: TableContents,
@@ -183,7 +184,7 @@ export async function tableSelect(
   }
   const branches: string[] = []
   for (const some of partitions.values()) branches.push(branchOf(contents, some, await relationOf(some)))
-  // The empty branch gives a column that no file has its name and type.
+  // The empty branch defines name and type of columns that no file has.
   const empty = contents.columns.map(
     (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
   )
@@ -198,13 +199,13 @@ function branchOf(
 ): string {
   if (partitionColumns.length === 0) return `FROM ${relation}`
   const values = partitionColumns.map((name) => {
-    // An empty text stands for NULL as well.
+    // An empty text means NULL, too.
     const value = files[0]?.partitionValues[name] || null
     const column = columns.find((one) => one.name === name)
     const type = column === undefined ? 'VARCHAR' : columnSql(column)
     return `${value === null ? 'NULL' : sqlString(value)}::${type} AS ${sqlIdentifier(name)}`
   })
-  // Some writers keep the partition columns in the files too; the log's word counts.
+  // Some writers store partition columns in the files as well; the log's values take precedence.
   const excluded = partitionColumns.map((name) => sqlString(name.toLowerCase())).join(', ')
   return `SELECT COLUMNS(name -> lower(name) NOT IN (${excluded})), ${values.join(', ')} FROM ${relation}`
 }

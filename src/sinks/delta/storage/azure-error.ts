@@ -2,7 +2,7 @@ import { copied, firstLine, storageFailure } from '../../../azure/failure.ts'
 import { TailraceError } from '../../../errors.ts'
 
 /**
- * Translates an error of the storage SDK, once. Others are mistakes of the program and stay as they are.
+ * Translates an error of the storage SDK. Any other error is a bug of this program and stays unchanged.
  *
  * @param what names the request for the message, such as `reading _delta_log/…`
  * @param nowMs milliseconds since the epoch
@@ -12,19 +12,19 @@ export function azureTableError(error: unknown, what: string, nowMs: number): un
   const failure = storageFailure(error, nowMs)
   if (failure === undefined) return error
   const { kind, told, status, service, retryAfterMs } = failure
-  // The SDK's own error holds the request, whose URL may be a SAS.
+  // A copy without the request: its URL may hold a SAS.
   const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
   switch (kind) {
     case 'denied':
       return new TailraceError(
         'TABLE_DENIED',
-        `Storage refused ${what} (${told}): the identity needs the role Storage Blob Data Contributor, or a SAS that reads, lists, writes and deletes.`,
+        `Storage refused ${what} (${told}): the identity needs the role Storage Blob Data Contributor, or a SAS with the permissions to read, list, write and delete.`,
         details,
       )
     case 'missing':
       return new TailraceError(
         'TABLE_UNSUPPORTED',
-        `There is no such container (${told}, ${what}): create it first.`,
+        `The container of the table does not exist (${told}, ${what}): create it first.`,
         details,
       )
     case 'passing':
@@ -34,7 +34,11 @@ export function azureTableError(error: unknown, what: string, nowMs: number): un
   }
 }
 
-/** Translates a failure to get a credential: what is unknown of it may pass. @param nowMs milliseconds since the epoch */
+/**
+ * Translates a failure to get a credential. An unknown failure counts as transient.
+ *
+ * @param nowMs milliseconds since the epoch
+ */
 export function credentialError(error: unknown, nowMs: number): unknown {
   if (error instanceof TailraceError) {
     const { message, context } = error

@@ -3,31 +3,31 @@ import type { FileHandle } from 'node:fs/promises'
 import type { BlobRange, ContainerRequests } from '../../../azure/container-requests.ts'
 import { TailraceError } from '../../../errors.ts'
 
-/** How bodies travel. */
+/** Limits and helpers for uploads and downloads. */
 export interface TransferContext {
   readonly requests: ContainerRequests
-  /** Bytes of one body, which is held in memory. */
+  /** Size of one request's body, which is held in memory. */
   readonly blockBytes: number
-  /** One for each body that may be in memory. */
+  /** One slot for each body that may be in memory. */
   readonly slots: Slots
-  /** Repeats a request until it is answered, and translates its errors. */
-  readonly patiently: <T>(what: string, request: () => Promise<T>) => Promise<T>
+  /** Repeats a request after transient failures and translates its errors. `what` names it in messages. */
+  readonly retrying: <T>(what: string, request: () => Promise<T>) => Promise<T>
 }
 
 /**
  * Uploads a file: a small one in one request, a larger one in blocks that become visible together.
  *
- * @returns how many bytes were sent
+ * @returns the number of bytes sent
  */
 export async function uploadFile(file: FileHandle, name: string, context: TransferContext): Promise<number> {
-  const { requests, blockBytes, slots, patiently } = context
+  const { requests, blockBytes, slots, retrying } = context
   const { size } = await file.stat()
   const what = `uploading ${name}`
   if (size <= blockBytes) {
     const giveBack = await slots.take()
     try {
       const bytes = await readPart(file, 0, size)
-      await patiently(what, () => requests.put(name, bytes))
+      await retrying(what, () => requests.put(name, bytes))
     } finally {
       giveBack()
     }
@@ -44,11 +44,11 @@ export async function uploadFile(file: FileHandle, name: string, context: Transf
     try {
       const bytes = await readPart(file, from, Math.min(blockBytes, size - from))
       hash.update(bytes)
-      // All ids of a blob must have the same length.
+      // The service requires all block ids of a blob to have the same length.
       const id = Buffer.from(`${upload}-${String(blockIds.length).padStart(6, '0')}`).toString('base64')
       blockIds.push(id)
       sending.push(
-        patiently(what, () => requests.stageBlock(name, id, bytes))
+        retrying(what, () => requests.stageBlock(name, id, bytes))
           .catch((error: unknown) => void failures.push(error))
           .finally(giveBack),
       )
@@ -60,18 +60,18 @@ export async function uploadFile(file: FileHandle, name: string, context: Transf
   await Promise.all(sending)
   if (failures.length > 0) throw failures[0]
   const md5 = hash.digest()
-  await patiently(what, () => requests.commitBlocks(name, blockIds, md5))
+  await retrying(what, () => requests.commitBlocks(name, blockIds, md5))
   return size
 }
 
 /**
- * Reads a blob from its start to its end, and compares it with its checksum where it has one. Nothing comes of a
- * blob that does not exist; an empty one is one empty range.
+ * Reads a whole blob in ranges and verifies its checksum if it has one. A missing blob yields no range; an empty blob
+ * yields one empty range.
  *
- * @throws TABLE_CORRUPT when the checksum is another one
+ * @throws TABLE_CORRUPT when the checksum does not match
  */
 export async function* blobRanges(name: string, context: TransferContext): AsyncGenerator<BlobRange> {
-  const { requests, blockBytes, slots, patiently } = context
+  const { requests, blockBytes, slots, retrying } = context
   const hash = createHash('md5')
   let etag: string | undefined
   let offset = 0
@@ -79,9 +79,9 @@ export async function* blobRanges(name: string, context: TransferContext): Async
     const giveBack = await slots.take()
     let range: BlobRange | undefined
     try {
-      range = await patiently(`reading ${name}`, async () => {
+      range = await retrying(`reading ${name}`, async () => {
         const part = await requests.range(name, offset, blockBytes, etag)
-        if (part?.bytes.length === 0 && part.totalBytes > offset) throw nothingCame(name)
+        if (part?.bytes.length === 0 && part.totalBytes > offset) throw emptyAnswer(name)
         return part
       })
     } catch (error) {
@@ -110,36 +110,36 @@ async function readPart(file: FileHandle, from: number, bytes: number): Promise<
   let filled = 0
   while (filled < bytes) {
     const { bytesRead } = await file.read(part, filled, bytes - filled, from + filled)
-    if (bytesRead === 0) throw new Error('The file became shorter while it was uploaded.')
+    if (bytesRead === 0) throw new Error('The file became shorter during its upload.')
     filled += bytesRead
   }
   return part
 }
 
-/** Files of a table are never replaced; only the hint at the newest checkpoint is. */
+/** Retryable, because the only file of a table that is ever replaced is `_last_checkpoint`. */
 function replaced(name: string): TailraceError {
   return new TailraceError('TABLE_UNAVAILABLE', `${name} was replaced while it was read.`)
 }
 
-function nothingCame(name: string): TailraceError {
-  return new TailraceError('TABLE_UNAVAILABLE', `An empty answer while reading ${name}.`)
+function emptyAnswer(name: string): TailraceError {
+  return new TailraceError('TABLE_UNAVAILABLE', `Storage sent no bytes of ${name} before its end.`)
 }
 
 function damaged(name: string): TailraceError {
-  return new TailraceError('TABLE_CORRUPT', `The bytes of ${name} are not those of its checksum.`)
+  return new TailraceError('TABLE_CORRUPT', `Checksum mismatch of ${name}: its bytes are damaged.`)
 }
 
-/** Lets a few things be under way at the same time; who comes later waits, in order. */
+/** A semaphore: limits concurrent work. Waiting callers get slots in the order of their calls. */
 export class Slots {
   #free: number
   readonly #waiting: (() => void)[] = []
 
-  /** @param count how many may be under way */
+  /** @param count slots that may be taken at the same time */
   constructor(count: number) {
     this.#free = count
   }
 
-  /** Waits for a slot. @returns what gives it back; to be called once */
+  /** Waits for a slot. @returns a function that gives it back; call it once */
   async take(): Promise<() => void> {
     if (this.#free > 0) this.#free -= 1
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))

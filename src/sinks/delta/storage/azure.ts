@@ -17,34 +17,34 @@ import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject 
 import { isMissingFile, withFileErrors } from './file-errors.ts'
 
 export interface AzureDeltaStorageOptions {
-  /** The container, with a credential that lasts or with what hands out fresh ones. */
+  /** A client whose credential does not expire, or a source of clients that renews credentials. */
   readonly container: ContainerClient | ContainerClients
-  /** The container's address for logs and messages. Default: the client's, without its query. */
-  readonly containerUrl?: string
+  /** The container's address for logs and messages. Default: the client's URL without its query. */
+  readonly containerUrl?: string | undefined
   /** The table's folder in the container, without slashes at its ends; empty for the whole container. */
   readonly folder: string
-  /** Where `localFile` puts its copies, each in a folder `download-…`. Must exist. */
+  /** Directory for the copies of `localFile`, each in a folder `download-…`. Must exist. */
   readonly downloadDirectory: string
-  /** How failed requests are repeated. Default: any outage is waited out. Its signal ends what is under way. */
-  readonly retry?: RetryOptions
-  /** How long a request may wait for its answer's head, in milliseconds. Default 30,000. */
-  readonly firstByteMs?: number
-  /** How long a body may stand still, in milliseconds. Default 30,000. */
-  readonly idleMs?: number
-  /** Bytes of one request's body, which is held in memory. Default 4 MiB. */
-  readonly blockBytes?: number
-  /** Bodies under way at the same time. Default 4. */
-  readonly maxTransfers?: number
-  /** Bytes of the copies that are not released. Default 32 GiB. */
-  readonly maxCopyBytes?: number
+  /** How failed requests are repeated. Default: until they succeed. The signal also ends running requests. */
+  readonly retry?: RetryOptions | undefined
+  /** Longest wait for the head of an answer, in milliseconds. Default 30,000. */
+  readonly firstByteMs?: number | undefined
+  /** Longest pause between two parts of a body, in milliseconds. Default 30,000. */
+  readonly idleMs?: number | undefined
+  /** Size of one request's body, which is held in memory. Default 4 MiB. */
+  readonly blockBytes?: number | undefined
+  /** Concurrent bodies. Default 4. */
+  readonly maxTransfers?: number | undefined
+  /** Total size of all unreleased copies. Default 32 GiB. */
+  readonly maxCopyBytes?: number | undefined
 }
 
 const MiB = 1024 * 1024
 
-/** https://learn.microsoft.com/rest/api/storageservices/list-blobs takes no more. */
+/** Maximum of the service (https://learn.microsoft.com/rest/api/storageservices/list-blobs). */
 const namesPerPage = 5_000
 
-/** Codes for "the path is taken", of the Blob and of the Data Lake endpoint; other 409s and 412s are refusals. */
+/** Error codes for "the path is taken", of the Blob and the Data Lake endpoint; other 409s and 412s are refusals. */
 const takenCodes = new Set([
   'BlobAlreadyExists',
   'PathAlreadyExists',
@@ -52,15 +52,15 @@ const takenCodes = new Set([
   'TargetConditionNotMet',
 ])
 
-/** Metadata that tells which request made a blob; a name that is an identifier, as the service demands. */
+/** Metadata key for the id of the request that created a blob. The service requires a C# identifier as the name. */
 const requestKey = 'tailracerequest'
 
 /**
  * A table in a container of Azure Blob Storage or Data Lake Storage Gen2.
  *
- * An object is created by one Put Blob with `If-None-Match: *`, which the service grants to one writer. Each such
- * request marks its blob, so a lost reply is told from another writer's success by looking at the blob. Every
- * other request can be done twice, and is repeated until it is answered.
+ * An object is created by one Put Blob with `If-None-Match: *`, which succeeds for one writer only. Each such request
+ * stores its own id in the blob's metadata, so that after a lost reply the metadata shows which writer succeeded. Every
+ * other request is idempotent and is repeated until it is answered.
  */
 export class AzureDeltaStorage implements DeltaStorage {
   readonly location: string
@@ -83,19 +83,19 @@ export class AzureDeltaStorage implements DeltaStorage {
     this.#maxCopyBytes = options.maxCopyBytes ?? 32 * 1024 * MiB
     const { clock = systemClock, signal } = retry
     this.#clock = clock
-    const clients = 'current' in container ? translated(container, clock) : lasting(container)
+    const clients = 'current' in container ? translated(container, clock) : permanent(container)
     this.#requests = new ContainerRequests({ clients, clock, signal, firstByteMs, idleMs })
     this.#transfer = {
       requests: this.#requests,
       blockBytes: options.blockBytes ?? 4 * MiB,
       slots: new Slots(options.maxTransfers ?? 4),
-      patiently: (what, request) => this.#patiently(what, request),
+      retrying: (what, request) => this.#retrying(what, request),
     }
   }
 
-  /** Leftovers need no clearing: the service drops blocks that no blob got within a week. */
+  /** Deletes no leftovers: the service itself drops uncommitted blocks after a week. */
   async prepare(): Promise<void> {
-    await this.#patiently('listing the table', () =>
+    await this.#retrying('listing the table', () =>
       this.#requests.page({ folder: this.#nameOf('_delta_log/'), prefix: '', maxNames: 1 }),
     )
   }
@@ -116,7 +116,7 @@ export class AzureDeltaStorage implements DeltaStorage {
 
   async put(path: string, bytes: Buffer): Promise<void> {
     const name = this.#nameOf(path)
-    await this.#patiently(`writing ${path}`, () => this.#requests.put(name, bytes))
+    await this.#retrying(`writing ${path}`, () => this.#requests.put(name, bytes))
   }
 
   async read(path: string): Promise<Buffer | undefined> {
@@ -149,7 +149,7 @@ export class AzureDeltaStorage implements DeltaStorage {
     const name = path === '' ? this.#folder : this.#nameOf(path)
     const folder = name === '' ? '' : `${name}/`
     for (let marker: string | undefined; ; ) {
-      const page = await this.#patiently(`listing ${path}`, () =>
+      const page = await this.#retrying(`listing ${path}`, () =>
         this.#requests.page({ folder, prefix, marker, maxNames: namesPerPage }),
       )
       yield page
@@ -160,10 +160,10 @@ export class AzureDeltaStorage implements DeltaStorage {
 
   async remove(path: string): Promise<void> {
     const name = this.#nameOf(path)
-    await this.#patiently(`deleting ${path}`, () => this.#requests.remove(name))
+    await this.#retrying(`deleting ${path}`, () => this.#requests.remove(name))
   }
 
-  /** The local file stays, so that nothing has to come back when the commit fails. */
+  /** Keeps the local file, so that nothing has to be downloaded when the commit fails. */
   async putFile(localPath: string, path: string): Promise<void> {
     const name = this.#nameOf(path)
     const bytes = await this.#withFile(path, async () => {
@@ -174,11 +174,13 @@ export class AzureDeltaStorage implements DeltaStorage {
         await file.close()
       }
     })
-    const found = await this.#patiently(`looking at ${path}`, () => this.#requests.facts(name))
+    const found = await this.#retrying(`checking ${path}`, () => this.#requests.facts(name))
     if (found?.totalBytes === bytes) return
-    throw new TailraceError('TABLE_UNAVAILABLE', `The upload of ${path} is not what was sent.`, {
-      context: { expected: bytes, found: found?.totalBytes },
-    })
+    throw new TailraceError(
+      'TABLE_UNAVAILABLE',
+      `The upload of ${path} is incomplete: expected ${bytes} bytes, found ${found?.totalBytes ?? 'no file'}.`,
+      { context: { expected: bytes, found: found?.totalBytes } },
+    )
   }
 
   async withdrawFile(path: string, localPath: string): Promise<void> {
@@ -236,20 +238,23 @@ export class AzureDeltaStorage implements DeltaStorage {
     return { path: target, release }
   }
 
-  /** A lost reply: the blob itself tells whose it is. One that is not there may still be made by that request. */
+  /**
+   * Finds out after a lost reply whether the request created the blob, by the request id in its metadata. While the blob
+   * is missing, the request may still be executed.
+   */
   async #outcomeOf(request: string, name: string, path: string): Promise<PutOutcome> {
     try {
-      const found = await this.#patiently(`looking at ${path}`, () => this.#requests.facts(name))
+      const found = await this.#retrying(`checking ${path}`, () => this.#requests.facts(name))
       if (found === undefined) return 'unknown'
       return found.metadata[requestKey] === request ? 'created' : 'exists'
     } catch {
-      // An error would say that nothing was created.
+      // Throwing would claim that nothing was created.
       return 'unknown'
     }
   }
 
-  /** The requests that can be done twice; one that was stopped fails with the stop's own reason. */
-  #patiently<T>(what: string, request: () => Promise<T>): Promise<T> {
+  /** Repeats an idempotent request. When the signal has fired, it fails with the signal's reason. */
+  #retrying<T>(what: string, request: () => Promise<T>): Promise<T> {
     return retry(
       () =>
         request().catch((error: unknown) => {
@@ -260,7 +265,7 @@ export class AzureDeltaStorage implements DeltaStorage {
     )
   }
 
-  /** Work on a file that waits for requests too: a stop's reason has a code, as a file's errors have. */
+  /** Runs work on a local file that also waits for requests. The signal's reason is not translated as a file error. */
   #withFile<T>(what: string, work: () => Promise<T>): Promise<T> {
     return withFileErrors(what, work).catch((error: unknown) => {
       this.#retry.signal?.throwIfAborted()
@@ -268,12 +273,12 @@ export class AzureDeltaStorage implements DeltaStorage {
     })
   }
 
-  /** @throws TABLE_TOO_LARGE */
+  /** @throws TABLE_TOO_LARGE when all unreleased copies together would exceed `maxCopyBytes` */
   #reserve(bytes: number, path: string): void {
     if (this.#copyBytes + bytes > this.#maxCopyBytes) {
       throw new TailraceError(
         'TABLE_TOO_LARGE',
-        `No more than ${this.#maxCopyBytes} bytes of the table are copied here at the same time; ${path} is too much.`,
+        `${path} cannot be copied: at most ${this.#maxCopyBytes} bytes of the table are kept here at the same time.`,
         { context: { limitBytes: this.#maxCopyBytes, copiedBytes: this.#copyBytes, fileBytes: bytes } },
       )
     }
@@ -299,11 +304,11 @@ function translated(clients: ContainerClients, clock: Clock): ContainerClients {
   }
 }
 
-function lasting(client: ContainerClient): ContainerClients {
+function permanent(client: ContainerClient): ContainerClients {
   return { current: async () => ({ client }), renewed: async () => undefined }
 }
 
-/** The address without its query, which may be a signature. */
+/** @returns a URL without its query, which may hold a signature. */
 function plainUrl(text: string): string {
   const url = new URL(text)
   return `${url.origin}${url.pathname}`

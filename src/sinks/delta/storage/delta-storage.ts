@@ -1,54 +1,54 @@
-/** What a create-if-absent came to. */
+/** The outcome of creating an object only if its path is free. */
 export type PutOutcome =
-  /** The object is there, whole and durable, and this call made it. */
+  /** This call created the object, whole and durable. */
   | 'created'
   /** The path was taken; nothing was changed. */
   | 'exists'
-  /** The reply was lost: the object may be there, may come to be there, or neither. */
+  /** The reply was lost: this call may have created the object, or may still create it. */
   | 'unknown'
 
-/** A file of the table that can be opened by path on this machine. */
+/** A file of the table that can be opened by its path on this machine. */
 export interface LocalFile {
-  /** Ends with the object's own name. */
+  /** Its last part is the object's own name. */
   readonly path: string
-  /** Deletes the copy, where there is one. */
+  /** Deletes the copy, if the file is one. */
   release(): Promise<void>
 }
 
-/** An object of a folder and when the storage says it was last written, in milliseconds since 1970. */
+/** An object in a folder. */
 export interface StoredObject {
   readonly name: string
+  /** When it was last written by the storage's clock, in milliseconds since the epoch. */
   readonly modifiedMs: number
   readonly bytes: number
 }
 
-/** What lies directly in a folder. */
+/** The direct children of a folder. */
 export interface FolderContents {
   readonly objects: readonly StoredObject[]
-  /** Names of the folders in it. Storage without folders of their own has none that is empty. */
+  /** Names of the subfolders. Object storage has no empty folders. */
   readonly folders: readonly string[]
 }
 
 /**
- * Where a Delta table's files are.
+ * The storage of a Delta table's files.
  *
  * Paths are relative to the table's root, with `/` between their parts and without URI escapes. Implementations
- * translate their service's errors: DISK_FULL, TABLE_UNAVAILABLE for what may pass, TABLE_DENIED and
- * TABLE_UNSUPPORTED for what will not. An error thrown by `putIfAbsent` means that nothing was created; a doubt
- * is `unknown`.
+ * translate their service's errors: DISK_FULL, TABLE_UNAVAILABLE for transient failures, TABLE_DENIED and
+ * TABLE_UNSUPPORTED for permanent ones. An error thrown by `putIfAbsent` means that nothing was created.
  */
 export interface DeltaStorage {
-  /** The table's root for logs and messages, without secrets. */
+  /** The table's root, for logs and messages; holds no secret. */
   readonly location: string
 
   /**
-   * Makes the root ready for commits and clears what crashed writers left behind.
+   * Makes the root ready for commits and deletes temporary files that crashed writers left.
    *
-   * @throws TABLE_UNSUPPORTED when the storage cannot create an object if and only if it is absent
+   * @throws TABLE_UNSUPPORTED when the storage cannot create an object only if its path is free
    */
   prepare(): Promise<void>
 
-  /** Creates an object with all its bytes in one atomic and durable step, unless the path is taken. */
+  /** Creates an object in one atomic and durable step, unless its path is taken. */
   putIfAbsent(path: string, bytes: Buffer): Promise<PutOutcome>
 
   /** Creates or replaces an object in one atomic step. */
@@ -58,35 +58,34 @@ export interface DeltaStorage {
   read(path: string): Promise<Buffer | undefined>
 
   /**
-   * @param prefix leaves out the names that do not begin with it. Default: none
-   * @returns the names of the objects directly in a folder; none when it does not exist
+   * Lists the names of the objects directly in a folder; none when the folder does not exist.
+   *
+   * @param prefix lists only names that start with it. Default: all names
    */
   list(folder: string, prefix?: string): Promise<string[]>
 
   /**
-   * Lists a folder like `list`, with the objects' times, page by page in the order of the names; leaves out what
-   * vanished meanwhile, and folders. Who has seen enough ends it, and the rest is not listed.
+   * Lists a folder like `list`, but with times and sizes, page by page in the order of the names. Objects that vanish
+   * during the listing may be left out. When the caller stops early, the rest is not requested.
    */
   pages(folder: string, prefix?: string): AsyncIterable<readonly StoredObject[]>
 
-  /** Lists a folder with its objects' times and sizes, and the folders in it. @param folder empty for the table's root */
+  /** Lists a folder's objects with times and sizes, and its subfolders. @param folder empty for the table's root */
   contentsOf(folder: string): Promise<FolderContents>
 
-  /** Deletes an object; one that is not there is no error. Need not be durable when it returns. */
+  /** Deletes an object; a missing one is no error. May not be durable yet when it returns. */
   remove(path: string): Promise<void>
 
-  /**
-   * Makes a finished local file durable at a path in the table. The local file may be gone afterwards.
-   */
+  /** Stores a finished local file durably at a path in the table. The local file may be gone afterwards. */
   putFile(localPath: string, path: string): Promise<void>
 
-  /** Undoes `putFile`: the file is at its local path again and no longer in the table. */
+  /** Undoes `putFile`: the file is back at its local path and no longer in the table. */
   withdrawFile(path: string, localPath: string): Promise<void>
 
   /**
-   * Makes an object readable by path for the embedded engine.
+   * Makes an object available as a local file, which the embedded engine can read.
    *
-   * @throws TABLE_TOO_LARGE when it is far away and the copies that are not released have no room for it
+   * @throws TABLE_TOO_LARGE when it has to be copied, and all unreleased copies together would exceed their limit
    */
   localFile(path: string): Promise<LocalFile>
 }

@@ -2,8 +2,8 @@ import { TailraceError } from '../../../errors.ts'
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT'])
 const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS'])
-/** What can pass by itself; the same call fails the same way again after any other. */
-const passingCodes = new Set([
+/** Codes of errors that may not occur again; after any other code, the same call fails again. */
+const transientCodes = new Set([
   'EAGAIN',
   'EBUSY',
   'EINTR',
@@ -23,9 +23,9 @@ const explanations: Readonly<Record<string, string>> = {
 }
 
 /**
- * Runs work on this machine's files and translates their errors, once.
+ * Runs work on local files and translates its errors.
  *
- * @param what names the file for the message, where the system's error does not
+ * @param what names the file in the message when the system's error does not
  * @throws DISK_FULL, TABLE_DENIED, TABLE_UNAVAILABLE, TABLE_UNSUPPORTED
  */
 export async function withFileErrors<T>(what: string, operation: () => Promise<T>): Promise<T> {
@@ -36,12 +36,14 @@ export async function withFileErrors<T>(what: string, operation: () => Promise<T
     const code = fileCode(error)
     const place = (error as NodeJS.ErrnoException).path ?? what
     const cause = { context: { reason: code }, cause: error }
-    if (fullCodes.has(code)) throw new TailraceError('DISK_FULL', `No space left to write ${place}.`, cause)
-    if (deniedCodes.has(code)) throw new TailraceError('TABLE_DENIED', `No right to use ${place}.`, cause)
-    if (passingCodes.has(code)) {
+    if (fullCodes.has(code))
+      throw new TailraceError('DISK_FULL', `No space left on the volume of ${place}.`, cause)
+    if (deniedCodes.has(code))
+      throw new TailraceError('TABLE_DENIED', `Permission denied for ${place}.`, cause)
+    if (transientCodes.has(code)) {
       throw new TailraceError('TABLE_UNAVAILABLE', `The file system failed on ${place}.`, cause)
     }
-    // Without a code it is a mistake of the program, and says more as it is.
+    // An error without a code is a bug of this program: keep it unchanged.
     if (code === '') throw error
     throw new TailraceError(
       'TABLE_UNSUPPORTED',
@@ -51,12 +53,12 @@ export async function withFileErrors<T>(what: string, operation: () => Promise<T
   }
 }
 
-/** @returns whether an error says that there is no such file or folder. */
+/** @returns whether a local file or folder does not exist, by the system's error. */
 export function isMissingFile(error: unknown): boolean {
   return fileCode(error) === 'ENOENT'
 }
 
-/** @returns the system's code of a file error, or an empty text: an abort has a code as well, a number. */
+/** @returns the system's code of a file error; empty for other errors, such as an abort, whose code is a number. */
 export function fileCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

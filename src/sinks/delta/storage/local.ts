@@ -8,24 +8,24 @@ import { fileCode, isMissingFile, withFileErrors } from './file-errors.ts'
 
 const temporarySuffix = '.tmp'
 
-/** A crashed writer's temporary file is deleted when it is this old: no living commit takes an hour. */
+/** Age at which a temporary file is taken for a crashed writer's and deleted: no running commit takes an hour. */
 const temporaryMaxAgeMs = 3_600_000
 
-/** Files of one page of a listing: each is looked at, and who ends it early is spared the others. */
+/** Files per page of a listing. Each file costs a system call, which a caller that stops early saves for later pages. */
 const namesPerPage = 1_000
 
-/** A folder that may not be read, or on a file system without a sync of folders. */
+/** Codes for a folder that may not be read, or a file system that cannot sync folders. */
 const unreadableCodes = new Set(['EACCES', 'EPERM', 'EINVAL', 'EROFS'])
 
-/** A link cannot be made here, or not between these two places. */
+/** Codes for a file system without hard links, or places between which a link is impossible. */
 const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
 /**
  * A table in a directory of this machine.
  *
- * An object becomes visible by `link()`, which fails when its name is taken and shows all bytes or none;
- * `rename()` would replace a winner's commit, and an exclusive open would show half-written ones. Not for
- * network mounts, where a link's result can be a lie.
+ * `link()` makes an object visible, because it fails when the name is taken and shows all bytes or none. `rename()` would
+ * replace another writer's commit, and an exclusive open would show half-written ones. Not for network mounts, where the
+ * result of `link()` can be wrong.
  */
 export class LocalDeltaStorage implements DeltaStorage {
   readonly location: string
@@ -55,10 +55,10 @@ export class LocalDeltaStorage implements DeltaStorage {
         if (fileCode(error) === 'EEXIST') return 'exists'
         throw error
       } finally {
-        // One that stays is harmless; an error from here would say that nothing was created.
+        // A leftover is harmless, but an error here would claim that nothing was created.
         await rm(temporary, { force: true }).catch(() => {})
       }
-      // The object is visible by now, so a failure is a doubt.
+      // The object is already visible, so after a failed sync its durability is unknown.
       return syncFolder(dirname(target)).then(
         () => 'created',
         () => 'unknown',
@@ -102,21 +102,21 @@ export class LocalDeltaStorage implements DeltaStorage {
   async *pages(folder: string, prefix = ''): AsyncGenerator<readonly StoredObject[]> {
     const names = (await this.list(folder, prefix)).sort()
     for (let from = 0; from < names.length; from += namesPerPage) {
-      yield (await this.#lookAt(folder, names.slice(from, from + namesPerPage))).objects
+      yield (await this.#inspect(folder, names.slice(from, from + namesPerPage))).objects
     }
   }
 
   async contentsOf(folder: string): Promise<FolderContents> {
-    return this.#lookAt(folder, await this.list(folder))
+    return this.#inspect(folder, await this.list(folder))
   }
 
-  async #lookAt(folder: string, names: readonly string[]): Promise<FolderContents> {
+  async #inspect(folder: string, names: readonly string[]): Promise<FolderContents> {
     return withFileErrors(folder, async () => {
       const objects: StoredObject[] = []
       const folders: string[] = []
       for (const name of names) {
         try {
-          // A link is followed by neither: what it leads to is not the table's.
+          // Symbolic links are not followed: their targets do not belong to the table.
           const found = await lstat(join(this.#pathOf(folder), name))
           if (found.isFile()) objects.push({ name, modifiedMs: found.mtimeMs, bytes: found.size })
           else if (found.isDirectory()) folders.push(name)
@@ -148,7 +148,7 @@ export class LocalDeltaStorage implements DeltaStorage {
         await moveFile(localPath, target, this.#pathOf('_delta_log'))
       } catch (error) {
         if (!isMissingFile(error)) throw error
-        // The file was there a moment ago: a vacuum removes folders that it finds empty.
+        // A vacuum may have removed the folder because it was empty.
         this.#durableFolders.delete(folder)
         await this.#makeFolder(folder)
         await moveFile(localPath, target, this.#pathOf('_delta_log'))
@@ -174,8 +174,9 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 
   /**
-   * Creates a folder of the table and makes its name durable in each parent up to the table: a synced file in a lost
-   * folder is lost. A folder that exists may be new as well: a process can be killed between these two steps.
+   * Creates a folder of the table and makes its name durable in each parent up to the table's root: a synced file in a
+   * folder that is lost is lost too. Parents are synced even if the folder exists, because a process may have been
+   * killed between creating it and the sync.
    */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return
@@ -192,7 +193,7 @@ export class LocalDeltaStorage implements DeltaStorage {
         if (!isMissingFile(error)) throw error
         throw new TailraceError(
           'TABLE_MISSING',
-          `The table at ${this.location} was removed while it was in use: there is no ${dirname(target)}.`,
+          `The table at ${this.location} was removed while it was in use: ${dirname(target)} does not exist.`,
           { cause: error },
         )
       })
@@ -218,7 +219,7 @@ export class LocalDeltaStorage implements DeltaStorage {
       if (!noLinkCodes.has(fileCode(error))) throw error
       throw new TailraceError(
         'TABLE_UNSUPPORTED',
-        `The file system at ${this.location} has no hard links, so commits could overwrite one another.`,
+        `The file system at ${this.location} has no hard links, without which commits could overwrite one another.`,
         { cause: error },
       )
     } finally {
@@ -242,23 +243,23 @@ async function removeOldTemporaries(folder: string): Promise<void> {
 }
 
 /**
- * Between volumes a file is copied under another name first, so that no one sees half of it.
+ * Moves a file. Between volumes it is copied to a temporary name first, so that no reader sees a partial file.
  *
- * @param waiting the folder of the copy, if it is on the target's volume: one where what a killed process leaves is
- * cleared
+ * @param temporaryFolder preferred folder of that copy: one from which leftovers of killed processes are deleted. Used
+ * only when it is on the target's volume
  */
-async function moveFile(from: string, to: string, waiting = dirname(to)): Promise<void> {
+async function moveFile(from: string, to: string, temporaryFolder = dirname(to)): Promise<void> {
   try {
     return await rename(from, to)
   } catch (error) {
     if (fileCode(error) !== 'EXDEV') throw error
   }
   try {
-    return await moveCopy(from, to, waiting)
+    return await moveCopy(from, to, temporaryFolder)
   } catch (error) {
     if (fileCode(error) !== 'EXDEV') throw error
   }
-  // A partition's folder can be a mount or a link of its own.
+  // A partition's folder may be on a third volume, through a mount or a symbolic link.
   await moveCopy(from, to, dirname(to))
 }
 
@@ -289,8 +290,8 @@ async function syncFile(path: string): Promise<void> {
 }
 
 /**
- * Makes the names of a table's own folder and of those above it durable. They were made with the table, by this process
- * or by one that was killed; what lies above them may belong to somebody else, who lets nobody read it.
+ * Makes the names of a table's folder and of its parents durable, because they may have been created together with the
+ * table, also by a process that was killed before it could sync them. Stops at a parent that may not be read.
  */
 async function syncNamesAbove(location: string): Promise<void> {
   for (let folder = location; folder !== dirname(folder); folder = dirname(folder)) {
@@ -304,7 +305,7 @@ async function syncNamesAbove(location: string): Promise<void> {
 }
 
 async function syncFolder(path: string): Promise<void> {
-  // Windows cannot open a folder, and its file system makes a name durable with the file.
+  // Windows cannot open folders, and its file system makes a name durable together with the file.
   if (process.platform === 'win32') return
   const folder = await open(path, 'r')
   try {

@@ -1,7 +1,7 @@
 import { posix, resolve } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
 
-/** Where tables are, in a directory of this machine or in a container of Azure storage. */
+/** The place of a table: a local directory or a folder in a container of Azure storage. */
 export type TableLocation = DirectoryLocation | AzureLocation
 
 export interface DirectoryLocation {
@@ -19,9 +19,9 @@ export interface AzureLocation {
   readonly folder: string
 }
 
-/** Hosts of an account: its name, maybe a zone or a private link, the service, the cloud. */
+/** Host of an account: account name, optional zone or private link, service, cloud domain. */
 const accountHost = /^([a-z0-9][a-z0-9-]{1,62})((?:\.z\d{1,3}|\.privatelink)?)\.(?:blob|dfs)\.([a-z0-9.-]+)$/
-/** Hosts of an emulator, whose account is the first part of the path. */
+/** Host of an emulator; the account is the first part of the URL's path. */
 const emulatorHost = /^(?:localhost|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\])$/
 /** https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata */
 const containerName = /^(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*$/
@@ -30,14 +30,14 @@ const expected =
   'a directory, abfss://container@account.dfs.core.windows.net/folder or https://account.blob.core.windows.net/container/folder'
 
 /**
- * Reads a location as users write it.
+ * Parses a location from a config.
  *
- * A path is a directory. Azure locations are `abfss:` and `wasbs:` URLs as Spark knows them, and `https:` URLs
- * of the Blob or the Data Lake endpoint, or of an emulator on a loopback or private address. They carry no
- * credential: a URL with a signature or a password is refused, because locations are logged.
+ * Text without a scheme is a directory. Azure locations are Spark's `abfss:` and `wasbs:` URLs, and `https:` URLs of the
+ * Blob or the Data Lake endpoint, or of an emulator at an IP address or localhost. A URL with a signature or a password
+ * is refused, because locations are logged.
  *
- * @param directory what relative paths are relative to
- * @throws CONFIG_INVALID that says what was expected, without the text, which may hold a secret
+ * @param directory the base of relative paths
+ * @throws CONFIG_INVALID with what was expected; its message does not quote the text, which may hold a secret
  */
 export function parseTableLocation(text: string, directory: string): TableLocation {
   const scheme = /^([a-z][a-z0-9+.-]+):\//i.exec(text)?.[1]?.toLowerCase()
@@ -45,7 +45,7 @@ export function parseTableLocation(text: string, directory: string): TableLocati
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined) throw invalid('a URL that cannot be read', expected)
   if (url.search !== '' || url.hash !== '') {
-    throw invalid('a URL with a query', 'a URL without one; a signature (SAS) belongs into `storage`')
+    throw invalid('a URL with a query', 'a URL without a query; set a signature (SAS) in `storage`')
   }
   if (url.password !== '') throw invalid('a URL with a password', 'a URL without credentials')
 
@@ -63,7 +63,7 @@ export function parseTableLocation(text: string, directory: string): TableLocati
   }
 }
 
-/** A place below a location. Names are joined as they are: they must hold no slash. */
+/** @returns the location of a folder below another; `names` are its path parts, without slashes. */
 export function locationBelow<Location extends TableLocation>(
   location: Location,
   ...names: readonly string[]
@@ -73,7 +73,7 @@ export function locationBelow<Location extends TableLocation>(
     : { ...location, folder: posix.join(location.folder, ...names) }
 }
 
-/** One text for each location, however it was written: for messages, and to tell whether two are the same. */
+/** @returns a canonical text of a location, for messages and to compare two locations. */
 export function locationText(location: TableLocation): string {
   if (location.kind === 'directory') return location.path
   const { accountUrl, container, folder } = location
@@ -82,7 +82,7 @@ export function locationText(location: TableLocation): string {
   )
 }
 
-/** `scheme://container@account.dfs.core.windows.net/folder`; always reached over TLS, whatever the scheme. */
+/** Parses `scheme://container@account.dfs.core.windows.net/folder`. TLS is used for every scheme. */
 function hadoopLocation(url: URL): AzureLocation {
   const host = accountHost.exec(url.host.toLowerCase())
   if (host === null || url.username === '') {
@@ -123,7 +123,7 @@ function located(
   return { kind: 'azure', accountUrl, container, folder: folders.join('/') }
 }
 
-/** Both endpoints show the same objects; commits go through the Blob endpoint. */
+/** Commits use the Blob endpoint, also for a Data Lake URL: both endpoints show the same objects. */
 function blobUrl([, account, zone, cloud]: RegExpExecArray): string {
   return `https://${account}${zone}.blob.${cloud}`
 }
@@ -132,7 +132,7 @@ function partsOf(pathname: string): string[] {
   const parts = decoded(pathname)
     .split('/')
     .filter((part) => part !== '')
-  // The URL parser has resolved dots, except between escaped slashes.
+  // The URL parser resolves `.` and `..`, except between escaped slashes.
   if (parts.some((part) => part === '.' || part === '..')) throw invalid('a path with dots', 'a plain path')
   return parts
 }
@@ -141,7 +141,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw invalid('a % that is no escape', 'a URL, in which % is %25')
+    throw invalid('an invalid % escape', 'a URL, in which % is written as %25')
   }
 }
 

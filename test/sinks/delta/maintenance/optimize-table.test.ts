@@ -336,6 +336,6 @@ test('a merge that is stopped leaves the table and the staging directory as they
     [],
   )
 
-  assert.deepEqual((await optimize(bench, { mayGoOn: () => false }))?.partitions, [])
+  assert.deepEqual((await optimize(bench, { mayContinue: () => false }))?.partitions, [])
   assert.deepEqual(await contentOf(bench), before)
 })

@@ -56,7 +56,7 @@ export async function optimize(
     minFiles: 2,
     isGrowing: false,
     sortByTime: false,
-    mayGoOn: () => true,
+    mayContinue: () => true,
     ...changes,
   })
 }

@@ -111,19 +111,19 @@ test('an absolute path is a URI, and leads to the file of its decoded name', () 
   assert.equal(deletionVectorName(escaped), name)
 })
 
-test('what is no vector of a known kind is refused or told to be damage', () => {
+test('an unknown kind of vector is refused, and an invalid name is reported as corrupt', () => {
   const unknown = { ...relative, storageType: 'x' }
-  assert.throws(() => deletionVectorPath(unknown, '/t'), isRefused(/not know: x/))
-  assert.throws(() => deletionVectorName(unknown), isRefused(/not know: x/))
+  assert.throws(() => deletionVectorPath(unknown, '/t'), isRefused(/unknown way: found storage type x/))
+  assert.throws(() => deletionVectorName(unknown), isRefused(/unknown way: found storage type x/))
   assert.throws(
     () => deletionVectorPath({ ...relative, pathOrInlineDv: 'ab' }, '/t'),
-    isCorrupt(/no UUID: ab/),
+    isCorrupt(/invalid UUID: ab/),
   )
   const climbing = { ...relative, pathOrInlineDv: `../${uuidText('d2c639aa-8816-431a-aaf6-d3fe2512ff61')}` }
   assert.throws(() => deletionVectorPath(climbing, '/t'), isRefused(/outside of its directory/))
 })
 
-test('each vector of a file is found at its place, and any other bytes are told to be damage', () => {
+test('each vector of a file is found at its offset, and any other bytes are reported as corrupt', () => {
   const rows = [[1, 2, 3], [70_000], [0, 5_000_000_000]]
   const vectors = rows.map((some) => vectorBytes(some))
   const { bytes, offsets } = vectorFile(vectors)
@@ -151,13 +151,13 @@ test('each vector of a file is found at its place, and any other bytes are told 
     [first, changed(0, 2), /version 2/],
     [first, changed(30, 9), /checksum/],
     [first, bytes.subarray(0, first.sizeInBytes + 6), /cannot be read/],
-    [{ ...first, sizeInBytes: 3 }, bytes, /the log says 3/],
-    [{ ...first, cardinality: 4 }, bytes, /It has 3 rows, and the log says 4/],
+    [{ ...first, sizeInBytes: 3 }, bytes, /expected 3/],
+    [{ ...first, cardinality: 4 }, bytes, /found 3 rows, expected 4/],
     [{ ...first, cardinality: 2 }, bytes, /more than 2/],
     [{ ...first, offset: 2 }, bytes, /cannot be read/],
     [{ ...first, offset: bytes.length }, bytes, /cannot be read/],
-    [{ ...inline, pathOrInlineDv: 'a' }, undefined, /no Z85/],
-    [{ ...inline, sizeInBytes: 45 }, undefined, /45 bytes/],
+    [{ ...inline, pathOrInlineDv: 'a' }, undefined, /not valid Z85/],
+    [{ ...inline, sizeInBytes: 45 }, undefined, /at least 45/],
     [{ ...inline, pathOrInlineDv: `0${inline.pathOrInlineDv.slice(1)}` }, undefined, /magic number/],
   ]
   for (const [vector, file, reason] of damages) {

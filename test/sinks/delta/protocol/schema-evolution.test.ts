@@ -203,7 +203,7 @@ onEachStorage(
       committer.land([source], batch),
       (error) =>
         isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') &&
-        /message is long and not string/.test(error.message),
+        /message is long, expected string/.test(error.message),
     )
     assert.deepEqual(await bench.dataFiles(), [])
   },

@@ -33,12 +33,12 @@ test('a table that differs is refused with every difference', () => {
       assert.ok(isTailraceError(error, 'TABLE_SCHEMA_MISMATCH'))
       assert.equal(
         error.message,
-        'The table differs from the declaration: column event_time is timestamp_ntz and not timestamp; ' +
-          'column source_blob is NOT NULL; column source_generation is struct and not string; ' +
-          'column source_offset is there as Source_Offset, which differs only by case; ' +
+        'The table differs from the declaration: column event_time is timestamp_ntz, expected timestamp; ' +
+          'column source_blob is NOT NULL; column source_generation is struct, expected string; ' +
+          "column source_offset differs only by case from the table's column Source_Offset; " +
           'column pid (integer) is missing, which `sink.evolve: true` would add; ' +
-          'column needed is NOT NULL and has no source; ' +
-          'it is partitioned by nothing and not by event_date.',
+          'column needed is NOT NULL, and the declaration has no such column; ' +
+          'it is partitioned by nothing, expected event_date.',
       )
       return true
     },
@@ -50,7 +50,7 @@ test('a table that is partitioned by another column is refused', () => {
     () => checkSchema({ ...own, partitionColumns: ['pid'] }, columns, partitionColumns),
     (error) =>
       isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') &&
-      error.message.includes('partitioned by pid and not by event_date'),
+      error.message.includes('partitioned by pid, expected event_date'),
   )
 })
 
@@ -84,13 +84,13 @@ test('with evolution, only columns that a commit can add may be missing', () => 
   const differing = columns.map((column) =>
     column.name === 'pid' ? { ...column, type: 'long' as const } : column,
   )
-  refused(/column pid is integer and not long\./, metaData, differing)
+  refused(/column pid is integer, expected long\./, metaData, differing)
   const capital = columns.map((column) => (column.name === 'pid' ? { ...column, name: 'PID' } : column))
-  refused(/column PID is there as pid, which differs only by case\./, metaData, capital)
+  refused(/column PID differs only by case from the table's column pid\./, metaData, capital)
   const reserved = [...columns, { name: '_change_type', type: 'string' as const, comment: 'Ours.' }]
   checkSchema(metaData, reserved, partitionColumns, evolve)
   refused(
-    /column _change_type \(string\) is missing, and its change data feed reserves the name\./,
+    /column _change_type \(string\) is missing, and the table's change data feed reserves the name\./,
     { ...metaData, configuration: { 'delta.enableChangeDataFeed': 'true' } },
     reserved,
   )

@@ -86,7 +86,7 @@ test('what is no location is refused with what was expected, and never with a se
     ['http://127.0.0.1:10000/', /an emulator without account/],
     ['http://127.0.0.1:10000/devstoreaccount1', /no container/],
     ['abfss://lake@acct.dfs.core.windows.net/a%2f..%2fb', /a path with dots/],
-    ['https://acct.blob.core.windows.net/lake/100%', /a % that is no escape/],
+    ['https://acct.blob.core.windows.net/lake/100%', /an invalid % escape/],
     ['s3://bucket/x', /a location with s3:, expected a directory/],
     ['dbfs:/mnt/lake', /a location with dbfs:/],
     ['file:///srv/lake', /a location with file:/],
