@@ -18,6 +18,9 @@ export const defaultRetryPolicy: RetryPolicy = {
   maxAttempts: Number.POSITIVE_INFINITY,
 }
 
+/** For requests whose answer a person waits for: a command reports an outage instead of waiting it out. */
+export const interactiveRetry: Partial<RetryPolicy> = { maxAttempts: 5 }
+
 /** One failed attempt that will be retried. */
 export interface RetryEvent {
   readonly error: unknown

@@ -1,11 +1,10 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import { bySink, type ResolvedPipeline } from '../config/resolve.ts'
+import { type ResolvedPipeline, sinkTarget } from '../config/resolve.ts'
 import { silentLogger } from '../reporting/logger.ts'
+import { interactiveRetry } from '../retry.ts'
 import { ContainerStorage } from '../run/tailrace.ts'
-import { lookAtDelta } from '../sinks/delta/inspect.ts'
-import { lookingAttempts } from '../sinks/delta/storage/open.ts'
-import { withEngine } from '../sinks/encoding/engine-session.ts'
-import type { LookedTable } from '../sinks/table-inspection.ts'
+import type { TableInspection } from '../sinks/sink.ts'
+import { sinkOf } from '../sinks/sinks.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import type { CommandContext } from './command.ts'
@@ -15,7 +14,7 @@ export interface LandedPipeline {
   readonly name: string
   readonly pipeline: ResolvedPipeline
   readonly reader: BlobReader
-  readonly table: LookedTable
+  readonly table: TableInspection
 }
 
 /**
@@ -34,7 +33,7 @@ export async function forEachPipeline(
   try {
     await forEachTable(context, only, async (looked) => {
       const reader = retryingReader(await storage.reader(looked.pipeline.source), {
-        policy: { maxAttempts: lookingAttempts },
+        policy: interactiveRetry,
         clock,
       })
       await look({ ...looked, reader })
@@ -54,21 +53,15 @@ export async function forEachTable(
   only: string | undefined,
   look: (looked: Pick<LandedPipeline, 'name' | 'pipeline' | 'table'>) => Promise<void>,
 ): Promise<void> {
-  await withEngine(async (engine, temporaryDirectory) => {
-    for (const [name, pipeline] of choosePipelines(context.config, only)) {
-      const table = await bySink(pipeline, {
-        delta: (one) => lookAtDelta(name, one, context, { engine, temporaryDirectory }),
-        databricks: async (one) => {
-          // Loaded here because the driver is large, and most configs do without.
-          const { lookAtDatabricks } = await import('../sinks/databricks/inspect.ts')
-          return lookAtDatabricks(name, one, context)
-        },
-      })
-      try {
-        await look({ name, pipeline, table })
-      } finally {
-        await table.close()
-      }
+  const { config, clock, logger } = context
+  const { stateDirectory } = config
+  for (const [name, pipeline] of choosePipelines(config, only)) {
+    const target = sinkTarget(name, pipeline)
+    const table = await sinkOf(pipeline).inspect({ target, stateDirectory, clock, logger })
+    try {
+      await look({ name, pipeline, table })
+    } finally {
+      await table.close()
     }
-  })
+  }
 }

@@ -1,8 +1,6 @@
-import { chooseDeltaPipelines } from '../config/choose-pipelines.ts'
+import { chooseTables } from '../config/choose-pipelines.ts'
 import { printTable } from '../reporting/row-printer.ts'
-import { type CommitSummary, readHistory } from '../sinks/delta/log/history.ts'
-import { lookingStorage } from '../sinks/delta/storage/open.ts'
-import { withEngine } from '../sinks/encoding/engine-session.ts'
+import type { CommitSummary } from '../sinks/table-reports.ts'
 import type { CommandContext } from './command.ts'
 
 export interface HistoryOptions {
@@ -14,24 +12,23 @@ export interface HistoryOptions {
 
 /** Lists the commits of tables, as far back as their logs go. */
 export async function history(
-  { config, clock, print }: CommandContext,
+  { config, clock, logger, print }: CommandContext,
   { pipeline: only, limit, json }: HistoryOptions,
 ): Promise<number> {
-  const pipelines = chooseDeltaPipelines(config, only, 'run DESCRIBE HISTORY there')
-  await withEngine(async (_engine, temporaryDirectory) => {
-    for (const [name, pipeline] of pipelines) {
-      const found = await readHistory(lookingStorage(pipeline, temporaryDirectory, clock), limit)
-      if (json) {
-        for (const { timeMs, ...commit } of found?.commits ?? []) {
-          await print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
-        }
-      } else if (found === undefined) await print(`${name}: no table yet\n`)
-      else {
-        await print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
-        await printTable(print, columns, found.commits.map(commitRow))
+  const { stateDirectory } = config
+  for (const { target, ability } of chooseTables(config, only, (sink) => sink.history)) {
+    const { name } = target
+    const found = await ability.read({ target, stateDirectory, clock, logger }, limit)
+    if (json) {
+      for (const { timeMs, ...commit } of found?.commits ?? []) {
+        await print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
       }
+    } else if (found === undefined) await print(`${name}: no table yet\n`)
+    else {
+      await print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
+      await printTable(print, columns, found.commits.map(commitRow))
     }
-  })
+  }
   return 0
 }
 

@@ -1,8 +1,6 @@
 import { printTable } from '../reporting/row-printer.ts'
-import { optimizeTable } from '../sinks/delta/maintenance/optimize-table.ts'
-import { defaultOptimize } from '../sinks/delta/options.ts'
 import type { CommandContext } from './command.ts'
-import { forEachTable } from './maintained-tables.ts'
+import { maintainTables } from './maintained-tables.ts'
 
 /**
  * Merges every table's small files, today's too, and prints what became of each partition.
@@ -14,20 +12,8 @@ export async function optimize(
   pipeline: string | undefined,
   json: boolean,
 ): Promise<number> {
-  const { clock, logger, print } = context
-  const reports = await forEachTable(context, pipeline, async (table) => {
-    const { targetBytes, sortByTime } = table.pipeline.sink.optimize || defaultOptimize
-    return optimizeTable({
-      ...table,
-      clock,
-      random: Math.random,
-      targetBytes,
-      sortByTime,
-      minFiles: 2,
-      isGrowing: false,
-      mayContinue: () => true,
-    })
-  })
+  const { logger, print } = context
+  const reports = await maintainTables(context, pipeline, (maintenance, table) => maintenance.optimize(table))
   for (const { pipeline: name, report } of reports) {
     if (report.refused.length === 0) continue
     logger.warn(

@@ -1,12 +1,8 @@
-import { chooseDeltaPipelines, choosePipelines } from '../config/choose-pipelines.ts'
-import { bySink, type DatabricksPipeline, type DeltaPipeline, tableLocation } from '../config/resolve.ts'
-import { TailraceError } from '../errors.ts'
+import { choosePipelines, chooseTables } from '../config/choose-pipelines.ts'
 import type { TakeRows } from '../reporting/row-batch.ts'
 import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
-import { queryViews } from '../sinks/delta/query/run.ts'
-import { createViews, type TableMoment } from '../sinks/delta/query/views.ts'
-import { lookingStorage } from '../sinks/delta/storage/open.ts'
-import { withEngine } from '../sinks/encoding/engine-session.ts'
+import type { SinkQuery, SinkTarget, TableMoment } from '../sinks/sink.ts'
+import { unsupportedError } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 
 export interface QueryOptions extends TableMoment {
@@ -31,66 +27,37 @@ export async function query(
 ): Promise<number> {
   const { config, clock, logger, printRows } = context
   const { take, end } = resultPrinter(printRows, json)
-  const workspace = workspacePipeline(config, only)
-  if (workspace !== undefined) {
-    if (moment.version !== undefined || moment.timestampMs !== undefined) {
-      throw new TailraceError('USAGE', 'In a Databricks workspace, write VERSION AS OF into the statement.')
-    }
-    const { queryWorkspace } = await import('../sinks/databricks/inspect.ts')
-    await queryWorkspace(workspace, sql, context, take)
-    await end()
-    return 0
-  }
-  const pipelines = chooseDeltaPipelines(config, only, 'name one pipeline with --pipeline')
-  const left = choosePipelines(config, only).filter(([, { sink }]) => sink.kind !== 'delta')
+  const { ability, targets } = chooseEngine(context, only)
+  const chosen = new Set(targets.map(({ name }) => name))
+  const left = choosePipelines(config, only).flatMap(([name]) => (chosen.has(name) ? [] : [name]))
   if (left.length > 0) {
-    const names = left.map(([name]) => name)
-    logger.info({ pipelines: names }, 'tables in a workspace are left out: ask for one with --pipeline')
+    logger.info({ pipelines: left }, 'tables of other engines are left out: ask for one with --pipeline')
   }
-  if (moment.version !== undefined && pipelines.length > 1) {
-    const names = pipelines.map(([name]) => name).join(', ')
-    throw new TailraceError('USAGE', `--version needs --pipeline: the config has ${names}.`)
-  }
-  const readings = await withEngine(async (engine, temporaryDirectory) => {
-    const views = await createViews(
-      engine,
-      pipelines,
-      (pipeline) => lookingStorage(pipeline, temporaryDirectory, clock),
-      moment,
-    )
-    if (!unsafe) await engine.confine([temporaryDirectory, ...directoriesOf(pipelines)])
-    return queryViews(engine, views, sql, { unsafe, take })
-  })
+  await ability.run(targets, { sql, unsafe, moment, take, clock, logger })
   await end()
-  for (const reading of readings) {
-    if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
-  }
   return 0
 }
 
-/** The directories of the tables that are on this machine; the files of others are copied. */
-function directoriesOf(pipelines: readonly (readonly [name: string, pipeline: DeltaPipeline])[]): string[] {
-  return pipelines.flatMap(([, pipeline]) => {
-    const location = tableLocation(pipeline)
-    return location.kind === 'directory' ? [location.path] : []
-  })
-}
-
-/** @returns the first of the chosen pipelines when all their tables are in one workspace, reached by one warehouse */
-function workspacePipeline(
-  config: CommandContext['config'],
+/** @throws USAGE when the tables have several engines, none of which is the embedded one */
+function chooseEngine(
+  { config }: CommandContext,
   only: string | undefined,
-): [name: string, pipeline: DatabricksPipeline] | undefined {
-  const chosen = choosePipelines(config, only).map(([name, pipeline]) =>
-    bySink<[string, DatabricksPipeline] | undefined>(pipeline, {
-      delta: () => undefined,
-      databricks: (one) => [name, one],
-    }),
-  )
-  const [first] = chosen
-  const isSame = (one: (typeof chosen)[number]): boolean =>
-    one?.[1].sink.host === first?.[1].sink.host && one?.[1].sink.httpPath === first?.[1].sink.httpPath
-  return chosen.every(isSame) ? first : undefined
+): { readonly ability: SinkQuery; readonly targets: readonly SinkTarget[] } {
+  const tables = chooseTables(config, only, (sink) => sink.query)
+  const engines = new Map<string | undefined, typeof tables>()
+  for (const table of tables) {
+    const engine = table.ability.engineOf(table.target)
+    engines.set(engine, [...(engines.get(engine) ?? []), table])
+  }
+  const [chosen] = engines.size === 1 ? engines.values() : [engines.get(undefined)]
+  const [first] = chosen ?? []
+  if (chosen === undefined || first === undefined) {
+    const names = tables.map(({ target }) => target.name)
+    throw unsupportedError(names, {
+      because: 'is not queried by one engine: name one pipeline with --pipeline',
+    })
+  }
+  return { ability: first.ability, targets: chosen.map(({ target }) => target) }
 }
 
 /** @returns what prints each result as one table, or as one JSON object per row */

@@ -1,7 +1,8 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import { type ResolvedConfig, tableText } from '../config/resolve.ts'
+import type { ResolvedConfig } from '../config/resolve.ts'
 import { JsonPrinter, TablePrinter } from '../reporting/row-printer.ts'
 import { flawedColumns } from '../sinks/landed-rows.ts'
+import { sinkOf } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './for-each-pipeline.ts'
 
@@ -25,7 +26,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
   const seen = new Set<string>()
   let isRead = true
   await forEachTable(context, options.pipeline, async ({ pipeline, table }) => {
-    const text = tableText(pipeline)
+    const text = sinkOf(pipeline).tableId(pipeline)
     if (seen.has(text) || !isRead) return
     seen.add(text)
     const landedRows = await table.rows()
@@ -44,7 +45,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
 function namesByTable(config: ResolvedConfig, only: string | undefined): Map<string, string> {
   const names = new Map<string, string>()
   for (const [name, pipeline] of choosePipelines(config, only)) {
-    const text = tableText(pipeline)
+    const text = sinkOf(pipeline).tableId(pipeline)
     const other = names.get(text)
     names.set(text, other === undefined ? name : `${other}, ${name}`)
   }

@@ -1,5 +1,5 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import { offsetsTable, type ResolvedConfig } from '../config/resolve.ts'
+import type { ResolvedConfig } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import { OffsetFile } from '../offsets/offset-file.ts'
@@ -8,6 +8,7 @@ import { type Print, printJsonList, printTable } from '../reporting/row-printer.
 import type { SetAsideBlob } from '../run/lanes/lane-schedule.ts'
 import { SetAsideFile } from '../run/lanes/set-aside-file.ts'
 import { FailureFile, type PipelineFailure } from '../run/pipeline-failure.ts'
+import { sinkOf } from '../sinks/sinks.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -229,7 +230,11 @@ export async function creationInstants(
   { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
   { name, pipeline }: Pick<LandedPipeline, 'name' | 'pipeline'>,
 ): Promise<(generation: BlobGeneration) => string> {
-  const store = new OffsetFile({ stateDirectory, pipeline: name, table: offsetsTable(pipeline) })
+  const store = new OffsetFile({
+    stateDirectory,
+    pipeline: name,
+    table: sinkOf(pipeline).offsetsTable(pipeline),
+  })
   const marks = await store.readMarks()
   const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
   return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]

@@ -1,8 +1,8 @@
 import { posix } from 'node:path'
 import { printTable } from '../reporting/row-printer.ts'
-import { type FoundFile, type VacuumReport, vacuumTable } from '../sinks/delta/maintenance/vacuum-table.ts'
+import type { FoundFile, VacuumReport } from '../sinks/table-reports.ts'
 import type { CommandContext } from './command.ts'
-import { forEachTable } from './maintained-tables.ts'
+import { maintainTables } from './maintained-tables.ts'
 
 const hourMs = 3_600_000
 
@@ -21,17 +21,11 @@ export interface VacuumCommandOptions {
  * @returns the exit code: 0
  */
 export async function vacuum(context: CommandContext, options: VacuumCommandOptions): Promise<number> {
-  const { clock, print } = context
+  const { print } = context
   const { retentionHours, allowShortRetention, deletes, json } = options
-  const reports = await forEachTable(context, options.pipeline, ({ storage, engine }) =>
-    vacuumTable({
-      storage,
-      engine,
-      clock,
-      allowShortRetention,
-      deletes,
-      ...(retentionHours === undefined ? {} : { retentionMs: retentionHours * hourMs }),
-    }),
+  const retentionMs = retentionHours === undefined ? undefined : retentionHours * hourMs
+  const reports = await maintainTables(context, options.pipeline, (maintenance, table) =>
+    maintenance.vacuum(table, { retentionMs, allowShortRetention, deletes }),
   )
   if (json) {
     await print(

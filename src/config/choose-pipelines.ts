@@ -1,5 +1,7 @@
 import { TailraceError } from '../errors.ts'
-import { bySink, type DeltaPipeline, type ResolvedConfig, type ResolvedPipeline } from './resolve.ts'
+import type { Sink, SinkTarget, Unsupported } from '../sinks/sink.ts'
+import { isUnsupported, sinkOf, unsupportedError } from '../sinks/sinks.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolve.ts'
 
 /**
  * The pipelines a command is about, by name: the one that is asked for, or all.
@@ -14,27 +16,34 @@ export function choosePipelines(
   return [[only, choosePipeline({ pipelines }, only)]]
 }
 
+/** A pipeline's table, and an ability of its kind of sink. */
+export interface CapableTable<Ability> {
+  readonly target: SinkTarget
+  readonly ability: Ability
+}
+
 /**
- * The pipelines whose tables Tailrace itself reads and maintains: the one that is asked for, or all.
+ * The tables whose kind of sink has an ability: that of one pipeline, or those of all.
  *
- * @param instead what to do in a Databricks workspace, for the message
- * @throws USAGE when the one that is asked for, or every one, has its table in a Databricks workspace
+ * @throws USAGE when no table has it, or there is no pipeline `only`
  */
-export function chooseDeltaPipelines(
+export function chooseTables<Ability extends object>(
   config: Pick<ResolvedConfig, 'pipelines'>,
   only: string | undefined,
-  instead: string,
-): [name: string, pipeline: DeltaPipeline][] {
+  abilityOf: (sink: Sink) => Ability | Unsupported,
+): CapableTable<Ability>[] {
   const chosen = choosePipelines(config, only)
-  const found = chosen.flatMap(([name, pipeline]) =>
-    bySink<[string, DeltaPipeline][]>(pipeline, {
-      delta: (one) => [[name, one]],
-      databricks: () => [],
-    }),
+  const answers = chosen.map(([name, pipeline]) => ({
+    target: sinkTarget(name, pipeline),
+    ability: abilityOf(sinkOf(pipeline)),
+  }))
+  const found = answers.filter((one): one is CapableTable<Ability> => !isUnsupported(one.ability))
+  const refusal = answers.map(({ ability }) => ability).find(isUnsupported)
+  if (found.length > 0 || refusal === undefined) return found
+  throw unsupportedError(
+    chosen.map(([name]) => name),
+    refusal,
   )
-  if (found.length > 0) return found
-  const names = chosen.map(([name]) => name).join(', ')
-  throw new TailraceError('USAGE', `The table of ${names} is in a Databricks workspace: ${instead}.`)
 }
 
 /** @throws USAGE naming the configured pipelines when there is none of that name */

@@ -1,44 +1,27 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { z } from 'zod'
 import { TailraceError } from '../errors.ts'
-import type { DatabricksOptions } from '../sinks/databricks/options.ts'
-import type { DeltaOptions } from '../sinks/delta/options.ts'
-import {
-  locationBelow,
-  locationText,
-  parseTableLocation,
-  type TableLocation,
-} from '../sinks/delta/storage/location.ts'
+import type { SinkTarget } from '../sinks/sink.ts'
+import { sinkOf } from '../sinks/sinks.ts'
+import { blobTest } from '../sources/discovery/blob-selection.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
 import { configSchema, pipelineSchema } from './schema.ts'
 
-/** The rows of a batch that is merged are in memory as text. */
-const mostMergedBytes = 16 * 1024 * 1024
-
 /** A config with every default filled in and every path absolute. */
-export type ResolvedConfig = Readonly<z.infer<typeof configSchema>>
+export type ResolvedConfig = Readonly<z.infer<ReturnType<typeof configSchema>>>
 /** One pipeline of a resolved config. */
-export type ResolvedPipeline = Readonly<z.infer<typeof pipelineSchema>>
-/** A pipeline whose table is a directory or a folder in Azure, with a log that Tailrace itself writes. */
-export interface DeltaPipeline extends ResolvedPipeline {
-  readonly sink: DeltaOptions
-}
-/** A pipeline whose table is in a Databricks workspace. */
-export interface DatabricksPipeline extends ResolvedPipeline {
-  readonly sink: DatabricksOptions
-}
+export type ResolvedPipeline = Readonly<z.infer<ReturnType<typeof pipelineSchema>>>
 
-/** Goes one way or the other by the kind of a pipeline's sink. */
-export function bySink<T>(
-  pipeline: ResolvedPipeline,
-  ways: {
-    readonly delta: (pipeline: DeltaPipeline) => T
-    readonly databricks: (pipeline: DatabricksPipeline) => T
-  },
-): T {
-  const { sink } = pipeline
-  return sink.kind === 'delta' ? ways.delta({ ...pipeline, sink }) : ways.databricks({ ...pipeline, sink })
+/** @returns a pipeline as its sink sees it */
+export function sinkTarget(name: string, { sink, table, source }: ResolvedPipeline): SinkTarget {
+  return {
+    name,
+    sink,
+    table,
+    sourceStorage: source.storage.kind === 'embedded' ? undefined : source.storage,
+    landsBlob: blobTest(source),
+  }
 }
 
 /**
@@ -48,7 +31,7 @@ export function bySink<T>(
  * @throws CONFIG_INVALID that lists every mistake with its path, what was found and what was expected
  */
 export function resolveConfig(input: TailraceConfig, directory: string): ResolvedConfig {
-  const result = configSchema.safeParse(input, { reportInput: true })
+  const result = configSchema().safeParse(input, { reportInput: true })
   const mistakes = [
     ...nameMistakes(input),
     ...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, input)),
@@ -61,46 +44,18 @@ export function resolveConfig(input: TailraceConfig, directory: string): Resolve
     )
   }
   const valid = result.data as ResolvedConfig
-  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path))
   return deepFreeze({
     ...valid,
-    stateDirectory: absolute(valid.stateDirectory),
+    stateDirectory: isAbsolute(valid.stateDirectory)
+      ? valid.stateDirectory
+      : resolve(directory, valid.stateDirectory),
     pipelines: Object.fromEntries(
       Object.entries(valid.pipelines).map(([name, one]) => [
         name,
-        { ...one, sink: withAbsolutePaths(one.sink, directory, absolute) },
+        { ...one, sink: sinkOf(one).resolvePaths(one.sink, directory) },
       ]),
     ),
   })
-}
-
-function withAbsolutePaths(
-  sink: ResolvedPipeline['sink'],
-  directory: string,
-  absolute: (path: string) => string,
-): ResolvedPipeline['sink'] {
-  if (sink.kind === 'delta') return { ...sink, root: locationText(parseTableLocation(sink.root, directory)) }
-  return sink.customCaFile === undefined ? sink : { ...sink, customCaFile: absolute(sink.customCaFile) }
-}
-
-/** Where a pipeline's table lies. */
-export function tableLocation({ sink, table }: Pick<DeltaPipeline, 'sink' | 'table'>): TableLocation {
-  const { catalog, schema, table: name } = table.name
-  return locationBelow(parseTableLocation(sink.root, '/'), catalog, schema, name)
-}
-
-/** Names a pipeline's table, of whatever kind, so that two pipelines of one table have the same text. */
-export function tableText({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): string {
-  if (sink.kind === 'delta') return locationText(tableLocation({ sink, table }))
-  return `${sink.host}/${Object.values(table.name).join('.')}`.toLowerCase()
-}
-
-/**
- * Names a pipeline's table in its offset file. Where the file is the truth, one that was written for a table of the same
- * name elsewhere, a Delta table's above all, must not be taken for this one's.
- */
-export function offsetsTable({ sink, table }: Pick<ResolvedPipeline, 'sink' | 'table'>): string {
-  return sink.kind === 'delta' ? Object.values(table.name).join('.') : tableText({ sink, table })
 }
 
 const pipelineName = /^[a-z0-9](?:-?[a-z0-9])*$/
@@ -113,9 +68,10 @@ function nameMistakes(input: unknown): string[] {
 
 /** Those that are valid by themselves, so that what is wrong between them is reported together with the others' mistakes. */
 function validPipelines(input: unknown): ResolvedConfig['pipelines'] {
+  const schema = pipelineSchema()
   return Object.fromEntries(
     Object.entries(pipelinesOf(input)).flatMap(([name, one]) => {
-      const { data } = pipelineSchema.safeParse(one)
+      const { data } = schema.safeParse(one)
       return data === undefined ? [] : [[name, data] as const]
     }),
   )
@@ -136,9 +92,11 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
     functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
   for (const [name, one] of Object.entries(pipelines)) {
     const { storage, container, blobs } = one.source
-    if (one.sink.kind === 'databricks' && one.sink.mode === 'merge' && one.batch.maxBytes > mostMergedBytes) {
+    const sink = sinkOf(one)
+    const { limit } = sink.batchDefaults(one.sink)
+    if (limit !== undefined && one.batch.maxBytes > limit.maxBytes) {
       mistakes.push(
-        `pipelines.${name}.batch.maxBytes: found ${one.batch.maxBytes}, expected at most ${mostMergedBytes} with mode merge`,
+        `pipelines.${name}.batch.maxBytes: found ${one.batch.maxBytes}, expected at most ${limit.maxBytes} with ${limit.with}`,
       )
     }
     const key = JSON.stringify([
@@ -147,7 +105,7 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
       container,
       // Case does not count in a resource id.
       typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
-      tableText(one),
+      sink.tableId(one),
     ])
     const other = owners.get(key)
     if (other !== undefined)

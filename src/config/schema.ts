@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
-import { databricksOptions } from '../sinks/databricks/options.ts'
-import { deltaOptions } from '../sinks/delta/options.ts'
+import { sinkOf, sinkOptions } from '../sinks/sinks.ts'
 import { sourceOptions } from '../sources/options.ts'
 import { parseTableName, partitionMistake, type TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
@@ -30,79 +29,72 @@ function isTable(value: unknown): boolean {
   }
 }
 
-/** When a batch is sealed where the config does not say. */
-function usualBatch(sink: { readonly kind: string; readonly mode?: string }) {
-  return {
-    maxBytes: sink.mode === 'merge' ? 4 * MiB : 64 * MiB,
-    // A load into a warehouse takes seconds and is paid for, however little it holds.
-    maxAgeMs: sink.kind === 'databricks' ? 60_000 : 10_000,
-  }
-}
+/** One pipeline, with its defaults. Made anew for each config, because kinds of sinks can be added. */
+export const pipelineSchema = () =>
+  z
+    .strictObject({
+      source: sourceOptions,
+      transforms: z
+        .array(z.custom<CustomTransform>(isTransform, 'expected a function or { stream: () => Transform }'))
+        .default([]),
+      table: z
+        .custom<TableDeclaration>(isTable, {
+          error: 'expected a table declaration, such as postgresLogs(name)',
+          abort: true,
+        })
+        .refine((table) => partitionMistake(table) === undefined, {
+          error: ({ input }) => partitionMistake(input as TableDeclaration),
+        }),
+      sink: sinkOptions(),
+      whenFenced: z.enum(['wait', 'exit']).default('wait'),
+      batch: z
+        .strictObject({
+          maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),
+          maxRows: whole(1, 100_000_000).default(1_000_000),
+          maxAgeMs: whole(10, hourMs).optional(),
+        })
+        .prefault({}),
+    })
+    .transform(({ batch, ...rest }) => {
+      const usual = sinkOf(rest).batchDefaults(rest.sink)
+      const { maxBytes = usual.maxBytes, maxAgeMs = usual.maxAgeMs, maxRows } = batch
+      return { ...rest, batch: { maxBytes, maxRows, maxAgeMs } }
+    })
 
-/** One pipeline, with its defaults. */
-export const pipelineSchema = z
-  .strictObject({
-    source: sourceOptions,
-    transforms: z
-      .array(z.custom<CustomTransform>(isTransform, 'expected a function or { stream: () => Transform }'))
-      .default([]),
-    table: z
-      .custom<TableDeclaration>(isTable, {
-        error: 'expected a table declaration, such as postgresLogs(name)',
-        abort: true,
-      })
-      .refine((table) => partitionMistake(table) === undefined, {
-        error: ({ input }) => partitionMistake(input as TableDeclaration),
-      }),
-    sink: z.discriminatedUnion('kind', [deltaOptions, databricksOptions]),
-    whenFenced: z.enum(['wait', 'exit']).default('wait'),
-    batch: z
+/** A whole config, with its defaults; the names of its pipelines are checked apart. */
+export const configSchema = () =>
+  z.strictObject({
+    pipelines: z
+      // Of an entry whose key is refused, zod does not check the value.
+      .record(z.string(), pipelineSchema())
+      .refine((pipelines) => Object.keys(pipelines).length > 0, 'expected at least one pipeline'),
+    stateDirectory: z.string().min(1).default('./.tailrace'),
+    disk: z
       .strictObject({
-        maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),
-        maxRows: whole(1, 100_000_000).default(1_000_000),
-        maxAgeMs: whole(10, hourMs).optional(),
+        minFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).default(512 * MiB),
+        resumeFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).optional(),
+        checkMs: whole(100, 600_000).default(5_000),
+        expireMs: whole(60_000, 30 * 24 * hourMs).default(hourMs),
+      })
+      .refine(({ minFreeBytes, resumeFreeBytes = minFreeBytes }) => resumeFreeBytes >= minFreeBytes, {
+        path: ['resumeFreeBytes'],
+        error: ({ input }) => tooSmall(input, 'resumeFreeBytes', 'minFreeBytes', 'disk.'),
+        ...besideOthers('minFreeBytes', 'resumeFreeBytes'),
+      })
+      .prefault({}),
+    metrics: z
+      .strictObject({ port: whole(0, 65_535), host: z.string().min(1).max(253).default('127.0.0.1') })
+      .optional(),
+    stopMs: whole(0, hourMs).default(30_000),
+    restart: z
+      .strictObject({
+        minPauseMs: whole(10, hourMs).default(5_000),
+        maxPauseMs: whole(10, 24 * hourMs).default(300_000),
+      })
+      .refine(({ minPauseMs, maxPauseMs }) => maxPauseMs >= minPauseMs, {
+        path: ['maxPauseMs'],
+        error: ({ input }) => tooSmall(input, 'maxPauseMs', 'minPauseMs', 'restart.'),
+        ...besideOthers('minPauseMs', 'maxPauseMs'),
       })
       .prefault({}),
   })
-  .transform(({ batch, ...rest }) => {
-    const usual = usualBatch(rest.sink)
-    const { maxBytes = usual.maxBytes, maxAgeMs = usual.maxAgeMs, maxRows } = batch
-    return { ...rest, batch: { maxBytes, maxRows, maxAgeMs } }
-  })
-
-/** A whole config, with its defaults; the names of its pipelines are checked apart. */
-export const configSchema = z.strictObject({
-  pipelines: z
-    // Of an entry whose key is refused, zod does not check the value.
-    .record(z.string(), pipelineSchema)
-    .refine((pipelines) => Object.keys(pipelines).length > 0, 'expected at least one pipeline'),
-  stateDirectory: z.string().min(1).default('./.tailrace'),
-  disk: z
-    .strictObject({
-      minFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).default(512 * MiB),
-      resumeFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).optional(),
-      checkMs: whole(100, 600_000).default(5_000),
-      expireMs: whole(60_000, 30 * 24 * hourMs).default(hourMs),
-    })
-    .refine(({ minFreeBytes, resumeFreeBytes = minFreeBytes }) => resumeFreeBytes >= minFreeBytes, {
-      path: ['resumeFreeBytes'],
-      error: ({ input }) => tooSmall(input, 'resumeFreeBytes', 'minFreeBytes', 'disk.'),
-      ...besideOthers('minFreeBytes', 'resumeFreeBytes'),
-    })
-    .prefault({}),
-  metrics: z
-    .strictObject({ port: whole(0, 65_535), host: z.string().min(1).max(253).default('127.0.0.1') })
-    .optional(),
-  stopMs: whole(0, hourMs).default(30_000),
-  restart: z
-    .strictObject({
-      minPauseMs: whole(10, hourMs).default(5_000),
-      maxPauseMs: whole(10, 24 * hourMs).default(300_000),
-    })
-    .refine(({ minPauseMs, maxPauseMs }) => maxPauseMs >= minPauseMs, {
-      path: ['maxPauseMs'],
-      error: ({ input }) => tooSmall(input, 'maxPauseMs', 'minPauseMs', 'restart.'),
-      ...besideOthers('minPauseMs', 'maxPauseMs'),
-    })
-    .prefault({}),
-})

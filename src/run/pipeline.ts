@@ -1,14 +1,14 @@
 import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
-import { bySink, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
+import type { ResolvedConfig, ResolvedPipeline } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
 import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import { generationKey, type LandedBatch } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
-import { BackgroundOptimizer } from '../sinks/delta/maintenance/optimizer.ts'
 import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
+import type { TableUpkeep } from '../sinks/sink.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -56,7 +56,7 @@ export class Pipeline {
   #diskSpace: DiskSpaceMonitor
   #offsets: OffsetFileWriter
   #setAsideFile: SetAsideFile
-  #optimizer: BackgroundOptimizer | undefined
+  #upkeep: TableUpkeep | undefined
   #schedule: LaneSchedule
   #follow: boolean
   #lanes = new LaneMerge()
@@ -87,18 +87,7 @@ export class Pipeline {
       logger,
     })
     this.#offsets = resources.offsets
-    this.#optimizer = bySink<BackgroundOptimizer | undefined>(config, {
-      delta: (pipeline) =>
-        new BackgroundOptimizer({
-          pipeline,
-          staging: staging.directory,
-          isHeld: () => this.#diskSpace.isHolding,
-          clock,
-          logger,
-        }),
-      // A warehouse merges small files by itself: predictive optimization, or the jobs of whoever owns the table.
-      databricks: () => undefined,
-    })
+    this.#upkeep = resources.startUpkeep?.(() => this.#diskSpace.isHolding)
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
     this.#schedule = this.#createSchedule(options)
   }
@@ -216,14 +205,14 @@ export class Pipeline {
   stop(): void {
     this.#schedule.stop()
     // Ended at once: what it merges can be merged another time.
-    void this.#optimizer?.stop()
+    void this.#upkeep?.stop()
     if (this.#diskSpace.isHolding) this.abort()
   }
 
   /** Ends at once; what is not landed is read again by the next start. */
   abort(): void {
     this.#schedule.stop()
-    void this.#optimizer?.stop()
+    void this.#upkeep?.stop()
     this.#aborting.abort()
   }
 
@@ -288,7 +277,7 @@ export class Pipeline {
   }
 
   async #close(): Promise<void> {
-    await this.#optimizer?.stop()
+    await this.#upkeep?.stop()
     // What a large file's pause has held back; the table has it all, so a failure is no loss.
     await this.#offsets
       .flush()
@@ -321,7 +310,7 @@ export class Pipeline {
       const key = generationKey(span)
       if (this.#settled.has(key)) this.#settled.set(key, span.end)
     }
-    if (landed.rows > 0) this.#optimizer?.noteLanded()
+    if (landed.rows > 0) this.#upkeep?.noteLanded()
     this.#landingLog.note(landed, this.lagBytes)
   }
 }

@@ -1,16 +1,16 @@
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
-import { bySink, type DeltaPipeline, type ResolvedConfig } from '../config/resolve.ts'
+import { type ResolvedConfig, sinkTarget } from '../config/resolve.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { Batch, Span } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
-import { openTableStorage } from '../sinks/delta/storage/open.ts'
+import { interactiveRetry } from '../retry.ts'
+import { sinkOf } from '../sinks/sinks.ts'
 import type { EncodedBatch } from '../sinks/table-committer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
@@ -21,9 +21,6 @@ import { Batcher } from '../streams/batcher.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
 import { Lane } from './lanes/lane.ts'
 import { openResources, type PipelineResources } from './resources.ts'
-
-/** Somebody waits for the answer, so an outage is reported and not waited out. */
-const patience = { maxAttempts: 5 }
 
 export interface ReplayOptions {
   readonly config: ResolvedConfig
@@ -55,11 +52,8 @@ export interface ReplayReceipt {
 export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
   const { config, pipeline: name, reader, clock, logger } = options
   const pipeline = choosePipeline(config, name)
-  await bySink(pipeline, {
-    delta: (one) => requireTable(one, clock),
-    // What has landed is in the offset file.
-    databricks: async () => {},
-  })
+  const { stateDirectory } = config
+  await sinkOf(pipeline).requireTable?.({ target: sinkTarget(name, pipeline), stateDirectory, clock, logger })
   const resources = await openResources({
     name,
     config: pipeline,
@@ -75,7 +69,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       : options.blob
     const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
     const span = spanToReplay(landed, options)
-    const patient = retryingReader(reader, { clock, policy: patience })
+    const patient = retryingReader(reader, { clock, policy: interactiveRetry })
     const { createdAt, head, blobType } = await requireSameGeneration(patient, blobName, landed, resources)
     const framing = framingOf(head, blobType)
     if (framing.kind === 'refused')
@@ -103,7 +97,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       staging: resources.staging,
       follow: false,
       endOffset: span.end,
-      retry: patience,
+      retry: interactiveRetry,
       clock,
       logger,
     })
@@ -127,20 +121,6 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     }
     await resources.close()
   }
-}
-
-/** Opening would create the table, and nothing can be landed again in a table that is not there. */
-async function requireTable(pipeline: DeltaPipeline, clock: Clock): Promise<void> {
-  const storage = openTableStorage(pipeline, {
-    downloadDirectory: tmpdir(),
-    clock,
-    retry: { policy: patience },
-  })
-  for await (const page of storage.pages('_delta_log')) if (page.length > 0) return
-  throw new TailraceError(
-    'REPLAY_OUT_OF_RANGE',
-    `There is no table at ${storage.location}: nothing is landed yet.`,
-  )
 }
 
 function newestGeneration(resources: PipelineResources, blob: string): LandedOffset {

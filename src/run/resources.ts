@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { offsetsTable, type ResolvedConfig, type ResolvedPipeline } from '../config/resolve.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../config/resolve.ts'
 import { isTailraceError } from '../errors.ts'
 import { OffsetFile, type OffsetFileContent } from '../offsets/offset-file.ts'
 import { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
-import { lockState } from '../sinks/databricks/state-lock.ts'
-import { openCommitter } from '../sinks/delta/sink.ts'
 import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
 import { EmbeddedEngine } from '../sinks/encoding/engine.ts'
+import type { OpenedSink } from '../sinks/sink.ts'
+import { sinkOf } from '../sinks/sinks.ts'
 import type { TableCommitter } from '../sinks/table-committer.ts'
 import { Staging } from '../streams/staging/staging.ts'
 
@@ -36,6 +36,7 @@ export interface PipelineResources {
   readonly offsets: OffsetFileWriter
   /** Directories whose volumes fill as the pipeline works. */
   readonly directories: readonly string[]
+  readonly startUpkeep: OpenedSink['startUpkeep']
   close(): Promise<void>
 }
 
@@ -48,7 +49,9 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
   const { name, config, shared, clock, logger } = options
   const nowMs = (): number => clock.now()
   const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs)
-  const lock = config.sink.kind === 'delta' ? undefined : await lockState(shared.stateDirectory, name)
+  const sink = sinkOf(config)
+  const target = sinkTarget(name, config)
+  const lock = await sink.lock?.(target, shared.stateDirectory)
   let engine: EmbeddedEngine | undefined
   try {
     await staging.open()
@@ -60,7 +63,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
     const offsetFile = new OffsetFile({
       stateDirectory: shared.stateDirectory,
       pipeline: name,
-      table: offsetsTable(config),
+      table: sink.offsetsTable(config),
       clock,
     })
     const storedOffsets = await readOffsetFile(offsetFile, logger)
@@ -71,12 +74,15 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       intent: known?.intent,
       clock,
     })
-    const { committer, directories, encodedFiles } = await openCommitter({
-      ...options,
+    const { committer, directories, encodedFiles, startUpkeep } = await sink.open({
+      target,
       stagingDirectory: staging.directory,
       engine,
       storedOffsets,
       offsets,
+      signal: options.signal,
+      clock,
+      logger,
     })
     const encoder = new SpoolEncoder({
       engine,
@@ -95,6 +101,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       offsetFile,
       offsets,
       directories: [staging.directory, ...directories],
+      startUpkeep,
       close: async () => {
         await committer.close()
         await opened.close()

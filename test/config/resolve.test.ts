@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineConfig, type TailraceConfig } from '../../src/config/options.ts'
-import { resolveConfig, tableLocation } from '../../src/config/resolve.ts'
+import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
+import type { DatabricksOptions } from '../../src/sinks/databricks/options.ts'
+import { tableLocation } from '../../src/sinks/delta/storage/location.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
-import { deltaPipeline } from '../support/delta-pipeline.ts'
+import { deltaTarget } from '../support/delta-target.ts'
 
 const pipeline = {
   source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'primary.ndjson' },
@@ -84,7 +86,7 @@ test('a root in Azure is kept as one address, whatever way it was written', () =
     { pipelines: { primary: { ...pipeline, sink: { kind: 'delta', root, storage } } } } as TailraceConfig,
     '/srv',
   )
-  const primary = deltaPipeline(config, 'primary')
+  const primary = deltaTarget(config, 'primary')
   assert.equal(primary.sink.root, 'https://acct.blob.core.windows.net/lake/tables')
   assert.deepEqual(tableLocation(primary), {
     kind: 'azure',
@@ -422,8 +424,9 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
   const staged = { mode: 'stage-only', upload: 'files-api', httpPath: undefined, customCaFile: 'ca.pem' }
   const { sink } = resolveConfig(withSink(staged) as TailraceConfig, '/srv').pipelines.primary ?? {}
   assert.ok(sink?.kind === 'databricks')
-  assert.equal(sink.stagedRetentionMs, undefined)
-  assert.equal(sink.customCaFile, '/srv/ca.pem')
+  const { stagedRetentionMs, customCaFile } = sink as DatabricksOptions
+  assert.equal(stagedRetentionMs, undefined)
+  assert.equal(customCaFile, '/srv/ca.pem')
 })
 
 test('what a mode of a sink in Databricks needs is named when it is missing or cannot be', () => {

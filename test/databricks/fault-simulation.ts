@@ -4,12 +4,13 @@ import { type Random, seededRandom } from '../../doubles/seeded-random.ts'
 import type { FaultRule, ScheduledFault } from '../../doubles/workspace/faults.ts'
 import type { Hold } from '../../doubles/workspace/sql-holds.ts'
 import { Workspace } from '../../doubles/workspace/workspace.ts'
-import { type DatabricksPipeline, type ResolvedConfig, resolveConfig } from '../../src/config/resolve.ts'
+import { type ResolvedConfig, resolveConfig, sinkTarget } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { createLogger, type Logger } from '../../src/reporting/logger.ts'
 import { replay } from '../../src/run/replay.ts'
 import { ContainerStorage, Tailrace } from '../../src/run/tailrace.ts'
-import { stagingFolderOf } from '../../src/sinks/databricks/workspace/workspace.ts'
+import type { DatabricksTarget } from '../../src/sinks/databricks/options.ts'
+import { stagingFolderOf } from '../../src/sinks/databricks/staging/staging-folder.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { eventually } from '../support/eventually.ts'
 import { HastyClock } from '../support/hasty-clock.ts'
@@ -241,7 +242,7 @@ class Simulation {
       this.#add({ statement: /^(?:DELETE|COPY INTO)/, fault: { kind: fault }, probability: 0.5, times: 2 })
     }
     this.#add({ statement: /^DELETE/, fault: { kind: 'session-expired' }, probability: 0.3, times: 1 })
-    const { pipeline } = this
+    const { source } = this.#config.pipelines.primary!
     const storage = new ContainerStorage(this.#config.stateDirectory, false, this.#clock, this.#logger)
     this.#counts.replays += 1
     try {
@@ -251,7 +252,7 @@ class Simulation {
         blob,
         from: ends[from] ?? 0,
         to: ends[to] ?? content.length,
-        reader: await storage.reader(pipeline.source),
+        reader: await storage.reader(source),
         clock: this.#clock,
         logger: this.#logger,
       })
@@ -268,9 +269,9 @@ class Simulation {
   /** @returns how many rows there are */
   async #check(): Promise<number> {
     const { bench, mode } = this.#options
-    const { pipeline } = this
-    const table = pipeline.table.name
-    const folder = stagingFolderOf('primary', pipeline)
+    const { target } = this
+    const table = target.table.name
+    const folder = stagingFolderOf(target)
     const relation =
       mode.mode === 'stage-only'
         ? `read_parquet('${bench.volumes.onDisk(folder ?? '')}/**/*.parquet', hive_partitioning = false)`
@@ -289,10 +290,10 @@ class Simulation {
     return rows.length
   }
 
-  get pipeline(): DatabricksPipeline {
+  get target(): DatabricksTarget {
     const { primary } = this.#config.pipelines
     if (primary?.sink.kind !== 'databricks') throw new Error('no Databricks pipeline')
-    return primary as DatabricksPipeline
+    return sinkTarget('primary', primary) as DatabricksTarget
   }
 
   #resolvedConfig(): ResolvedConfig {

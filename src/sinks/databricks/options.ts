@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { besideOthers } from '../../reporting/option-mistakes.ts'
+import type { SinkTarget, TableOf } from '../sink.ts'
 import type { WorkspaceAuth } from './workspace/auth.ts'
 
 const hourMs = 3_600_000
@@ -143,3 +144,11 @@ export const databricksOptions = z
 
 /** A `databricks` sink of a resolved config. */
 export type DatabricksOptions = Readonly<z.infer<typeof databricksOptions>>
+
+/** A pipeline whose table is in a Databricks workspace. */
+export type DatabricksTarget = SinkTarget<DatabricksOptions>
+
+/** Names a table of a workspace: the same text for every spelling of it. */
+export function tableId({ sink, table }: TableOf<DatabricksOptions>): string {
+  return `${sink.host}/${Object.values(table.name).join('.')}`.toLowerCase()
+}

@@ -1,139 +1,84 @@
-import type { DatabricksPipeline } from '../../config/resolve.ts'
-import { TailraceError } from '../../errors.ts'
-import { LandedOffsets } from '../../offsets/landed-offsets.ts'
-import type { LoadIntent } from '../../offsets/load-intent.ts'
-import { retryLog } from '../../reporting/retry-log.ts'
-import { blobTest } from '../../sources/discovery/blob-selection.ts'
-import type { OpenCommitterOptions } from '../delta/sink.ts'
-import { DatabricksCommitter } from './committer.ts'
-import { CopyInto } from './loading/copy-into.ts'
-import { MergeLoader } from './loading/merge-loader.ts'
-import { RangeRows } from './loading/range-rows.ts'
-import type { RowLoader } from './loading/row-loader.ts'
-import { VolumeLoader } from './loading/volume-loader.ts'
-import { StagedFiles } from './staging/staged-files.ts'
-import { WorkspaceCatalog } from './tables/catalog.ts'
-import { ensureTable } from './tables/live-table.ts'
-import { openWorkspace, type Workspace } from './workspace/workspace.ts'
+import { isAbsolute, resolve } from 'node:path'
+import type { Sink } from '../sink.ts'
+import { type DatabricksOptions, databricksOptions, tableId } from './options.ts'
+import { stagingFolderOf } from './staging/staging-folder.ts'
+import { lockState } from './state-lock.ts'
+import { createTableSql, streamingTableSql } from './tables/definition.ts'
 
-type Options = OpenCommitterOptions & { readonly config: DatabricksPipeline }
+const MiB = 1024 * 1024
+
+/** The rows of a batch that is merged are in memory as text. */
+const maxMergedBytes = 16 * MiB
 
 /**
- * Opens the table of a Databricks workspace, and ends what an earlier process had begun.
- *
- * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, WAREHOUSE_DENIED, LOAD_UNCLEAR
- * @throws OFFSET_FILE_CORRUPT where nothing but the file could tell what is landed
+ * Tables of a Databricks workspace, which a warehouse loads. Modules that need the workspace are imported when they are
+ * used: the driver is large, and most configs do without it.
  */
-export async function openDatabricks(options: Options): Promise<DatabricksCommitter> {
-  const { name, config, storedOffsets, offsets, signal, clock, logger } = options
-  if (storedOffsets === 'corrupt' && config.sink.mode === 'stage-only') {
-    throw new TailraceError(
-      'OFFSET_FILE_CORRUPT',
-      'With mode stage-only only the offset file tells what is staged: restore it, or remove it to stage all again.',
-    )
-  }
-  const onRetry = retryLog(logger, 'the workspace failed')
-  const workspace = await openWorkspace(name, config, { retry: { onRetry }, signal, clock, logger })
-  const committer = new DatabricksCommitter({
-    location: `${config.sink.host}/${Object.values(config.table.name).join('.')}`,
-    loader: loaderOf(options, workspace),
-    ledger: offsets,
-    offsets:
-      storedOffsets === undefined || storedOffsets === 'corrupt'
-        ? new LandedOffsets()
-        : storedOffsets.offsets,
-    recoversOffsets: storedOffsets === undefined || storedOffsets === 'corrupt',
-    landsBlob: blobTest(config.source),
-    onOffsetsRecovered: (count) =>
+export const databricksSink: Sink<DatabricksOptions> = {
+  kind: 'databricks',
+  options: databricksOptions,
+
+  // A load into a warehouse takes seconds and is paid for, however little it holds.
+  batchDefaults: ({ mode }) =>
+    mode === 'merge'
+      ? { maxBytes: 4 * MiB, maxAgeMs: 60_000, limit: { maxBytes: maxMergedBytes, with: 'mode merge' } }
+      : { maxBytes: 64 * MiB, maxAgeMs: 60_000 },
+
+  resolvePaths(options, directory) {
+    const { customCaFile: file } = options
+    if (file === undefined) return options
+    return { ...options, customCaFile: isAbsolute(file) ? file : resolve(directory, file) }
+  },
+
+  tableId,
+  // The file is the truth, so it must not be taken for that of a table of the same name elsewhere.
+  offsetsTable: tableId,
+
+  lock: ({ name }, stateDirectory) => lockState(stateDirectory, name),
+
+  async open(context) {
+    const { openDatabricks } = await import('./open.ts')
+    return openDatabricks(context)
+  },
+
+  async inspect(context) {
+    const { inspectDatabricks } = await import('./inspect.ts')
+    return inspectDatabricks(context)
+  },
+
+  async createTable(context) {
+    const { target, logger } = context
+    if (target.sink.mode === 'stage-only') {
       logger.warn(
-        { count },
-        'there is no offset file and the table has rows of these blobs: offsets were taken from them',
-      ),
-    onSettled: (intent, landed) =>
-      logger.info(
-        { batch: intent.id, landed, files: intent.files.length, blobCount: intent.spans.length },
-        settled(intent, landed),
-      ),
-    mode: config.sink.mode === 'merge' ? undefined : config.sink.mode,
-    clock,
-    close: () => workspace.close(),
-  })
-  try {
-    await committer.open()
-    return committer
-  } catch (error) {
-    await committer.close()
-    throw error
-  }
-}
+        { pipeline: target.name },
+        'this table is loaded by Databricks itself: --print prints its definition',
+      )
+      return {
+        because: 'is loaded by Databricks itself: print its definition with --print and run it there',
+      }
+    }
+    const { createInWorkspace } = await import('./create-table.ts')
+    return createInWorkspace(context)
+  },
 
-function settled({ replaces }: LoadIntent, landed: boolean): string {
-  if (replaces !== undefined) {
-    return landed ? 'an earlier replay is loaded' : 'an earlier replay changed nothing: repeat it'
-  }
-  return landed
-    ? 'a batch of an earlier run is loaded'
-    : 'a batch of an earlier run was not loaded: it is read again'
-}
+  createTableSql(target) {
+    const { sink, table } = target
+    if (sink.mode !== 'stage-only') return createTableSql(table, sink)
+    return streamingTableSql(table, { layout: sink.layout, folder: stagingFolderOf(target) ?? '' })
+  },
 
-function loaderOf(
-  { config, engine, storedOffsets, offsets, signal, clock, logger }: Options,
-  workspace: Workspace,
-): RowLoader {
-  const { sink, table: declaration } = config
-  const { warehouse, staging } = workspace
-  const table = warehouse && {
-    rows: new RangeRows(warehouse, declaration.name),
-    ensureTable: async () => {
-      if (staging !== undefined) await new WorkspaceCatalog(warehouse).requireVolume(staging.folder)
-      await ensureTable({
-        warehouse,
-        declaration,
-        layout: sink.layout,
-        properties: sink.properties,
-        create: sink.createTable,
-        evolve: sink.evolve,
-        hasLanded: typeof storedOffsets === 'object' && storedOffsets.offsets.blobCount > 0,
-      })
+  query: {
+    engineOf: ({ sink }) => `${sink.host} ${sink.httpPath ?? ''}`,
+    async run([first], request) {
+      const { queryWorkspace } = await import('./query.ts')
+      // All targets are in one workspace, so the connection of any of them serves.
+      if (first !== undefined) await queryWorkspace(first, request)
     },
-  }
-  if (warehouse !== undefined && table !== undefined && sink.mode === 'merge') {
-    return new MergeLoader({ warehouse, declaration, engine, ...table })
-  }
-  if (staging === undefined) {
-    throw new TailraceError('CONFIG_INVALID', `sink.volume is missing, where mode ${sink.mode} stages files.`)
-  }
-  return new VolumeLoader({
-    staging,
-    stagedFiles: new StagedFiles({
-      staging,
-      retentionMs: sink.stagedRetentionMs,
-      intent: () => offsets.intent,
-      clock,
-      onFailed: (error) => logger.warn({ err: error }, 'staged files could not be removed'),
-    }),
-    table:
-      warehouse === undefined || table === undefined || sink.mode === 'stage-only'
-        ? undefined
-        : {
-            ...table,
-            copy: new CopyInto({
-              warehouse,
-              declaration,
-              stagingFolder: staging.folder,
-              retry: {
-                clock,
-                onRetry: retryLog(logger, 'loading failed'),
-                ...(signal === undefined ? {} : { signal }),
-              },
-            }),
-            clearCache: async () => {
-              // Not every warehouse knows the statement, and nothing depends on it.
-              await warehouse
-                .execute({ label: 'clear the cache', sql: 'CLEAR CACHE', repeatable: false })
-                .catch((error: unknown) => logger.debug({ err: error }, 'the cache was not cleared'))
-            },
-          },
-    clock,
-  })
+  },
+
+  history: { because: 'is in a Databricks workspace: run DESCRIBE HISTORY there' },
+  maintenance: {
+    because:
+      'is in a Databricks workspace: run OPTIMIZE or VACUUM there, or leave both to predictive optimization',
+  },
 }

@@ -1,48 +1,56 @@
-import type { CommandContext } from '../../commands/command.ts'
-import { type DeltaPipeline, tableLocation } from '../../config/resolve.ts'
 import { requireWritable } from '../../offsets/state-files.ts'
-import { blobTest } from '../../sources/discovery/blob-selection.ts'
 import { withDataFiles } from '../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlString } from '../encoding/engine.ts'
+import { type CommandEngine, openCommandEngine } from '../encoding/engine-session.ts'
 import { LandedRows } from '../landed-rows.ts'
-import type { LookedTable } from '../table-inspection.ts'
+import type { SinkContext, TableInspection } from '../sink.ts'
 import { loadState } from './log/load.ts'
+import type { DeltaOptions } from './options.ts'
 import { checkAppendable } from './protocol/features.ts'
 import { checkSchema } from './protocol/schema.ts'
 import { createPipelineView } from './query/views.ts'
 import { withFileErrors } from './storage/file-errors.ts'
-import { lookingStorage } from './storage/open.ts'
+import { tableLocation } from './storage/location.ts'
+import { commandStorage } from './storage/open.ts'
 
-/** Looks at a Delta table with an engine of the command's own. */
-export async function lookAtDelta(
-  name: string,
-  pipeline: DeltaPipeline,
-  { clock, logger }: Pick<CommandContext, 'clock' | 'logger'>,
-  { engine, temporaryDirectory }: { readonly engine: EmbeddedEngine; readonly temporaryDirectory: string },
-): Promise<LookedTable> {
-  const storage = lookingStorage(pipeline, temporaryDirectory, clock)
-  const table = await loadState(storage, engine, { keepFiles: false })
-  if (table === undefined) {
-    logger.warn({ pipeline: name, table: storage.location }, 'there is no table yet: a run creates it')
+/** Reads a Delta table with an engine of its own. */
+export async function inspectDelta(context: SinkContext<DeltaOptions>): Promise<TableInspection> {
+  const opened = await openCommandEngine()
+  try {
+    return await inspectWith(opened, context)
+  } catch (error) {
+    await opened.close()
+    throw error
   }
-  const landsBlob = blobTest(pipeline.source)
+}
+
+async function inspectWith(
+  { engine, temporaryDirectory, close }: CommandEngine,
+  { target, clock, logger }: SinkContext<DeltaOptions>,
+): Promise<TableInspection> {
+  const storage = commandStorage(target, temporaryDirectory, clock)
+  const state = await loadState(storage, engine, { keepFiles: false })
+  if (state === undefined) {
+    logger.warn({ pipeline: target.name, table: storage.location }, 'there is no table yet: a run creates it')
+  }
   return {
-    generations: async () => [...(table?.transactions.landed ?? [])].filter(({ blob }) => landsBlob(blob)),
+    generations: async () =>
+      [...(state?.transactions.landed ?? [])].filter(({ blob }) => target.landsBlob(blob)),
     rows: async () => {
-      const view = await createPipelineView(engine, name, storage)
+      const view = await createPipelineView(engine, target.name, storage)
       return view === undefined ? undefined : rowsOf(engine, view)
     },
     check: async () => {
-      const location = tableLocation(pipeline)
+      const location = tableLocation(target)
       if (location.kind === 'directory')
         await withFileErrors(location.path, () => requireWritable(location.path))
-      if (table === undefined) return [`no table yet: a run creates it at ${storage.location}`]
-      checkAppendable(table.protocol, table.metaData)
-      const partitions = pipeline.table.partitionColumns.map(({ column }) => column)
-      checkSchema(table.metaData, pipeline.table.columns, partitions, pipeline.sink)
-      return [`table ${storage.location} is at version ${table.version}`]
+      if (state === undefined) return [`no table yet: a run creates it at ${storage.location}`]
+      checkAppendable(state.protocol, state.metaData)
+      const partitions = target.table.partitionColumns.map(({ column }) => column)
+      checkSchema(state.metaData, target.table.columns, partitions, target.sink)
+      return [`table ${storage.location} is at version ${state.version}`]
     },
-    close: async () => {},
+    close,
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../../azure/account-storage.ts'
 import { isTailraceError } from '../../errors.ts'
+import type { SinkTarget } from '../sink.ts'
 import { parseTableLocation } from './storage/location.ts'
 
 const MiB = 1024 * 1024
@@ -80,3 +81,6 @@ export const defaultOptimize = optimize.parse({})
 
 /** A `delta` sink of a resolved config. */
 export type DeltaOptions = Readonly<z.infer<typeof deltaOptions>>
+
+/** A pipeline whose table is a directory or a folder in Azure, with a log that Tailrace itself writes. */
+export type DeltaTarget = SinkTarget<DeltaOptions>

@@ -1,87 +1,70 @@
-import type { Clock } from '../../clock.ts'
-import { bySink, type DeltaPipeline, type ResolvedPipeline, tableLocation } from '../../config/resolve.ts'
-import { isAbort } from '../../errors.ts'
-import type { OffsetFileContent } from '../../offsets/offset-file.ts'
-import type { OffsetFileWriter } from '../../offsets/offset-file-writer.ts'
-import type { Logger } from '../../reporting/logger.ts'
+import { tmpdir } from 'node:os'
+import { isAbort, TailraceError } from '../../errors.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
-import { blobTest } from '../../sources/discovery/blob-selection.ts'
-import type { SpoolEncoderOptions } from '../encoding/encoder.ts'
-import type { EmbeddedEngine } from '../encoding/engine.ts'
-import type { TableCommitter } from '../table-committer.ts'
-import { DeltaCommitter } from './committer.ts'
-import { openTableStorage } from './storage/open.ts'
+import { withEngine } from '../encoding/engine-session.ts'
+import type { OpenedSink, OpenSink, Sink, SinkContext } from '../sink.ts'
+import { DeltaCommitter, type DeltaCommitterOptions } from './committer.ts'
+import { inspectDelta } from './inspect.ts'
+import { readHistory } from './log/history.ts'
+import { deltaMaintenance } from './maintenance/maintenance.ts'
+import { BackgroundOptimizer } from './maintenance/optimizer.ts'
+import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
+import { deltaQuery } from './query/query.ts'
+import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
+import { commandStorage, openTableStorage } from './storage/open.ts'
 
-export interface OpenCommitterOptions {
-  readonly name: string
-  readonly config: ResolvedPipeline
-  readonly stagingDirectory: string
-  readonly engine: EmbeddedEngine
-  readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
-  readonly offsets: OffsetFileWriter
-  readonly signal?: AbortSignal
-  readonly clock: Clock
-  readonly logger: Logger
-}
-
-/** A sink's committer, open, and what it wants of the stages before it. */
-export interface OpenedCommitter {
-  readonly committer: TableCommitter
-  /** How batches are to be encoded. */
-  readonly encodedFiles: NonNullable<SpoolEncoderOptions['files']>
-  /** Directories that fill as batches are landed. */
-  readonly directories: readonly string[]
+/** Delta tables in a directory or in Azure storage, whose log this process writes by itself. */
+export const deltaSink: Sink<DeltaOptions> = {
+  kind: 'delta',
+  options: deltaOptions,
+  batchDefaults: () => ({ maxBytes: 64 * 1024 * 1024, maxAgeMs: 10_000 }),
+  resolvePaths: (options, directory) => ({
+    ...options,
+    root: locationText(parseTableLocation(options.root, directory)),
+  }),
+  tableId: (target) => locationText(tableLocation(target)),
+  offsetsTable: ({ table }) => Object.values(table.name).join('.'),
+  open: openDelta,
+  requireTable,
+  inspect: inspectDelta,
+  createTable,
+  createTableSql: () => ({ because: 'is written as files: there is no SQL to print' }),
+  query: deltaQuery,
+  history: {
+    read: ({ target, clock }, maxCommits) =>
+      withEngine((_engine, temporaryDirectory) =>
+        readHistory(commandStorage(target, temporaryDirectory, clock), maxCommits),
+      ),
+  },
+  maintenance: deltaMaintenance,
 }
 
 /** A table can have thousands of blobs that were landed twice; the log line names this many. */
-const loggedRanges = 10
-
-/** The one place where a kind of sink is told from another. */
-export async function openCommitter(options: OpenCommitterOptions): Promise<OpenedCommitter> {
-  return bySink<Promise<OpenedCommitter>>(options.config, {
-    delta: (config) => openDelta({ ...options, config }),
-    databricks: async (config) => {
-      // Loaded here because the driver is large, and most runs do without.
-      const { openDatabricks } = await import('../databricks/sink.ts')
-      return {
-        committer: await openDatabricks({ ...options, config }),
-        encodedFiles: 'whole',
-        directories: [],
-      }
-    },
-  })
-}
+const maxLoggedRanges = 10
 
 async function openDelta({
-  config,
+  target,
   stagingDirectory,
   engine,
   signal,
   clock,
   logger,
-}: OpenCommitterOptions & { readonly config: DeltaPipeline }): Promise<OpenedCommitter> {
-  const location = tableLocation(config)
-  const directories = location.kind === 'directory' ? [location.path] : []
+}: OpenSink<DeltaOptions>): Promise<OpenedSink> {
+  const location = tableLocation(target)
   const committer = new DeltaCommitter({
-    storage: openTableStorage(config, {
+    ...tableOptions(target),
+    storage: openTableStorage(target, {
       downloadDirectory: stagingDirectory,
       clock,
-      retry: {
-        ...(signal === undefined ? {} : { signal }),
-        onRetry: retryLog(logger, "the table's storage failed"),
-      },
+      retry: { signal, onRetry: retryLog(logger, "the table's storage failed") },
     }),
     engine,
-    columns: config.table.columns,
-    partitionColumns: config.table.partitionColumns.map(({ column }) => column),
-    evolve: config.sink.evolve,
-    tableName: config.table.name.table,
     stagingDirectory,
     clock,
     onCheckpointFailed: (error) => {
       if (!isAbort(error)) logger.warn({ err: error }, 'a checkpoint could not be written')
     },
-    landsBlob: blobTest(config.source),
+    landsBlob: target.landsBlob,
     onOffsetsRecovered: (count) =>
       logger.warn(
         { count },
@@ -89,10 +72,52 @@ async function openDelta({
       ),
     onDoubled: (ranges) =>
       logger.warn(
-        { ranges: ranges.slice(0, loggedRanges), count: ranges.length },
+        { ranges: ranges.slice(0, maxLoggedRanges), count: ranges.length },
         'pipelines of these names have landed the same ranges, each for itself: rows are there twice up to `end`; from now on a blob is landed once for all of them',
       ),
   })
   await committer.open()
-  return { committer, encodedFiles: 'by-partition', directories }
+  return {
+    committer,
+    encodedFiles: 'by-partition',
+    directories: location.kind === 'directory' ? [location.path] : [],
+    startUpkeep: (isHeld) =>
+      new BackgroundOptimizer({ target, staging: stagingDirectory, isHeld, clock, logger }),
+  }
+}
+
+function tableOptions({
+  sink,
+  table,
+}: DeltaTarget): Pick<DeltaCommitterOptions, 'columns' | 'partitionColumns' | 'evolve' | 'tableName'> {
+  return {
+    columns: table.columns,
+    partitionColumns: table.partitionColumns.map(({ column }) => column),
+    evolve: sink.evolve,
+    tableName: table.name.table,
+  }
+}
+
+async function createTable({ target, clock }: SinkContext<DeltaOptions>): Promise<string> {
+  return withEngine(async (engine, temporaryDirectory) => {
+    const committer = new DeltaCommitter({
+      ...tableOptions(target),
+      storage: commandStorage(target, temporaryDirectory, clock),
+      engine,
+      stagingDirectory: temporaryDirectory,
+      clock,
+    })
+    await committer.open()
+    await committer.close()
+    return `table ${committer.location} is at version ${committer.tableVersion}`
+  })
+}
+
+async function requireTable({ target, clock }: SinkContext<DeltaOptions>): Promise<void> {
+  const storage = commandStorage(target, tmpdir(), clock)
+  for await (const page of storage.pages('_delta_log')) if (page.length > 0) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `There is no table at ${storage.location}: nothing is landed yet.`,
+  )
 }

@@ -37,19 +37,36 @@ export async function withMaintenanceWorkspace<T>(
   }
 }
 
-/**
- * Gives a command an engine of its own, apart from the one of a pipeline that runs, and a directory for what it needs
- * meanwhile.
- */
+/** An engine for a command, and a directory for its files. */
+export interface CommandEngine {
+  readonly engine: EmbeddedEngine
+  readonly temporaryDirectory: string
+  /** Removes the directory too. */
+  close(): Promise<void>
+}
+
+/** Opens an engine for a command, apart from the one of a pipeline that runs. */
+export async function openCommandEngine(): Promise<CommandEngine> {
+  const temporaryDirectory = await withStateErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'tailrace-query-')))
+  const engine = await EmbeddedEngine.open({ temporaryDirectory, memoryMiB: 1024 })
+  return {
+    engine,
+    temporaryDirectory,
+    close: async () => {
+      await engine.close()
+      await rm(temporaryDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Runs a command's work with an engine of its own. */
 export async function withEngine<T>(
-  operation: (engine: EmbeddedEngine, temporaryDirectory: string) => Promise<T>,
+  work: (engine: EmbeddedEngine, temporaryDirectory: string) => Promise<T>,
 ): Promise<T> {
-  const spill = await withStateErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'tailrace-query-')))
-  const engine = await EmbeddedEngine.open({ temporaryDirectory: spill, memoryMiB: 1024 })
+  const { engine, temporaryDirectory, close } = await openCommandEngine()
   try {
-    return await operation(engine, spill)
+    return await work(engine, temporaryDirectory)
   } finally {
-    await engine.close()
-    await rm(spill, { recursive: true, force: true })
+    await close()
   }
 }

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../../clock.ts'
-import type { DatabricksPipeline } from '../../../config/resolve.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { RetryOptions } from '../../../retry.ts'
+import type { DatabricksTarget } from '../options.ts'
 import { FilesApiStaging } from '../staging/files-api.ts'
 import { SqlVolumeStaging } from '../staging/sql-volume.ts'
+import { stagingFolderOf } from '../staging/staging-folder.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { SqlWarehouse } from '../warehouse/sql-warehouse.ts'
 import type { StreamingWarehouse } from '../warehouse/warehouse.ts'
@@ -32,10 +33,10 @@ export interface Workspace {
 
 /** @throws CONFIG_INVALID when the file of the certificate authority cannot be read */
 export async function openWorkspace(
-  name: string,
-  { sink, table }: DatabricksPipeline,
+  target: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>,
   { retry = {}, signal, clock, logger }: OpenWorkspaceOptions,
 ): Promise<Workspace> {
+  const { name, sink } = target
   const [host = '', port] = sink.host.split(':')
   const address: WorkspaceAddress = {
     host,
@@ -60,7 +61,7 @@ export async function openWorkspace(
           signal,
           statementMs: sink.statementTimeoutMs,
         })
-  const folder = stagingFolderOf(name, { sink, table })
+  const folder = stagingFolderOf(target)
   const stagingOf = (): VolumeStaging | undefined => {
     if (folder === undefined) return undefined
     if (sink.upload === 'files-api')
@@ -75,19 +76,6 @@ export async function openWorkspace(
       await http.close()
     },
   }
-}
-
-/**
- * Where a pipeline's files are staged: apart from those of all others, and anew where a pipeline changes its table.
- *
- * @returns undefined where rows travel without files
- */
-export function stagingFolderOf(
-  name: string,
-  { sink, table }: Pick<DatabricksPipeline, 'sink' | 'table'>,
-): string | undefined {
-  if (sink.volume === undefined || sink.mode === 'merge') return undefined
-  return `${sink.volume}/${name}/${Object.values(table.name).join('.')}`
 }
 
 async function readCertificates(path: string | undefined): Promise<string | undefined> {

@@ -1,32 +1,9 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../json.ts'
+import type { CommitSummary, TableHistory } from '../../table-reports.ts'
 import { commitPath, decodeLines } from '../protocol/actions.ts'
 import type { DeltaStorage, StoredObject } from '../storage/delta-storage.ts'
 import { blockVersions, listNewest } from './blocks.ts'
 import { logListing, readableVersions, upTo } from './listing.ts'
-
-/** One commit, as described by its own file. */
-export interface CommitSummary {
-  readonly version: number
-  /** Milliseconds since the epoch, by the rule that time travel uses. */
-  readonly timeMs: number
-  /** Empty when the writer gave none, as are `parameters` and `engine`. */
-  readonly operation: string
-  readonly parameters: JsonObject
-  readonly engine: string
-  readonly addedFiles: number
-  readonly removedFiles: number
-  /** Rows of the added files, without deleted rows; undefined when a file has no statistics. */
-  readonly addedRows: number | undefined
-}
-
-/** The newest commits in a table's log, and the range of versions that are readable. */
-export interface TableHistory {
-  /** The oldest readable version with a commit file. */
-  readonly firstVersion: number
-  readonly lastVersion: number
-  /** Newest first. */
-  readonly commits: readonly CommitSummary[]
-}
 
 /**
  * Reads a table's newest commits, one after the other, so that only one commit is in memory.

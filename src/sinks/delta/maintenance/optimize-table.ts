@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { TailraceError } from '../../../errors.ts'
+import type { OptimizeReport, PartitionReport } from '../../table-reports.ts'
 import type { CommitContext } from '../log/commit.ts'
 import { loadState, readNewCommits } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
-import type { AddAction, PartitionValues } from '../protocol/actions.ts'
+import type { AddAction } from '../protocol/actions.ts'
 import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
 import { type CompactionGroup, partitionKey, planCompaction } from './compaction-plan.ts'
 import { commitMerge, type MergeContext, MergeOvertaken, mergeFiles } from './merge-files.ts'
@@ -87,28 +88,6 @@ async function mergeGroup(
 
 function filesOf({ files }: TableState) {
   return files?.values() ?? []
-}
-
-/** The merges in one partition. */
-export interface PartitionReport {
-  readonly partitionValues: PartitionValues
-  /** All live files of the partition, small or not. */
-  readonly filesBefore: number
-  readonly filesAfter: number
-  readonly bytesBefore: number
-  readonly bytesAfter: number
-  /** Rows written by all merges; a row that was rewritten twice counts twice. */
-  readonly rows: number
-  readonly ms: number
-}
-
-/** The result of merging the small files of a table. */
-export interface OptimizeReport {
-  readonly tableVersion: number
-  /** Partitions with merged files. */
-  readonly partitions: readonly PartitionReport[]
-  /** Paths of small files that cannot be merged because their deletion vectors are outside of the table. */
-  readonly refused: readonly string[]
 }
 
 /** A committed merge. */

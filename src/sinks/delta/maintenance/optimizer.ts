@@ -1,9 +1,10 @@
 import type { Clock } from '../../../clock.ts'
-import type { DeltaPipeline } from '../../../config/resolve.ts'
 import { isTailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import { retryLog } from '../../../reporting/retry-log.ts'
 import { withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
+import type { TableUpkeep } from '../../sink.ts'
+import type { DeltaOptions, DeltaTarget } from '../options.ts'
 import { openTableStorage } from '../storage/open.ts'
 import { optimizeTable } from './optimize-table.ts'
 
@@ -14,7 +15,7 @@ const minPauseMs = 5 * 60_000
 const limits = { threads: 1, memoryMiB: 160 }
 
 export interface BackgroundOptimizerOptions {
-  readonly pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>
+  readonly target: Pick<DeltaTarget, 'sink' | 'table' | 'sourceStorage'>
   /** The pipeline's staging directory. */
   readonly staging: string
   /** Whether new merges must wait because disk space is short. */
@@ -29,7 +30,7 @@ export interface BackgroundOptimizerOptions {
  * It checks the table once enough batches have landed to make a partition worth merging. It acts like a separate writer,
  * with its own engine and requests, so a merge costs the pipeline's commits at most a lost race.
  */
-export class BackgroundOptimizer {
+export class BackgroundOptimizer implements TableUpkeep {
   readonly #options: BackgroundOptimizerOptions
   readonly #stopping = new AbortController()
   #work: Promise<void> | undefined
@@ -83,7 +84,7 @@ export class BackgroundOptimizer {
   }
 
   get #rules() {
-    const { optimize } = this.#options.pipeline.sink
+    const { optimize } = this.#options.target.sink
     return optimize === false ? undefined : optimize
   }
 
@@ -91,12 +92,12 @@ export class BackgroundOptimizer {
     return !this.#stopping.signal.aborted && !this.#options.isHeld()
   }
 
-  async #optimize(rules: Exclude<DeltaPipeline['sink']['optimize'], false>): Promise<void> {
-    const { pipeline, staging, clock, logger } = this.#options
+  async #optimize(rules: Exclude<DeltaOptions['optimize'], false>): Promise<void> {
+    const { target, staging, clock, logger } = this.#options
     const { signal } = this.#stopping
     const report = await withMaintenanceWorkspace(staging, limits, ({ engine, directory }) =>
       optimizeTable({
-        storage: openTableStorage(pipeline, {
+        storage: openTableStorage(target, {
           downloadDirectory: directory,
           clock,
           retry: { signal, onRetry: retryLog(logger, "the table's storage failed while files were merged") },

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { EmbeddedEngine } from '../../encoding/engine.ts'
+import type { FoundFile, VacuumPlan, VacuumReport } from '../../table-reports.ts'
 import { loadState } from '../log/load.ts'
 import type { RemovedFile } from '../log/state.ts'
 import { type AddAction, type MetaDataAction, storagePath } from '../protocol/actions.ts'
@@ -35,12 +36,6 @@ export interface VacuumOptions {
   readonly allowShortRetention: boolean
   /** Whether expired files are deleted; otherwise they are only reported. */
   readonly deletes: boolean
-}
-
-export interface VacuumReport extends VacuumPlan {
-  readonly tableVersion: number
-  readonly retentionMs: number
-  readonly deleted: boolean
 }
 
 /**
@@ -124,25 +119,6 @@ async function eachOf<T>(
   for (let from = 0; from < items.length; from += maxConcurrent) {
     await Promise.all(items.slice(from, from + maxConcurrent).map(work))
   }
-}
-
-/** A file below a table's root. */
-export interface FoundFile {
-  /** Relative to the table's root. */
-  readonly path: string
-  readonly bytes: number
-  /** Milliseconds since the epoch. */
-  readonly modifiedMs: number
-}
-
-/** The data files and deletion vector files below a table's root. Vacuum ignores all other files. */
-export interface VacuumPlan {
-  /** Files that no version within the retention needs. */
-  readonly expired: readonly FoundFile[]
-  /** Unreferenced files, so young that a writer may be about to commit them. */
-  readonly young: readonly FoundFile[]
-  /** Files that are live or were removed within the retention. */
-  readonly needed: readonly FoundFile[]
 }
 
 /**

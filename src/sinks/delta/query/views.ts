@@ -1,19 +1,13 @@
-import { type DeltaPipeline, tableLocation } from '../../../config/resolve.ts'
 import type { TableName } from '../../../tables/table.ts'
 import { withDataFiles } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
+import type { TableMoment } from '../../sink.ts'
 import { type LiveFile, readTable, type TableColumn, type TableContents } from '../files/live-files.ts'
 import { LiveRows, type RowSource, readDeletedRows } from '../files/live-rows.ts'
 import { versionAt } from '../log/time-travel.ts'
+import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
-import { locationText } from '../storage/location.ts'
-
-/** The version of a table to read; the newest when neither option is set. */
-export interface TableMoment {
-  readonly version?: number | undefined
-  /** Milliseconds since the epoch: reads the version that was the newest at that time. */
-  readonly timestampMs?: number | undefined
-}
+import { locationText, tableLocation } from '../storage/location.ts'
 
 /** A table that statements can name; none of its files has been read yet. */
 export interface LakehouseView {
@@ -36,19 +30,20 @@ export interface LakehouseView {
  */
 export async function createViews(
   engine: EmbeddedEngine,
-  pipelines: readonly (readonly [name: string, pipeline: DeltaPipeline])[],
-  openStorage: (pipeline: DeltaPipeline) => DeltaStorage,
+  targets: readonly DeltaTarget[],
+  openStorage: (target: DeltaTarget) => DeltaStorage,
   moment: TableMoment = {},
 ): Promise<LakehouseView[]> {
   const owners = new Map<string, Set<string>>()
-  for (const [, pipeline] of pipelines) {
-    for (const name of namesOf(pipeline.table.name)) {
-      owners.set(name, (owners.get(name) ?? new Set()).add(locationText(tableLocation(pipeline))))
+  for (const target of targets) {
+    for (const name of namesOf(target.table.name)) {
+      owners.set(name, (owners.get(name) ?? new Set()).add(locationText(tableLocation(target))))
     }
   }
   const views: LakehouseView[] = []
-  for (const [index, [name, pipeline]] of pipelines.entries()) {
-    const storage = openStorage(pipeline)
+  for (const [index, target] of targets.entries()) {
+    const { name } = target
+    const storage = openStorage(target)
     const contents = await readMoment(engine, storage, moment)
     if (contents === undefined) continue
     const placeholder = `memory.main.placeholder${index}`
@@ -59,8 +54,8 @@ export async function createViews(
     await engine.run(`CREATE VIEW ${view} AS SELECT ${names.join(', ')} FROM ${placeholder}`)
     views.push({ pipeline: name, view, placeholder, contents, storage })
 
-    const { catalog, schema, table } = pipeline.table.name
-    const [full, short] = namesOf(pipeline.table.name).map((one) => owners.get(one)?.size === 1)
+    const { catalog, schema, table } = target.table.name
+    const [full, short] = namesOf(target.table.name).map((one) => owners.get(one)?.size === 1)
     if (full) {
       const place = `${sqlIdentifier(catalog)}.${sqlIdentifier(schema)}`
       await engine.run(`ATTACH IF NOT EXISTS ':memory:' AS ${sqlIdentifier(catalog)}`)

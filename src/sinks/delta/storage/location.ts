@@ -1,5 +1,6 @@
 import { posix, resolve } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
+import type { TableName } from '../../../tables/table.ts'
 
 /** The place of a table: a local directory or a folder in a container of Azure storage. */
 export type TableLocation = DirectoryLocation | AzureLocation
@@ -71,6 +72,18 @@ export function locationBelow<Location extends TableLocation>(
   return location.kind === 'directory'
     ? { ...location, path: resolve(location.path, ...names) }
     : { ...location, folder: posix.join(location.folder, ...names) }
+}
+
+/** @returns the location of a table below the resolved root of its sink: `<root>/<catalog>/<schema>/<table>` */
+export function tableLocation({
+  sink,
+  table,
+}: {
+  readonly sink: { readonly root: string }
+  readonly table: { readonly name: TableName }
+}): TableLocation {
+  const { catalog, schema, table: name } = table.name
+  return locationBelow(parseTableLocation(sink.root, '/'), catalog, schema, name)
 }
 
 /** @returns a canonical text of a location, for messages and to compare two locations. */

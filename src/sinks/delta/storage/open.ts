@@ -2,13 +2,13 @@ import type { AccountStorage } from '../../../azure/account-storage.ts'
 import { connectContainer } from '../../../azure/connect-container.ts'
 import { parseSasUrl } from '../../../azure/sas-url.ts'
 import type { Clock } from '../../../clock.ts'
-import { type DeltaPipeline, tableLocation } from '../../../config/resolve.ts'
 import { TailraceError } from '../../../errors.ts'
-import type { RetryOptions } from '../../../retry.ts'
+import { interactiveRetry, type RetryOptions } from '../../../retry.ts'
+import type { DeltaTarget } from '../options.ts'
 import { AzureDeltaStorage } from './azure.ts'
 import type { DeltaStorage } from './delta-storage.ts'
 import { LocalDeltaStorage } from './local.ts'
-import type { AzureLocation } from './location.ts'
+import { type AzureLocation, tableLocation } from './location.ts'
 
 export interface TableStorageOptions {
   /** Where files of a table in Azure are copied to, to be opened by path. Must exist. */
@@ -24,14 +24,14 @@ export interface TableStorageOptions {
  * @throws CONFIG_INVALID when `sink.storage` is for another account than `sink.root`
  */
 export function openTableStorage(
-  pipeline: Pick<DeltaPipeline, 'sink' | 'table' | 'source'>,
+  target: Pick<DeltaTarget, 'sink' | 'table' | 'sourceStorage'>,
   { downloadDirectory, clock, retry = {} }: TableStorageOptions,
 ): DeltaStorage {
-  const location = tableLocation(pipeline)
+  const location = tableLocation(target)
   if (location.kind === 'directory') return new LocalDeltaStorage(location.path)
   const { accountUrl, container, folder } = location
   return new AzureDeltaStorage({
-    container: connectContainer(storageFor(location, pipeline), { container, clock }),
+    container: connectContainer(storageFor(location, target), { container, clock }),
     containerUrl: `${accountUrl}/${container}`,
     folder,
     downloadDirectory,
@@ -41,7 +41,7 @@ export function openTableStorage(
 
 function storageFor(
   location: AzureLocation,
-  { sink, source }: Pick<DeltaPipeline, 'sink' | 'source'>,
+  { sink, sourceStorage }: Pick<DeltaTarget, 'sink' | 'sourceStorage'>,
 ): AccountStorage {
   if (sink.storage !== undefined) {
     if (opens(sink.storage, location) !== false) return sink.storage
@@ -50,7 +50,7 @@ function storageFor(
       `sink.storage is not for ${location.accountUrl}/${location.container}, where sink.root is.`,
     )
   }
-  if (source.storage.kind !== 'embedded' && opens(source.storage, location) === true) return source.storage
+  if (sourceStorage !== undefined && opens(sourceStorage, location) === true) return sourceStorage
   return { kind: 'account', account: location.accountUrl }
 }
 
@@ -88,18 +88,7 @@ function accountOf(connectionString: string): string {
   return (parts.get('BlobEndpoint') ?? named).replace(/\/+$/, '')
 }
 
-/** A command that only looks gives up in the end, unlike a run, which waits out any outage. */
-export const lookingAttempts = 5
-
-/** The storage of a pipeline's table for a command that only looks. */
-export function lookingStorage(
-  pipeline: DeltaPipeline,
-  downloadDirectory: string,
-  clock: Clock,
-): DeltaStorage {
-  return openTableStorage(pipeline, {
-    downloadDirectory,
-    clock,
-    retry: { policy: { maxAttempts: lookingAttempts } },
-  })
+/** The storage of a pipeline's table for a command, which gives up in the end. */
+export function commandStorage(target: DeltaTarget, downloadDirectory: string, clock: Clock): DeltaStorage {
+  return openTableStorage(target, { downloadDirectory, clock, retry: { policy: interactiveRetry } })
 }

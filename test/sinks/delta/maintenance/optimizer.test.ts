@@ -11,7 +11,7 @@ import type { OptimizeConfig } from '../../../../src/sinks/delta/options.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
-import { deltaPipeline } from '../../../support/delta-pipeline.ts'
+import { deltaTarget } from '../../../support/delta-target.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { impatientClock, type Workbench, workbench } from '../support.ts'
 import { contentOf, landBatches } from './support.ts'
@@ -49,7 +49,7 @@ async function setUp(t: TestContext, optimize: OptimizeConfig | false): Promise<
   const staging = join(bench.directory, 'state')
   await mkdir(staging)
   const optimizer = new BackgroundOptimizer({
-    pipeline: deltaPipeline(config, 'primary'),
+    target: deltaTarget(config, 'primary'),
     staging,
     isHeld: () => state.isHeld,
     clock: { ...impatientClock, now: () => state.nowMs },

@@ -2,15 +2,11 @@ import { createHash } from 'node:crypto'
 import { readCommit } from '../../../../src/sinks/delta/log/load.ts'
 import {
   type OptimizeOptions,
-  type OptimizeReport,
   optimizeTable,
 } from '../../../../src/sinks/delta/maintenance/optimize-table.ts'
-import {
-  type VacuumOptions,
-  type VacuumReport,
-  vacuumTable,
-} from '../../../../src/sinks/delta/maintenance/vacuum-table.ts'
+import { type VacuumOptions, vacuumTable } from '../../../../src/sinks/delta/maintenance/vacuum-table.ts'
 import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
+import type { OptimizeReport, VacuumReport } from '../../../../src/sinks/table-reports.ts'
 import { committerOf, encode, impatientClock, rowsOf, span, type Workbench } from '../support.ts'
 
 export const blob = 'logs/pg'

@@ -13,7 +13,7 @@ import {
 } from '../../../../src/sinks/delta/query/views.ts'
 import { sqlString } from '../../../../src/sinks/encoding/engine.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
-import { deltaPipeline } from '../../../support/delta-pipeline.ts'
+import { deltaTarget } from '../../../support/delta-target.ts'
 import { markDeleted } from '../deletion-vectors.ts'
 import { onEachStorage } from '../on-each-storage.ts'
 import { committerOf, encode, span, type Workbench, workbench } from '../support.ts'
@@ -79,8 +79,8 @@ async function table(bench: Workbench, sql: string): Promise<Omit<QueryResult, '
 }
 
 async function withViews<T>(bench: Workbench, use: (views: LakehouseView[]) => Promise<T>): Promise<T> {
-  const named = [['primary', deltaPipeline(config, 'primary')] as const]
-  const views = await createViews(bench.engine, named, () => bench.storage)
+  const targets = [deltaTarget(config, 'primary')]
+  const views = await createViews(bench.engine, targets, () => bench.storage)
   try {
     return await use(views)
   } finally {

@@ -9,7 +9,7 @@ import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
 import { openTableStorage, type TableStorageOptions } from '../../../../src/sinks/delta/storage/open.ts'
 import type { StorageConfig } from '../../../../src/sources/options.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
-import { deltaPipeline } from '../../../support/delta-pipeline.ts'
+import { deltaTarget } from '../../../support/delta-target.ts'
 import { containerName, startStorage } from '../../../support/storage.ts'
 
 const retry = { policy: { maxAttempts: 1 } }
@@ -23,7 +23,7 @@ function storageOf(
   const config: TailraceConfig = {
     pipelines: { primary: { source, table: postgresLogs('logs.public.pg'), sink } },
   }
-  const primary = deltaPipeline(resolveConfig(config, '/srv'), 'primary')
+  const primary = deltaTarget(resolveConfig(config, '/srv'), 'primary')
   return openTableStorage(primary, { downloadDirectory: tmpdir(), clock: systemClock, retry: patience })
 }
 

@@ -1,0 +1,72 @@
+import type { JsonObject } from '../json.ts'
+
+/** One commit, as described by its own file. */
+export interface CommitSummary {
+  readonly version: number
+  /** Milliseconds since the epoch, by the rule that time travel uses. */
+  readonly timeMs: number
+  /** Empty when the writer gave none, as are `parameters` and `engine`. */
+  readonly operation: string
+  readonly parameters: JsonObject
+  readonly engine: string
+  readonly addedFiles: number
+  readonly removedFiles: number
+  /** Rows of the added files, without deleted rows; undefined when a file has no statistics. */
+  readonly addedRows: number | undefined
+}
+
+/** The newest commits in a table's log, and the range of versions that are readable. */
+export interface TableHistory {
+  /** The oldest readable version with a commit file. */
+  readonly firstVersion: number
+  readonly lastVersion: number
+  /** Newest first. */
+  readonly commits: readonly CommitSummary[]
+}
+
+/** The merges in one partition. */
+export interface PartitionReport {
+  readonly partitionValues: Readonly<Record<string, string | null>>
+  /** All live files of the partition, small or not. */
+  readonly filesBefore: number
+  readonly filesAfter: number
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  /** Rows written by all merges; a row that was rewritten twice counts twice. */
+  readonly rows: number
+  readonly ms: number
+}
+
+/** The result of merging the small files of a table. */
+export interface OptimizeReport {
+  readonly tableVersion: number
+  /** Partitions with merged files. */
+  readonly partitions: readonly PartitionReport[]
+  /** Paths of small files that cannot be merged because their deletion vectors are outside of the table. */
+  readonly refused: readonly string[]
+}
+
+/** A file below a table's root. */
+export interface FoundFile {
+  /** Relative to the table's root. */
+  readonly path: string
+  readonly bytes: number
+  /** Milliseconds since the epoch. */
+  readonly modifiedMs: number
+}
+
+/** The data files and deletion vector files below a table's root. Vacuum ignores all other files. */
+export interface VacuumPlan {
+  /** Files that no version within the retention needs. */
+  readonly expired: readonly FoundFile[]
+  /** Unreferenced files, so young that a writer may be about to commit them. */
+  readonly young: readonly FoundFile[]
+  /** Files that are live or were removed within the retention. */
+  readonly needed: readonly FoundFile[]
+}
+
+export interface VacuumReport extends VacuumPlan {
+  readonly tableVersion: number
+  readonly retentionMs: number
+  readonly deleted: boolean
+}
