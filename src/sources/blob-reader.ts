@@ -24,8 +24,8 @@ export interface ReadRequest {
   readonly offset: number
   readonly maxBytes: number
   /** Only meaningful when the previous read reached the blob's end. */
-  readonly ifNoneMatch?: string
-  readonly signal?: AbortSignal
+  readonly ifNoneMatch?: string | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** One blob as a listing shows it. */
@@ -42,12 +42,12 @@ export interface ListRequest {
   /** Only blobs whose name begins with it; empty for all. Case counts. */
   readonly prefix: string
   /** Where the previous page ended. */
-  readonly marker?: string
+  readonly marker?: string | undefined
   /** Stop at the next `/` behind the prefix: what lies deeper is told as a folder. Default false. */
-  readonly folders?: boolean
+  readonly folders?: boolean | undefined
   /** Names on one page, at most 5,000. Default 5,000. */
-  readonly pageNames?: number
-  readonly signal?: AbortSignal
+  readonly pageNames?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** One page of a listing, which is one request. */

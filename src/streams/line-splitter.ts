@@ -69,7 +69,7 @@ export class LineSplitter extends Transform {
   override _transform(chunk: Chunk, _encoding: BufferEncoding, done: TransformCallback): void {
     let block: LineBlock | undefined
     try {
-      block = this.#linesOf(chunk)
+      block = this.split(chunk)
     } catch (error) {
       done(error as Error)
       return
@@ -83,7 +83,12 @@ export class LineSplitter extends Transform {
     callback(error)
   }
 
-  #linesOf(chunk: Chunk): LineBlock | undefined {
+  /**
+   * The lines that end in the next chunk, for a caller that is no stream; undefined when none does.
+   *
+   * @throws SPAN_GAP for a chunk that does not continue the one before it
+   */
+  split(chunk: Chunk): LineBlock | undefined {
     const { span, bytes } = chunk
     requireContinuation(this.#previous, span)
     if (this.#previous === undefined) this.#lineStart = span.start

@@ -10,10 +10,10 @@ export interface RangesAheadOptions {
   readonly blobName: string
   /** Bytes of one range. */
   readonly rangeBytes: number
-  /** Ranges asked for before it is their turn, at most. */
+  /** Ranges requested before their turn, at most. */
   readonly readsAhead: number
   readonly budget: ByteBudget
-  /** Whether ranges are due before those of a backlog. */
+  /** Whether ranges get bytes of the budget before those of a backlog. */
   readonly urgent: boolean
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -25,11 +25,9 @@ export interface RangesAheadOptions {
 /** The answer to the request for one range. */
 export interface RangeAnswer {
   readonly read: BlobRead
-  /** So many of the answer's first bytes lie before the range: they were read before, and have to be the same. */
+  /** Bytes of the answer that lie before the range: they were read before, and have to be the same. */
   readonly overlap: number
-  /** What the budget holds for it. */
-  readonly heldBytes: number
-  /** It was asked for before its turn: what it tells may be older than what was read since. */
+  /** Requested before its turn, so it may be older than the bytes read since. */
   readonly isEarly: boolean
 }
 
@@ -39,25 +37,27 @@ interface PendingRange {
   readonly overlap: number
   readonly heldBytes: number
   readonly reading: Promise<BlobRead>
-  /** Ends the request; its answer does not matter any more. */
+  /** Ends the request, whose answer is not wanted any more. */
   readonly abort: () => void
 }
 
 /**
- * The ranges of one blob, in order, some of them asked for ahead of their turn and all within the budget.
+ * Reads the ranges of one blob in order, some of them requested ahead of their turn, all within the budget.
  *
  * Every request begins up to 64 bytes early. A healthy blob always has a byte there, so "nothing new" never depends on
- * how a server answers an empty range; and what was read before has to be there still, or it is another blob by now.
+ * how a server answers an empty range; and the bytes read before have to be there still, or it is another generation.
  */
 export class RangesAhead {
   #options: RangesAheadOptions
   #pending: PendingRange[] = []
+  /** Bytes of the budget that the answer taken last still holds. */
+  #takenBytes = 0
 
   constructor(options: RangesAheadOptions) {
     this.#options = options
   }
 
-  /** Takes the answer for the range that begins at `offset`; asks for it if nobody has. */
+  /** Takes the answer for the range that begins at `offset`, and requests it if that has not been done. */
   async take(offset: number, until: number, ifNoneMatch?: string): Promise<RangeAnswer> {
     const isEarly = this.#pending[0]?.start === offset
     if (!isEarly) this.#pending.unshift(await this.#ask(offset, until, ifNoneMatch))
@@ -65,15 +65,23 @@ export class RangesAhead {
     const { overlap, heldBytes } = range
     try {
       const read = await range.reading
-      // Of an answer that came short, the rest is asked for next; what follows it stays as it is.
-      return { read, overlap, heldBytes, isEarly }
+      this.#takenBytes = heldBytes
+      // After an answer that came short, its rest is requested next; the ranges behind it stay as they are.
+      return { read, overlap, isEarly }
     } catch (error) {
       this.#options.budget.give(heldBytes)
       throw error
     }
   }
 
-  /** Asks for the ranges from `offset` up to `end`, as far as the limits allow it now. */
+  /** Gives the budget back the bytes of the answer taken last, but for so many. */
+  keepOnly(bytes: number): void {
+    const surplus = this.#takenBytes - bytes
+    this.#takenBytes = bytes
+    if (surplus > 0) this.#options.budget.give(surplus)
+  }
+
+  /** Requests the ranges from `offset` up to `end`, as far as the limits allow it now. */
   askAhead(offset: number, end: number): void {
     const { readsAhead, rangeBytes, budget } = this.#options
     let start = this.#pending.at(-1)?.end ?? offset
@@ -85,7 +93,7 @@ export class RangesAhead {
     }
   }
 
-  /** Lets go of what was asked for ahead: its answers do not matter any more. */
+  /** Drops the ranges that were requested ahead. */
   drop(): void {
     for (const { heldBytes, abort } of this.#pending.splice(0)) {
       abort()
@@ -93,13 +101,20 @@ export class RangesAhead {
     }
   }
 
+  /** Reads the blob's first byte, outside of the budget: what is asked for is the blob's state. */
+  readHead(): Promise<BlobRead> {
+    const { reader, blobName, signal, clock, retry: policy, giveUp, onRetry } = this.#options
+    const readOnce = () => reader.read(blobName, { offset: 0, maxBytes: 1, signal })
+    return retry(readOnce, { policy, clock, signal, giveUp, onRetry })
+  }
+
   async #ask(offset: number, until: number, ifNoneMatch: string | undefined): Promise<PendingRange> {
     const { rangeBytes, budget, urgent, signal } = this.#options
-    // Up to the next range that is on its way.
+    // Only up to the next range that is requested already.
     const end = Math.min(until, this.#pending[0]?.start ?? Number.POSITIVE_INFINITY, offset + rangeBytes)
     const range = rangeOf(offset, end)
     if (!budget.tryTake(range.heldBytes)) {
-      // Whoever waits holds nothing: two lanes with ranges ahead would else wait for each other.
+      // Holds nothing while it waits: otherwise two lanes with ranges ahead could wait for each other.
       this.drop()
       await budget.take(range.heldBytes, urgent, signal)
     }
@@ -116,25 +131,24 @@ export class RangesAhead {
     const abort = (): void => aborting.abort(outer.reason)
     if (outer.aborted) abort()
     else outer.addEventListener('abort', abort, { once: true })
-    const request = {
-      offset: start - overlap,
-      maxBytes: heldBytes,
-      signal,
-      ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
-    }
+    const request = { offset: start - overlap, maxBytes: heldBytes, signal, ifNoneMatch }
     const readOnce = async (): Promise<BlobRead> => {
       const read = await reader.read(blobName, request)
       if (read.kind === 'bytes' && read.bytes.length <= overlap && read.totalBytes > start) {
-        throw new TailraceError('SOURCE_UNAVAILABLE', `An answer for ${blobName} broke off at once.`, {
-          context: { offset: start },
-        })
+        throw new TailraceError(
+          'SOURCE_UNAVAILABLE',
+          `The answer for ${blobName} ended before its first new byte.`,
+          {
+            context: { offset: start },
+          },
+        )
       }
       return read
     }
     const reading = retry(readOnce, { policy, clock, signal, giveUp, onRetry }).finally(() =>
       outer.removeEventListener('abort', abort),
     )
-    // A read ahead that fails is reported when it is taken, not as an unhandled rejection.
+    // Reported when it is taken; until then it must not count as an unhandled rejection.
     reading.catch(() => {})
     return { reading, abort }
   }
