@@ -11,29 +11,30 @@ import { BlobServiceClient, ContainerClient, newPipeline, StorageSharedKeyCreden
 
 export interface ConnectOptions {
   readonly container: string
-  /** The one blob that is to be read, if it is one: a SAS may be for it alone. */
+  /** The name of the blob, for a source of exactly one: its SAS may be valid for that blob only. */
   readonly fixedBlob?: string | undefined
   readonly clock: Clock
-  /** How long a connection, TLS included, may take to be made, in milliseconds. Default 10,000. */
-  readonly connectMs?: number
+  /** Limit for opening a connection, TLS included, in milliseconds. Default 10,000. */
+  readonly connectMs?: number | undefined
 }
 
 type Credential = Sdk.StorageSharedKeyCredential | EntraCredential | undefined
 
 /**
- * The way into a container of a real account; nothing is asked of it yet.
+ * Creates the connection to a container of an account, without sending a request.
  *
- * @throws CONFIG_INVALID for a connection string that is none, and for a SAS of something else than is to be read
+ * @throws CONFIG_INVALID for a malformed connection string, and for a SAS of another container or blob
  */
 export function connectContainer(storage: AccountStorage, options: ConnectOptions): ContainerConnection {
   const { container, clock } = options
   const inTime = connectInTime(clock, options.connectMs ?? 10_000)
   const clientOf = (url: string, credential?: Credential, audience?: string): Sdk.ContainerClient => {
-    const pipeline = newPipeline(credential, {
-      // The SDK repeats some failures on its own, blindly to Retry-After; the one retry loop does it instead.
-      retryOptions: { maxTries: 1 },
-      ...(audience === undefined ? {} : { audience }),
-    })
+    // The SDK would retry some failures itself and ignore Retry-After. `retry` of src/retry.ts does it instead.
+    const retryOptions = { maxTries: 1 }
+    const pipeline = newPipeline(
+      credential,
+      audience === undefined ? { retryOptions } : { retryOptions, audience },
+    )
     pipeline.factories.push(inTime)
     return new ContainerClient(url, pipeline)
   }
@@ -81,14 +82,14 @@ export function connectContainer(storage: AccountStorage, options: ConnectOption
             if (opened.endsAtMs !== undefined && opened.endsAtMs <= clock.now())
               throw new TailraceError(
                 'SOURCE_DENIED',
-                `Nothing is asked of storage: ${expired(opened.endsAtMs)}.`,
+                `No request was sent to storage: ${expired(opened.endsAtMs)}.`,
               )
             return { client: opened.client }
           },
           false,
         )
       }
-      // Its account is known with the first URL; until then a name has to do.
+      // The account is part of the URL that the function returns, so it is not known yet.
       return connection(
         `a SAS for ${container}`,
         async () => {
@@ -101,7 +102,7 @@ export function connectContainer(storage: AccountStorage, options: ConnectOption
   }
 }
 
-/** A container's client from a SAS of the account, of the container, or of one blob in it. */
+/** @returns the client of a container, from a SAS of its account, of the container, or of one blob in it */
 function openSas(
   text: string,
   { container, fixedBlob }: ConnectOptions,
@@ -109,10 +110,10 @@ function openSas(
 ): { readonly client: Sdk.ContainerClient; readonly endsAtMs: number | undefined } {
   const sas = parseSasUrl(text)
   if (sas === undefined)
-    throw new TailraceError('CONFIG_INVALID', 'source.storage.url is no URL with a signature (sig=…).')
+    throw new TailraceError('CONFIG_INVALID', 'source.storage.url is not a URL with a signature (sig=…).')
   const mismatch = sasMismatch(sas, container, fixedBlob)
   if (mismatch !== undefined) throw new TailraceError('CONFIG_INVALID', `source.storage.url: ${mismatch}.`)
-  // The client of a container passes its query on to its blobs, so a SAS of one blob works from here too.
+  // The SDK appends the container's query to the URLs of its blobs, so a SAS of one blob works here too.
   return { client: clientOf(`${sas.accountUrl}/${container}${sas.query}`), endsAtMs: sas.expiresAtMs }
 }
 
@@ -120,19 +121,23 @@ async function askForSas(url: () => string | Promise<string>): Promise<string> {
   try {
     return await url()
   } catch (error) {
-    throw new TailraceError('SOURCE_UNAVAILABLE', 'The function source.storage.url gave no SAS URL.', {
-      cause: copied(error),
-    })
+    throw new TailraceError(
+      'SOURCE_UNAVAILABLE',
+      'The function source.storage.url failed to return a SAS URL.',
+      {
+        cause: copied(error),
+      },
+    )
   }
 }
 
-/** A SAS is renewed when a tenth of its time is left, and at the latest five minutes before it ends. */
+/** A SAS is renewed when a tenth of its validity is left, but at most five minutes before it expires. */
 function renewalOf(endsAtMs: number, nowMs: number): number {
   return endsAtMs - Math.min(300_000, Math.max(0, endsAtMs - nowMs) / 10)
 }
 
 /**
- * Where an account's cloud signs in; undefined for the public one, and where AZURE_AUTHORITY_HOST decides.
+ * @returns the sign-in host of the account's cloud; undefined for the public cloud, where AZURE_AUTHORITY_HOST applies
  *
  * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
  */
@@ -143,11 +148,11 @@ export function authorityHostOf(account: string): string | undefined {
 }
 
 /**
- * For whom a token is asked: any storage, or by turns this account.
+ * Alternates the audience of a token between all storage (undefined) and this account, to get past token caches.
  *
- * A managed identity's tokens are cached by the identity library for the whole process and by the machine's endpoint
- * for up to a day, whatever credential asks; both keep them by audience. Asking for the other audience is the one
- * supported way to a token that was not in a cache when storage refused the last.
+ * A managed identity's tokens are cached by audience: in the identity library for the whole process, and in the machine's
+ * endpoint for up to a day. Requesting the other audience is the only supported way to a fresh token after storage has
+ * refused a cached one.
  * https://learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory
  */
 function audienceOf(account: string, renewals: number): string | undefined {
@@ -157,7 +162,7 @@ function audienceOf(account: string, renewals: number): string | undefined {
     : undefined
 }
 
-/** @throws CONFIG_INVALID for a text that is no connection string; the text itself is a secret and not shown */
+/** @throws CONFIG_INVALID for a malformed connection string, without the text, which is a secret */
 function serviceOf(connectionString: string): Sdk.BlobServiceClient {
   try {
     return BlobServiceClient.fromConnectionString(connectionString)
@@ -169,7 +174,7 @@ function serviceOf(connectionString: string): Sdk.BlobServiceClient {
   }
 }
 
-/** The account's name is part of what a key signs: the host's first part, or for an emulator the path's. */
+/** A key signs the account's name: the first label of the host or, for an emulator, the first segment of the path. */
 function sharedKey(account: string, key: string): Sdk.StorageSharedKeyCredential {
   const { hostname, pathname } = new URL(account)
   const name = pathname.length > 1 ? pathname.split('/')[1] : hostname.split('.')[0]

@@ -4,14 +4,14 @@ import type { Duplex } from 'node:stream'
 import type { RequestPolicyFactory } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 
-/** The SDK's own agents keep connections too; it makes them where no deadline can be given. */
+/** Like the SDK's own agents, which cannot be given a time limit for connecting. */
 const options: AgentOptions = { keepAlive: true }
 
 /**
- * A step of the SDK's pipeline that sends requests through agents whose connections have to be made in time.
+ * @returns a policy of the SDK's pipeline that limits the time to open a connection
  *
- * Without it a host that swallows packets holds a request for as long as the system tries, two minutes on Linux.
- * Behind a proxy the SDK's own agents stay in use.
+ * Without it, a host that drops packets holds a request until the system gives up: two minutes on Linux. Requests through
+ * a proxy use the SDK's own agents, without the limit.
  */
 export function connectInTime(clock: Clock, connectMs: number): RequestPolicyFactory {
   const http = inTime(new HttpAgent(options), 'connect', clock, connectMs)

@@ -2,31 +2,31 @@ import type { ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 import { Deadline } from '../deadline.ts'
 
-/** A client with the credential that was current when it was made. */
+/** A client with the credential that was current when it was created. */
 export interface OpenedContainer {
   readonly client: ContainerClient
-  /** From when on another one should be used; undefined for a credential that does not end, or ends for good. */
+  /** Time from which a new client should be opened; undefined for a credential that cannot be renewed or does not expire. */
   readonly renewAtMs?: number | undefined
 }
 
 export interface ContainerConnectionOptions {
   readonly container: string
-  /** The account for logs and metrics; no secret. */
+  /** The account's host, for logs and metrics; not a secret. */
   readonly account: string
-  /** @param fresh the credential that was handed out before is refused, or about to end */
+  /** @param fresh true when the previous credential was refused or is about to expire */
   readonly open: (fresh: boolean) => Promise<OpenedContainer>
-  /** A fresh credential can be another one. A key, or a SAS given as text, cannot. */
+  /** Whether `open` can return another credential. False for a key, and for a SAS given as text. */
   readonly renewable: boolean
   readonly clock: Clock
 }
 
-/** The least pause between two renewals that refusals ask for, in milliseconds: a denied account is not hammered. */
+/** Minimum time between two renewals after refusals, in milliseconds: limits the requests of a denied account. */
 const renewEveryMs = 60_000
 
-/** How long a credential may be waited for, in milliseconds. */
+/** Limit for obtaining a credential, in milliseconds. */
 const openMs = 30_000
 
-/** The way into one container: hands out a client, and a fresh one when storage refuses the credential. */
+/** The connection to one container: provides a client, and a new one when storage refuses its credential. */
 export class ContainerConnection {
   readonly container: string
   readonly account: string
@@ -41,7 +41,7 @@ export class ContainerConnection {
     this.account = options.account
   }
 
-  /** The way of a client that someone else made: its credential is its own matter. */
+  /** @returns a connection that always provides the given client, and never renews its credential */
   static of(client: ContainerClient, clock: Clock): ContainerConnection {
     return new ContainerConnection({
       container: client.containerName,
@@ -52,7 +52,7 @@ export class ContainerConnection {
     })
   }
 
-  /** The current client. Requests that come at the same time share what has to be waited for. */
+  /** @returns the current client; concurrent calls share one `open` */
   async current(): Promise<OpenedContainer> {
     const opened = this.#opened
     if (opened === undefined) return this.#open(false)
@@ -60,16 +60,16 @@ export class ContainerConnection {
     try {
       return await this.#open(true)
     } catch {
-      // It is still good; if it ends before the next try, storage says so.
+      // The old credential may still be valid. If it expires before the next attempt, storage refuses it.
       this.#opened = { ...opened, renewAtMs: this.#options.clock.now() + openMs }
       return this.#opened
     }
   }
 
   /**
-   * A client with a fresh credential, once storage has refused that of `refused`.
+   * Opens a client with a new credential after storage has refused that of the given client.
    *
-   * @returns undefined when there is no other credential, or one was tried less than a minute ago
+   * @returns undefined when the credential cannot be renewed, or was renewed less than a minute ago
    */
   async renewed({ client }: OpenedContainer): Promise<OpenedContainer | undefined> {
     if (this.#opening !== undefined) return this.#opening
@@ -88,7 +88,7 @@ export class ContainerConnection {
   }
 
   async #openInTime(fresh: boolean): Promise<OpenedContainer> {
-    // What is asked for a credential may be a function of the config's own, which nothing else bounds.
+    // The credential may come from a function of the config, which has no time limit of its own.
     const deadline = new Deadline(this.#options.clock, 'credential', openMs)
     try {
       this.#opened = await deadline.race(this.#options.open(fresh))

@@ -8,77 +8,77 @@ import { parseListing, requireListed, takeListing } from './listing.ts'
 import { downloadRange } from './range-body.ts'
 import { WrongAnswer } from './wrong-answer.ts'
 
-/** A client with the credential that was current when it was made. */
+/** A client with the credential that was current when it was created. */
 export interface OpenedClient {
   readonly client: ContainerClient
 }
 
-/** Hands out clients of one container, and fresh ones when storage refuses the credential. */
+/** Provides clients of one container, and a new one when storage refuses the credential. */
 export interface ContainerClients {
   current(): Promise<OpenedClient>
-  /** @returns undefined when there is no other credential to try */
+  /** @returns undefined when there is no other credential */
   renewed(refused: OpenedClient): Promise<OpenedClient | undefined>
 }
 
 export interface ContainerRequestsOptions {
   readonly clients: ContainerClients
   readonly clock: Clock
-  /** Ends what is under way. */
+  /** Aborts requests in progress. */
   readonly signal?: AbortSignal | undefined
-  /** How long a request may wait for its answer's head after its body is sent, in milliseconds. */
+  /** Limit between the end of the request and the head of its answer, in milliseconds. */
   readonly firstByteMs: number
-  /** How long a body may stand still, in milliseconds. */
+  /** Limit without progress of a body, in milliseconds. */
   readonly idleMs: number
 }
 
-/** Bytes of a blob from an offset on: at least one, unless the blob is empty. */
+/** A range of a blob: at least one byte, unless the blob is empty. */
 export interface BlobRange {
   readonly bytes: Buffer
-  /** Of the whole blob. */
+  /** Size of the whole blob. */
   readonly totalBytes: number
   readonly etag: string
-  /** Of the whole blob, where its writer stored one. */
+  /** Checksum of the whole blob; undefined if its writer stored none. */
   readonly md5: Uint8Array | undefined
 }
 
-/** What the service knows of a blob without its bytes. */
+/** The properties of a blob, read without its content. */
 export interface BlobFacts {
   readonly totalBytes: number
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** What to list. */
+/** One request for a page of a folder. */
 export interface FolderRequest {
   /** A prefix that is empty or ends in `/`. */
   readonly folder: string
-  /** Leaves out the names in the folder that do not begin with it. */
+  /** Only names in the folder that begin with it are listed. */
   readonly prefix: string
-  /** Where an earlier page said that the next one begins. */
+  /** `FolderPage.next` of the page before; undefined for the first page. */
   readonly marker?: string | undefined
   /** 5,000 at most: https://learn.microsoft.com/rest/api/storageservices/list-blobs */
   readonly maxNames: number
 }
 
-/** One page of a folder, in the order of the names' bytes. */
+/** One page of a folder, ordered by the bytes of the names. */
 export interface FolderPage {
   readonly blobs: readonly { readonly name: string; readonly modifiedMs: number; readonly bytes: number }[]
-  /** Names of the folders in it. */
+  /** Names of the subfolders, without `/`. */
   readonly folders: readonly string[]
-  /** Where the next page begins; undefined on the last one. */
+  /** Marker of the next page; undefined on the last page. */
   readonly next: string | undefined
 }
 
 type Progress = (progress: { readonly loadedBytes: number }) => void
 
-/** A body is handed to the socket in pieces of this size, so that a slow upload is seen to move. */
+/** An upload is sent in pieces of this size, so that the progress of a slow one can be observed. */
 const pieceBytes = 64 * 1024
 
 /**
- * The requests that a table needs of its container: each is one HTTP request, bounded in time and memory.
+ * The requests that a table sends to its container. Each is one HTTP request, bounded in time and memory.
  *
- * The SDK has no client timeout, so a silent server would hang for ever; it also does not repeat a body that
- * breaks off (https://github.com/Azure/azure-sdk-for-js/issues/32268). Nothing is repeated here: errors are the
- * SDK's or named like its own, and `storageFailure` reads them.
+ * The SDK has no client timeout, so a silent server would hold a request forever; and it does not resume a body that
+ * breaks off (https://github.com/Azure/azure-sdk-for-js/issues/32268). Nothing is retried here. Errors are those of the
+ * SDK, or have names like them; `storageFailure` classifies them.
  */
 export class ContainerRequests {
   readonly #options: ContainerRequestsOptions
@@ -87,11 +87,14 @@ export class ContainerRequests {
     this.#options = options
   }
 
-  /** Creates or replaces a blob in one atomic step, unless its bytes differ from their checksum on arrival. */
+  /** Creates or replaces a blob atomically. The service refuses bytes that do not match their checksum. */
   async put(
     name: string,
     bytes: Buffer,
-    options: { readonly ifAbsent?: boolean; readonly metadata?: Record<string, string> } = {},
+    options: {
+      readonly ifAbsent?: boolean | undefined
+      readonly metadata?: Record<string, string> | undefined
+    } = {},
   ): Promise<void> {
     await this.#sending(bytes, (client, body, abortSignal, onProgress) =>
       // `upload` is one Put Blob whatever the size; `uploadData` may become a block list, which is not atomic.
@@ -99,13 +102,13 @@ export class ContainerRequests {
         abortSignal,
         onProgress,
         blobHTTPHeaders: { blobContentMD5: md5Of(bytes) },
-        ...(options.ifAbsent === true ? { conditions: { ifNoneMatch: '*' } } : {}),
-        ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+        conditions: options.ifAbsent === true ? { ifNoneMatch: '*' } : {},
+        metadata: options.metadata ?? {},
       }),
     )
   }
 
-  /** Uploads a part of a blob that is not visible before `commitBlocks`. Doing it twice is doing it once. */
+  /** Uploads a block of a blob, which becomes visible with `commitBlocks`. Idempotent. */
   async stageBlock(name: string, blockId: string, bytes: Buffer): Promise<void> {
     await this.#sending(bytes, (client, body, abortSignal, onProgress) =>
       client.getBlockBlobClient(name).stageBlock(blockId, body, bytes.length, {
@@ -116,7 +119,7 @@ export class ContainerRequests {
     )
   }
 
-  /** Makes staged blocks a blob. Doing it twice is doing it once. @param md5 of the whole */
+  /** Creates a blob from staged blocks. Idempotent. @param md5 of the whole blob */
   async commitBlocks(name: string, blockIds: readonly string[], md5: Uint8Array): Promise<void> {
     await this.#answering((client, abortSignal) =>
       client
@@ -128,8 +131,8 @@ export class ContainerRequests {
   /**
    * Reads a range; a body that breaks off after its first byte counts as a shorter range.
    *
-   * @param etag when the blob is another one by now, the request fails
-   * @returns undefined when there is no such blob
+   * @param etag the request fails if the blob has another one
+   * @returns undefined when the blob does not exist
    */
   async range(name: string, offset: number, maxBytes: number, etag?: string): Promise<BlobRange | undefined> {
     const { firstByteMs, idleMs } = this.#options
@@ -139,14 +142,14 @@ export class ContainerRequests {
         const { bytes, totalBytes, response } = await downloadRange(client.getBlobClient(name), asked, {
           deadline,
           idleMs,
-          ...(etag === undefined ? {} : { conditions: { ifMatch: etag } }),
+          conditions: etag === undefined ? {} : { ifMatch: etag },
         })
         return { bytes, totalBytes, etag: response.etag as string, md5: response.blobContentMD5 }
       })
     } catch (error) {
       const failure = this.#failureOf(error)
       if (failure?.kind === 'missing') return undefined
-      // No range of an empty blob can be satisfied.
+      // The service answers 416 to any range of an empty blob.
       if (failure?.status === 416 && offset === 0) {
         return { bytes: Buffer.alloc(0), totalBytes: 0, etag: '', md5: undefined }
       }
@@ -154,7 +157,7 @@ export class ContainerRequests {
     }
   }
 
-  /** @returns undefined when there is no such blob. */
+  /** @returns undefined when the blob does not exist */
   async facts(name: string): Promise<BlobFacts | undefined> {
     try {
       const found = await this.#answering((client, abortSignal) =>
@@ -169,7 +172,7 @@ export class ContainerRequests {
     }
   }
 
-  /** Deletes a blob; one that is not there is no error. */
+  /** Deletes a blob if it exists. */
   async remove(name: string): Promise<void> {
     try {
       await this.#answering((client, abortSignal) => client.getBlobClient(name).delete({ abortSignal }))
@@ -178,14 +181,18 @@ export class ContainerRequests {
     }
   }
 
-  /** Lists what lies directly in a folder. */
+  /** Lists one page of a folder, without the content of its subfolders. */
   async page({ folder, prefix, marker, maxNames }: FolderRequest): Promise<FolderPage> {
     return this.#answering(async (client, abortSignal) => {
       const body = takeListing(client, abortSignal)
       await client
-        // Without its metadata a folder of a hierarchical account looks like an empty blob.
+        // Accounts with a hierarchical namespace list folders as empty blobs; only their metadata shows it.
         .listBlobsByHierarchy('/', { prefix: folder + prefix, includeMetadata: true, abortSignal })
-        .byPage({ maxPageSize: maxNames, ...(marker === undefined ? {} : { continuationToken: marker }) })
+        .byPage(
+          marker === undefined
+            ? { maxPageSize: maxNames }
+            : { maxPageSize: maxNames, continuationToken: marker },
+        )
         .next()
       const listing = parseListing(body())
       requireListed(listing, folder + prefix)
@@ -205,12 +212,12 @@ export class ContainerRequests {
     })
   }
 
-  /** A request whose answer is small. */
+  /** Sends a request with a small answer. */
   #answering<T>(request: (client: ContainerClient, abortSignal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#inTime(this.#options.firstByteMs, (client, { signal }) => request(client, signal))
   }
 
-  /** A request with a body. */
+  /** Sends a request with a body. */
   async #sending(
     bytes: Buffer,
     request: (
@@ -250,7 +257,7 @@ export class ContainerRequests {
         deadline.next('credential', ms)
         const renewed = await deadline.race(clients.renewed(opened))
         if (renewed === undefined) throw error
-        // A refused request was not executed, so asking again with another credential cannot do it twice.
+        // A refused request was not executed, so sending it again cannot execute it twice.
         return await send(renewed)
       }
     } catch (error) {

@@ -1,21 +1,21 @@
 import type { TokenCredential } from '@azure/identity'
 
-/** Gives tokens of Entra ID. */
+/** Provides tokens of Entra ID. */
 export type EntraCredential = TokenCredential
 
 export interface EntraCredentialOptions {
-  /** Of a user-assigned managed identity; without it `DefaultAzureCredential` looks for an identity. */
+  /** Client id of a user-assigned managed identity. Default: `DefaultAzureCredential` finds an identity. */
   readonly managedIdentityClientId?: string | undefined
-  /** Where the cloud signs in; default the public one, or what AZURE_AUTHORITY_HOST says. */
+  /** The cloud's sign-in host. Default: AZURE_AUTHORITY_HOST, or the public cloud. */
   readonly authorityHost?: string | undefined
 }
 
-/** A credential of Entra ID; no token is asked for yet. A new one has an empty token cache. */
+/** Creates a credential of Entra ID with an empty token cache, without requesting a token. */
 export async function entraCredential({
   managedIdentityClientId,
   authorityHost,
 }: EntraCredentialOptions): Promise<EntraCredential> {
-  // Loaded only when it is needed: it is half of the start-up time of everything else together.
+  // Loaded on demand: it would add half to the start-up time of the process.
   const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity')
   if (managedIdentityClientId !== undefined)
     return new ManagedIdentityCredential({ clientId: managedIdentityClientId })

@@ -2,50 +2,52 @@ import type { RestError } from '@azure/storage-blob'
 import { redactSecrets } from '../reporting/redact.ts'
 import { maxRetryAfterMs, retryAfterMs } from '../retry.ts'
 
-/** A failed request to Azure storage, in the terms that decide what to do about it. */
+/** A failed request to Azure storage, classified by what can be done about it. */
 export interface StorageFailure {
-  readonly kind: /** No usable credential, or one without the right. */
+  readonly kind: /** There is no usable credential, or it lacks a permission. */
     | 'denied'
-    /** The blob or the container is not there. */
+    /** The blob or the container does not exist. */
     | 'missing'
-    /** Throttled, failed for now, or no answer: a later attempt may end otherwise. */
+    /** Throttled, failed temporarily, or not answered: a later attempt may succeed. */
     | 'passing'
-    /** The service understood and will answer the same again. */
+    /** The service understood the request and would refuse it again. */
     | 'refused'
-  /** What the service or the connection said, on one line and without secrets. */
-  readonly told: string
+  /** The error of the service or the connection on one line, without secrets. */
+  readonly summary: string
   readonly status: number | undefined
   /** The service's own code, such as `BlobAlreadyExists`. */
   readonly service: string | undefined
-  /** How long the service asks to wait, in milliseconds; five minutes at most. */
+  /** The pause that the service requests, in milliseconds; at most `maxRetryAfterMs`. */
   readonly retryAfterMs: number | undefined
 }
 
-/** The body changed on its way; the service stored nothing. */
+/** The body did not match its checksum on arrival; the service stored nothing. */
 const damagedCode = 'Md5Mismatch'
 
-/** Names of errors that say by themselves that no whole answer came: of the SDK's, `Deadline`'s and `WrongAnswer`. */
+/** Names of errors without a complete answer: those of the SDK, of `Deadline`, and `WrongAnswer`. */
 const unansweredNames: ReadonlySet<string> = new Set(['AbortError', 'TimeoutError', 'WrongAnswer'])
 
 /**
  * @param nowMs milliseconds since the epoch: the service may ask to wait until an instant
- * @returns what a failed request came to, or undefined for an error that is not one of storage
+ * @returns the classified failure; undefined for an error that is not one of storage
  */
 export function storageFailure(error: unknown, nowMs: number): StorageFailure | undefined {
   if (!(error instanceof Error)) return undefined
   const unanswered = { status: undefined, service: undefined, retryAfterMs: undefined }
-  // The identity library's errors have no status: no credential was found, or it was refused.
-  if (credentialErrorNames.has(error.name)) return { kind: 'denied', told: error.name, ...unanswered }
+  // Errors of the identity library have no status. They report that no credential was found, or that it was refused.
+  if (credentialErrorNames.has(error.name)) return { kind: 'denied', summary: error.name, ...unanswered }
   if (!isRestError(error)) {
-    return isConnectionError(error) ? { kind: 'passing', told: toldBy(error), ...unanswered } : undefined
+    return isConnectionError(error)
+      ? { kind: 'passing', summary: summaryOf(error), ...unanswered }
+      : undefined
   }
   const { statusCode: status } = error
   const service = serviceCode(error)
-  // An answer below 400 is an error only because its body broke off or could not be read.
+  // A status below 400 becomes an error only when the body broke off or could not be parsed.
   const answered = status !== undefined && status >= 400
   return {
     kind: answered && !(status === 404 && !isOfService(error)) ? kindOf(status, service) : 'passing',
-    told: answered ? `${status} ${service ?? ''}`.trim() : toldBy(error),
+    summary: answered ? `${status} ${service ?? ''}`.trim() : summaryOf(error),
     status,
     service,
     retryAfterMs: requestedPauseMs(error, nowMs),
@@ -58,22 +60,22 @@ function kindOf(status: number, service: string | undefined): StorageFailure['ki
   return passingStatuses.has(status) || service === damagedCode ? 'passing' : 'refused'
 }
 
-/** A socket's own errors have the system's codes. What begins with `ERR_` is a mistake in a call, but for a body that ends early. */
+/** Errors of a socket have system codes. Codes that begin with `ERR_` report bugs, except that of a body that ends early. */
 function isConnectionError(error: Error): boolean {
   if (unansweredNames.has(error.name)) return true
   const code = 'code' in error ? String(error.code) : ''
   return code === 'ERR_STREAM_PREMATURE_CLOSE' || /^E(?!RR_)[A-Z_]+$/.test(code)
 }
 
-function toldBy(error: Error): string {
-  // So the SDK names a body that broke off.
-  return error.name === 'AbortError' ? 'the connection stood still or broke' : firstLine(error.message)
+function summaryOf(error: Error): string {
+  // The SDK reports a body that broke off as an AbortError.
+  return error.name === 'AbortError' ? 'the connection broke or made no progress' : firstLine(error.message)
 }
 
-/** HTTP answers of storage that a later attempt may not get again. */
+/** HTTP statuses of storage after which a later attempt may succeed. */
 export const passingStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-/** Names of the identity library's errors, which need not have a status. */
+/** Names of the errors of the identity library; some have no status. */
 export const credentialErrorNames: ReadonlySet<string> = new Set([
   'AuthenticationError',
   'AggregateAuthenticationError',
@@ -81,21 +83,21 @@ export const credentialErrorNames: ReadonlySet<string> = new Set([
   'CredentialUnavailableError',
 ])
 
-/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
+/** Checks the shape, not the class: a client of the caller may come from the SDK's other build, with its own classes. */
 export function isRestError(error: unknown): error is RestError {
   return error instanceof Error && error.name === 'RestError' && 'statusCode' in error
 }
 
-/** The service's own code of an error answer, such as `BlobAlreadyExists`; for a connection fault, none. */
+/** @returns the service's code of an error answer, such as `BlobAlreadyExists`; undefined for a connection error */
 export function serviceCode(error: RestError | undefined): string | undefined {
   if (error?.statusCode === undefined) return undefined
-  // An answer without a body, such as every one to HEAD, has its code in the header only.
+  // An answer without a body, such as any to HEAD, has its code only in the header.
   return error.response?.headers.get('x-ms-error-code') || error.code
 }
 
-/** Whether the service itself gave an error answer: every one of its own has a code, and one of a proxy has none. */
+/** @returns whether an error answer is from the service: its answers have a code, those of a proxy have none */
 export function isOfService(error: RestError): boolean {
-  // The SDK's own codes, such as PARSE_ERROR, are written otherwise.
+  // Codes of the SDK itself, such as PARSE_ERROR, have other characters.
   return /^[A-Za-z]+$/.test(serviceCode(error) ?? '')
 }
 
@@ -112,8 +114,8 @@ export function requestedPauseMs(error: RestError | undefined, nowMs: number): n
 }
 
 /**
- * An error's name, code and first line, and those of its causes, without the rest: neither the request with its URL
- * and headers, nor the detail in which the service repeats what was signed.
+ * @returns a copy of an error with its name, first line and stack, and those of its causes. It lacks the request, whose
+ *   URL and headers may be secrets, and the detail in which the service repeats the signed text
  */
 export function copied(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(firstLine(String(error)))
@@ -126,7 +128,7 @@ export function copied(error: unknown): Error {
   return copy
 }
 
-/** The first line, without secrets and without what a service quotes of a signature. */
+/** @returns the first line, without secrets and without the signature that a service may quote */
 export function firstLine(text: string): string {
   return redactSecrets(text.split('\n', 1)[0] ?? '').replace(/'[\w+/=]{40,}'/g, "'***'")
 }

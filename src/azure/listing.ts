@@ -2,30 +2,30 @@ import type { ContainerClient } from '@azure/storage-blob'
 import { SaxesParser } from 'saxes'
 import { WrongAnswer } from './wrong-answer.ts'
 
-/** A blob as a listing tells of it. */
+/** One blob of a listing. */
 export interface ListedName {
   readonly name: string
   readonly bytes: number
-  /** Milliseconds since the epoch, in whole seconds; undefined where the service does not tell. */
+  /** Milliseconds since the epoch, in whole seconds; undefined if the service omits it. */
   readonly createdAtMs: number | undefined
   /** Milliseconds since the epoch, in whole seconds. */
   readonly modifiedAtMs: number
 }
 
-/** One answer of List Blobs. */
+/** The content of one answer of List Blobs. */
 export interface Listing {
-  /** Without the folders that an account with a hierarchical namespace lists as blobs. */
+  /** Without the folders, which an account with a hierarchical namespace lists as blobs. */
   readonly blobs: readonly ListedName[]
   /** Names of folders, ending in `/`; none in a flat listing. */
   readonly folders: readonly string[]
-  /** Where the next page begins; undefined on the last one. */
+  /** Marker of the next page; undefined on the last page. */
   readonly next: string | undefined
 }
 
 /**
- * Reads one answer of List Blobs, of 5,000 names in less than 100 ms.
+ * Parses one answer of List Blobs: 5,000 names in less than 100 ms.
  *
- * @throws WrongAnswer for one that is cut short, or something else than a listing
+ * @throws WrongAnswer for an answer that is truncated or not a listing
  * @see https://learn.microsoft.com/rest/api/storageservices/list-blobs (read 2026-11-24)
  */
 export function parseListing(xml: string): Listing {
@@ -50,14 +50,14 @@ function parse(xml: string): Listing {
 
   const parser = new SaxesParser({ position: false })
   parser.on('error', (error) => {
-    // A name may hold characters that XML has no place for; they are told apart from the markup all the same.
+    // Names may contain characters that XML forbids. The parser reports and keeps them.
     if (error.message !== 'disallowed character.') throw noListing(`: ${error.message}`)
   })
   parser.on('text', (more) => {
     text += more
   })
   parser.on('opentag', ({ name, attributes }) => {
-    // By its place: a name of metadata may be any of the others.
+    // Elements are identified by their parents: a name of metadata may equal any other element's name.
     if (open.at(-1) === 'Blobs') fields = new Map()
     if (name === 'Name') isEncoded = attributes.Encoded === 'true'
     open.push(name)
@@ -78,7 +78,7 @@ function parse(xml: string): Listing {
         break
       case 'Blobs':
         if (name === 'BlobPrefix') folders.push(nameOf(fields))
-        // Accounts with a hierarchical namespace list their folders as empty blobs.
+        // Accounts with a hierarchical namespace list folders as empty blobs.
         else if (name === 'Blob' && !isFolder(fields)) blobs.push(blobOf(fields))
         break
       case 'EnumerationResults':
@@ -95,7 +95,7 @@ function parse(xml: string): Listing {
 const properties = new Set(['Creation-Time', 'Last-Modified', 'Content-Length', 'ResourceType'])
 const folderMark = 'hdi_isfolder'
 
-/** An account without a hierarchical namespace has no ResourceType, and marks what Hadoop made with metadata alone. */
+/** In an account without a hierarchical namespace, only the metadata of Hadoop marks a folder. */
 function isFolder(fields: ReadonlyMap<string, string>): boolean {
   return fields.get('ResourceType') === 'directory' || fields.get(folderMark) === 'true'
 }
@@ -123,12 +123,12 @@ function nameOf(fields: ReadonlyMap<string, string>): string {
   return owned(name)
 }
 
-/** A copy: a part of a long text keeps all of it in memory, and a name may be held for days. */
+/** @returns a copy: a substring keeps its whole text in memory, and a name may be held for days */
 function owned(part: string): string {
   return Buffer.from(part).toString()
 }
 
-/** Numbered characters that XML does not allow, as they are: the parser takes them so, and not by their number. */
+/** Replaces references to characters that XML forbids by the characters: the parser accepts only the latter. */
 function withPlainCharacters(xml: string): string {
   return xml.replace(/&#(?:x([\da-f]{1,6})|(\d{1,7}));/gi, (reference, hex, decimal) => {
     const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
@@ -138,7 +138,7 @@ function withPlainCharacters(xml: string): string {
   })
 }
 
-/** @throws WrongAnswer for a listing of other names than those that begin with `prefix` */
+/** @throws WrongAnswer for a listing with a name that does not begin with `prefix` */
 export function requireListed({ blobs, folders }: Listing, prefix: string): void {
   const other = [...blobs.map(({ name }) => name), ...folders].find((name) => !name.startsWith(prefix))
   if (other !== undefined) throw noListing(` of ${prefix}: it has ${other}`)
@@ -151,10 +151,10 @@ function noListing(why: string): WrongAnswer {
 type Pipeline = ContainerClient['storageClientContext']['pipeline']
 type Step = Parameters<Pipeline['addPolicy']>[0]
 
-/** What the SDK gets to parse: it wants a listing, and reads one of 5,000 names for a second. */
+/** A listing for the SDK to parse instead of the real one: it takes a second for 5,000 names. */
 const emptyListing = '<EnumerationResults><Blobs></Blobs></EnumerationResults>'
 
-/** The bodies of listings that are being asked for, by the signal of their request. */
+/** The bodies of listings in progress, by the signal of their request. */
 const bodies = new WeakMap<object, string | undefined>()
 
 const keepsListings: Step = {
@@ -162,11 +162,11 @@ const keepsListings: Step = {
   async sendRequest(request, next) {
     const response = await next(request)
     const { abortSignal } = request
-    // An error's body is the SDK's to read.
+    // The SDK parses the body of an error.
     if (response.status === 200 && abortSignal !== undefined && bodies.has(abortSignal)) {
       bodies.set(abortSignal, response.bodyAsText ?? '')
       response.bodyAsText = emptyListing
-      // Of a proxy's page, or without a type, the SDK would not read it as XML.
+      // Without this type, or with that of a proxy's page, the SDK would not parse it as XML.
       response.headers.set('content-type', 'application/xml')
     }
     return response
@@ -174,15 +174,15 @@ const keepsListings: Step = {
 }
 
 /**
- * Keeps the body of a listing from the SDK, which sends the request and reads its errors as ever.
+ * Takes the body of a listing before the SDK parses it. The SDK still sends the request and handles its errors.
  *
- * The SDK's own way to leave a body alone, `shouldDeserialize`, is asked only after it has parsed the XML.
+ * The SDK's option for this, `shouldDeserialize`, takes effect only after it has parsed the XML.
  *
- * @param signal that of the one request whose body is kept
- * @returns the body, once the request is answered
+ * @param signal the signal of the one request whose body is taken
+ * @returns a function that returns the body once the request is answered
  */
 export function takeListing(client: ContainerClient, signal: AbortSignal): () => string {
-  // biome-ignore lint/complexity/useLiteralKeys: it is protected, and a client that is made takes no step otherwise.
+  // biome-ignore lint/complexity/useLiteralKeys: it is protected, and there is no other way to add a policy to an existing client.
   const { pipeline } = client['storageClientContext']
   if (!pipeline.getOrderedPolicies().includes(keepsListings))
     pipeline.addPolicy(keepsListings, { afterPhase: 'Deserialize' })
@@ -190,7 +190,7 @@ export function takeListing(client: ContainerClient, signal: AbortSignal): () =>
   return () => {
     const body = bodies.get(signal)
     bodies.delete(signal)
-    if (body === undefined) throw new Error('the answer has passed by unread')
+    if (body === undefined) throw new Error('the body of the listing was not captured')
     return body
   }
 }

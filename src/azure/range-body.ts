@@ -7,35 +7,35 @@ import { WrongAnswer } from './wrong-answer.ts'
 /** The service computes a checksum of ranges up to this size: https://learn.microsoft.com/rest/api/storageservices/get-blob */
 const maxChecksumBytes = 4 * 1024 * 1024
 
-/** A range of a blob, as it was asked for. */
+/** A requested range of a blob. */
 export interface AskedRange {
   readonly offset: number
   readonly maxBytes: number
 }
 
-/** Bytes of a blob from the asked offset on. */
+/** The received part of a requested range, from its first byte on. */
 export interface RangeBody {
   readonly bytes: Buffer
-  /** Of the whole blob. */
+  /** Size of the whole blob. */
   readonly totalBytes: number
-  /** Where the rest of the head is. */
+  /** The answer, with all other headers. */
   readonly response: BlobDownloadResponseParsed
 }
 
 export interface DownloadOptions {
   readonly deadline: Deadline
-  /** How long the body may stand still, in milliseconds. */
+  /** Limit without progress of the body, in milliseconds. */
   readonly idleMs: number
-  readonly conditions?: BlobDownloadOptions['conditions']
+  readonly conditions?: BlobDownloadOptions['conditions'] | undefined
 }
 
 /**
- * Downloads a range, and takes nothing that is not this range: proxies, captive portals and damaged caches answer with
- * other ranges, other lengths and pages of their own.
+ * Downloads a range and validates the answer: proxies, captive portals and damaged caches answer with other ranges, other
+ * lengths, and pages of their own.
  *
  * A body that breaks off after its first byte counts as a shorter range.
  *
- * @throws WrongAnswer when the head or the checksum says that these are not the asked bytes
+ * @throws WrongAnswer when the headers or the checksum do not match the request
  */
 export async function downloadRange(
   blob: BlobClient,
@@ -43,18 +43,19 @@ export async function downloadRange(
   { deadline, idleMs, conditions }: DownloadOptions,
 ): Promise<RangeBody> {
   const leaving = new AbortController()
-  const download = blob.download(asked.offset, asked.maxBytes, {
+  const options: BlobDownloadOptions = {
     abortSignal: AbortSignal.any([deadline.signal, leaving.signal]),
-    // The SDK's repetitions would pin the first ETag.
+    // The SDK's own retries of a body require the ETag of the first answer.
     maxRetryRequests: 0,
-    ...(asked.maxBytes <= maxChecksumBytes ? { rangeGetContentMD5: true } : {}),
-    ...(conditions === undefined ? {} : { conditions }),
-  })
+    conditions: conditions ?? {},
+  }
+  if (asked.maxBytes <= maxChecksumBytes) options.rangeGetContentMD5 = true
+  const download = blob.download(asked.offset, asked.maxBytes, options)
   let response: BlobDownloadResponseParsed
   try {
     response = await deadline.race(download, discard)
   } catch (error) {
-    // The SDK refuses an answer without a length or an ETag, and leaves its body unread.
+    // For an answer without a length or an ETag, the SDK throws a RangeError and leaves the body unread.
     if (!(error instanceof RangeError)) throw error
     leaving.abort()
     throw new WrongAnswer(error.message)
@@ -67,14 +68,14 @@ export async function downloadRange(
     throw error
   }
   const bytes = await collect(response, head.bytes, deadline, idleMs)
-  // Of what broke off nothing can be said.
+  // The checksum is that of the whole range, so a shorter body cannot be checked.
   const md5 = bytes.length === head.bytes ? response.contentMD5 : undefined
   if (md5 !== undefined && !createHash('md5').update(bytes).digest().equals(md5))
     throw new WrongAnswer('the bytes do not have the checksum of the answer')
   return { bytes, totalBytes: head.totalBytes, response }
 }
 
-/** An unread body would keep its connection for good. */
+/** Destroys the body: an unread one would keep its connection open. */
 function discard({ readableStreamBody }: BlobDownloadResponseParsed): void {
   const body = readableStreamBody as Readable | undefined
   body?.on('error', () => {}).destroy()
@@ -85,7 +86,7 @@ interface AnswerHead {
   readonly totalBytes: number
 }
 
-/** Every request here names a range, even one of a whole blob, and the service answers a range with 206. */
+/** Validates the head of an answer. All requests here are for a range, which the service answers with 206. */
 function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRange): AnswerHead {
   const { contentRange, contentLength, contentType, blobType, createdOn, etag } = response
   const { status } = response._response
@@ -116,7 +117,7 @@ function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRan
   )
 }
 
-/** Collects a body of `promised` bytes. */
+/** Reads a body of `promised` bytes. @returns fewer bytes if it breaks off after the first */
 async function collect(
   response: BlobDownloadResponseParsed,
   promised: number,
@@ -126,7 +127,7 @@ async function collect(
   const body = (response.readableStreamBody ?? []) as AsyncIterable<Buffer>
   const buffer = Buffer.allocUnsafeSlow(promised)
   let filled = 0
-  // The SDK ends the body of an aborted request on its own, unless the answer has just come to its end.
+  // The SDK destroys the body of an aborted request itself, but not if the answer has just ended.
   const stop = (): void => discard(response)
   deadline.signal.addEventListener('abort', stop, { once: true })
   try {

@@ -1,4 +1,4 @@
-/** An answer that is not what was asked for, or not of storage at all: a later one may be right. */
+/** An answer that does not match its request, or does not come from storage. A later attempt may succeed. */
 export class WrongAnswer extends Error {
   override readonly name = 'WrongAnswer'
 }

@@ -1,12 +1,12 @@
-// Controls but the newline and the tab, which our own layout writes; format characters such as those that turn the
-// direction of writing; line and paragraph separators; halves of surrogate pairs; and all that Unicode lets a renderer
-// leave out, in which text can hide.
+// Control characters except newline and tab, which tables and logs use; format characters, such as those that change the
+// direction of writing; line and paragraph separators; lone surrogates; and characters that a renderer may omit, in which
+// text can be hidden.
 const unsafe = /[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu
 
 /**
- * Makes characters visible that a terminal would execute, reorder or hide: each becomes `\uXXXX`, one per UTF-16 unit.
+ * Escapes characters that a terminal would execute, reorder or hide, as `\uXXXX` per UTF-16 unit.
  *
- * Inside of a JSON string that is the same character, so JSON stays the same JSON.
+ * Within a JSON string, the escape means the same character, so the value of a JSON text does not change.
  */
 export function escapeText(text: string): string {
   return text.replace(unsafe, escapeUnits)
@@ -17,8 +17,8 @@ function escapeUnits(character: string): string {
 }
 
 /**
- * Escapes JSON for a reader that prints its strings decoded: what JSON itself escapes stays escaped there too, newlines
- * and tabs apart.
+ * Escapes JSON for a program that prints its strings decoded: characters that JSON escapes stay escaped in the print,
+ * except newlines and tabs.
  */
 export function escapeDecodedJson(json: string): string {
   return escapeText(json).replace(/\\(u[0-9a-f]{4}|.)/gis, (escaped, code: string) =>
@@ -26,10 +26,10 @@ export function escapeDecodedJson(json: string): string {
   )
 }
 
-/** @param code what stands behind the backslash of a JSON escape */
+/** @param code the characters after the backslash of a JSON escape */
 function isPrintable(code: string): boolean {
   if (code.length === 1) return !'bfr'.includes(code)
   const character = String.fromCharCode(Number.parseInt(code.slice(1), 16))
-  // Half of a pair: the other half follows, and JSON has no reason to escape the two unless they are unsafe.
+  // A surrogate is not printable by itself. JSON escapes a pair only if its character is unsafe.
   return escapeText(character) === character
 }

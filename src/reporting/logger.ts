@@ -6,7 +6,7 @@ import { redactSecrets } from './redact.ts'
 
 export type { Logger } from 'pino'
 
-/** Levels of `LOG_LEVEL`. */
+/** The values of `LOG_LEVEL`. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
@@ -17,29 +17,28 @@ const prettyOptions: PrettyOptions = {
   singleLine: true,
 }
 
-/** Takes whole lines, each with its newline. */
+/** Receives complete lines, each with its newline. */
 export interface LineOutput {
   write(line: string): void
 }
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** Pretty lines for a person, or JSON for a machine. */
+  /** Readable lines for a terminal instead of JSON. */
   readonly pretty: boolean
   readonly output: LineOutput
 }
 
 /**
- * The process's logger: one JSON object per line, or one readable line on a terminal.
+ * Creates the process's logger, which writes one JSON object or one readable line per event.
  *
- * Every finished line passes the redaction, so no secret gets out by whichever field it came in, and control characters
- * of the data are escaped.
+ * Secrets are masked in the finished line, so no field of any event can leak one. Control characters are escaped.
  */
 export function createLogger({ level, pretty: readable, output }: LoggerOptions): Logger {
   const format = readable ? prettyFactory(prettyOptions) : undefined
   const destination: DestinationStream = {
     write: (line) => {
-      // The readable form decodes the strings of the JSON, and colors them.
+      // pino-pretty decodes the JSON strings and adds colors, so the text is escaped before.
       const shown = format === undefined ? escapeText(line) : format(escapeDecodedJson(line))
       output.write(redactSecrets(shown))
     },
@@ -56,10 +55,10 @@ export function createLogger({ level, pretty: readable, output }: LoggerOptions)
   )
 }
 
-/** A logger that says nothing, for stages used alone. */
+/** A logger that discards everything, the default of stages. */
 export const silentLogger: Logger = pino({ level: 'silent' })
 
-/** An error as log fields: code, message, hint, context, and the messages of its causes; stacks at the root only. */
+/** @returns an error as log fields: code, message, hint, context and the messages of its causes; for other errors the stack */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) }
   const described: Record<string, unknown> = isTailraceError(error)

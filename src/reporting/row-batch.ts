@@ -1,9 +1,9 @@
-/** Some rows of a result, their values by the place of their columns. */
+/** Some rows of a result; each row has its values in the order of the columns. */
 export interface RowBatch {
   readonly columns: readonly string[]
-  /** Empty in the first part of each result, and in no other. */
+  /** Empty only in the first batch of each result, which announces its columns. */
   readonly rows: readonly (readonly unknown[])[]
 }
 
-/** Takes a result in parts. @returns whether more of it is wanted */
+/** Receives the batches of a result. @returns false to receive no more */
 export type TakeRows = (batch: RowBatch) => Promise<boolean>

@@ -1,25 +1,25 @@
 import { escapeText } from './escape-text.ts'
 
-/** Writes to standard output. @returns whether anybody still reads there; the rest need not be made */
+/** Writes to standard output. @returns false when its reader is gone, so that the caller can stop */
 export type Print = (text: string) => Promise<boolean>
 
 type Row = readonly unknown[]
 
-/** Prints rows as they come, as a table or as JSON. */
+/** Prints rows while they arrive, as a table or as JSON. */
 export interface RowPrinter {
-  /** @returns whether anybody still reads */
+  /** @returns false when the reader of the output is gone */
   add(rows: readonly Row[]): Promise<boolean>
   end(): Promise<void>
 }
 
-/** Longer values are cut: a statement of pages would hide the table. */
+/** Longer cells are truncated, in characters: a statement of several pages would make the table unreadable. */
 const maxWidth = 60
 
-/** The rows that decide how wide a table's columns are. */
+/** The number of rows from which the widths of a table's columns are computed. */
 const measuredRows = 1_000
 
-/** What one write is at least, in characters, while there are more rows. */
-const writeCharacters = 64 * 1024
+/** Minimum size of a write, except the last, in characters. */
+const minWriteCharacters = 64 * 1024
 
 /** Prints one JSON object per row. */
 export class JsonPrinter implements RowPrinter {
@@ -43,14 +43,14 @@ export class JsonPrinter implements RowPrinter {
 }
 
 /**
- * Prints an aligned table; numbers stand right.
+ * Prints an aligned table, with numbers at the right.
  *
- * The first 1,000 rows decide the widths of the columns. A later value that is longer shifts the rest of its line.
+ * The widths of the columns come from the first 1,000 rows. A longer value in a later row shifts the rest of its line.
  */
 export class TablePrinter implements RowPrinter {
   readonly #lines: LinePrinter
   readonly #columns: readonly string[]
-  /** Rows that wait for the layout. */
+  /** Rows held until the layout is known; undefined from then on. */
   #waiting: Row[] | undefined = []
   #format: (row: Row) => string = () => ''
   #count = 0
@@ -95,7 +95,7 @@ export class TablePrinter implements RowPrinter {
   }
 }
 
-/** Prints a table of which all rows are there. */
+/** Prints a complete table. */
 export async function printTable(
   print: Print,
   columns: readonly string[],
@@ -106,7 +106,7 @@ export async function printTable(
   await table.end()
 }
 
-/** Prints a JSON text with a list of any length in it, on one line. */
+/** Prints one line of JSON that contains a list of any length, without building it in memory. */
 export async function printJsonList(
   print: Print,
   {
@@ -127,7 +127,7 @@ export async function printJsonList(
   await text.end()
 }
 
-/** Joins lines to writes of some size. */
+/** Collects lines into larger writes. */
 class LinePrinter {
   readonly #print: Print
   readonly #lineEnd: string
@@ -142,7 +142,7 @@ class LinePrinter {
     let isRead = true
     for (const item of items) {
       this.#text += lineOf(item) + this.#lineEnd
-      if (this.#text.length >= writeCharacters) isRead = await this.#flush()
+      if (this.#text.length >= minWriteCharacters) isRead = await this.#flush()
       if (!isRead) return false
     }
     return true

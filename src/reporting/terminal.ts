@@ -5,9 +5,9 @@ import { escapeText } from './escape-text.ts'
 import type { LineOutput } from './logger.ts'
 import type { Print } from './row-printer.ts'
 
-/** Where log lines go, with room for one status line under them. */
+/** The output of log lines, with one status line below them on a terminal. */
 export interface StatusOutput extends LineOutput {
-  /** Shows a status line below the log, replacing the last one; nothing where there is no terminal. */
+  /** Replaces the status line below the log. Does nothing without a terminal. */
   status(text: string): void
 }
 
@@ -15,9 +15,9 @@ const stderr = 2
 const clearLine = '\r\u001b[K'
 
 /**
- * Standard error: log lines, and on a terminal one status line that stays below them.
+ * The output to standard error.
  *
- * Writes are synchronous, so that the last line before an exit is never lost.
+ * Writes are synchronous, so that the last line before an exit is not lost.
  */
 export function standardError(isTerminal: boolean): StatusOutput {
   let current = ''
@@ -26,7 +26,7 @@ export function standardError(isTerminal: boolean): StatusOutput {
       try {
         rest = rest.subarray(writeSync(stderr, rest))
       } catch (error) {
-        // A pipe whose reader is slow asks to try again; one whose reader is gone takes nothing more.
+        // EAGAIN: the reader of the pipe is slow, so try again. Other errors: the reader is gone, so drop the text.
         if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
       }
     }
@@ -42,14 +42,14 @@ export function standardError(isTerminal: boolean): StatusOutput {
 }
 
 /**
- * Standard output, escaped for terminals. A text counts as written when the stream has taken it; a reader that goes away,
- * such as `head`, is no error.
+ * The output to standard output, escaped for terminals. Resolves when the stream has accepted the text. A reader that
+ * goes away, such as `head`, is no error.
  *
- * @throws OUTPUT_FAILED when it cannot be written, such as into a file on a full disk
+ * @throws OUTPUT_FAILED when writing fails, such as into a file on a full disk
  */
 export function standardOutput(stream: Writable): Print {
   let isClosed = false
-  // Each write has its error as well, and this listener keeps the process from ending with it.
+  // The callback of `write` reports the same error; without this listener it would also end the process.
   stream.on('error', () => {
     isClosed = true
   })
@@ -64,7 +64,9 @@ export function standardOutput(stream: Writable): Print {
         else if ((error as NodeJS.ErrnoException).code === 'EPIPE' || isClosed) resolve(false)
         else
           reject(
-            new TailraceError('OUTPUT_FAILED', `Standard output failed: ${error.message}`, { cause: error }),
+            new TailraceError('OUTPUT_FAILED', `Writing to standard output failed: ${error.message}.`, {
+              cause: error,
+            }),
           )
       })
     })

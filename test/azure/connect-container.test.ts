@@ -123,7 +123,7 @@ test('a SAS of one blob reads that blob, with no other right', async () => {
   assert.equal(await textOf(reader), 'hello\n')
 })
 
-test('a SAS of something else than is to be read is a mistake of the config that names both', async () => {
+test('a SAS of another container or blob is a mistake of the config that names both', async () => {
   const cases: [string, string | undefined, RegExp][] = [
     [await blobSas(), undefined, /the one blob logs of\/a server\+1\.json, .* source\.blobs may be several/],
     [
@@ -142,7 +142,7 @@ test('a SAS of something else than is to be read is a mistake of the config that
       /the container audit, expected .*\(logs\)/,
     ],
     [(await containerSas('r')).replace('/logs?', '/?'), blob, /without a container, expected logs/],
-    ['https://mylogs.blob.core.windows.net/logs?sv=2026', blob, /no URL with a signature/],
+    ['https://mylogs.blob.core.windows.net/logs?sv=2026', blob, /is not a URL with a signature/],
   ]
   for (const [url, fixedBlob, expected] of cases) {
     assert.throws(

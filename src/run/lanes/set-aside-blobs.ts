@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { isTailraceError, type TailraceError } from '../../errors.ts'
 import type { Logger } from '../../reporting/logger.ts'
-import { isWorthTelling } from '../../reporting/retry-log.ts'
+import { isPowerOfTwo } from '../../reporting/retry-log.ts'
 import { growingPauseMs, type RetryEvent } from '../../retry.ts'
 import type { BlobBoard, BoardBlob } from './blob-board.ts'
 import { isSetAside } from './blob-state.ts'
@@ -59,7 +59,7 @@ export class SetAsideBlobs {
       sinceMs: blob.aside?.sinceMs ?? nowMs,
       untilMs: nowMs + pauseMs,
     }
-    if (isWorthTelling(failures))
+    if (isPowerOfTwo(failures))
       this.#log.error({ err: error, blob: blob.name, failures, pauseMs }, 'a blob was set aside')
     this.#report()
   }
@@ -72,7 +72,7 @@ export class SetAsideBlobs {
   noteFence(blob: BoardBlob): boolean {
     blob.aside = fence(blob, this.#clock.now())
     const { failures, untilMs } = blob.aside
-    const isLogged = isWorthTelling(failures)
+    const isLogged = isPowerOfTwo(failures)
     if (isLogged)
       this.#log.warn({ blob: blob.name, failures, untilMs }, 'another process lands a blob: set aside')
     this.#report()

@@ -1,5 +1,5 @@
 import type { Logger } from '../../reporting/logger.ts'
-import { isWorthTelling } from '../../reporting/retry-log.ts'
+import { isPowerOfTwo } from '../../reporting/retry-log.ts'
 import { longerPause } from '../../retry.ts'
 import { explainMissing } from '../../sources/discovery/explain-missing.ts'
 import type { ColdStart } from '../../sources/recognition/identify-blob.ts'
@@ -121,7 +121,7 @@ export class SingleLane implements LaneSchedule {
     this.#setAside = [aside]
     this.#onSetAside(this.#setAside)
     const { failures, untilMs, blob } = aside
-    if (isWorthTelling(failures))
+    if (isPowerOfTwo(failures))
       this.#log.error(
         { blob, failures, untilMs },
         'another process lands the only blob of this pipeline: set aside',

@@ -90,6 +90,9 @@ export function outlineOf(text: string): LineOutline {
           objects.push({ start, end: at + 1 })
           start = at + 1
           values = 0
+        } else if (depth === 0) {
+          // Brackets are counted, not paired: `{"a":1]` ends here and is no object.
+          onlyObjects = false
         }
         break
       case comma:

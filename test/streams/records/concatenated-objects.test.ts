@@ -57,6 +57,7 @@ test('anything but two or more objects is nothing', () => {
     '{}{',
     '{},{}',
     '{}{}]',
+    '{}{"a":1}{"b":2]',
   ]) {
     assert.equal(concatenatedObjects(line), undefined, line)
   }

@@ -11,7 +11,7 @@ export function azureTableError(error: unknown, what: string, nowMs: number): un
   if (error instanceof TailraceError) return error
   const failure = storageFailure(error, nowMs)
   if (failure === undefined) return error
-  const { kind, told, status, service, retryAfterMs } = failure
+  const { kind, summary: told, status, service, retryAfterMs } = failure
   // A copy without the request: its URL may hold a SAS.
   const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
   switch (kind) {
