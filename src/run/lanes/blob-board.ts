@@ -227,7 +227,7 @@ export class BlobBoard {
     return blob
   }
 
-  /** Where a name is in the backlog, or belongs. */
+  /** The index of a name in the backlog, or the index at which to insert it. */
   #backlogIndex(name: string): number {
     let low = 0
     for (let high = this.#backlog.length; low < high; ) {

@@ -1,4 +1,4 @@
-/** Where a listed blob stands in this process. */
+/** The state of a listed blob in this process. */
 export type BlobState =
   /** Not on the board: never listed, landed whole, or left out because the backlog is full. */
   | 'unknown'
@@ -19,7 +19,7 @@ export type BlobState =
   /** Set aside for a while: another process lands it. */
   | 'fenced'
 
-/** What can happen to a listed blob: the first group by a scan, the second by its lane, the last by the sink. */
+/** The events of a listed blob: the first group comes from a scan, the second from its lane, the last from the sink. */
 export type BlobEvent =
   /** Listed while unknown, and nothing of it has landed. */
   | 'found'
@@ -109,7 +109,7 @@ const transitions: Readonly<Record<BlobState, Row>> = {
   fenced: { ...unmoved('fenced'), retried: 'queued', overtaken: 'fenced' },
 }
 
-/** What a scan may find in any state, where it changes nothing but the queue. */
+/** The events that a scan may raise in any state of a blob on the board; where they leave the state as it is. */
 function unmoved(state: BlobState): Row {
   return { changed: state, newest: state, followed: state }
 }

@@ -24,46 +24,46 @@ import type { Staging } from '../../streams/staging/staging.ts'
 import type { BlobFence } from './fenced-blob.ts'
 import { Lane, type LaneStart } from './lane.ts'
 
-/** What a pipeline gives its lanes. */
+/** The parts of a pipeline that its lanes use. */
 export interface LaneContext {
   readonly pipelineName: string
   readonly config: ResolvedPipeline
   readonly reader: BlobReader
-  /** Go on after the blobs' ends; otherwise end where they ended when each was first seen. */
+  /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
   readonly follow: boolean
   /** The generations of `<container>/<name>` that have landed, the newest one last. */
   readonly landedOf: (blob: string) => readonly LandedOffset[]
   /** Whether the table had no offset of this pipeline when it was opened. */
   readonly isFirstRun: boolean
-  /** Records cold starts that are not the blobs' beginnings, all or none, so that a restart does not begin anew. */
+  /** Commits the offsets of cold starts that are not 0, all or none, so that a restart resumes there. */
   readonly recordStarts: (starts: readonly Span[]) => Promise<void>
   readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
-  /** Hears what a generation is to be recognized by after a restart. */
+  /** Keeps the facts by which a restart recognizes a generation. */
   readonly recordMark: (mark: GenerationMark) => void
-  /** A new inlet of the merged stream, which tells what it has taken. */
+  /** Makes an inlet of the merged stream, which calls `onTaken` with each block that it takes. */
   readonly inlet: (onTaken: (block: EntryBlock) => void) => Writable
   readonly budget: ByteBudget
   readonly staging: Staging
-  readonly diskSpace?: DiskSpaceMonitor
-  /** Whether what was read of a generation up to an offset is landed or dropped. Default: always. */
+  readonly diskSpace?: DiskSpaceMonitor | undefined
+  /** Whether the sink has landed or dropped the bytes of a generation up to an offset. Default: always. */
   readonly isSettled?: ((source: BlobGeneration, offset: number) => boolean) | undefined
-  /** Takes up what other processes have committed. Default: nobody else commits. */
+  /** Reads the offsets that other processes have committed. Default: there is no other process. */
   readonly refreshOffsets?: (() => Promise<void>) | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** What is known of a blob from the lanes that it has had in this process. */
+/** A blob as its earlier lanes in this process left it. */
 export interface BlobMemory {
   readonly name: string
-  /** Where its next lane begins. */
+  /** Where its next lane starts; undefined when the table's offset decides. */
   next?: LaneStart | undefined
-  /** How far its last lane read, complete lines or not. */
+  /** How far its last lane read, an unfinished line included, in bytes. */
   seenBytes: number
-  /** Its first bytes and creation instant, as last looked at. */
-  identity?: Pick<IdentifiedBlob, 'head' | 'createdAt'>
-  /** When another process last landed what this one had read. */
-  fence?: BlobFence
+  /** Its first bytes and creation instant, when it was last identified. */
+  identity?: Pick<IdentifiedBlob, 'head' | 'createdAt'> | undefined
+  /** Set once another process has landed bytes that this one had read. */
+  fence?: BlobFence | undefined
 }
 
 export type OpenedLane =
@@ -75,10 +75,11 @@ export type OpenedLane =
 export interface OpenOptions {
   readonly follow: boolean
   readonly coldStart: ColdStart
-  readonly giveUp?: (event: RetryEvent) => boolean
+  /** Called before each retry of a read: true gives up with the error. Default: never. */
+  readonly giveUp?: ((event: RetryEvent) => boolean) | undefined
 }
 
-/** Opens and runs the lanes of single blobs; which blobs these are is decided elsewhere. */
+/** Opens and runs lanes; a `LaneSchedule` decides of which blobs. */
 export class LaneRunner {
   #context: LaneContext
   #log: Logger
@@ -88,7 +89,7 @@ export class LaneRunner {
   constructor(context: LaneContext) {
     this.#context = context
     this.#log = context.logger
-    // Each lane that is being opened listens to it.
+    // Each lane that is being opened adds a listener; Node would warn of a leak at the eleventh.
     setMaxListeners(0, this.#stopping.signal)
   }
 
@@ -96,7 +97,7 @@ export class LaneRunner {
     return this.#stopping.signal
   }
 
-  /** The lane that a blob has now. */
+  /** The running lane of a blob. */
   laneOf(blobName: string): Lane | undefined {
     return this.#lanes.get(blobName)?.lane
   }
@@ -108,9 +109,9 @@ export class LaneRunner {
   }
 
   /**
-   * Looks at a blob and prepares the lane that goes on with it.
+   * Identifies a blob, and prepares the lane that resumes it.
    *
-   * @throws SOURCE_UNSUPPORTED, SOURCE_DENIED, and SOURCE_UNAVAILABLE when `giveUp` says so
+   * @throws SOURCE_UNSUPPORTED, SOURCE_DENIED, and SOURCE_UNAVAILABLE when `giveUp` returns true
    */
   async open(memory: BlobMemory, options: OpenOptions): Promise<OpenedLane> {
     const { reader } = this.#context
@@ -145,7 +146,7 @@ export class LaneRunner {
       )
     if (recognition === 'begins' && offset > 0) {
       await this.#context.recordStarts([{ blob, generation, start: offset, end: offset }])
-      // Another process was first to record where it begins.
+      // Another process was first to record a start, so that one counts.
       const recorded = this.#context.landedOf(blob).find((landed) => landed.generation === generation)
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
@@ -155,20 +156,20 @@ export class LaneRunner {
     return { kind: 'lane', lane: this.#lane(memory, { ...identity, insideLine, framing }, options) }
   }
 
-  /** Prepares a lane that goes on where the blob's last one ended in this process, without another look at the blob. */
+  /** Prepares a lane that resumes where the blob's last one in this process ended, without identifying the blob again. */
   resume(memory: BlobMemory, options: OpenOptions): Lane | undefined {
-    // Without the bytes before it, nothing would tell whether the blob is still the same.
+    // Without the bytes before it, the tailer could not recognize that the blob was replaced.
     if (memory.next?.before === undefined || memory.identity === undefined) return undefined
     return this.#lane(memory, memory.next, options)
   }
 
-  /** Runs a lane to its end; what it came to is then in the blob's memory, also when it failed. */
+  /** Runs a lane to its end; the blob's memory then says how far it read, also when it failed. */
   async run(lane: Lane, memory: BlobMemory): Promise<TailEnd> {
     this.#lanes.set(memory.name, { lane, memory })
     if (this.signal.aborted) lane.stop()
     try {
       const end = await lane.run(this.#context.inlet)
-      this.#tellEnd(lane, end)
+      this.#logEnd(lane, end)
       return end
     } finally {
       this.#lanes.delete(memory.name)
@@ -178,7 +179,7 @@ export class LaneRunner {
     }
   }
 
-  /** Tells how far each lane has read, so that its blob is recognized there after a restart. */
+  /** Records how far each lane has read, so that a restart recognizes its blob there. */
   recordMarks(): void {
     for (const { lane, memory } of this.#lanes.values()) this.#recordMark(lane, memory)
   }
@@ -191,7 +192,7 @@ export class LaneRunner {
     recordMark(markOf(source, identity, tail))
   }
 
-  /** What landed, and what this process has read since. */
+  /** The generations that landed, the last one as far as this process has read it since. */
   #known(blob: string, { next, identity }: BlobMemory): readonly KnownGeneration[] {
     const { landedOf, markOf: mark } = this.#context
     const landed = landedOf(blob).map((one) => ({ ...one, mark: mark(one) }))
@@ -208,24 +209,25 @@ export class LaneRunner {
   }
 
   #lane(memory: BlobMemory, start: LaneStart, { follow, giveUp }: OpenOptions): Lane {
-    const { pipelineName, config, reader, budget, staging, diskSpace, clock } = this.#context
+    const { pipelineName, config, reader, budget, staging, diskSpace, clock, logger } = this.#context
+    const blobName = memory.name
     return new Lane({
       pipelineName,
       config,
       reader,
-      blobName: memory.name,
+      blobName,
       start,
       follow,
       budget,
       staging,
-      ...(diskSpace === undefined ? {} : { diskSpace }),
-      ...(giveUp === undefined ? {} : { giveUp }),
+      diskSpace,
+      giveUp,
       clock,
-      logger: this.#log,
+      logger,
     })
   }
 
-  #tellEnd(lane: Lane, end: TailEnd): void {
+  #logEnd(lane: Lane, end: TailEnd): void {
     const place = {
       blob: lane.blobName,
       generation: lane.generation,
@@ -250,7 +252,7 @@ export class LaneRunner {
         signal: this.signal,
         clock: this.#context.clock,
         onRetry: retryLog(this.#log, 'storage read failed'),
-        ...(giveUp === undefined ? {} : { giveUp }),
+        giveUp,
       })
     } catch (error) {
       if (this.signal.aborted) return undefined

@@ -1,39 +1,39 @@
 import type { Span } from '../../records.ts'
 
-/** A blob that is left alone for a while, so that its neighbors get on. */
+/** A blob that is not read for a while, so that its neighbors are. */
 export interface SetAsideBlob {
   /** Name within the container. */
   readonly blob: string
-  /** Code of the error that its last lane ended with. */
+  /** Code of the error that ended its last lane. */
   readonly code: string
   readonly reason: string
-  /** Times in a row that it was set aside. */
+  /** Failures in a row, this one included. */
   readonly failures: number
   readonly sinceMs: number
-  /** When it is tried again. */
+  /** When it is read again, in milliseconds since the epoch. */
   readonly untilMs: number
 }
 
-/** What another process has landed in place of this one. */
+/** A range that this process had read, and another one landed. */
 export interface FencedRange {
   readonly span: Span
-  /** The table's offset. */
+  /** The offset that the table holds for the generation. */
   readonly landedTo: number
 }
 
-/** Decides which blobs of a source have a lane, and runs these. */
+/** Decides which blobs of a source have a lane, and runs the lanes. */
 export interface LaneSchedule {
-  /** Runs lanes until the blobs' ends (without follow) or until `stop`; rejects when it fails for good. */
+  /** Runs lanes until the blobs' ends (without follow) or until `stop`; rejects with the first failure that is not retried. */
   run(): Promise<void>
-  /** Stops all lanes; `run` resolves when each has handed on what it read. */
+  /** Stops all lanes; `run` resolves when each has handed on the bytes that it read. */
   stop(): void
-  /** Hears what another process has landed: those blobs are read again from the table's offset, after a pause. */
+  /** Takes ranges that another process landed: those blobs are read again from the table's offset, after a pause. */
   fence(ranges: readonly FencedRange[]): void
-  /** Tells how far each lane has read, so that its blob is recognized there after a restart. */
+  /** Records how far each lane has read, so that a restart recognizes its blob there. */
   recordMarks(): void
-  /** Bytes that are known to be there and not landed. */
+  /** Bytes of the known blobs that have not landed. */
   readonly lagBytes: number
-  /** Lanes that run. */
+  /** Running lanes. */
   readonly laneCount: number
   readonly setAside: readonly SetAsideBlob[]
   /** Whether the source has had any blob, be it empty or landed before. */

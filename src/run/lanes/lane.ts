@@ -21,18 +21,18 @@ import type { Staging } from '../../streams/staging/staging.ts'
 import { UnitCollector } from '../../streams/units/unit-collector.ts'
 import type { CustomTransform, RecordTransform } from '../../transforms/record-transform.ts'
 
-/** Where a lane begins. */
+/** The place where a lane starts. */
 export interface LaneStart {
   readonly generation: string
   readonly createdAt: string
   readonly offset: number
-  /** The offset lies inside a line, whose rest is skipped. */
+  /** Whether the offset lies inside a line, whose rest is skipped. */
   readonly insideLine: boolean
-  /** The last bytes before the first byte to read, as far as they are known. */
+  /** The last bytes before the first byte to read, 64 at most; undefined when they are not known. */
   readonly before: Buffer | undefined
-  /** Reading begins before the offset, in a document that has grown. */
+  /** Set for a document that has grown since it landed: reading starts before the offset. */
   readonly resume: DocumentResume | undefined
-  /** The blob's first bytes, as far as they are known. */
+  /** The blob's first bytes, 256 at most; undefined when they are not known. */
   readonly head: Buffer | undefined
   readonly framing: KnownFraming
 }
@@ -44,16 +44,16 @@ export interface LaneOptions {
   readonly blobName: string
   readonly start: LaneStart
   readonly follow: boolean
-  /** Read no byte from here on. */
-  readonly endOffset?: number
-  readonly budget?: ByteBudget
-  /** Where what does not fit in memory of a gzip member or a document goes. */
+  /** Stop before this offset. Default: the blob's end. */
+  readonly endOffset?: number | undefined
+  readonly budget?: ByteBudget | undefined
+  /** Takes the entries of a gzip member or a document that do not fit in memory. */
   readonly staging: Staging
-  readonly diskSpace?: DiskSpaceMonitor
-  /** How long a read that fails for now is repeated. Default: as long as it takes. */
-  readonly retry?: Partial<RetryPolicy>
-  /** Asked after each failed read that would be repeated: true ends the lane with the error. */
-  readonly giveUp?: (event: RetryEvent) => boolean
+  readonly diskSpace?: DiskSpaceMonitor | undefined
+  /** How a read that failed is retried. Default: until it succeeds. */
+  readonly retry?: Partial<RetryPolicy> | undefined
+  /** Called before each retry of a read: true ends the lane with the error instead. */
+  readonly giveUp?: ((event: RetryEvent) => boolean) | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -66,14 +66,13 @@ export class Lane {
   #framer: LineSplitter | GzipMembers | RecordsDocuments
   #options: LaneOptions
   #startedAtMs: number
-  /** The end of the last block that was taken: what came later is read again by a later lane. */
+  /** The end of the last block that the inlet took. A later lane starts there. */
   #takenEnd: number | undefined
   #failure: { readonly error: unknown } | undefined
 
   constructor(options: LaneOptions) {
-    const { config, reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } =
-      options
-    const { source } = config
+    const { reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } = options
+    const { source } = options.config
     this.blobName = blobName
     this.generation = start.generation
     this.#options = options
@@ -85,13 +84,13 @@ export class Lane {
       generation: start.generation,
       createdAt: start.createdAt,
       offset: start.resume?.readFrom ?? start.offset,
-      ...(start.before === undefined ? {} : { before: start.before }),
-      ...(start.head === undefined ? {} : { head: start.head }),
+      before: start.before,
+      head: start.head,
       follow,
-      ...(endOffset === undefined ? {} : { endOffset }),
-      ...(budget === undefined ? {} : { budget }),
-      ...(retry === undefined ? {} : { retry }),
-      ...(giveUp === undefined ? {} : { giveUp }),
+      endOffset,
+      budget,
+      retry,
+      giveUp,
       pollMs: source.pollMs,
       maxPollMs: source.maxPollMs,
       onFailure: (error) => this.#fail(error),
@@ -106,22 +105,22 @@ export class Lane {
     return this.#tailer.totalBytes
   }
 
-  /** Whether it waits for appends at the blob's end. */
+  /** Whether the lane waits for appends at the blob's end. */
   get follows(): boolean {
     return this.#options.follow
   }
 
-  /** When the blob was last seen to have grown after the lane's first look; undefined when it has not. */
+  /** When the blob was last found grown, in milliseconds since the epoch; undefined when it has not grown since the lane started. */
   get grewAtMs(): number | undefined {
     return this.#tailer.grewAtMs
   }
 
-  /** Since when the blob has not grown, as far as the lane knows. */
+  /** Since when the blob has not grown, in milliseconds since the epoch; at the earliest the start of the lane. */
   get quietSinceMs(): number {
     return this.grewAtMs ?? this.#startedAtMs
   }
 
-  /** Whether the lane has handed on anything that is to stay. */
+  /** Whether the inlet has taken any bytes. */
   get hasProgressed(): boolean {
     return this.#takenEnd !== undefined && this.#takenEnd > this.#options.start.offset
   }
@@ -131,12 +130,12 @@ export class Lane {
     return { offset: this.#tailer.offset, before: this.#tailer.before }
   }
 
-  /** By what the blob is to be recognized later beside its head; undefined while nothing better than before is known. */
+  /** The bytes by which, beside its head, the blob is recognized later; undefined while the lane knows none. */
   get tail(): MarkedTail | undefined {
     return this.#framer instanceof RecordsDocuments ? this.#framer.tail : this.lastRead
   }
 
-  /** Where a later lane of this blob begins: behind what was taken, whatever was read. */
+  /** The start of a later lane of this blob: behind the last block that the inlet took. */
   get next(): LaneStart {
     const { start } = this.#options
     const framer = this.#framer
@@ -147,32 +146,31 @@ export class Lane {
   }
 
   /**
-   * Runs until the blob's end or a stop; every complete line that was read has then been taken by the inlet.
+   * Runs until the blob's end or a stop; the inlet has then taken every complete line that was read.
    *
-   * When reading fails, or what was read cannot be taken apart, the stages end in order and then it throws: what was
-   * read before that is landed.
-   *
-   * @param inlet makes the last stage, which tells what it has taken
+   * @param inlet makes the last stage, which calls `onTaken` with each block that it takes
+   * @throws the error that ended the reading or the framing, after the lines before it were handed on
    */
   async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
     const { config, pipelineName, start, staging, diskSpace } = this.#options
+    const validators = start.framing === 'documents' ? [] : [new RecordValidator()]
+    const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
+    const last = inlet(({ span }) => {
+      this.#takenEnd = span.end
+    })
     await pipeline([
       this.#tailer,
       this.#framer,
-      ...(start.framing === 'documents' ? [] : [new RecordValidator()]),
+      ...validators,
       ...transformStages(config.transforms, pipelineName),
-      ...(start.framing === 'lines'
-        ? []
-        : [new UnitCollector({ staging, ...(diskSpace === undefined ? {} : { diskSpace }) })]),
-      inlet(({ span }) => {
-        this.#takenEnd = span.end
-      }),
+      ...collectors,
+      last,
     ])
     if (this.#failure !== undefined) throw this.#failure.error
     return this.#tailer.endedBy ?? 'end'
   }
 
-  /** Stops reading; `run` resolves when what was read has been handed on. */
+  /** Stops reading; `run` resolves when the lines that were read have been handed on. */
   stop(): void {
     this.#tailer.stop()
   }
@@ -186,7 +184,7 @@ export class Lane {
       case 'documents':
         return new RecordsDocuments({
           maxRecordBytes: maxLineBytes,
-          ...(resume === undefined ? {} : { resume: { at: resume, end: offset } }),
+          resume: resume && { at: resume, end: offset },
         })
     }
   }

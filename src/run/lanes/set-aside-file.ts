@@ -14,7 +14,7 @@ const schema = z.array(
   }),
 )
 
-/** Which blobs a running pipeline has set aside, for other processes: `<state>/<pipeline>.set-aside.json`. */
+/** The blobs that a running pipeline has set aside, for `tailrace status` of another process: `<state>/<pipeline>.set-aside.json`. */
 export class SetAsideFile {
   readonly #file: StatusFile<readonly SetAsideBlob[]>
 
@@ -27,7 +27,7 @@ export class SetAsideFile {
     return this.#file.path
   }
 
-  /** Replaces the list; an empty one removes the file. Calls take effect in their order. */
+  /** Replaces the list; an empty one removes the file. Calls take effect in order. */
   write(blobs: readonly SetAsideBlob[]): Promise<void> {
     return this.#file.write(blobs.length === 0 ? undefined : blobs)
   }

@@ -1,3 +1,4 @@
+import { sleepUnlessAborted } from '../../clock.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import { isPowerOfTwo } from '../../reporting/retry-log.ts'
 import { longerPause } from '../../retry.ts'
@@ -7,7 +8,7 @@ import { fence, fencedError } from './fenced-blob.ts'
 import { type BlobMemory, type LaneContext, LaneRunner } from './lane-runner.ts'
 import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 
-/** One blob by its name: it has one lane after the other, and is waited for when it is not there. */
+/** The lanes of one blob given by its name, one after the other; while the blob does not exist, it is waited for. */
 export class SingleLane implements LaneSchedule {
   #setAside: readonly SetAsideBlob[] = []
   #hasFoundBlobs = false
@@ -18,7 +19,7 @@ export class SingleLane implements LaneSchedule {
   #log: Logger
   #runner: LaneRunner
   #memory: BlobMemory
-  /** `latest` is for what is there when a pipeline begins its life; what comes later is wanted whole. */
+  /** `latest` counts for the first lane of a pipeline's first run: a blob created later is read whole. */
   #coldStart: ColdStart
 
   constructor(
@@ -83,13 +84,13 @@ export class SingleLane implements LaneSchedule {
     const { signal } = this.#runner
     const { pollMs, maxPollMs } = config.source
     let pauseMs = pollMs
-    for (let isTold = false; !signal.aborted; ) {
+    for (let isReported = false; !signal.aborted; ) {
       const opened = await this.#runner.open(this.#memory, { follow, coldStart: this.#coldStart })
       this.#coldStart = 'earliest'
       if (opened.kind === 'stopped') return
       this.#hasFoundBlobs ||= opened.kind !== 'missing'
       if (opened.kind === 'lane') {
-        isTold = false
+        isReported = false
         pauseMs = pollMs
         const end = await this.#runner.run(opened.lane, this.#memory)
         if (this.#isYielding && !signal.aborted) {
@@ -101,16 +102,12 @@ export class SingleLane implements LaneSchedule {
         if (end !== 'replaced' && !(end === 'missing' && follow)) return
         if (opened.lane.hasProgressed) continue
       } else {
-        if (!isTold) await this.#tellMissing(opened)
-        isTold = true
+        if (!isReported) await this.#reportMissing(opened)
+        isReported = true
         if (!follow) return
       }
-      try {
-        await clock.sleep(pauseMs, signal)
-        pauseMs = longerPause(pauseMs, maxPollMs)
-      } catch (error) {
-        if (!signal.aborted) throw error
-      }
+      await sleepUnlessAborted(clock, pauseMs, signal)
+      pauseMs = longerPause(pauseMs, maxPollMs)
     }
   }
 
@@ -129,28 +126,24 @@ export class SingleLane implements LaneSchedule {
     if (config.whenFenced === 'exit') throw fencedError(blob)
   }
 
-  /** What of the blob is on its way to the sink is dropped there, before the blob is read again. */
+  /** Waits until the sink has dropped the bytes in flight: read again before that, they would be dropped, too. */
   async #waitFenced(): Promise<void> {
     const { clock, config, reader, isSettled = () => true, refreshOffsets } = this.#context
     const { signal } = this.#runner
     const { generation = '', readTo = 0 } = this.#memory.fence ?? {}
     const source = { blob: `${reader.container}/${this.#memory.name}`, generation }
-    try {
-      for (let pauseMs = Math.max(0, (this.#setAside[0]?.untilMs ?? 0) - clock.now()); ; ) {
-        await clock.sleep(pauseMs, signal)
-        if (isSettled(source, readTo)) break
-        pauseMs = config.source.pollMs
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error
-      return
+    for (let pauseMs = Math.max(0, (this.#setAside[0]?.untilMs ?? 0) - clock.now()); ; ) {
+      await sleepUnlessAborted(clock, pauseMs, signal)
+      if (signal.aborted) return
+      if (isSettled(source, readTo)) break
+      pauseMs = config.source.pollMs
     }
     await refreshOffsets?.()
     this.#setAside = []
     this.#onSetAside(this.#setAside)
   }
 
-  async #tellMissing(found: { readonly kind: 'empty' | 'missing'; readonly what?: 'blob' | 'container' }) {
+  async #reportMissing(found: { readonly kind: 'empty' | 'missing'; readonly what?: 'blob' | 'container' }) {
     const { reader, follow } = this.#context
     const why =
       found.what === undefined
