@@ -59,21 +59,21 @@ const blobs = {
 }
 
 // Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
-const sink: SinkConfig =
-  environment.TAILRACE_SINK === 'databricks'
-    ? {
-        kind: 'databricks',
-        host: environment.DATABRICKS_HOST ?? '',
-        httpPath: environment.DATABRICKS_HTTP_PATH,
-        auth: token
-          ? { kind: 'token', token }
-          : clientId || clientSecret
-            ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
-            : { kind: 'entra' },
-        mode: environment.TAILRACE_SINK_MODE,
-        volume: environment.TAILRACE_VOLUME,
-      }
-    : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
+const inDatabricks = environment.TAILRACE_SINK === 'databricks'
+const sink: SinkConfig = inDatabricks
+  ? {
+      kind: 'databricks',
+      host: environment.DATABRICKS_HOST ?? '',
+      httpPath: environment.DATABRICKS_HTTP_PATH,
+      auth: token
+        ? { kind: 'token', token }
+        : clientId || clientSecret
+          ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
+          : { kind: 'entra' },
+      mode: environment.TAILRACE_SINK_MODE,
+      volume: environment.TAILRACE_VOLUME,
+    }
+  : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
 
 const pipelines: Record<string, PipelineConfig> = {}
 for (const role of ['primary', 'replica'] as const) {
@@ -93,19 +93,18 @@ for (const role of ['primary', 'replica'] as const) {
     table: postgresLogs(`vitality_lakehouse_uat.pg_archive_sync.${role}_postgresql_logs_uat`, { role }),
     sink,
     // A first look is not to wait; a load into a warehouse is paid for, however little it holds.
-    batch: embedded && sink.kind === 'delta' ? { maxAgeMs: 2_000 } : undefined,
+    batch: embedded && !inDatabricks ? { maxAgeMs: 2_000 } : undefined,
   }
 }
 
-const needed =
-  environment.TAILRACE_SINK === 'databricks'
-    ? ([
-        'DATABRICKS_HOST',
-        'DATABRICKS_HTTP_PATH',
-        ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
-        ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
-      ] as const)
-    : []
+const needed = inDatabricks
+  ? ([
+      'DATABRICKS_HOST',
+      'DATABRICKS_HTTP_PATH',
+      ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
+      ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
+    ] as const)
+  : []
 const missing = needed.filter((name) => environment[name] === undefined)
 if (missing.length > 0) {
   throw new TailraceError('CONFIG_INVALID', `TAILRACE_SINK is databricks, which needs ${missing.join(', ')}.`)

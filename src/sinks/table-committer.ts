@@ -17,7 +17,7 @@ export interface CommitReceipt {
 }
 
 /**
- * Where encoded files become rows: the whole difference between one sink and another.
+ * Turns encoded files into rows of one open table.
  *
  * Implementations make a batch's rows and the new offset of each of its blobs durable together: in one atomic step, or
  * so that the next `open` ends what a crash has cut in two.

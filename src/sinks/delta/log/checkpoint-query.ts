@@ -1,6 +1,6 @@
+import type { MetaDataAction, ProtocolAction } from '../protocol/actions.ts'
 import { intervalMs } from '../protocol/interval.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
-import type { CheckpointPlan } from './checkpoint-writer.ts'
 
 /** The kinds of action that are copied into a new checkpoint. */
 export const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
@@ -8,6 +8,19 @@ type ActionName = (typeof actionNames)[number]
 
 /** Delta's default for `delta.deletedFileRetentionDuration`, for which a checkpoint keeps a file's removal. */
 const defaultRemovedFileRetentionMs = 7 * 24 * 3_600_000
+
+/** A checkpoint to write. */
+export interface CheckpointPlan {
+  /** The version to checkpoint; its commit must exist. */
+  readonly version: number
+  /** The version of the checkpoint that the state was loaded from; -1 for none. */
+  readonly previous: number
+  readonly protocol: ProtocolAction
+  readonly metaData: MetaDataAction
+  /** Number of transactions the checkpoint must hold; like `domains`, checked before it is published. */
+  readonly transactions: number
+  readonly domains: number
+}
 
 /** SELECT statements that read the actions a checkpoint is built from: `before` the base checkpoint, `since` the commits after it. */
 export interface ActionSources {

@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { type EmbeddedEngine, filePathSql, parquetSql, sqlString } from '../../encoding/engine.ts'
-import { commitPath, type MetaDataAction, type ProtocolAction } from '../protocol/actions.ts'
+import { commitPath } from '../protocol/actions.ts'
 import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
-import { actionNames, checkpointQuery } from './checkpoint-query.ts'
+import { actionNames, type CheckpointPlan, checkpointQuery } from './checkpoint-query.ts'
 import { checkpointPath, readCheckpoint, sidecarPaths } from './checkpoint-reader.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
 import { type CheckpointFiles, logListing } from './listing.ts'
@@ -25,19 +25,6 @@ export interface CheckpointContext {
   readonly engine: EmbeddedEngine
   /** Where the checkpoint is written before it moves into the log. */
   readonly stagingDirectory: string
-}
-
-/** A checkpoint to write. */
-export interface CheckpointPlan {
-  /** The version to checkpoint; its commit must exist. */
-  readonly version: number
-  /** The version of the checkpoint that the state was loaded from; -1 for none. */
-  readonly previous: number
-  readonly protocol: ProtocolAction
-  readonly metaData: MetaDataAction
-  /** Number of transactions the checkpoint must hold; like `domains`, checked before it is published. */
-  readonly transactions: number
-  readonly domains: number
 }
 
 /**

@@ -1,10 +1,6 @@
 import type { Clock } from '../../../clock.ts'
-import {
-  type CheckpointContext,
-  type CheckpointPlan,
-  dueCheckpoint,
-  writeCheckpoint,
-} from './checkpoint-writer.ts'
+import type { CheckpointPlan } from './checkpoint-query.ts'
+import { type CheckpointContext, dueCheckpoint, writeCheckpoint } from './checkpoint-writer.ts'
 import { cleanLog, cleanupRules } from './cleanup.ts'
 import type { TableState } from './state.ts'
 
