@@ -10,7 +10,7 @@ import type { Logger } from '../reporting/logger.ts'
 import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
 import type { TableUpkeep } from '../sinks/sink.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
-import { selectionOf } from '../sources/discovery/blob-selection.ts'
+import { blobTest, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { ByteBudget } from '../sources/tailing/byte-budget.ts'
 import { Batcher } from '../streams/batcher.ts'
@@ -291,7 +291,10 @@ export class Pipeline {
   /** The table is the truth; the file only follows it. */
   async #reconcile(): Promise<void> {
     const { storedOffsets: file, offsetFile, committer } = this.#resources
-    const finding = file === 'corrupt' ? { kind: 'corrupt' as const } : compareOffsets(file, this.landed)
+    const finding =
+      file === 'corrupt'
+        ? { kind: 'corrupt' as const }
+        : compareOffsets(file, this.landed, blobTest(this.#config.source))
     if (finding.kind === 'equal') return
     const path = offsetFile.path
     if (finding.kind === 'ahead') {

@@ -112,6 +112,19 @@ test('a root with a credential is refused without showing it, and so is embedded
   assert.match(embedded ?? '', /sink\.storage: .*expected the storage of an account/)
 })
 
+test('merging of small files is off or an object, and a mistake inside of the object is named', () => {
+  const mistake = (optimize: unknown): string =>
+    mistakesOf({
+      pipelines: { primary: { ...pipeline, sink: { kind: 'delta', root: '.', optimize } } },
+    }).join()
+  assert.match(
+    mistake(true),
+    /optimize: found true, expected false, or \{ minFiles, targetBytes, sortByTime \}/,
+  )
+  assert.match(mistake({ minFiles: 1 }), /optimize\.minFiles: found 1, expected at least 2/)
+  assert.match(mistake({ minfiles: 2 }), /optimize\.minfiles: found an unknown option/)
+})
+
 test('an absolute path stays as it is', () => {
   const config = resolveConfig({ ...smallest, stateDirectory: '/var/state' }, '/srv')
   assert.equal(config.stateDirectory, '/var/state')

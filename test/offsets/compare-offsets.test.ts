@@ -37,3 +37,10 @@ test('without a file the table decides: missing when it has offsets, equal when 
   assert.deepEqual(compareOffsets(undefined, tableOf({ a: 5 })), { kind: 'missing' })
   assert.deepEqual(compareOffsets(undefined, tableOf({})), { kind: 'equal' })
 })
+
+test('a file that is ahead for a blob that the pipeline no longer selects is not ahead', () => {
+  const file = fileOf({ 'logs/former': 9, 'logs/present': 4 })
+  const landsBlob = (blob: string): boolean => blob === 'logs/present'
+  assert.deepEqual(compareOffsets(file, tableOf({ 'logs/present': 4 }), landsBlob), { kind: 'equal' })
+  assert.equal(compareOffsets(file, tableOf({ 'logs/present': 3 }), landsBlob).kind, 'ahead')
+})

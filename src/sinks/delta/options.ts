@@ -73,7 +73,11 @@ export const deltaOptions = z.strictObject({
     .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
     .optional(),
   evolve: z.boolean().default(false),
-  optimize: z.union([z.literal(false), optimize]).prefault({}),
+  optimize: z
+    .union([z.literal(false), optimize], {
+      error: 'expected false, or { minFiles, targetBytes, sortByTime }',
+    })
+    .prefault({}),
 })
 
 /** How `tailrace optimize` merges files where the config turns merging off for a run. */
