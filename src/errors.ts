@@ -48,6 +48,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'See the cause in the log; no row of the staging file was committed.',
   },
+  ENGINE_FAILED: {
+    disposition: 'halt',
+    hint: "Give the process more memory, or free some; the cause has the engine's own message.",
+  },
   DIRECTORY_UNUSABLE: {
     disposition: 'halt',
     hint: 'Set a directory that this process can write: stateDirectory in the config, TMPDIR for temporary files.',

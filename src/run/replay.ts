@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
@@ -19,6 +18,7 @@ import { type IdentifiedBlob, identifyBlob } from '../sources/recognition/identi
 import { requireLineStart } from '../sources/recognition/line-start.ts'
 import { Batcher } from '../streams/batcher.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
+import { removeStaged } from '../streams/staging/staging.ts'
 import { Lane } from './lanes/lane.ts'
 import { openResources, type PipelineResources } from './resources.ts'
 
@@ -117,7 +117,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     }
   } finally {
     for (const { files } of encoded) {
-      for (const { path } of files) await rm(dirname(path), { recursive: true, force: true })
+      for (const { path } of files) await removeStaged(dirname(path), logger)
     }
     await resources.close()
   }
@@ -192,7 +192,7 @@ async function encodeLane(
   })
   const encode = async (sealed: Batch): Promise<void> => {
     if (sealed.rows > 0) encoded.push(await encoder.encode(sealed))
-    await rm(sealed.spoolPath, { force: true })
+    await staging.remove(sealed.spoolPath)
   }
   const reading = lane
     .run((onTaken) => merge.inlet(onTaken))

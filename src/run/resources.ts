@@ -48,7 +48,7 @@ export interface PipelineResources {
 export async function openResources(options: PipelineResourcesOptions): Promise<PipelineResources> {
   const { name, config, shared, clock, logger } = options
   const nowMs = (): number => clock.now()
-  const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs)
+  const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs, logger)
   const sink = sinkOf(config)
   const target = sinkTarget(name, config)
   const lock = await sink.lock?.(target, shared.stateDirectory)

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
@@ -8,6 +7,7 @@ import { type Batch, generationKey, type LandedBatch, type Span } from '../recor
 import { type Logger, silentLogger } from '../reporting/logger.ts'
 import { retryLog } from '../reporting/retry-log.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
+import { removeStaged } from '../streams/staging/staging.ts'
 import { CommitFencedError, type FencedSpan, requireOffsets } from './commit-fence.ts'
 import { remainingRows } from './encoding/remaining-rows.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-committer.ts'
@@ -99,7 +99,7 @@ export class LakehouseSink extends Writable {
     const { signal } = this.#destroying
     for (const span of batch.spans) this.#requireBeginning(span)
     // After a failure too: what the table does not hold is read again, and a pipeline that keeps failing fills no disk.
-    const landed = await this.#landUnfenced(batch, signal).finally(() => rm(batch.spoolPath, { force: true }))
+    const landed = await this.#landUnfenced(batch, signal).finally(() => this.#remove(batch.spoolPath))
     if (landed !== undefined) this.#onLanded(landed)
   }
 
@@ -162,10 +162,7 @@ export class LakehouseSink extends Writable {
         const encodedAt = this.#clock.now()
         const receipt = await this.#commit(batch.id, spans, encoded, signal)
         const committedAt = this.#clock.now()
-        await this.#diskSpace.withSpace(
-          () => this.#offsets.mirror(this.#committer.landed(), receipt.tableVersion),
-          signal,
-        )
+        await this.#mirror(receipt.tableVersion, signal)
         return {
           batch: { ...batch, spans },
           rows: encoded.rows,
@@ -177,13 +174,29 @@ export class LakehouseSink extends Writable {
           ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
         }
       } finally {
-        await Promise.all(
-          encoded.files.map(({ path }) => rm(dirname(path), { recursive: true, force: true })),
-        )
+        await Promise.all(encoded.files.map(({ path }) => this.#remove(dirname(path))))
       }
     } finally {
-      await rm(restPath, { force: true })
+      if (fenced.size > 0) await this.#remove(restPath)
     }
+  }
+
+  /** The committer has made the offsets durable, so a file that cannot be written now is written with the next batch. */
+  async #mirror(tableVersion: number | undefined, signal: AbortSignal): Promise<void> {
+    const write = () => this.#offsets.mirror(this.#committer.landed(), tableVersion)
+    try {
+      await this.#diskSpace.withSpace(write, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#log.warn(
+        { err: error },
+        'the offset file was not written: it is written again with the next batch',
+      )
+    }
+  }
+
+  #remove(path: string): Promise<void> {
+    return removeStaged(path, this.#log)
   }
 
   /** What begins later than at its blob's start was recorded without rows first: else bytes were skipped. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { Transform, type TransformCallback } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
+import { withStateErrors } from '../offsets/state-files.ts'
 import {
   type Batch,
   type Entry,
@@ -99,8 +100,9 @@ export class Batcher extends Transform {
       const batch = this.#batch
       this.#batch = undefined
       if (batch === undefined) return
-      await batch.file.close()
-      await rm(batch.spoolPath, { force: true })
+      // Its content is not needed any more, whatever became of it.
+      await batch.file.close().catch(() => {})
+      await this.#staging.remove(batch.spoolPath)
     }
     this.#work.run(discard).then(
       () => callback(error),
@@ -111,7 +113,7 @@ export class Batcher extends Transform {
   #enqueue(step: () => Promise<void>): Promise<void> {
     return this.#work.run(async () => {
       // After a failed step the open batch may be incomplete, and must not be sealed.
-      if (!this.destroyed) await step()
+      if (!this.destroyed) await withStateErrors(this.#staging.directory, step)
     })
   }
 

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Batch } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
+import { removeStaged } from '../../streams/staging/staging.ts'
 import type { PartitionColumn, TableDeclaration } from '../../tables/table.ts'
 import type { EncodedBatch } from '../table-committer.ts'
 import { type EmbeddedEngine, parquetSql, sqlIdentifier, sqlString, type WrittenFile } from './engine.ts'
@@ -92,15 +93,17 @@ export class SpoolEncoder {
       })
       const files: WrittenFile[] = []
       for (const part of parts) files.push(...(await partitions.filesOf(part)))
-      if (files.length === 0) await rm(directory, { recursive: true, force: true })
+      if (files.length === 0) await removeStaged(directory, this.#log)
       const { rejected, partial } = await this.#countFlawed(parts, files, signal)
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
     } catch (error) {
-      await rm(directory, { recursive: true, force: true })
+      await removeStaged(directory, this.#log)
       signal?.throwIfAborted()
       throw encodeError(error, batch)
     } finally {
-      await this.#engine.returnMemory()
+      await this.#engine
+        .returnMemory()
+        .catch((error: unknown) => this.#log.warn({ err: error }, 'the engine did not give memory back'))
     }
   }
 

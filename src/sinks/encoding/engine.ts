@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { TailraceError } from '../../errors.ts'
 import type { TakeRows } from '../../reporting/row-batch.ts'
 import { SerialQueue } from '../../serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
@@ -63,7 +64,7 @@ export class EmbeddedEngine {
   /** What is left to do once the connection is closed. */
   #release: () => void
   /** Opens the instance again. Undefined for a second way into another one's. */
-  #reopen: (() => Promise<DuckDBInstance>) | undefined
+  #reopen: (() => Promise<OpenedInstance>) | undefined
   /** Whether an error has made the instance unusable. */
   #isInvalid = false
   #closing = new AbortController()
@@ -77,7 +78,7 @@ export class EmbeddedEngine {
     connection: DuckDBConnection,
     threads: number,
     release: () => void,
-    reopen?: () => Promise<DuckDBInstance>,
+    reopen?: () => Promise<OpenedInstance>,
   ) {
     this.#threads = threads
     this.#release = release
@@ -86,10 +87,11 @@ export class EmbeddedEngine {
     this.#connection = connection
   }
 
+  /** @throws ENGINE_FAILED */
   static async open(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
     const threads = options.threads ?? 2
-    const open = (): Promise<DuckDBInstance> =>
-      DuckDBInstance.create(':memory:', {
+    const open = (): Promise<OpenedInstance> =>
+      openInstance({
         threads: String(threads),
         memory_limit: `${options.memoryMiB ?? 200}MiB`,
         temp_directory: options.temporaryDirectory,
@@ -99,10 +101,10 @@ export class EmbeddedEngine {
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
       })
-    const instance = await open()
+    const { instance, connection } = await open()
     const engine: EmbeddedEngine = new EmbeddedEngine(
       instance,
-      await connected(instance),
+      connection,
       threads,
       () => engine.#instance.closeSync(),
       open,
@@ -252,8 +254,7 @@ export class EmbeddedEngine {
   /** After an internal error the engine refuses every statement until it is opened again; it holds no data to lose. */
   async #renew(): Promise<void> {
     if (this.#reopen === undefined) return
-    const instance = await this.#reopen()
-    const connection = await connected(instance)
+    const { instance, connection } = await this.#reopen()
     this.#connection.closeSync()
     this.#instance.closeSync()
     this.#instance = instance
@@ -296,6 +297,22 @@ export class EmbeddedEngine {
 
 function invalidates(error: unknown): boolean {
   return error instanceof Error && /^(?:INTERNAL|FATAL) Error/.test(error.message)
+}
+
+interface OpenedInstance {
+  readonly instance: DuckDBInstance
+  readonly connection: DuckDBConnection
+}
+
+async function openInstance(settings: Record<string, string>): Promise<OpenedInstance> {
+  let instance: DuckDBInstance | undefined
+  try {
+    instance = await DuckDBInstance.create(':memory:', settings)
+    return { instance, connection: await connected(instance) }
+  } catch (error) {
+    instance?.closeSync()
+    throw new TailraceError('ENGINE_FAILED', 'The embedded engine could not be opened.', { cause: error })
+  }
 }
 
 async function connected(instance: DuckDBInstance): Promise<DuckDBConnection> {

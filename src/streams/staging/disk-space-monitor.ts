@@ -110,7 +110,7 @@ export class DiskSpaceMonitor {
     for (;;) {
       await this.ensureSpace(signal)
       try {
-        return await this.#withStateErrors(write)
+        return await withStateErrors(this.#directories.join(', '), write)
       } catch (error) {
         if (!isDiskFull(error)) throw error
         this.#log.warn({ err: error }, 'a write failed because the volume is full')
@@ -119,14 +119,20 @@ export class DiskSpaceMonitor {
     }
   }
 
-  #withStateErrors<T>(work: () => Promise<T>): Promise<T> {
-    return withStateErrors(this.#directories.join(', '), work)
-  }
-
   async #check(neededBytes: number, signal?: AbortSignal): Promise<void> {
-    const freeBytes = await this.#withStateErrors(() => this.freeBytes())
+    const freeBytes = await this.#knownFreeBytes()
     this.#checkedAtMs = this.#clock.now()
     if (freeBytes < neededBytes) await (this.#holding ?? this.#hold(signal))
+  }
+
+  /** Without an answer nothing is held: the next write finds out whether there is room. */
+  async #knownFreeBytes(): Promise<number> {
+    try {
+      return await this.freeBytes()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the free disk space could not be determined')
+      return Number.POSITIVE_INFINITY
+    }
   }
 
   #hold(signal?: AbortSignal, minPauses = 0): Promise<void> {
@@ -141,7 +147,7 @@ export class DiskSpaceMonitor {
     this.#counters.holds += 1
     this.#log.warn(
       {
-        freeBytes: await this.freeBytes(),
+        freeBytes: await this.#knownFreeBytes(),
         minFreeBytes: this.#minFreeBytes,
         resumeFreeBytes: this.#resumeFreeBytes,
       },
@@ -149,7 +155,7 @@ export class DiskSpaceMonitor {
     )
     for (let round = 0; ; round += 1) {
       await this.#makeRoom(round === 0)
-      const freeBytes = await this.freeBytes()
+      const freeBytes = await this.#knownFreeBytes()
       // After a failed write the free bytes prove nothing (a quota may be exhausted): the pause prevents a busy loop.
       if (freeBytes >= this.#resumeFreeBytes && round >= minPauses) break
       this.#log.debug({ freeBytes }, 'disk space is still short')

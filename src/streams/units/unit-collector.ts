@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Transform, type TransformCallback } from 'node:stream'
 import type { Entry, EntryBlock, StoredEntries } from '../../records.ts'
 import type { DiskSpaceMonitor } from '../staging/disk-space-monitor.ts'
@@ -98,9 +97,7 @@ export class UnitCollector extends Transform {
 
   async #store(): Promise<void> {
     if (this.#held.length === 0) return
-    this.#file ??= await UnitFile.create(this.#staging.unitPath(randomUUID()), (write) =>
-      this.#withSpace(write),
-    )
+    this.#file ??= await UnitFile.create(this.#staging, (write) => this.#withSpace(write))
     await this.#file.append(this.#takeHeld())
   }
 

@@ -1,4 +1,5 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
 import {
   bytesAsLatin1,
   type Entry,
@@ -7,7 +8,7 @@ import {
   type StoredEntries,
   spanBytes,
 } from '../../records.ts'
-import { writeAt } from '../staging/staging.ts'
+import { type Staging, writeAt } from '../staging/staging.ts'
 
 /** Runs a write, and repeats it when the volume is full. */
 export type WithSpace = <T>(write: () => Promise<T>) => Promise<T>
@@ -21,6 +22,7 @@ type StoredRow = Pick<Entry, 'raw' | 'json' | 'flat' | 'reject' | 'note'>
  * Each call of `append` is written as lines of JSON and read back as one slice, so the caller bounds a slice's size.
  */
 export class UnitFile {
+  #staging: Staging
   #path: string
   #file: FileHandle
   #withSpace: WithSpace
@@ -28,14 +30,16 @@ export class UnitFile {
   #bytes = 0
   #count = 0
 
-  private constructor(path: string, file: FileHandle, withSpace: WithSpace) {
+  private constructor(staging: Staging, path: string, file: FileHandle, withSpace: WithSpace) {
+    this.#staging = staging
     this.#path = path
     this.#file = file
     this.#withSpace = withSpace
   }
 
-  static async create(path: string, withSpace: WithSpace): Promise<UnitFile> {
-    return new UnitFile(path, await withSpace(() => open(path, 'wx+')), withSpace)
+  static async create(staging: Staging, withSpace: WithSpace): Promise<UnitFile> {
+    const path = staging.unitPath(randomUUID())
+    return new UnitFile(staging, path, await withSpace(() => open(path, 'wx+')), withSpace)
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
@@ -58,8 +62,9 @@ export class UnitFile {
 
   /** Closes and removes the file. */
   async discard(): Promise<void> {
-    await this.#file.close()
-    await rm(this.#path, { force: true })
+    // Its content is not needed any more, whatever became of it.
+    await this.#file.close().catch(() => {})
+    await this.#staging.remove(this.#path)
   }
 
   async *#read(unit: Span): AsyncGenerator<readonly Entry[]> {

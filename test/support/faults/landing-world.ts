@@ -18,6 +18,9 @@ import { readTable } from '../table-rows.ts'
 
 const pipelineName = 'primary'
 
+/** Limits of a storage request that stalls; a healthy one over memory that takes longer is repeated, too. */
+const stallMs = 250
+
 /** Some blobs in memory, and what lands them in this process into a Delta table below a directory. */
 export interface LandingWorld {
   /** Holds the lakehouse and the state directory, and nothing else. */
@@ -74,7 +77,11 @@ async function openAndRun(world: LandingWorld, options: LandingOptions): Promise
     name: pipelineName,
     config: config.pipelines[pipelineName]!,
     shared: config,
-    reader: new AzureBlobReader(inMemoryContainer(storage, containerName, clock), { clock }),
+    reader: new AzureBlobReader(inMemoryContainer(storage, containerName, clock), {
+      firstByteMs: stallMs,
+      idleMs: stallMs,
+      clock,
+    }),
     succeededSince: () => true,
     follow: false,
     signal,
