@@ -56,7 +56,11 @@ async function isMade(path: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' && dirname(path) !== path) return false
     // For a directory that exists, some file systems report EROFS or EACCES instead of EEXIST.
-    if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return true
+    const found = await stat(path).catch((failure: NodeJS.ErrnoException) => {
+      if (failure.code === 'ENOENT' || failure.code === 'ENOTDIR') throw error
+      throw failure
+    })
+    if (found.isDirectory()) return true
     throw error
   }
 }

@@ -97,7 +97,6 @@ export class LakehouseSink extends Writable {
 
   async #land(batch: Batch): Promise<void> {
     const { signal } = this.#destroying
-    for (const span of batch.spans) this.#requireBeginning(span)
     // After a failure too: what the table does not hold is read again, and a pipeline that keeps failing fills no disk.
     const landed = await this.#landUnfenced(batch, signal).finally(() => this.#remove(batch.spoolPath))
     if (landed !== undefined) this.#onLanded(landed)
@@ -109,6 +108,7 @@ export class LakehouseSink extends Writable {
    * @returns undefined when that was all of it
    */
   async #landUnfenced(batch: Batch, signal: AbortSignal): Promise<LandedBatch | undefined> {
+    for (const span of batch.spans) this.#requireBeginning(span)
     const fenced = new Set<number>()
     // What the table is known to say by now need not be encoded to be refused.
     this.#leaveOut(batch, fenced, () =>

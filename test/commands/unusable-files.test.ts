@@ -16,6 +16,7 @@ import { verify } from '../../src/commands/verify.ts'
 import type { ResolvedConfig } from '../../src/config/resolve.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { makeDirectory, withStateErrors } from '../../src/offsets/state-files.ts'
+import { systemError, watchFileCalls } from '../support/faults/file-calls.ts'
 import { startTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { smallDisk, smallDiskMissing } from '../support/small-disk.ts'
@@ -121,6 +122,19 @@ test('making a directory where none can be made ends, with the directory that wa
   const directory = await temporaryDirectory(t)
   for (const _ of ['once', 'again']) await makeDirectory(join(directory, 'a', 'b'))
   assert.deepEqual(await readdir(directory, { recursive: true }), ['a', 'a/b'])
+})
+
+test('a directory that cannot be looked at for the moment is not reported as a file', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const stop = await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'stat') throw systemError('EMFILE', call)
+      return undefined
+    },
+  })
+  const made = withStateErrors(directory, () => makeDirectory(directory))
+  await assert.rejects(made, { code: 'DIRECTORY_UNUSABLE', context: { reason: 'EMFILE' } })
+  stop()
 })
 
 test('a table or a state directory that is removed under a running process is reported with its code', async (t) => {

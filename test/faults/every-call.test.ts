@@ -9,6 +9,7 @@ import { errorReply, type Reply, type ServiceRequest } from '../support/blob-ser
 import { type FileCall, systemError, watchFileCalls } from '../support/faults/file-calls.ts'
 import {
   assertWorldLanded,
+  assertWorldMirrored,
   inDirectory,
   type LandingOptions,
   type LandingWorld,
@@ -63,7 +64,8 @@ const files: CallKind = {
   async arm(t, strike, way, world) {
     const before = (call: FileCall): undefined => {
       if (!call.path.startsWith(world.directory)) return
-      if (meets(strike, `${call.name} ${call.path.slice(world.directory.length)}`)) throw systemError(way, call)
+      if (meets(strike, `${call.name} ${call.path.slice(world.directory.length)}`))
+        throw systemError(way, call)
     }
     return { disarm: await watchFileCalls(t, { before }) }
   },
@@ -171,7 +173,7 @@ async function landThrough(
   },
 ): Promise<string> {
   const { kind, start, way, strike, place } = given
-  const world = inDirectory(landingWorld('', 11), place)
+  const world = inDirectory(landingWorld('', 11, 2), place)
   await mkdir(place)
   if (start === 'second') await landOneBatch(world)
   const armed = await kind.arm(t, strike, way, world)
@@ -186,7 +188,7 @@ async function landThrough(
     )
     armed.disarm()
     assert.equal(statementsUnderWay(), 0)
-    if (ending === 'went on') await assertWorldLanded(world)
+    if (ending === 'went on') await assertWorldMirrored(world)
     const clock = new HastyClock()
     // A start removes leftovers when they are old.
     await clock.sleep(7_200_000)

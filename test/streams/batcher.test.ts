@@ -194,7 +194,7 @@ test('destroying the stage removes the spool that is open, and no timer is left'
 test('a spool file that cannot be made fails the stage', async (t) => {
   const { create, directory } = await fixture(t)
   await rm(directory, { recursive: true })
-  await assert.rejects(through(create(), [recordBlock(['{"a":1}'])]), { code: 'ENOENT' })
+  await assert.rejects(through(create(), [recordBlock(['{"a":1}'])]), { code: 'DIRECTORY_UNUSABLE' })
 })
 
 test('a write that finds the volume full is repeated, and the spool is as if nothing had been', async (t) => {

@@ -138,12 +138,28 @@ test('the least free space of all volumes counts, and a volume that holds two di
   assert.deepEqual(asked, [tmpdir(), '/proc'])
 })
 
-test('a real directory has some free bytes, and a directory that is not there is an error', async (t) => {
+test('free space that cannot be determined holds nothing and fails nothing', async () => {
+  let asked = 0
+  const { monitor, clock } = monitorOf([], {
+    freeBytesOf: async () => {
+      asked += 1
+      if (asked % 2 === 1) throw Object.assign(new Error('spawn df EMFILE'), { code: 'EMFILE' })
+      return 0
+    },
+  })
+  await monitor.ensureSpace()
+  assert.deepEqual([asked, monitor.counters.holds], [1, 0])
+  clock.advance(500)
+  await monitor.ensureSpace()
+  assert.deepEqual([asked, monitor.counters.holds], [5, 1])
+})
+
+test('a real directory has some free bytes, and one that is not there says so', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-disk-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
   assert.ok((await new DiskSpaceMonitor({ directories: [directory], minFreeBytes: 0 }).freeBytes()) > 0)
   const missing = new DiskSpaceMonitor({ directories: [join(directory, 'missing')], minFreeBytes: 0 })
-  await assert.rejects(missing.ensureSpace(), { code: 'DIRECTORY_UNUSABLE' })
+  await assert.rejects(missing.freeBytes(), { code: 'ENOENT' })
 })
 
 test('the gate lets every block pass in order and holds the stream meanwhile', async () => {

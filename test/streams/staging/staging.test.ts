@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Staging } from '../../../src/streams/staging/staging.ts'
+import { type FileCall, systemError, watchFileCalls } from '../../support/faults/file-calls.ts'
 
 const hourMs = 3_600_000
 const nowMs = 1_795_510_020_000
@@ -60,4 +61,21 @@ test("a batch's spool and a unit's file lie in the directory and have their name
   const staging = await openStaging(t)
   assert.equal(staging.spoolPath('batch-7'), join(staging.directory, 'batch-7.spool'))
   assert.equal(staging.unitPath('unit-7'), join(staging.directory, 'unit-7.unit'))
+})
+
+test('a leftover that cannot be removed, or looked for, keeps no other one and no start from going on', async (t) => {
+  const staging = await openStaging(t)
+  for (const name of ['a.spool', 'b.spool', 'c.spool']) await put(staging, name, 2 * hourMs)
+  const failing = async (fails: (call: FileCall) => boolean): Promise<void> => {
+    const before = (call: FileCall): undefined => {
+      if (fails(call)) throw systemError('EIO', call)
+    }
+    const stop = await watchFileCalls(t, { before })
+    await staging.removeExpired(nowMs)
+    stop()
+  }
+  await failing(({ name }) => name === 'readdir')
+  assert.deepEqual(await readdir(staging.directory), ['a.spool', 'b.spool', 'c.spool'])
+  await failing(({ name, path }) => name === 'rm' && path.endsWith('b.spool'))
+  assert.deepEqual(await readdir(staging.directory), ['b.spool'])
 })

@@ -76,7 +76,10 @@ export interface DeltaStorage {
   /** Deletes an object; a missing one is no error. May not be durable yet when it returns. */
   remove(path: string): Promise<void>
 
-  /** Stores a finished local file durably at a path in the table. The local file may be gone afterwards. */
+  /**
+   * Stores a finished local file durably at a path in the table. The local file may be gone afterwards; after a failure
+   * it is unchanged, so that the call can be repeated.
+   */
   putFile(localPath: string, path: string): Promise<void>
 
   /** Undoes `putFile`: the file is back at its local path and no longer in the table. */

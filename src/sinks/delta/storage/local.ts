@@ -153,7 +153,12 @@ export class LocalDeltaStorage implements DeltaStorage {
         await this.#makeFolder(folder)
         await moveFile(localPath, target, this.#pathOf('_delta_log'))
       }
-      await syncFolder(folder)
+      try {
+        await syncFolder(folder)
+      } catch (error) {
+        await moveFile(target, localPath).catch(() => {})
+        throw error
+      }
     })
   }
 

@@ -161,3 +161,21 @@ test('a commit whose name may not be on disk is in doubt, not created', async (t
   })
   assert.equal(await storage.putIfAbsent('_delta_log/1.json', Buffer.from('x')), 'unknown')
 })
+
+test('a file that could not be placed durably is where it was, so that the same batch is placed again', async (t) => {
+  const { storage, table, staging } = await prepared(t)
+  const local = join(staging, 'a.parquet')
+  await writeFile(local, 'rows')
+  let failures = 1
+  const stop = await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'file.sync' && call.path === join(table, 'day=1') && failures-- > 0)
+        throw systemError('EMFILE', call)
+      return undefined
+    },
+  })
+  await assert.rejects(storage.putFile(local, 'day=1/a.parquet'), { code: 'TABLE_UNAVAILABLE' })
+  await storage.putFile(local, 'day=1/a.parquet')
+  stop()
+  assert.equal(await readFile(join(table, 'day=1/a.parquet'), 'utf8'), 'rows')
+})

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { TailraceError } from '../../src/errors.ts'
+import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
+import type { Batch, LandedBatch, Span } from '../../src/records.ts'
+import { CommitFencedError, type FencedSpan } from '../../src/sinks/commit-fence.ts'
+import { LakehouseSink, type LakehouseSinkOptions } from '../../src/sinks/lakehouse-sink.ts'
+import type { EncodedBatch, TableCommitter } from '../../src/sinks/table-committer.ts'
+import { systemError, watchFileCalls } from '../support/faults/file-calls.ts'
+import { HastyClock } from '../support/hasty-clock.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+const [a, b] = ['logs/a.json', 'logs/b.json'].map((blob) => ({ blob, generation: '20260102T030405Z' }))
+
+function span(start: number, end: number, source = a!): Span {
+  return { ...source, start, end }
+}
+
+/** What may go wrong at a step, by its name; a step fails once for each error. */
+type Failures = Partial<Record<'encode' | 'commit' | 'mirror', Error[]>>
+
+/** A sink over ports that note what they are asked for, and whether the batch's files are there at that moment. */
+async function bench(t: TestContext, failures: Failures = {}, options: Partial<LakehouseSinkOptions> = {}) {
+  const directory = await temporaryDirectory(t)
+  const landed = new LandedOffsets()
+  const mirrored = new LandedOffsets()
+  const steps: string[] = []
+  const reports: LandedBatch[] = []
+  let batches = 0
+  const fail = (step: keyof Failures): void => {
+    const error = failures[step]?.shift()
+    if (error !== undefined) throw error
+  }
+  const filesThere = (): string =>
+    [`${batches}.spool`, `encode-${batches}`].filter((name) => existsSync(join(directory, name))).join('+')
+  /** Each step takes a moment, in which a step that was not waited for would come before it. */
+  const step = async (name: keyof Failures, detail: string): Promise<void> => {
+    await turn()
+    steps.push(`${name} ${detail} with ${filesThere()}`)
+    fail(name)
+  }
+  const committer: Pick<TableCommitter, 'landed' | 'land'> = {
+    landed: () => landed,
+    land: async (spans) => {
+      await step('commit', spans.map(({ end }) => end).join())
+      for (const { end, ...source } of spans) landed.set({ ...source, offset: end })
+      return { tableVersion: 7 }
+    },
+  }
+  const sink = new LakehouseSink({
+    encoder: {
+      encode: async (batch): Promise<EncodedBatch> => {
+        await step('encode', `${batch.rows} rows`)
+        const path = join(directory, `encode-${batches}`, 'part.parquet')
+        await mkdir(dirname(path))
+        await writeFile(path, 'rows')
+        const file = { path, rows: batch.rows, bytes: 4, columns: new Map(), partition: new Map() }
+        return { files: [file], rows: batch.rows, rejected: 0, partial: 0 }
+      },
+    },
+    committer: committer as TableCommitter,
+    offsets: {
+      write: async (offsets) => {
+        await step('mirror', [...offsets].map(({ offset }) => offset).join())
+        for (const offset of offsets) mirrored.set(offset)
+      },
+    },
+    onLanded: (batch) => {
+      steps.push(`landed with ${filesThere()}`)
+      reports.push(batch)
+    },
+    clock: new HastyClock(),
+    ...options,
+  })
+  /** Writes a spool of two rows for each span. */
+  const batchOf = async (...spans: readonly Span[]): Promise<Batch> => {
+    batches += 1
+    const spoolPath = join(directory, `${batches}.spool`)
+    const rows = spans.flatMap((_span, index) => [0, 1].map((row) => `${index}\x1f${row}\x1f1\n`))
+    await writeFile(spoolPath, rows.join(''))
+    return {
+      id: String(batches),
+      spoolPath,
+      spoolBytes: rows.join('').length,
+      spans,
+      rows: rows.length,
+      rejected: 0,
+      openedAtMs: 0,
+      longestRowBytes: 6,
+    }
+  }
+  const land = async (...spans: readonly Span[]): Promise<void> =>
+    pipeline(Readable.from([await batchOf(...spans)]), sink)
+  return { directory, landed, mirrored, steps, reports, land, sink, batchOf }
+}
+
+test('a batch is encoded, committed and mirrored, each after the other, and its files are removed last', async (t) => {
+  const { directory, steps, land } = await bench(t)
+  await land(span(0, 20))
+  assert.deepEqual(steps, [
+    'encode 2 rows with 1.spool',
+    'commit 20 with 1.spool+encode-1',
+    'mirror 20 with 1.spool+encode-1',
+    'landed with ',
+  ])
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a batch that begins behind the start of a blob of which nothing has landed is a gap, and no step is taken', async (t) => {
+  const { directory, steps, land } = await bench(t)
+  await assert.rejects(land(span(0, 10, b), span(10, 20)), {
+    code: 'SPAN_GAP',
+    context: { expected: 0, found: 10 },
+  })
+  assert.deepEqual(steps, [])
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a batch that begins elsewhere than its blob is landed to is fenced before it is encoded', async (t) => {
+  for (const start of [0, 40, 60]) {
+    const { landed, steps, land } = await bench(t)
+    landed.set({ ...a!, offset: 50 })
+    await assert.rejects(land(span(start, 70)), { code: 'COMMIT_FENCED' })
+    assert.deepEqual(steps, [])
+  }
+})
+
+test('of a batch that another process has landed a part of, the other rows land, and the part is reported', async (t) => {
+  const fenced: FencedSpan[] = []
+  const { directory, landed, steps, reports, land } = await bench(
+    t,
+    {},
+    { onFenced: (spans) => void fenced.push(...spans) },
+  )
+  landed.set({ ...a!, offset: 50 })
+  await land(span(0, 20), span(0, 30, b))
+  assert.deepEqual(fenced, [{ span: span(0, 20), landedTo: 50 }])
+  assert.deepEqual(
+    steps.filter((step) => !step.startsWith('landed')),
+    ['encode 2 rows with 1.spool', 'commit 30 with 1.spool+encode-1', 'mirror 50,30 with 1.spool+encode-1'],
+  )
+  assert.deepEqual(reports[0]?.batch.spans, [span(0, 30, b)])
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a race that is lost at the commit is not lost for the rest of the batch', async (t) => {
+  const lost = new CommitFencedError([{ span: span(0, 20), landedTo: 50 }])
+  const { directory, steps, land } = await bench(t, { commit: [lost] }, { onFenced: () => {} })
+  await land(span(0, 20), span(0, 30, b))
+  assert.deepEqual(
+    steps.map((step) => step.split(' with ')[0]),
+    ['encode 4 rows', 'commit 20,30', 'encode 2 rows', 'commit 30', 'mirror 30', 'landed'],
+  )
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a batch that another process has landed all of is dropped with its spool, and the stream goes on', async (t) => {
+  const { directory, landed, steps, sink, batchOf } = await bench(t, {}, { onFenced: () => {} })
+  landed.set({ ...a!, offset: 50 })
+  await pipeline(Readable.from([await batchOf(span(0, 20)), await batchOf(span(50, 60))]), sink)
+  assert.deepEqual(
+    steps.map((step) => step.split(' with ')[0]),
+    ['encode 2 rows', 'commit 60', 'mirror 60', 'landed'],
+  )
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a commit that may succeed later is repeated, and a batch is encoded once', async (t) => {
+  const away = (): Error => new TailraceError('TABLE_UNAVAILABLE', 'away')
+  const { steps, land } = await bench(t, { commit: [away(), away()] })
+  await land(span(0, 20))
+  assert.deepEqual(
+    steps.map((step) => step.split(' ')[0]),
+    ['encode', 'commit', 'commit', 'commit', 'mirror', 'landed'],
+  )
+})
+
+test('a batch that fails for good leaves nothing in staging, and is not reported as landed', async (t) => {
+  for (const failures of [
+    { encode: [new TailraceError('ENCODE_FAILED', 'no')] },
+    { commit: [new TailraceError('TABLE_DENIED', 'no')] },
+  ]) {
+    const { directory, mirrored, reports, land } = await bench(t, failures)
+    await assert.rejects(land(span(0, 20)), { message: 'no' })
+    assert.deepEqual([reports, [...mirrored]], [[], []])
+    assert.deepEqual(await readdir(directory), [])
+  }
+})
+
+test('an offset file that cannot be written holds no batch up, and is written with the next one', async (t) => {
+  const refused = new TailraceError('DIRECTORY_UNUSABLE', 'no')
+  const { landed, mirrored, reports, sink, batchOf } = await bench(t, { mirror: [refused] })
+  await pipeline(Readable.from([await batchOf(span(0, 20)), await batchOf(span(20, 30))]), sink)
+  assert.equal(reports.length, 2)
+  assert.equal(landed.get(a!), 30)
+  assert.equal(mirrored.get(a!), 30)
+})
+
+test('staging files that cannot be removed do not end the stream', async (t) => {
+  const { directory, reports, land } = await bench(t)
+  const stop = await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'rm') throw systemError('EIO', call)
+      return undefined
+    },
+  })
+  await land(span(0, 20))
+  stop()
+  assert.equal(reports.length, 1)
+  assert.deepEqual((await readdir(directory)).sort(), ['1.spool', 'encode-1'])
+})
+
+test('a sink that is destroyed ends when its last batch has ended, with nothing left in staging', async (t) => {
+  const { directory, steps, sink, batchOf } = await bench(t)
+  const batch = await batchOf(span(0, 20))
+  sink.on('error', () => {})
+  sink.write(batch)
+  sink.destroy(new Error('stopped'))
+  await new Promise((resolve) => sink.once('close', resolve))
+  assert.equal(
+    steps.some((step) => step.startsWith('mirror')),
+    false,
+  )
+  assert.deepEqual(await readdir(directory), [])
+})
