@@ -112,6 +112,28 @@ test('a batch is encoded, committed and mirrored, each after the other, and its 
   assert.deepEqual(await readdir(directory), [])
 })
 
+test('nothing of a batch is removed, reported or followed by the next one before its offsets are mirrored', async (t) => {
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let mirrors = 0
+  const write = (): Promise<void> => {
+    mirrors += 1
+    return held
+  }
+  const { directory, reports, sink, batchOf } = await bench(t, {}, { offsets: { write } })
+  const batches = [await batchOf(span(0, 20)), await batchOf(span(20, 30))]
+  const landing = pipeline(Readable.from(batches), sink)
+  // Many calls to the file system later, a removal that did not wait would have been made.
+  for (let call = 0; call < 50 || mirrors === 0; call += 1) await readdir(directory)
+  assert.deepEqual([mirrors, reports.length], [1, 0])
+  assert.deepEqual((await readdir(directory)).sort(), ['1.spool', '2.spool', 'encode-2'])
+  release()
+  await landing
+  assert.deepEqual([mirrors, reports.length], [2, 2])
+})
+
 test('a batch that begins behind the start of a blob of which nothing has landed is a gap, and no step is taken', async (t) => {
   const { directory, steps, land } = await bench(t)
   await assert.rejects(land(span(0, 10, b), span(10, 20)), {

@@ -6,7 +6,7 @@ import type { Chunk } from '../../src/records.ts'
 import { AppendBlobTailer, type AppendBlobTailerOptions } from '../../src/sources/append-blob-tailer.ts'
 import { ByteBudget } from '../../src/sources/tailing/byte-budget.ts'
 import { VirtualClock } from '../streams/virtual-clock.ts'
-import { ScriptedReader, unavailable } from './scripted-reader.ts'
+import { type Fault, ScriptedReader, unavailable } from './scripted-reader.ts'
 
 /** A tailer of a scripted blob on a clock whose n-th pause runs the n-th step of the script, then stops it. */
 function tail(
@@ -248,6 +248,25 @@ test('a blob that is shorter than what was read ends as replaced', async () => {
   const { tailer } = tail(reader, [() => reader.cutTo(4)])
   await drain(tailer)
   ended(tailer, 'replaced')
+})
+
+test('a range that was answered before a blob became shorter is asked for again', async () => {
+  const before = 'a'.repeat(30)
+  const now = `${'a'.repeat(20)}bbbbb`
+  const reader = new ScriptedReader(now)
+  const answer = (bytes: number): Fault => {
+    const whole = {
+      totalBytes: 30,
+      etag: '"before"',
+      createdAt: '20261124T084700Z',
+      blobType: 'append',
+    } as const
+    return { kind: 'answer', read: { kind: 'bytes', bytes: Buffer.from(before.slice(0, bytes)), ...whole } }
+  }
+  // The requests for the second and the third range go out together, and the third one is answered first.
+  reader.faults.push(answer(10), undefined, answer(30))
+  const { tailer } = tail(reader, [], { rangeBytes: 10, readsAhead: 2 })
+  assert.equal((await drain(tailer)).toString(), now)
 })
 
 test('why a blob became shorter is found out in spite of an outage', async () => {

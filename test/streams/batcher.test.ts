@@ -17,6 +17,7 @@ import { Batcher, type BatcherOptions } from '../../src/streams/batcher.ts'
 import { DiskSpaceMonitor } from '../../src/streams/staging/disk-space-monitor.ts'
 import { spoolRow } from '../../src/streams/staging/spool.ts'
 import { Staging } from '../../src/streams/staging/staging.ts'
+import { systemError, watchFileCalls } from '../support/faults/file-calls.ts'
 import { recordBlock, rejectedEntry } from './record-blocks.ts'
 import { through } from './through.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -88,6 +89,31 @@ test('batches tile every blob, hold every entry once, and are sealed by bytes or
     }),
     { numRuns: 40 },
   )
+})
+
+test('a batch is sealed as soon as it has its most rows or bytes, not with the block after', async (t) => {
+  const blocks = blocksOf([1, 2, 3].map(() => ({ blob: 0, rows: 2 })))
+  for (const options of [{ maxRows: 2 }, { maxBytes: spanBytes(blocks[0]!.span) }]) {
+    const { create } = await fixture(t, options)
+    const batches = await through<Batch>(create(), blocks)
+    assert.deepEqual(
+      batches.map(({ rows }) => rows),
+      [2, 2, 2],
+    )
+  }
+})
+
+test('a spool whose end the file system reports a failed write at is not handed on', async (t) => {
+  const { create, directory } = await fixture(t)
+  const stop = await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'file.close' && call.path.startsWith(directory)) throw systemError('EIO', call)
+      return undefined
+    },
+  })
+  const handedOn = through<Batch>(create(), [recordBlock(['{"a":1}'])])
+  await assert.rejects(handedOn, { code: 'DIRECTORY_UNUSABLE', context: { reason: 'EIO' } })
+  stop()
 })
 
 test('a spool row is what spoolRow makes of the entry, its span and where that span starts', async (t) => {

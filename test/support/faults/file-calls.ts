@@ -20,7 +20,6 @@ const pathCalls = [
   'writeFile',
 ] as const
 const handleCalls = [
-  'close',
   'datasync',
   'read',
   'readFile',
@@ -30,11 +29,12 @@ const handleCalls = [
   'write',
   'writeFile',
 ] as const
+type HandleCall = (typeof handleCalls)[number] | 'close'
 
 /** One call to the file system. */
 export interface FileCall {
   /** The function's name; that of a file handle begins with `file.`. */
-  readonly name: (typeof pathCalls)[number] | `file.${(typeof handleCalls)[number]}`
+  readonly name: (typeof pathCalls)[number] | `file.${HandleCall}`
   /** The path; of a handle, the path it was opened with; of a rename, a link or a copy, the new one. */
   readonly path: string
   /** The old path of a rename, a link or a copy. */
@@ -99,17 +99,18 @@ function watchedPathCall(name: (typeof pathCalls)[number], watcher: FileCallWatc
       : { name, path: String(args[0]) }
     watcher.before?.(call)
     const result = await make(...args)
-    if (name === 'open') paths.set(result as object, call.path)
+    if (name === 'open') {
+      const handle = result as Record<string, AnyFunction>
+      paths.set(handle, call.path)
+      // Each handle has a function of its own for it.
+      handle.close = watchedHandleCall('close', handle.close as AnyFunction, watcher)
+    }
     watcher.after?.(call)
     return result
   }
 }
 
-function watchedHandleCall(
-  name: (typeof handleCalls)[number],
-  make: AnyFunction,
-  watcher: FileCallWatcher,
-): AnyFunction {
+function watchedHandleCall(name: HandleCall, make: AnyFunction, watcher: FileCallWatcher): AnyFunction {
   return async function (this: object, ...args) {
     const path = paths.get(this)
     // A handle that was opened before the watch began.

@@ -8,6 +8,7 @@ import { writeCheckpoint } from '../../../../src/sinks/delta/log/checkpoint-writ
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { markDeleted } from '../deletion-vectors.ts'
+import { FaultyStorage } from '../faulty-storage.ts'
 import { onEachStorage } from '../on-each-storage.ts'
 import { type Workbench, workbench } from '../support.ts'
 import { contentOf, daysLater, landBatches, optimize, vacuum } from './support.ts'
@@ -77,6 +78,19 @@ onEachStorage(
     assert.deepEqual(await bench.dataFiles(), await livePathsOf(bench))
   },
 )
+
+test('a batch that lands while a vacuum lists the table keeps its files, however short the retention is', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 1)
+  const storage = new FaultyStorage(bench.storage)
+  storage.contentsOf = async (folder) => {
+    if (folder === '') await landBatches(bench, 1, 2)
+    return bench.storage.contentsOf(folder)
+  }
+  const report = await vacuum({ ...bench, storage }, { retentionMs: 0, allowShortRetention: true })
+  assert.deepEqual(report?.expired, [])
+  assert.deepEqual(await bench.dataFiles(), await livePathsOf(bench))
+})
 
 onEachStorage('hidden files, other files and other tables below stay', async (bench) => {
   await landBatches(bench, 0, 1)
