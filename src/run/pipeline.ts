@@ -237,7 +237,9 @@ export class Pipeline {
       recordStarts: async (starts) => {
         const { signal } = this.#aborting
         await recordStarts(starts, { committer, diskSpace: this.#diskSpace, signal, clock, logger })
-        await this.#offsets.mirror(committer.landed(), committer.tableVersion)
+        await this.#offsets
+          .mirror(committer.landed(), committer.tableVersion)
+          .catch((error: unknown) => this.#log.warn({ err: error }, 'the offset file was not written'))
       },
       markOf: (generation) => this.#offsets.markOf(generation),
       recordMark: (mark) => this.#offsets.recordMark(mark),

@@ -66,7 +66,7 @@ async function bench(t: TestContext, failures: Failures = {}, options: Partial<L
     },
     committer: committer as TableCommitter,
     offsets: {
-      write: async (offsets) => {
+      mirror: async (offsets) => {
         await step('mirror', [...offsets].map(({ offset }) => offset).join())
         for (const offset of offsets) mirrored.set(offset)
       },
@@ -118,11 +118,11 @@ test('nothing of a batch is removed, reported or followed by the next one before
     release = resolve
   })
   let mirrors = 0
-  const write = (): Promise<void> => {
+  const mirror = (): Promise<void> => {
     mirrors += 1
     return held
   }
-  const { directory, reports, sink, batchOf } = await bench(t, {}, { offsets: { write } })
+  const { directory, reports, sink, batchOf } = await bench(t, {}, { offsets: { mirror } })
   const batches = [await batchOf(span(0, 20)), await batchOf(span(20, 30))]
   const landing = pipeline(Readable.from(batches), sink)
   // Many calls to the file system later, a removal that did not wait would have been made.

@@ -72,7 +72,10 @@ export class Staging {
  */
 export async function removeStaged(path: string, logger: Logger): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch((error: unknown) =>
-    logger.warn({ err: error, path }, 'a staging file could not be removed; a start after it expires removes it'),
+    logger.warn(
+      { err: error, path },
+      'a staging file could not be removed; a start after it expires removes it',
+    ),
   )
 }
 
