@@ -191,7 +191,7 @@ test('verify is not content with offsets whose table is gone', async (t) => {
   assert.deepEqual([stood.blobs[0]?.offset, stood.blobs[0]?.rows], [bytes.length, undefined])
   await assert.rejects(
     outputOf(config, check),
-    complaint('TABLE_MISSING', /no table `.*`, and blobs have landed/),
+    complaint('TABLE_MISSING', /cannot see the table `.*`, although blobs were landed/),
   )
 })
 
@@ -277,25 +277,25 @@ for (const [what, sink, code, texts] of [
     'a wrong token',
     { auth: { kind: 'token', token: 'dapi-wrong' } },
     'WAREHOUSE_DENIED',
-    [/refuses the token/, /warehouses/],
+    [/refused the token/, /warehouses/],
   ],
   [
     'a missing volume',
     { volume: `/Volumes/${catalog}/${schema}/nope/folder` },
     'WAREHOUSE_DENIED',
-    [/no volume `.*`\.`.*`\.`nope`: create it, or grant READ VOLUME and WRITE VOLUME/],
+    [/cannot see the volume `.*`\.`.*`\.`nope`: create it, or grant READ VOLUME and WRITE VOLUME/],
   ],
   [
     'a missing volume for the Files API',
     { upload: 'files-api', volume: `/Volumes/${catalog}/${schema}/nope` },
     'WAREHOUSE_DENIED',
-    [/no volume `.*`\.`.*`\.`nope`: create it/],
+    [/cannot see the volume `.*`\.`.*`\.`nope`: create it/],
   ],
   [
     'a missing catalog of the volume',
     { volume: '/Volumes/nowhere/logs/staging' },
     'WAREHOUSE_DENIED',
-    [/no catalog `nowhere`: check the name, or grant USE CATALOG/],
+    [/cannot see the catalog `nowhere`: check the name, or grant USE CATALOG/],
   ],
 ] as const) {
   test(`check names ${what} and what to do about it`, async (t) => {
@@ -305,8 +305,8 @@ for (const [what, sink, code, texts] of [
 }
 
 for (const [what, name, remedy] of [
-  ['catalog', 'nowhere.logs.pg', /no catalog `nowhere`: check the name, or grant USE CATALOG/],
-  ['schema', `${catalog}.nope.pg`, /no schema `.*`\.`nope`: create it, or grant USE SCHEMA/],
+  ['catalog', 'nowhere.logs.pg', /cannot see the catalog `nowhere`: check the name, or grant USE CATALOG/],
+  ['schema', `${catalog}.nope.pg`, /cannot see the schema `.*`\.`nope`: create it, or grant USE SCHEMA/],
 ] as const) {
   test(`check and tables create name a missing ${what} of the table`, async (t) => {
     const bench = await openWorkspaceBench(t)
@@ -342,7 +342,7 @@ test('check lists the columns that a table has otherwise, or lacks', async (t) =
   await execute(bench, text.replace(/ {2}`pid` INT.*\n/, '').replace(/;\s*$/, ''))
   await assert.rejects(
     outputOf(bench.config(), check),
-    complaint('TABLE_SCHEMA_MISMATCH', /lacks the columns pid, which `sink.evolve: true` would add/),
+    complaint('TABLE_SCHEMA_MISMATCH', /does not have the columns pid, which `sink.evolve: true` would add/),
   )
   assert.match((await outputOf(bench.config({ evolve: true }), check)).text, /lacks pid: a run adds them/)
 })
@@ -379,7 +379,7 @@ test('tables create makes the table, does nothing the second time, and adds colu
   const { text } = await outputOf(config, (context) => createTables(context, { printsOnly: true }))
   await execute(bench, `DROP TABLE ${tableName}`)
   await execute(bench, text.replace(/ {2}`pid` INT.*\n/, '').replace(/;\s*$/, ''))
-  await assert.rejects(create(config), complaint('TABLE_SCHEMA_MISMATCH', /lacks the columns pid/))
+  await assert.rejects(create(config), complaint('TABLE_SCHEMA_MISMATCH', /does not have the columns pid/))
   await create(bench.config({ evolve: true }))
   assert.deepEqual(columns()?.toSorted(), declared?.toSorted())
 })
@@ -421,7 +421,7 @@ test('a table that Databricks loads is left to it: its definition is printed, an
     outputOf(config, (context) =>
       replayCommand(context, { pipeline: 'primary', blob: 'primary.ndjson', from: 0 }),
     ),
-    complaint('TABLE_UNSUPPORTED', /loaded by Databricks/),
+    complaint('TABLE_UNSUPPORTED', /cannot be replaced in mode stage-only/),
   )
 })
 

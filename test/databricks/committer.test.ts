@@ -114,7 +114,7 @@ test('rows that somebody removed from a batch whose file is gone stop the next s
   await fixture.warehouse.rows(`DELETE FROM "lake"."logs"."logs" WHERE source_offset = 50`)
   await assert.rejects(fixture.open('logs'), (error: unknown) => {
     assert.ok(code('LOAD_UNCLEAR')(error))
-    assert.match(String(error), /table holds 9, of logs\/pg\.json from 0 to 100/)
+    assert.match(String(error), /found 9, of logs\/pg\.json from 0 to 100/)
     return true
   })
 })
@@ -312,7 +312,7 @@ test('the end of a run waits no longer than some seconds for a workspace that no
   await closed
 })
 
-test('a load that adds another number of rows than its files hold is not believed', async (t) => {
+test('a load that adds a number of rows other than its files hold fails', async (t) => {
   const fixture = await committerFixture(t)
   const direct = directWarehouse(fixture.warehouse)
   const { files } = await fixture.encode(span(0, 100))
@@ -329,7 +329,7 @@ test('a load that adds another number of rows than its files hold is not believe
       assert.ok(code('LOAD_UNCLEAR')(error))
       assert.match(
         String(error),
-        new RegExp(`of 10 rows added ${inserted} rows, of logs/pg.json from 0 to 100`),
+        new RegExp(`added ${inserted} rows, expected 10, of logs/pg.json from 0 to 100`),
       )
       return true
     })

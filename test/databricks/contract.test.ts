@@ -8,7 +8,7 @@ import type { LoadIntent } from '../../src/offsets/load-intent.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
 import { replay } from '../../src/run/replay.ts'
 import { ContainerStorage } from '../../src/run/tailrace.ts'
-import { CopyInto, copyIntoSql, isMissingFile } from '../../src/sinks/databricks/loading/copy-into.ts'
+import { CopyInto, copyIntoSql, isMissingStagedFile } from '../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
 import type { VolumeStaging } from '../../src/sinks/databricks/staging/volume-staging.ts'
@@ -226,14 +226,14 @@ for (const target of contractTargets(process.env)) {
     })
   }
 
-  contract('a file that is not there is told apart from every other failure', async (bench, t) => {
+  contract('a missing file is distinguished from every other failure', async (bench, t) => {
     const declaration = await createdTable(bench)
     const encoder = await rowEncoder(t)
     const { copy, intent, staging } = await stagedLoad(bench, encoder, declaration, 'files-api')
     for (const { name } of intent.files) await staging.remove(name)
     await assert.rejects(copy.load(intent), (error) => {
       assert.ok(
-        isMissingFile(error),
+        isMissingStagedFile(error),
         `${String(error)} ${isTailraceError(error) && error.context.errorClass}`,
       )
       return true
@@ -248,7 +248,7 @@ for (const target of contractTargets(process.env)) {
     for (const { name } of intent.files) await staging.remove(name)
     const added = await copy.load(intent).catch((error: unknown) => {
       assert.ok(
-        isMissingFile(error),
+        isMissingStagedFile(error),
         `${String(error)} ${isTailraceError(error) && error.context.errorClass}`,
       )
       return 0

@@ -60,7 +60,7 @@ test('a missing table is not created where that is not allowed', async (t) => {
   const { warehouse, options } = await setUp(t)
   await assert.rejects(
     ensureTable({ ...options, create: false }),
-    complaint('TABLE_SCHEMA_MISMATCH', /no table `lake`\.`logs`\.`logs`/, /tables create/),
+    complaint('TABLE_SCHEMA_MISMATCH', /cannot see the table `lake`\.`logs`\.`logs`/, /tables create/),
   )
   assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'missing' })
 })

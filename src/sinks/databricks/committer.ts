@@ -9,38 +9,38 @@ import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-commi
 import type { LoadLedger, RowLoader } from './loading/row-loader.ts'
 
 export interface DatabricksCommitterOptions {
-  /** For logs: host and table. */
+  /** Host and table, for logs. */
   readonly location: string
   readonly loader: RowLoader
   readonly ledger: LoadLedger
-  /** What the ledger held when it was opened; the committer's own from now on. */
+  /** The ledger's offsets when it was opened; the committer owns and changes this object from now on. */
   readonly offsets: LandedOffsets
   /**
-   * Whether offsets are to be found from the table's rows, because the ledger was lost. They say what is landed as
-   * well, but for blank lines at the end.
+   * Whether to compute offsets from the table's rows because the ledger was lost. They may lack blank lines after a
+   * blob's last row, which do no harm when they are read again.
    */
   readonly recoversOffsets: boolean
-  /** Which blobs are this pipeline's to land, by `source_blob`. */
+  /** Whether this pipeline lands a blob, by `source_blob`. */
   readonly landsBlob: (blob: string) => boolean
-  /** Hears that offsets were found from rows, and of how many blob generations. */
+  /** Called when offsets of `count` blob generations were computed from rows. */
   readonly onOffsetsRecovered: (count: number) => void
-  /** Hears what became of a batch that an earlier process had begun. */
+  /** Called when an earlier process's load was completed (`landed`) or discarded. */
   readonly onSettled: (intent: LoadIntent, landed: boolean) => void
-  /** What the loader's intents are of; undefined where it writes none. */
+  /** The mode of the loader's intents; undefined when it records none. */
   readonly mode: LoadIntent['mode'] | undefined
-  readonly clock?: Clock
-  /** Gives back what the loader works with. */
+  readonly clock?: Clock | undefined
+  /** Closes the connections that the loader uses. */
   readonly close: () => Promise<void>
 }
 
-/** How long the end of a run waits for what nobody needs at once, in milliseconds. */
+/** Longest wait of `close` for background cleanup, in milliseconds. */
 const closeMs = 5_000
 
 /**
  * Lands batches in a table of a Databricks workspace.
  *
- * The table cannot hold offsets, so the ledger does, together with what is about to be loaded. Before anything else,
- * `open` ends what an earlier process had begun, with the boundaries and files of its intent.
+ * The table cannot hold offsets, so the ledger does, together with the intent of the current load. `open` first completes
+ * or discards the load of an earlier process, with the spans and files of its intent.
  */
 export class DatabricksCommitter implements TableCommitter {
   readonly location: string
@@ -76,10 +76,10 @@ export class DatabricksCommitter implements TableCommitter {
       requireOffsets(spans, (source) => this.#offsets.get(source))
       if (encoded.rows > 0) {
         const begun = ledger.intent
-        if (begun !== undefined && !isOf(begun, spans)) throw new Error('another batch is under way')
-        await loader.add({ spans, encoded }, begun, (intent) => this.#note(intent))
+        if (begun !== undefined && !isOf(begun, spans)) throw new Error('another batch is being loaded')
+        await loader.add({ spans, encoded }, begun, (intent) => this.#recordIntent(intent))
       }
-      // Where blobs begin is recorded without rows, and whatever batch is under way stays so.
+      // A batch without rows only records where blobs start; an unfinished load keeps its intent.
       await this.#advance(spans, encoded.rows > 0 ? undefined : ledger.intent)
       this.#inBackground(() => loader.tidy())
       return {}
@@ -92,13 +92,13 @@ export class DatabricksCommitter implements TableCommitter {
   ): Promise<CommitReceipt & { readonly removedRows: number }> {
     return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
-      const removedRows = await loader.replace(span, encoded, (intent) => this.#note(intent))
+      const removedRows = await loader.replace(span, encoded, (intent) => this.#recordIntent(intent))
       await ledger.record(this.#offsets, undefined)
       return { removedRows }
     })
   }
 
-  /** Does not wait for the workspace: what may become free is not where the caller is short of it. */
+  /** Runs in the background: it frees space in the workspace, not on this machine, so the caller need not wait. */
   async releaseCaches(): Promise<void> {
     this.#inBackground(() => this.#options.loader.reclaim())
   }
@@ -106,7 +106,7 @@ export class DatabricksCommitter implements TableCommitter {
   async close(): Promise<void> {
     await this.#queue.idle()
     const { clock = systemClock, close } = this.#options
-    // A short run would never come to tidy up; an unreachable workspace must not hold the end up.
+    // Waits so that short runs clean up too, but not for long, because the workspace may be unreachable.
     let cancel = (): void => {}
     const late = new Promise<void>((resolve) => {
       cancel = clock.after(closeMs, resolve)
@@ -122,11 +122,11 @@ export class DatabricksCommitter implements TableCommitter {
     if (intent.mode !== mode) {
       throw new TailraceError(
         'LOAD_UNCLEAR',
-        `A batch was under way in mode ${intent.mode}, which only that mode can end: start with it once.`,
+        `An unfinished batch was loaded in mode ${intent.mode}, and only that mode can complete it: start once with sink.mode ${intent.mode}.`,
         { context: { batch: intent.id } },
       )
     }
-    const isDone = (await loader.settle(intent, (next) => this.#note(next))) === 'done'
+    const isDone = (await loader.settle(intent, (next) => this.#recordIntent(next))) === 'done'
     if (isDone && intent.replaces === undefined) await this.#advance(intent.spans, undefined)
     else await ledger.record(this.#offsets, undefined)
     onSettled(intent, isDone)
@@ -141,11 +141,11 @@ export class DatabricksCommitter implements TableCommitter {
     onOffsetsRecovered(found.length)
   }
 
-  async #note(intent: LoadIntent): Promise<void> {
+  async #recordIntent(intent: LoadIntent): Promise<void> {
     await this.#options.ledger.record(this.#offsets, intent)
   }
 
-  /** Offsets in memory never say more than the ledger does. */
+  /** Advances offsets in the ledger and in memory. After an error both are unchanged, so memory is never ahead. */
   async #advance(spans: readonly Span[], intent: LoadIntent | undefined): Promise<void> {
     const before = spans.map((span) => [span, this.#offsets.get(span)] as const)
     for (const span of spans) this.#offsets.set(landedBy(span))
@@ -160,7 +160,7 @@ export class DatabricksCommitter implements TableCommitter {
     }
   }
 
-  /** Work that nobody waits for, one at a time. It tells its own failures. */
+  /** Starts background work, unless some is running. The work reports its own failures. */
   #inBackground(work: () => Promise<void>): void {
     this.#tidying ??= work().finally(() => {
       this.#tidying = undefined

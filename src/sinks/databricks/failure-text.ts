@@ -1,21 +1,21 @@
 import { redactSecrets } from '../../reporting/redact.ts'
 
-/** What Databricks says when it fails something, taken apart. */
+/** The parts of an error text of Databricks. */
 export interface FailureText {
   /** Such as `PATH_NOT_FOUND`, or `DELTA_CONCURRENT_APPEND.ROW_LEVEL_CHANGES`. */
   readonly errorClass: string | undefined
   /** Five characters, such as `42K03`. */
   readonly sqlState: string | undefined
-  /** One line that may be logged: no secret, no value of a record, no text of a statement. */
-  readonly told: string
+  /** One line that is safe to log: without secrets, values of records and statement texts. */
+  readonly summary: string
 }
 
-const longestTold = 300
+const maxSummaryCharacters = 300
 
 /**
- * Takes a failure's text apart.
+ * Parses an error text of Databricks.
  *
- * A class stands in brackets before the message, often behind names of Java exceptions; services in front of the
+ * The error class is in brackets before the message, often after names of Java exceptions. Services in front of the
  * warehouse write `ErrorClass=…` or `CLASS: message` instead.
  */
 export function failureText(text: string): FailureText {
@@ -27,16 +27,16 @@ export function failureText(text: string): FailureText {
   return {
     errorClass,
     sqlState: /\bSQLSTATE:? ?([0-9A-Z]{5})\b/.exec(text)?.[1],
-    told: loggable(bracketed === null ? text : text.slice(text.indexOf(`[${errorClass}]`))),
+    summary: loggable(bracketed === null ? text : text.slice(text.indexOf(`[${errorClass}]`))),
   }
 }
 
 function loggable(text: string): string {
   const line = (text.split(/\n|== SQL/, 1)[0] ?? '').replace(/\s*SQLSTATE:? ?[0-9A-Z]{5}\b.*$/, '')
-  // Messages quote what they are about, and that may be a value out of a record.
+  // Quoted text in a message may be a value of a record.
   const bare = redactSecrets(line)
     .replace(/'[^']*'/g, "'…'")
     .replace(/"[^"]*"/g, '"…"')
     .trim()
-  return bare.length > longestTold ? `${bare.slice(0, longestTold)}…` : bare
+  return bare.length > maxSummaryCharacters ? `${bare.slice(0, maxSummaryCharacters)}…` : bare
 }

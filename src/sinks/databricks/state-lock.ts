@@ -4,12 +4,12 @@ import { makeDirectory, withStateErrors } from '../../offsets/state-files.ts'
 import { holdFile } from '../encoding/held-file.ts'
 
 /**
- * Makes this process the only one that works with a pipeline's offset file, until `release` or until it ends in
- * whatever way.
+ * Locks a pipeline's offset file for this process, until `release` or the end of the process.
  *
- * A Delta table fences off a second process by itself. Where the offset file is the truth, the file has to be.
+ * Needed where the offset file is the only record of offsets. A Delta table rejects a second process by itself, because
+ * its commits compare offsets.
  *
- * @throws STATE_LOCKED when it is at work already, in this process or another one
+ * @throws STATE_LOCKED when this or another process holds the lock, or the file system has no locks
  */
 export async function lockState(
   stateDirectory: string,
@@ -20,10 +20,13 @@ export async function lockState(
   const held = await holdFile(path).catch((error: unknown) => {
     throw new TailraceError(
       'STATE_LOCKED',
-      `${path} cannot be locked: the state directory has to be on a file system with locks.`,
+      `${path} cannot be locked: put the state directory on a file system that supports locks.`,
       { cause: error },
     )
   })
   if (held !== undefined) return held
-  throw new TailraceError('STATE_LOCKED', `The pipeline ${pipeline} is run already with ${stateDirectory}.`)
+  throw new TailraceError(
+    'STATE_LOCKED',
+    `Another process runs the pipeline ${pipeline} with the state directory ${stateDirectory}.`,
+  )
 }

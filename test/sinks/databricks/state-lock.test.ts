@@ -20,8 +20,8 @@ async function holder(t: TestContext, directory: string) {
     setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code])
   t.after(() => child.kill('SIGKILL'))
-  const [told] = await once(child.stdout, 'data')
-  assert.equal(String(told), 'held')
+  const [output] = await once(child.stdout, 'data')
+  assert.equal(String(output), 'held')
   return child
 }
 
@@ -54,7 +54,7 @@ test('what a process left that was killed while it made the lock file is no obst
   }
 })
 
-test('a place where nothing can be locked is told with its path', async (t) => {
+test('a file system without locks is reported with the path', async (t) => {
   const directory = await temporaryDirectory(t)
   await writeFile(join(directory, 'state'), '')
   await assert.rejects(lockState(join(directory, 'state'), 'primary'))

@@ -7,17 +7,17 @@ import type { Warehouse } from '../warehouse/warehouse.ts'
 import { rangesOf } from './range-rows.ts'
 
 /**
- * What Databricks answers while another COPY of the same file is under way, such as one that a killed process began:
- * it ends by itself, and then the file counts as loaded.
+ * Error class while another COPY of the same file is running, for instance one that a killed process started. It ends by
+ * itself, and then the file counts as loaded.
  */
-const underWay = 'COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED'
+const concurrentCopyClass = 'COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED'
 
-/** Pauses while the other one ends: 15 s, then twice as long each time, up to 4 min. */
+/** Pauses while the other COPY runs: 15 s, doubled each time, up to 4 min. */
 const firstPauseMs = 15_000
-const longestPauseMs = 240_000
+const maxPauseMs = 240_000
 
-/** Classes that say that a file is not there. */
-const missingFile: ReadonlySet<string> = new Set([
+/** Error classes for a missing file. */
+const missingFileClasses: ReadonlySet<string> = new Set([
   'PATH_NOT_FOUND',
   'FILE_NOT_EXIST',
   'FAILED_READ_FILE.FILE_NOT_EXIST',
@@ -26,8 +26,8 @@ const missingFile: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The statement that loads staged files of one folder. Every column is named and cast, so that the table's own order,
- * further columns of it, and what a Parquet file says of itself do not matter: columns are matched by name.
+ * Formats the statement that loads staged files of one folder. Every column is named and cast, so that columns are
+ * matched by name, whatever the table's column order, its further columns, and the Parquet files' types.
  *
  * https://docs.databricks.com/sql/language-manual/delta-copy-into
  */
@@ -48,7 +48,7 @@ function selected({ name, type }: Column): string {
   return `CAST(${quoteName(name)} AS ${databricksTypes[type]}) AS ${quoteName(name)}`
 }
 
-/** Loads the files of an intent; the loaded-file list of the table makes a repetition load nothing. */
+/** Loads the files of an intent. Idempotent, because Databricks keeps a list of loaded files per table. */
 export class CopyInto {
   readonly #warehouse: Warehouse
   readonly #declaration: TableDeclaration
@@ -58,9 +58,9 @@ export class CopyInto {
   constructor(options: {
     readonly warehouse: Warehouse
     readonly declaration: TableDeclaration
-    /** The volume folder that file names are relative to. */
+    /** The volume folder to which file names are relative. */
     readonly stagingFolder: string
-    /** How another load of the same files is waited for. */
+    /** Limits the wait for another load of the same files. */
     readonly retry: RetryOptions
   }) {
     this.#warehouse = options.warehouse
@@ -70,17 +70,17 @@ export class CopyInto {
   }
 
   /**
-   * Loads the files, as soon as no other load of them is under way.
+   * Loads the files, after any other running load of them has ended.
    *
-   * @returns the rows that were added: all of the files', or none when they had been loaded before
-   * @throws LOAD_UNCLEAR when another number of rows was added
-   * @throws STATEMENT_FAILED, see `isMissingFile`
+   * @returns the number of added rows: all rows of the files, or 0 when they were loaded before
+   * @throws LOAD_UNCLEAR when any other number of rows was added
+   * @throws STATEMENT_FAILED, also for a missing file: see `isMissingStagedFile`
    */
   async load(intent: LoadIntent): Promise<number> {
     return retry((attempt) => this.#once(intent, attempt), this.#retry)
   }
 
-  /** @throws COMMIT_CONTENDED while another COPY of the files is under way */
+  /** @throws COMMIT_CONTENDED while another COPY of the files is running */
   async #once(intent: LoadIntent, attempt: number): Promise<number> {
     const rows = intendedRows(intent)
     const { folder, files } = this.#placed(intent)
@@ -92,26 +92,26 @@ export class CopyInto {
         batch: intent.id,
       })
       .catch((error: unknown) => {
-        if (!isTailraceError(error) || error.context.errorClass !== underWay) throw error
-        throw new TailraceError('COMMIT_CONTENDED', 'The files of the batch are being loaded already.', {
+        if (!isTailraceError(error) || error.context.errorClass !== concurrentCopyClass) throw error
+        throw new TailraceError('COMMIT_CONTENDED', 'Another statement is loading the files of the batch.', {
           context: {
             batch: intent.id,
-            retryAfterMs: Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt - 1, 10)),
+            retryAfterMs: Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(attempt - 1, 10)),
           },
           cause: error,
         })
       })
-    // What is not told has to be counted, as if it had been there before.
+    // Without a count in the answer, 0 makes the caller count the rows in the table.
     const inserted = Number(result?.num_inserted_rows ?? 0)
     if (inserted === rows || inserted === 0) return inserted
     throw new TailraceError(
       'LOAD_UNCLEAR',
-      `Loading ${files.length} files of ${rows} rows added ${inserted} rows${rangesOf(intent.spans)}.`,
+      `Loading ${files.length} files added ${inserted} rows, expected ${rows}${rangesOf(intent.spans)}.`,
       { context: { batch: intent.id, rows, inserted } },
     )
   }
 
-  /** All files of a batch lie in one folder, and are named below it. */
+  /** Splits file names into their folder, which is the same for all files of a batch, and the rest. */
   #placed({ files }: LoadIntent): { readonly folder: string; readonly files: readonly string[] } {
     const slash = (files[0]?.name ?? '').lastIndexOf('/')
     const folder = `${this.#stagingFolder}/${(files[0]?.name ?? '').slice(0, slash)}`
@@ -119,7 +119,9 @@ export class CopyInto {
   }
 }
 
-/** @returns whether a load failed because a file is not in the volume */
-export function isMissingFile(error: unknown): boolean {
-  return isTailraceError(error, 'STATEMENT_FAILED') && missingFile.has(String(error.context.errorClass))
+/** @returns whether a load failed because a file is missing in the volume */
+export function isMissingStagedFile(error: unknown): boolean {
+  return (
+    isTailraceError(error, 'STATEMENT_FAILED') && missingFileClasses.has(String(error.context.errorClass))
+  )
 }

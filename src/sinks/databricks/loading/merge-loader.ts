@@ -9,34 +9,34 @@ import type { Warehouse } from '../warehouse/warehouse.ts'
 import { type RangeRows, rangesOf } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
 
-/** Rows of one statement, as bytes of JSON. How long a parameter may be is not documented: this much is safe. */
+/** Bytes of JSON rows in one statement. The limit of a parameter's length is not documented; 1 MiB works. */
 const maxRowsBytes = 1024 * 1024
 
-/** What tells a row from every other one. */
+/** Columns that identify a row. */
 const keyColumns = ['source_blob', 'source_generation', 'source_offset', 'source_index'] as const
 
 export interface MergeLoaderOptions {
   readonly warehouse: Warehouse
   readonly declaration: TableDeclaration
   readonly rows: RangeRows
-  /** Creates the table, or checks it. */
+  /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
   /** Reads the encoded files. */
   readonly engine: EmbeddedEngine
 }
 
-/** A row as JSON, and where it begins in its blob. */
+/** A row as JSON, and its offset in the blob. */
 interface RowText {
   readonly offset: number
   readonly json: string
 }
 
-/** No row is encoded within it: all rows of a range are meant. */
+/** An empty time range, so that `RangeRows.remove` spares no row. */
 const noIngestTimes = { ingestedFrom: '1970-01-01 00:00:00', ingestedTo: '1970-01-01 00:00:00' }
 
 /**
- * Loads batches without a volume: rows travel as the parameter of a MERGE that adds those whose place the table does
- * not have yet. A batch can therefore be sent again, whole or cut in another way, and needs no intent.
+ * Loads batches without a volume. Rows are sent as a JSON parameter of a MERGE, which adds only rows whose key columns
+ * the table does not have yet. So a batch can be sent again, also divided differently, and needs no load intent.
  *
  * https://docs.databricks.com/sql/language-manual/delta-merge-into
  */
@@ -63,21 +63,21 @@ export class MergeLoader implements RowLoader {
     readonly encoded: EncodedBatch
   }): Promise<void> {
     let added = 0
-    for (const rows of inPieces(await this.#rowTexts(encoded), 'anywhere')) added += await this.#add(rows)
+    for (const rows of inChunks(await this.#rowTexts(encoded), 'anywhere')) added += await this.#add(rows)
     if (added === encoded.rows) return
-    // Some were there, after a reply that was lost; or the warehouse did not take what it was sent, and says nothing.
+    // Rows were there already after a lost reply, or the warehouse did not add all rows. Counting them decides.
     const found = await this.#options.rows.count(spans)
     if (found === encoded.rows) return
     throw new TailraceError(
       'LOAD_UNCLEAR',
-      `Of the ${encoded.rows} rows of a batch the table holds ${found}${rangesOf(spans)}.`,
+      `After a load the table has a wrong number of rows: expected ${encoded.rows}, found ${found}${rangesOf(spans)}.`,
       { context: { rows: encoded.rows, found } },
     )
   }
 
   /**
-   * Each statement replaces a part of the range in one step: after a crash in between, the replay can be repeated. One
-   * batch at a time is in memory.
+   * Each statement replaces a part of the range atomically, so after a crash the replay can be repeated. Only one batch
+   * is in memory at a time.
    */
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
     const parts = encoded.filter(({ rows }) => rows > 0)
@@ -87,9 +87,9 @@ export class MergeLoader implements RowLoader {
     for (const [index, part] of parts.entries()) {
       const next = parts[index + 1]
       const end = next === undefined ? span.end : firstOffset(next)
-      const pieces = inPieces(await this.#rowTexts(part), 'between-lines')
-      for (const [at, rows] of pieces.entries()) {
-        const to = pieces[at + 1]?.[0]?.offset ?? end
+      const chunks = inChunks(await this.#rowTexts(part), 'between-offsets')
+      for (const [at, rows] of chunks.entries()) {
+        const to = chunks[at + 1]?.[0]?.offset ?? end
         removed += await this.#replacePart({ ...span, start: from, end: to }, rows)
         from = to
       }
@@ -117,8 +117,8 @@ export class MergeLoader implements RowLoader {
     })
     const updated = Number(result?.num_updated_rows ?? 0)
     if (updated > rows.length) {
-      // The table had a row twice, and has it twice still. All are what they shall be, so that a crash in between
-      // leaves rows out at worst, and the replay repeated brings them back.
+      // The table had duplicates of a row, which the MERGE has updated but kept. Remove the whole range and add it anew.
+      // After a crash in between, rows are missing at worst, and repeating the replay adds them.
       await this.#options.rows.remove(part, noIngestTimes)
       await this.#add(rows)
     }
@@ -134,8 +134,8 @@ export class MergeLoader implements RowLoader {
   async reclaim(): Promise<void> {}
 
   /**
-   * Rows without the values that are NULL, half of a row's columns: a merge patch leaves them out.
-   * In the order of their offsets, which of a range's rows is the order in the blob.
+   * Reads a batch's rows as JSON, ordered by the key columns. `json_merge_patch` drops NULL values, which are about half
+   * of a row's columns.
    */
   async #rowTexts({ files }: EncodedBatch): Promise<RowText[]> {
     const { engine, declaration } = this.#options
@@ -148,15 +148,15 @@ export class MergeLoader implements RowLoader {
   }
 }
 
-/** Adds the rows of `:rows` that the table does not have. */
+/** SQL that adds those rows of the parameter `:rows` that the table does not have. */
 export function mergeSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>): string {
   return [...matching(declaration), insertion(declaration)].join('\n')
 }
 
-/** Makes the rows of a range those of `:rows`, in one step. */
+/** SQL that replaces the rows of a range by those of the parameter `:rows`, in one step. */
 export function replaceSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>): string {
   const columns = declaration.columns.map((column) => quoteName(column.name))
-  // Spark's grammar has the three kinds of clauses in this order alone.
+  // Spark's grammar requires this order of the three kinds of clauses.
   return [
     ...matching(declaration),
     `WHEN MATCHED THEN UPDATE SET ${columns.map((column) => `t.${column} = s.${column}`).join(', ')}`,
@@ -183,7 +183,7 @@ function rowsType(columns: readonly Column[]): string {
   return `ARRAY<STRUCT<${fields.join(', ')}>>`
 }
 
-/** JSON has no instants: they travel as text with all their microseconds. */
+/** Formats timestamps as text with microseconds, because JSON has no type for them. */
 function packed({ name, type }: Column): string {
   const column = sqlIdentifier(name)
   if (type !== 'timestamp') return `${column} := ${column}`
@@ -194,30 +194,31 @@ function jsonArray(rows: readonly RowText[]): string {
   return `[${rows.map(({ json }) => json).join(',')}]`
 }
 
-/** Where the rows of a batch begin, as its files' statistics say. */
+/** @returns the smallest source offset of a batch's rows, from its files' statistics */
 function firstOffset({ files }: EncodedBatch): number {
   return Math.min(...files.map(({ columns }) => Number(columns.get('source_offset')?.min)))
 }
 
 /**
- * Cuts rows into pieces of bounded size, but for a row that is larger by itself.
+ * Divides rows into chunks of at most `maxRowsBytes`; a larger row is a chunk of its own.
  *
- * @param where rows of one offset, which a document has, can be told apart or have to stay together
+ * @param where `between-offsets` keeps rows with the same offset, which come from one document, in one chunk, because
+ * `replace` deletes by offset
  */
-function inPieces(rows: readonly RowText[], where: 'anywhere' | 'between-lines'): RowText[][] {
-  const pieces: RowText[][] = []
+function inChunks(rows: readonly RowText[], where: 'anywhere' | 'between-offsets'): RowText[][] {
+  const chunks: RowText[][] = []
   let bytes = 0
   let previous: RowText | undefined
   for (const row of rows) {
     const size = Buffer.byteLength(row.json) + 1
     const mayCut = where === 'anywhere' || previous?.offset !== row.offset
-    if (pieces.length === 0 || (bytes + size > maxRowsBytes && mayCut)) {
-      pieces.push([])
+    if (chunks.length === 0 || (bytes + size > maxRowsBytes && mayCut)) {
+      chunks.push([])
       bytes = 0
     }
-    pieces.at(-1)?.push(row)
+    chunks.at(-1)?.push(row)
     bytes += size
     previous = row
   }
-  return pieces
+  return chunks
 }

@@ -5,13 +5,13 @@ import type { TableName } from '../../../tables/table.ts'
 import { qualifiedName } from '../tables/definition.ts'
 import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
 
-/** Four parameters each, of the 256 that a statement may have. */
-const rangesAtOnce = 50
+/** Each range needs four parameters, of the 256 that a statement may have. */
+const maxRangesPerStatement = 50
 
-/** When the new rows of a replay were encoded, as SQL text in UTC. */
+/** First and last encoding time of a replay's new rows, as SQL text in UTC. */
 export type IngestTimes = Pick<Replacement, 'ingestedFrom' | 'ingestedTo'>
 
-/** The rows of ranges of blobs, by the columns that say where a row comes from. */
+/** Counts and removes the rows of blob ranges, by their source columns. */
 export class RangeRows {
   readonly #warehouse: Warehouse
   readonly #table: string
@@ -21,11 +21,11 @@ export class RangeRows {
     this.#table = qualifiedName(name)
   }
 
-  /** @returns how many rows the table has of all the ranges together */
+  /** @returns the total number of rows that the table has of the ranges */
   async count(spans: readonly Span[]): Promise<number> {
     let rows = 0
-    for (let from = 0; from < spans.length; from += rangesAtOnce) {
-      const { condition, parameters } = withinRanges(spans.slice(from, from + rangesAtOnce))
+    for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
+      const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
       const [found] = await this.#warehouse.execute({
         label: 'count the rows of ranges',
         sql: `SELECT count(*) AS row_count FROM ${this.#table} WHERE ${condition}`,
@@ -38,10 +38,10 @@ export class RangeRows {
   }
 
   /**
-   * Removes the rows of a range but those of the replay itself: a removal that a killed process began, or whose reply
-   * was lost, may take place when the new rows are there.
+   * Removes the rows of a range, except those encoded by the replay itself. A removal by a killed process, or one whose
+   * reply was lost, may be executed late, after the new rows were loaded.
    *
-   * @returns how many rows were removed, as far as the last attempt tells
+   * @returns the number of rows that the last attempt removed
    */
   async remove(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<number> {
     const { condition, parameters } = withinRanges([span])
@@ -55,10 +55,10 @@ export class RangeRows {
     return Number(result?.num_affected_rows ?? 0)
   }
 
-  /** How far each blob generation has rows. Goes through the whole table. */
+  /** Computes the end of the last row of each blob generation. Reads the whole table. */
   async ends(): Promise<readonly LandedOffset[]> {
     const rows = await this.#warehouse.execute({
-      label: 'find how far the rows go',
+      label: 'find the landed offsets in the rows',
       sql: `SELECT source_blob, source_generation, max(source_offset + source_length) AS landed_to
 FROM ${this.#table} GROUP BY source_blob, source_generation`,
       repeatable: true,
@@ -71,7 +71,7 @@ FROM ${this.#table} GROUP BY source_blob, source_generation`,
   }
 }
 
-/** A condition on rows, with its values as parameters: names of blobs never become SQL text. */
+/** @returns an SQL condition for rows in any of the spans, with the values as parameters, so that no blob name becomes SQL. */
 export function withinRanges(spans: readonly Span[]): {
   readonly condition: string
   readonly parameters: Readonly<Record<string, ParameterValue>>
@@ -87,7 +87,7 @@ export function withinRanges(spans: readonly Span[]): {
   return { condition: conditions.join(' OR '), parameters }
 }
 
-/** Ranges, for a message: a few of them. */
+/** @returns the first three ranges, for an error message */
 export function rangesOf(spans: readonly Span[]): string {
   const named = spans.slice(0, 3).map(({ blob, start, end }) => `${blob} from ${start} to ${end}`)
   return `, of ${named.join(', ')}${spans.length > 3 ? ` and ${spans.length - 3} more` : ''}`

@@ -3,51 +3,52 @@ import type { LoadIntent } from '../../../offsets/load-intent.ts'
 import type { Span } from '../../../records.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 
-/** Where offsets, and what is under way, are written down: the truth for a table that holds no offsets. */
+/** Stores offsets and the running load durably. It is the only record of them, because the table holds no offsets. */
 export interface LoadLedger {
+  /** The recorded load that has not ended. */
   readonly intent: LoadIntent | undefined
-  /** Makes both durable, at once and together. */
+  /** Makes both durable in one step. */
   record(offsets: LandedOffsets, intent: LoadIntent | undefined): Promise<void>
 }
 
-/** Writes down what is about to be done, beside the offsets as they stand. */
-export type NoteIntent = (intent: LoadIntent) => Promise<void>
+/** Records a load intent durably, together with the current offsets. */
+export type RecordIntent = (intent: LoadIntent) => Promise<void>
 
-/** What became of an intent that an earlier process left. */
+/** Whether the load of an earlier process's intent is complete, or nothing of it was loaded. */
 export type Settlement = 'done' | 'not-begun'
 
-/** One way for encoded files to become rows of a table that holds no offsets. */
+/** A way to load encoded files into a table that holds no offsets. */
 export interface RowLoader {
-  /** Makes ready what rows go to, and checks that they fit. */
+  /** Prepares the target of the load and checks that rows fit. */
   open(): Promise<void>
 
   /**
-   * Ends what an earlier process had begun.
+   * Completes or discards the load of an earlier process.
    *
-   * @throws LOAD_UNCLEAR when it can no longer be told whether the rows are there
+   * @throws LOAD_UNCLEAR when it cannot be determined whether the rows are in the table
    */
-  settle(intent: LoadIntent, note: NoteIntent): Promise<Settlement>
+  settle(intent: LoadIntent, recordIntent: RecordIntent): Promise<Settlement>
 
   /**
-   * Adds a batch's rows. After a failure it is called again with the same batch, and then adds what is not there yet.
+   * Adds a batch's rows. After a failure, call it again with the same batch: it adds the rows that are missing.
    *
-   * @param begun the intent of the call before, if that one got so far
+   * @param begun the intent that the failed call recorded, if any
    */
   add(
     batch: { readonly spans: readonly Span[]; readonly encoded: EncodedBatch },
     begun: LoadIntent | undefined,
-    note: NoteIntent,
+    recordIntent: RecordIntent,
   ): Promise<void>
 
-  /** Puts rows in the place of those that a range has. @returns how many were removed */
-  replace(span: Span, encoded: readonly EncodedBatch[], note: NoteIntent): Promise<number>
+  /** Replaces the rows of a range. @returns the number of removed rows */
+  replace(span: Span, encoded: readonly EncodedBatch[], recordIntent: RecordIntent): Promise<number>
 
-  /** How far the rows themselves say that each blob generation is landed. None where the rows cannot be asked. */
+  /** Computes landed offsets from the table's rows; empty when the rows cannot be queried. */
   landedByRows(): Promise<readonly LandedOffset[]>
 
-  /** Removes what is not needed any more; called when a batch is landed, and never in its way. */
+  /** Removes staged files that expired. Runs in the background after a batch has landed. */
   tidy(): Promise<void>
 
-  /** Gives back what can be had again, while space or memory is short. */
+  /** Releases files and memory that can be recreated, when space or memory is short. */
   reclaim(): Promise<void>
 }

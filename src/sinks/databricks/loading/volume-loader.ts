@@ -13,23 +13,24 @@ import type { WrittenFile } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import { type StagedFiles, stagedFileName } from '../staging/staged-files.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
-import { type CopyInto, isMissingFile } from './copy-into.ts'
+import { type CopyInto, isMissingStagedFile } from './copy-into.ts'
 import { type IngestTimes, type RangeRows, rangesOf } from './range-rows.ts'
-import type { NoteIntent, RowLoader, Settlement } from './row-loader.ts'
+import type { RecordIntent, RowLoader, Settlement } from './row-loader.ts'
 
-/** How staged files become rows; without it they are left to an Auto Loader or a streaming table. */
+/** Loads staged files into a table. */
 export interface TableLoad {
   readonly copy: CopyInto
   readonly rows: RangeRows
-  /** Creates the table, or checks it. */
+  /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
-  /** Lets go of what the warehouse keeps of earlier statements. */
+  /** Releases the warehouse's memory of earlier statements. */
   readonly clearCache: () => Promise<void>
 }
 
 export interface VolumeLoaderOptions {
   readonly staging: VolumeStaging
   readonly stagedFiles: StagedFiles
+  /** Undefined when files are only staged, and an Auto Loader or a streaming table loads them. */
   readonly table: TableLoad | undefined
   readonly clock: Clock
 }
@@ -37,13 +38,13 @@ export interface VolumeLoaderOptions {
 /**
  * Loads batches through files in a volume.
  *
- * The intent, with the files' names, is durable before the first byte is uploaded, and a name is used once. So at any
- * instant a crash leaves one of these, and the volume and the table tell which: not all files are there, and nothing
- * was loaded; or they are, and loading them once more adds their rows or, by the table's list of loaded files, nothing.
+ * The intent, with the files' names, is durable before the first upload, and a name is never reused. So after a crash
+ * there are two cases. If a file is missing in the volume, nothing was loaded. If all files are there, loading them
+ * again adds their rows, or nothing when the table's list of loaded files has them.
  */
 export class VolumeLoader implements RowLoader {
   readonly #options: VolumeLoaderOptions
-  /** Names of the present intent that are known to be there in whole. */
+  /** Names of the current intent's files that were uploaded completely. */
   readonly #staged = new Set<string>()
 
   constructor(options: VolumeLoaderOptions) {
@@ -54,23 +55,23 @@ export class VolumeLoader implements RowLoader {
     await this.#options.table?.ensureTable()
   }
 
-  async settle(intent: LoadIntent, note: NoteIntent): Promise<Settlement> {
-    const areThere = await this.#areStaged(intent)
+  async settle(intent: LoadIntent, recordIntent: RecordIntent): Promise<Settlement> {
+    const isStaged = await this.#isStaged(intent)
     const { table } = this.#options
     if (table === undefined) {
-      if (areThere) return 'done'
+      if (isStaged) return 'done'
       await this.#removeStaged(intent)
       return 'not-begun'
     }
     if (intent.replaces?.oldRows === 'remain') {
-      if (areThere) {
-        await this.#exchange(table, intent, intent.replaces, note)
+      if (isStaged) {
+        await this.#exchange(table, intent, intent.replaces, recordIntent)
         return 'done'
       }
     } else {
-      // Nothing is loaded before all files are there, unless somebody has removed one since.
-      const outcome = areThere ? await this.#load(table, intent) : await this.#find(table, intent)
-      if (outcome === 'there') return 'done'
+      // With a file missing, either nothing was loaded yet, or somebody removed the file after the load.
+      const outcome = isStaged ? await this.#load(table, intent) : await this.#find(table, intent)
+      if (outcome === 'loaded') return 'done'
       if (intent.replaces !== undefined) throw unclear(intent, 0)
     }
     await this.#removeStaged(intent)
@@ -80,32 +81,32 @@ export class VolumeLoader implements RowLoader {
   async add(
     { spans, encoded }: { readonly spans: readonly Span[]; readonly encoded: EncodedBatch },
     begun: LoadIntent | undefined,
-    note: NoteIntent,
+    recordIntent: RecordIntent,
   ): Promise<void> {
-    const intent = begun ?? (await this.#begin(spans, encoded.files, note))
+    const intent = begun ?? (await this.#begin(spans, encoded.files, recordIntent))
     await this.#stage(intent, encoded.files)
     const { table } = this.#options
-    if (table === undefined || (await this.#load(table, intent)) === 'there') return
-    // Somebody removed the files from the volume; here they still are.
+    if (table === undefined || (await this.#load(table, intent)) === 'loaded') return
+    // Somebody removed the files from the volume. The local ones still exist, so upload them again.
     this.#staged.clear()
     await this.#stage(intent, encoded.files)
-    if ((await this.#load(table, intent)) === 'gone') throw unclear(intent, 0)
+    if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
   }
 
-  async replace(span: Span, encoded: readonly EncodedBatch[], note: NoteIntent): Promise<number> {
+  async replace(span: Span, encoded: readonly EncodedBatch[], recordIntent: RecordIntent): Promise<number> {
     const { table } = this.#options
     if (table === undefined) {
       throw new TailraceError(
         'TABLE_UNSUPPORTED',
-        'Rows are loaded by Databricks here, so they cannot be replaced: remove them there, and stage the range again.',
+        'Rows cannot be replaced in mode stage-only: delete them in Databricks and stage the range again.',
       )
     }
     const files = encoded.flatMap((batch) => batch.files)
     const replaces: Replacement = { oldRows: 'remain', ...ingestTimes(files, this.#options.clock.now()) }
     if (files.length === 0) return table.rows.remove(span, replaces)
-    const intent = await this.#begin([span], files, note, replaces)
+    const intent = await this.#begin([span], files, recordIntent, replaces)
     await this.#stage(intent, files)
-    return this.#exchange(table, intent, replaces, note)
+    return this.#exchange(table, intent, replaces, recordIntent)
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
@@ -118,52 +119,52 @@ export class VolumeLoader implements RowLoader {
 
   async reclaim(): Promise<void> {
     const { table, stagedFiles } = this.#options
-    // Nothing tells here which files an Auto Loader has taken.
+    // In mode stage-only it is unknown which files an Auto Loader has loaded.
     if (table === undefined) return
     await stagedFiles.removeLoaded()
     await table.clearCache()
   }
 
-  /** The rows go only when the files that replace them are there, and are gone before the first of these is loaded. */
+  /** Removes the old rows, then loads the staged files. The intent records the step in between. */
   async #exchange(
     table: TableLoad,
     intent: LoadIntent,
     replaces: Replacement,
-    note: NoteIntent,
+    recordIntent: RecordIntent,
   ): Promise<number> {
     const [span] = intent.spans
     if (span === undefined) return 0
     const removed = await table.rows.remove(span, replaces)
     const removedNow: LoadIntent = { ...intent, replaces: { ...replaces, oldRows: 'removed' } }
-    await note(removedNow)
+    await recordIntent(removedNow)
     const outcome = await this.#load(table, removedNow)
     const found = await table.rows.count([span])
-    if (outcome === 'gone' || found !== intendedRows(intent)) throw unclear(removedNow, found)
+    if (outcome === 'missing' || found !== intendedRows(intent)) throw unclear(removedNow, found)
     return removed
   }
 
-  /** @returns whether the rows are in the table, or neither they nor the files are anywhere */
-  async #load(table: TableLoad, intent: LoadIntent): Promise<'there' | 'gone'> {
+  /** @returns `missing` when neither the rows are in the table nor all files in the volume */
+  async #load(table: TableLoad, intent: LoadIntent): Promise<'loaded' | 'missing'> {
     const added = await table.copy.load(intent).catch((error: unknown) => {
-      if (isMissingFile(error)) return 0
+      if (isMissingStagedFile(error)) return 0
       throw error
     })
-    // The list of loaded files says that they were; the rows themselves are the better witness.
-    return added > 0 ? 'there' : this.#find(table, intent)
+    // When nothing was added, the rows are counted: the list of loaded files alone does not prove that they are there.
+    return added > 0 ? 'loaded' : this.#find(table, intent)
   }
 
-  /** @throws LOAD_UNCLEAR when some of the rows are there */
-  async #find(table: TableLoad, intent: LoadIntent): Promise<'there' | 'gone'> {
+  /** @throws LOAD_UNCLEAR when the table has only some of the rows */
+  async #find(table: TableLoad, intent: LoadIntent): Promise<'loaded' | 'missing'> {
     const found = await table.rows.count(intent.spans)
-    if (found === intendedRows(intent)) return 'there'
+    if (found === intendedRows(intent)) return 'loaded'
     if (found > 0) throw unclear(intent, found)
-    return 'gone'
+    return 'missing'
   }
 
   async #begin(
     spans: readonly Span[],
     files: readonly WrittenFile[],
-    note: NoteIntent,
+    recordIntent: RecordIntent,
     replaces?: Replacement,
   ): Promise<LoadIntent> {
     const id = randomUUID()
@@ -172,15 +173,10 @@ export class VolumeLoader implements RowLoader {
       ({ bytes, rows }, index): IntendedFile => ({ name: stagedFileName(id, index, nowMs), bytes, rows }),
     )
     const mode = this.#options.table === undefined ? 'stage-only' : 'copy-into'
-    const intent: LoadIntent = {
-      id,
-      mode,
-      spans,
-      files: named,
-      ...(replaces === undefined ? {} : { replaces }),
-    }
+    const batch: LoadIntent = { id, mode, spans, files: named }
+    const intent: LoadIntent = replaces === undefined ? batch : { ...batch, replaces }
     this.#staged.clear()
-    await note(intent)
+    await recordIntent(intent)
     return intent
   }
 
@@ -193,7 +189,7 @@ export class VolumeLoader implements RowLoader {
     }
   }
 
-  async #areStaged({ files }: LoadIntent): Promise<boolean> {
+  async #isStaged({ files }: LoadIntent): Promise<boolean> {
     for (const { name, bytes } of files) {
       if ((await this.#options.staging.sizeOf(name)) !== bytes) return false
     }
@@ -205,7 +201,7 @@ export class VolumeLoader implements RowLoader {
   }
 }
 
-/** What the files themselves say; where a replay has no rows, no time before now is one of theirs. */
+/** Reads the encoding times of new rows from the files' statistics; the current time when there are no rows. */
 function ingestTimes(files: readonly WrittenFile[], nowMs: number): IngestTimes {
   const now = new Date(nowMs).toISOString().replace('T', ' ').slice(0, -1)
   const bounds = files.map(({ columns }) => columns.get('ingest_ts'))
@@ -224,7 +220,7 @@ function unclear(intent: LoadIntent, found: number): TailraceError {
   const rows = intendedRows(intent)
   return new TailraceError(
     'LOAD_UNCLEAR',
-    `Of the ${rows} rows of batch ${intent.id} the table holds ${found}${rangesOf(intent.spans)}, and its files cannot be loaded again.`,
+    `The table has a wrong number of rows of batch ${intent.id}: expected ${rows}, found ${found}${rangesOf(intent.spans)}. Its files cannot be loaded again.`,
     { context: { batch: intent.id, rows, found } },
   )
 }

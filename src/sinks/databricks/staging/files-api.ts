@@ -19,8 +19,8 @@ export interface FilesApiStagingOptions {
   readonly http: WorkspaceHttp
   readonly tokens: TokenSource
   readonly clock: Clock
-  /** How transient faults are waited out; the clock and the signal are added. */
-  readonly retry?: Pick<RetryOptions, 'policy' | 'random' | 'onRetry' | 'giveUp'>
+  /** How transient failures are retried; the clock and the signal are added. */
+  readonly retry?: Pick<RetryOptions, 'policy' | 'random' | 'onRetry' | 'giveUp'> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -28,17 +28,18 @@ const filesRoot = '/api/2.0/fs/files'
 const directoriesRoot = '/api/2.0/fs/directories'
 
 /**
- * A volume's folder by way of the Files API: needs neither a warehouse nor a route to the storage behind the volume.
+ * Accesses a volume's folder by the Files API, which needs neither a warehouse nor a network route to the storage behind
+ * the volume.
  *
  * https://docs.databricks.com/api/azure/workspace/files (read 2026-11-24): files of up to 5 GiB.
  */
 export class FilesApiStaging implements VolumeStaging {
   readonly folder: string
   readonly #options: FilesApiStagingOptions
-  /** The folder that was made last: files of one folder follow each other. */
+  /** The folder created last, which saves a request for the next file in it. */
   #made: string | undefined
 
-  /** @throws CONFIG_INVALID for a folder that is not in a volume, or has other characters than names may have */
+  /** @throws CONFIG_INVALID for a folder that is not in a volume, or that has characters not allowed in names */
   constructor(options: FilesApiStagingOptions) {
     this.folder = checkedFolder(options.folder)
     this.#options = options
@@ -54,15 +55,12 @@ export class FilesApiStaging implements VolumeStaging {
         method: 'PUT',
         path: `${filesRoot}${path}?overwrite=true`,
         headers: { 'content-type': 'application/octet-stream' },
-        // A file that grows meanwhile is sent as far as was promised.
+        // `end` keeps the body at the announced length if the file grows meanwhile.
         body: { bytes: size, open: () => createReadStream(localPath, { end: Math.max(0, size - 1) }) },
       })
       if (answer.status === 404 && wasMade) {
         this.#made = undefined
-        throw new TailraceError(
-          'WAREHOUSE_UNAVAILABLE',
-          'Somebody removed the folder that a file was uploaded to',
-        )
+        throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'The staging folder was removed during an upload')
       }
       if (!isSuccess(answer)) throw this.#refusal('Uploading a file', answer)
       checkLength(name, size, await this.#length(path))
@@ -107,44 +105,40 @@ export class FilesApiStaging implements VolumeStaging {
     try {
       return JSON.parse(answer.body) as DirectoryPage
     } catch {
-      throw new TailraceError(
-        'WAREHOUSE_UNAVAILABLE',
-        'Listing files was answered with something else than JSON',
-      )
+      throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'Listing files failed: the answer is not JSON')
     }
   }
 
   async #length(path: string): Promise<number | undefined> {
     const answer = await this.#ask({ method: 'HEAD', path: `${filesRoot}${path}` })
     if (answer.status === 404) return undefined
-    if (!isSuccess(answer)) throw this.#refusal('Looking at a file', answer)
+    if (!isSuccess(answer)) throw this.#refusal('Checking a file', answer)
     return Number(answer.headers['content-length'])
   }
 
-  /** Making a folder that is there is no mistake, and makes those above it too. */
+  /** The API creates missing parents as well, and an existing folder is no error. */
   async #makeFolder(path: string): Promise<void> {
     if (path === this.#made) return
     const answer = await this.#ask({ method: 'PUT', path: `${directoriesRoot}${path}` })
-    if (!isSuccess(answer)) throw this.#refusal('Making a folder', answer)
+    if (!isSuccess(answer)) throw this.#refusal('Creating a folder', answer)
     this.#made = path
   }
 
-  /** Sends a request, and once again with another token when its own was refused and there is one. */
+  /** Sends a request; when its token is refused and there is a newer one, sends it once more with that. */
   async #ask(request: WorkspaceRequest): Promise<WorkspaceAnswer> {
     const { http, tokens, signal } = this.#options
     const send = (token: string): Promise<WorkspaceAnswer> =>
       http.request({ ...request, headers: { ...request.headers, authorization: `Bearer ${token}` }, signal })
-    const aborting = signal === undefined ? {} : { signal }
-    const first = await tokens.token(aborting)
+    const first = await tokens.token({ signal })
     const answer = await send(first.value)
     if (answer.status !== 401 && answer.status !== 403) return answer
-    const second = await tokens.token({ ...aborting, rejected: first.value })
+    const second = await tokens.token({ signal, rejected: first.value })
     return second.value === first.value ? answer : await send(second.value)
   }
 
   #repeated<T>(work: () => Promise<T>): Promise<T> {
     const { clock, signal, retry: how } = this.#options
-    return retry(work, { ...how, clock, ...(signal === undefined ? {} : { signal }) })
+    return retry(work, { ...how, clock, signal })
   }
 
   #refusal(what: string, answer: WorkspaceAnswer): TailraceError {

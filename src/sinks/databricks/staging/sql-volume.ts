@@ -7,14 +7,14 @@ import { checkedFolder, checkedName, folderOf, lastPartOf } from './staged-files
 import type { StagedFile, VolumeStaging } from './volume-staging.ts'
 
 /**
- * A volume's folder by way of the warehouse: `PUT`, `LIST` and `REMOVE`. Files go from here straight to the storage
- * behind the volume, by URLs that the warehouse signs.
+ * Accesses a volume's folder by the warehouse's `PUT`, `LIST` and `REMOVE` statements. The driver uploads files directly
+ * to the storage behind the volume, with URLs that the warehouse signs.
  */
 export class SqlVolumeStaging implements VolumeStaging {
   readonly folder: string
   readonly #warehouse: Warehouse
 
-  /** @throws CONFIG_INVALID for a folder that is not in a volume, or has other characters than names may have */
+  /** @throws CONFIG_INVALID for a folder that is not in a volume, or that has characters not allowed in names */
   constructor({ folder, warehouse }: { readonly folder: string; readonly warehouse: Warehouse }) {
     this.folder = checkedFolder(folder)
     this.#warehouse = warehouse
@@ -26,10 +26,10 @@ export class SqlVolumeStaging implements VolumeStaging {
     if (from === undefined)
       throw new TailraceError(
         'CONFIG_INVALID',
-        `No statement can name the file ${localPath}: use another directory.`,
+        `The file ${localPath} cannot be uploaded: its path has characters that PUT does not allow. Use another directory.`,
       )
-    // The driver would end the process over a file that is not there. It states the length, so that storage refuses
-    // an upload that was cut short.
+    // The driver would end the process for a missing file, so this fails first. The driver sends the length, so that
+    // storage refuses a truncated upload.
     await stat(localPath)
     await this.#warehouse.execute({
       label: 'upload a file',
@@ -82,16 +82,16 @@ export class SqlVolumeStaging implements VolumeStaging {
   }
 }
 
-/** A class, or the exception of a file system, which has none. */
+/** Recognizes error classes, and a file system's exception, which comes without a class. */
 function isMissing({ context, message }: TailraceError): boolean {
-  const told = `${context.errorClass ?? ''} ${message}`
   return /PATH_NOT_FOUND|FILE_NOT_EXIST|DIRECTORY_NOT_FOUND|PATH_DOES_NOT_EXIST|FileNotFoundException/.test(
-    told,
+    `${context.errorClass ?? ''} ${message}`,
   )
 }
 
 function quoted(path: string): string {
   const text = quotePath(path)
-  if (text === undefined) throw new TailraceError('CONFIG_INVALID', `No statement can name ${path}.`)
+  if (text === undefined)
+    throw new TailraceError('CONFIG_INVALID', `${path} has characters that volume statements do not allow.`)
   return text
 }

@@ -1,34 +1,34 @@
 /** A file in the volume. */
 export interface StagedFile {
-  /** Below the staging folder, such as `2026-11-24/15/6f1d….parquet`. */
+  /** Path below the staging folder, such as `2026-11-24/15/6f1d….parquet`. */
   readonly name: string
   readonly bytes: number
   readonly modifiedAtMs: number
 }
 
 /**
- * The folder of a Unity Catalog volume where files wait to be loaded. Names hold only `A-Z a-z 0-9 . _ - /`.
+ * A folder of a Unity Catalog volume for files that wait to be loaded. Names hold only `A-Z a-z 0-9 . _ - /`.
  *
- * Every method repeats itself after transient faults.
+ * Every method retries after transient failures.
  */
 export interface VolumeStaging {
   /** The folder's path, such as `/Volumes/catalog/schema/volume/folder`. */
   readonly folder: string
 
   /**
-   * Uploads a whole file, in place of one of that name. The length is stated, so that half a file is never there.
+   * Uploads a file, replacing any file of that name. Its length is sent first, so that no partial file becomes visible.
    *
    * @throws WAREHOUSE_DENIED, WAREHOUSE_UNAVAILABLE, STATEMENT_FAILED
    */
   put(name: string, localPath: string): Promise<void>
 
-  /** @returns undefined when there is no such file */
+  /** @returns the file's size in bytes; undefined when it does not exist */
   sizeOf(name: string): Promise<number | undefined>
 
-  /** Removes a file; one that is not there is no mistake. */
+  /** Removes a file; a missing one is no error. */
   remove(name: string): Promise<void>
 
-  /** The files directly in a folder below the staging folder, and the folders in it; none when it does not exist. */
+  /** Lists the files and folders directly in a folder below the staging folder; none when it does not exist. */
   list(
     folder: string,
   ): Promise<{ readonly files: readonly StagedFile[]; readonly folders: readonly string[] }>

@@ -4,8 +4,8 @@ import type { ParameterValue, StatementRow, Warehouse } from '../warehouse/wareh
 import { quoteName } from './definition.ts'
 
 /**
- * Asks the catalogs of a workspace what there is. What is missing is named here: a failure of the warehouse is told
- * without the names it quotes, which elsewhere may be values of records.
+ * Checks that catalogs, schemas, tables and volumes exist. Its errors name the missing object. The warehouse's own errors
+ * are logged without the names they quote, because elsewhere these may be values of records.
  *
  * https://docs.databricks.com/sql/language-manual/sql-ref-information-schema (read 2026-11-24): its views show what
  * the principal has a right to.
@@ -54,13 +54,13 @@ export class WorkspaceCatalog {
   ): Promise<readonly StatementRow[]> {
     try {
       return await this.#warehouse.execute({
-        label: `look into the ${view} of a catalog`,
+        label: `read the ${view} of a catalog`,
         sql: `SELECT 1 AS found FROM ${quoteName(catalog)}.information_schema.${view} WHERE ${where}`,
         parameters,
         repeatable: true,
       })
     } catch (error) {
-      // Without a class it is about the way to the warehouse.
+      // A failure without an error class is one of the connection to the warehouse.
       if (!isTailraceError(error) || error.context.errorClass === undefined) throw error
       if (/NO_SUCH_CATALOG|CATALOG_NOT_FOUND/.test(String(error.context.errorClass))) {
         throw missing(`catalog ${quoteName(catalog)}`, 'check the name, or grant USE CATALOG on it', error)
@@ -73,7 +73,7 @@ export class WorkspaceCatalog {
   }
 }
 
-/** Unity Catalog keeps names of objects in lower case. */
+/** Unity Catalog stores object names in lower case. */
 function lower(name: string): string {
   return name.toLowerCase()
 }
@@ -83,5 +83,5 @@ function quoted(parts: readonly string[]): string {
 }
 
 function missing(what: string, remedy: string, cause?: unknown): TailraceError {
-  return new TailraceError('WAREHOUSE_DENIED', `The principal sees no ${what}: ${remedy}.`, { cause })
+  return new TailraceError('WAREHOUSE_DENIED', `The principal cannot see the ${what}: ${remedy}.`, { cause })
 }

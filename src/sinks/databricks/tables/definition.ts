@@ -7,7 +7,7 @@ import {
   type TableName,
 } from '../../../tables/table.ts'
 
-/** How a table that is created is laid out. */
+/** Physical layout of a new table. */
 export type TableLayout =
   | { readonly clusterBy: 'auto' | readonly string[] }
   | { readonly partitionBy: readonly string[] }
@@ -23,14 +23,14 @@ export const databricksTypes: Readonly<Record<ColumnType, string>> = {
   timestamp: 'TIMESTAMP',
 }
 
-/** Columns that no row lacks. The others are nullable: a batch must not fail for a value that is missing. */
+/** Columns with a value in every row. All others are nullable, so that a missing value does not fail a batch. */
 export const requiredColumns: ReadonlySet<string> = new Set([
   ...provenanceColumns.map(({ name }) => name),
   'raw',
 ])
 
 /**
- * The statement that creates a table from its declaration, and does nothing where there is one.
+ * Formats the statement that creates a table from its declaration. It does nothing if the table exists.
  *
  * @throws CONFIG_INVALID when the layout names a column that the table does not have
  */
@@ -51,7 +51,7 @@ export function createTableSql(
   ].join('\n')
 }
 
-/** The statement that adds columns, all nullable: rows that are there have no values for them. */
+/** Formats the statement that adds columns, all nullable because existing rows have no values for them. */
 export function addColumnsSql(name: TableName, columns: readonly Column[]): string {
   const list = columns.map(
     (column) =>
@@ -60,7 +60,7 @@ export function addColumnsSql(name: TableName, columns: readonly Column[]): stri
   return `ALTER TABLE ${qualifiedName(name)} ADD COLUMNS (${list.join(', ')})`
 }
 
-/** The columns of a table as its definition lists them, one to a line. */
+/** Formats column definitions, one per line. */
 export function columnDefinitions(columns: readonly Column[]): string {
   const lines = columns.map(({ name, type, comment }) => {
     const required = requiredColumns.has(name) ? ' NOT NULL' : ''
@@ -80,15 +80,15 @@ export function layoutSql(layout: TableLayout, columns: readonly Column[]): stri
   if (unknown !== undefined) {
     throw new TailraceError(
       'CONFIG_INVALID',
-      `sink.layout names the column ${unknown}, which the table lacks.`,
+      `sink.layout names the column ${unknown}, which the table does not have.`,
     )
   }
   return `${keyword} (${names.map(quoteName).join(', ')})`
 }
 
 /**
- * The statement that makes Databricks itself load what is staged: a streaming table over the folder of files, which a
- * schedule or `REFRESH STREAMING TABLE` brings up to date. Each file is taken once.
+ * Formats the statement that makes Databricks load staged files itself: a streaming table over their folder, updated by a
+ * schedule or `REFRESH STREAMING TABLE`. It loads each file once.
  *
  * https://docs.databricks.com/sql/language-manual/sql-ref-syntax-ddl-create-streaming-table and
  * https://docs.databricks.com/sql/language-manual/functions/read_files
@@ -109,7 +109,7 @@ export function streamingTableSql(
   ].join('\n')
 }
 
-/** @returns `name` as a quoted identifier of Databricks SQL: between backticks, a backtick in it doubled. */
+/** @returns `name` as a quoted identifier of Databricks SQL: in backticks, with backticks in it doubled. */
 export function quoteName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``
 }
@@ -122,9 +122,9 @@ export function qualifiedName({ catalog, schema, table }: TableName): string {
 /**
  * Quotes any text, such as a comment or a property's value, as a string literal of Databricks SQL.
  *
- * Unlike standard SQL, a literal processes backslash escapes, so a backslash is escaped as well as a quote:
- * https://docs.databricks.com/aws/en/sql/language-manual/data-types/string-type (read 2026-11-24). `${…}` would be
- * replaced by a variable's value before the statement is parsed.
+ * Databricks processes backslash escapes in literals, so backslashes are escaped as well as quotes:
+ * https://docs.databricks.com/aws/en/sql/language-manual/data-types/string-type (read 2026-11-24). `${` is escaped
+ * because `${…}` would be replaced by a variable's value before the statement is parsed.
  */
 export function quoteText(text: string): string {
   const escaped = text
@@ -136,11 +136,11 @@ export function quoteText(text: string): string {
 }
 
 /**
- * Quotes a path as it stands, for the statements that take no escapes in paths for granted (`PUT`, `LIST`, `COPY INTO`).
+ * Quotes a path without escapes, for `PUT`, `LIST` and `REMOVE`, which may not process escapes in paths.
  *
  * @returns undefined for a path that would need an escape: with a quote, a backslash, `${` or a control character
  */
 export function quotePath(path: string): string | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern has to find them
   return /['"\\\u0000-\u001f\u007f]|\$\{/.test(path) ? undefined : `'${path}'`
 }

@@ -12,7 +12,7 @@ import {
   type TableLayout,
 } from './definition.ts'
 
-/** A column as the catalog knows it. */
+/** A column in the catalog. */
 interface LiveColumn {
   readonly name: string
   /** Upper case. */
@@ -34,7 +34,7 @@ export interface PlanTableOptions {
   readonly create: boolean
   /** Whether missing columns are added. */
   readonly evolve: boolean
-  /** Whether rows have been landed in it before, so that it cannot be missing. */
+  /** Whether rows were landed in the table before; a missing table is an error then. */
   readonly hasLanded: boolean
 }
 
@@ -43,7 +43,7 @@ export interface LiveTableOptions extends PlanTableOptions {
   readonly properties: Readonly<Record<string, string>>
 }
 
-/** How a live table compares with its declaration. */
+/** Comparison of a live table with its declaration; `lacks` lists the missing columns. */
 export type TableFinding =
   | { readonly kind: 'missing' }
   | { readonly kind: 'there'; readonly lacks: readonly Column[] }
@@ -51,8 +51,8 @@ export type TableFinding =
 /**
  * Compares the live table with the declaration.
  *
- * @throws TABLE_UNSUPPORTED for what is no Delta table, such as a view or a streaming table
- * @throws TABLE_SCHEMA_MISMATCH that lists every column that rows could not be written to
+ * @throws TABLE_UNSUPPORTED for anything but a Delta table, such as a view or a streaming table
+ * @throws TABLE_SCHEMA_MISMATCH listing every column that cannot take the declaration's values
  */
 export async function inspectTable({
   warehouse,
@@ -71,13 +71,13 @@ export async function inspectTable({
     if (found === undefined) lacks.push(column)
     else if (found.type !== wanted) differences.push(`${column.name} is ${found.type}, expected ${wanted}`)
     else if (!found.isNullable && !requiredColumns.has(column.name)) {
-      differences.push(`${column.name} is NOT NULL, and a row may lack it`)
+      differences.push(`${column.name} is NOT NULL, but rows may have no value for it`)
     }
   }
   const declared = new Set(columns.map((column) => column.name.toLowerCase()))
   for (const { name: other, isNullable } of live.columns) {
     if (!isNullable && !declared.has(other.toLowerCase())) {
-      differences.push(`${other} is NOT NULL and not in the declaration, so no row could be added`)
+      differences.push(`${other} is NOT NULL and not in the declaration, so that no row can be added`)
     }
   }
   if (differences.length > 0) {
@@ -89,15 +89,15 @@ export async function inspectTable({
   return { kind: 'there', lacks }
 }
 
-/** What a run has to do first. */
+/** What a run has to do with the table before it loads rows. */
 export type TablePlan =
   | { readonly kind: 'create' }
   | { readonly kind: 'there'; readonly lacks: readonly Column[] }
 
 /**
- * Finds out what a run would have to do before it loads rows.
+ * Determines what a run has to do with the table before it loads rows.
  *
- * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, TABLE_MISSING, WAREHOUSE_DENIED: what keeps it from loading any
+ * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, TABLE_MISSING, WAREHOUSE_DENIED when it could not load rows
  */
 export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
   const { warehouse, declaration, create, evolve, hasLanded } = options
@@ -108,28 +108,28 @@ export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
     if (hasLanded) {
       throw new TailraceError(
         'TABLE_MISSING',
-        `The principal sees no table ${name}, and blobs have landed in it.`,
+        `The principal cannot see the table ${name}, although blobs were landed in it before.`,
       )
     }
     if (create) return { kind: 'create' }
     throw new TailraceError(
       'TABLE_SCHEMA_MISMATCH',
-      `The principal sees no table ${name}, and sink.createTable is false: run tailrace tables create.`,
+      `The principal cannot see the table ${name}, and sink.createTable is false: run tailrace tables create.`,
     )
   }
   if (found.lacks.length > 0 && !evolve) {
     throw new TailraceError(
       'TABLE_SCHEMA_MISMATCH',
-      `The table ${name} lacks the columns ${namesOf(found.lacks)}, which \`sink.evolve: true\` would add.`,
+      `The table ${name} does not have the columns ${namesOf(found.lacks)}, which \`sink.evolve: true\` would add.`,
     )
   }
   return found
 }
 
 /**
- * Creates the table, or adds columns to it, as far as that is allowed and necessary.
+ * Creates the table or adds missing columns, if that is necessary and allowed.
  *
- * @throws what `planTable` and the statements throw
+ * @throws the errors of `planTable` and of the statements
  */
 export async function ensureTable(options: LiveTableOptions): Promise<void> {
   const { warehouse, declaration } = options
@@ -137,7 +137,7 @@ export async function ensureTable(options: LiveTableOptions): Promise<void> {
   if (plan.kind === 'create') {
     const sql = createTableSql(declaration, options)
     await warehouse.execute({ label: 'create the table', sql, repeatable: true })
-    // Another process may have created it first, in another way.
+    // Another process may have created it first, with a different schema: compare again.
     await ensureTable({ ...options, create: false })
     return
   }
@@ -149,7 +149,7 @@ export async function ensureTable(options: LiveTableOptions): Promise<void> {
       repeatable: false,
     })
   } catch (error) {
-    // Whether it was this statement or another process: what counts is that they are there.
+    // The columns may exist despite the error: added by this statement after a lost reply, or by another process.
     const { lacks } = await stillThere(options, error)
     if (lacks.length > 0) throw error
   }
@@ -178,7 +178,7 @@ async function readTable(
   const from = (view: string): string =>
     `FROM ${quoteName(catalog)}.information_schema.${view} WHERE table_schema = :schema AND table_name = :table`
   const [kind] = await warehouse.execute({
-    label: 'look for the table',
+    label: 'find the table',
     sql: `SELECT table_type, data_source_format ${from('tables')}`,
     parameters,
     repeatable: true,
@@ -201,7 +201,7 @@ async function readTable(
   }
 }
 
-/** Rows can be loaded into a table, and not into what Databricks itself fills or computes. */
+/** Refuses views and tables that Databricks fills itself: rows can only be loaded into Delta tables. */
 function requireTable({ kind, format }: LiveTable, name: TableName): void {
   if (['MANAGED', 'EXTERNAL'].includes(kind) && format === 'DELTA') return
   throw new TailraceError(

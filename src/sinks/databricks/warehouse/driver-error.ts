@@ -2,46 +2,48 @@ import { TailraceError } from '../../../errors.ts'
 import { retryAfterMs } from '../../../retry.ts'
 import { failureText } from '../failure-text.ts'
 
-/** How far a statement had come: its session was being opened, it was sent, waited for, or its rows were fetched. */
+/** The phase of a statement: opening its session, sending it, waiting for its end, fetching its rows. */
 export type StatementPhase = 'session' | 'send' | 'wait' | 'rows'
 
-/** Whether a statement had an effect. A statement that failed had none: each is one transaction. */
+/** Whether a statement was executed. `failed` means without effect, because each statement is one transaction. */
 export type Executed = 'no' | 'failed' | 'unknown' | 'yes'
 
-/** What the driver threw, in the terms that decide what to do about it. */
+/** An error of the driver, classified. */
 export interface DriverFailure {
-  readonly kind: /** The token is refused, or a right is missing. */
+  readonly kind: /** The token was refused, or a permission is missing. */
     | 'denied'
-    /** A later attempt may end otherwise. */
+    /** A transient failure: a later attempt may succeed. */
     | 'passing'
-    /** The warehouse will answer the same again. */
+    /** A permanent failure: the warehouse will give the same answer again. */
     | 'refused'
   readonly executed: Executed
-  /** It is the way to the warehouse that failed: a statement that is under way goes on. */
+  /** The connection to the warehouse failed; a running statement continues. */
   readonly onTheWay: boolean
-  /** There is no such session any more. */
+  /** The session no longer exists. */
   readonly sessionLost: boolean
-  /** The request was refused for its token, as far as can be told: a newer one may do. */
+  /** The request was probably refused for its token: a newer one may be accepted. */
   readonly tokenRefused: boolean
   readonly status: number | undefined
   readonly errorClass: string | undefined
   readonly sqlState: string | undefined
   readonly retryAfterMs: number | undefined
-  /** One line without secrets, values and statement texts. */
-  readonly told: string
+  /** One line that is safe to log: without secrets, values and statement texts. */
+  readonly summary: string
 }
 
-/** What is known of the statement that failed. */
+/** A statement that failed. */
 export interface FailedStatement {
   readonly label: string
-  /** As the workspace's query history has it. */
+  /** Id in the workspace's query history. */
   readonly queryId?: string | undefined
 }
 
 /**
- * Reads what the driver threw, by its shape: its classes are not loaded for it, most have no name, and one is no error.
+ * Classifies an error of the driver by its shape. Its classes are not loaded, most have no name, and some thrown values
+ * are no `Error`.
  *
- * @returns undefined for what is no failure of the warehouse or of the way to it, such as a missing local file
+ * @returns undefined for an error that comes neither from the warehouse nor from the connection, such as a missing local
+ * file
  */
 export function driverFailure(
   error: unknown,
@@ -63,25 +65,25 @@ export function driverFailure(
   return ofConnection(thrown, phase)
 }
 
-/** @returns the error that the pipeline sees; `context.executed` tells whether the statement had an effect */
+/** @returns the error for the pipeline; `context.executed` is the statement's `Executed` */
 export function statementError(failure: DriverFailure, { label, queryId }: FailedStatement): TailraceError {
-  const { errorClass, sqlState, executed, told, status } = failure
+  const { errorClass, sqlState, executed, summary, status } = failure
   const code =
     failure.kind === 'denied'
       ? 'WAREHOUSE_DENIED'
       : failure.kind === 'passing'
         ? 'WAREHOUSE_UNAVAILABLE'
         : 'STATEMENT_FAILED'
-  const fate = executed === 'unknown' ? ', and whether it was executed is unknown' : ''
-  return new TailraceError(code, `The statement "${label}" failed${fate}: ${told}`, {
+  const doubt = executed === 'unknown' ? ', and it is unknown whether it was executed' : ''
+  return new TailraceError(code, `The statement "${label}" failed${doubt}: ${summary}`, {
     context: { errorClass, sqlState, queryId, executed, status, retryAfterMs: failure.retryAfterMs },
   })
 }
 
 /**
- * Whether a statement had an effect, by how far it had come.
+ * Derives from the phase of a failure whether the statement was executed.
  *
- * @param atSending what it means when it happens to the statement's own request
+ * @param atSending the result for a failure of the request that sends the statement
  */
 export function executedIn(phase: StatementPhase, atSending: 'no' | 'failed' | 'unknown'): Executed {
   if (phase === 'session') return 'no'
@@ -90,8 +92,8 @@ export function executedIn(phase: StatementPhase, atSending: 'no' | 'failed' | '
 }
 
 interface Thrown {
-  readonly name?: string
-  readonly message?: string
+  readonly name?: string | undefined
+  readonly message?: string | undefined
   readonly code?: unknown
   readonly type?: unknown
   readonly errorCode?: unknown
@@ -102,8 +104,8 @@ interface Thrown {
 const transientClasses =
   /CONCURRENT|TEMPORARILY_UNAVAILABLE|RESOURCE_EXHAUSTED|REQUEST_LIMIT_EXCEEDED|DEADLINE_EXCEEDED|TIMEOUT_EXCEEDED|^DELTA_(?:METADATA|PROTOCOL)_CHANGED|^(?:OPERATION|QUERY)_CANCELED|WAREHOUSE_(?:STARTING|STOPPED)/
 
-// Serialization failures (40…), Delta's conflicts (2D521), lost connections (08…), a statement that was ended from
-// outside or for its time (HY008, 57014, 57KD0).
+// Serialization failures (40…), Delta's conflicts (2D521), lost connections (08…), canceled or timed-out statements
+// (HY008, 57014, 57KD0).
 const transientStates = /^(?:40|08)...$|^(?:2D521|HY008|57014|57KD0)$/
 
 const transientTexts =
@@ -112,16 +114,16 @@ const transientTexts =
 const deniedClasses =
   /PERMISSION|PRIVILEGE|ACCESS_DENIED|UNAUTHORIZED|UNAUTHENTICATED|INVALID_(?:ACCESS_)?TOKEN|FORBIDDEN/
 
-/** Three servers say it in three ways, seen in databricks-sql-python#400, sqlframe#429 and lightdash#27953. */
+/** Wordings of three servers, seen in databricks-sql-python#400, sqlframe#429 and lightdash#27953. */
 const lostSessions =
   /invalid sessionhandle|session ?handle\b.*\b(?:closed|initialized|expired|not found)|\bsession\b.*\b(?:is closed|was closed|has expired|not found)/i
 
-/** These are answered before anything of a statement is looked at. */
-const refusedAtTheDoor: ReadonlySet<number> = new Set([400, 401, 403, 404, 407, 413, 429, 503])
+/** Statuses with which a request is refused before its statement is read. */
+const refusedUnread: ReadonlySet<number> = new Set([400, 401, 403, 404, 407, 413, 429, 503])
 
 const operationStates: ReadonlySet<unknown> = new Set(['CANCELED', 'CLOSED', 'ERROR', 'TIMEOUT', 'UNKNOWN'])
 
-/** Without one of these on the wire, nothing of the request was. */
+/** Error codes of connections that were never made, so that nothing of the request was sent. */
 const neverConnected =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPROTO|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS_)/
 
@@ -133,17 +135,17 @@ function ofOperation({ message, errorCode, response }: Thrown, phase: StatementP
   const reply = response as { readonly sqlState?: string; readonly errorMessage?: string } | undefined
   const read = ofText(message || reply?.errorMessage || '', phase, reply?.sqlState)
   if (phase === 'rows') return read
-  // An operation that was closed under us, or whose state nobody knows, may have come to its end before.
+  // An operation closed by the server, or in an unknown state, may have ended successfully before.
   if (errorCode === 'CLOSED' || errorCode === 'UNKNOWN')
     return { ...read, kind: 'passing', executed: 'unknown' }
   const kind = errorCode === 'ERROR' ? read.kind : 'passing'
   return { ...read, kind, executed: 'failed' }
 }
 
-function ofText(text: string, phase: StatementPhase, toldState?: string): DriverFailure {
-  const { errorClass, sqlState = toldState, told } = failureText(text)
+function ofText(text: string, phase: StatementPhase, responseState?: string): DriverFailure {
+  const { errorClass, sqlState = responseState, summary } = failureText(text)
   const sessionLost = lostSessions.test(text)
-  // The handle of an operation goes with its session, and the statement's end with it.
+  // An operation's handle is lost with its session, and the statement's outcome with it.
   const handleLost = sessionLost || /invalid operationhandle/i.test(text)
   return {
     kind: handleLost ? 'passing' : kindOf(errorClass, sqlState || undefined, text),
@@ -155,7 +157,7 @@ function ofText(text: string, phase: StatementPhase, toldState?: string): Driver
     errorClass,
     sqlState: sqlState || undefined,
     retryAfterMs: undefined,
-    told: told || 'no reason was given',
+    summary: summary || 'no reason was given',
   }
 }
 
@@ -167,34 +169,34 @@ function kindOf(
   if (sqlState === '42501' || (errorClass !== undefined && deniedClasses.test(errorClass))) return 'denied'
   if (errorClass !== undefined && transientClasses.test(errorClass)) return 'passing'
   if (sqlState !== undefined && transientStates.test(sqlState)) return 'passing'
-  // With a class the text has nothing to add, and may quote anything.
+  // With an error class, the text adds nothing, and it may quote values that match by chance.
   return errorClass === undefined && transientTexts.test(text) ? 'passing' : 'refused'
 }
 
 function ofStatus(status: number, response: unknown, phase: StatementPhase, nowMs: number): DriverFailure {
   const header = headersOf(response)
-  const said =
+  const message =
     header('x-thriftserver-error-message') ??
     header('x-databricks-error-or-redirect-message') ??
     header('x-databricks-reason-phrase') ??
     ''
-  const read = ofText(said, phase)
+  const read = ofText(message, phase)
   const denied = status === 401 || status === 403 || status === 407
   const passing = status === 408 || status === 429 || (status >= 500 && status !== 501)
   return {
     ...read,
     kind: denied ? 'denied' : passing ? 'passing' : read.kind,
-    executed: executedIn(phase, refusedAtTheDoor.has(status) ? 'no' : 'unknown'),
+    executed: executedIn(phase, refusedUnread.has(status) ? 'no' : 'unknown'),
     onTheWay: (denied || passing) && !read.sessionLost,
-    // Where an upload was refused there is no answer to look at, and it was not our token.
+    // A refused upload comes without a response; it was refused by storage and not for the workspace's token.
     tokenRefused: response !== undefined && (status === 401 || status === 403),
     status,
     retryAfterMs: retryAfterMs(header('retry-after'), nowMs),
-    told: said === '' ? `HTTP status ${status}` : `HTTP status ${status}, ${read.told}`,
+    summary: message === '' ? `HTTP status ${status}` : `HTTP status ${status}, ${read.summary}`,
   }
 }
 
-/** Where the driver gave up repeating, and where an upload failed, the status is only in the text. */
+/** Finds the status in the text, its only place after failed retries of the driver and failed uploads. */
 function statusIn({ message = '' }: Thrown): number | undefined {
   const status = /^(?:HTTP error|Hive driver:) (\d{3})\b/.exec(message)?.[1]
   return status === undefined ? undefined : Number(status)
@@ -209,13 +211,13 @@ function ofConnection(thrown: Thrown, phase: StatementPhase): DriverFailure | un
     typeof code === 'string' && (neverConnected.test(code) || /^E(?:CONN|PIPE|TIMEDOUT)/.test(code))
   if (!isFetch && !isProtocol && !gaveUp && !known) return undefined
   const early = typeof code === 'string' && neverConnected.test(code)
-  // The message of a fetch has the URL, which for an upload is signed.
+  // The message of a fetch error holds the URL, which for an upload is signed.
   const why = typeof code === 'string' ? code : bare(message)
   return noAnswer(executedIn(phase, early ? 'no' : 'unknown'), `the connection failed (${why})`)
 }
 
-/** Nothing answered: nobody said a word about the statement. */
-export function noAnswer(executed: DriverFailure['executed'], told: string): DriverFailure {
+/** @returns the failure of a request that got no answer */
+export function noAnswer(executed: DriverFailure['executed'], summary: string): DriverFailure {
   return {
     kind: 'passing',
     executed,
@@ -226,12 +228,12 @@ export function noAnswer(executed: DriverFailure['executed'], told: string): Dri
     errorClass: undefined,
     sqlState: undefined,
     retryAfterMs: undefined,
-    told,
+    summary,
   }
 }
 
 function bare(message: string): string {
-  return failureText(message.replace(/https?:\/\/\S+/g, '…')).told
+  return failureText(message.replace(/https?:\/\/\S+/g, '…')).summary
 }
 
 function headersOf(response: unknown): (name: string) => string | undefined {

@@ -10,12 +10,12 @@ import type { StatementRow } from './warehouse.ts'
 
 export interface DriverSessionOptions {
   readonly address: WorkspaceAddress
-  /** Asked before each request of the driver. */
+  /** Called before each request of the driver. */
   readonly token: () => Promise<string>
   readonly logger: Logger
-  /** How long the socket may stand still, in milliseconds. */
+  /** Longest time without traffic on a socket, in milliseconds. */
   readonly socketMs: number
-  /** Names and values that the workspace applies to the session. */
+  /** Settings of the session, by name. */
   readonly configuration: Readonly<Record<string, string>>
   readonly queryTags: Readonly<Record<string, string>>
 }
@@ -24,17 +24,17 @@ type ThriftTypes = (typeof Driver)['thrift']['TCLIService_types']
 
 type Connection = Awaited<ReturnType<Driver.DBSQLClient['openSession']>>
 
-/** A statement on its way, as the driver has it. */
+/** A sent statement, as the driver represents it. */
 export type DriverOperation = Awaited<ReturnType<Connection['executeStatement']>>
 
 export type DriverStatementOptions = NonNullable<Parameters<Connection['executeStatement']>[1]>
 
-/** A session of the driver, with connections of its own. */
+/** A session of the driver with its own connections. */
 export class DriverSession {
   readonly session: Connection
-  /** The driver's number of the SQL type BIGINT. */
+  /** The driver's number for the SQL type BIGINT. */
   readonly bigintType: number
-  /** The driver's number of the state of a statement that is executed. */
+  /** The driver's number for the state of a running statement. */
   readonly runningState: number
   readonly #agent: Agent
 
@@ -46,14 +46,14 @@ export class DriverSession {
   }
 
   /**
-   * Opens a session. The driver is loaded with the first one: that takes 0.4 to 1.5 s and 30 MB (2 cores).
+   * Opens a session. The first one loads the driver, which takes 0.4 to 1.5 s and 30 MB (2 cores).
    *
-   * @throws what the driver throws, and the deadline's reason
+   * @throws the driver's error or the deadline's reason
    */
   static async open(options: DriverSessionOptions, deadline: Deadline): Promise<DriverSession> {
     const { DBSQLClient, thrift } = await import('@databricks/sql')
     const { address, logger } = options
-    // Its texts name sessions, operations and settings, and never a statement.
+    // The driver's log messages name sessions, operations and settings, and never a statement.
     const client = new DBSQLClient({
       logger: { log: (level, message) => logger.debug({ driverLevel: level }, message) },
     })
@@ -77,32 +77,32 @@ export class DriverSession {
     await this.session.close()
   }
 
-  /** Cuts the connections, whatever is going on: the only way to stop an upload of the driver. */
+  /** Closes the connections at once: the only way to stop an upload of the driver. */
   destroy(): void {
     this.#agent.destroy()
   }
 }
 
 /**
- * The driver forgets `customCaCert` behind a proxy (2.1.0), and reads all certificates for each connection anew where
- * there is none.
+ * Sets the trusted certificates on the driver's agent. The driver ignores `customCaCert` behind a proxy (2.1.0), and
+ * without a proxy it reads all certificates again for each connection.
  */
 function trust(agent: Agent, customCa: string | undefined): void {
   const { connectOpts } = agent as { readonly connectOpts?: object }
   Object.assign(agent.options, trusting(customCa))
-  // Of the connection to the proxy itself.
+  // For the connection to the proxy itself.
   if (connectOpts !== undefined) Object.assign(connectOpts, trusting(customCa))
 }
 
 /**
- * The agent tells each socket after how long it stands still, and then nobody listens: the driver's uploads, which have
- * no limit of time of their own, would wait for ever.
+ * Destroys sockets that time out. The agent only makes them emit `timeout`, which nobody handles, so the driver's uploads,
+ * which have no time limit of their own, would wait forever.
  */
 function endStalled(agent: Agent): void {
   const create = agent.createConnection.bind(agent)
   agent.createConnection = (...args) => {
     const socket = create(...args)
-    const late = Object.assign(new Error('the connection stands still'), { code: 'ETIMEDOUT' })
+    const late = Object.assign(new Error('the connection is idle for too long'), { code: 'ETIMEDOUT' })
     socket?.once('timeout', () => socket.destroy(late))
     return socket
   }
@@ -118,7 +118,7 @@ function connectionOptions({
     host,
     path: httpPath,
     ...(port === undefined ? {} : { port }),
-    // With a token provider the driver keeps a token by itself, and gives a refused one again.
+    // With the driver's own token provider, it would cache tokens and use a refused one again.
     authType: 'custom',
     provider: { authenticate: async () => ({ Authorization: `Bearer ${await token()}` }) },
     userAgentEntry: `Tailrace/${manifest.version}`,
@@ -127,14 +127,14 @@ function connectionOptions({
     ...(customCa === undefined ? {} : { customCaCert: customCa }),
     telemetryEnabled: false,
     preserveBigNumericPrecision: true,
-    // The one retry loop repeats what may be repeated; the driver's takes the seconds of Retry-After for milliseconds.
+    // Retries are done by SqlWarehouse; the driver's own take the seconds of Retry-After for milliseconds.
     retryMaxAttempts: 1,
   }
 }
 
 type Proxy = NonNullable<Parameters<Driver.DBSQLClient['connect']>[0]['proxy']>
 
-/** The driver makes a URL of it again, without escaping, so name and password stay escaped. */
+/** Keeps name and password escaped, because the driver builds a URL from them without escaping. */
 function proxyOptions(proxy: string): Proxy {
   const { protocol, hostname, port, username, password } = new URL(proxy)
   const secure = protocol === 'https:'
@@ -146,22 +146,22 @@ function proxyOptions(proxy: string): Proxy {
   }
 }
 
-/** Rows of one part; the driver holds about as many. */
+/** Rows per fetch; the driver buffers about as many. */
 const rowsPerPart = 10_000
 
-/** How the rows of a statement that has ended are fetched. */
+/** The rows of a finished statement, fetched in parts. */
 export interface StatementRows {
   readonly columns: readonly string[]
-  /** @returns the next part; undefined when there is none */
+  /** @returns the next part; undefined after the last one */
   next(): Promise<readonly StatementRow[] | undefined>
 }
 
 /**
- * Begins to fetch the rows of a statement that has ended.
+ * Starts to fetch the rows of a finished statement.
  *
- * @param bigintType the driver's number of the SQL type BIGINT: it gives such values as `bigint` or as `number`,
- * depending on the form in which the warehouse sends them
- * @throws STATEMENT_FAILED when a 64-bit integer came without its last digits
+ * @param bigintType the driver's number for the SQL type BIGINT. The driver returns such values as `bigint` or `number`,
+ * depending on the warehouse's transfer format; here they become `bigint`
+ * @throws STATEMENT_FAILED when a 64-bit integer was rounded
  */
 export async function statementRows(operation: DriverOperation, bigintType: number): Promise<StatementRows> {
   const schema = await operation.getSchema()
@@ -187,7 +187,10 @@ function withBigints(row: StatementRow, columns: readonly string[]): StatementRo
     const value = row[column]
     if (typeof value !== 'number') continue
     if (!Number.isSafeInteger(value))
-      throw new TailraceError('STATEMENT_FAILED', `The column "${column}" came without its last digits`)
+      throw new TailraceError(
+        'STATEMENT_FAILED',
+        `The driver rounded a 64-bit integer of the column "${column}"`,
+      )
     exact[column] = BigInt(value)
   }
   return exact

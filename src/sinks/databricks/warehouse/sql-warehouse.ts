@@ -30,33 +30,33 @@ export interface SqlWarehouseOptions {
   readonly pipeline: string
   readonly clock: Clock
   readonly logger: Logger
-  /** How transient faults are waited out; the clock and the signal are added. */
-  readonly retry?: Pick<RetryOptions, 'policy' | 'random' | 'onRetry' | 'giveUp'>
-  /** Ends what is under way and all that waits, with its reason. */
+  /** How transient failures are retried; the clock and the signal are added. */
+  readonly retry?: Pick<RetryOptions, 'policy' | 'random' | 'onRetry' | 'giveUp'> | undefined
+  /** Ends the running and all waiting statements with its reason. */
   readonly signal?: AbortSignal | undefined
-  /** How long the warehouse may work at one statement, in milliseconds, whole seconds. Default 600,000. */
-  readonly statementMs?: number
-  /** How long a statement may wait in addition for a warehouse to start, in milliseconds. Default 900,000. */
-  readonly startMs?: number
-  /** How long one request may take, in milliseconds. Default 120,000. */
-  readonly requestMs?: number
-  /** How long closing may take, in milliseconds. Default 5,000. */
-  readonly closeMs?: number
+  /** Longest execution of one statement, in milliseconds, rounded up to seconds. Default 600,000. */
+  readonly statementMs?: number | undefined
+  /** Longest additional wait for the warehouse to start, in milliseconds. Default 900,000. */
+  readonly startMs?: number | undefined
+  /** Longest single request, in milliseconds. Default 120,000. */
+  readonly requestMs?: number | undefined
+  /** Longest wait for closing a statement or session, in milliseconds. Default 5,000. */
+  readonly closeMs?: number | undefined
 }
 
-/** Takes the rows of a statement that has ended. */
+/** Fetches the rows of a finished statement. */
 type FetchRows = (rows: StatementRows, deadline: Deadline) => Promise<void>
 
-/** What an attempt at a statement has come to. */
+/** Progress of one attempt to execute a statement. */
 interface Attempt {
   phase: StatementPhase
   operation: DriverOperation | undefined
 }
 
 /**
- * A SQL warehouse, by Databricks' driver: one session with one statement at a time, opened with the first statement.
+ * Executes statements with Databricks' driver, one at a time, in a session opened by the first statement.
  *
- * The driver repeats nothing by itself here, and has no limit of time that a silent server would end at.
+ * The driver's own retries are off, and it has no timeout for a silent server, so both are done here.
  */
 export class SqlWarehouse implements StreamingWarehouse {
   readonly location: string
@@ -72,9 +72,9 @@ export class SqlWarehouse implements StreamingWarehouse {
   #turn: Promise<void> = Promise.resolve()
   /** The token of the last request. */
   #token: string | undefined
-  /** The token that was refused last, and how; undefined since a statement was accepted. */
-  #refused: { readonly token: string | undefined; readonly told: string } | undefined
-  /** Sessions that are given up and being ended. */
+  /** The last refused token and the refusal; reset when a statement is accepted. */
+  #refused: { readonly token: string | undefined; readonly summary: string } | undefined
+  /** Abandoned sessions that are being closed in the background. */
   readonly #retiring = new Set<Promise<void>>()
 
   constructor(options: SqlWarehouseOptions) {
@@ -102,7 +102,7 @@ export class SqlWarehouse implements StreamingWarehouse {
   async stream(statement: Statement, take: TakeRows): Promise<void> {
     await this.#inTurn(statement, async ({ columns, next }, deadline) => {
       for (let part: readonly StatementRow[] | undefined = []; part !== undefined; ) {
-        // Whoever takes the rows may take their time.
+        // The receiver of the rows has no time limit.
         deadline.pause()
         const rows = part.map((row) => columns.map((column) => row[column]))
         if (!(await take({ columns, rows }))) return
@@ -159,7 +159,7 @@ export class SqlWarehouse implements StreamingWarehouse {
     const deadline = new Deadline(clock, 'session', this.#requestMs, this.#signal)
     const attempt: Attempt = { phase: 'session', operation: undefined }
     const wholeMs = this.#startMs + this.#statementMs
-    // The driver moves the file before it gives the statement back.
+    // For PUT and REMOVE, the driver transfers or removes the file before `executeStatement` returns.
     const isStaging = statement.uploadsFrom !== undefined || statement.removesFile === true
     try {
       watch.begin()
@@ -179,7 +179,7 @@ export class SqlWarehouse implements StreamingWarehouse {
       attempt.phase = 'rows'
       deadline.next('rows of the statement', this.#requestMs)
       if (!isStaging) await fetch(await deadline.race(statementRows(operation, opened.bigintType)), deadline)
-      // Only now: closing a statement before its end stops it.
+      // Closed only after the rows were fetched, because closing a running statement stops it.
       await this.#briefly(operation.close(), 'closing a statement')
     } catch (error) {
       throw this.#failed(error, attempt, statement, watch, deadline)
@@ -204,17 +204,17 @@ export class SqlWarehouse implements StreamingWarehouse {
     return this.#session
   }
 
-  /** @throws WAREHOUSE_DENIED when there is no other token than the one that was refused */
+  /** @throws WAREHOUSE_DENIED when the only token is the refused one */
   async #currentToken(): Promise<string> {
     const refused = this.#refused
     const { value } = await this.#options.tokens.token({
       signal: this.#signal,
-      ...(refused?.token === undefined ? {} : { rejected: refused.token }),
+      rejected: refused?.token,
     })
     if (value === refused?.token) {
-      // Whoever tries again later means the token anew.
+      // A later attempt may try the token again.
       this.#refused = undefined
-      throw new TailraceError('WAREHOUSE_DENIED', `${this.location} refuses the token: ${refused.told}`)
+      throw new TailraceError('WAREHOUSE_DENIED', `${this.location} refused the token: ${refused.summary}`)
     }
     this.#token = value
     return value
@@ -222,18 +222,19 @@ export class SqlWarehouse implements StreamingWarehouse {
 
   #statementOptions(statement: Statement): DriverStatementOptions {
     const { parameters, uploadsFrom, removesFile, batch, label } = statement
-    // Nothing may be uploaded where a file is removed.
-    const allowed = uploadsFrom ?? (removesFile === true ? [] : undefined)
-    return {
-      // Results are small; big ones would come from storage, by another way through the network.
+    const options: DriverStatementOptions = {
+      // Results are small. Large ones would be downloaded from storage, which needs another network route.
       useCloudFetch: false,
       queryTags: queryTags({ pipeline: this.#options.pipeline, batch, statement: label }),
-      ...(parameters === undefined ? {} : { namedParameters: { ...parameters } }),
-      ...(allowed === undefined ? {} : { stagingAllowedLocalPath: allowed }),
     }
+    if (parameters !== undefined) options.namedParameters = { ...parameters }
+    // The driver also requires an allowed path for REMOVE; an empty list allows no upload.
+    const allowed = uploadsFrom ?? (removesFile === true ? [] : undefined)
+    if (allowed !== undefined) options.stagingAllowedLocalPath = allowed
+    return options
   }
 
-  /** Waits for a statement's end. It goes on when the way to it fails, so the question is asked again. */
+  /** Waits for a statement's end. The statement continues when a connection fails, so polling is retried. */
   async #finished(
     { runningState }: DriverSession,
     operation: DriverOperation,
@@ -256,15 +257,15 @@ export class SqlWarehouse implements StreamingWarehouse {
     }, this.#retryOptions())
   }
 
-  /** A refused token is replaced once; a second refusal is about something else. */
+  /** Whether a failure is retried. A refused token is replaced once; a second refusal has another cause. */
   #mayPass(failure: DriverFailure): boolean {
     if (!failure.tokenRefused) return failure.kind === 'passing'
     const isFirst = this.#refused === undefined
-    this.#refused = isFirst ? { token: this.#token, told: failure.told } : undefined
+    this.#refused = isFirst ? { token: this.#token, summary: failure.summary } : undefined
     return isFirst
   }
 
-  /** @returns what a failed attempt came to, with what is left of it given up */
+  /** Cleans up after a failed attempt. @returns the error to throw */
   #failed(
     error: unknown,
     { phase, operation }: Attempt,
@@ -281,7 +282,7 @@ export class SqlWarehouse implements StreamingWarehouse {
         : statementError(noAnswer(executedIn(phase, 'unknown'), deadline.expired?.message ?? ''), known)
     }
     if (isTailraceError(error)) {
-      // It came from asking for a token, or from asking in vain for the statement's end.
+      // The error came from getting a token or from polling for the statement's end.
       if (phase === 'wait') this.#retire(operation)
       if (error.context.executed !== undefined) return error
       const executed = executedIn(phase, 'no')
@@ -297,12 +298,12 @@ export class SqlWarehouse implements StreamingWarehouse {
     }
     if (failure.sessionLost) this.#drop()
     else if (operation !== undefined) void this.#briefly(operation.close(), 'closing a failed statement')
-    // Nothing answers: it is the network that is waited for.
+    // Nothing answers: the wait is for the network and not for the warehouse's start.
     if (failure.onTheWay && failure.status === undefined) watch.end()
     return statementError(this.#mayPass(failure) ? { ...failure, kind: 'passing' } : failure, known)
   }
 
-  /** Gives the session up, and the statement in it: ends both on the server in the background, then cuts the connections. */
+  /** Abandons the session and its statement: ends both on the server in the background, then closes the connections. */
   #retire(operation?: DriverOperation): void {
     const session = this.#session
     this.#session = undefined
@@ -316,13 +317,13 @@ export class SqlWarehouse implements StreamingWarehouse {
     void ending.finally(() => this.#retiring.delete(ending))
   }
 
-  /** The session is gone on the server. */
+  /** Forgets a session that no longer exists on the server. */
   #drop(): void {
     this.#session?.destroy()
     this.#session = undefined
   }
 
-  /** Waits for what is only good manners, and not for long. */
+  /** Waits up to `closeMs` for cleanup whose failure does no harm. */
   async #briefly(work: Promise<unknown>, what: string): Promise<void> {
     const { clock, logger } = this.#options
     let cancel = (): void => {}
@@ -332,8 +333,8 @@ export class SqlWarehouse implements StreamingWarehouse {
     const done = work.then(
       () => {},
       (error: unknown) => {
-        const told = driverFailure(error, 'rows', clock.now())?.told
-        logger.debug({ told }, `${what} failed`)
+        const summary = driverFailure(error, 'rows', clock.now())?.summary
+        logger.debug({ summary }, `${what} failed`)
       },
     )
     await Promise.race([done, late])
@@ -341,17 +342,17 @@ export class SqlWarehouse implements StreamingWarehouse {
   }
 }
 
-/** Fates of a statement after which it may be sent again even when it is not repeatable. */
+/** Values of `Executed` after which even a statement that is not repeatable may be sent again. */
 const withoutEffect: ReadonlySet<unknown> = new Set(['no', 'failed'])
 
-/** Databricks takes tags of up to this many characters. */
-const longestTag = 128
+/** Limit of Databricks for the value of a query tag. */
+const maxTagCharacters = 128
 
-/** What the workspace's query history shows beside a statement; a tag without a value is left out. */
+/** @returns the tags that the workspace's query history shows for a statement, without undefined ones. */
 export function queryTags(tags: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(tags).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value.slice(0, longestTag)] as const],
+      value === undefined ? [] : [[name, value.slice(0, maxTagCharacters)] as const],
     ),
   )
 }

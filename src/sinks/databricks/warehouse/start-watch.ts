@@ -1,16 +1,17 @@
 import type { Clock } from '../../../clock.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 
-/** A warehouse that is up answers most statements sooner than this, in milliseconds. */
+/** A running warehouse answers most statements sooner, so the first log line comes after this time. */
 const firstMs = 15_000
+/** Interval of the following log lines. */
 const nextMs = 30_000
 
-/** Tells while a statement waits for a warehouse that is not up, which takes seconds or some minutes, or runs long. */
+/** Logs that a statement is waiting for its warehouse to start, which takes seconds to minutes, or is running long. */
 export class StartWatch {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #label: string
-  #told = 'waiting for the warehouse to start'
+  #message = 'waiting for the warehouse to start'
   #sinceMs = 0
   #cancel: (() => void) | undefined
 
@@ -20,19 +21,19 @@ export class StartWatch {
     this.#label = label
   }
 
-  /** Begins to wait, unless it waits already. */
+  /** Starts the watch, unless it is running. */
   begin(): void {
     if (this.#cancel !== undefined) return
     this.#sinceMs = this.#clock.now()
     this.#in(firstMs)
   }
 
-  /** The warehouse is up and works at the statement. */
+  /** Call when the warehouse executes the statement. */
   running(): void {
-    this.#told = 'the warehouse works at the statement'
+    this.#message = 'the warehouse is executing the statement'
   }
 
-  /** The statement has ended, or it is something else that it waits for. */
+  /** Stops the watch: the statement has ended, or it waits for something else. */
   end(): void {
     this.#cancel?.()
     this.#cancel = undefined
@@ -41,7 +42,7 @@ export class StartWatch {
   #in(ms: number): void {
     this.#cancel = this.#clock.after(ms, () => {
       const waitedMs = this.#clock.now() - this.#sinceMs
-      this.#logger.info({ statement: this.#label, waitedMs }, this.#told)
+      this.#logger.info({ statement: this.#label, waitedMs }, this.#message)
       this.#in(nextMs)
     })
   }

@@ -1,57 +1,57 @@
 import type { TakeRows } from '../../../reporting/row-batch.ts'
 
-/** A value that travels as a parameter, beside the statement's text and never inside it. */
+/** A value that is sent as a parameter, apart from the statement's text. */
 export type ParameterValue = string | number | bigint | boolean | null
 
 /** One SQL statement. */
 export interface Statement {
-  /** What it is for, in a few words: logs name it instead of the text, which may hold names of files. */
+  /** Its purpose in a few words, for logs: the text may hold file names. */
   readonly label: string
   readonly sql: string
   /** Values of `:name` in the text. */
-  readonly parameters?: Readonly<Record<string, ParameterValue>>
+  readonly parameters?: Readonly<Record<string, ParameterValue>> | undefined
   /**
-   * Whether a second execution does no harm. Such a statement is sent again after any fault; another one only when the
-   * first sending is known not to have been executed.
+   * Whether executing it twice does no harm. Such a statement is retried after any transient failure; any other only when
+   * it is certain that it was not executed.
    */
   readonly repeatable: boolean
-  /** A directory whose files the statement may upload. Default none. */
-  readonly uploadsFrom?: string
-  /** Whether the statement removes a file of a volume: like an upload, that is the client's to do. Default no. */
-  readonly removesFile?: boolean
-  /** What the statement's query tags name beside the pipeline. */
-  readonly batch?: string
+  /** A directory whose files the statement may upload. Default: uploads are not allowed. */
+  readonly uploadsFrom?: string | undefined
+  /** Whether the statement is a REMOVE, which, like an upload, the client executes. Default false. */
+  readonly removesFile?: boolean | undefined
+  /** The batch's id, for the statement's query tags. */
+  readonly batch?: string | undefined
 }
 
 /** A row by column name. 64-bit integers are `bigint`. */
 export type StatementRow = Readonly<Record<string, unknown>>
 
-/** Where statements are executed. */
+/** A SQL warehouse of a Databricks workspace. */
 export interface Warehouse {
   /** Host and path, for logs. */
   readonly location: string
 
   /**
-   * Executes a statement to its end and returns its rows. A lost session is replaced, a warehouse that starts is waited
-   * for, and transient faults are waited out as `Statement.repeatable` allows.
+   * Executes a statement to its end and returns its rows. Replaces a lost session, waits for the warehouse to start, and
+   * retries after transient failures as `Statement.repeatable` allows.
    *
    * @throws STATEMENT_FAILED when the warehouse refuses or fails the statement
-   * @throws WAREHOUSE_DENIED when the credential is refused or lacks a right
+   * @throws WAREHOUSE_DENIED when the credential is refused or lacks a permission
    * @throws WAREHOUSE_UNAVAILABLE when the attempts are used up, or when a statement that must not be repeated may have
    * been executed: `context.executed` is then `unknown`, or `yes` when only its rows were lost
    */
   execute(statement: Statement): Promise<readonly StatementRow[]>
 
-  /** Ends the session; what still waits is given up. */
+  /** Ends the session and all waiting statements. */
   close(): Promise<void>
 }
 
 /** A warehouse whose results need not fit into memory. */
 export interface StreamingWarehouse extends Warehouse {
   /**
-   * Executes a statement and hands its rows on in parts. The next part is fetched when the one before is taken.
+   * Executes a statement and passes its rows to `take` in parts. A part is fetched after the previous one was taken.
    *
-   * @param statement not repeatable: its first rows may be taken when it fails
+   * @param statement not repeatable, because its first rows may have been taken when it fails
    * @throws as `execute`
    */
   stream(statement: Statement, take: TakeRows): Promise<void>

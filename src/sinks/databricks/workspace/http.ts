@@ -10,19 +10,19 @@ import { retryAfterMs } from '../../../retry.ts'
 import { failureText } from '../failure-text.ts'
 import type { WorkspaceAddress } from './auth.ts'
 
-/** A body whose length is known before it is sent. */
+/** A request's body of known length. */
 export interface RequestBody {
   readonly bytes: number
-  /** Opened anew for each request. */
+  /** Called for each request. */
   readonly open: () => AsyncIterable<Uint8Array>
 }
 
 export interface WorkspaceRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
-  /** With its query, as it stands in the request's first line. */
+  /** Path and query, already escaped. */
   readonly path: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string | RequestBody
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | RequestBody | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -35,18 +35,18 @@ export interface WorkspaceAnswer {
 export interface WorkspaceHttpOptions {
   readonly address: WorkspaceAddress
   readonly clock: Clock
-  /** How long a connection, TLS included, may take to be made, in milliseconds. Default 10,000. */
-  readonly connectMs?: number
-  /** How long nothing may move in either direction, in milliseconds. Default 60,000. */
-  readonly idleMs?: number
+  /** Longest time to connect, including TLS, in milliseconds. Default 10,000. */
+  readonly connectMs?: number | undefined
+  /** Longest time without traffic, in milliseconds. Default 60,000. */
+  readonly idleMs?: number | undefined
 }
 
-/** Answers are small: a page of a listing has at most 1,000 entries. */
-const mostAnswerBytes = 8 * 1024 * 1024
+/** Limit of an answer's body. Answers are small: a page of a listing has at most 1,000 entries. */
+const maxAnswerBytes = 8 * 1024 * 1024
 
 /**
- * Our own HTTP requests to a workspace: each is sent once, with its length, in bounded time, through the address's
- * proxy and with its certificate authority. Redirections are not followed.
+ * Sends HTTP requests to a workspace: each once, with its length and in bounded time, through the address's proxy and
+ * with its certificate authority. Does not follow redirects.
  */
 export class WorkspaceHttp {
   readonly #address: WorkspaceAddress
@@ -64,7 +64,7 @@ export class WorkspaceHttp {
 
   /**
    * @returns the answer, whatever its status
-   * @throws WAREHOUSE_UNAVAILABLE when there is none; a body's own errors and the signal's reason as they are
+   * @throws WAREHOUSE_UNAVAILABLE when there is no answer; errors of the body and the signal's reason unchanged
    */
   async request(request: WorkspaceRequest): Promise<WorkspaceAnswer> {
     this.#agent ??= workspaceAgent(this.#address)
@@ -86,7 +86,7 @@ export class WorkspaceHttp {
     }
   }
 
-  /** Closes the connections, those under use too. */
+  /** Closes all connections, also those in use. */
   async close(): Promise<void> {
     ;(await this.#agent)?.destroy()
   }
@@ -109,14 +109,14 @@ export class WorkspaceHttp {
       signal,
       headers: { ...headers, 'content-length': String(body.bytes) },
     })
-    // An error may come after its request has been settled, and would end the process if nobody listened.
+    // An error can be emitted after the request has settled, and without a listener it would end the process.
     sent.on('error', () => {})
     const answered = once(sent, 'response', { signal }).then(([response]) => response as IncomingMessage)
-    // Whoever waits first sees it.
+    // A rejection is handled where `answered` is awaited; until then it must not count as unhandled.
     answered.catch(() => {})
     await connected(sent, signal)
     deadline.next('progress of the request', this.#idleMs)
-    // A refusal may come before the body is through; the rest of it is not sent then.
+    // The server may refuse before the whole body was sent; the rest is not sent then.
     const response = await Promise.race([answered, body.send(sent).then(() => answered)])
     const text = await textOf(response, deadline)
     if (!sent.writableFinished) sent.destroy()
@@ -125,20 +125,20 @@ export class WorkspaceHttp {
 }
 
 /**
- * What an answer that is no success comes to.
+ * Translates an answer with an error status.
  *
- * @param what what was asked for, as in `uploading a file`
+ * @param what names the request in the message, such as `Uploading a file`
  */
 export function refusedRequest(what: string, answer: WorkspaceAnswer, nowMs: number): TailraceError {
   const { status, headers } = answer
   const { errorCode, message } = refusalIn(answer.body)
-  const said = [errorCode, message].filter((part) => part !== undefined).join(': ')
+  const reason = [errorCode, message].filter((part) => part !== undefined).join(': ')
   const denied = status === 401 || status === 403 || status === 407
   const passing = status === 408 || status === 429 || (status >= 500 && status !== 501)
   const code = denied ? 'WAREHOUSE_DENIED' : passing ? 'WAREHOUSE_UNAVAILABLE' : 'STATEMENT_FAILED'
   return new TailraceError(
     code,
-    `${what} failed with HTTP status ${status}${said === '' ? '' : `: ${said}`}`,
+    `${what} failed with HTTP status ${status}${reason === '' ? '' : `: ${reason}`}`,
     {
       context: {
         status,
@@ -149,8 +149,11 @@ export function refusedRequest(what: string, answer: WorkspaceAnswer, nowMs: num
   )
 }
 
-/** Databricks' error shape, and OAuth's. */
-function refusalIn(body: string): { readonly errorCode?: string; readonly message?: string } {
+/** Parses an error body in the format of Databricks or OAuth. */
+function refusalIn(body: string): {
+  readonly errorCode?: string | undefined
+  readonly message?: string | undefined
+} {
   let parsed: unknown
   try {
     parsed = JSON.parse(body)
@@ -162,15 +165,15 @@ function refusalIn(body: string): { readonly errorCode?: string; readonly messag
   const errorCode = fields.error_code ?? fields.error
   const message = fields.message ?? fields.error_description
   return {
-    ...(typeof errorCode === 'string' ? { errorCode: failureText(errorCode).told } : {}),
-    ...(typeof message === 'string' ? { message: failureText(message).told } : {}),
+    errorCode: typeof errorCode === 'string' ? failureText(errorCode).summary : undefined,
+    message: typeof message === 'string' ? failureText(message).summary : undefined,
   }
 }
 
-/** A request's body on its way. */
+/** Sends a request's body and records the body's own errors. */
 class SentBody {
   readonly bytes: number
-  /** What opening or reading it came to, if it failed. */
+  /** The error of opening or reading the body, if any. */
   failure: unknown
   readonly #open: () => AsyncIterable<Uint8Array> | readonly Uint8Array[]
   readonly #deadline: Deadline
@@ -206,7 +209,7 @@ class SentBody {
 
 async function connected(request: ClientRequest, signal: AbortSignal): Promise<void> {
   const [socket] = (await once(request, 'socket', { signal })) as [TLSSocket]
-  // A kept connection is ready, and so is one that came through a proxy.
+  // A reused connection is already connected, and so is one through a proxy.
   if (socket.connecting) await once(socket, 'secureConnect', { signal })
 }
 
@@ -216,7 +219,7 @@ async function textOf(response: IncomingMessage, deadline: Deadline): Promise<st
   for await (const piece of response as AsyncIterable<Buffer>) {
     deadline.touch()
     bytes += piece.length
-    if (bytes > mostAnswerBytes) throw new Error(`an answer of more than ${mostAnswerBytes} bytes`)
+    if (bytes > maxAnswerBytes) throw new Error(`the answer has more than ${maxAnswerBytes} bytes`)
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString()
@@ -224,32 +227,32 @@ async function textOf(response: IncomingMessage, deadline: Deadline): Promise<st
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: string }
-  const told = failureText(message ?? String(error)).told
-  return typeof code === 'string' && !told.includes(code) ? `${told} (${code})` : told
+  const { summary } = failureText(message ?? String(error))
+  return typeof code === 'string' && !summary.includes(code) ? `${summary} (${code})` : summary
 }
 
-/** What keeps the connections to a workspace: straight, or through the address's proxy by `CONNECT`. */
+/** @returns an agent that connects to a workspace directly, or through the address's proxy by `CONNECT` */
 export async function workspaceAgent({ proxy, customCa }: WorkspaceAddress): Promise<Agent> {
   const options = { keepAlive: true, ...trusting(customCa) }
   if (proxy === undefined) return new Agent(options)
-  // Few workspaces are behind a proxy; nobody else has to load it.
+  // Loaded only when needed, because few workspaces are behind a proxy.
   const { HttpsProxyAgent } = await import('https-proxy-agent')
   const agent = new HttpsProxyAgent(proxy, options) as unknown as Agent
-  // What it is made with is for the connection to the proxy; this is for the one through it.
+  // The constructor's options apply to the connection to the proxy; these apply to the one through it.
   Object.assign(agent.options, trusting(customCa))
   return agent
 }
 
-/** By the PEM text of the authority: a process has one workspace, or few. */
+/** Cache by PEM text. A process has few workspaces, so it stays small. */
 const contexts = new Map<string, SecureContext>()
 
 /**
- * Options of a connection that trusts an authority beside the usual ones.
+ * Makes TLS options that trust an authority in addition to the usual ones.
  *
- * Naming authorities replaces all others, so the usual ones are named too. They are read here, once: for each connection
- * anew it would take 150 ms in which nothing else runs (Node 20).
+ * Setting authorities replaces the usual ones, so these are added again. The context is cached: making it for each
+ * connection would block the event loop for 150 ms (Node 20).
  */
-export function trusting(customCa: string | undefined): { readonly secureContext?: SecureContext } {
+export function trusting(customCa: string | undefined): { secureContext?: SecureContext } {
   if (customCa === undefined) return {}
   const secureContext = contexts.get(customCa) ?? createSecureContext({ ca: [...rootCertificates, customCa] })
   contexts.set(customCa, secureContext)

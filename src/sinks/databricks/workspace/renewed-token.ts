@@ -1,12 +1,13 @@
 import type { Clock } from '../../../clock.ts'
+import type { TokenRequest } from './auth.ts'
 
 export interface Token {
   readonly value: string
-  /** Milliseconds since the epoch; undefined when it is not known to end. */
+  /** Milliseconds since the epoch; undefined when it has no known expiry. */
   readonly expiresAtMs: number | undefined
 }
 
-/** A token is renewed this long before its end, in milliseconds, or at half of its life if that is shorter. */
+/** A token is renewed this long before it expires, or after half of its lifetime if that is later. In milliseconds. */
 const renewalMs = 300_000
 
 interface Held {
@@ -14,30 +15,27 @@ interface Held {
   readonly renewAtMs: number
 }
 
-/** Keeps a token until shortly before its end. Whoever needs a new one meanwhile waits for the same request. */
+/** Caches a token until shortly before it expires. Concurrent callers share one request for a new token. */
 export class RenewedToken {
   readonly #clock: Clock
   readonly #ask: (afterRejection: boolean) => Promise<Token>
   #held: Held | undefined
   #asking: Promise<Token> | undefined
 
-  /** @param ask gets a token; after a rejection, one that did not come out of a cache */
+  /** @param ask requests a token; with `afterRejection`, it must not return a cached one */
   constructor(clock: Clock, ask: (afterRejection: boolean) => Promise<Token>) {
     this.#clock = clock
     this.#ask = ask
   }
 
-  /**
-   * @param rejected a token that is not to be given again where there can be a newer one
-   * @throws what asking for a token came to; the next call asks again
-   */
-  async token(options: { readonly rejected?: string; readonly signal?: AbortSignal } = {}): Promise<Token> {
+  /** @throws the error of requesting a token; the next call requests again */
+  async token(options: TokenRequest = {}): Promise<Token> {
     const { rejected, signal } = options
     signal?.throwIfAborted()
     const held = this.#held
     const isRejected = held !== undefined && held.token.value === rejected
     if (held !== undefined && !isRejected && this.#clock.now() < held.renewAtMs) return held.token
-    // Others wait for the same request: it goes on when this one gives up.
+    // The request is shared, so it continues when this caller's signal fires.
     this.#asking ??= this.#renew(isRejected).finally(() => {
       this.#asking = undefined
     })

@@ -2,22 +2,22 @@ import { type EntraCredential, entraCredential } from '../../../azure/entra-cred
 import { copied, credentialErrorNames } from '../../../azure/failure.ts'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
-import type { TokenSource } from './auth.ts'
+import type { TokenRequest, TokenSource } from './auth.ts'
 import { RenewedToken, type Token } from './renewed-token.ts'
 
-/** Azure Databricks itself, the same in every tenant: https://learn.microsoft.com/azure/databricks/dev-tools/auth/ */
+/** Resource id of Azure Databricks, the same in every tenant: https://learn.microsoft.com/azure/databricks/dev-tools/auth/ */
 const scope = '2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default'
 
 export interface EntraTokenSourceOptions {
   readonly managedIdentityClientId?: string | undefined
   readonly clock: Clock
-  /** Makes a credential with an empty token cache. Default `entraCredential`. */
-  readonly open?: () => Promise<EntraCredential>
-  /** How long a token may take to come, in milliseconds. Default 60,000. */
-  readonly answerMs?: number
+  /** Creates a credential with an empty token cache. Default `entraCredential`. */
+  readonly open?: (() => Promise<EntraCredential>) | undefined
+  /** Longest wait for a token, in milliseconds. Default 60,000. */
+  readonly answerMs?: number | undefined
 }
 
-/** Tokens of Entra ID. The identity library goes its own way: by the proxy of HTTPS_PROXY, if any. */
+/** Provides tokens of Entra ID. The identity library connects through the proxy of HTTPS_PROXY and not `sink.proxy`. */
 export class EntraTokenSource implements TokenSource {
   readonly #open: () => Promise<EntraCredential>
   readonly #answerMs: number
@@ -32,7 +32,7 @@ export class EntraTokenSource implements TokenSource {
     this.#renewed = new RenewedToken(clock, (afterRejection) => this.#ask(afterRejection))
   }
 
-  token(options?: { readonly rejected?: string; readonly signal?: AbortSignal }): Promise<Token> {
+  token(options?: TokenRequest): Promise<Token> {
     return this.#renewed.token(options)
   }
 
@@ -41,12 +41,12 @@ export class EntraTokenSource implements TokenSource {
     const late = new Error(`no token for ${this.#answerMs} ms`)
     const cancel = this.#clock.after(this.#answerMs, () => abort.abort(late))
     try {
-      // Each credential has a cache of its own, which does not know that its token was refused.
+      // A credential caches its token and would return the refused one again, so a new credential is made.
       if (afterRejection) this.#credential = undefined
       this.#credential ??= await this.#open()
       const token = await this.#credential.getToken(scope, { abortSignal: abort.signal })
       if (token === null)
-        throw new TailraceError('WAREHOUSE_DENIED', 'The identity has no token for Databricks')
+        throw new TailraceError('WAREHOUSE_DENIED', 'Entra ID gave the identity no token for Databricks')
       return { value: token.token, expiresAtMs: token.expiresOnTimestamp }
     } catch (error) {
       throw abort.signal.aborted ? refusal(late) : refusal(error)
@@ -63,7 +63,7 @@ function refusal(error: unknown): TailraceError {
   const denied = name !== undefined && credentialErrorNames.has(name) && !passing
   return new TailraceError(
     denied ? 'WAREHOUSE_DENIED' : 'WAREHOUSE_UNAVAILABLE',
-    denied ? `Entra ID gives no token: ${name}` : 'Entra ID does not answer with a token',
+    denied ? `Entra ID refused a token: ${name}` : 'Entra ID did not answer with a token',
     { cause: copied(error) },
   )
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
-import type { TokenSource } from './auth.ts'
+import type { TokenRequest, TokenSource } from './auth.ts'
 import { refusedRequest, type WorkspaceHttp } from './http.ts'
 import { RenewedToken, type Token } from './renewed-token.ts'
 
@@ -12,7 +12,7 @@ export interface OAuthTokenSourceOptions {
 }
 
 /**
- * Tokens of a service principal with a secret of Databricks: OAuth's client credentials.
+ * Provides tokens of a service principal with a Databricks secret, by OAuth's client credentials flow.
  *
  * https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m (read 2026-11-24)
  */
@@ -25,7 +25,7 @@ export class OAuthTokenSource implements TokenSource {
     this.#renewed = new RenewedToken(options.clock, () => this.#ask())
   }
 
-  token(options?: { readonly rejected?: string; readonly signal?: AbortSignal }): Promise<Token> {
+  token(options?: TokenRequest): Promise<Token> {
     return this.#renewed.token(options)
   }
 
@@ -41,7 +41,7 @@ export class OAuthTokenSource implements TokenSource {
       },
       body: 'grant_type=client_credentials&scope=all-apis',
     })
-    const what = 'Asking for the token of the service principal'
+    const what = 'Requesting a token of the service principal'
     if (answer.status !== 200) {
       const refused = refusedRequest(what, answer, askedAtMs)
       // OAuth answers 400 where other services answer 401.
@@ -51,12 +51,15 @@ export class OAuthTokenSource implements TokenSource {
     }
     const { value, lifeSeconds } = tokenIn(answer.body)
     if (value === undefined)
-      throw new TailraceError('WAREHOUSE_UNAVAILABLE', `${what} was answered without a token`)
+      throw new TailraceError('WAREHOUSE_UNAVAILABLE', `${what} failed: the answer has no token`)
     return { value, expiresAtMs: lifeSeconds === undefined ? undefined : askedAtMs + lifeSeconds * 1000 }
   }
 }
 
-function tokenIn(body: string): { readonly value?: string; readonly lifeSeconds?: number } {
+function tokenIn(body: string): {
+  readonly value?: string | undefined
+  readonly lifeSeconds?: number | undefined
+} {
   let parsed: unknown
   try {
     parsed = JSON.parse(body)
@@ -65,7 +68,7 @@ function tokenIn(body: string): { readonly value?: string; readonly lifeSeconds?
   }
   const { access_token: value, expires_in: lifeSeconds } = (parsed ?? {}) as Readonly<Record<string, unknown>>
   return {
-    ...(typeof value === 'string' && value !== '' ? { value } : {}),
-    ...(typeof lifeSeconds === 'number' && lifeSeconds > 0 ? { lifeSeconds } : {}),
+    value: typeof value === 'string' && value !== '' ? value : undefined,
+    lifeSeconds: typeof lifeSeconds === 'number' && lifeSeconds > 0 ? lifeSeconds : undefined,
   }
 }

@@ -15,23 +15,23 @@ import { WorkspaceHttp } from './http.ts'
 import { tokenSource } from './tokens.ts'
 
 export interface OpenWorkspaceOptions {
-  /** How faults are waited out. Default for as long as they last. */
-  readonly retry?: Pick<RetryOptions, 'policy' | 'onRetry'>
+  /** How transient failures are retried. Default: until they end. */
+  readonly retry?: Pick<RetryOptions, 'policy' | 'onRetry'> | undefined
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** The ways into a workspace that a pipeline has; nothing is asked of it yet. */
+/** A pipeline's clients for a workspace. No request is sent before they are used. */
 export interface Workspace {
-  /** Undefined where files are only staged, by the Files API. */
+  /** Undefined when files are only staged by the Files API. */
   readonly warehouse: StreamingWarehouse | undefined
-  /** Undefined where rows travel without files. */
+  /** Undefined in mode merge, which needs no files. */
   readonly staging: VolumeStaging | undefined
   close(): Promise<void>
 }
 
-/** @throws CONFIG_INVALID when the file of the certificate authority cannot be read */
+/** @throws CONFIG_INVALID when `sink.customCaFile` cannot be read */
 export async function openWorkspace(
   target: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>,
   { retry = {}, signal, clock, logger }: OpenWorkspaceOptions,
@@ -40,7 +40,7 @@ export async function openWorkspace(
   const [host = '', port] = sink.host.split(':')
   const address: WorkspaceAddress = {
     host,
-    ...(port === undefined ? {} : { port: Number(port) }),
+    port: port === undefined ? undefined : Number(port),
     httpPath: sink.httpPath ?? '',
     auth: sink.auth,
     proxy: sink.proxy,

@@ -66,7 +66,7 @@ for (const way of [statements, filesApi]) {
     assert.equal(await staging.sizeOf('none'), 0)
   })
 
-  test(`of what is not there, no size is told, nothing is listed and the removal succeeds, ${by}`, async (t) => {
+  test(`a missing file has no size, is not listed, and its removal succeeds, ${by}`, async (t) => {
     const { staging } = await stagingUnderTest(t, way)
     assert.equal(await staging.sizeOf('day/a'), undefined)
     assert.equal(await staging.sizeOf('a'), undefined)
@@ -141,7 +141,7 @@ for (const way of [statements, filesApi]) {
     assert.equal(retries.length, 0)
   })
 
-  test(`a local file that is not there is told, and ends neither the process nor the staging, ${by}`, async (t) => {
+  test(`a missing local file is reported, and ends neither the process nor the staging, ${by}`, async (t) => {
     const { staging, local } = await stagingUnderTest(t, way)
     const path = await local('content')
     await rm(path)
@@ -262,6 +262,6 @@ test('a file that is stored with another length is no success, by the Files API'
   files.write = (path) => write(path, Buffer.from('cut'))
   await assert.rejects(staging.put('a', await local('content')), {
     code: 'WAREHOUSE_UNAVAILABLE',
-    message: /has 3 bytes after an upload of 7 bytes/,
+    message: /expected 7 bytes, found 3 bytes/,
   })
 })

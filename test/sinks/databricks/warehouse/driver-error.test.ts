@@ -51,7 +51,7 @@ test('a failed operation has its class and SQLSTATE, wherever the text hides the
     executed: 'failed',
     errorClass: 'PATH_NOT_FOUND',
     sqlState: '42K03',
-    told: '[PATH_NOT_FOUND] Path does not exist: /Volumes/a.',
+    summary: '[PATH_NOT_FOUND] Path does not exist: /Volumes/a.',
   })
   const java = operation(
     'ERROR',
@@ -63,11 +63,11 @@ test('a failed operation has its class and SQLSTATE, wherever the text hides the
     executed: 'failed',
     errorClass: 'DELTA_CONCURRENT_APPEND.ROW_LEVEL_CHANGES',
     sqlState: '2D521',
-    told: '[DELTA_CONCURRENT_APPEND.ROW_LEVEL_CHANGES] x: y',
+    summary: '[DELTA_CONCURRENT_APPEND.ROW_LEVEL_CHANGES] x: y',
   })
 })
 
-test('what a later attempt may get through is told from what it will not', () => {
+test('transient failures are distinguished from permanent ones', () => {
   const passing = [
     '[DELTA_CONCURRENT_WRITE] a',
     '[CONCURRENT_STREAM_LOG_UPDATE] a SQLSTATE: 40000',
@@ -176,7 +176,7 @@ test('a connection that was never made executed nothing; of one that broke, nobo
     has(read(fetch(code)), { kind: 'passing', executed: 'no', onTheWay: true })
   for (const code of ['ECONNRESET', 'EPIPE', 'ETIMEDOUT']) {
     has(read(fetch(code)), { kind: 'passing', executed: 'unknown', onTheWay: true })
-    assert.doesNotMatch(read(fetch(code)).told!, /sig|https/)
+    assert.doesNotMatch(read(fetch(code)).summary!, /sig|https/)
   }
   for (const error of [
     new TApplicationException(7, 'Request timed out'),

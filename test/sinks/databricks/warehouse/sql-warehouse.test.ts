@@ -91,7 +91,7 @@ test('a number without its last digits is not passed off as a value', async (t) 
   await assert.rejects(warehouse.execute(select), { code: 'STATEMENT_FAILED' })
 })
 
-test('a statement that fails is told by its class, and neither its text nor a value in it', async (t) => {
+test('a failed statement is reported by its error class, without its text and values', async (t) => {
   const { warehouse, engine, logLines } = await warehouseUnderTest(t)
   engine.on(/^SELECT/, () => {
     throw new SqlFailure(
@@ -216,7 +216,7 @@ test('a session that expires under a statement leaves it open whether it was exe
   await warehouse.execute(select)
 })
 
-test('a token that is refused is replaced once, and told when there is no other', async (t) => {
+test('a refused token is replaced once, and the refusal is reported when there is no other', async (t) => {
   let value = 'ended'
   const { warehouse, engine, retries } = await warehouseUnderTest(t, {
     tokensOf: (workspace) => ({
@@ -248,20 +248,20 @@ test('a new token that is refused too is not replaced for ever', async (t) => {
   assert.equal(asked, 2)
 })
 
-test('waiting for a cold warehouse is told after 15 seconds and then every 30', async (t) => {
+test('waiting for a cold warehouse is logged after 15 seconds and then every 30', async (t) => {
   const clock = new ManualClock()
   const { warehouse, engine, workspace, logLines } = await warehouseUnderTest(t, { clock })
   engine.on(/./, () => nothing)
   const cold = workspace.faults.add({ rpc: 'OpenSession', fault: { kind: 'status', status: 503 }, times: 1 })
   const result = warehouse.execute(select)
   await cold.struck
-  const told = (): unknown[] =>
+  const logged = (): unknown[] =>
     logLines.filter(({ msg }) => msg === 'waiting for the warehouse to start').map(({ waitedMs }) => waitedMs)
   await eventually(async () => workspace.log.rpcs.length === 1, 'sign of it')
   clock.advance(15_000)
-  assert.deepEqual(told(), [15_000])
+  assert.deepEqual(logged(), [15_000])
   clock.advance(30_000)
-  assert.deepEqual(told(), [15_000, 45_000])
+  assert.deepEqual(logged(), [15_000, 45_000])
   assert.equal(logLines.find(({ waitedMs }) => waitedMs === 15_000)?.statement, 'ask')
   await eventually(async () => {
     clock.advance(1000)

@@ -35,7 +35,7 @@ test('requests and the driver go through the proxy, with its password and the na
   assert.deepEqual([...passwords], [`Basic ${Buffer.from('user:p@ss').toString('base64')}`])
 })
 
-test('a proxy that wants another password is told as a refusal', async (t) => {
+test('a proxy that refuses the password is reported as a refusal', async (t) => {
   const proxy = await connectProxy(t, 407)
   const { workspace, clock } = await warehouseUnderTest(t)
   const address = { ...addressOf(workspace), proxy: `http://127.0.0.1:${proxy.port}` }

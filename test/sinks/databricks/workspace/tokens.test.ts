@@ -39,7 +39,7 @@ test('a refused token is replaced before its time, once for all who had it', asy
   assert.equal(workspace.tokens.issued, 2)
 })
 
-test('a wrong secret is denied, and the secret is not told', async (t) => {
+test('a wrong secret is denied, and the message does not contain it', async (t) => {
   const { workspace, http, clock } = await workspaceWithTokens(t)
   const source = new OAuthTokenSource({
     clientId: workspace.tokens.clientId,
@@ -55,7 +55,7 @@ test('a wrong secret is denied, and the secret is not told', async (t) => {
   })
 })
 
-test('a token service that fails for now is told so, with its pause, and asked again by the next call', async (t) => {
+test('a transient failure of the token service is reported with its pause, and the next call asks again', async (t) => {
   const { source, workspace } = await workspaceWithTokens(t)
   const fault = { kind: 'status', status: 503, retryAfterSeconds: 5 } as const
   workspace.faults.add({ route: /oidc/, fault })
