@@ -1,23 +1,23 @@
-/** The service's own distinction; a tailer is made for the first, and reads the second as what it is now. */
+/** The service's three types. A tailer follows append blobs; a block blob is read as it is at the moment. */
 export type BlobType = 'append' | 'block' | 'page'
 
-/** What one conditional range request told. */
+/** The result of one conditional range request. */
 export type BlobRead =
-  /** Bytes from `offset` on; `totalBytes` may be more than what was asked for. */
+  /** Bytes from `offset` on, at most `maxBytes`; `totalBytes` is the blob's length. */
   | {
       readonly kind: 'bytes'
       readonly bytes: Buffer
       readonly totalBytes: number
       readonly etag: string
-      /** When the blob was created, as `20261124T084700Z`: a hint at its generation, not a proof. */
+      /** When the blob was created, as `20261124T084700Z`. An overwrite need not change it, so it does not prove the generation. */
       readonly createdAt: string
       readonly blobType: BlobType
     }
-  /** Nothing changed since the given ETag. */
+  /** The blob still has the given ETag. */
   | { readonly kind: 'unchanged' }
-  /** The blob exists and has no byte at `offset`: it is empty, or shorter than it was. */
+  /** The blob has no byte at `offset`: it is empty, or shorter than before. */
   | { readonly kind: 'nothing-there' }
-  /** The blob, or its container, does not exist (yet, or any more). */
+  /** The blob, or its container, does not exist. */
   | { readonly kind: 'missing'; readonly what: 'blob' | 'container' }
 
 export interface ReadRequest {
@@ -41,9 +41,9 @@ export interface ListedBlob {
 export interface ListRequest {
   /** Only blobs whose name begins with it; empty for all. Case counts. */
   readonly prefix: string
-  /** Where the previous page ended. */
+  /** `next` of the previous page. Default: the first page. */
   readonly marker?: string | undefined
-  /** Stop at the next `/` behind the prefix: what lies deeper is told as a folder. Default false. */
+  /** List only up to the next `/` behind the prefix, and deeper names as folders. Default false. */
   readonly folders?: boolean | undefined
   /** Names on one page, at most 5,000. Default 5,000. */
   readonly pageNames?: number | undefined
@@ -54,17 +54,17 @@ export interface ListRequest {
 export interface ListedPage {
   /** In name order. */
   readonly blobs: readonly ListedBlob[]
-  /** Prefixes that end in `/`, in name order; only where `folders` was asked for. */
+  /** Prefixes that end in `/`, in name order; empty unless `folders` was set. */
   readonly folders: readonly string[]
-  /** Where the next page begins; undefined on the last one. */
+  /** Marker of the next page; undefined on the last one. */
   readonly next: string | undefined
 }
 
 /**
  * Reads blobs of one container. One call is one request of the service.
  *
- * Implementations translate their service's errors: SOURCE_UNAVAILABLE for what may pass, SOURCE_DENIED and
- * SOURCE_MISSING (the container of a listing) for what will not.
+ * Implementations translate their service's errors: SOURCE_UNAVAILABLE when a retry may succeed, SOURCE_DENIED,
+ * SOURCE_UNSUPPORTED and SOURCE_MISSING (the container of a listing) when none will.
  */
 export interface BlobReader {
   readonly container: string

@@ -62,8 +62,8 @@ test('a name that is not there is explained, and so is a container', async (t) =
   assert.equal(code, 3)
   const lines = text.split('\n').filter((line) => !line.includes('no table yet'))
   assert.deepEqual(lines, [
-    'a: There is no logs/pg/One.json; what comes near is pg/one.json. A run would wait for it.',
-    'b: There is no logs/PG/; what comes near is pg/. A run would wait for blobs.',
+    'a: There is no logs/pg/One.json; similar names: pg/one.json. A run would wait for it.',
+    'b: There is no logs/PG/; similar names: pg/. A run would wait for blobs.',
     `c: 0 blobs of 0 bytes under logs/${folder}`,
     '',
   ])

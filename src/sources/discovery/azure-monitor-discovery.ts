@@ -5,7 +5,7 @@ import type { BlobDiscovery, ScanScope } from './blob-discovery.ts'
 import { CountedListing } from './counted-listing.ts'
 import { WatchedDays } from './watched-days.ts'
 
-/** Names under a resource that are no hourly blobs. */
+/** Blobs under a resource whose names are not those of hourly logs. */
 export interface SkippedNames {
   readonly count: number
   readonly firstName: string
@@ -13,25 +13,25 @@ export interface SkippedNames {
 
 export interface AzureMonitorDiscoveryOptions {
   readonly reader: BlobReader
-  /** Hours before its hour are left out, in milliseconds since the epoch. Default none. */
+  /** Hours before the one of this instant are left out, in milliseconds since the epoch. Default: none is. */
   readonly startTimeMs: number | undefined
-  /** How long a day stays watched after its end and its last growth, in milliseconds. */
+  /** How long a day is scanned after its end and its last growth, in milliseconds. */
   readonly watchMs: number
-  /** Hears once, after the first look at everything that met any. */
-  readonly onSkipped?: (skipped: SkippedNames) => void
+  /** Called once, after the first scan of everything that found such names. */
+  readonly onSkipped?: ((skipped: SkippedNames) => void) | undefined
 }
 
-/** How often everything is listed anew: what came to closed days, and spellings that are new. */
+/** Pause between scans of everything, which find late blobs of closed days and new spellings of the resource id. */
 const everythingMs = dayMs
 
-/** More due days than that are listed in one go where this takes fewer requests: a page holds 200 days. */
-const mostSingleDays = 8
+/** Above so many due days, everything is listed if that takes fewer requests: a page holds 200 days. */
+const maxSingleDays = 8
 
 /**
  * Finds the hourly blobs that Azure Monitor writes for one server.
  *
- * The first look lists everything there is, and so does one look a day; the others list only the days that are
- * due, which is one request for each (`WatchedDays`). Until the resource has a folder, every look searches it.
+ * The first scan lists everything, and so does one scan a day; the others list only the days that are due, by one request
+ * each (`WatchedDays`). Until the resource has a folder, every scan searches for it.
  */
 export class AzureMonitorDiscovery implements BlobDiscovery {
   #resourceId: string
@@ -41,7 +41,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
   #days: WatchedDays
   #folders: readonly string[] = []
   #everythingAtMs = Number.NEGATIVE_INFINITY
-  /** What a listing of everything costs, as of the last one. */
+  /** Requests of the last scan of everything. */
   #everythingRequests = 0
   #skipped: SkippedNames | undefined
   #hasReportedSkipped = false
@@ -56,7 +56,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     this.#days = new WatchedDays({ watchMs: options.watchMs, startMs: this.#startMs })
   }
 
-  /** The folders that were found; before that, the one that Azure Monitor would make. */
+  /** The folders of the resource; until one is found, the one that Azure Monitor would create. */
   get described(): string {
     const folders =
       this.#folders.length > 0 ? this.#folders : [`resourceId=${this.#resourceId.toUpperCase()}/`]
@@ -86,14 +86,14 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
       }
     } else {
       const due = this.#days.due(nowMs)
-      // A history that was copied to this account a moment ago has every day of it due.
-      if (due.length > Math.max(mostSingleDays, this.#everythingRequests / this.#folders.length)) {
+      // In a history that was just copied to this account, every day is due.
+      if (due.length > Math.max(maxSingleDays, this.#everythingRequests / this.#folders.length)) {
         yield* this.#scanEverything(listing, nowMs)
       } else {
         for (const folder of this.#folders) {
           for (const day of due) yield* this.#hours(listing, folder, `${folder}${dayPath(day)}`, nowMs)
         }
-        this.#days.looked(due, nowMs)
+        this.#days.noteScan(due, nowMs)
       }
     }
     this.#lastScanRequests = listing.requests
@@ -108,7 +108,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
       }
     }
     this.#everythingRequests = listing.requests - before
-    this.#days.looked('all', nowMs)
+    this.#days.noteScan('all', nowMs)
     this.#reportSkipped()
   }
 
@@ -118,7 +118,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     this.#onSkipped?.(this.#skipped)
   }
 
-  /** Whole years where there is a start: two pages hold a year, and fifteen days cost as many requests. */
+  /** Whole years from the start on: a year fits on two pages, and listing it by days would take 365 requests. */
   async #prefixesFromStart(listing: CountedListing, folder: string): Promise<readonly string[]> {
     if (!Number.isFinite(this.#startMs)) return [folder]
     const startYear = new Date(this.#startMs).getUTCFullYear()

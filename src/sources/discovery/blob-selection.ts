@@ -10,9 +10,9 @@ export type BlobsConfig = string | { readonly azureMonitor: string }
 /** Every blob under a prefix whose name matches. */
 export interface BlobsUnder {
   readonly kind: 'under'
-  /** All that a listing can be asked for: the prefix, or what the pattern begins with. May be empty. */
+  /** The prefix of the listing: the one of the config, or the beginning of the pattern. May be empty. */
   readonly prefix: string
-  /** As the config has it, for messages. */
+  /** As written in the config, for messages. */
   readonly written: string
   readonly matches: (name: string) => boolean
 }
@@ -20,17 +20,17 @@ export interface BlobsUnder {
 /** The hourly blobs that Azure Monitor writes for one server. */
 export interface AzureMonitorBlobs {
   readonly kind: 'azure-monitor'
-  /** In any case, without a slash at its end. */
+  /** Upper or lower case, without a slash at its end. */
   readonly resourceId: string
 }
 
-/** What `source.blobs` means. Only the first kind needs no right to list. */
+/** The parsed `source.blobs`. A single blob is read without the permission to list. */
 export type BlobSelection = { readonly kind: 'one'; readonly name: string } | BlobsUnder | AzureMonitorBlobs
 
 /**
  * Reads a checked `source.blobs`: a blob name, a prefix ending in `/`, a pattern, or a server of Azure Monitor.
  *
- * A pattern that ends in `/` takes everything under what it matches, as a prefix does.
+ * A pattern that ends in `/` selects everything under the folders that it matches, as a prefix does.
  */
 export function selectionOf(blobs: BlobsConfig): BlobSelection {
   if (typeof blobs !== 'string') return { kind: 'azure-monitor', resourceId: blobs.azureMonitor }
@@ -39,14 +39,14 @@ export function selectionOf(blobs: BlobsConfig): BlobSelection {
   if (isWhole) return plain(base, blobs)
   const matches = picomatch(matcherPattern(blobs.endsWith('/') ? `${blobs}**` : blobs), {
     dot: true,
-    // They read `*.*` in another way: `a.` would not match.
+    // The fast paths read `*.*` differently: `a.` would not match.
     fastpaths: false,
     nocase: false,
     nonegate: true,
     noextglob: true,
     // A blob may be named `pg/`, and `pg/*` does not mean it.
     strictSlashes: true,
-    // Else the matcher goes by the machine it runs on.
+    // Otherwise the result depends on the operating system.
     windows: false,
   })
   return { kind: 'under', prefix: base, written: blobs, matches: (name) => matches(name) }
@@ -57,13 +57,13 @@ function plain(name: string, written: string): BlobSelection {
   return { kind: 'under', prefix: name, written, matches: () => true }
 }
 
-/** Marks a string as a pattern; whatever holds none of these is a name or a prefix as it stands. */
+/** Marks a string as a pattern; a string without them is a name or a prefix. */
 const wildcard = /[*?{]/
 
-/** Special to the matcher and to nobody who names blobs: inside a pattern they stand for themselves. */
+/** Special to the matcher, but ordinary in blob names: inside a pattern they match themselves. */
 const foreign = /[()[\]|!+@^$"]/
 
-/** @returns whether `text` is written as a pattern: it holds `*`, `?` or `{`, even behind a backslash. */
+/** @returns whether `text` is a pattern: it contains `*`, `?` or `{`, even behind a backslash */
 export function isPattern(text: string): boolean {
   return wildcard.test(text)
 }
@@ -73,10 +73,10 @@ export function fixedBlobOf(blobs: BlobsConfig): string | undefined {
   return typeof blobs === 'string' && !blobs.endsWith('/') && !isPattern(blobs) ? blobs : undefined
 }
 
-/** What a pattern begins with, as a blob name has it. */
+/** The beginning of a pattern up to its first wildcard, without its backslashes. */
 export interface PatternBase {
   readonly base: string
-  /** Whether the base is all of it: every wildcard stands behind a backslash. */
+  /** Whether the pattern has no wildcard but those behind a backslash. */
   readonly isWhole: boolean
 }
 
@@ -90,7 +90,7 @@ export function patternBase(pattern: string): PatternBase {
   return { base, isWhole: true }
 }
 
-/** @returns what keeps a pattern from meaning anything, as the end of a sentence; undefined when nothing does */
+/** @returns the mistake in a pattern, as the end of a sentence; undefined for a valid one */
 export function patternMistake(pattern: string): string | undefined {
   if (/(?:^|[^\\])(?:\\\\)*\\$/.test(pattern)) return 'expected a character behind the last backslash'
   let open = 0
@@ -104,13 +104,13 @@ export function patternMistake(pattern: string): string | undefined {
 }
 
 /**
- * The pattern in the matcher's language: of its many special characters only `*`, `?`, `{`, `,` and `}` keep
- * their meaning, so that `pg (old)/*.json` finds what it names.
+ * Translates a pattern for the matcher: of its special characters only `*`, `?`, `{`, `,` and `}` keep their meaning, so
+ * that `pg (old)/*.json` matches blobs under `pg (old)/`.
  */
 export function matcherPattern(pattern: string): string {
   let text = ''
   for (const one of characters(pattern)) {
-    // The matcher drops a leading `./`, which is part of a blob's name like anything else.
+    // The matcher drops a leading `./`, which is an ordinary part of a blob's name.
     const isForeign = foreign.test(one.text) || (one.text === '.' && text === '')
     text += one.escaped || isForeign ? `\\${one.text}` : one.text
   }
@@ -125,7 +125,7 @@ function* characters(pattern: string): Generator<{ readonly text: string; readon
   }
 }
 
-/** @returns a function that tells whether a blob, by its container and name, is one of a source's. */
+/** @returns a test whether `<container>/<blob name>` belongs to a source */
 export function blobTest({
   container,
   blobs,
@@ -142,7 +142,7 @@ export function blobTest({
       case 'under':
         return name.startsWith(selection.prefix) && selection.matches(name)
       case 'azure-monitor':
-        // Azure writes the id in a case of its own.
+        // Azure Monitor writes the id in capitals, whatever its case elsewhere.
         return name.toLowerCase().includes(`${selection.resourceId}/`.toLowerCase())
     }
   }

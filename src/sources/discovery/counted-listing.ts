@@ -3,13 +3,12 @@ import { type RetryOptions, retry } from '../../retry.ts'
 import type { BlobReader, ListedBlob, ListedPage, ListRequest } from '../blob-reader.ts'
 
 /**
- * Listings of one look: they count their requests, hold one page at a time, and repeat a page that fails for
- * now alone.
+ * The listings of one scan: counts their requests, holds one page at a time, and retries single pages.
  *
  * Pages of a container that changes meanwhile may repeat names of the page before; those are left out.
  */
 export class CountedListing {
-  /** So far, repeated ones included. */
+  /** Requests so far, retries included. */
   requests = 0
   #reader: BlobReader
   #retrying: RetryOptions
@@ -21,7 +20,7 @@ export class CountedListing {
     this.#retrying = retrying
   }
 
-  /** Names kept to tell repeated ones: never more than those of two pages. */
+  /** Names kept to recognize repeated ones: at most those of two pages. */
   get keptNames(): number {
     return this.#page.size + this.#pageBefore.size
   }
@@ -43,7 +42,7 @@ export class CountedListing {
     }
   }
 
-  /** The folders directly under a prefix, each ending in `/`; one that two pages show comes twice. */
+  /** The folders directly under a prefix, each ending in `/`; a folder on two pages comes twice. */
   async *folders(prefix: string): AsyncGenerator<string> {
     for await (const { folders } of this.#pages({ prefix, folders: true })) yield* folders
   }
@@ -53,12 +52,8 @@ export class CountedListing {
     for (let marker: string | undefined; ; ) {
       const page = await retry(async () => {
         this.requests += 1
-        const answer = await this.#reader.listPage({
-          ...request,
-          ...(marker === undefined ? {} : { marker }),
-          ...(signal === undefined ? {} : { signal }),
-        })
-        // An answer to another request; going on from it would go round for ever.
+        const answer = await this.#reader.listPage({ ...request, marker, signal })
+        // The answer of another request. Continuing from it would list the same page forever.
         if (marker !== undefined && answer.next === marker) throw this.#repeatedPage(request.prefix)
         return answer
       }, this.#retrying)
@@ -71,7 +66,7 @@ export class CountedListing {
   #repeatedPage(prefix: string): TailraceError {
     return new TailraceError(
       'SOURCE_UNAVAILABLE',
-      `A listing of ${this.#reader.container}/${prefix} told the same page again.`,
+      `The listing of ${this.#reader.container}/${prefix} returned the same page twice.`,
     )
   }
 }

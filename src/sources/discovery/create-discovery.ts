@@ -6,15 +6,15 @@ import { PrefixDiscovery } from './prefix-discovery.ts'
 
 export interface DiscoveryOptions {
   readonly reader: BlobReader
-  /** What a first run leaves out lies before it, in milliseconds since the epoch. */
+  /** Older blobs are left out, in milliseconds since the epoch. */
   readonly startTimeMs: number | undefined
-  /** How long older hours of Azure Monitor stay watched, in milliseconds. */
+  /** How long a past day of Azure Monitor is scanned, in milliseconds. */
   readonly watchMs: number
-  /** Hears once of names under a resource of Azure Monitor that are no hourly blobs. */
-  readonly onSkipped?: (skipped: SkippedNames) => void
+  /** Called once with the names under a resource of Azure Monitor that are not those of hourly logs. */
+  readonly onSkipped?: ((skipped: SkippedNames) => void) | undefined
 }
 
-/** The discovery of a selection. A fixed blob has none: its reader may have no right to list. */
+/** Creates the discovery of a selection. A single blob has none: its reader may not have the permission to list. */
 export function createDiscovery(
   selection: BlobsUnder | AzureMonitorBlobs,
   options: DiscoveryOptions,

@@ -1,16 +1,16 @@
 import { isTailraceError } from '../../errors.ts'
 import type { BlobReader, ListedPage } from '../blob-reader.ts'
 
-/** Near names in one sentence, at most. */
-const mostNames = 3
+/** Similar names in one sentence, at most. */
+const maxNames = 3
 
 /**
- * Says in a sentence why a blob, or what a prefix ending in `/` stands for, may not be there.
+ * Explains in a sentence why a blob, or a prefix ending in `/`, may be missing, with similar names that exist.
  *
- * At most two listing pages are looked at, so of a large container only the nearest part is.
+ * Lists at most two pages, so in a large container only names near the missing one are compared.
  *
- * @param what what the reader missed; a blob whose container is gone may be told as a blob
- * @throws only what the reader throws that is no TailraceError, such as an abort
+ * @param what the reader's finding; it may report a missing blob although its container is missing
+ * @throws only errors of the reader that are no TailraceError, such as an abort
  */
 export async function explainMissing(
   reader: BlobReader,
@@ -23,42 +23,40 @@ export async function explainMissing(
     return await nearest(reader, blobName, signal)
   } catch (error) {
     if (isTailraceError(error, 'SOURCE_MISSING')) return noContainer(reader)
-    // The read was granted, so that a refusal of the listing may count as one that passes.
+    // The read was granted before, so the refusal of a listing may be translated as one that a retry may pass.
     if (isTailraceError(error) && (error.code === 'SOURCE_DENIED' || error.context.status === 403))
-      return `There is no ${reader.container}/${blobName}; without the right to list, near names can't be told.`
+      return `There is no ${reader.container}/${blobName}; similar names are unknown, because the credential may not list.`
     if (isTailraceError(error))
-      return `There is no ${reader.container}/${blobName}; near names can't be told, as listing failed (${error.code}).`
+      return `There is no ${reader.container}/${blobName}; similar names are unknown, because listing failed (${error.code}).`
     throw error
   }
 }
 
 function noContainer({ container }: BlobReader): string {
-  return `The container ${container} does not exist. Azure Monitor creates it with the first record, up to 90 minutes after a diagnostic setting is made; else check its name and the account.`
+  return `The container ${container} does not exist. Azure Monitor creates it with the first record, up to 90 minutes after a diagnostic setting is created; otherwise check its name and the account.`
 }
 
 async function nearest(reader: BlobReader, blobName: string, signal?: AbortSignal): Promise<string> {
   const { container } = reader
-  const aborting = signal === undefined ? {} : { signal }
   const folder = blobName.slice(0, blobName.replace(/\/$/, '').lastIndexOf('/') + 1)
-  const beside = await reader.listPage({ prefix: folder, folders: true, ...aborting })
-  const anywhere =
-    near(beside, blobName).length > 0 ? beside : await reader.listPage({ prefix: '', ...aborting })
+  const beside = await reader.listPage({ prefix: folder, folders: true, signal })
+  const anywhere = near(beside, blobName).length > 0 ? beside : await reader.listPage({ prefix: '', signal })
   const names = near(anywhere, blobName)
   if (names.includes(`${blobName}/`)) {
-    return `There is no blob ${container}/${blobName}, but there are blobs under ${blobName}/: a prefix ends in a slash.`
+    return `There is no blob ${container}/${blobName}, but there are blobs under ${blobName}/: end a prefix with a slash.`
   }
-  if (names.length > 0) return `There is no ${container}/${blobName}; what comes near is ${listed(names)}.`
+  if (names.length > 0) return `There is no ${container}/${blobName}; similar names: ${listed(names)}.`
   const first = anywhere.blobs.map(({ name }) => name)
   if (first.length === 0) return `There is no ${container}/${blobName}: the container is empty.`
   return `There is no ${container}/${blobName}; the container begins with ${listed(first)}.`
 }
 
-/** Another case, the same last part, or the slash of a prefix too few. */
+/** Names that differ in case, have the same last part, or lack the slash of a prefix; the nearest first. */
 function near({ blobs, folders }: ListedPage, blobName: string): string[] {
   const bare = blobName.replace(/\/$/, '').toLowerCase()
   const last = lastPart(bare)
   const names = new Set([...folders, ...blobs.map(({ name }) => name)])
-  // A flat page shows no folders: what its names begin with are those that matter.
+  // A flat page shows no folders, so they are taken from the beginnings of its names.
   for (const { name } of blobs) {
     if (name.toLowerCase().startsWith(`${bare}/`)) names.add(name.slice(0, bare.length + 1))
   }
@@ -82,6 +80,6 @@ function lastPart(name: string): string {
 }
 
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, mostNames).join(', ')
-  return names.length > mostNames ? `${shown} and others` : shown
+  const shown = names.slice(0, maxNames).join(', ')
+  return names.length > maxNames ? `${shown} and others` : shown
 }

@@ -6,11 +6,11 @@ import { CountedListing } from './counted-listing.ts'
 
 export interface PrefixDiscoveryOptions {
   readonly reader: BlobReader
-  /** Blobs last modified before it are left out, in milliseconds since the epoch. Default none. */
+  /** Blobs last modified before this instant are left out, in milliseconds since the epoch. Default: none is. */
   readonly startTimeMs: number | undefined
 }
 
-/** Lists everything under a prefix at every look, and tells what matches: one request for 5,000 names. */
+/** Lists everything under a prefix in every scan, by one request for 5,000 names, and yields the blobs that match. */
 export class PrefixDiscovery implements BlobDiscovery {
   readonly described: string
   #under: BlobsUnder

@@ -1,7 +1,7 @@
 import type { BlobType } from '../blob-reader.ts'
 import { headBytes } from './fingerprint.ts'
 
-/** How a blob's bytes are taken apart, or why they are not. */
+/** How a blob's bytes are split into records, or why they cannot be. */
 export type Framing =
   /** One record on each line. */
   | { readonly kind: 'lines' }
@@ -21,9 +21,9 @@ const asText = 'write NDJSON instead'
 const asUtf8 = 'write UTF-8 instead'
 const unpack = 'unpack it and write the logs in it as NDJSON'
 
-/** First bytes in hexadecimal. Only what text does not begin with: a log may start with any word. */
+/** First bytes of other formats, in hexadecimal. None is the beginning of a text: a log may start with any word. */
 const foreign: readonly { readonly starts: RegExp; readonly format: string; readonly remedy: string }[] = [
-  // A skippable frame may stand before the first one with data.
+  // A skippable frame may come before the first frame with data.
   { starts: /^(?:28b52ffd|5[0-9a-f]2a4d18)/, format: 'zstd', remedy: decompress },
   { starts: /^fd377a585a00/, format: 'xz', remedy: decompress },
   { starts: /^425a683[1-9](?:314159265359|177245385090)/, format: 'bzip2', remedy: decompress },
@@ -34,7 +34,7 @@ const foreign: readonly { readonly starts: RegExp; readonly format: string; read
   // `PAR1`, and `PARE` with an encrypted footer; a page header begins with 15.
   { starts: /^504152(?:31|45)15/, format: 'Parquet', remedy: asTable },
   { starts: /^4f626a01/, format: 'Avro', remedy: asText },
-  // `ORC` and a byte that is no text.
+  // `ORC` and a byte that does not occur in text.
   { starts: /^4f5243(?:0[0-8ef]|1|7f|[89a-f])/, format: 'ORC', remedy: asTable },
   { starts: /^4152524f57310000/, format: 'Arrow', remedy: asTable },
   { starts: /^5345510[4-6]/, format: 'a Hadoop sequence file', remedy: asText },
@@ -59,11 +59,11 @@ const gzip = '1f8b'
 const documents = /^(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*"records"[ \t\r\n]*:[ \t\r\n]*\[/
 
 /**
- * Tells a blob's framing from its first bytes.
+ * Recognizes a blob's framing by its first bytes.
  *
- * What nothing is known against is `lines`: a line that is no record becomes a rejected row, which shows.
+ * Unknown bytes are taken for `lines`: a line that is no record becomes a rejected row, which a user sees.
  *
- * @param head the blob's first bytes, up to 256; a shorter head decides with what is there
+ * @param head the blob's first bytes, up to 256; fewer are enough
  */
 export function framingOf(head: Buffer, blobType: BlobType): Framing {
   if (blobType === 'page') {

@@ -1,29 +1,29 @@
 import type { DocumentResume } from '../../records.ts'
 import { overlapBytes } from './fingerprint.ts'
 
-/** The least that stands behind the last element of a document: `]}`. */
-const leastClosing = 2
+/** Length of the shortest text behind a document's last element: `]}`. */
+const minClosingBytes = 2
 
-/** Bytes behind an array's last element that show whether it goes on; more white space than this is not expected. */
+/** Bytes read behind an array's last element to find the `,` or `]` after it; more white space is not expected. */
 const shownBytes = 64
 
-/** Bytes of a blob's end in which a document's closing is looked for. */
+/** Bytes of a blob's end that are searched for the end of a document's array. */
 const closingBytes = 1024
 
-/** What is remembered of a document that has landed: the bytes before its closing bracket, found again in the blob. */
+/** The remembered end of a landed document's array, found again in the blob. */
 export interface FoundTail {
-  /** Where its last element ends, or its array begins. */
+  /** End of its last element, or of its opening bracket when it has none. */
   readonly offset: number
-  /** The bytes before that, as they are in the blob. */
+  /** The blob's bytes before that offset. */
   readonly before: Buffer
   /** Bytes from there to the end of the document as it landed. */
   readonly closing: number
 }
 
 export interface LandedDocuments {
-  /** The blob has landed up to here: the end of a document as it was then. */
+  /** The landed offset: the end of a document as it was then. */
   readonly offset: number
-  /** Undefined when nothing is remembered. What was read may be ahead of what has landed. */
+  /** Undefined when nothing is remembered. It may lie behind `offset`, because reading is ahead of landing. */
   readonly tail: FoundTail | undefined
   readonly totalBytes: number
   /** Reads a part of the blob. */
@@ -31,14 +31,14 @@ export interface LandedDocuments {
 }
 
 /**
- * Tells whether the last landed document of a blob has grown since: writers of `{"records":[…]}` insert elements before
- * the closing bracket, by writing the blob anew.
+ * Finds out whether the last landed document of a blob has grown since: writers of `{"records":[…]}` insert elements
+ * before the closing bracket, by writing the whole blob again.
  *
- * If it has, reading goes on in its array behind the last element that landed. Where that is not remembered, as after
- * the loss of the offset file, the blob is read from its start and what had landed is left out.
+ * If it has, reading resumes in its array behind the last element that landed. When that place is not remembered, as
+ * after the loss of the offset file, the blob is read from its start and the elements that had landed are left out.
  *
- * @returns undefined when a document begins at the offset, or the blob ends there; `replaced` when what is remembered
- *   does not go on as a document
+ * @returns undefined when a document starts at the offset, or the blob ends there; `replaced` when the bytes behind the
+ *   remembered place are no continuation of a document
  */
 export async function resumeInDocument({
   offset,
@@ -56,19 +56,19 @@ export async function resumeInDocument({
     return { readFrom: tail.offset, before: tail.before, behind, landedTo: offset - tail.closing }
   }
   if (await isBetweenDocuments(offset, totalBytes, readSame)) return undefined
-  // A writer closes its document always in the same way.
+  // A writer always ends its documents with the same bytes.
   const closing = tail?.closing || (await closingOf(totalBytes, readSame))
   return { readFrom: 0, before: Buffer.alloc(0), behind: 'documents', landedTo: offset - closing }
 }
 
-/** The bytes behind the last element of the blob's last document, as far as they can be told from the blob's end. */
+/** The number of bytes behind the last element of the blob's last document, judged by the blob's end. */
 async function closingOf(totalBytes: number, readSame: LandedDocuments['readSame']): Promise<number> {
   const bytes = Math.min(closingBytes, totalBytes)
   const end = (await readSame(totalBytes - bytes, bytes)).toString('latin1')
-  return /\s*\][^[\]]*\}\s*$/.exec(end)?.[0].length ?? leastClosing
+  return /\s*\][^[\]]*\}\s*$/.exec(end)?.[0].length ?? minClosingBytes
 }
 
-/** Whether a document may end before an offset and another one begin there; inside an array a comma stands between objects. */
+/** Whether a document may end before an offset and another one start there: inside an array a comma would separate them. */
 async function isBetweenDocuments(
   offset: number,
   totalBytes: number,
@@ -87,7 +87,7 @@ async function isBetweenDocuments(
   )
 }
 
-/** The first character that is no white space. */
+/** The first character that is not white space; empty when there is none. */
 function firstByte(bytes: Buffer): string {
   return bytes.toString('latin1').trimStart().charAt(0)
 }

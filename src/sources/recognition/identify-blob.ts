@@ -14,23 +14,23 @@ import {
 import { framingOf } from './framing.ts'
 import { resumeInDocument } from './grown-document.ts'
 
-/** Where a blob that was never seen begins. */
+/** Where reading starts in a blob without a landed generation. */
 export type ColdStart = 'earliest' | 'latest'
 
-/** A generation of the blob that has landed, and what it is recognized by where that is known. */
+/** A landed generation of the blob, and the facts by which it is recognized, if they are known. */
 export interface KnownGeneration extends LandedOffset {
   readonly mark: GenerationMark | undefined
 }
 
 /**
- * What a look at a blob came to.
+ * The blob compared with its known generations.
  *
- * `begins`: nothing of it is known. `goes-on`: the generation that landed last. `copied`: the same content under another
+ * `begins`: no generation is known. `goes-on`: the generation that landed last. `copied`: the same content with another
  * creation instant, as after a copy back or a move between tiers. `replaced`: other content, which is read whole.
  */
 export type Recognition = 'begins' | 'goes-on' | 'copied' | 'replaced'
 
-/** A blob as it is now, and where reading it begins. */
+/** A blob as it is now, and the place where reading starts. */
 export interface IdentifiedBlob {
   readonly kind: 'found'
   readonly recognition: Recognition
@@ -42,9 +42,9 @@ export interface IdentifiedBlob {
   readonly insideLine: boolean
   /** The last bytes before the first byte to read, 64 at most. */
   readonly before: Buffer
-  /** Reading goes on before the offset, in a document that has grown. */
+  /** Set for a document that has grown since it landed: reading resumes before the offset. */
   readonly resume: DocumentResume | undefined
-  /** What its mark is to remember beside the head. */
+  /** The place that its mark remembers beside the head. */
   readonly tail: MarkedTail
   /** The blob's first bytes, 256 at most. */
   readonly head: Buffer
@@ -58,7 +58,7 @@ export interface MarkedTail {
   /** The last bytes before it, 64 at most. */
   readonly before: Buffer
   /** See `GenerationMark`. */
-  readonly closing?: number
+  readonly closing?: number | undefined
 }
 
 export type BlobIdentity =
@@ -69,21 +69,21 @@ export type BlobIdentity =
 export interface IdentifyOptions {
   /** The blob's generations that have landed, the newest one last. */
   readonly known: readonly KnownGeneration[]
-  /** For a blob of which nothing is known. */
+  /** For a blob without a known generation. */
   readonly coldStart: ColdStart
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 type Bytes = BlobRead & { readonly kind: 'bytes' }
 
 /**
- * Looks at a blob: which generation it is, and where to go on.
+ * Reads the head of a blob, and finds out which generation it is and where reading resumes.
  *
- * Neither the ETag nor the date of the last change tells a generation, and the creation instant need not change when a
- * blob is overwritten. So a blob is the generation that landed last only if its instant, its length and the bytes that
- * are remembered of it (its head, and some near where reading ended) all agree; what is not remembered counts as agreeing.
+ * The ETag and the date of the last change differ after each append, and the creation instant need not change when a blob
+ * is overwritten. So a blob is the generation that landed last only if its instant, its length and the remembered bytes
+ * (its head, and some before the last offset read) all agree. A fact that is not remembered counts as agreeing.
  *
- * @throws SOURCE_UNAVAILABLE when the blob changes under the look: try again
+ * @throws SOURCE_UNAVAILABLE when the blob changes between two reads: a retry may succeed
  */
 export async function identifyBlob(
   reader: BlobReader,
@@ -91,11 +91,11 @@ export async function identifyBlob(
   { known, coldStart, signal }: IdentifyOptions,
 ): Promise<BlobIdentity> {
   const readAt = (offset: number, maxBytes: number): Promise<BlobRead> =>
-    reader.read(blobName, { offset, maxBytes, ...(signal === undefined ? {} : { signal }) })
+    reader.read(blobName, { offset, maxBytes, signal })
   const head = await readAt(0, headBytes)
   if (head.kind === 'missing') return head
   if (head.kind !== 'bytes') return { kind: 'empty' }
-  // An answer that broke off must not pass for a blob that begins otherwise.
+  // A truncated answer must not be taken for a blob with another head.
   if (head.bytes.length < Math.min(headBytes, head.totalBytes)) throw changed(blobName)
   const { createdAt } = head
   const readSame = async (offset: number, maxBytes: number): Promise<Buffer> => {
@@ -106,7 +106,7 @@ export async function identifyBlob(
   }
 
   const landed = await recognize(head, known, readSame)
-  // A generation that follows another one of the same blob is new data: all of it is wanted.
+  // `latest` is for blobs that were there first. A generation that replaces another one is new data.
   const offset = landed?.offset ?? (known.length === 0 && coldStart === 'latest' ? head.totalBytes : 0)
   const overlap = Math.min(overlapBytes, offset)
   const last = overlap === 0 ? Buffer.alloc(0) : await readSame(offset - overlap, overlap)
@@ -128,7 +128,7 @@ export async function identifyBlob(
     insideLine: offset > 0 && last.at(-1) !== 0x0a,
     before,
     resume: landed?.resume,
-    // The end of a document is not where it is recognized: it may have grown by then.
+    // A document is not recognized by its end, which changes when it grows.
     tail: isOfDocuments ? (landed?.tail ?? { offset: 0, before: Buffer.alloc(0) }) : { offset, before: last },
     head: head.bytes,
     totalBytes: head.totalBytes,
@@ -136,30 +136,32 @@ export async function identifyBlob(
   }
 }
 
-/** @returns what a generation is to be recognized by later */
+/** @returns the facts by which a generation is recognized later */
 export function markOf(
   source: { readonly blob: string; readonly generation: string },
   { createdAt, head }: Pick<IdentifiedBlob, 'createdAt' | 'head'>,
   { offset, before, closing }: MarkedTail,
 ): GenerationMark {
-  // Only of what was read: what follows it may be written anew.
+  // Only the bytes that were read: those behind them may be written again.
   const known = head.subarray(0, offset)
   return {
     ...source,
     createdAt,
-    ...(known.length === 0 ? {} : { head: formatFingerprint(fingerprintOf(0, known)) }),
-    ...(before.length === 0
-      ? {}
-      : { tail: formatFingerprint(fingerprintOf(offset - before.length, before)) }),
-    ...(closing === undefined ? {} : { closing }),
+    head: formatted(0, known),
+    tail: formatted(offset - before.length, before),
+    closing,
   }
 }
 
-/** A landed generation that the blob is, and where reading a document of it goes on. */
+function formatted(start: number, bytes: Buffer): string | undefined {
+  return bytes.length === 0 ? undefined : formatFingerprint(fingerprintOf(start, bytes))
+}
+
+/** The landed generation that the blob is, and where reading resumes in its last document. */
 interface RecognizedGeneration extends KnownGeneration {
-  readonly resume?: DocumentResume
-  /** Of documents, what was remembered and found. */
-  readonly tail?: MarkedTail
+  readonly resume?: DocumentResume | undefined
+  /** The remembered place in its last document, if it was found again. */
+  readonly tail?: MarkedTail | undefined
 }
 
 /** @returns the landed generation that the blob is, or undefined when it is another one */
@@ -168,7 +170,7 @@ async function recognize(
   known: readonly KnownGeneration[],
   readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
 ): Promise<RecognizedGeneration | undefined> {
-  // Of the same instant, the one that came last; the older ones were overwritten by it.
+  // Of several generations with this instant, the newest: it overwrote the others.
   const candidate = known.findLast((one) => isOfInstant(one, head.createdAt)) ?? known.at(-1)
   if (candidate === undefined || candidate.offset > head.totalBytes) return undefined
   const mark = {
@@ -176,7 +178,7 @@ async function recognize(
     tail: parseFingerprint(candidate.mark?.tail),
   }
   if (!isOfInstant(candidate, head.createdAt)) {
-    // Another instant is a new generation unless everything that is remembered says otherwise.
+    // Another instant is a new generation, unless both remembered fingerprints show the same content.
     if (mark.head === undefined || mark.tail === undefined || candidate.offset === 0) return undefined
   }
   if (mark.head !== undefined && !matchesFingerprint(mark.head, head.bytes.subarray(0, mark.head.bytes)))
@@ -207,7 +209,7 @@ async function recognizeDocuments(
   }
   const resume = await resumeInDocument({ offset, tail, totalBytes, readSame })
   if (resume === 'replaced') return undefined
-  return { ...candidate, ...(resume && { resume }), ...(tail && { tail }) }
+  return { ...candidate, resume, tail }
 }
 
 function isOfInstant({ generation, mark }: KnownGeneration, createdAt: string): boolean {
@@ -226,6 +228,6 @@ function freeName(createdAt: string, known: readonly KnownGeneration[]): string 
 function changed(blobName: string): TailraceError {
   return new TailraceError(
     'SOURCE_UNAVAILABLE',
-    `${blobName} changed while it was looked at, or an answer broke off.`,
+    `${blobName} changed between two reads, or an answer was truncated.`,
   )
 }

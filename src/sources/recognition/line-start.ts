@@ -1,13 +1,13 @@
 import { TailraceError } from '../../errors.ts'
 import type { BlobReader } from '../blob-reader.ts'
 
-/** Bytes looked at on either side of an offset for the nearest line starts. */
+/** Bytes on either side of an offset that are searched for the nearest line starts. */
 const searchBytes = 1024 * 1024
 
 /**
- * Refuses an offset that is not the start of a line.
+ * Checks that an offset is the start of a line.
  *
- * @throws REPLAY_NOT_A_LINE_START naming the nearest line starts
+ * @throws REPLAY_NOT_A_LINE_START with the nearest line starts, and REPLAY_OUT_OF_RANGE beyond the blob's end
  */
 export async function requireLineStart(reader: BlobReader, blobName: string, offset: number): Promise<void> {
   if (offset === 0) return

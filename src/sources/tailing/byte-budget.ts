@@ -4,9 +4,9 @@ interface Waiter {
 }
 
 /**
- * Bounds the bytes that all lanes of a pipeline hold in ranges, asked for or not yet handed on.
+ * Bounds the bytes of all ranges that the lanes of a pipeline have requested, or read and not yet handed on.
  *
- * A range larger than the whole budget is granted when nothing else is held, so that everyone gets on.
+ * A range larger than the whole budget is granted once nothing else is held; otherwise its lane would wait forever.
  */
 export class ByteBudget {
   readonly limitBytes: number
@@ -22,7 +22,7 @@ export class ByteBudget {
     return this.#held
   }
 
-  /** Takes bytes if they are free now and nobody waits for them. */
+  /** Takes bytes if they are free and no other lane waits. */
   tryTake(bytes: number): boolean {
     if (this.#urgent.length + this.#waiting.length > 0 || !this.#fits(bytes)) return false
     this.#held += bytes
@@ -30,9 +30,10 @@ export class ByteBudget {
   }
 
   /**
-   * Takes bytes as soon as they are free, in turn.
+   * Waits until bytes are free, in order of arrival, and takes them.
    *
-   * @param urgent before all who are not: a lane at its blob's live end must not wait behind a backlog
+   * @param urgent goes before all that are not urgent: a lane at its blob's live end must not wait behind a backlog
+   * @throws the signal's reason when it fires first
    */
   async take(bytes: number, urgent: boolean, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()

@@ -24,26 +24,22 @@ test('the nearest names that do exist are told, after two listings at most', asy
     [
       'pg/One.json',
       ['pg/one.json', 'pg/two.json'],
-      'There is no logs/pg/One.json; what comes near is pg/one.json.',
+      'There is no logs/pg/One.json; similar names: pg/one.json.',
     ],
-    ['PG/one.json', ['pg/one.json'], 'There is no logs/PG/one.json; what comes near is pg/one.json.'],
-    [
-      'one.json',
-      ['a/b/one.json', 'a/two.json'],
-      'There is no logs/one.json; what comes near is a/b/one.json.',
-    ],
+    ['PG/one.json', ['pg/one.json'], 'There is no logs/PG/one.json; similar names: pg/one.json.'],
+    ['one.json', ['a/b/one.json', 'a/two.json'], 'There is no logs/one.json; similar names: a/b/one.json.'],
     [
       'x/one.json',
       ['a/one.json', 'b/one.json', 'c/one.json', 'd/ONE.json'],
-      'There is no logs/x/one.json; what comes near is a/one.json, b/one.json, c/one.json and others.',
+      'There is no logs/x/one.json; similar names: a/one.json, b/one.json, c/one.json and others.',
     ],
     [
       'pg/one',
       ['pg/one/a.json', 'pg/ONE'],
-      'There is no blob logs/pg/one, but there are blobs under pg/one/: a prefix ends in a slash.',
+      'There is no blob logs/pg/one, but there are blobs under pg/one/: end a prefix with a slash.',
     ],
-    ['pg', ['PG/a.json'], 'There is no logs/pg; what comes near is PG/.'],
-    ['Pg/One/', ['pg/one/a.json'], 'There is no logs/Pg/One/; what comes near is pg/one/.'],
+    ['pg', ['PG/a.json'], 'There is no logs/pg; similar names: PG/.'],
+    ['Pg/One/', ['pg/one/a.json'], 'There is no logs/Pg/One/; similar names: pg/one/.'],
     [
       'two.json',
       ['a.json', 'b.json'],
@@ -76,7 +72,7 @@ test('without the right to list, or when listing fails, it says that it cannot t
   )
   assert.equal(
     await explainMissing(reader, 'One.json', 'blob'),
-    "There is no logs/One.json; without the right to list, near names can't be told.",
+    'There is no logs/One.json; similar names are unknown, because the credential may not list.',
   )
   assert.match(await explainMissing(reader, 'One.json', 'blob'), /listing failed \(SOURCE_UNAVAILABLE\)/)
   const stop = new AbortController()
