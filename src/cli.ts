@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
 import type { CommandContext } from './commands/command.ts'
-import { durationMs, exitCodes } from './commands/exit-code.ts'
+import { exitCodes, parseDurationMs } from './commands/exit-code.ts'
 import { history } from './commands/history.ts'
 import { optimize } from './commands/optimize.ts'
 import { query } from './commands/query.ts'
@@ -23,34 +23,40 @@ import { standardError, standardOutput } from './reporting/terminal.ts'
 
 const usage = `tailrace: tails append blobs into the lakehouse
 
-  tailrace start   [--once [--allow-empty]] [--fail-fast] [--max-duration 10m] [--pipeline NAME]
-                                                     run; --once drains to the blobs' ends and exits, --fail-fast
-                                                     exits when a pipeline fails, instead of starting it again,
-                                                     --max-duration stops in order after that time
-  tailrace replay  --pipeline NAME --blob B --from N [--to M]
-                                                     land a range again, replacing what it landed before
-  tailrace status  [--pipeline NAME] [--json]        per blob: size, offset, lag, rows, rejected
-  tailrace verify  [--pipeline NAME] [--json]        prove that every committed byte is accounted for
+  tailrace start   [--once] [--allow-empty] [--fail-fast] [--max-duration 10m] [--pipeline NAME]
+                   run the pipelines until a signal
+                     --once          land everything up to the current end of each blob, then exit
+                     --allow-empty   with --once, a source without a blob is no failure
+                     --fail-fast     exit when a pipeline fails, instead of restarting it
+                     --max-duration  stop in order after this time
+  tailrace replay  --pipeline NAME --blob BLOB --from OFFSET [--to OFFSET]
+                   land a range of a blob again, replacing the rows that it landed before
+  tailrace status  [--pipeline NAME] [--json]
+                   show size, offset, lag, rows and rejected rows of each blob
+  tailrace verify  [--pipeline NAME] [--json]
+                   prove that rows cover every byte up to each blob's offset
   tailrace rejects [--pipeline NAME] [--limit N] [--json]
-                                                     list rejected and partial rows
-  tailrace query   "select ..." [--pipeline NAME] [--json]
-                                                     SQL over the configured tables, in a Databricks workspace by its
-                                                     warehouse
-                   [--at TIME | --version N]         … as Delta tables were then
-                   [--unsafe]                        any statements, with the rights of this process
+                   list rejected and partial rows, newest first
+  tailrace query   "select ..." [--pipeline NAME] [--json] [--at TIME | --version N] [--unsafe]
+                   run SQL over the configured tables; tables in a Databricks workspace are queried by its warehouse
+                     --at, --version  read Delta tables as of a time or a version
+                     --unsafe         allow any statement, with the permissions of this process
   tailrace history [--pipeline NAME] [--limit N] [--json]
-                                                     list a Delta table's commits, newest first
-  tailrace optimize [--pipeline NAME] [--json]       merge the small files of Delta tables
+                   list the commits of Delta tables, newest first
+  tailrace optimize [--pipeline NAME] [--json]
+                   merge the small files of Delta tables
   tailrace vacuum  [--pipeline NAME] [--delete] [--retain-hours N [--allow-short-retention]] [--json]
-                                                     list the files that no Delta table needs any more, or delete them
-  tailrace tables create [--pipeline NAME] [--print] create what is missing, or print the SQL that would
-  tailrace check   [--allow-empty]                   validate the config and reach every endpoint
+                   list the files that Delta tables no longer need, or delete them
+  tailrace tables create [--pipeline NAME] [--print]
+                   create missing tables, or print their SQL
+  tailrace check   [--allow-empty]
+                   validate the config and send a request to every endpoint
 
-  --config FILE    the config; default pipeline.config.ts
-  LOG_LEVEL        ${logLevels.join(', ')}; default info
+  --config FILE    path of the config; default pipeline.config.ts
+  LOG_LEVEL        environment variable: ${logLevels.join(', ')}; default info
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 a pipeline's source has no blob (start --once, check; not with
---allow-empty), 4 --max-duration ended a run that was not done, 129/130/143 stopped by a signal.
+Exit codes: 0 success; 1 failure; 2 wrong usage or config; 3 the source of a pipeline has no blob (start --once and check,
+without --allow-empty); 4 --max-duration stopped an incomplete run; 129, 130, 143 stopped by a signal.
 `
 
 const options = {
@@ -101,68 +107,55 @@ async function main(argv: readonly string[]): Promise<number> {
         failFast: values['fail-fast'],
         pipeline,
         allowEmpty: values['allow-empty'],
-        maxDurationMs:
-          values['max-duration'] === undefined
-            ? undefined
-            : durationMs(values['max-duration'], '--max-duration'),
+        maxDurationMs: optional(values['max-duration'], (text) => parseDurationMs(text, '--max-duration')),
       })
     case 'replay':
       return replayCommand(context, {
         pipeline: required(pipeline, '--pipeline'),
         blob: required(values.blob, '--blob'),
         from: wholeNumber(required(values.from, '--from'), '--from'),
-        ...(values.to === undefined ? {} : { to: wholeNumber(values.to, '--to') }),
+        to: optional(values.to, (text) => wholeNumber(text, '--to')),
       })
     case 'status':
       return status(context, pipeline, json)
     case 'verify':
       return verify(context, pipeline, json)
     case 'rejects':
-      return rejects(context, {
-        limit: wholeNumber(values.limit, '--limit'),
-        json,
-        ...(pipeline === undefined ? {} : { pipeline }),
-      })
+      return rejects(context, { limit: wholeNumber(values.limit, '--limit'), json, pipeline })
     case 'query':
       if (values.version !== undefined && values.at !== undefined) {
-        throw new TailraceError('USAGE', '--version and --at say the same: give one of them.')
+        throw new TailraceError('USAGE', 'Found both --version and --at; expected at most one of them.')
       }
       return query(context, required(operands[0], 'a SQL statement'), {
         json,
         unsafe: values.unsafe,
-        ...(pipeline === undefined ? {} : { pipeline }),
-        ...(values.version === undefined ? {} : { version: wholeNumber(values.version, '--version') }),
-        ...(values.at === undefined ? {} : { timestampMs: instant(values.at, '--at') }),
+        pipeline,
+        version: optional(values.version, (text) => wholeNumber(text, '--version')),
+        timestampMs: optional(values.at, (text) => instant(text, '--at')),
       })
     case 'history':
-      return history(context, {
-        limit: wholeNumber(values.limit, '--limit'),
-        json,
-        ...(pipeline === undefined ? {} : { pipeline }),
-      })
+      return history(context, { limit: wholeNumber(values.limit, '--limit'), json, pipeline })
     case 'optimize':
       return optimize(context, pipeline, json)
     case 'vacuum':
       return vacuum(context, {
-        ...(pipeline === undefined ? {} : { pipeline }),
-        ...(values['retain-hours'] === undefined
-          ? {}
-          : { retentionHours: wholeNumber(values['retain-hours'], '--retain-hours') }),
+        pipeline,
+        retentionHours: optional(values['retain-hours'], (text) => wholeNumber(text, '--retain-hours')),
         allowShortRetention: values['allow-short-retention'],
         deletes: values.delete,
         json,
       })
     case 'tables':
       if (operands[0] !== 'create')
-        throw new TailraceError('USAGE', 'Of tables, there is only tables create.')
-      return createTables(context, {
-        printsOnly: values.print,
-        ...(pipeline === undefined ? {} : { pipeline }),
-      })
+        throw new TailraceError(
+          'USAGE',
+          `Unknown subcommand of tables: found ${operands[0] ?? 'none'}, expected create.`,
+        )
+      return createTables(context, { printsOnly: values.print, pipeline })
     case 'check':
       return check(context, { allowEmpty: values['allow-empty'] })
     default:
-      throw new TailraceError('USAGE', `There is no command ${command}.`)
+      throw new TailraceError('USAGE', `Unknown command ${command}.`)
   }
 }
 
@@ -180,9 +173,9 @@ async function createContext(configPath: string): Promise<CommandContext> {
   const errorOutput = standardError(terminal)
   const logger = createLogger({ level, pretty: terminal, output: errorOutput })
   const config = await loadConfig(configPath).finally(() => {
-    // Only a config that was loaded has said which variables it reads; one that failed may lack a misspelled one.
+    // After loading, because the config decides which variables are read. Also after a failure: a misspelled variable may be its cause.
     for (const { name, nearestName } of unknownVariables())
-      logger.warn({ variable: name }, `nothing reads the variable ${name}: is ${nearestName} meant?`)
+      logger.warn({ variable: name }, `unknown environment variable ${name}: did you mean ${nearestName}?`)
   })
   const output = standardOutput(process.stdout)
   return {
@@ -195,6 +188,10 @@ async function createContext(configPath: string): Promise<CommandContext> {
   }
 }
 
+function optional<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
+  return text === undefined ? undefined : parse(text)
+}
+
 function required(value: string | undefined, name: string): string {
   if (value === undefined) throw new TailraceError('USAGE', `${name} is missing.`)
   return value
@@ -203,24 +200,24 @@ function required(value: string | undefined, name: string): string {
 function wholeNumber(text: string, name: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0 || text.trim() === '') {
-    throw new TailraceError('USAGE', `${name} is ${text}; expected a whole number from 0 on.`)
+    throw new TailraceError('USAGE', `${name}: found ${text}, expected a whole number of at least 0.`)
   }
   return value
 }
 
-/** Without its offset, a time would be another one on every machine. */
+/** Requires a UTC offset: without it, the same text would mean another time on another machine. */
 function instant(text: string, name: string): number {
   const value = /T.*(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(value)) {
     throw new TailraceError(
       'USAGE',
-      `${name} is ${text}; expected a time with its offset, such as 2026-11-24T00:00:00Z.`,
+      `${name}: found ${text}, expected a time with a UTC offset, such as 2026-11-24T00:00:00Z.`,
     )
   }
   return value
 }
 
-/** What a person reads when a command fails; the log has the rest. */
+/** @returns the text that a failed command prints; the log has the details */
 function explain(error: unknown): string {
   if (!isTailraceError(error)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -12,8 +12,8 @@ import { codeOfEmptySources } from './exit-code.ts'
 import { forEachPipeline } from './for-each-pipeline.ts'
 
 /**
- * Reaches every endpoint of the config and says what is there; the config itself is valid by now. What does not answer is
- * asked five times.
+ * Sends requests to every endpoint of a valid config and prints the results. A request without an answer is sent five
+ * times.
  *
  * @returns the exit code: `nothingFound` when a pipeline's source has no blob, unless that is allowed
  */
@@ -34,7 +34,7 @@ export async function check(
   return codeOfEmptySources(empty, { allowEmpty, logger: context.logger })
 }
 
-/** Sentences about a source; in the end, whether it has any blob. */
+/** Yields sentences about a source. Returns whether it has any blob. */
 type Description = AsyncGenerator<string, boolean>
 
 async function* describeSource(
@@ -48,7 +48,7 @@ async function* describeSource(
   return yield* describeHours(selection, source, reader, nowMs)
 }
 
-/** Asks for one byte, which is all that a credential without the right to list allows. */
+/** Reads one byte: a credential may have no permission to list. */
 async function* describeBlob(reader: BlobReader, name: string): Description {
   const head = await reader.read(name, { offset: 0, maxBytes: 1 })
   const blob = `blob ${reader.container}/${name}`
@@ -114,11 +114,11 @@ async function* describeHours(
   return found.count > 0
 }
 
-/** What a listing came to, whatever its length. */
+/** The totals of a listing. */
 interface Found {
   count: number
   bytes: number
-  /** The one that was modified last. */
+  /** The blob that was modified last. */
   newest: ListedBlob | undefined
   newestHourMs: number | undefined
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../reporting/logger.ts'
 import type { Print } from '../reporting/row-printer.ts'
 import type { StatusOutput } from '../reporting/terminal.ts'
 
-/** What a command is given. */
+/** The input and output of a command. */
 export interface CommandContext {
   readonly config: ResolvedConfig
   readonly logger: Logger
@@ -12,6 +12,6 @@ export interface CommandContext {
   readonly errorOutput: StatusOutput
   /** Writes to standard output, with secrets masked. */
   readonly print: Print
-  /** Writes rows of tables to standard output as they are. */
+  /** Writes rows of tables to standard output; unlike `print`, it does not mask what looks like a secret. */
   readonly printRows: Print
 }

@@ -9,8 +9,8 @@ import type { BlobReader } from '../sources/blob-reader.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import type { CommandContext } from './command.ts'
 
-/** One pipeline as its table knows it, with what is needed to look further. */
-export interface LandedPipeline {
+/** One pipeline, with read access to its source and its table. */
+export interface InspectedPipeline {
   readonly name: string
   readonly pipeline: ResolvedPipeline
   readonly reader: BlobReader
@@ -18,25 +18,25 @@ export interface LandedPipeline {
 }
 
 /**
- * Looks at each pipeline's table and storage, one after the other, and changes neither them nor the staging files
- * of a pipeline that runs at the same time.
+ * Calls `inspect` for each pipeline in turn, with read access to its source and its table. The table, the storage and the
+ * staging files stay unchanged, so the pipelines may be running.
  *
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachPipeline(
   context: CommandContext,
   only: string | undefined,
-  look: (landed: LandedPipeline) => Promise<void>,
+  inspect: (pipeline: InspectedPipeline) => Promise<void>,
 ): Promise<void> {
   const { config, clock } = context
   const storage = new ContainerStorage(config.stateDirectory, false, clock, silentLogger)
   try {
-    await forEachTable(context, only, async (looked) => {
-      const reader = retryingReader(await storage.reader(looked.pipeline.source), {
+    await forEachTable(context, only, async (inspected) => {
+      const reader = retryingReader(await storage.reader(inspected.pipeline.source), {
         policy: interactiveRetry,
         clock,
       })
-      await look({ ...looked, reader })
+      await inspect({ ...inspected, reader })
     })
   } finally {
     await storage.stop()
@@ -44,14 +44,14 @@ export async function forEachPipeline(
 }
 
 /**
- * Looks at each pipeline's table alone.
+ * Calls `inspect` for each pipeline in turn, with read access to its table only.
  *
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachTable(
   context: CommandContext,
   only: string | undefined,
-  look: (looked: Pick<LandedPipeline, 'name' | 'pipeline' | 'table'>) => Promise<void>,
+  inspect: (pipeline: Omit<InspectedPipeline, 'reader'>) => Promise<void>,
 ): Promise<void> {
   const { config, clock, logger } = context
   const { stateDirectory } = config
@@ -59,7 +59,7 @@ export async function forEachTable(
     const target = sinkTarget(name, pipeline)
     const table = await sinkOf(pipeline).inspect({ target, stateDirectory, clock, logger })
     try {
-      await look({ name, pipeline, table })
+      await inspect({ name, pipeline, table })
     } finally {
       await table.close()
     }

@@ -4,13 +4,13 @@ import type { CommitSummary } from '../sinks/table-reports.ts'
 import type { CommandContext } from './command.ts'
 
 export interface HistoryOptions {
-  readonly pipeline?: string
-  /** Most commits to list of each table, newest first. */
+  readonly pipeline?: string | undefined
+  /** Maximum number of commits to list per table, newest first. */
   readonly limit: number
   readonly json: boolean
 }
 
-/** Lists the commits of tables, as far back as their logs go. */
+/** Lists the commits of tables, newest first, as far back as their logs reach. */
 export async function history(
   { config, clock, logger, print }: CommandContext,
   { pipeline: only, limit, json }: HistoryOptions,
@@ -23,7 +23,7 @@ export async function history(
       for (const { timeMs, ...commit } of found?.commits ?? []) {
         await print(`${JSON.stringify({ pipeline: name, time: isoTime(timeMs), ...commit })}\n`)
       }
-    } else if (found === undefined) await print(`${name}: no table yet\n`)
+    } else if (found === undefined) await print(`${name}: the table does not exist yet\n`)
     else {
       await print(`${name}: the log has versions ${found.firstVersion} to ${found.lastVersion}\n`)
       await printTable(print, columns, found.commits.map(commitRow))

@@ -5,11 +5,11 @@ import { sinkOf } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 
 /**
- * Maintains each table of the config, or of one pipeline, one after the other; a table that several pipelines share is
- * maintained once, in the name of the first. A run may land meanwhile.
+ * Calls `maintain` for each table of the config, or of one pipeline, in turn. A table that several pipelines share is
+ * maintained once, as that of the first. Pipelines may be running.
  *
- * @param maintain returns undefined when there is no table yet, which is logged
- * @throws USAGE when there is no pipeline `only`, or no table that is maintained from here
+ * @param maintain returns undefined when the table does not exist yet, which is logged
+ * @throws USAGE when there is no pipeline `only`, or no table that Tailrace maintains
  */
 export async function maintainTables<Report>(
   { config, clock, logger }: CommandContext,
@@ -27,7 +27,7 @@ export async function maintainTables<Report>(
     const stagingDirectory = join(stateDirectory, 'staging', name)
     const report = await maintain(ability, { target, stateDirectory, stagingDirectory, clock, logger })
     if (report !== undefined) reports.push({ pipeline: name, report })
-    else logger.warn({ pipeline: name, table }, 'there is no table yet: a run creates it')
+    else logger.warn({ pipeline: name, table }, 'the table does not exist yet: a run creates it')
   }
   return reports
 }

@@ -3,7 +3,7 @@ import type { CommandContext } from './command.ts'
 import { maintainTables } from './maintained-tables.ts'
 
 /**
- * Merges every table's small files, today's too, and prints what became of each partition.
+ * Merges the small files of each table, today's included, and prints the result per partition.
  *
  * @returns the exit code: 0
  */
@@ -18,7 +18,7 @@ export async function optimize(
     if (report.refused.length === 0) continue
     logger.warn(
       { pipeline: name, files: report.refused },
-      'files whose deletion vectors lie outside of the table were not merged',
+      'files whose deletion vectors are stored outside of the table were not merged',
     )
   }
   if (json) {

@@ -6,19 +6,19 @@ import { unsupportedError } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 
 export interface QueryOptions extends TableMoment {
-  /** Leaves out the tables of all other pipelines. */
-  readonly pipeline?: string
+  /** Query only the table of this pipeline. */
+  readonly pipeline?: string | undefined
   readonly json: boolean
-  /** Runs any statements, with the rights of this process. */
+  /** Allow any statement, with the permissions of this process. Default false. */
   readonly unsafe?: boolean | undefined
 }
 
 /**
- * Runs one SQL statement over the config's tables and prints its rows while it runs. Where all tables are in one
- * Databricks workspace, its warehouse executes the statement as it stands. The embedded engine reads nothing but the
- * tables, and changes nothing, unless the statement is said to be unsafe.
+ * Runs one SQL statement over the tables of the config, and prints its rows while they arrive. If all tables are in one
+ * Databricks workspace, its warehouse executes the unchanged statement. Otherwise the embedded engine executes it; unless
+ * `unsafe` is set, it can read nothing but the tables, and change nothing.
  *
- * @throws USAGE when a version is asked for and there are several tables, which number theirs independently
+ * @throws USAGE when a version is given for several tables, because each table counts its own versions
  */
 export async function query(
   context: CommandContext,
@@ -31,14 +31,14 @@ export async function query(
   const chosen = new Set(targets.map(({ name }) => name))
   const left = choosePipelines(config, only).flatMap(([name]) => (chosen.has(name) ? [] : [name]))
   if (left.length > 0) {
-    logger.info({ pipelines: left }, 'tables of other engines are left out: ask for one with --pipeline')
+    logger.info({ pipelines: left }, 'tables of other engines are not queried: select one with --pipeline')
   }
   await ability.run(targets, { sql, unsafe, moment, take, clock, logger })
   await end()
   return 0
 }
 
-/** @throws USAGE when the tables have several engines, none of which is the embedded one */
+/** @throws USAGE when the tables belong to several engines, none of them the embedded one */
 function chooseEngine(
   { config }: CommandContext,
   only: string | undefined,
@@ -54,13 +54,13 @@ function chooseEngine(
   if (chosen === undefined || first === undefined) {
     const names = tables.map(({ target }) => target.name)
     throw unsupportedError(names, {
-      because: 'is not queried by one engine: name one pipeline with --pipeline',
+      because: 'is not queried by one engine: select one pipeline with --pipeline',
     })
   }
   return { ability: first.ability, targets: chosen.map(({ target }) => target) }
 }
 
-/** @returns what prints each result as one table, or as one JSON object per row */
+/** @returns a printer of results: each as one table, or as one JSON object per row */
 function resultPrinter(
   print: Print,
   json: boolean,

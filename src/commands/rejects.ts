@@ -7,16 +7,16 @@ import type { CommandContext } from './command.ts'
 import { forEachTable } from './for-each-pipeline.ts'
 
 export interface RejectsOptions {
-  readonly pipeline?: string
-  /** Most rows to list, newest first. */
+  readonly pipeline?: string | undefined
+  /** Maximum number of rows to list per table, newest first. */
   readonly limit: number
   readonly json: boolean
 }
 
-/** They only place a row exactly, which a person seldom needs. */
+/** Columns that identify a row exactly; a person rarely needs them. */
 const jsonOnly: ReadonlySet<string> = new Set(['source_generation', 'source_index'])
 
-/** Lists rejected and partial rows: where each is, why, and how its text begins. */
+/** Lists rejected and partial rows, each with its place, its reason and the beginning of its text. */
 export async function rejects(context: CommandContext, options: RejectsOptions): Promise<number> {
   const { printRows } = context
   const namesOf = namesByTable(context.config, options.pipeline)
@@ -41,7 +41,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
   return 0
 }
 
-/** Two pipelines of one table are named together. */
+/** @returns the pipelines of each table, comma-separated, by table id */
 function namesByTable(config: ResolvedConfig, only: string | undefined): Map<string, string> {
   const names = new Map<string, string>()
   for (const [name, pipeline] of choosePipelines(config, only)) {

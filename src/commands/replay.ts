@@ -7,10 +7,10 @@ export interface ReplayCommandOptions {
   readonly pipeline: string
   readonly blob: string
   readonly from: number
-  readonly to?: number
+  readonly to?: number | undefined
 }
 
-/** Lands a range again and prints one JSON line about it. */
+/** Lands a range again, and prints the result as one line of JSON. */
 export async function replayCommand(context: CommandContext, options: ReplayCommandOptions): Promise<number> {
   const { config, clock, logger, print } = context
   const { source } = choosePipeline(config, options.pipeline)

@@ -10,26 +10,26 @@ import { codeOfEmptySources, exitCodes } from './exit-code.ts'
 
 export interface StartOptions {
   readonly once: boolean
-  /** Whether one failing pipeline ends the process. */
+  /** End the process when a pipeline fails, instead of restarting the pipeline. Default false. */
   readonly failFast?: boolean | undefined
   readonly pipeline?: string | undefined
-  /** Whether a drain that finds no blob is done. */
+  /** With `once`, a source without a blob is no failure. Default false. */
   readonly allowEmpty?: boolean | undefined
-  /** Stops the run after this many milliseconds. */
+  /** Stop the run after this time, in milliseconds. Default: no limit. */
   readonly maxDurationMs?: number | undefined
 }
 
 const progressMs = 500
 
-// Ctrl-C reaches every process of the terminal's group, and package managers pass it on once more: what follows
-// this soon is the same wish, not a second one.
+// Ctrl-C reaches every process of the terminal's group, and package managers forward it again. A second signal within
+// this time is a copy of the first, not a request to exit at once.
 const sameSignalMs = 1_000
 
 /**
- * Runs the config's pipelines until a signal, or with `once` until the blobs' ends.
+ * Runs the pipelines of the config until a signal or, with `once`, up to the current end of each blob.
  *
  * @returns the exit code: one of `exitCodes`, or 128 plus the signal's number
- * @throws why a pipeline does not run at the end
+ * @throws the error of a pipeline that has failed and is not running at the end
  */
 export async function start(
   context: CommandContext,
@@ -44,7 +44,7 @@ export async function start(
     onLate: () =>
       logger.error(
         { stopMs: config.stopMs },
-        'not done in time: what is not landed is read again by the next start',
+        'not done in time: the next start reads the bytes again that have not landed',
       ),
     onOverdue: () => endProcess(stopped.by),
     clock,
@@ -62,7 +62,7 @@ export async function start(
       : clock.after(maxDurationMs, () => {
           if (stopped.by !== undefined) return
           isTimeUp = true
-          logger.info({ maxDurationMs }, 'the time is up: landing what is complete')
+          logger.info({ maxDurationMs }, '--max-duration is over: landing the complete batches')
           stop()
         })
 
@@ -100,7 +100,7 @@ export async function start(
     if (tailrace.failure !== undefined) throw tailrace.failure
     if (stopped.by === undefined) return codeOf(summary, { once, allowEmpty, isTimeUp, logger })
   } catch (error) {
-    // A stop while tables are being opened or the disk is full ends the pipelines with an abort, which is what was asked for.
+    // A stop while tables are being opened or the disk is full ends the pipelines with an AbortError, which is expected.
     if ((stopped.by === undefined && !isTimeUp) || !isAbort(error)) throw error
   } finally {
     cancelTimer?.()
@@ -108,7 +108,7 @@ export async function start(
     deadline.cancel()
     errorOutput.status('')
   }
-  // Without a summary, the time was up while tables were being opened.
+  // No summary: the run was stopped while tables were being opened.
   return stopped.by === undefined ? exitCodes.timeUp : exitCodeOf(stopped.by)
 }
 
@@ -129,8 +129,8 @@ function codeOf(
   if (isTimeUp) {
     const unanswered = pipelines.filter(([, { requests }]) => !isAnswered(requests)).map(([name]) => name)
     if (unanswered.length > 0)
-      logger.error({ pipelines: unanswered }, 'storage has answered no request of these pipelines')
-    // Whoever follows blobs for a time is done when it is up, unless nothing was followed.
+      logger.error({ pipelines: unanswered }, 'storage answered no request of these pipelines')
+    // A run that follows blobs for a limited time is complete when the time is over, if storage answered at all.
     return once || unanswered.length > 0 ? exitCodes.timeUp : exitCodes.done
   }
   if (!once) return exitCodes.done
@@ -143,14 +143,14 @@ function isAnswered({ read, unchanged, empty, missing, list }: RequestCounts): b
   return read + unchanged + empty + missing + list > 0
 }
 
-/** Whether blobs were left that could not be read for now; those that are refused for good are only told. */
+/** Whether blobs are left that could be read later. Unsupported blobs are logged, but do not make a run incomplete. */
 function isIncomplete({ pipelines }: RunSummary): boolean {
   return Object.values(pipelines).some(({ setAside }) =>
     setAside.some(({ code }) => code !== 'SOURCE_UNSUPPORTED'),
   )
 }
 
-/** What the run asked of storage, by pipeline. */
+/** The number of requests to storage, by pipeline. */
 function requestsOf({ pipelines }: RunSummary): Record<string, RequestCounts> {
   return Object.fromEntries(Object.entries(pipelines).map(([name, { requests }]) => [name, requests]))
 }

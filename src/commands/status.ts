@@ -13,40 +13,40 @@ import type { ListedBlob } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import type { CommandContext } from './command.ts'
-import { forEachPipeline, type LandedPipeline } from './for-each-pipeline.ts'
+import { forEachPipeline, type InspectedPipeline } from './for-each-pipeline.ts'
 
-/** How one blob generation stands. */
+/** The progress of one blob generation. */
 interface BlobStatus {
   readonly pipeline: string
   readonly blob: string
   readonly generation: string
-  /** Bytes of the blob now; missing when it, or this generation of it, is gone. */
+  /** Current size of the blob; undefined when this generation no longer exists. */
   readonly blobBytes: number | undefined
   readonly offset: number
-  /** Bytes of the blob that are not landed. */
+  /** Bytes that have not landed; undefined as `blobBytes`. */
   readonly lagBytes: number | undefined
-  /** Missing, as the rejected ones, when there is no table to ask, such as before Databricks has made it. */
+  /** `rows` and `rejected` are undefined when the table does not exist, such as before Databricks has created it. */
   readonly rows: number | undefined
   readonly rejected: number | undefined
 }
 
-/** How one pipeline stands, apart from the blobs that have landed. */
+/** The state of one pipeline, without its landed blobs. */
 interface PipelineStatus {
   readonly pipeline: string
-  /** Blobs of the source of which nothing has landed; missing when its table could not be inspected. */
+  /** Blobs without any landed byte; undefined when the table could not be inspected. */
   readonly notBegun: { readonly blobs: number; readonly bytes: number } | undefined
-  /** Blobs that a running process leaves alone for a while, and why. */
+  /** Blobs that a running process has set aside after failures. */
   readonly setAside: readonly SetAsideBlob[]
-  /** Why it does not run, though a process has started it. */
+  /** The failure of a pipeline that was started and is not running. */
   readonly failure: PipelineFailure | undefined
-  /** Blobs with more than one landed generation: what two of them hold is in the table twice. */
+  /** The number of blobs with several landed generations. Lines that two generations have in common are in the table twice. */
   readonly replacedBlobs: number
 }
 
-/** A year of hourly blobs is no table to read: of the blobs that have landed whole, so many are shown. */
-const mostWholeBlobs = 20
+/** Maximum number of completely landed blobs to show: a source may have thousands of them. */
+const maxCompleteBlobs = 20
 
-/** Prints, per blob generation: size, offset, lag, rows, rejected rows; and what has not begun or is set aside. */
+/** Prints the progress of each blob generation, and for each pipeline its failure and its waiting, replaced and set-aside blobs. */
 export async function status(
   context: CommandContext,
   pipeline: string | undefined,
@@ -59,7 +59,7 @@ export async function status(
     const failure = await new FailureFile(stateDirectory, name).read()
     pipelines.set(name, { pipeline: name, notBegun: undefined, setAside: [], replacedBlobs: 0, failure })
   }
-  const looking = forEachPipeline(context, pipeline, async (landed) => {
+  const inspecting = forEachPipeline(context, pipeline, async (landed) => {
     const generations = await landed.table.generations()
     const { landed: lengths, notBegun } = await sourceLengths(landed, generations, context.clock.now())
     const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
@@ -71,8 +71,8 @@ export async function status(
     const instantOf = await creationInstants(context.config, landed)
     for (const one of await blobStatuses(landed, generations, lengths, instantOf)) blobs.push(one)
   })
-  // A table that cannot be inspected is often the very reason why its pipeline failed: then that is printed first.
-  const [inspected] = await Promise.allSettled([looking])
+  // The failure of a pipeline often explains why its table cannot be inspected, so it is printed before the error.
+  const [inspected] = await Promise.allSettled([inspecting])
   const { print } = context
   if (json) {
     const after = `],"pipelines":${JSON.stringify([...pipelines.values()])}}`
@@ -86,18 +86,18 @@ export async function status(
 }
 
 async function blobStatuses(
-  { name, table }: LandedPipeline,
+  { name, table }: InspectedPipeline,
   generations: readonly LandedOffset[],
   lengths: ReadonlyMap<string, BlobLength>,
   instantOf: (generation: BlobGeneration) => string,
 ): Promise<BlobStatus[]> {
   const landedRows = await table.rows()
-  // The rows are newer than the offsets: what a run has landed in between is counted already.
+  // The rows are read after the offsets, so they may include rows that a running process has landed since.
   const counts =
     landedRows && new Map((await landedRows.counts()).map((count) => [generationKey(count), count]))
   return generations.map(({ blob, generation, offset }, index) => {
     const length = lengths.get(blob)
-    // Of several generations of one instant, the newest one is there.
+    // Generations may share a creation instant; only the newest one can still exist.
     const isNewest = generations[index + 1]?.blob !== blob
     const isThere = isNewest && instantOf({ blob, generation }) === length?.createdAt
     const blobBytes = isThere ? length?.bytes : undefined
@@ -126,9 +126,9 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
     'rows',
     'rejected',
   ] as const
-  // Those that matter: what is not landed or was rejected, and of the others the newest names.
-  const quiet = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && (rejected ?? 0) === 0)
-  const hidden = new Set(quiet.sort((a, b) => (a.blob < b.blob ? 1 : -1)).slice(mostWholeBlobs))
+  // Shows all blobs with lag or rejected rows, and of the others those with the last names.
+  const complete = blobs.filter(({ lagBytes, rejected }) => (lagBytes ?? 0) === 0 && (rejected ?? 0) === 0)
+  const hidden = new Set(complete.sort((a, b) => (a.blob < b.blob ? 1 : -1)).slice(maxCompleteBlobs))
   const shown = blobs.filter((blob) => !hidden.has(blob))
   await printTable(
     print,
@@ -137,23 +137,21 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
   )
   if (hidden.size === 0) return
   const rows = [...hidden].reduce((sum, blob) => sum + (blob.rows ?? 0), 0)
-  await print(`and ${hidden.size} more that are landed whole, with ${rows} rows (--json lists them)\n`)
+  await print(`and ${hidden.size} more that have landed completely, with ${rows} rows (--json lists them)\n`)
 }
 
 function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure }: PipelineStatus): string {
   const lines: string[] = []
   if (failure !== undefined) {
     const { code, reason, failures, sinceMs, untilMs } = failure
-    const next = untilMs === undefined ? 'its process has ended' : `started again at ${isoText(untilMs)}`
-    lines.push(
-      `${pipeline}: failed, ${failures} times since ${isoText(sinceMs)}, ${next}: ${code}: ${reason}`,
-    )
+    const next = untilMs === undefined ? 'its process has ended' : `next start at ${isoText(untilMs)}`
+    lines.push(`${pipeline}: failed ${failures} times since ${isoText(sinceMs)}, ${next}: ${code}: ${reason}`)
   }
   if (notBegun !== undefined && notBegun.blobs > 0)
-    lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have not begun`)
+    lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have no landed byte yet`)
   if (replacedBlobs > 0)
     lines.push(
-      `${pipeline}: ${replacedBlobs} blobs were replaced: what an earlier and a later generation both hold is in the table twice`,
+      `${pipeline}: ${replacedBlobs} blobs were replaced: lines that are in the earlier and the later generation are in the table twice`,
     )
   for (const { blob, code, reason, failures, untilMs } of setAside)
     lines.push(
@@ -166,25 +164,25 @@ function isoText(instantMs: number): string {
   return new Date(instantMs).toISOString()
 }
 
-/** A blob as it is now. */
+/** The current size and creation instant of a blob. */
 export type BlobLength = Pick<ListedBlob, 'bytes' | 'createdAt'>
 
-/** What a source holds now, as far as a table knows of it, and how much else there is. */
+/** The current sizes of landed blobs, and the total of all others. */
 export interface SourceLengths {
-  /** By `<container>/<name>`: of the blobs that have landed, at least in part. */
+  /** Blobs with landed bytes, by `<container>/<name>`. */
   readonly landed: ReadonlyMap<string, BlobLength>
-  /** Blobs of which nothing has landed. */
+  /** Blobs without any landed byte; empty blobs are not counted. */
   readonly notBegun: { readonly blobs: number; readonly bytes: number }
 }
 
 /**
- * Asks a source for the length of its blobs: one request for a fixed blob, a listing for all others.
+ * Reads the sizes of a source's blobs: with one request for a source of one blob, else by listing.
  *
- * @param generations what has landed
+ * @param generations the landed generations
  * @throws SOURCE_DENIED, SOURCE_UNAVAILABLE
  */
 export async function sourceLengths(
-  { pipeline, reader }: Pick<LandedPipeline, 'pipeline' | 'reader'>,
+  { pipeline, reader }: Pick<InspectedPipeline, 'pipeline' | 'reader'>,
   generations: readonly LandedOffset[],
   nowMs: number,
 ): Promise<SourceLengths> {
@@ -214,28 +212,28 @@ export async function sourceLengths(
   try {
     for await (const listed of discovery.scan(nowMs, {})) note(listed.name, listed)
   } catch (error) {
-    // A container that is gone, or not there yet, holds nothing.
+    // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
   }
   return { landed, notBegun }
 }
 
 /**
- * Under which creation instant each generation's blob was last seen.
+ * @returns a function from a generation to the creation instant that its blob was last seen with
  *
- * Only a generation that was copied has another one than its name says, and only the offset file knows; without the file
- * the name has to do.
+ * The instant differs from the generation's name only after the blob was copied, which only the offset file records.
+ * Without the file, the instant in the name is used.
  */
 export async function creationInstants(
   { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
-  { name, pipeline }: Pick<LandedPipeline, 'name' | 'pipeline'>,
+  { name, pipeline }: Pick<InspectedPipeline, 'name' | 'pipeline'>,
 ): Promise<(generation: BlobGeneration) => string> {
-  const store = new OffsetFile({
+  const offsetFile = new OffsetFile({
     stateDirectory,
     pipeline: name,
     table: sinkOf(pipeline).offsetsTable(pipeline),
   })
-  const marks = await store.readMarks()
+  const marks = await offsetFile.readMarks()
   const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
   return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
 }

@@ -5,16 +5,16 @@ import { isUnsupported, sinkOf, unsupportedError } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TablesOptions {
-  readonly pipeline?: string
-  /** Print the statements instead of executing them. */
+  readonly pipeline?: string | undefined
+  /** Print the SQL statements instead of executing them. */
   readonly printsOnly: boolean
 }
 
 /**
- * Creates the tables of the config that are missing, and adds columns where evolution is allowed, as a run would. A table
- * that another system creates is left to it.
+ * Creates missing tables, and adds missing columns where the sink may evolve, as a run would. Skips tables that another
+ * system creates.
  *
- * @throws USAGE when there is nothing of that kind to do: no statement to print, or no table to create from here
+ * @throws USAGE when there is no statement to print, or no table that Tailrace creates
  * @throws WAREHOUSE_DENIED, TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED
  */
 export async function createTables(context: CommandContext, options: TablesOptions): Promise<number> {

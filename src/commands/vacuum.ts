@@ -7,16 +7,16 @@ import { maintainTables } from './maintained-tables.ts'
 const hourMs = 3_600_000
 
 export interface VacuumCommandOptions {
-  readonly pipeline?: string
-  /** Default what each table says. */
-  readonly retentionHours?: number
+  readonly pipeline?: string | undefined
+  /** Default: the retention of each table. */
+  readonly retentionHours?: number | undefined
   readonly allowShortRetention: boolean
   readonly deletes: boolean
   readonly json: boolean
 }
 
 /**
- * Tells which files of each table no version within the retention needs, or deletes them.
+ * Lists the files of each table that no version within the retention needs, or deletes them.
  *
  * @returns the exit code: 0
  */
@@ -40,12 +40,14 @@ export async function vacuum(context: CommandContext, options: VacuumCommandOpti
     reports.flatMap(({ pipeline, report }) => rowsOf(pipeline, report)),
   )
   if (!deletes && reports.some(({ report }) => report.expired.length > 0)) {
-    await print('Nothing was deleted: run it with --delete to do so; --json names the files.\n')
+    await print(
+      'Nothing was deleted. Run with --delete to delete the expired files; --json lists their paths.\n',
+    )
   }
   return 0
 }
 
-/** The files by folder: those that go are told one folder at a time, the others together. */
+/** @returns the rows of a report: expired files per folder, then the totals */
 function rowsOf(pipeline: string, { expired, young, needed, deleted }: VacuumReport): unknown[][] {
   const state = deleted ? 'deleted' : 'expired'
   const folders = new Map<string, FoundFile[]>()

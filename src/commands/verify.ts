@@ -11,35 +11,35 @@ import type { CommandContext } from './command.ts'
 import { forEachPipeline } from './for-each-pipeline.ts'
 import { creationInstants } from './status.ts'
 
-/** What was found of one blob generation. */
+/** The result for one blob generation. */
 interface Verdict {
   readonly pipeline: string
   readonly blob: string
   readonly generation: string
   readonly offset: number
   readonly rows: number
-  /** Bytes that rows account for. */
+  /** Bytes covered by rows. */
   readonly rowBytes: number
-  /** Bytes between rows that hold blank lines only. */
+  /** Bytes between rows with blank lines only. */
   readonly blankBytes: number
   /** Bytes between rows that a custom transform may have dropped. */
   readonly droppedBytes: number
-  /** Bytes between rows of a generation whose blob is gone: nothing can tell any more what they were. */
+  /** Bytes between rows of a generation whose blob no longer exists, so that their content is unknown. */
   readonly goneBytes: number
-  /** Bytes between rows that nothing explains. */
+  /** Bytes between rows with lines that have no rows, and no transform to drop them. */
   readonly unexplainedBytes: number
-  /** Rows whose place another row also claims. */
+  /** Rows whose range of bytes overlaps that of another row. */
   readonly overlappingRows: number
   readonly complete: boolean
 }
 
-/** Generations that one look at the table examines. */
-const generationsAtOnce = 500
+/** Generations per query of the table: each query reads all of the table's files. */
+const generationsPerQuery = 500
 
 /**
- * Proves that every committed byte is accounted for: the rows' places tile each blob up to its committed offset,
- * and what lies between them is blank lines or, where there are custom transforms, lines that they may have dropped.
- * It begins at the blob's start, or at the first row for `latest`, whose start nothing tells afterwards.
+ * Proves that rows cover every committed byte: their ranges tile each blob up to its committed offset, except for blank
+ * lines and, with custom transforms, lines that these may have dropped. The check begins at the blob's start. With
+ * `coldStart: 'latest'` or a start time it begins at the first row, because the actual start is not recorded.
  *
  * @returns the exit code: 0 when every blob is complete, else 1
  */
@@ -55,18 +55,20 @@ export async function verify(
     const generations = await landed.table.generations()
     const landedRows = await landed.table.rows()
     if (landedRows === undefined && generations.length > 0) {
-      context.logger.warn({ pipeline: name }, 'there are no rows to look at: nothing proves what is landed')
+      context.logger.warn(
+        { pipeline: name },
+        'the table does not exist: the committed offsets cannot be verified',
+      )
     }
     const instantOf = await creationInstants(context.config, landed)
     const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
     const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
-    // Several at a time, because each look goes through the table's files.
-    for (let from = 0; from < generations.length; from += generationsAtOnce) {
-      const some = generations.slice(from, from + generationsAtOnce)
+    for (let from = 0; from < generations.length; from += generationsPerQuery) {
+      const some = generations.slice(from, from + generationsPerQuery)
       const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
       for (const [index, { gaps, ...facts }] of places.entries()) {
         const one = some[index] as LandedOffset
-        // Of several generations, only the newest one can still be there.
+        // Only the newest generation of a blob can still exist.
         const isNewest = newestOf.get(one.blob) === one.generation
         const instant = isNewest ? instantOf(one) : undefined
         const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
@@ -98,7 +100,7 @@ export async function verify(
   return isComplete ? 0 : 1
 }
 
-/** What is landed, of a table that is not there. */
+/** @returns the ranges of a generation when the table does not exist */
 function withoutRows({ offset }: LandedOffset): RowPlaces {
   return { rows: 0, rowBytes: 0, overlappingRows: 0, gaps: offset > 0 ? [{ start: 0, end: offset }] : [] }
 }
@@ -123,19 +125,19 @@ async function explainGaps(
   return bytes
 }
 
-/** A range of a blob. */
+/** A range of a blob without rows. */
 export interface Gap {
   readonly start: number
   readonly end: number
 }
 
-/** What lies in a range that has no rows. `gone`: the blob of that creation instant is not there any more. */
+/** The content of a gap. `gone`: the blob with that creation instant no longer exists. */
 export type GapContent = 'blank' | 'lines' | 'gone'
 
-/** Of a gap this much is read at a time. */
+/** Size of one read of a gap. */
 const readBytes = 4 * 1024 * 1024
 
-/** Looks at a range of a blob: of gzip, at what its members hold. Zeros behind a member are padding. */
+/** Reads a gap; of a gzip blob, the decompressed members. Zero bytes after a member are padding. */
 export async function contentOf(
   reader: BlobReader,
   name: string,
@@ -176,7 +178,7 @@ async function areBlank(parts: AsyncIterable<Buffer>): Promise<boolean> {
   return true
 }
 
-/** Members that hold nothing but blank lines, with padding before, between or behind them. */
+/** @returns whether gzip members contain only blank lines; padding around the members is allowed */
 async function isBlankGzip(parts: AsyncIterable<Buffer>): Promise<boolean> {
   let isAllBlank = true
   let hasBegun = false

@@ -4,9 +4,9 @@ import { isUnsupported, sinkOf, unsupportedError } from '../sinks/sinks.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolve.ts'
 
 /**
- * The pipelines a command is about, by name: the one that is asked for, or all.
- *
- * @throws USAGE naming the configured pipelines when there is none of that name
+ * @param only the name of one pipeline; undefined for all
+ * @returns the selected pipelines with their names
+ * @throws USAGE that lists the configured pipelines, when there is none of that name
  */
 export function choosePipelines(
   { pipelines }: Pick<ResolvedConfig, 'pipelines'>,
@@ -16,14 +16,14 @@ export function choosePipelines(
   return [[only, choosePipeline({ pipelines }, only)]]
 }
 
-/** A pipeline's table, and an ability of its kind of sink. */
+/** The table of a pipeline, with one ability of its kind of sink. */
 export interface CapableTable<Ability> {
   readonly target: SinkTarget
   readonly ability: Ability
 }
 
 /**
- * The tables whose kind of sink has an ability: that of one pipeline, or those of all.
+ * Selects the tables whose kind of sink has an ability, of one pipeline or of all.
  *
  * @throws USAGE when no table has it, or there is no pipeline `only`
  */
@@ -46,12 +46,12 @@ export function chooseTables<Ability extends object>(
   )
 }
 
-/** @throws USAGE naming the configured pipelines when there is none of that name */
+/** @throws USAGE that lists the configured pipelines, when there is none of that name */
 export function choosePipeline(
   { pipelines }: Pick<ResolvedConfig, 'pipelines'>,
   name: string,
 ): ResolvedPipeline {
-  // A name such as `constructor` is no pipeline, although every object answers to it.
+  // Every object has inherited properties such as `constructor`, which are no pipelines.
   const pipeline = Object.hasOwn(pipelines, name) ? pipelines[name] : undefined
   if (pipeline !== undefined) return pipeline
   throw new TailraceError(

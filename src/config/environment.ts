@@ -1,6 +1,6 @@
 import { TailraceError } from '../errors.ts'
 
-/** The variables that the config that ships reads, and those of the command itself. docs/configuration.md lists them. */
+/** The variables of the shipped config and of the command line. docs/configuration.md lists them. */
 export const environmentVariables = [
   'AZURE_STORAGE_CONNECTION_STRING',
   'AZURE_STORAGE_SAS_URL',
@@ -24,29 +24,29 @@ export const environmentVariables = [
   'LOG_LEVEL',
 ] as const
 
-/** Variables of this repository's own tests and benches: a shell that has them set may also run the command. */
+/** Variables of this repository's tests and benches. A shell that has them set may also run the command. */
 const developmentVariables =
-  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|REQUIRE_ALL|(?:TEST|FUZZ|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
+  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|EVERY_CALL|REQUIRE_ALL|(?:TEST|FUZZ|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
 
-/** Environment variables by name, as `process.env` has them. */
+/** Environment variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** A config of a user's own may read more than the one that ships: names that were asked for are known ones. */
-const askedNames = new Set<string>()
+/** Names passed to `readEnvironment`: a user's config may read other variables than the shipped one. */
+const requestedNames = new Set<string>()
 
 const closingQuotes: Readonly<Record<string, string>> = { '"': '"', "'": "'", '“': '”', '‘': '’' }
 const quotes = new Set(Object.entries(closingQuotes).flat())
 
-/** Invisible characters, but for the two joiners that some scripts are written with. */
+/** Invisible characters, except the two joiners that some scripts need. */
 const invisible = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
-/** What a shell would have replaced, but an env file and an unresolved reference of Kubernetes do not. */
+/** References that a shell would expand, but an env file or Kubernetes may leave unexpanded. */
 const unexpanded = /^~(?=\/|$)|\$\{\w+\}|\$\(\w+\)/
 
-/** What a variable holds: any text, digits, or one of some words in any case. */
+/** The type of a variable: any text, digits, or one of several words in any case. */
 export type VariableKind = 'text' | 'whole number' | readonly string[]
 
-/** The value of a variable of a kind. */
+/** The type of the value of a variable of a kind. */
 export type VariableValue<Kind> = Kind extends readonly (infer Word)[]
   ? Word
   : Kind extends 'whole number'
@@ -56,13 +56,14 @@ export type VariableValue<Kind> = Kind extends readonly (infer Word)[]
 /**
  * Reads environment variables for a config.
  *
- * Env files of Docker and secrets of Kubernetes pass quotes and newlines on as part of a value. White space around a
- * value is removed, then quotes around the whole of it. An empty variable counts as one that is not set.
+ * Env files of Docker and secrets of Kubernetes keep quotes and newlines in a value. So white space around a value is
+ * removed, then quotes around all of it. An empty variable counts as unset.
  *
- * @param kinds what each variable holds, by name; all of a config in one call, so that all mistakes are reported at once
- * @param environment default: the process's
- * @throws CONFIG_INVALID naming each variable that is not of its kind, has a quote at one end only, a control
- *   character, or a reference that nothing replaced, such as `~/` or `${HOME}`
+ * @param kinds the kind of each variable, by name. Pass all variables of a config in one call, so that all mistakes are
+ *   reported together
+ * @param environment default `process.env`
+ * @throws CONFIG_INVALID that lists each variable with a value of another kind, a quote at one end only, a control
+ *   character, or an unexpanded reference such as `~/` or `${HOME}`
  */
 export function readEnvironment<const Kinds extends Readonly<Record<string, VariableKind>>>(
   kinds: Kinds,
@@ -71,7 +72,7 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
   const values: Record<string, string | number> = {}
   const mistakes: string[] = []
   for (const [name, kind] of Object.entries(kinds)) {
-    askedNames.add(name)
+    requestedNames.add(name)
     const text = unwrapped(environment[name] ?? '')
     if (text === '') continue
     const value = textMistake(text) ?? parsed(text, kind)
@@ -79,35 +80,37 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
     else values[name] = value
   }
   if (mistakes.length > 0) {
-    const count = mistakes.length === 1 ? 'A variable' : `${mistakes.length} variables`
+    const count = mistakes.length === 1 ? 'One variable' : `${mistakes.length} variables`
     throw new TailraceError(
       'CONFIG_INVALID',
-      `${count} of the environment cannot be used:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`,
+      `${count} of the environment ${mistakes.length === 1 ? 'is' : 'are'} invalid:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`,
     )
   }
   return values as { readonly [Name in keyof Kinds]: VariableValue<Kinds[Name]> | undefined }
 }
 
-/** @returns the known variable that has this value, so that a mistake in the config can name it. */
+/** @returns the name of a known variable with this value, so that an error message can name the origin of a value */
 export function variableWithValue(
   value: unknown,
   environment: Environment = process.env,
 ): string | undefined {
   const text = typeof value === 'number' ? String(value) : value
   if (typeof text !== 'string' || text === '') return undefined
-  return [...environmentVariables, ...askedNames].find((name) => unwrapped(environment[name] ?? '') === text)
+  return [...environmentVariables, ...requestedNames].find(
+    (name) => unwrapped(environment[name] ?? '') === text,
+  )
 }
 
-/** A variable that nothing reads, and the known name that comes nearest to it. */
+/** A set variable that is not read, with the most similar known name. */
 export interface UnknownVariable {
   readonly name: string
   readonly nearestName: string
 }
 
-/** @returns the variables of Tailrace's prefix that neither the command nor the config that was loaded reads. */
+/** @returns the set variables with the prefix TAILRACE that neither the command line nor the loaded config reads */
 export function unknownVariables(environment: Environment = process.env): UnknownVariable[] {
   const known = new Set(
-    [...environmentVariables, ...askedNames].filter((name) => name.startsWith('TAILRACE')),
+    [...environmentVariables, ...requestedNames].filter((name) => name.startsWith('TAILRACE')),
   )
   return Object.keys(environment)
     .filter((name) => /^TAILRACE/i.test(name) && !known.has(name) && !developmentVariables.test(name))
@@ -121,7 +124,7 @@ function unwrapped(text: string): string {
   return value
 }
 
-/** Why a variable cannot be used. */
+/** The reason why the value of a variable is invalid. */
 class Mistake {
   readonly message: string
 
@@ -130,7 +133,7 @@ class Mistake {
   }
 }
 
-/** Its message has nothing of the text, which may be a secret. */
+/** The message must not contain the text, which may be a secret. */
 function textMistake(text: string): Mistake | undefined {
   const found = invisible.exec(text)
   if (found !== null) {
@@ -142,7 +145,7 @@ function textMistake(text: string): Mistake | undefined {
   const reference = unexpanded.exec(text)?.[0]
   return reference === undefined
     ? undefined
-    : new Mistake(`found ${reference}, which nothing has replaced, expected the value itself`)
+    : new Mistake(`found the unexpanded reference ${reference}, expected its value`)
 }
 
 function parsed(text: string, kind: VariableKind): string | number | Mistake {
@@ -163,7 +166,7 @@ function nearest(name: string, known: Iterable<string>): string {
   return first as string
 }
 
-/** Levenshtein's: how many characters have to be inserted, removed or replaced. */
+/** The Levenshtein distance: the number of characters to insert, remove or replace. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i += 1) {

@@ -3,20 +3,19 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** Where a config stopped being understood, or running. */
+/** The position in a config at which loading failed. */
 interface Place {
   readonly file: string
   /** 1-based. */
   readonly line: number
-  /** 1-based; some of Node's errors have none. */
+  /** 1-based; undefined if Node's error has none. */
   readonly column: number | undefined
-  /** What is wrong there, where the place says it better than the error. */
-  readonly message?: string
+  /** A better message than that of the error. */
+  readonly message?: string | undefined
 }
 
 /**
- * Says in a sentence why a config file could not be loaded, with file, line, column and the line itself. Text in it that
- * may be a secret is masked.
+ * @returns why a config file could not be loaded, with file, line and column, and the line itself with secrets masked
  */
 export async function describeConfigFailure(file: string, error: unknown): Promise<string> {
   const message = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error)
@@ -29,18 +28,18 @@ export async function describeConfigFailure(file: string, error: unknown): Promi
   return `The config file ${file} failed: ${place.message ?? message}\n  at ${at}${excerpt(place)}`
 }
 
-/** The TypeScript loader's errors have the place in their text: `FILE:LINE:COLUMN: ERROR: …`, its column 0-based in bytes. */
+/** Reads an error of the TypeScript loader: `FILE:LINE:COLUMN: ERROR: …`, with a 0-based column in bytes. */
 function placeOfTransform({ message }: Error): Place | undefined {
   const [, named, line, column, text] = /^(.+):(\d+):(\d+): ERROR: (.*)$/m.exec(message) ?? []
   if (named === undefined) return undefined
-  // It names every file of TypeScript as if it ended in `.ts`.
+  // The loader reports `.mts` and `.cts` files as `.ts`.
   const names = [named, named.replace(/\.ts$/, '.mts'), named.replace(/\.ts$/, '.cts')]
   const file = names.find((name) => existsSync(name)) ?? named
   const before = Buffer.from(lineOf(file, Number(line)) ?? '').subarray(0, Number(column))
   return { file, line: Number(line), column: before.toString().length + 1, message: text as string }
 }
 
-/** Node puts the place of what it could not link before a stack; what a config throws has it in a frame. */
+/** Reads a stack: Node puts the position of a link error before it, and that of a thrown error in a frame. */
 function placeOfStack(stack: string): Place | undefined {
   const [, headFile, headLine] = /^(\/.+|file:.+|[A-Z]:\\.+):(\d+)\n/.exec(stack) ?? []
   if (headFile !== undefined) return { file: pathOf(headFile), line: Number(headLine), column: undefined }
@@ -51,16 +50,16 @@ function placeOfStack(stack: string): Place | undefined {
   return undefined
 }
 
-/** Of a module that is plain JavaScript, Node tells where a syntax error is only to whoever runs it. */
+/** Finds a syntax error in plain JavaScript: only `node --check` reports its position. */
 async function placeOfCheck(file: string, error: Error): Promise<Place | undefined> {
   if (error.name !== 'SyntaxError') return undefined
   const check = promisify(execFile)(process.execPath, ['--check', file], { env: {}, timeout: 10_000 })
-  const told = await check.then(
+  const output = await check.then(
     () => '',
     ({ stderr }: { readonly stderr?: string }) => stderr ?? '',
   )
-  const place = placeOfStack(told)
-  const caret = /^( *)\^/m.exec(told)?.[1]
+  const place = placeOfStack(output)
+  const caret = /^( *)\^/m.exec(output)?.[1]
   return place === undefined || caret === undefined ? place : { ...place, column: caret.length + 1 }
 }
 
@@ -71,7 +70,7 @@ function pathOf(file: string): string {
 function excerpt({ file, line, column }: Place): string {
   const text = lineOf(file, line)
   if (text === undefined) return ''
-  // Of a line that was minified, the part around the column.
+  // Of a long line, such as a minified one, only the part around the column.
   const from = column === undefined || column < 90 ? 0 : column - 60
   const number = `  ${line} | `
   const caret = column === undefined ? '' : `\n${' '.repeat(number.length + column - 1 - from)}^`
@@ -88,7 +87,7 @@ function lineOf(file: string, line: number): string | undefined {
   }
 }
 
-/** Masks the values of options that are secrets, and long words with digits; a column stays where it is. */
+/** Masks the values of secret options, and long words with digits. The mask has the same length, so columns do not move. */
 function withoutSecrets(line: string): string {
   const masked = (text: string): string => '*'.repeat(text.length)
   return line

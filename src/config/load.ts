@@ -7,9 +7,10 @@ import type { TailraceConfig } from './options.ts'
 import { type ResolvedConfig, resolveConfig } from './resolve.ts'
 
 /**
- * Loads a config file and resolves it; paths in it are relative to the working directory.
+ * Loads and resolves a config file. Relative paths in it are resolved against the working directory.
  *
- * @throws CONFIG_UNREADABLE when it is missing, does not run, or exports no config; CONFIG_INVALID
+ * @throws CONFIG_UNREADABLE when the file is missing, fails to run, or exports no config
+ * @throws CONFIG_INVALID
  */
 export async function loadConfig(path: string): Promise<ResolvedConfig> {
   const file = resolve(path)
@@ -23,7 +24,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   try {
     loaded = await Promise.race([
       import(pathToFileURL(file).href) as Promise<typeof loaded>,
-      nothingLeft(file),
+      rejectWhenIdle(file),
     ])
   } catch (error) {
     if (error instanceof TailraceError) throw error
@@ -39,18 +40,21 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   return resolveConfig(loaded.default as TailraceConfig, process.cwd())
 }
 
-/** Rejects when the process has nothing left to do: a config that waits for what never comes would end it in silence. */
-function nothingLeft(file: string): Promise<never> {
+/** Rejects when the event loop is empty: a config that awaits a promise that never settles would end the process silently. */
+function rejectWhenIdle(file: string): Promise<never> {
   return new Promise((_, reject) => {
     process.once('beforeExit', () => {
       reject(
-        new TailraceError('CONFIG_UNREADABLE', `The config file ${file} awaits something that never comes.`),
+        new TailraceError(
+          'CONFIG_UNREADABLE',
+          `The config file ${file} awaits a promise that never settles.`,
+        ),
       )
     })
   })
 }
 
-/** @returns what a default export is that can be no config */
+/** @returns a description of a default export that cannot be a config; undefined for an object */
 function described(value: unknown): string | undefined {
   if (value === undefined) return 'missing'
   if (value === null) return 'null'

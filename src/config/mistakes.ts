@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { masked, redactSecrets } from '../reporting/redact.ts'
 import { variableWithValue } from './environment.ts'
 
-/** @returns a line for each mistake of an issue: its path, what was found and what was expected */
+/** @returns one line per mistake of an issue: the path, the value found and the expected one */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String).join('.')
   if (issue.code === 'unrecognized_keys') {
@@ -11,7 +11,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[]
     )
   }
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => invalidName(path, message))
-  // A check of several options says by itself what it found.
+  // The message of a check of several options already has the values.
   if (issue.message.startsWith('found ')) return [`${path}: ${issue.message}`]
   const found = issue.path.reduce<unknown>(
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
@@ -23,9 +23,9 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[]
   return [`${path || 'config'}: found ${value}${origin}, ${expected(issue)}`]
 }
 
-/** The line for a key that no entry may have. */
+/** @returns the line for an invalid name of a pipeline */
 export function invalidName(path: string, expected: string): string {
-  return `${path}: found a name that cannot be, ${expected}`
+  return `${path}: found an invalid name, ${expected}`
 }
 
 function expected(issue: z.core.$ZodIssue): string {
@@ -34,10 +34,10 @@ function expected(issue: z.core.$ZodIssue): string {
     return `expected at least ${String(issue.minimum)}${issue.origin === 'string' ? ' characters' : ''}`
   if (issue.code === 'too_big')
     return `expected at most ${String(issue.maximum)}${issue.origin === 'string' ? ' characters' : ''}`
-  return message.startsWith('expected') ? message : `expected something else (${message})`
+  return message.startsWith('expected') ? message : `expected another value (${message})`
 }
 
-/** Their texts are secrets as a whole, with nothing in them to know a secret by. */
+/** Options whose whole text is a secret that no pattern recognizes. */
 const secretOptions: ReadonlySet<string> = new Set([
   'key',
   'connectionString',
@@ -46,14 +46,14 @@ const secretOptions: ReadonlySet<string> = new Set([
   'auth',
 ])
 
-/** A SAS that is no URL may be the signature alone. */
+/** A text for `url` that is not a URL may be the signature of a SAS alone. */
 function isSecret(option: string, value: unknown): value is string {
   return (
     typeof value === 'string' && (secretOptions.has(option) || (option === 'url' && !URL.canParse(value)))
   )
 }
 
-/** A value short enough for a message, without secrets. */
+/** @returns a value as text for a message, truncated and without secrets */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (typeof value === 'function') return 'a function'
@@ -63,7 +63,7 @@ function shown(value: unknown): string {
       return typeof inner === 'bigint' ? `${inner}n` : inner
     }) ?? String(value),
   )
-  // A name and password before a host, without the scheme that a secret would be known by.
+  // `name:password@host` without a scheme, which `redactSecrets` does not recognize.
   const bare = text.replace(/[^\s"@/]+:[^\s"@/]+@/g, `${masked}@`)
   return bare.length > 80 ? `${bare.slice(0, 77)}...` : bare
 }

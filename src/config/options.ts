@@ -4,12 +4,12 @@ import type { SourceConfig } from '../sources/options.ts'
 import type { TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
 
-/** Where rows land: one of the kinds that ship. */
+/** The destination of the rows: one of the shipped kinds of sinks. */
 export type SinkConfig = DeltaSinkConfig | DatabricksSinkConfig
 
-/** When a batch is sealed: by whichever comes first. */
+/** The limits of a batch. The first one that is reached seals it. */
 export interface BatchConfig {
-  /** Source bytes: 64 KiB to 1 GiB. Default 64 MiB, or 4 MiB with `mode: 'merge'`, whose most is 16 MiB. */
+  /** Source bytes: 64 KiB to 1 GiB. Default 64 MiB. With `mode: 'merge'`, default 4 MiB and maximum 16 MiB. */
   readonly maxBytes?: number | undefined
   /** Rows: 1 to 100,000,000. Default 1,000,000. */
   readonly maxRows?: number | undefined
@@ -18,29 +18,29 @@ export interface BatchConfig {
 }
 
 export interface DiskConfig {
-  /** Below this many free bytes the stream is held. Default 512 MiB. */
+  /** The stream is held while a volume has fewer free bytes. Default 512 MiB. */
   readonly minFreeBytes?: number | undefined
-  /** From this many free bytes it goes on. Default 1.1 times `minFreeBytes`. */
+  /** The stream continues when every volume has this many free bytes. Default 1.1 times `minFreeBytes`. */
   readonly resumeFreeBytes?: number | undefined
-  /** Pause between looks, in milliseconds: 100 to 600,000. Default 5,000. */
+  /** Interval between checks, in milliseconds: 100 to 600,000. Default 5,000. */
   readonly checkMs?: number | undefined
-  /** Age from which a staging file is a leftover, in milliseconds. Default 3,600,000. */
+  /** Age at which a staging file of an earlier process is removed, in milliseconds. Default 3,600,000. */
   readonly expireMs?: number | undefined
 }
 
-/** Where this process tells Prometheus how it is doing: `GET /metrics`, and `GET /healthz` for a probe. */
+/** The HTTP server for Prometheus, with `GET /metrics`, and `GET /healthz` for a probe. */
 export interface MetricsConfig {
-  /** 0 to 65,535; 0 takes any free one, which the log names. */
+  /** 0 to 65,535. With 0, the system chooses a free port, which is logged. */
   readonly port: number
-  /** The address to listen at. Default `127.0.0.1`, which only this machine reaches. */
+  /** The address to listen on. Default `127.0.0.1`, which is reachable only from this machine. */
   readonly host?: string | undefined
 }
 
-/** When a pipeline that failed is started again, while the others go on. */
+/** The pauses before a failed pipeline is restarted. The other pipelines keep running. */
 export interface RestartConfig {
-  /** The first pause; each further one in a row is twice as long, in milliseconds: 10 to 3,600,000. Default 5,000. */
+  /** The first pause, in milliseconds: 10 to 3,600,000. Each later one in a row is twice as long. Default 5,000. */
   readonly minPauseMs?: number | undefined
-  /** The longest pause, in milliseconds: 10 to 86,400,000. Default 300,000. */
+  /** Upper limit of a pause, in milliseconds: 10 to 86,400,000. Default 300,000. */
   readonly maxPauseMs?: number | undefined
 }
 
@@ -51,27 +51,27 @@ export interface PipelineConfig {
   readonly table: TableDeclaration
   readonly sink: SinkConfig
   /**
-   * What the pipeline does once other processes land every blob that it reads. `wait` (default): it tries each of them
-   * again after pauses of 5 s to 5 min, and takes over what they leave. `exit`: it ends with COMMIT_FENCED, and is not started again.
+   * The reaction when other processes land every blob of this pipeline. `wait` (default): retry each blob after pauses of
+   * 5 s to 5 min, and take over the blobs that the others stop landing. `exit`: end with COMMIT_FENCED, without a restart.
    */
   readonly whenFenced?: 'wait' | 'exit' | undefined
   readonly batch?: BatchConfig | undefined
 }
 
 export interface TailraceConfig {
-  /** By name: lower-case letters, digits and `-`. The offset file and the staging directory are named after it. */
+  /** By name: lower-case letters, digits and `-`. The name is part of the paths of the offset file and of staging. */
   readonly pipelines: Readonly<Record<string, PipelineConfig>>
-  /** Offset files and staging. Default `./.tailrace`. */
+  /** The directory of offset files and staging. Default `./.tailrace`. */
   readonly stateDirectory?: string | undefined
   readonly disk?: DiskConfig | undefined
-  /** Default none: nothing listens. */
+  /** Default: no server. */
   readonly metrics?: MetricsConfig | undefined
-  /** How long a stop may take before the process gives up, in milliseconds: 0 to 3,600,000. Default 30,000. */
+  /** Limit of an orderly stop, in milliseconds: 0 to 3,600,000. The process then ends anyway. Default 30,000. */
   readonly stopMs?: number | undefined
   readonly restart?: RestartConfig | undefined
 }
 
-/** Types a config. Checking and defaults come later, when the config is resolved. */
+/** Gives a config its type. `resolveConfig` later validates it and fills in defaults. */
 export function defineConfig(config: TailraceConfig): TailraceConfig {
   return config
 }

@@ -8,12 +8,12 @@ import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
 import { configSchema, pipelineSchema } from './schema.ts'
 
-/** A config with every default filled in and every path absolute. */
+/** A valid config with all defaults and absolute paths. */
 export type ResolvedConfig = Readonly<z.infer<ReturnType<typeof configSchema>>>
 /** One pipeline of a resolved config. */
 export type ResolvedPipeline = Readonly<z.infer<ReturnType<typeof pipelineSchema>>>
 
-/** @returns a pipeline as its sink sees it */
+/** @returns the part of a pipeline that its sink needs */
 export function sinkTarget(name: string, { sink, table, source }: ResolvedPipeline): SinkTarget {
   return {
     name,
@@ -25,10 +25,10 @@ export function sinkTarget(name: string, { sink, table, source }: ResolvedPipeli
 }
 
 /**
- * Fills defaults, checks everything, and freezes the result.
+ * Validates a config, fills in defaults, and freezes the result.
  *
- * @param directory what relative paths are relative to
- * @throws CONFIG_INVALID that lists every mistake with its path, what was found and what was expected
+ * @param directory the base of relative paths
+ * @throws CONFIG_INVALID that lists all mistakes, each with its path, the value found and the expected one
  */
 export function resolveConfig(input: TailraceConfig, directory: string): ResolvedConfig {
   const result = configSchema().safeParse(input, { reportInput: true })
@@ -66,7 +66,7 @@ function nameMistakes(input: unknown): string[] {
     .map((name) => invalidName(`pipelines.${name}`, 'expected lower-case letters, digits and -'))
 }
 
-/** Those that are valid by themselves, so that what is wrong between them is reported together with the others' mistakes. */
+/** @returns the pipelines without mistakes of their own, so that mistakes between pipelines are reported in the same message */
 function validPipelines(input: unknown): ResolvedConfig['pipelines'] {
   const schema = pipelineSchema()
   return Object.fromEntries(
@@ -82,11 +82,11 @@ function pipelinesOf(input: unknown): object {
   return typeof pipelines === 'object' && pipelines !== null && !Array.isArray(pipelines) ? pipelines : {}
 }
 
-/** Checks what options of several parts, or several pipelines, have to do with each other. */
+/** Checks combinations of options across the parts of a pipeline, and across pipelines. */
 function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
   const mistakes: string[] = []
   const owners = new Map<string, string>()
-  // A function says nothing of its account: only the same one is known to give the same.
+  // The account behind a function is unknown, so only the same function counts as the same account.
   const functions: unknown[] = []
   const numberOf = (one: unknown): number =>
     functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
@@ -103,14 +103,14 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
       namesAreUnique(blobs) &&
         (storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage),
       container,
-      // Case does not count in a resource id.
+      // Resource ids are case-insensitive.
       typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
       sink.tableId(one),
     ])
     const other = owners.get(key)
     if (other !== undefined)
       mistakes.push(
-        `pipelines.${name}: found the container, blobs and table of pipelines.${other}, expected another one`,
+        `pipelines.${name}: found the same container, blobs and table as pipelines.${other}, expected other ones`,
       )
     owners.set(key, name)
   }
@@ -118,15 +118,16 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
 }
 
 /**
- * Neither rows nor offsets hold the account of a blob, so that they stay valid when it gets another name or endpoint: two
- * accounts may share a table only where no two blobs have the same name, as Azure Monitor's, which hold the server's id.
+ * Whether blob names are unique across accounts. Rows and offsets do not contain the account, so that they stay valid when
+ * it gets another name or endpoint. So two accounts may land in one table only if no two blobs have the same name, as
+ * those of Azure Monitor, whose names contain the server's resource id.
  */
 function namesAreUnique(blobs: ResolvedPipeline['source']['blobs']): boolean {
   return typeof blobs === 'string' && /^resourceId=/i.test(blobs)
 }
 
 function deepFreeze<T>(value: T): T {
-  // Table declarations and streams are values of their own; only plain objects belong to the config.
+  // Only arrays and plain objects belong to the config; table declarations and streams are passed through.
   if (
     Array.isArray(value) ||
     (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)

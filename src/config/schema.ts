@@ -29,7 +29,7 @@ function isTable(value: unknown): boolean {
   }
 }
 
-/** One pipeline, with its defaults. Made anew for each config, because kinds of sinks can be added. */
+/** @returns the schema of one pipeline with its defaults; created per config, because kinds of sinks can be added */
 export const pipelineSchema = () =>
   z
     .strictObject({
@@ -61,11 +61,11 @@ export const pipelineSchema = () =>
       return { ...rest, batch: { maxBytes, maxRows, maxAgeMs } }
     })
 
-/** A whole config, with its defaults; the names of its pipelines are checked apart. */
+/** @returns the schema of a config with its defaults. It does not check the names of pipelines: `resolveConfig` does */
 export const configSchema = () =>
   z.strictObject({
     pipelines: z
-      // Of an entry whose key is refused, zod does not check the value.
+      // No schema for the names: zod would not validate the pipeline behind an invalid name.
       .record(z.string(), pipelineSchema())
       .refine((pipelines) => Object.keys(pipelines).length > 0, 'expected at least one pipeline'),
     stateDirectory: z.string().min(1).default('./.tailrace'),

@@ -29,7 +29,7 @@ export interface ReplayOptions {
   readonly blob: string
   readonly from: number
   /** Default: as far as the blob is landed. */
-  readonly to?: number
+  readonly to?: number | undefined
   readonly reader: BlobReader
   readonly clock: Clock
   readonly logger: Logger

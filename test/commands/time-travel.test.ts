@@ -17,7 +17,7 @@ test('history lists the commits of each table, and its times lead query to the r
   const table = (await outputOf(config, (context) => history(context, { limit: 9, json: false }))).text
   assert.match(table, /^one: the log has versions 0 to 2\n/)
   assert.match(table, /2 \| 20\S+Z \| STREAMING UPDATE \| outputMode=Append \| \+4 +\| \+1 -0 \| tailrace\//)
-  assert.match(table, /\nnone: no table yet\n$/)
+  assert.match(table, /\nnone: the table does not exist yet\n$/)
   const listed = await outputOf(config, (context) =>
     history(context, { pipeline: 'two', limit: 2, json: true }),
   )

@@ -52,13 +52,13 @@ test('a quote at one end, an invisible character and an unreplaced reference are
     ['a\u200bb', 'U\\+200B'],
     ['a\u2028b', 'U\\+2028'],
     ['a\u202eb', 'U\\+202E'],
-    ['~/lake', 'found ~,'],
-    ['/x/\u0024{HOME}/lake', 'found \\$\\{HOME\\}'],
-    ['$(STATE)', 'found \\$\\(STATE\\)'],
+    ['~/lake', 'found the unexpanded reference ~,'],
+    ['/x/\u0024{HOME}/lake', 'found the unexpanded reference \\$\\{HOME\\}'],
+    ['$(STATE)', 'found the unexpanded reference \\$\\(STATE\\)'],
   ] as const) {
     const error = read(given)
     assert.ok(error instanceof Error, JSON.stringify(given))
-    assert.match(error.message, new RegExp(`^A variable of the environment.*\n  TAILRACE_STATE: .*${why}`))
+    assert.match(error.message, new RegExp(`^One variable of the environment.*\n  TAILRACE_STATE: .*${why}`))
   }
 })
 
@@ -153,7 +153,7 @@ test('values as env files and secrets give them work in the config that ships, a
   assert.equal(quoted.code, 0, quoted.stderr)
   assert.deepEqual(
     quoted.process.log.map(({ msg }) => msg),
-    ['nothing reads the variable TAILRACE_CONTAINR: is TAILRACE_CONTAINER meant?'],
+    ['unknown environment variable TAILRACE_CONTAINR: did you mean TAILRACE_CONTAINER?'],
   )
   assert.deepEqual(
     readdirSync(directory).filter((name) => /["'\n]/.test(name)),

@@ -100,7 +100,7 @@ test('a config that is missing, a directory, or awaits what never comes is named
   for (const [name, expected] of [
     ['none.mjs', /There is no config file at .*none\.mjs/],
     ['folder.ts', /There is no config file at .*folder\.ts/],
-    ['waits.mjs', /waits\.mjs awaits something that never comes/],
+    ['waits.mjs', /waits\.mjs awaits a promise that never settles/],
   ] as const) {
     const run = await runTailrace(t, ['status', '--config', join(directory, name)])
     assert.equal(run.code, 2, run.stderr)

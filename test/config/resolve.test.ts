@@ -174,7 +174,7 @@ test('every mistake is reported at once, with its path, what was found and what 
     /^pipelines\.itself\.table: .*fromSql of the partition column severity to read no partition column/,
     /^pipelines\.timed\.table: .*expected the partition column event_time to be a column of type string/,
     /^pipelines\.replica\.sink\.root: found "abfss:.*expected abfss:\/\/container@account/,
-    /^pipelines\.Bad Name: found a name that cannot be, expected lower-case/,
+    /^pipelines\.Bad Name: found an invalid name, expected lower-case/,
     /^stopMs: found "30", expected number$/,
     /^disks: found an unknown option/,
   ]
@@ -375,7 +375,7 @@ test('two pipelines may not land the same blobs in the same table, and may share
   const elsewhere = { ...pipeline, source: { ...pipeline.source, blobs: 'replica.ndjson' } }
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: other, c: elsewhere } }), [])
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: pipeline } }), [
-    'pipelines.b: found the container, blobs and table of pipelines.a, expected another one',
+    'pipelines.b: found the same container, blobs and table as pipelines.a, expected other ones',
   ])
   const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'
   const server = { ...pipeline, source: { ...pipeline.source, blobs: id } }
@@ -505,14 +505,14 @@ test('one mistake hides no other: of a name, of options that depend on each othe
     disk: { minFreeBytes: 2, resumeFreeBytes: 1, checkMs: 1 },
   })
   const expected = [
-    /^pipelines\.Bad Name: found a name that cannot be/,
+    /^pipelines\.Bad Name: found an invalid name/,
     /^pipelines\.Bad Name\.source\.container: found "No"/,
     /^pipelines\.Bad Name\.source\.maxPollMs: found 5000, expected at least pollMs \(5001\)$/,
     /^pipelines\.Bad Name\.sink\.host: found "a\/b"/,
     /^pipelines\.Bad Name\.sink\.volume: found nothing, expected a volume/,
     /^disk\.checkMs: found 1/,
     /^disk\.resumeFreeBytes: found 1, expected at least disk\.minFreeBytes \(2\)$/,
-    /^pipelines\.b: found the container, blobs and table of pipelines\.a/,
+    /^pipelines\.b: found the same container, blobs and table as pipelines\.a/,
   ]
   for (const pattern of expected)
     assert.ok(

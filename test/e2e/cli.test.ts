@@ -355,7 +355,7 @@ test('a run ends in order when its time is up, with 4 unless what it followed ha
     runTailrace(t, ['start', '--max-duration', '10', ...config]),
   ])
   assert.equal(followed.code, 0, followed.stderr)
-  assert.ok(followed.process.logged('the time is up'))
+  assert.ok(followed.process.logged('--max-duration is over'))
   assertLandedOnce(blob, await storage.content(blob), await readTable(project.tableDirectory('primary')))
   assert.equal(drained.code, 4, drained.stderr)
   assert.equal(unanswered.code, 4, unanswered.stderr)

@@ -57,7 +57,7 @@ test('a pipeline that fails stops no other one, shows everywhere why, and runs a
   // The table is not to be inspected either, so status fails, but not before it has said what is known.
   const status = await runTailrace(t, ['status', ...config])
   assert.equal(status.code, 1)
-  assert.match(status.stdout, /^replica: failed, \d+ times since .*, started again at .*: TABLE_CORRUPT: /m)
+  assert.match(status.stdout, /^replica: failed \d+ times since .*, next start at .*: TABLE_CORRUPT: /m)
   assert.doesNotMatch(status.stdout, /^primary: failed/m)
 
   await heal()
