@@ -17,27 +17,27 @@ export interface SampleOptions {
   readonly container: string
   /** Go on appending slowly after the blobs are filled. */
   readonly keepWriting: boolean
-  /** Remembers what the blobs held, so that the next process finds them as they were. */
+  /** Remembers the length of the blobs, so that the next process creates them at least as long. */
   readonly memory: SampleMemory
   readonly clock: Clock
-  /** Hears of an append that failed. */
-  readonly onWriterError?: (error: unknown) => void
+  /** Called when an append fails; the writer then ends. */
+  readonly onWriterError?: ((error: unknown) => void) | undefined
 }
 
-/** Append Block takes 100 MiB at most; a few MiB keep the emulator's memory even. */
+/** Append Block takes 100 MiB at most; smaller blocks keep the emulator's memory low. */
 const appendBytes = 4 * 1024 * 1024
 
-/** Part of the sample that is there at the start; the slow writer brings the rest, and then begins anew. */
+/** Part of the sample that is in the blobs at the start; the slow writer appends the rest, and then repeats the sample. */
 const initialPart = 0.9
 const linesPerAppend = 5
 const appendEveryMs = 500
 
-/** The slow writer ends when a blob is this many times the sample: a demonstration needs no more memory. */
-const mostRounds = 4
+/** The slow writer ends when a blob holds this many times the sample: the emulator keeps it all in memory. */
+const maxRounds = 4
 
 /**
- * Azurite in this process, on a free loopback port, with the sample logs of a real PostgreSQL primary and its
- * replica in two append blobs: everything the default config needs to show what Tailrace does.
+ * Azurite in this process, on a free loopback port, with the sample logs of a real PostgreSQL primary and its replica in
+ * two append blobs: the source of the default config when no storage is configured.
  */
 export class EmbeddedStorage {
   readonly connectionString: string
@@ -58,8 +58,8 @@ export class EmbeddedStorage {
   }
 
   /**
-   * Creates the container and its two blobs, with what they held when the last process ended, or with the
-   * sample's first part.
+   * Creates the container and its two blobs, as long as they were when the last process ended, or with the first part of
+   * the sample.
    */
   async fill(options: SampleOptions): Promise<void> {
     const container = this.containerClient(options.container)
@@ -96,9 +96,9 @@ export class EmbeddedStorage {
   ): Promise<void> {
     const { signal } = this.#writing
     try {
-      for (let next = from; next < sample.length * mostRounds; next += linesPerAppend) {
+      for (let next = from; next < sample.length * maxRounds; next += linesPerAppend) {
         await clock.sleep(appendEveryMs, signal)
-        // Noted first: a blob may come back longer than it was, never shorter.
+        // Noted before the append: after a crash a blob may be longer than it was, but never shorter.
         await memory.note(server, next + linesPerAppend)
         await append(client, range(sample, next, next + linesPerAppend))
       }
@@ -134,8 +134,8 @@ interface AzuriteServer {
 }
 
 /**
- * Azurite has no library export; its classes are reached by path, which is why its version is pinned exactly.
- * The constructor is positional: see its BlobConfiguration.
+ * Azurite has no library export, so its classes are imported by path, and its version is pinned exactly. The arguments
+ * are positional: see its BlobConfiguration.
  */
 function createAzurite(): AzuriteServer {
   const require = createRequire(import.meta.url)
@@ -154,7 +154,7 @@ function createAzurite(): AzuriteServer {
     false,
     undefined,
     false,
-    true, // the SDK speaks a newer API version than Azurite knows
+    true, // skips the check of the API version: the SDK's is newer than Azurite's
     undefined,
     undefined,
     undefined,

@@ -8,10 +8,10 @@ import { instantOf } from '../readers/azure-blob-reader.ts'
 const schema = z.object({ generation: z.string(), lines: z.record(z.string(), z.int().nonnegative()) })
 
 /**
- * What the embedded storage held, in a small file beside the offsets.
+ * The lengths of the embedded storage's blobs, in a small file beside the offsets.
  *
- * The emulator forgets everything when its process ends. With this, the next one finds the same blobs, of the
- * same generation and at least as long, so that a restart of the demonstration goes on like one with real storage.
+ * The emulator loses everything when its process ends. With this file, the next process creates the same blobs, of the
+ * same generation and at least as long, so that a restart resumes as it does with real storage.
  */
 export class SampleMemory {
   readonly generation: string
@@ -24,7 +24,7 @@ export class SampleMemory {
     this.#lines = lines
   }
 
-  /** Reads the file; one that is missing or unreadable begins a new generation. */
+  /** Reads the file. If it is missing or unreadable, a new generation begins. */
   static open(stateDirectory: string, nowMs: number): SampleMemory {
     const path = join(stateDirectory, 'embedded-storage.json')
     const known = schema.safeParse(readJson(path))
@@ -48,7 +48,7 @@ export class SampleMemory {
     await withStateErrors(this.#path, async () => {
       await makeDirectory(dirname(this.#path))
       const temporary = `${this.#path}.${process.pid}.tmp`
-      // At once, because the writers of both servers share the file.
+      // Synchronously, because the writers of both servers share the file.
       writeFileSync(temporary, `${JSON.stringify({ generation: this.generation, lines: this.#lines })}\n`)
       renameSync(temporary, this.#path)
     })

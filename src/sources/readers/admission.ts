@@ -1,10 +1,10 @@
 import type { AzureRequest } from './azure-errors.ts'
 
-/** How long refusals are repeated after storage had admitted the process, in milliseconds. */
-export const refusedMs = 15 * 60_000
+/** How long refused requests are retried when storage granted the like before, in milliseconds. */
+export const maxRefusedMs = 15 * 60_000
 
-/** Codes of a credential that may be good for one kind of request and not for another. */
-const lackOfRight: ReadonlySet<string> = new Set([
+/** Codes by which storage refuses one kind of request while the credential is valid for another. */
+const lackOfPermission: ReadonlySet<string> = new Set([
   'AuthorizationPermissionMismatch',
   'AuthorizationResourceTypeMismatch',
   'AuthorizationFailure',
@@ -12,16 +12,16 @@ const lackOfRight: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Which requests storage has granted to this process, so that a refusal is known for what may pass.
+ * The kinds of requests that storage has granted to this process, to tell a refusal that may pass from a lasting one.
  *
- * A credential that was never good is a mistake of the configuration. One that was good is refused in outages, while a
- * role or a network rule is being changed, while a key is rotated, and by proxies; it may be good again.
+ * A credential that never worked is a mistake in the configuration. One that worked is refused in outages, while a role or
+ * a network rule is being changed, while a key is rotated, and by proxies, and then it may work again.
  */
 export class Admission {
   #granted = new Set<AzureRequest['kind']>()
   #refusedSinceMs = new Map<AzureRequest['kind'], number>()
 
-  /** Whether anything was granted. */
+  /** Whether any request was granted. */
   get wasGranted(): boolean {
     return this.#granted.size > 0
   }
@@ -34,14 +34,15 @@ export class Admission {
   /**
    * Notes a refusal.
    *
-   * @returns whether the request is to be repeated: the like of it was granted before, and has not been refused for a
-   *   quarter of an hour since
+   * @param service storage's error code
+   * @returns whether to retry: requests of this kind were granted before, and have been refused for less than a quarter of
+   *   an hour
    */
   refused(kind: AzureRequest['kind'], service: string | undefined, nowMs: number): boolean {
-    const wasGood = this.#granted.has(kind) || (this.wasGranted && !lackOfRight.has(service ?? ''))
+    const wasGood = this.#granted.has(kind) || (this.wasGranted && !lackOfPermission.has(service ?? ''))
     if (!wasGood) return false
     const sinceMs = this.#refusedSinceMs.get(kind) ?? nowMs
     this.#refusedSinceMs.set(kind, sinceMs)
-    return nowMs - sinceMs < refusedMs
+    return nowMs - sinceMs < maxRefusedMs
   }
 }

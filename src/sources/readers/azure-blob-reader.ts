@@ -16,23 +16,23 @@ import {
 } from './azure-errors.ts'
 
 export interface AzureBlobReaderOptions {
-  /** How long a request may wait for its answer's head, credential included, in milliseconds. Default 30,000. */
-  readonly firstByteMs?: number
-  /** How long a body may stand still, in milliseconds. Default 30,000. */
-  readonly idleMs?: number
-  /** Default the machine's. */
-  readonly clock?: Clock
+  /** Limit of the time until the head of the answer, in milliseconds; getting a credential is part of it. Default 30,000. */
+  readonly firstByteMs?: number | undefined
+  /** Limit of the time between two parts of a body, in milliseconds. Default 30,000. */
+  readonly idleMs?: number | undefined
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined
 }
 
 /**
  * Reads blobs through `@azure/storage-blob`, one bounded range per request.
  *
- * The SDK has no client timeout and does not repeat a body that breaks off
- * (https://github.com/Azure/azure-sdk-for-js/issues/32268), so a broken body returns what arrived, and the caller asks
- * again from that byte on. An answer that is not the asked range is a failed read. A growing blob is never pinned with If-Match: an
- * append between two ranges would fail the second one.
+ * The SDK has no client timeout and does not resume a truncated body
+ * (https://github.com/Azure/azure-sdk-for-js/issues/32268), so a truncated body returns the bytes that arrived, and the
+ * caller reads on from there. An answer with another range than requested is a failed read. If-Match is never sent: on a
+ * growing blob, an append between two ranges would fail the second one.
  *
- * A request that is refused is repeated once if its connection has a fresh credential to offer.
+ * A refused request is sent once more if its connection can get a new credential.
  */
 export class AzureBlobReader implements BlobReader {
   readonly container: string
@@ -42,7 +42,7 @@ export class AzureBlobReader implements BlobReader {
   #clock: Clock
   #admission = new Admission()
 
-  /** @param source a client, whose credential stays as it is, or a connection that renews it */
+  /** @param source a client with a fixed credential, or a connection that renews it */
   constructor(source: ContainerClient | ContainerConnection, options: AzureBlobReaderOptions = {}) {
     this.#clock = options.clock ?? systemClock
     this.#connection =
@@ -62,7 +62,7 @@ export class AzureBlobReader implements BlobReader {
           {
             deadline,
             idleMs: this.#idleMs,
-            ...(ifNoneMatch === undefined ? {} : { conditions: { ifNoneMatch } }),
+            conditions: ifNoneMatch === undefined ? undefined : { ifNoneMatch },
           },
         )
         signal?.throwIfAborted()
@@ -77,10 +77,10 @@ export class AzureBlobReader implements BlobReader {
       } catch (error) {
         if (!isRestError(error) || signal?.aborted === true) throw error
         if (error.statusCode === 304 && ifNoneMatch !== undefined) return { kind: 'unchanged' }
-        // What a proxy says on its own must not pass for the end of a blob.
+        // An answer that a proxy made up must not be taken for the end of a blob.
         if (!isOfService(error)) throw error
         if (error.statusCode === 416) return { kind: 'nothing-there' }
-        // A container that does not exist yet answers alike: Azure Monitor makes it with the first record.
+        // A missing container is no failure either: Azure Monitor creates it with the first record.
         const service = serviceCode(error)
         if (error.statusCode === 404 && !isRefusal(404, service, credentialOf(client)))
           return { kind: 'missing', what: service === 'ContainerNotFound' ? 'container' : 'blob' }
@@ -90,14 +90,12 @@ export class AzureBlobReader implements BlobReader {
   }
 
   async listPage({ prefix, marker, folders, pageNames, signal }: ListRequest): Promise<ListedPage> {
-    // The SDK reads the answer to its end before it tells anything of it, so its body's time is part of the one wait.
+    // The SDK returns nothing before the whole answer has arrived, so one deadline covers its head and its body.
     const deadline = new Deadline(this.#clock, 'page', this.#firstByteMs + this.#idleMs, signal)
-    // Where folders are marked by metadata alone, nothing else tells them from empty blobs.
+    // Folders may be marked by metadata alone, without which they would be taken for empty blobs.
     const options = { prefix, includeMetadata: true, abortSignal: deadline.signal }
-    const paging = {
-      maxPageSize: pageNames ?? 5_000,
-      ...(marker === undefined ? {} : { continuationToken: marker }),
-    }
+    const maxPageSize = pageNames ?? 5_000
+    const paging = marker === undefined ? { maxPageSize } : { maxPageSize, continuationToken: marker }
     return this.#ask({ kind: 'list', name: prefix }, deadline, async ({ client }) => {
       const body = takeListing(client, deadline.signal)
       const pages =
@@ -120,7 +118,7 @@ export class AzureBlobReader implements BlobReader {
     })
   }
 
-  /** Sends a request, once more with a fresh credential if it is refused, and translates what goes wrong. */
+  /** Sends a request, once more with a new credential if it is refused, and translates its error. */
   async #ask<T>(
     request: Pick<AzureRequest, 'kind' | 'name'>,
     deadline: Deadline,
@@ -174,11 +172,11 @@ function isRefused(error: unknown, opened: OpenedContainer | undefined): boolean
   return isRestError(error) && isRefusal(error.statusCode, serviceCode(error), credential)
 }
 
-function blobTypeOf(told: string | undefined): BlobType {
-  return told === 'BlockBlob' ? 'block' : told === 'PageBlob' ? 'page' : 'append'
+function blobTypeOf(name: string | undefined): BlobType {
+  return name === 'BlockBlob' ? 'block' : name === 'PageBlob' ? 'page' : 'append'
 }
 
-/** @returns an instant to the second, which is what the service keeps: `20261124T084700Z`. */
+/** @returns an instant without fractions of a second, which the service does not keep: `20261124T084700Z` */
 export function instantOf(createdOn: Date | undefined): string {
   if (createdOn === undefined) return 'unknown'
   return createdOn.toISOString().replace(/[-:]|\.\d+/g, '')

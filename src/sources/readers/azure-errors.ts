@@ -13,28 +13,28 @@ import { expired } from '../../azure/sas-url.ts'
 import { WrongAnswer } from '../../azure/wrong-answer.ts'
 import { type ErrorContext, TailraceError } from '../../errors.ts'
 
-/** Connection faults by their code, where more can be said than the code. */
+/** Explanations of connection faults, by the code of the fault. */
 const connectionFaults: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'no such host: the account name may be wrong, or the name service does not know it yet',
-  EAI_AGAIN: 'the name service does not answer',
+  ENOTFOUND: 'no such host: the account name may be wrong, or DNS does not know it yet',
+  EAI_AGAIN: 'DNS does not answer',
   ECONNREFUSED: 'nothing listens there',
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
   ETIMEDOUT: 'no connection in time',
-  EHOSTUNREACH: 'no way to the host',
-  ENETUNREACH: 'no way to the network',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
   ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is another host's: is the URL right?",
   CERT_HAS_EXPIRED: 'the certificate has expired',
   CERT_NOT_YET_VALID: "the certificate is not valid yet: is this machine's clock right?",
-  EPROTO: 'no TLS is spoken there: is the URL right?',
+  EPROTO: 'the server does not use TLS: is the URL right?',
 }
 
 const untrusted = /SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY_LEAF|GET_ISSUER)/
 
 /**
- * Translates an error of the storage SDK, once, at the port.
+ * Translates an error of the storage SDK. Above the reader, nobody sees the SDK's own errors.
  *
- * The SDK's error is not kept: it holds the request, whose URL may be a SAS. Its cause is a copy of what can be told.
+ * The SDK's error is not kept: it holds the request, whose URL may be a SAS. The cause is a copy without it.
  */
 export function translateAzureError(error: unknown, request: AzureRequest): TailraceError {
   if (error instanceof TailraceError) return error
@@ -58,7 +58,7 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     return request.refusalMayPass === true
       ? new TailraceError(
           'SOURCE_UNAVAILABLE',
-          `${refusal(status, service, request)} It was granted before, so it is asked for again.`,
+          `${refusal(status, service, request)} It was granted before, so it is retried.`,
           options,
         )
       : new TailraceError('SOURCE_DENIED', refusal(status, service, request), options)
@@ -76,10 +76,10 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
         : `Not found while ${what} (${service ?? status}).`
     return new TailraceError('SOURCE_MISSING', missing, options)
   }
-  // Nothing here sends If-Match, so a condition that does not hold is not of our making.
+  // 412 is retried: no request here sends If-Match, so something in between did.
   const isPassing = status === undefined || passingStatuses.has(status) || status === 412
-  // Below 400 it is no error of storage, and a 404 without a code of storage is none either. What else there is may be a
-  // mistake of the configuration, unless storage had answered before.
+  // A status below 400, or a 404 without an error code, does not come from storage but from something in between. Any other
+  // unknown status is taken for a mistake in the configuration, unless this credential has worked before.
   const isStrange = !isPassing && (status < 400 || status === 404 || request.wasAdmitted)
   if (isPassing || (isStrange && !isArchived(service))) {
     const fault = status === undefined ? connectionFault(error) : [status, service].filter(Boolean).join(' ')
@@ -115,7 +115,7 @@ function credentialError(
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined
   const refused =
     error.name === 'AuthenticationError' && status !== undefined && status >= 400 && status < 500
-  // An identity that was there before has not gone: what gives out its tokens does not answer for now.
+  // An identity that worked before still exists: its token service does not answer at the moment.
   if ((request.wasAdmitted && !refused) || (status !== undefined && passingStatuses.has(status))) {
     return new TailraceError(
       'SOURCE_UNAVAILABLE',
@@ -135,14 +135,14 @@ function credentialError(
 
 function connectionFault(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const told = firstLine(error instanceof Error ? error.message : String(error))
+  const message = firstLine(error instanceof Error ? error.message : String(error))
   const known = untrusted.test(code)
     ? 'the certificate is not one that this machine trusts: name its authority in NODE_EXTRA_CA_CERTS'
     : connectionFaults[code]
-  return known === undefined ? told : `${known} (${told})`
+  return known === undefined ? message : `${known} (${message})`
 }
 
-/** What is missing, and what to do about it: one sentence each. */
+/** Says in one sentence why a request was refused and what to do about it. */
 type Remedy = (request: AzureRequest) => string
 
 const lacksRight: Remedy = (request) => {
@@ -197,7 +197,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   KeyVaultAccessTokenCannotBeAcquired: () => 'the account cannot get at its encryption key in the key vault',
 }
 
-/** Codes of other statuses than 401 and 403 that a credential is the reason of. */
+/** Whether an answer refuses the credential: 401, 403, and some codes that come with other statuses. */
 export function isRefusal(
   status: number | undefined,
   service: string | undefined,
@@ -206,7 +206,7 @@ export function isRefusal(
   if (status === 401 || status === 403) return true
   if (service === 'PublicAccessNotPermitted') return true
   if (service === 'InvalidAuthenticationInfo') return true
-  // What may not be seen without a credential is told as if it were not there.
+  // To a request without a credential, storage reports a private resource as missing.
   return service === 'ResourceNotFound' && credential === 'nothing'
 }
 
@@ -215,7 +215,7 @@ function isPermitted({ sas, kind }: AzureRequest): boolean {
   return sas?.permissions?.includes(kind === 'read' ? 'r' : 'l') === true
 }
 
-/** What the SAS says of itself is known better than any code of a refusal. */
+/** The remedy that the terms in the SAS itself show; they are more precise than the code of the refusal. */
 function termsRemedy(request: AzureRequest): Remedy | undefined {
   const { sas, nowMs } = request
   if (sas?.startsAtMs !== undefined && sas.startsAtMs > nowMs) {
@@ -237,10 +237,10 @@ export function refusal(status: number, service: string | undefined, request: Az
   return `Storage refused ${described(request)} (${code})${remedy === undefined ? '' : `: ${remedy(request)}`}.`
 }
 
-/** With what a client proves who it is. */
+/** The kind of credential that a client uses. */
 export type CredentialKind = 'identity' | 'sas' | 'key' | 'nothing'
 
-/** What a SAS says of its own validity; a stored access policy says the rest. */
+/** The terms written in a SAS; others may be in a stored access policy of the container. */
 export interface SasTerms {
   readonly startsAtMs: number | undefined
   readonly expiresAtMs: number | undefined
@@ -248,20 +248,20 @@ export interface SasTerms {
   readonly permissions: string | undefined
 }
 
-/** A request to storage, as far as its errors have to speak of it. */
+/** The facts about a request that its errors mention. */
 export interface AzureRequest {
   readonly kind: 'read' | 'list'
   readonly container: string
   /** The blob's name or the listing's prefix. */
   readonly name: string
   readonly credential: CredentialKind
-  /** What the SAS in use says of itself; undefined for other credentials. */
+  /** The terms of the SAS in use; undefined for other credentials. */
   readonly sas?: SasTerms | undefined
   readonly nowMs: number
-  /** Storage has taken this reader's credential before. */
+  /** Whether storage has granted any request of this reader before. */
   readonly wasAdmitted: boolean
-  /** If it was refused: it is to be repeated, because the like of it was granted before. */
-  readonly refusalMayPass?: boolean
+  /** Whether a refusal is to be retried, because requests of this kind were granted before. Default false. */
+  readonly refusalMayPass?: boolean | undefined
 }
 
 /** Names a request for a message, such as `reading logs/a.json`. */
@@ -269,14 +269,14 @@ export function described({ kind, container, name }: AzureRequest): string {
   return `${kind === 'read' ? 'reading' : 'listing'} ${container}/${name}`
 }
 
-/** By its shape: a client that the caller made may come from the SDK's other build, whose classes are others. */
+/** Judged by the credential's shape: a caller's client may come from the SDK's other build, where `instanceof` fails. */
 export function credentialOf({ credential, url }: ContainerClient): CredentialKind {
   if ('getToken' in credential) return 'identity'
   if ('accountName' in credential) return 'key'
   return /[?&]sig=/.test(url) ? 'sas' : 'nothing'
 }
 
-/** https://learn.microsoft.com/rest/api/storageservices/create-service-sas: `st`, `se` and `sp` */
+/** Reads `st`, `se` and `sp` of a SAS: https://learn.microsoft.com/rest/api/storageservices/create-service-sas */
 export function sasTermsOf(client: ContainerClient): SasTerms | undefined {
   if (credentialOf(client) !== 'sas') return undefined
   const { searchParams } = new URL(client.url)

@@ -4,23 +4,23 @@ import type { Logger } from '../../reporting/logger.ts'
 import { type RetryOptions, retry } from '../../retry.ts'
 import type { BlobReader } from '../blob-reader.ts'
 
-/** How long nothing may succeed before the log tells of an outage, in milliseconds. */
+/** Time without a success after which an outage is logged, in milliseconds. */
 const outageMs = 10_000
-/** The longest silence of the log in an outage, in milliseconds. */
-const maxTellMs = 600_000
+/** Longest time between two log lines about an outage, in milliseconds. */
+const maxReportMs = 600_000
 
 export interface StorageHealthOptions {
-  /** The account for the log; no secret. */
+  /** Name of the account, for the log. No secret. */
   readonly account: string
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /**
- * Whether a storage account answers at all, told by the outcomes of all requests to it.
+ * Whether a storage account answers at all, judged by the results of all requests to it.
  *
- * It tells "this blob fails" from "storage fails", and tells the log of an outage without flooding it: after 10 s
- * without a success, then after twice as long each time, at the latest every 10 min, and once when it is over.
+ * It distinguishes a failing blob from failing storage. An outage is logged after 10 s without a success, then after twice
+ * as long each time, at least every 10 min, and once when it is over.
  */
 export class StorageHealth {
   readonly account: string
@@ -30,9 +30,9 @@ export class StorageHealth {
   /** The first failure since the last success. */
   #failingSinceMs: number | undefined
   #failures = 0
-  #tellAfterMs = outageMs
-  #tellAtMs = 0
-  #told = false
+  #reportPauseMs = outageMs
+  #nextReportAtMs = 0
+  #isReported = false
 
   constructor({ account, clock, logger }: StorageHealthOptions) {
     this.account = account
@@ -40,26 +40,26 @@ export class StorageHealth {
     this.#log = logger
   }
 
-  /** @returns whether any request of this account was answered at or after an instant */
+  /** @returns whether storage answered any request to this account at or after an instant */
   succeededSince(instantMs: number): boolean {
     return this.#succeededAtMs >= instantMs
   }
 
-  /** A request was answered. */
+  /** Notes that a request was answered. */
   succeeded(): void {
     const now = this.#clock.now()
     this.#succeededAtMs = now
     if (this.#failingSinceMs === undefined) return
-    if (this.#told) {
+    if (this.#isReported) {
       const fields = { account: this.account, outageMs: now - this.#failingSinceMs, failures: this.#failures }
       this.#log.info(fields, 'storage answers again')
     }
     this.#failingSinceMs = undefined
     this.#failures = 0
-    this.#told = false
+    this.#isReported = false
   }
 
-  /** A request ended in an error. One with a status is an answer too, unless it says that storage is unavailable. */
+  /** Notes the error of a request. Storage that refuses a request answers; only SOURCE_UNAVAILABLE counts as a failure. */
   failed(error: unknown): void {
     if (!isTailraceError(error)) return
     if (error.code !== 'SOURCE_UNAVAILABLE') {
@@ -69,14 +69,14 @@ export class StorageHealth {
     const now = this.#clock.now()
     if (this.#failingSinceMs === undefined) {
       this.#failingSinceMs = now
-      this.#tellAfterMs = outageMs
-      this.#tellAtMs = now + outageMs
+      this.#reportPauseMs = outageMs
+      this.#nextReportAtMs = now + outageMs
     }
     this.#failures += 1
-    if (now < this.#tellAtMs) return
-    this.#told = true
-    this.#tellAfterMs = Math.min(this.#tellAfterMs * 2, maxTellMs)
-    this.#tellAtMs = now + this.#tellAfterMs
+    if (now < this.#nextReportAtMs) return
+    this.#isReported = true
+    this.#reportPauseMs = Math.min(this.#reportPauseMs * 2, maxReportMs)
+    this.#nextReportAtMs = now + this.#reportPauseMs
     this.#log.warn(
       {
         account: this.account,
@@ -84,17 +84,17 @@ export class StorageHealth {
         failures: this.#failures,
         err: error,
       },
-      'storage does not answer; reading goes on when it does',
+      'storage does not answer; reading resumes when it does',
     )
   }
 }
 
-/** A reader whose requests tell the health of their account. */
+/** A reader whose requests are noted in the health of their account. */
 export interface ObservedReader extends BlobReader {
   readonly health: StorageHealth
 }
 
-/** Tells `health` how each request of a reader ends. */
+/** Wraps a reader so that the result of each request is noted in `health`. */
 export function observedReader(reader: BlobReader, health: StorageHealth): ObservedReader {
   const observed = async <T>(request: Promise<T>): Promise<T> => {
     try {
@@ -114,7 +114,7 @@ export function observedReader(reader: BlobReader, health: StorageHealth): Obser
   }
 }
 
-/** A reader that repeats reads which failed for now: for a command, which has no tailer to do it. */
+/** Wraps a reader so that failed requests are retried: for commands, which have no tailer to do it. */
 export function retryingReader(reader: BlobReader, options: RetryOptions): BlobReader {
   return {
     container: reader.container,
