@@ -1,17 +1,17 @@
 import { TailraceError } from '../errors.ts'
 import { type BlobGeneration, generationKey, type Span } from '../records.ts'
 
-/** A span that does not start at the table's offset of its blob generation. */
+/** A span that does not start at the table's offset for its blob generation. */
 export interface FencedSpan {
   readonly span: Span
   /** The table's offset. */
   readonly landedTo: number
 }
 
-/** An error's message names this many blob generations. */
+/** Blob generations named in the error's message. */
 const maxNamed = 3
 
-/** COMMIT_FENCED, with the spans that it is about: the others of the batch could be committed without them. */
+/** COMMIT_FENCED with the fenced spans. The other spans of the batch can be committed without them. */
 export class CommitFencedError extends TailraceError {
   readonly fenced: readonly FencedSpan[]
 
@@ -20,7 +20,7 @@ export class CommitFencedError extends TailraceError {
       .slice(0, maxNamed)
       .map(
         ({ span, landedTo }) =>
-          `${generationKey(span)}: the table's offset is ${landedTo}, the batch starts at ${span.start}`,
+          `${generationKey(span)}: found offset ${landedTo} in the table, expected ${span.start}`,
       )
     const more = fenced.length > named.length ? `; and ${fenced.length - named.length} more` : ''
     super('COMMIT_FENCED', `Another process moved an offset: ${named.join('; ')}${more}.`, {
@@ -31,9 +31,9 @@ export class CommitFencedError extends TailraceError {
 }
 
 /**
- * Compares the start of each span with the table's offset; a generation without an offset takes any start.
+ * Checks that each span starts at the table's offset. A generation without an offset allows any start.
  *
- * @throws CommitFencedError naming every span whose start is not the offset
+ * @throws CommitFencedError with every span that does not
  */
 export function requireOffsets(
   spans: readonly Span[],

@@ -12,11 +12,11 @@ import { CommitFencedError, type FencedSpan, requireOffsets } from './commit-fen
 import { remainingRows } from './encoding/remaining-rows.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from './table-committer.ts'
 
-/** Turns a sealed spool into Parquet files. */
+/** Encodes a sealed spool as Parquet files. */
 export interface BatchEncoder {
   /**
-   * @param signal ends it at once
-   * @throws DISK_FULL, ENCODE_FAILED, and the signal's reason: nothing is left behind
+   * @param signal aborts the encoding
+   * @throws DISK_FULL, ENCODE_FAILED, or the signal's reason; no file is left then
    */
   encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch>
 }
@@ -26,7 +26,7 @@ export interface OffsetFollower {
   mirror(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void>
 }
 
-/** Repeats writes that find a volume full. */
+/** Repeats writes that fail because a volume is full. */
 export interface SpaceGuard {
   withSpace<T>(write: () => Promise<T>, signal?: AbortSignal): Promise<T>
 }
@@ -35,17 +35,17 @@ export interface LakehouseSinkOptions {
   readonly encoder: BatchEncoder
   readonly committer: TableCommitter
   readonly offsets: OffsetFollower
-  readonly diskSpace?: SpaceGuard
-  /** Called after each batch is durable. */
-  readonly onLanded?: (landed: LandedBatch) => void
+  readonly diskSpace?: SpaceGuard | undefined
+  /** Called when a batch is durable. */
+  readonly onLanded?: ((landed: LandedBatch) => void) | undefined
   /**
-   * Called with the spans of a batch that another process has landed: they are dropped, and the others of the batch
-   * land. Default: the batch fails with COMMIT_FENCED.
+   * Called with the spans of a batch that another process has landed. They are left out, and the other spans land.
+   * Default: the batch fails with COMMIT_FENCED.
    */
   readonly onFenced?: ((fenced: readonly FencedSpan[]) => void) | undefined
-  readonly retry?: Partial<RetryPolicy>
-  readonly clock?: Clock
-  readonly logger?: Logger
+  readonly retry?: Partial<RetryPolicy> | undefined
+  readonly clock?: Clock | undefined
+  readonly logger?: Logger | undefined
 }
 
 const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial: 0 }
@@ -53,8 +53,8 @@ const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial:
 /**
  * Lands batches, one after the other.
  *
- * The order is the guarantee: encode, commit rows and offsets in one step, mirror the offsets, delete the
- * spool. A crash between any two of them is answered by the table: what it does not hold is read again.
+ * The order is the guarantee: encode, commit rows and offsets in one step, mirror the offsets, delete the spool. After a
+ * crash between any two steps, the bytes after the table's offsets are read again.
  */
 export class LakehouseSink extends Writable {
   #encoder: BatchEncoder
@@ -91,13 +91,13 @@ export class LakehouseSink extends Writable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#destroying.abort()
-    // Whoever gives back the engine and the table next must find neither in use.
+    // The engine and the table are closed after this, so they must no longer be in use.
     this.#landing.then(() => callback(error))
   }
 
   async #land(batch: Batch): Promise<void> {
     const { signal } = this.#destroying
-    // After a failure too: what the table does not hold is read again, and a pipeline that keeps failing fills no disk.
+    // The spool is deleted after a failure too: its bytes are read again, and repeated failures must not fill the disk.
     const landed = await this.#landUnfenced(batch, signal).finally(() => this.#remove(batch.spoolPath))
     if (landed !== undefined) this.#onLanded(landed)
   }
@@ -105,12 +105,12 @@ export class LakehouseSink extends Writable {
   /**
    * Lands a batch without the spans that another process has landed.
    *
-   * @returns undefined when that was all of it
+   * @returns undefined when no span is left
    */
   async #landUnfenced(batch: Batch, signal: AbortSignal): Promise<LandedBatch | undefined> {
     for (const span of batch.spans) this.#requireBeginning(span)
     const fenced = new Set<number>()
-    // What the table is known to say by now need not be encoded to be refused.
+    // Compared with the known offsets first, so that no batch is encoded only to be refused.
     this.#leaveOut(batch, fenced, () =>
       requireOffsets(batch.spans, (span) => this.#committer.landed().get(span)),
     )
@@ -127,7 +127,7 @@ export class LakehouseSink extends Writable {
     }
   }
 
-  /** Adds the spans that `check` throws for. */
+  /** Runs `check` and adds the spans of its CommitFencedError to `fenced`; rethrows any other error. */
   #leaveOut(batch: Batch, fenced: Set<number>, check: () => void): void {
     try {
       check()
@@ -171,7 +171,7 @@ export class LakehouseSink extends Writable {
           fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
           encodeMs: encodedAt - startedAt,
           commitMs: committedAt - encodedAt,
-          ...(receipt.tableVersion === undefined ? {} : { tableVersion: receipt.tableVersion }),
+          tableVersion: receipt.tableVersion,
         }
       } finally {
         await Promise.all(encoded.files.map(({ path }) => this.#remove(dirname(path))))
@@ -199,12 +199,16 @@ export class LakehouseSink extends Writable {
     return removeStaged(path, this.#log)
   }
 
-  /** What begins later than at its blob's start was recorded without rows first: else bytes were skipped. */
+  /** A span may start after offset 0 only if its blob has an offset already; otherwise bytes were skipped. */
   #requireBeginning(span: Span): void {
     if (span.start === 0 || this.#committer.landed().get(span) !== undefined) return
-    throw new TailraceError('SPAN_GAP', `Nothing of ${span.blob} has landed before this batch.`, {
-      context: { expected: 0, found: span.start },
-    })
+    throw new TailraceError(
+      'SPAN_GAP',
+      `Bytes of ${span.blob} were skipped: expected 0, found ${span.start}.`,
+      {
+        context: { expected: 0, found: span.start },
+      },
+    )
   }
 
   #commit(

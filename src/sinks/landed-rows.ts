@@ -2,44 +2,44 @@ import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { BlobGeneration } from '../records.ts'
 import type { TakeRows } from '../reporting/row-batch.ts'
 
-/** A relation for a statement: its SQL, and the values of its parameters where the engine takes any. */
+/** SQL of a relation, and the values of its parameters if it has any. */
 export interface BoundRelation {
   readonly sql: string
-  readonly parameters?: Readonly<Record<string, string>>
+  readonly parameters?: Readonly<Record<string, string>> | undefined
 }
 
-/** Where the rows of one table can be asked for. SQL that both DuckDB and Databricks understand. */
+/** Queries the rows of one table, in SQL that both DuckDB and Databricks understand. */
 export interface RowsEngine {
   /** The table as SQL. */
   readonly relation: string
-  /** A relation `ends(id, blob, generation, end_offset)` of these values. */
+  /** @returns a relation `ends(id, blob, generation, end_offset)` of these values */
   ends(generations: readonly LandedOffset[]): BoundRelation
   query(
     sql: string,
     parameters?: Readonly<Record<string, string>>,
   ): Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** Hands on the rows of a statement while it runs. */
+  /** Passes the rows of a statement to `take` while it runs. */
   stream(sql: string, take: TakeRows): Promise<void>
 }
 
-/** Rows of one blob generation. */
+/** Number of rows of one blob generation. */
 export interface RowCount extends BlobGeneration {
   readonly rows: number
   readonly rejected: number
 }
 
-/** Where the rows of one blob generation lie. */
+/** How the rows of one blob generation cover its bytes. */
 export interface RowPlaces {
   readonly rows: number
-  /** Bytes that rows account for. */
+  /** Bytes covered by rows. */
   readonly rowBytes: number
-  /** Rows whose place another row also claims. */
+  /** Rows whose byte range overlaps another row's. */
   readonly overlappingRows: number
-  /** Ranges before the committed offset that no row accounts for. */
+  /** Byte ranges before the committed offset without a row. */
   readonly gaps: readonly { readonly start: number; readonly end: number }[]
 }
 
-/** What is told of a row that is not whole. */
+/** Columns shown of a rejected or partial row. */
 export const flawedColumns = [
   'source_blob',
   'source_generation',
@@ -51,7 +51,7 @@ export const flawedColumns = [
   'raw',
 ] as const
 
-/** What commands ask the rows of one table. */
+/** Queries of commands about the rows of one table. */
 export class LandedRows {
   readonly #engine: RowsEngine
 
@@ -72,14 +72,14 @@ export class LandedRows {
   }
 
   /**
-   * Looks at the places of the rows of some generations, in their order.
+   * Checks how rows cover the bytes of the given generations. @returns one result per generation, in their order
    *
-   * @param fromStart whether rows are expected from offset 0 on, or from the first row
+   * @param fromStart whether rows must start at offset 0; otherwise a generation starts at its first row
    */
   async places(generations: readonly LandedOffset[], fromStart: boolean): Promise<readonly RowPlaces[]> {
     const ends = this.#engine.ends(generations)
-    // The rows are newer than the offsets: what a run has landed in between begins at the offset.
-    // Records of one document share a place and differ in their index; one place counts once.
+    // Rows may be newer than the offsets: those that a run landed in between start at or after the offset and are left out.
+    // Records of one document have the same offset and different indexes; their bytes count once.
     const found = await this.#engine.query(
       `WITH ends AS (SELECT * FROM ${ends.sql}),
       places AS (
@@ -120,12 +120,12 @@ export class LandedRows {
     })
   }
 
-  /** Hands on the newest rejected and partial rows, as `flawedColumns` of text. */
-  async flawed(limit: number, take: TakeRows): Promise<void> {
+  /** Passes the newest rejected and partial rows to `take`, with `flawedColumns` as text. */
+  async flawed(maxRows: number, take: TakeRows): Promise<void> {
     await this.#engine.stream(
       `SELECT ${flawedColumns.map((column) => `CAST(${column} AS STRING) AS ${column}`).join(', ')}
       FROM ${this.#engine.relation} AS landed WHERE parse_status <> 'ok'
-      ORDER BY landed.ingest_ts DESC, landed.source_offset DESC, landed.source_index DESC LIMIT ${limit}`,
+      ORDER BY landed.ingest_ts DESC, landed.source_offset DESC, landed.source_index DESC LIMIT ${maxRows}`,
       take,
     )
   }

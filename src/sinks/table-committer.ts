@@ -2,9 +2,9 @@ import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { Span } from '../records.ts'
 import type { WrittenFile } from './encoding/engine.ts'
 
-/** A batch as Parquet: what a committer makes visible. */
+/** A batch encoded as Parquet. */
 export interface EncodedBatch {
-  /** Files in the staging directory, one per partition value. They hold no partition column. */
+  /** Files in the staging directory: one per partition, without partition columns, or one file with all columns. */
   readonly files: readonly WrittenFile[]
   readonly rows: number
   readonly rejected: number
@@ -13,20 +13,20 @@ export interface EncodedBatch {
 
 /** What a committer reports once rows and offsets are durable. */
 export interface CommitReceipt {
-  readonly tableVersion?: number
+  readonly tableVersion?: number | undefined
 }
 
 /**
- * Turns encoded files into rows of one open table.
+ * Adds encoded files to one open table.
  *
- * Implementations make a batch's rows and the new offset of each of its blobs durable together: in one atomic step, or
- * so that the next `open` ends what a crash has cut in two.
+ * Implementations make a batch's rows and the new offset of each of its blobs durable together: in one atomic step, or in
+ * steps that the next `open` completes after a crash.
  */
 export interface TableCommitter {
-  /** A short name for logs, without secrets, such as the table's path. */
+  /** A short name for logs, such as the table's path; holds no secret. */
   readonly location: string
 
-  /** The newest version of the table that is known here; undefined where tables have none that counts. */
+  /** The newest known version of the table; undefined for sinks without table versions. */
   readonly tableVersion: number | undefined
 
   /**
@@ -36,33 +36,33 @@ export interface TableCommitter {
    */
   open(): Promise<void>
 
-  /** Takes up what other processes have committed; missing where no other process can. */
+  /** Reads commits of other processes; absent for sinks that only one process can use. */
   refresh?(): Promise<void>
 
-  /** How far the table says that each blob generation is landed. Current after `open`, `land` and `replace`. */
+  /** The landed offset of each blob generation. Current after `open`, `land` and `replace`. */
   landed(): LandedOffsets
 
   /**
-   * Commits a batch: its rows, and `end` as the new offset of each span's blob generation, if that
-   * generation's offset in the table still is the span's `start` (a generation never seen counts as any start).
+   * Commits a batch: its rows, and each span's `end` as the new offset of its blob generation. Requires that the
+   * generation's current offset is the span's `start`; a generation without an offset allows any start.
    *
    * @throws CommitFencedError when another process moved an offset: nothing of the batch is visible, and `landed()` has
    * the table's offsets
-   * @throws COMMIT_CONTENDED when the attempts are used up: nothing is visible, try again
-   * @throws COMMIT_UNKNOWN when storage does not tell: only `open` finds out, and the files may be the table's
+   * @throws COMMIT_CONTENDED when all attempts are used: nothing is visible, try again
+   * @throws COMMIT_UNKNOWN when the batch may be committed: only `open` finds out, and the files must be kept
    */
   land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt>
 
   /**
-   * Replaces what the table holds of a landed range: in one commit, removes every row of the span's
-   * generation whose `source_offset` lies in `[start, end)` and adds the rows of `encoded`. Offsets stay.
+   * Replaces the rows of a landed range: removes every row of the span's generation with a `source_offset` in
+   * `[start, end)` and adds the rows of `encoded`. Offsets stay unchanged.
    */
   replace(
     span: Span,
     encoded: readonly EncodedBatch[],
   ): Promise<CommitReceipt & { readonly removedRows: number }>
 
-  /** Forgets what can be loaded again; called when space or memory is short. */
+  /** Releases cached data that can be loaded again; called when space or memory is short. */
   releaseCaches(): Promise<void>
 
   close(): Promise<void>

@@ -1,13 +1,13 @@
 import { TailraceError } from '../errors.ts'
 
-/** Types a column can have: those that every Delta reader knows without a table feature. */
+/** Column types: those that every Delta reader supports without a table feature. */
 export type ColumnType = 'string' | 'long' | 'integer' | 'double' | 'boolean' | 'date' | 'timestamp'
 
-/** One column of a table, wherever its values come from. */
+/** One column of a table. */
 export interface Column {
   readonly name: string
   readonly type: ColumnType
-  /** What the column holds, in one sentence: shown in docs and stored in the table. */
+  /** A description in one sentence, shown in docs and stored in the table. */
   readonly comment: string
 }
 
@@ -18,15 +18,14 @@ export interface TableName {
   readonly table: string
 }
 
-/** How records become rows. */
+/** Converts records to rows, by SQL. */
 export interface Projection {
   /**
-   * One SELECT that yields every column of the declaration but the provenance columns and `ingest_ts`,
-   * and `passThrough`, the names of columns that `source` already has.
-   *
-   * @param source a SQL relation with the columns `raw` (the row's text, never NULL), `text` (the JSON
-   *   object to project, NULL for a rejected row), `reject` and `note` (VARCHAR or NULL), and `is_flat`
-   *   (whether `text` is known to hold no nested value; NULL counts as no)
+   * @param source SQL of a relation with the columns `raw` (the row's text, never NULL), `text` (the JSON object to
+   *   project; NULL for a rejected row), `reject` and `note` (VARCHAR or NULL), and `is_flat` (true if `text` is known to
+   *   hold no nested value; may be NULL)
+   * @returns one SELECT with every column of the declaration except the provenance columns and `ingest_ts`, and with the
+   *   columns of `options.passThrough`, which `source` already has
    */
   select(source: string, options: ProjectionOptions): string
 }
@@ -34,36 +33,36 @@ export interface Projection {
 export interface ProjectionOptions {
   readonly passThrough: readonly string[]
   /**
-   * Only the rows of the usual form, which take a much shorter way to the same columns, or only the others.
-   * Together they are all rows, each once. Default: all rows, the long way.
+   * Selects only the rows of the usual form, for which much cheaper SQL yields the same columns, or only the other rows.
+   * Default: all rows, by the SQL for any form.
    */
-  readonly part?: RowsPart
+  readonly part?: RowsPart | undefined
 }
 
-/** One of two parts that together are all rows. */
+/** One of two parts that together hold every row once. */
 export type RowsPart = 'usual' | 'others'
 
-/** A column by whose values a table's files are kept apart: of type string, integer, long, boolean or date. */
+/** A column by which a table is partitioned. Its type is string, integer, long, boolean or date. */
 export interface PartitionColumn {
-  /** Its name; it is one of the declaration's columns. */
+  /** Name of one of the declaration's columns. */
   readonly column: string
-  /** SQL (DuckDB's) of its value, from columns that are no partition columns. */
+  /** DuckDB SQL of its value, computed from columns that are not partition columns. */
   readonly fromSql: string
 }
 
-/** A table, declared once: its schema, what fills it, and how strictly. */
+/** Declares a table: its schema and the projection of records to rows. */
 export interface TableDeclaration {
   readonly name: TableName
-  /** In the table's order, the partition columns included. */
+  /** In the table's order, including the partition columns. */
   readonly columns: readonly Column[]
-  /** In the order of the folders. The encoder computes their values; the projection may leave them out. */
+  /** In the order of the folders. The encoder computes their values, so the projection may leave them out. */
   readonly partitionColumns: readonly PartitionColumn[]
-  /** Whether a record with a value that does not fit is rejected instead of stored in part. */
+  /** Whether a record with a value that does not fit its column is rejected instead of stored partially. */
   readonly strict: boolean
   readonly projection: Projection
 }
 
-/** Columns every table has, which say where a row comes from and how it was read. Filled by the encoder. */
+/** Columns that every table has, with the source of a row and its parse status. Filled by the encoder. */
 export const provenanceColumns: readonly Column[] = [
   {
     name: 'source_blob',
@@ -97,7 +96,7 @@ export const provenanceColumns: readonly Column[] = [
 const tableNamePart = /^[A-Za-z_][A-Za-z0-9_-]{0,127}$/
 
 /**
- * Reads a three-part table name.
+ * Parses a three-part table name.
  *
  * @throws CONFIG_INVALID when a part is missing or holds anything but letters, digits, `_` and `-`
  */
@@ -118,11 +117,11 @@ export function parseTableName(name: string): TableName {
   return { catalog, schema, table }
 }
 
-// Delta allows almost any name with column mapping and few without; what Parquet and SQL both take plainly is this.
+// Names that Parquet, SQL and Delta without column mapping accept unquoted.
 const columnName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 
 /**
- * Checks that column names are plain and unique, whatever their case.
+ * Checks that column names are plain, and unique regardless of case.
  *
  * @throws CONFIG_INVALID that names the column
  */
@@ -144,7 +143,7 @@ export function checkColumnNames(columns: readonly Column[]): void {
 
 const partitionTypes: readonly ColumnType[] = ['string', 'integer', 'long', 'boolean', 'date']
 
-/** @returns what is wrong with the partition columns of a declaration, or `undefined` */
+/** @returns a message about the first mistake in a declaration's partition columns; undefined when there is none */
 export function partitionMistake({
   columns,
   partitionColumns,

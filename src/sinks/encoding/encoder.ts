@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../../clock.ts'
 import type { Batch } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { removeStaged } from '../../streams/staging/staging.ts'
@@ -14,22 +15,22 @@ import { PartitionWriter } from './partition-writer.ts'
 export interface SpoolEncoderOptions {
   readonly engine: EmbeddedEngine
   readonly declaration: TableDeclaration
-  /** Directory under which each batch gets a directory `encode-<id>` of its own; made when missing. */
+  /** Directory in which each batch gets a directory `encode-<id>`; created if missing. */
   readonly outputDirectory: string
   /**
-   * `by-partition`: files of one partition each, without the partition columns, as Delta wants them. `whole`: one file
-   * with every column. Default `by-partition`.
+   * `by-partition`: one file per partition, without the partition columns, as Delta requires. `whole`: one file with every
+   * column. Default `by-partition`.
    */
-  readonly files?: 'by-partition' | 'whole'
-  /** Clock of `ingest_ts`, milliseconds since the epoch. Default Date.now. */
-  readonly nowMs?: () => number
-  readonly logger?: Logger
+  readonly files?: 'by-partition' | 'whole' | undefined
+  /** Time for `ingest_ts`, in milliseconds since the epoch. Default: the system's clock. */
+  readonly nowMs?: (() => number) | undefined
+  readonly logger?: Logger | undefined
 }
 
 /**
- * Turns sealed spools into Parquet: one SQL statement reads, projects, casts and writes them, outside JavaScript.
+ * Encodes sealed spools as Parquet: one SQL statement reads, projects, casts and writes the rows, outside of JavaScript.
  *
- * It encodes one batch at a time.
+ * Encodes one batch at a time.
  */
 export class SpoolEncoder {
   readonly #engine: EmbeddedEngine
@@ -46,20 +47,20 @@ export class SpoolEncoder {
     this.#engine = options.engine
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
-    this.#nowMs = options.nowMs ?? Date.now
+    this.#nowMs = options.nowMs ?? systemClock.now
     this.#log = options.logger ?? silentLogger
   }
 
   /**
    * Encodes a batch into Parquet files. Every entry of the spool becomes exactly one row.
    *
-   * The files are the caller's to move or remove.
+   * The caller has to move or remove the files.
    *
-   * @param signal interrupts the statement under way
+   * @param signal interrupts the running statement
    * @throws DISK_FULL, ENCODE_FAILED, or the signal's reason; the batch's files are removed
    */
   async encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch> {
-    // The prefix is what lets a later start tell this leftover of a crash as its own, and remove it.
+    // By this prefix, a later start recognizes and removes the directory after a crash.
     const directory = join(this.#outputDirectory, `encode-${batch.id}`)
     try {
       await mkdir(directory, { recursive: true })
@@ -108,8 +109,8 @@ export class SpoolEncoder {
   }
 
   /**
-   * The files of pieces become one, because readers and tables want few files. Without partition folders the whole
-   * batch becomes one: what loads it shall have one file to take or to leave.
+   * Joins the files of pieces, because tables should have few files. With `whole`, joins all files, so that a load of the
+   * batch takes one file or none.
    */
   async #joined(
     together: readonly WrittenFile[],
@@ -154,14 +155,14 @@ export class SpoolEncoder {
     return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
   }
 
-  /** What a file leaves out because its place in the table says it. */
+  /** SQL that excludes the partition columns, which Delta stores in the log and not in the files. */
   #leftOut(): string {
     const columns = this.#partitions.map(({ column }) => sqlIdentifier(column))
     return columns.length === 0 ? '' : ` EXCLUDE (${columns.join(', ')})`
   }
 }
 
-/** What the steps of one batch share. */
+/** Arguments shared by the steps of one batch. */
 interface EncodeWork {
   readonly batch: Batch
   readonly directory: string

@@ -5,21 +5,23 @@ import { dataFileError } from './data-file-errors.ts'
 const noSpace = /no space left|ENOSPC|disk quota|max_temp_directory_size/i
 
 /**
- * Translates what DuckDB or the file system threw while a batch was encoded.
+ * Translates an error of DuckDB or the file system during the encoding of a batch.
  *
- * DuckDB's messages quote the text that it could not read, so only the kind of an error is kept of them. An abort stays what it is.
+ * Keeps only the kind of DuckDB's errors, because their messages quote the records. An abort stays unchanged.
  */
 export function encodeError(error: unknown, batch: Batch): Error {
   const context = { batch: batch.id, rows: batch.rows, spoolBytes: batch.spoolBytes }
   return engineError(error, `batch ${batch.id}`, context)
 }
 
-/** The same for anything else that is written as Parquet; `what` is its name in the message. */
+/** Translates an error like `encodeError`, for any Parquet file. @param what names the file's content in the message */
 export function engineError(error: unknown, what: string, context: ErrorContext): Error {
   if (error instanceof TailraceError || isAbort(error)) return error
   const text = error instanceof Error ? error.message : ''
   if (noSpace.test(text)) {
-    return new TailraceError('DISK_FULL', `no space left while ${what} was encoded`, { context })
+    return new TailraceError('DISK_FULL', `No space left on the volume while ${what} was encoded`, {
+      context,
+    })
   }
   const damaged = dataFileError(error, false)
   if (damaged !== undefined) return damaged
@@ -27,11 +29,11 @@ export function engineError(error: unknown, what: string, context: ErrorContext)
   return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${kind}`, { context })
 }
 
-// What the rows of a statement cannot be the cause of: the volume, the statement itself, the end of the process.
+// Kinds of errors that rows cannot cause: errors of the volume, of the statement itself, or at the end of the process.
 const foreignErrors =
   /^(?:IO|INTERRUPT|Interrupt|Permission|Connection|Network|HTTP|Catalog|Binder|Parser|Syntax|Settings|Missing Extension|Dependency|Transaction|TransactionContext) Error/
 
-/** @returns whether a statement may have failed because of values in its rows, so that other rows are encoded without it. */
+/** @returns whether a statement may have failed because of values in its rows, so that fewer rows may succeed. */
 export function isCausedByRows(error: unknown): error is Error {
   return (
     error instanceof Error &&
@@ -49,7 +51,7 @@ export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Out of Memory Error')
 }
 
-/** @returns the kind of an engine's error: its message may quote records. */
+/** @returns the kind of an engine's error, without its message, which may quote records. */
 export function errorKind(error: unknown): string {
   const text = error instanceof Error ? error.message : ''
   return /^([A-Z][A-Za-z /-]{0,40} Error):/.exec(text)?.[1] ?? codeOf(error) ?? 'an unnamed error'

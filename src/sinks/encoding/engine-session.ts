@@ -6,15 +6,15 @@ import { EmbeddedEngine } from './engine.ts'
 
 export interface MaintenanceWorkspace {
   readonly engine: EmbeddedEngine
-  /** For copies, for files under way and for what the engine spills. */
+  /** For copies of files, new files, and files that the engine spills. */
   readonly directory: string
 }
 
 /**
- * Gives a table's maintenance an engine of its own, whose memory and threads are not those of a run that lands at the
- * same time, and a directory in the pipeline's staging. Both go away with the work.
+ * Runs maintenance of a table with its own engine, apart from the memory and threads of a concurrent run, and with a
+ * directory in the pipeline's staging directory. Closes and removes both afterwards.
  *
- * @param staging the pipeline's staging directory; a later run removes what a crash leaves there
+ * @param staging the pipeline's staging directory; after a crash, a later run removes the leftovers
  */
 export async function withMaintenanceWorkspace<T>(
   staging: string,
@@ -45,7 +45,7 @@ export interface CommandEngine {
   close(): Promise<void>
 }
 
-/** Opens an engine for a command, apart from the one of a pipeline that runs. */
+/** Opens an engine and a temporary directory for a command, apart from those of a running pipeline. */
 export async function openCommandEngine(): Promise<CommandEngine> {
   const temporaryDirectory = await withStateErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'tailrace-query-')))
   const engine = await EmbeddedEngine.open({ temporaryDirectory, memoryMiB: 1024 })
@@ -59,7 +59,7 @@ export async function openCommandEngine(): Promise<CommandEngine> {
   }
 }
 
-/** Runs a command's work with an engine of its own. */
+/** Runs a command's work with its own engine and temporary directory, and closes both afterwards. */
 export async function withEngine<T>(
   work: (engine: EmbeddedEngine, temporaryDirectory: string) => Promise<T>,
 ): Promise<T> {

@@ -7,12 +7,12 @@ import { handOnRows, streamStatements } from './row-stream.ts'
 
 export { sqlIdentifier, sqlString } from '../../tables/sql.ts'
 
-/** Statistics of one column of one written file, as DuckDB's `RETURN_STATS` states them: all text. */
+/** Statistics of one column of one written file, from DuckDB's `RETURN_STATS`; bounds are text for every type. */
 export interface ColumnStatistics {
   readonly nullCount: number
-  /** Missing where the file has no usable bound. */
-  readonly min?: string
-  readonly max?: string
+  /** Undefined when the file has no usable bound; so is `max`. */
+  readonly min?: string | undefined
+  readonly max?: string | undefined
   readonly hasNan: boolean
 }
 
@@ -23,7 +23,7 @@ export interface WrittenFile {
   readonly bytes: number
   /** By top-level column name. */
   readonly columns: ReadonlyMap<string, ColumnStatistics>
-  /** Values of the partition columns, empty without PARTITION_BY; null is the NULL partition. */
+  /** Values of the partition columns; empty without PARTITION_BY. null is the NULL partition. */
   readonly partition: ReadonlyMap<string, string | null>
 }
 
@@ -32,40 +32,39 @@ export type JsonRow = Record<string, unknown>
 
 export interface EmbeddedEngineOptions {
   /** Default 2. */
-  readonly threads?: number
-  /** Memory DuckDB may hold, in MiB. Default 200. */
-  readonly memoryMiB?: number
-  /** Where DuckDB spills when it must. */
+  readonly threads?: number | undefined
+  /** DuckDB's memory limit, in MiB. Default 200. */
+  readonly memoryMiB?: number | undefined
+  /** Directory to which DuckDB spills beyond its memory limit. */
   readonly temporaryDirectory: string
 }
 
-// The exit of a process joins the threads that statements run on, and waits for them.
+// A process cannot exit before the threads of running statements end.
 let underWay = 0
 
-/** How many statements of this process's engines are under way. */
+/** @returns the number of running statements of all engines in this process */
 export function statementsUnderWay(): number {
   return underWay
 }
 
-/** DuckDB loses an interrupt that comes before its statement begins, so it is repeated this often. */
+/** Interval in which an interrupt is repeated, because DuckDB ignores one that comes before its statement starts. */
 const interruptMs = 20
 
 /**
- * The embedded engine: one in-memory DuckDB that reads spools and writes Parquet.
+ * The embedded engine: an in-memory DuckDB that reads spools and writes Parquet.
  *
- * It never reaches for the network: extensions that are not built in stay out. Its work runs on its own
- * threads; the JavaScript thread only waits. Statements of one connection run one after the other; one that is given a
- * signal is interrupted when the signal fires, and fails with the signal's reason.
+ * It makes no network requests and loads no extensions beyond the built-in ones. Statements run on its own threads, one
+ * at a time per connection. A statement with a signal is interrupted when the signal fires, and fails with its reason.
  */
 export class EmbeddedEngine {
   #instance: DuckDBInstance
   #connection: DuckDBConnection
   #threads: number
-  /** What is left to do once the connection is closed. */
+  /** Called after the connection is closed. */
   #release: () => void
-  /** Opens the instance again. Undefined for a second way into another one's. */
+  /** Opens a new instance. Undefined for a connection that shares another engine's instance, and after `confine`. */
   #reopen: (() => Promise<OpenedInstance>) | undefined
-  /** Whether an error has made the instance unusable. */
+  /** Whether an internal error has made the instance unusable. */
   #isInvalid = false
   #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -95,7 +94,7 @@ export class EmbeddedEngine {
         threads: String(threads),
         memory_limit: `${options.memoryMiB ?? 200}MiB`,
         temp_directory: options.temporaryDirectory,
-        // Rows carry their offset; keeping their order would serialize the writer on one thread.
+        // Rows carry their offset, so their order is not needed; keeping it would run the writer on one thread.
         preserve_insertion_order: 'false',
 
         autoinstall_known_extensions: 'false',
@@ -124,9 +123,9 @@ export class EmbeddedEngine {
   }
 
   /**
-   * Runs `work` in a transaction that is rolled back at its end. `work` ends what it reads before it returns.
+   * Runs `work` in a transaction that is rolled back at the end. `work` must finish its streams before it returns.
    *
-   * @throws the engine's error when a transaction is open already
+   * @throws the engine's error when a transaction is already open
    */
   async rolledBack<Result>(work: () => Promise<Result>): Promise<Result> {
     await this.run('BEGIN TRANSACTION')
@@ -138,41 +137,41 @@ export class EmbeddedEngine {
   }
 
   /**
-   * Runs one statement and hands on its rows, as JSON-safe values, while it runs. Call it inside of a transaction: nothing
-   * else shows that a statement has failed after its first rows.
+   * Runs one statement and passes its rows to `take`, as JSON-safe values, while it runs. Call it inside a transaction:
+   * only a broken transaction shows that a statement has failed after its first rows.
    *
-   * @throws RowsCutOff then; the engine's error for a statement that fails before
+   * @throws RowsCutOff after such a failure; the engine's error for an earlier one
    */
   async stream(sql: string, take: TakeRows): Promise<void> {
     await this.#statement(async () => handOnRows(this.#connection, await this.#connection.stream(sql), take))
   }
 
-  /** Runs statements one after the other, each committed by itself, and hands on the rows of those that have any. */
+  /** Runs statements one after the other, each in its own transaction, and passes their rows to `take`. */
   async streamEach(sql: string, take: TakeRows): Promise<void> {
     await this.#statement(() => streamStatements(this.#connection, sql, take))
   }
 
   /**
-   * Lets statements reach no other file than those below some directories and the temporary one, no network, no
-   * extension and no setting, for as long as the engine lives. It can still write below the directories.
+   * Restricts statements to files below the given directories and the temporary one, for the rest of the engine's life:
+   * no network, no extensions, no settings. Statements can still write below the directories.
    *
-   * @param directories a symbolic link below them that leads out of them is not followed
+   * @param directories symbolic links that lead out of them are not followed
    */
   async confine(directories: readonly string[]): Promise<void> {
-    // Opened again after an internal error, it would not be confined.
+    // A reopened instance would not be confined.
     this.#reopen = undefined
-    // A file's name is compared as the statement has it, which may be as a pattern that stands for this one file.
+    // DuckDB compares paths as written in a statement, which may have the form of `filePathSql`: allow both forms.
     const names = directories.flatMap((one) => [sqlString(one), filePathSql(one)])
     await this.run(`SET allowed_directories = [${names.join(', ')}]`)
     await this.run('SET allow_persistent_secrets = false')
-    // Asking for a statement's plan turns some optimizers off.
+    // `plannedScans` changes this setting.
     await this.run("SET allowed_configs = ['disabled_optimizers']")
     await this.run('SET enable_external_access = false')
     await this.run('SET lock_configuration = true')
   }
 
   /**
-   * Runs a COPY that has RETURN_STATS and returns the files it wrote.
+   * Runs a COPY with RETURN_STATS and returns the written files.
    *
    * @param sql a `COPY (…) TO '…' (FORMAT parquet, RETURN_STATS, …)` statement
    */
@@ -180,7 +179,7 @@ export class EmbeddedEngine {
     return (await this.rows(sql, signal)).map(writtenFile)
   }
 
-  /** Runs `work` with other settings, and puts them back. */
+  /** Runs `work` with changed settings and restores them afterwards. */
   async withSettings<Result>(
     settings: Readonly<Record<string, string | number>>,
     work: () => Promise<Result>,
@@ -193,7 +192,7 @@ export class EmbeddedEngine {
       for (const name of names) await this.run(`SET ${name} = ${sqlString(String(settings[name]))}`)
       return await work()
     } finally {
-      // The settings of a closed engine are gone with it; a refusal here would hide the error of `work`.
+      // A closed engine refuses statements, and that error would hide the one of `work`.
       for (const name of this.#closing.signal.aborted ? [] : names) {
         await this.run(`SET ${name} = ${sqlString(String(before![name]))}`)
       }
@@ -201,22 +200,22 @@ export class EmbeddedEngine {
   }
 
   /**
-   * Gives memory that is no longer used back to the system.
+   * Returns unused memory to the operating system.
    *
-   * DuckDB's allocator keeps what a statement freed, per thread, and a run of many batches would peak 150 MB higher.
-   * It lets go when its threads are started anew, which takes a millisecond; its settings for the same end make
-   * every statement pay for it in page faults.
+   * DuckDB's allocator keeps freed memory per thread, so that a run of many batches would peak 150 MB higher. Restarting
+   * the threads releases it and takes a millisecond. DuckDB's own settings for this slow down every statement by page
+   * faults.
    */
   async returnMemory(): Promise<void> {
-    // After a close there is no memory left to give back, and the caller's own error is the one to hear of.
+    // A closed engine holds no memory, and its refusal would hide the caller's own error.
     if (this.#closing.signal.aborted) return
     await this.run('SET threads = 1')
     await this.run(`SET threads = ${this.#threads}`)
   }
 
   /**
-   * Opens a second way into the same engine: its statements run beside this one's, on the same threads and within
-   * the same memory. It is closed with the engine, or before.
+   * Opens another connection to the same instance. Its statements run concurrently with this one's, with the same threads
+   * and memory limit. Closing this engine closes it too.
    */
   async connect(): Promise<EmbeddedEngine> {
     this.#closing.signal.throwIfAborted()
@@ -232,11 +231,11 @@ export class EmbeddedEngine {
   }
 
   /**
-   * Interrupts the statements under way, waits until they have ended, and gives everything back. From the call on,
-   * statements are refused with an AbortError. May be called again.
+   * Interrupts running statements, waits for their end, and closes the engine. New statements fail with an AbortError.
+   * May be called again.
    *
-   * DuckDB destroys a connection on the thread that asks for it, under a lock that a running statement holds: closing
-   * beside a statement would block the event loop for good, or end the process with a segmentation fault.
+   * Waiting is necessary: DuckDB destroys a connection on the calling thread, under a lock that a running statement holds.
+   * Closing during a statement would block the event loop forever or crash the process.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close()
@@ -251,7 +250,7 @@ export class EmbeddedEngine {
     this.#release()
   }
 
-  /** After an internal error the engine refuses every statement until it is opened again; it holds no data to lose. */
+  /** Opens a new instance after an internal error, because DuckDB refuses all further statements. No data is lost. */
   async #renew(): Promise<void> {
     if (this.#reopen === undefined) return
     const { instance, connection } = await this.#reopen()
@@ -330,13 +329,11 @@ function writtenFile(row: JsonRow): WrittenFile {
   const columns = new Map<string, ColumnStatistics>()
   for (const { key, value } of entriesOf(row.column_statistics)) {
     const facts = new Map(entriesOf(value).map((fact) => [fact.key, String(fact.value)]))
-    const min = facts.get('min')
-    const max = facts.get('max')
     columns.set(unquoted(key), {
       nullCount: Number(facts.get('null_count') ?? 0),
       hasNan: facts.get('has_nan') === 'true',
-      ...(min === undefined ? {} : { min }),
-      ...(max === undefined ? {} : { max }),
+      min: facts.get('min'),
+      max: facts.get('max'),
     })
   }
   return {
@@ -354,17 +351,17 @@ function entriesOf(value: unknown): readonly JsonEntry[] {
   return Array.isArray(value) ? (value as JsonEntry[]) : []
 }
 
-/** Top-level columns only: DuckDB quotes each part of a path and doubles the quotes inside. */
+/** Unquotes the path of a top-level column: DuckDB quotes each part and doubles quotes inside. */
 function unquoted(path: string): string {
   return path.startsWith('"') && path.endsWith('"') ? path.slice(1, -1).replaceAll('""', '"') : path
 }
 
-/** @returns a path as SQL that stands for this one file: the engine takes a plain `*`, `?` or `[` for a pattern */
+/** @returns SQL of a path, with `*`, `?` and `[` escaped, because the engine would treat them as a pattern */
 export function filePathSql(path: string): string {
   return sqlString(path.replace(/[*?[]/g, '[$&]'))
 }
 
-/** SQL of a relation of the rows of some Parquet files, at least one, with every column that one of them has. */
+/** SQL of a relation of the rows of at least one Parquet file, with every column that any of the files has. */
 export function parquetSql(paths: readonly string[]): string {
   return `read_parquet([${paths.map(filePathSql).join(', ')}], hive_partitioning = false, union_by_name = true)`
 }

@@ -2,14 +2,14 @@ import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 
-// The operating system's locks are of the process: a second one of the same file succeeds, and ends with the first.
+// File locks belong to the process: locking a file again in the same process succeeds, and the first release ends both.
 const heldPaths = new Set<string>()
 
 /**
- * Holds a file so that nobody else can: the engine locks the database that it makes of it by the operating system's
- * means, so the hold ends with the process, however that ends.
+ * Locks a file exclusively, by opening it as a database: DuckDB takes a lock of the operating system, which ends with the
+ * process in any case.
  *
- * @returns undefined when the file is held, by this process or another one
+ * @returns undefined when this or another process holds the lock
  * @throws the engine's error for a file that cannot be locked
  */
 export async function holdFile(path: string): Promise<{ readonly release: () => void } | undefined> {
@@ -35,9 +35,9 @@ async function openHeld(path: string): Promise<DuckDBInstance> {
   try {
     return await DuckDBInstance.create(path, { threads: '1' })
   } catch (error) {
-    // Somebody else's, or in a place that cannot be used: then it is not ours to remove.
+    // The file is locked, or its place cannot be used: do not remove it.
     if (/set lock on|locks are not supported|cannot open file/i.test(String(error))) throw error
-    // A process that was killed while it made the file leaves a part of it; there is nothing in it to keep.
+    // A process that was killed while it created the file left it incomplete; it holds no data.
     await rm(path, { force: true })
     return DuckDBInstance.create(path, { threads: '1' })
   }

@@ -9,19 +9,19 @@ import { isCausedByRows } from './engine-errors.ts'
 import { spoolProjectionSql } from './projection.ts'
 import { cutIntoPieces, divideByLength, fitsWhole, halved, type SpoolPiece } from './spool-pieces.ts'
 
-// DuckDB holds a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text, and files
-// are 2 % larger than with four times as many.
+// DuckDB buffers a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text. Files are
+// only 2 % larger than with four times as many rows.
 export const rowGroupRows = 10_240
 
-// A single row can be 16 MiB; this many bytes close a row group early.
+// Size at which a row group is closed early, because a single row can have 16 MiB.
 export const rowGroupBytes = 8_000_000
 
-/** How every Parquet file is written. V1 data pages are DuckDB's default and the only ones every reader knows. */
+/** Options of every written Parquet file. V1 data pages are DuckDB's default and the only ones that every reader supports. */
 export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
   ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`
 
-// The projection is written so that these find nothing in it, and looking takes as long as encoding 8 MiB.
-// Pushing its filter down would evaluate everything below the filter twice.
+// Optimizers that find nothing to improve in the projection, but take as long as encoding 8 MiB. Filter pushdown would
+// even evaluate everything below the filter twice.
 export const idleOptimizers =
   'common_subexpressions,expression_rewriter,in_clause,statistics_propagation,filter_pushdown,filter_pullup'
 
@@ -30,8 +30,9 @@ type EngineSettings = Readonly<Record<string, string | number>>
 const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 
 /**
- * A long row passes through many buffers, from the reader's to the compressor's, which DuckDB counts in full although
- * most stay untouched. One thread works on them, and no operator gathers the rows of several files into one vector.
+ * Settings for long rows. A long row passes through many buffers, which DuckDB counts in full against its memory limit
+ * although most are never touched, so the limit is raised. One thread is used, and no operator collects rows of several
+ * files into one vector.
  */
 export function carefulSettings(longestRowBytes: number): EngineSettings {
   return {
@@ -42,24 +43,24 @@ export function carefulSettings(longestRowBytes: number): EngineSettings {
   }
 }
 
-/** Bytes of pieces that one statement encodes: what the allocator keeps until its end grows with them. */
+/** Bytes of pieces that one statement encodes: the memory that the allocator keeps until its end grows with them. */
 const maxGroupBytes = 8 * 1024 * 1024
 
-/** A batch of nothing but rows that fail is not divided for hours: from so many failures on, a piece is rejected whole. */
+/** Failed statements per batch after which a failing piece is rejected as a whole, so that dividing does not take hours. */
 const maxFailures = 500
 
-/** A row that the engine could not encode, and landed as rejected. */
+/** The place of a row that the engine could not encode and that was landed as a rejected row. */
 export interface UnencodableRow {
   readonly blob: string
   readonly generation: string
   readonly offset: number
 }
 
-/** The files of a spool. */
+/** The files written for a spool. */
 export interface WrittenParts {
-  /** At most two, of the rows that were encoded together. */
+  /** Files of the rows encoded together, at most two. */
   readonly together: readonly WrittenFile[]
-  /** Any number, of the rows that were encoded in pieces. */
+  /** Files of the rows encoded in pieces, any number. */
   readonly careful: readonly WrittenFile[]
 }
 
@@ -67,9 +68,9 @@ export interface PartWriterOptions {
   readonly engine: EmbeddedEngine
   readonly declaration: TableDeclaration
   readonly spans: readonly Span[]
-  /** Directory of the batch, for parts and pieces of the spool. */
+  /** The batch's directory, for files and for pieces of the spool. */
   readonly directory: string
-  /** SQL behind `SELECT *` that leaves columns out, or nothing. */
+  /** SQL after `SELECT *` that excludes columns; may be empty. */
   readonly leftOut: string
   readonly ingestMs: number
   readonly signal: AbortSignal | undefined
@@ -77,11 +78,10 @@ export interface PartWriterOptions {
 }
 
 /**
- * Writes the rows of a spool to Parquet files, whatever the rows hold.
+ * Writes all rows of a spool to Parquet files.
  *
- * Ordinary rows take one statement. Long ones are encoded in pieces of bounded size, one statement after the other. If
- * a statement fails because of its rows, they are divided until the failing ones stand alone, and these are written as
- * rejected rows.
+ * Ordinary rows are encoded by one or two statements, long rows in pieces of bounded size. If a statement fails because
+ * of its rows, they are divided until the failing rows are alone; those are written as rejected rows.
  */
 export class PartWriter {
   readonly #options: PartWriterOptions
@@ -92,8 +92,8 @@ export class PartWriter {
   }
 
   /**
-   * @returns the files; together they hold every row of the spool once
-   * @throws the engine's error when no row is the cause of it
+   * @returns files that together hold every row of the spool once
+   * @throws the engine's error if it is not caused by a row
    */
   async write(spool: SpoolPiece): Promise<WrittenParts> {
     const { directory } = this.#options
@@ -115,7 +115,7 @@ export class PartWriter {
     return { together, careful }
   }
 
-  /** Nearly always the usual rows are all of them; else the rest takes the long way. */
+  /** Writes usual rows with the short projection, and the others, which most spools do not have, with the full one. */
   async #writeOrdinary(piece: SpoolPiece): Promise<readonly WrittenFile[]> {
     const usual = await this.#writePart([piece], ordinarySettings, 'usual')
     if (usual?.rows === piece.rows) return [usual]
@@ -150,7 +150,7 @@ export class PartWriter {
     }
   }
 
-  /** Keeps place and text of each row of a piece; if the text is the cause of the failure, the beginning of it. */
+  /** Writes the rows of a piece as rejected ones, with their text or, if that fails too, the beginning of it. */
   async #reject(piece: SpoolPiece, cause: Error): Promise<WrittenFile> {
     const { spans, onUnencodable } = this.#options
     const rows = (await readFile(piece.path, 'latin1')).split('\n').slice(0, -1)
@@ -222,7 +222,7 @@ function* groupsOf(pieces: readonly SpoolPiece[]): Generator<readonly SpoolPiece
   if (group.length > 0) yield group
 }
 
-/** The first line of an engine's message, which may quote the row: it stands beside the row's own text. */
+/** The first line of an engine's message. It may quote the row, but it is only stored with the row's own text. */
 function messageOf(error: Error): string {
   return (error.message.split('\n', 1)[0] ?? '').slice(0, 200)
 }

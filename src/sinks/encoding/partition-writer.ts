@@ -13,17 +13,17 @@ import { carefulSettings, parquetOptions, rowGroupBytes, rowGroupRows } from './
 export interface PartitionWriterOptions {
   readonly engine: EmbeddedEngine
   readonly columns: readonly PartitionColumn[]
-  /** Where the files are written. */
+  /** Directory for the files. */
   readonly directory: string
   /** Length of the batch's longest row in bytes. */
   readonly longestRowBytes: number
   readonly signal: AbortSignal | undefined
 }
 
-// Each partition written at the same time costs about 1 MiB of buffers per thread before it holds a row.
-const partitionsAtOnce = 12
+// Each partition written concurrently needs about 1 MiB of buffers per thread, even without rows.
+const maxConcurrentPartitions = 12
 
-/** Turns files without their partition columns into files of one partition each, as Delta wants them. */
+/** Splits files into one file per partition, as Delta requires. */
 export class PartitionWriter {
   readonly #options: PartitionWriterOptions
   readonly #names: string
@@ -34,8 +34,8 @@ export class PartitionWriter {
   }
 
   /**
-   * Nearly every batch is of one partition and stays as it is; only others are written again. Writing them at once
-   * would hold buffers for every partition and thread, whatever the batch.
+   * Splits a file by partition. Nearly every batch has one partition, and its file is returned unchanged. Writing every
+   * batch by partition in the first place would need buffers per partition and thread for all of them.
    */
   async filesOf(whole: WrittenFile): Promise<readonly WrittenFile[]> {
     const { engine, columns, longestRowBytes, signal } = this.#options
@@ -55,8 +55,8 @@ export class PartitionWriter {
     }
     const files: WrittenFile[] = []
     await engine.withSettings(settings, async () => {
-      for (let next = 0; next < partitions.length; next += partitionsAtOnce) {
-        const group = partitions.slice(next, next + partitionsAtOnce)
+      for (let next = 0; next < partitions.length; next += maxConcurrentPartitions) {
+        const group = partitions.slice(next, next + maxConcurrentPartitions)
         for (const file of await this.#write(source, group)) files.push(file)
       }
     })

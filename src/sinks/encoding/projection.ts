@@ -7,7 +7,7 @@ import type { SpoolPiece } from './spool-pieces.ts'
 
 const mebibyte = 1024 * 1024
 
-/** Columns that the spool's rows bring along. */
+/** Columns that come from the spool. */
 const placeColumns = [
   'source_blob',
   'source_generation',
@@ -16,16 +16,16 @@ const placeColumns = [
   'source_index',
 ] as const
 
-/** Spool files, as the encoder reads them. */
+/** Spool files to encode, and the spans of their rows. */
 export interface SpoolSource {
   readonly pieces: readonly SpoolPiece[]
   readonly spans: readonly Span[]
 }
 
 /**
- * SQL of a SELECT with every column of the declaration, for the rows of a spool.
+ * SQL that selects every column of the declaration from the rows of a spool.
  *
- * @param ingestMs becomes `ingest_ts`, in milliseconds since the epoch
+ * @param options.ingestMs value of `ingest_ts`, in milliseconds since the epoch
  */
 export function spoolProjectionSql(
   declaration: TableDeclaration,
@@ -35,7 +35,7 @@ export function spoolProjectionSql(
   const { projection, columns } = declaration
   const rows = projection.select(spoolRelation(source), {
     passThrough: placeColumns,
-    ...(options.part === undefined ? {} : { part: options.part }),
+    part: options.part,
   })
   const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
   const list = columns.map(({ name }) =>
@@ -45,20 +45,20 @@ export function spoolProjectionSql(
 }
 
 /**
- * SQL of a SELECT with the declaration's columns for plain text lines, without the columns that say where a row
- * comes from: the very projection of the encoder, on any file.
+ * SQL that selects the declaration's columns from plain lines of JSON, with the encoder's projection but without the
+ * provenance columns.
  *
- * @param options.from SQL of a relation with one VARCHAR column `raw`, a line of JSON per row
+ * @param options.from SQL of a relation with one VARCHAR column `raw`, one line per row
  */
 export function projectionSql(
   declaration: TableDeclaration,
-  options: { readonly from: string; readonly part?: RowsPart },
+  options: { readonly from: string; readonly part?: RowsPart | undefined },
 ): string {
   const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note,
     ${flatSql('raw')} AS is_flat FROM ${options.from})`
   const rows = declaration.projection.select(source, {
     passThrough: [],
-    ...(options.part === undefined ? {} : { part: options.part }),
+    part: options.part,
   })
   const placed = new Set<string>([...placeColumns, 'ingest_ts'])
   const list = declaration.columns
@@ -72,7 +72,7 @@ function columnSql({ partitionColumns }: TableDeclaration, name: string): string
   return partition === undefined ? sqlIdentifier(name) : `${partition.fromSql} AS ${sqlIdentifier(name)}`
 }
 
-/** SQL of a relation with one VARCHAR column `raw`, a line of the file per row. */
+/** SQL of a relation with one VARCHAR column `raw`, one line of the file per row. */
 export function linesOf(path: string, longestLineBytes: number): string {
   return readDelimited([{ path, longestRowBytes: longestLineBytes }], [{ name: 'raw', type: 'VARCHAR' }])
 }
@@ -89,7 +89,7 @@ function spoolRelation({ pieces, spans }: SpoolSource): string {
     FROM ${withSpans(rows, spans)})`
 }
 
-/** Joins each row with its span; the only span of a batch is constants, which is cheaper. */
+/** Adds the span's columns to each row. A single span is added as constants, which is cheaper than a join. */
 function withSpans(rows: string, spans: readonly Span[]): string {
   const [only] = spans
   if (spans.length === 1 && only !== undefined) {
@@ -97,7 +97,7 @@ function withSpans(rows: string, spans: readonly Span[]): string {
     return `(SELECT *, ${sqlString(blob)} AS span_blob, ${sqlString(generation)} AS span_generation,
       ${start}::BIGINT AS span_start FROM (${rows}))`
   }
-  // A list indexed by the row would be built anew for every vector of rows: quadratic in the spans.
+  // A join, because DuckDB would build a list of all spans again for every vector of rows.
   const values = spans.map(
     ({ blob, generation, start }, index) =>
       `(${index}, ${sqlString(blob)}, ${sqlString(generation)}, ${start}::BIGINT)`,
@@ -110,7 +110,7 @@ function readDelimited(
   files: readonly Pick<SpoolPiece, 'path' | 'longestRowBytes'>[],
   columns: readonly { readonly name: string; readonly type: string }[],
 ): string {
-  // A row that does not fit into one buffer together with its neighbors fails.
+  // `read_csv` fails on a row that does not fit into one buffer together with its neighbors.
   const longestRowBytes = Math.max(...files.map((file) => file.longestRowBytes))
   const lineBytes = Math.max(2 * mebibyte, longestRowBytes + 1024)
   const bufferBytes = Math.max(4 * mebibyte, 2 * lineBytes)
@@ -120,7 +120,7 @@ function readDelimited(
     max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
 }
 
-/** SQL that tells whether an object's text can hold no object or array inside; the validator knows it of spooled rows. */
+/** SQL of whether an object's text holds no nested object or array. For spooled rows, the validator has stored this. */
 function flatSql(text: string): string {
   return `NOT contains(substring(${text}, 2), '{') AND NOT regexp_matches(${text}, '[: ]\\[')`
 }

@@ -7,17 +7,21 @@ const separator = fieldSeparator.charCodeAt(0)
 const newline = 0x0a
 
 /**
- * Copies the rows of a batch without those of some spans. The spans keep their indexes, by which the rows name them.
+ * Copies a batch's spool without the rows of some spans. All spans stay in the batch, because rows refer to them by index.
  *
- * @param left indexes of the spans whose rows are left out
- * @param path where the spool of the copy goes; a file there is replaced
+ * @param excluded indexes of the spans whose rows are left out
+ * @param path path of the copy; an existing file is replaced
  */
-export async function remainingRows(batch: Batch, left: ReadonlySet<number>, path: string): Promise<Batch> {
+export async function remainingRows(
+  batch: Batch,
+  excluded: ReadonlySet<number>,
+  path: string,
+): Promise<Batch> {
   const target = await open(path, 'w')
   let rows = 0
   let spoolBytes = 0
   try {
-    /** The digits of a row's span so far; undefined behind them. */
+    // The digits of the row's span index read so far; undefined after the index is complete.
     let index: string | undefined = ''
     let isKept = false
     for await (const chunk of createReadStream(batch.spoolPath) as AsyncIterable<Buffer>) {
@@ -27,7 +31,7 @@ export async function remainingRows(batch: Batch, left: ReadonlySet<number>, pat
           const end = chunk.indexOf(separator, at)
           index += chunk.toString('latin1', at, end < 0 ? chunk.length : end)
           if (end < 0) break
-          isKept = !left.has(Number(index))
+          isKept = !excluded.has(Number(index))
           if (isKept) kept.push(Buffer.from(index, 'latin1'))
           index = undefined
           at = end

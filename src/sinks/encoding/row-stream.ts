@@ -1,15 +1,15 @@
 import { type DuckDBConnection, type DuckDBResult, ResultReturnType, StatementType } from '@duckdb/node-api'
 import type { TakeRows } from '../../reporting/row-batch.ts'
 
-/** A statement failed after its first rows. The library does not say why. */
+/** A statement failed after its first rows; DuckDB's Node API does not give the reason. */
 export class RowsCutOff extends Error {
   override name = 'RowsCutOff'
 }
 
 /**
- * Hands on the rows of a result, as JSON-safe values, while its statement runs.
+ * Passes the rows of a result to `take`, as JSON-safe values, while its statement runs.
  *
- * @throws RowsCutOff when the statement fails meanwhile, provided that a transaction is open
+ * @throws RowsCutOff when the statement fails after its first rows; detected only inside a transaction
  */
 export async function handOnRows(
   connection: DuckDBConnection,
@@ -19,13 +19,13 @@ export async function handOnRows(
   const columns = result.deduplicatedColumnNames()
   if (!(await take({ columns, rows: [] }))) return
   for await (const rows of result.yieldRowsJson()) if (!(await take({ columns, rows }))) return
-  // A failure after the first rows looks like their end to the library (1.5.6), but it has broken the transaction.
+  // DuckDB's Node API (1.5.6) reports a failure after the first rows as their end, but the transaction is broken then.
   await connection.run('SELECT 1').catch((error: unknown) => {
     throw new RowsCutOff('the statement failed after its first rows', { cause: error })
   })
 }
 
-/** Runs statements one after the other and hands on the rows of those that have any. */
+/** Runs statements one after the other and passes their rows to `take`. */
 export async function streamStatements(
   connection: DuckDBConnection,
   sql: string,
@@ -35,7 +35,7 @@ export async function streamStatements(
   for (let index = 0; index < statements.count; index += 1) {
     const statement = await statements.prepare(index)
     if (statement.statementType === StatementType.SELECT) {
-      // In a transaction of the statements' own, no other one can begin.
+      // The statements may have opened a transaction themselves; a second one cannot be started inside it.
       const isOwn = !(await isInTransaction(connection))
       if (isOwn) await connection.run('BEGIN TRANSACTION')
       try {
@@ -50,7 +50,7 @@ export async function streamStatements(
   }
 }
 
-/** Outside of a transaction, each statement has one of its own. */
+/** Compares two transaction ids: outside of a transaction, each statement has its own. */
 async function isInTransaction(connection: DuckDBConnection): Promise<boolean> {
   const ids: unknown[] = []
   for (const sql of ['SELECT txid_current()', 'SELECT txid_current()']) {

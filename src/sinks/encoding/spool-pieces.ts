@@ -4,7 +4,7 @@ import { join } from 'node:path'
 const mebibyte = 1024 * 1024
 const newline = 0x0a
 
-/** A file of whole spool rows. */
+/** A file of complete spool rows. */
 export interface SpoolPiece {
   readonly path: string
   readonly rows: number
@@ -12,7 +12,7 @@ export interface SpoolPiece {
   readonly longestRowBytes: number
 }
 
-/** Rows that stand one after the other in a spool. */
+/** Consecutive rows of a spool. */
 interface RowRange {
   readonly start: number
   readonly bytes: number
@@ -21,25 +21,25 @@ interface RowRange {
 }
 
 /**
- * The engine works on 2,048 rows at a time and holds a text of each row about twenty times meanwhile, so what these rows
- * take together bounds its memory.
+ * Rows that the engine processes at a time. It holds each row's text about twenty times meanwhile, so their total size
+ * bounds its memory.
  */
 const vectorRows = 2_048
 
-/** Rows up to this length fill no more than `maxVectorBytes`, however many of them stand together. */
+/** Rows up to this length never exceed `maxVectorBytes` together. */
 const maxOrdinaryRowBytes = 2 * 1024
 
-/** Longest row that may stand among ordinary ones. */
+/** Longest row that may be encoded together with ordinary ones. */
 const maxMixedRowBytes = 512 * 1024
 
 const maxVectorBytes = 4 * mebibyte
 
-/** Bytes of a piece of long rows; a longer row is a piece of its own. */
+/** Size of a piece of long rows; a longer row is a piece of its own. */
 const maxPieceBytes = mebibyte
 
 const readBytes = mebibyte
 
-/** @returns whether a spool's rows can be encoded together: no 2,048 of them in a row take more than 4 MiB. */
+/** @returns whether a spool's rows can be encoded together: no 2,048 consecutive rows exceed 4 MiB. */
 export async function fitsWhole(spool: SpoolPiece): Promise<boolean> {
   if (spool.longestRowBytes <= maxOrdinaryRowBytes) return true
   if (spool.longestRowBytes > maxMixedRowBytes) return false
@@ -57,8 +57,7 @@ export async function fitsWhole(spool: SpoolPiece): Promise<boolean> {
 }
 
 /**
- * Divides a spool's rows by their length: the ordinary ones into one file, the longer ones into pieces of at most 1 MiB
- * or one row.
+ * Divides a spool by row length: ordinary rows into one file, longer ones into pieces of at most 1 MiB or one row.
  */
 export async function divideByLength(
   spool: SpoolPiece,
@@ -96,7 +95,7 @@ export async function cutIntoPieces(spool: SpoolPiece, directory: string): Promi
   return copying(spool, (source) => copyEach(source, ranges, directory, 'piece'))
 }
 
-/** Cuts a piece of several rows in the middle of its rows. */
+/** Divides a piece of several rows into two with about the same number of rows. */
 export async function halved(piece: SpoolPiece): Promise<readonly SpoolPiece[]> {
   const halves: RowRange[][] = [[], []]
   let start = 0
@@ -114,7 +113,7 @@ export async function halved(piece: SpoolPiece): Promise<readonly SpoolPiece[]> 
   ])
 }
 
-/** Adds a row to the last range if it stands right behind it and there is room for it. */
+/** Adds a row to the last range if it directly follows it and fits; otherwise starts a new range. */
 function addRow(ranges: RowRange[], row: { start: number; bytes: number }, maxBytes: number): void {
   const last = ranges.at(-1)
   if (last === undefined || last.start + last.bytes !== row.start || last.bytes + row.bytes > maxBytes) {
@@ -129,7 +128,7 @@ function addRow(ranges: RowRange[], row: { start: number; bytes: number }, maxBy
   }
 }
 
-/** The lengths of a file's rows, newline included, those of one read at a time. */
+/** Yields the lengths of a file's rows, including newlines, one list per read. */
 async function* rowLengths({ path }: Pick<SpoolPiece, 'path'>): AsyncGenerator<readonly number[]> {
   const file = await open(path, 'r')
   try {
@@ -164,7 +163,7 @@ async function copying<Result>(
   }
 }
 
-/** A window that moves over a file, so that many short ranges cost few reads. */
+/** A buffered reader with a moving window, so that many short ranges need few reads. */
 class ReadWindow {
   readonly #file: FileHandle
   readonly #buffer = Buffer.alloc(readBytes)
@@ -175,11 +174,11 @@ class ReadWindow {
     this.#file = file
   }
 
-  /** @returns bytes from `position` on, at least one and at most `maxBytes` */
+  /** @returns at least one and at most `maxBytes` bytes, starting at `position` */
   async from(position: number, maxBytes: number): Promise<Buffer> {
     if (position < this.#start || position >= this.#start + this.#bytes) {
       const { bytesRead } = await this.#file.read(this.#buffer, 0, readBytes, position)
-      if (bytesRead === 0) throw new Error('a spool was cut short while it was read')
+      if (bytesRead === 0) throw new Error('the spool became shorter while it was read')
       this.#start = position
       this.#bytes = bytesRead
     }
@@ -192,7 +191,7 @@ class ReadWindow {
   }
 }
 
-/** Ranges that are far from full share a piece. */
+/** Copies ranges into pieces; several small ranges share one. */
 async function copyEach(
   source: ReadWindow,
   ranges: readonly RowRange[],

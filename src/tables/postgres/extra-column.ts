@@ -3,23 +3,23 @@ import type { ColumnType } from '../table.ts'
 import { inCalendar, instant } from './expressions/instant.ts'
 import { jsonPath } from './expressions/json.ts'
 
-/** A column of your own, read from a key of the record. */
+/** An additional column, read from a key of the record. */
 export interface ExtraColumn {
   readonly name: string
   readonly type: ColumnType
   /**
-   * Key of the record's JSON object; dots lead into nested objects, as in `labels.region`. What follows any of them may
-   * also be one key: `labels.k8s.pod` is found in `{"labels":{"k8s.pod":…}}`, too, and the longest key counts first.
+   * Key of the record's JSON object. Dots lead into nested objects, as in `labels.region`. Keys may also contain dots:
+   * `labels.k8s.pod` is found in `{"labels":{"k8s.pod":…}}`, too. The longest matching key takes precedence.
    */
   readonly from: string
-  readonly comment?: string
+  readonly comment?: string | undefined
 }
 
-/** Where extra columns are read from. */
+/** SQL that reads the texts of extra columns. */
 export interface ExtraTexts {
   /** SQL of a list of JSON paths. */
   readonly paths: string
-  /** SQL of each column's text, from a list column `extra` of what was found at the paths. */
+  /** SQL of each column's text, from a list column `extra` with the values at the paths. */
   readonly texts: readonly string[]
 }
 
@@ -32,13 +32,13 @@ export function extraTexts(extraColumns: readonly ExtraColumn[]): ExtraTexts {
   return { paths: `[${paths.join(', ')}]`, texts }
 }
 
-/** The whole name as one key, then its first part and the rest as one key, and so on, one part more each time. */
+/** @returns the ways to split a name into keys: all of it as one key, then the first part and the rest, and so on */
 function keysOf(from: string): readonly (readonly string[])[] {
   const parts = from.split('.')
   return parts.map((_, index) => [...parts.slice(0, index), parts.slice(index).join('.')])
 }
 
-/** SQL of an extra column's value; NULL where the text does not fit the type. */
+/** SQL of an extra column's value; NULL when the text does not fit the type. */
 export function extraValue(extra: ExtraColumn, text: string, timezone: string | undefined): string {
   switch (extra.type) {
     case 'string':
@@ -58,7 +58,7 @@ export function extraValue(extra: ExtraColumn, text: string, timezone: string | 
   }
 }
 
-/** DuckDB rounds 1.5 and reads 1e3 and 0x1f; only an integer's own digits count here. */
+/** Accepts only plain integers: DuckDB's cast would round 1.5 and also read 1e3 and 0x1f. */
 function exactly(text: string, type: 'BIGINT' | 'INTEGER'): string {
   return `CASE WHEN TRY_CAST(${text} AS ${type})::VARCHAR = ${text} THEN TRY_CAST(${text} AS ${type}) END`
 }

@@ -35,24 +35,24 @@ export const integerColumns = [
   { name: 'txid', type: 'BIGINT' },
 ] as const satisfies readonly { name: TextField; type: string }[]
 
-/** @returns the number of a shape: its place in the order of detection, from 1. */
+/** @returns the number of a shape: its 1-based position in the order of detection. */
 export function shapeNumber(name: string): number {
   const index = shapes.findIndex((shape) => shape.name === name)
-  if (index < 0) throw new RangeError(`no shape is called ${name}`)
+  if (index < 0) throw new RangeError(`unknown shape ${name}`)
   return index + 1
 }
 
-/** A shape with its SQL, and where its values are. */
+/** A shape with its SQL and the location of its values. */
 export interface Form {
   readonly at: ValueAt
   readonly fields: ReturnType<Shape['fields']>
   readonly prefixed: string | undefined
-  /** Values in a list; without one they are in the struct `keys`. */
-  readonly list?: ValueList
+  /** The list that holds the values; without one they are in the struct `keys`. */
+  readonly list?: ValueList | undefined
   readonly keys: JsonStructure
 }
 
-/** Forms by shape number. */
+/** @returns the forms by shape number; 0 is jsonlog with its first key first */
 export function formsOf(): readonly Form[] {
   const prefix = prefixValueOf('prefix')
   const keys = new Set<string>()
@@ -85,7 +85,7 @@ export function shapeOf(at: ValueAt): string {
   return `CASE ${shapes.map((shape, index) => `WHEN ${shape.matches(at)} THEN ${index + 1}`).join('\n')} END`
 }
 
-/** SQL that chooses by shape number. Shapes that share a piece of SQL share its branch, which spares memory. */
+/** SQL that chooses by shape number. Shapes with equal SQL share a branch, which saves memory. */
 export function byShape(branches: readonly (readonly [shape: number, sql: string])[]): string {
   const shapesBySql = new Map<string, number[]>()
   for (const [shape, sql] of branches) shapesBySql.set(sql, [...(shapesBySql.get(sql) ?? []), shape])
@@ -93,23 +93,23 @@ export function byShape(branches: readonly (readonly [shape: number, sql: string
   return cases.length === 0 ? 'NULL::VARCHAR' : `CASE ${cases.join('\n')} END`
 }
 
-/** Name of the column that holds a field's text. */
+/** @returns the name of the column that holds a field's text. */
 export function textOf(field: TextField): string {
   return `t_${field}`
 }
 
-/** A cheap test for text that may be an object's or an array's; `[local]` and `[unknown]` are ordinary. */
-export function looksNested(text: string): string {
+/** SQL of a cheap test for text that may be an object or array, except the ordinary values `[local]` and `[unknown]`. */
+export function mayBeNested(text: string): string {
   return `((${text} >= '{' AND ${text} < '|') OR (${text} >= '[' AND ${text} < '\\' AND ${text} NOT IN ('[local]', '[unknown]')))`
 }
 
-/** SQL of the JSON types of the text columns' values, as a list in the order of those columns. */
+/** SQL of the JSON types of the text columns' values, as a list in the order of the columns. */
 export function typesOf(forms: readonly Form[]): string {
   const branches = forms.map(({ fields, list }, number) => {
     const paths = stringColumns.map((name) => {
       const sql = fields[name]
       const [path] = sql === undefined ? [] : list === undefined ? plainPaths(sql) : list.pathsIn(sql)
-      // An object has no first element: no type.
+      // For a missing column: an object has no element 0, so the type is NULL.
       return sqlString(path ?? '$[0]')
     })
     return [number, `json_type(body, [${paths.join(', ')}])`] as const
@@ -117,7 +117,7 @@ export function typesOf(forms: readonly Form[]): string {
   return byShape(branches)
 }
 
-/** SQL that tells, by a list that `typesOf` made, whether a text column's value is an object or array. */
+/** SQL of whether a text column's value is an object or array, from the list column of `typesOf`. */
 export function isNested(index: number): string {
   return `types[${index + 1}] IN ('OBJECT', 'ARRAY')`
 }
@@ -126,7 +126,7 @@ function plainPaths(sql: string): string[] {
   return [...sql.matchAll(/keys\."(\w+)"/g)].map(([, key]) => jsonPath([key!]))
 }
 
-/** Values of a JSON text as one list column: collects the paths that are asked for, then extracts them at once. */
+/** Values of a JSON text in one list column: collects the paths to read, then extracts all in one call. */
 export class ValueList {
   readonly #column: string
   readonly #paths: string[] = []
@@ -136,7 +136,7 @@ export class ValueList {
     this.#column = column
   }
 
-  /** Asks for a value; the SQL refers to the list column. */
+  /** Adds a value to the list. @returns SQL of the value, from the list column */
   readonly at: ValueAt = (...keys) => {
     const path = jsonPath(keys)
     if (!this.#paths.includes(path)) this.#paths.push(path)
@@ -147,12 +147,12 @@ export class ValueList {
     return this.#paths.length === 0
   }
 
-  /** SQL of the list; `text` must be well-formed JSON. Ask for every value before. */
+  /** SQL of the list. Call it after all values were added with `at`. @param text SQL of well-formed JSON */
   extract(text: string): string {
     return `json_extract_string(${text}, [${this.#paths.map(sqlString).join(', ')}])`
   }
 
-  /** Paths of the values that a piece of SQL refers to. */
+  /** @returns the paths of the values used in SQL */
   pathsIn(sql: string): string[] {
     const places = [...sql.matchAll(new RegExp(`\\b${this.#column}\\[(\\d+)\\]`, 'g'))].map(([, place]) =>
       Number(place),

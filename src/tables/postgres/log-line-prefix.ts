@@ -3,8 +3,8 @@ import { sqlString } from '../sql.ts'
 import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape.ts'
 
 /**
- * Prefixes that are tried when none is configured: Azure flexible server's default, common samples, and
- * PostgreSQL's own default, which is the start of others and therefore last.
+ * Prefixes to try when none is configured: the default of Azure flexible server, common samples, and PostgreSQL's own
+ * default. That one comes last, because other prefixes start with it.
  */
 export const defaultPrefixes: readonly string[] = [
   '%t-%c-',
@@ -17,7 +17,7 @@ export const defaultPrefixes: readonly string[] = [
   '%t [%p] ',
 ]
 
-/** A prefix as a regular expression (RE2) and what its groups hold, in order. */
+/** A prefix as a regular expression (RE2), and the field of each of its groups. */
 export interface CompiledPrefix {
   readonly pattern: string
   readonly groups: readonly (PrefixField | 'level')[]
@@ -25,7 +25,7 @@ export interface CompiledPrefix {
 
 const instant = '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)? (?:[A-Za-z]+|[+-]\\d+(?::\\d+)*)'
 
-/** The escapes of `log_line_prefix` that fill a column (PostgreSQL 18, section 19.8.3). */
+/** Escapes of `log_line_prefix` with a column (PostgreSQL 18, section 19.8.3). */
 const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   a: ['application_name', '.*?'],
   u: ['user_name', '.*?'],
@@ -45,7 +45,7 @@ const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   Q: ['query_id', '-?\\d*'],
 }
 
-/** Escapes that are matched and not kept. */
+/** Escapes that are matched but not stored. */
 const otherEscapes: Readonly<Record<string, string>> = {
   P: '\\d*',
   v: '[0-9/]*',
@@ -53,9 +53,9 @@ const otherEscapes: Readonly<Record<string, string>> = {
 }
 
 /**
- * Compiles a `log_line_prefix` setting.
+ * Compiles a `log_line_prefix` setting. A repeated escape is stored once.
  *
- * @throws CONFIG_INVALID for an escape that PostgreSQL does not have, or for one that is given twice
+ * @throws CONFIG_INVALID for an escape that PostgreSQL does not have
  */
 export function compilePrefix(prefix: string): CompiledPrefix {
   const groups: CompiledPrefix['groups'][number][] = []
@@ -67,13 +67,13 @@ export function compilePrefix(prefix: string): CompiledPrefix {
     return `(${expression})`
   }
   for (const [piece, code] of prefix.matchAll(/%-?\d*([a-zA-Z%])|[^%]+|%/g)) {
-    // A width, as in %-8p, fills up with blanks.
+    // With a width, as in %-8p, values are padded with blanks.
     const padded = (expression: string): string => (/\d/.test(piece) ? ` *${expression} *` : expression)
     if (piece === '%') throw invalidPrefix(prefix, piece)
     if (code === undefined) pattern += quoted(piece)
     else if (code === '%') pattern += '%'
     else if (code === 'q') {
-      // Background processes stop here.
+      // Background processes write no prefix after %q.
       pattern += '(?:'
       optional += 1
     } else if (code === 'r') {
@@ -90,7 +90,7 @@ export function compilePrefix(prefix: string): CompiledPrefix {
 function invalidPrefix(prefix: string, piece: string): TailraceError {
   return new TailraceError(
     'CONFIG_INVALID',
-    `${JSON.stringify(prefix)} is not a log_line_prefix: ${piece} is no escape`,
+    `${JSON.stringify(prefix)} is not a log_line_prefix: unknown escape ${piece}`,
   )
 }
 
@@ -98,28 +98,28 @@ function quoted(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
-// No prefix holds it.
+// ASCII's unit separator, which no prefix contains.
 const separator = '\x1f'
 const order = [...prefixFields, 'level'] as const
 
 /**
- * SQL of what the first matching prefix tells, as a list that is NULL when none matches.
+ * SQL of the values of the first matching prefix, as a list in a fixed order; NULL when none matches.
  *
- * One replacement puts all groups into a fixed order, which costs one pass of the regular expression, whereas
- * extracting them costs one each.
+ * Up to nine groups are rewritten by one replacement, which needs one pass of the regular expression. Extracting groups
+ * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
   const branches = prefixes.map((prefix) => {
     const pattern = sqlString(prefix.pattern)
     const sorted =
-      prefix.groups.length <= mostRewrittenGroups ? rewritten(text, prefix) : extracted(text, prefix)
+      prefix.groups.length <= maxRewrittenGroups ? rewritten(text, prefix) : extracted(text, prefix)
     return `WHEN regexp_matches(${text}, ${pattern}) THEN ${sorted}`
   })
   return `string_split(CASE ${branches.join('\n')} END, ${sqlString(separator)})`
 }
 
-// RE2's replacement texts know \0 to \9.
-const mostRewrittenGroups = 9
+// RE2 supports only \0 to \9 in replacement texts.
+const maxRewrittenGroups = 9
 
 function rewritten(text: string, { pattern, groups }: CompiledPrefix): string {
   const values = order.map((field) => (groups.includes(field) ? `\\${groups.indexOf(field) + 1}` : ''))
@@ -127,18 +127,18 @@ function rewritten(text: string, { pattern, groups }: CompiledPrefix): string {
 }
 
 function extracted(text: string, { pattern, groups }: CompiledPrefix): string {
-  // Groups above 9 can be had by name only.
+  // Groups above 9 can only be extracted by name.
   const all = `regexp_extract(${text}, ${sqlString(pattern)}, [${groups.map(sqlString).join(', ')}])`
   const values = order.map((field) => (groups.includes(field) ? `${all}."${field}"` : "''"))
   const rest = `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`
   return [...values, rest].join(` || ${sqlString(separator)} || `)
 }
 
-/** Reads a column that `prefixValues` filled. */
+/** @returns a function that gives SQL of a value in a list column of `prefixValues` */
 export function prefixValueOf(column: string): PrefixValue {
   return (name) => {
     const rest = order.length + 1
-    // A message may hold the separator too.
+    // The message may contain the separator, so all remaining elements belong to it.
     if (name === 'rest')
       return `CASE WHEN len(${column}) > ${rest} THEN array_to_string(${column}[${rest}:], ${sqlString(separator)}) ELSE ${column}[${rest}] END`
     return `nullif(${column}[${order.indexOf(name) + 1}], '')`

@@ -15,23 +15,23 @@ export type { ExtraColumn } from './extra-column.ts'
 
 export interface PostgresLogsOptions {
   /** `source_role` of records that do not name one. */
-  readonly role?: 'primary' | 'replica'
+  readonly role?: 'primary' | 'replica' | undefined
   /** `server_name` of records that do not name one. */
-  readonly serverName?: string
-  /** The server's `log_timezone`, an IANA name: resolves times that carry a zone abbreviation. */
-  readonly timezone?: string
-  /** `log_line_prefix` settings of servers whose records carry one, tried in order. Default: common ones. */
-  readonly prefixes?: readonly string[]
-  /** Reject a record with a value that does not fit, instead of storing what fits. Default false. */
-  readonly strict?: boolean
-  readonly extraColumns?: readonly ExtraColumn[]
+  readonly serverName?: string | undefined
+  /** The server's `log_timezone`, an IANA name. Needed for times with a zone abbreviation. */
+  readonly timezone?: string | undefined
+  /** `log_line_prefix` settings of servers whose records have one, tried in order. Default: common ones. */
+  readonly prefixes?: readonly string[] | undefined
+  /** Reject a record with a value that does not fit its column, instead of storing its other values. Default false. */
+  readonly strict?: boolean | undefined
+  readonly extraColumns?: readonly ExtraColumn[] | undefined
 }
 
 /**
- * Declares a table of PostgreSQL log records: one normalized shape, whatever produced them.
+ * Declares a table of PostgreSQL log records, with the same columns for every producer's format.
  *
  * @param name `catalog.schema.table`
- * @throws CONFIG_INVALID for a name, time zone, prefix or column that cannot be
+ * @throws CONFIG_INVALID for an invalid name, time zone, prefix or column
  */
 export function postgresLogs(name: string, options: PostgresLogsOptions = {}): TableDeclaration {
   const extraColumns = options.extraColumns ?? []
@@ -39,7 +39,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
     if (from.split('.').some((key) => key === '')) {
       throw new TailraceError(
         'CONFIG_INVALID',
-        `the column ${column} is read from ${JSON.stringify(from)}, which is no key`,
+        `invalid source of the column ${column}: found ${JSON.stringify(from)}, expected keys separated by dots`,
       )
     }
   }
@@ -85,8 +85,8 @@ function checkTimezone(timezone: string): void {
 }
 
 /**
- * The normalized columns of a PostgreSQL log record. Those one filters by come first: readers keep statistics of a
- * table's first 32 columns only.
+ * The normalized columns of a PostgreSQL log record. Columns used in filters come first, because Delta keeps statistics
+ * of a table's first 32 columns only.
  */
 export const leadingColumns: readonly Column[] = [
   {
@@ -129,7 +129,7 @@ export const leadingColumns: readonly Column[] = [
   { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
 ]
 
-/** Long texts. `raw` is never NULL. */
+/** Columns of long texts. `raw` is never NULL. */
 export const trailingColumns: readonly Column[] = [
   { name: 'parse_error', type: 'string', comment: 'Why the row is partial or rejected, or a remark on it.' },
   {
@@ -151,7 +151,7 @@ export const eventDate: Column = {
   comment: 'UTC date of event_time; NULL when that is NULL.',
 }
 
-/** Cheaper than DuckDB's own conversion, which goes through ICU's calendar. */
+/** Avoids DuckDB's direct cast of a TIMESTAMPTZ to a date, which is slower because it uses ICU's calendar. */
 export const eventDatePartition: PartitionColumn = {
   column: eventDate.name,
   fromSql: 'make_timestamp(epoch_us(event_time))::DATE',

@@ -1,13 +1,13 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { takeApart, withoutLoneSurrogates } from './expressions/json.ts'
+import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
   auditPosition,
   connectionValue,
-  durationMs,
+  durationOf,
   statementOf,
   statementPart,
 } from './expressions/message.ts'
@@ -18,7 +18,7 @@ import {
   formsOf,
   integerColumns,
   isNested,
-  looksNested,
+  mayBeNested,
   shapeNumber,
   shapeOf,
   stringColumns,
@@ -32,7 +32,7 @@ import { jsonlog } from './shapes/jsonlog.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
 import { markUsual, usualColumns } from './usual-jsonlog.ts'
 
-/** The choices a table of PostgreSQL logs was declared with. */
+/** Options of a table of PostgreSQL logs, with all defaults applied. */
 export interface PostgresProjectionOptions {
   readonly role: 'primary' | 'replica' | undefined
   readonly serverName: string | undefined
@@ -42,17 +42,17 @@ export interface PostgresProjectionOptions {
   readonly extraColumns: readonly ExtraColumn[]
 }
 
-/** Number of the usual form: jsonlog, its first key first. The shapes are numbered from 1. */
+/** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
 const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
 const azureNumber = shapeNumber('azure-diagnostics')
 
 /**
- * The SQL that turns PostgreSQL log records of any shape into rows.
+ * Generates the SQL that converts PostgreSQL log records of any shape to rows.
  *
- * It is a chain of SELECTs, each adding columns to the one before, so that no expression is evaluated twice. What only
- * some shapes need is inside a CASE: DuckDB evaluates its branches on the rows that take them, and a batch of one
- * shape pays for that shape.
+ * It is a chain of SELECTs, each of which adds columns to the previous one, so that no expression is evaluated twice.
+ * Expressions for some shapes only are inside a CASE: DuckDB evaluates a branch only for its rows, so that a batch costs
+ * only what its own shapes need.
  */
 export class PostgresProjection implements Projection {
   readonly #options: PostgresProjectionOptions
@@ -83,20 +83,21 @@ export class PostgresProjection implements Projection {
     return this.#columns(from, passThrough)
   }
 
-  /** The record's keys, as structs. */
+  /** Adds the record's values and its shape. */
   #read(stage: Stage, forms: readonly Form[]): void {
-    // Checking each line first costs 5 %. TRY would cost less until a line is bad: then it goes through the 2,048 lines
-    // around that line one by one, which made one bad line in 3,000 nine times as slow.
+    // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
+    // one by one: with one bad line in 3,000, that was nine times slower.
     stage({
       doc: `CASE WHEN json_valid(text) THEN text
              WHEN regexp_matches(text, '\\\\u[dD][89a-fA-F]') THEN
                CASE WHEN json_valid(${withoutLoneSurrogates('text')}) THEN ${withoutLoneSurrogates('text')} END END`,
     })
-    // PostgreSQL writes this key first, so most lines are taken apart once, with the keys of this shape only.
+    // PostgreSQL writes this key first, so most lines are parsed once, with the keys of this shape only.
     const [plain] = forms
-    stage({ keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${takeApart('doc', plain!.keys)} END` })
-    // Every other record pays for a list of the values that tell shapes apart, then for one with its own shape's.
-    // Lists are narrow where they are NULL; structs of this many keys would fill DuckDB's memory in every stage.
+    stage({ keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END` })
+    // For every other record, a list of the values that distinguish the shapes is read first, then a list with the values
+    // of its own shape. Lists take little memory when they are NULL; structs with so many keys would fill DuckDB's memory
+    // in every stage.
     const isPlain = jsonlog.matches(plain!.at)
     const outer = new ValueList('clues')
     const outerShape = shapeOf(outer.at)
@@ -107,11 +108,12 @@ export class PostgresProjection implements Projection {
     stage({
       outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN starts_with(ltrim(doc), '{') THEN ${outerShape} END`,
       wrapped: `CASE WHEN starts_with(${wrapped}, '{') THEN CASE WHEN json_valid(${wrapped}) THEN ${wrapped} END END`,
-      // Some writers put the object into a string once more. Of a repeated key the first counts.
+      // Some writers store the object as a JSON string. It is added as the first key, because the first of repeated keys
+      // counts.
       properties: `CASE WHEN starts_with(${properties}, '{') AND ${outer.at('properties', 'message')} IS NULL THEN
         CASE WHEN json_valid(${properties}) THEN '{"properties":' || ${properties} || ',' || substring(ltrim(doc), 2) END END`,
     })
-    // A record inside a record is looked for once.
+    // Only one level of records inside records is supported.
     const inner = new ValueList('inner_clues')
     const innerShape = shapeOf(inner.at)
     stage({
@@ -132,7 +134,7 @@ export class PostgresProjection implements Projection {
     })
   }
 
-  /** One text per field, whatever the shape. */
+  /** Adds one text per field, for every shape. */
   #reduce(stage: Stage, forms: readonly Form[]): void {
     const carriers = forms.flatMap(({ prefixed }, number) =>
       prefixed === undefined ? [] : [[number, prefixed] as const],
@@ -154,7 +156,7 @@ export class PostgresProjection implements Projection {
       ),
     )
     stage({
-      types: `CASE WHEN ${stringColumns.map((name) => looksNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
+      types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
     })
     const present = (name: TextField): string => `nullif(nullif(${textOf(name)}, ''), '[unknown]')`
     stage(
@@ -168,6 +170,7 @@ export class PostgresProjection implements Projection {
     )
   }
 
+  /** Adds typed values; NULL for texts that do not fit. */
   #cast(stage: Stage): void {
     const { timezone, extraColumns } = this.#options
     const connects = shapes
@@ -217,6 +220,7 @@ export class PostgresProjection implements Projection {
     }
   }
 
+  /** Adds the parse status and error. */
   #judge(stage: Stage): void {
     const extras = extraTexts(this.#options.extraColumns).texts
     const misfits: (readonly [name: string, condition: string, text: string])[] = [
@@ -286,7 +290,7 @@ export class PostgresProjection implements Projection {
       session_id: 's_session_id',
       query_id: 'nullif(i_query_id, 0)',
       command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
-      duration_ms: durationMs('s_message'),
+      duration_ms: durationOf('s_message'),
       audit_class: auditField('audit', auditPosition.class),
       object_type: auditField('audit', auditPosition.objectType),
       object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
@@ -325,7 +329,7 @@ export class PostgresProjection implements Projection {
 
 type Stage = (columns: Readonly<Record<string, string>>) => void
 
-/** SQL that chooses among a record's times: the first that is certain, or the finer of two that agree. */
+/** SQL that chooses between a record's two times: the first one that is certain, or the more precise if both agree. */
 function bestTime(): string {
   return `CASE
     WHEN u_event_time IS NULL THEN u_event_time_second

@@ -1,13 +1,13 @@
 import { sqlString } from '../sql.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { takeApart, textKeys } from './expressions/json.ts'
-import { durationMs, statementOf, statementPart } from './expressions/message.ts'
+import { jsonStruct, textKeys } from './expressions/json.ts'
+import { durationOf, statementOf, statementPart } from './expressions/message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { integerColumns, stringColumns } from './forms.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
-/** What of a table's declaration the usual record depends on. */
+/** The options of a table that affect usual records. */
 export interface UsualJsonlogOptions {
   readonly role: string | undefined
   readonly serverName: string | undefined
@@ -15,7 +15,7 @@ export interface UsualJsonlogOptions {
   readonly extraColumns: readonly ExtraColumn[]
 }
 
-/** What a record in PostgreSQL's own hand begins with. */
+/** Start of every jsonlog record that PostgreSQL itself writes. */
 const beginning = '{"timestamp":"'
 
 const keys = new Set<string>()
@@ -30,16 +30,16 @@ const structure = textKeys([...keys])
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
 
 /**
- * SQL of a relation that tells usual records apart: jsonlog as PostgreSQL itself writes it, every value of which
- * fits its column. Nearly all records are, and they need none of the questions that other shapes raise.
+ * SQL of a relation that marks usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their
+ * columns. Nearly all records are usual, and they need none of the checks for other shapes.
  *
  * @param source a relation with the columns `raw`, `text`, `reject`, `note` and `is_flat`
- * @returns the source with the column `is_usual`, never NULL, and those that `usualColumns` reads
+ * @returns the source with the column `is_usual`, which is never NULL, and the columns that `usualColumns` uses
  */
 export function markUsual(source: string, { timezone, extraColumns }: UsualJsonlogOptions): string {
   const extra = extraTexts(extraColumns)
   const read = `(SELECT *, CASE WHEN is_flat AND reject IS NULL AND note IS NULL AND starts_with(text, ${sqlString(beginning)})
-      THEN CASE WHEN json_valid(text) THEN ${takeApart('text', structure)} END END AS keys FROM ${source})`
+      THEN CASE WHEN json_valid(text) THEN ${jsonStruct('text', structure)} END END AS keys FROM ${source})`
   const cast = `(SELECT *,
       ${strings.map((name) => `nullif(nullif(${texts[name]}, ''), '[unknown]') AS s_${name}`).join(', ')},
       ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
@@ -62,7 +62,7 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
     `${jsonlog.matches(at)}`,
     `${inCalendar('u_event')} IS NOT NULL`,
     'u_session IS NOT NULL',
-    // A number that is written otherwise than it reads, such as 1.5 or 1e3, does not fit.
+    // A number not in its canonical form, such as 1.5 or 1e3, does not fit.
     ...integerColumns.map(({ name }) => `(${texts[name]} IS NULL OR n_${name}::VARCHAR = ${texts[name]})`),
     `NOT starts_with(coalesce(s_message, ''), 'AUDIT: ')`,
     ...extraColumns.map(
@@ -72,7 +72,7 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
   return `(SELECT *, coalesce(${fits.join(' AND ')}, false) AS is_usual FROM ${dated})`
 }
 
-/** SQL of every column of a usual record, by name, but for the text itself and its place. */
+/** SQL of every column of a usual record, by name, except `raw` and the provenance columns. */
 export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, string>> {
   const setting = (text: string | undefined): string =>
     text === undefined ? 'NULL::VARCHAR' : sqlString(text)
@@ -92,7 +92,7 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
     session_id: string('session_id'),
     query_id: 'nullif(n_query_id, 0)',
     command_tag: string('command_tag'),
-    duration_ms: durationMs('s_message'),
+    duration_ms: durationOf('s_message'),
     audit_class: 'NULL::VARCHAR',
     object_type: 'NULL::VARCHAR',
     object_name: 'NULL::VARCHAR',

@@ -2,50 +2,52 @@ import { sqlString } from '../../sql.ts'
 import { zoneOffsets } from './zone-offsets.ts'
 
 /**
- * What may tell the offset of a time's zone.
+ * Information that determines the UTC offset of a time.
  *
- * A numeric offset, UTC, GMT or Z decides. An abbreviation such as IST or CST names several offsets, and is never looked
- * up in the world's: the session's own start, which the server states both as local time and in UTC, decides what it
- * means in this record; else the configured zone does, where it has that abbreviation.
+ * A numeric offset, UTC, GMT or Z is unambiguous. An abbreviation such as IST or CST can mean several offsets and is never
+ * resolved by a global list. Its meaning in a record comes from the session's start, which the server writes both as local
+ * time and in UTC, or from the configured zone if that has the abbreviation.
  */
 export interface ZoneEvidence {
   /** IANA name of the server's `log_timezone`, when configured. */
   readonly timezone?: string | undefined
   /** SQL of the session's start as the server wrote it, zone included. */
-  readonly sessionStart?: string
+  readonly sessionStart?: string | undefined
   /** SQL of the session's start in UTC, as a TIMESTAMP. */
-  readonly sessionInstant?: string
-  /** Whether a time without any zone counts as UTC. */
-  readonly zonelessIsUtc?: boolean
+  readonly sessionInstant?: string | undefined
+  /** Whether a time without a zone counts as UTC. */
+  readonly zonelessIsUtc?: boolean | undefined
 }
 
-// PostgreSQL takes offsets up to 15:59:59; DuckDB any number of hours and minutes.
+// PostgreSQL allows offsets up to 15:59:59; DuckDB would accept any number of hours and minutes.
 const numericOffset = '[+-](?:0\\d|1[0-5])(?::?[0-5]\\d(?::?[0-5]\\d)?)?'
 const stamp = '\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?'
 
 /**
+ * SQL that parses a time to a TIMESTAMP in UTC; NULL when the text is NULL, not a time, or its zone is uncertain. The result
+ * must be limited by `inCalendar`.
+ *
  * @param text SQL that is evaluated several times: pass a column
- * @returns SQL of a TIMESTAMP, NULL when `text` is NULL, unreadable or uncertain; `inCalendar` still has to bound it
  */
 export function instant(text: string, evidence: ZoneEvidence = {}): string {
-  // Most servers log in UTC. DuckDB reads that form directly, but for a comma before the fraction, and would also take
-  // a date without a time.
+  // Most servers log in UTC, which DuckDB parses directly, except with a comma before the fraction. The length excludes
+  // dates without a time, which DuckDB would accept.
   return `coalesce(
     CASE WHEN ends_with(${text}, ' UTC') AND strlen(${text}) >= 23 THEN TRY_CAST(${text} AS TIMESTAMP) END,
     CASE WHEN ${text} IS NOT NULL THEN ${rareForm(text, evidence)} END)`
 }
 
-/** SQL that keeps the years every reader of the table has; it also keeps out 'infinity'. */
+/** SQL that limits a time to the years 1 to 9999, which every reader supports; also excludes 'infinity'. */
 export function inCalendar(timestamp: string): string {
   return `CASE WHEN ${timestamp} >= TIMESTAMP '0001-01-01' AND ${timestamp} < TIMESTAMP '10000-01-01' THEN ${timestamp} END`
 }
 
-/** SQL of the seconds since the epoch at which a session started: the first half of its id, in hexadecimal. */
+/** SQL of a session's start in seconds since the epoch: the first half of the session's id, in hexadecimal. */
 export function sessionEpoch(sessionId: string): string {
   return `CASE WHEN ${sessionId} IS NOT NULL THEN TRY_CAST('0x' || split_part(${sessionId}, '.', 1) AS BIGINT) END`
 }
 
-/** SQL of a TIMESTAMP of seconds since the epoch, NULL for seconds that no year of four digits has. */
+/** SQL of a TIMESTAMP from seconds since the epoch; NULL outside of the years 1970 to 9999. */
 export function epochInstant(seconds: string): string {
   return `CASE WHEN ${seconds} BETWEEN 1 AND 253402300799 THEN make_timestamp(${seconds} * 1000000) END`
 }
@@ -82,8 +84,9 @@ function zoneText(text: string): string {
 }
 
 /**
- * The number of digits tells the unit: these are the instants from 1973 to 2286, and no two units share a length.
- * Digits are moved as text, because arithmetic throws where a value is out of range and rounds where it is not.
+ * SQL that parses a number of seconds, milliseconds, microseconds or nanoseconds since the epoch. The number of digits
+ * determines the unit, which is unambiguous for the years 1973 to 2286. Digits are handled as text, because arithmetic
+ * fails out of range and rounds otherwise.
  */
 function epochOf(text: string): string {
   const whole = `regexp_extract(${text}, '^\\d+')`
@@ -111,7 +114,7 @@ function unzoned(text: string, local: string, zone: string, evidence: ZoneEviden
   if (session !== undefined) candidates.push(bySession(local, zone, session))
   if (timezone !== undefined) {
     const inZone = inTimezone(text, local, zone, timezone)
-    // A zone in which the session's two starts are not the same instant is not this server's.
+    // The configured zone is used only if the session's local start and UTC start agree in it.
     candidates.push(
       session === undefined
         ? inZone
@@ -121,7 +124,7 @@ function unzoned(text: string, local: string, zone: string, evidence: ZoneEviden
   return candidates.length === 0 ? 'NULL::TIMESTAMP' : `coalesce(${candidates.join(', ')})`
 }
 
-/** Reads a local time, and an abbreviation or none behind it, by the clocks of a zone. */
+/** SQL that resolves a local time with a zone abbreviation, or without a zone, in a configured zone. */
 function inTimezone(text: string, local: string, zone: string, timezone: string): string {
   const { all, byAbbreviation } = zoneOffsets(timezone)
   const named = [...byAbbreviation].map(
@@ -132,8 +135,8 @@ function inTimezone(text: string, local: string, zone: string, timezone: string)
 }
 
 /**
- * The one instant at which the clocks of a zone showed a time at one of the given offsets. None is a time that they
- * skipped; two are an hour that they showed twice, as Moscow's did in 2014 under the same abbreviation.
+ * SQL of the only instant at which a zone's clocks showed a local time at one of the given offsets. NULL for a time that
+ * the clocks skipped, and for one that they showed twice, as Moscow's did in 2014 with the same abbreviation.
  */
 function shownOnce(local: string, offsets: readonly number[], timezone: string): string {
   const instants = offsets.map((seconds) => {
@@ -145,7 +148,7 @@ function shownOnce(local: string, offsets: readonly number[], timezone: string):
   return `CASE WHEN ${count} = 1 THEN coalesce(${instants.join(', ')}) END`
 }
 
-/** What a zone's clocks show at an instant, given as a TIMESTAMP in UTC. */
+/** SQL of a zone's local time at an instant. @param utc SQL of a TIMESTAMP in UTC */
 function wallClock(utc: string, timezone: string): string {
   return `timezone(${sqlString(timezone)}, ${asInstant(utc)})`
 }
@@ -153,7 +156,7 @@ function wallClock(utc: string, timezone: string): string {
 interface SessionStart {
   /** SQL of the start by the server's clock, as a TIMESTAMP. */
   readonly local: string
-  /** SQL of the zone behind it. */
+  /** SQL of the zone text after it. */
   readonly zone: string
   /** SQL of the same start in UTC, as a TIMESTAMP. */
   readonly instant: string
@@ -161,7 +164,8 @@ interface SessionStart {
 
 function bySession(local: string, zone: string, start: SessionStart): string {
   const offset = `(epoch(${start.local}) - epoch(${start.instant}))`
-  // The two starts are the same second of one clock, so a difference that is no zone's offset means neither is one.
+  // The two starts are the same second, so their difference is the zone's offset. One that cannot be an offset means that a
+  // start is wrong.
   return `CASE WHEN regexp_full_match(${zone}, '[A-Za-z]+') AND ${start.zone} = ${zone}
     AND ${offset} % 900 = 0 AND abs(${offset}) <= 54000
     THEN ${local} - to_seconds(CAST(${offset} AS BIGINT)) END`

@@ -1,34 +1,32 @@
 import { sqlString } from '../../sql.ts'
 
-/** Keys and the types to read them as; nested objects become nested structs. */
+/** Keys to read and their types; nested objects become nested structs. */
 export interface JsonStructure {
   readonly [key: string]: 'VARCHAR' | 'JSON' | JsonStructure
 }
 
-/** SQL that takes a well-formed JSON text apart. Missing keys are NULL; of a repeated key the first counts. */
-export function takeApart(text: string, structure: JsonStructure): string {
+/** SQL that parses a well-formed JSON text to a struct. Missing keys are NULL; the first of repeated keys counts. */
+export function jsonStruct(text: string, structure: JsonStructure): string {
   return `json_transform(${text}, ${sqlString(JSON.stringify(structure))})`
 }
 
-/** A structure whose keys are all read as text. */
+/** @returns a structure that reads all keys as text */
 export function textKeys(keys: readonly string[]): JsonStructure {
   return Object.fromEntries(keys.map((key) => [key, 'VARCHAR' as const]))
 }
 
-/** A JSON path to a key, given as one name per level. */
+/** @returns a JSON path. @param keys one key per level */
 export function jsonPath(keys: readonly string[]): string {
   return `$${keys.map((key) => `."${key.replace(/["\\]/g, '\\$&')}"`).join('')}`
 }
 
-// Characters that no JSON text holds unescaped stand for what has to be set aside meanwhile.
+// Placeholders during the replacement: characters that a JSON text never contains unescaped.
 const backslash = 'chr(1)'
 const highHalf = 'chr(2)'
 const lowHalf = 'chr(3)'
 
 /**
- * SQL that replaces halves of surrogate pairs that stand alone by U+FFFD: legal in JSON, refused by DuckDB.
- *
- * @returns the text itself where nothing of the kind is in it
+ * SQL that replaces lone surrogates by U+FFFD. JSON allows them, but DuckDB refuses them. Other text stays unchanged.
  */
 export function withoutLoneSurrogates(text: string): string {
   const pair = String.raw`\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})`

@@ -1,18 +1,18 @@
 /**
- * SQL that finds in the text of a message what the server put nowhere else.
+ * SQL that extracts values which the server writes only in the text of a message.
  *
- * The server writes these texts in English only where `lc_messages` says so; other languages yield NULL.
- * Every expression starts with a comparison of the first bytes, which is cheap, before anything that is not.
+ * These texts are in English only if `lc_messages` is; other languages yield NULL. Every expression compares the first
+ * bytes first, because that is cheap.
  */
 
-/** SQL of the milliseconds in `duration: N ms …`. Clients can log NaN and 1e999 in the place of a number, too. */
-export function durationMs(message: string): string {
+/** SQL of the milliseconds in `duration: N ms …`. Only plain numbers count: clients can log NaN or 1e999 there. */
+export function durationOf(message: string): string {
   const text = `substring(${message}, 11, instr(${message}, ' ms') - 11)`
   return `CASE WHEN starts_with(${message}, 'duration: ') THEN
     CASE WHEN regexp_full_match(${text}, '\\d{1,15}(?:\\.\\d{1,15})?') THEN TRY_CAST(${text} AS DOUBLE) END END`
 }
 
-/** SQL of the part of a message that starts with `statement:`, `execute x:`, `bind x:` or `parse x:`, if it has one. */
+/** SQL of the part of a message that starts with `statement:`, `execute x:`, `bind x:` or `parse x:`; NULL without one. */
 export function statementPart(message: string): string {
   return `CASE
     WHEN starts_with(${message}, 'duration: ') THEN
@@ -20,7 +20,7 @@ export function statementPart(message: string): string {
     WHEN ${startsAny(message, ['statement: ', 'execute ', 'bind ', 'parse '])} THEN ${message} END`
 }
 
-/** SQL of the statement in a column that `statementPart` filled. */
+/** SQL of the statement in a column of `statementPart`. */
 export function statementOf(part: string): string {
   return `CASE
     WHEN starts_with(${part}, 'statement: ') THEN substring(${part}, 12)
@@ -31,9 +31,9 @@ export function statementOf(part: string): string {
 const auditMark = 'AUDIT: '
 
 /**
- * SQL of the fields of a pgaudit message, still quoted, as a list that is NULL for other messages.
+ * SQL of the fields of a pgaudit message, still quoted, as a list; NULL for other messages.
  *
- * The text is CSV: quotes inside quotes are doubled, and a quoted statement may hold commas and newlines.
+ * The text is CSV: quotes inside quotes are doubled, and a quoted statement may contain commas and newlines.
  */
 export function auditFields(message: string): string {
   const field = `(?s)(?:^|,)("(?:[^"]|"")*"|[^,"]*)`
@@ -41,17 +41,17 @@ export function auditFields(message: string): string {
     regexp_extract_all(substring(${message}, ${auditMark.length + 1}), '${field}', 1) END`
 }
 
-/** Positions of what is kept of a pgaudit message (its format since 1.0; the list may end early or go on). */
+/** 1-based positions of the stored fields of a pgaudit message (format since 1.0; there may be fewer or more fields). */
 export const auditPosition = { class: 4, command: 5, objectType: 6, objectName: 7, statement: 8 } as const
 
-/** SQL of one field of a column that `auditFields` filled; '' becomes NULL. */
+/** SQL of one field in a column of `auditFields`, without quotes; '' becomes NULL. */
 export function auditField(fields: string, position: number): string {
   const field = `${fields}[${position}]`
   return `CASE WHEN ${fields} IS NOT NULL THEN CASE WHEN len(${fields}) >= ${auditPosition.statement} THEN nullif(
     CASE WHEN starts_with(${field}, '"') THEN replace(substring(${field}, 2, length(${field}) - 2), '""', '"') ELSE ${field} END, '') END END`
 }
 
-/** Keys in the messages about connections, which some servers write without the blank between two of them. */
+/** Keys in messages about connections. They mark the end of a value, because some servers write no blank between pairs. */
 const connectionKeys = [
   'user',
   'database',
@@ -65,7 +65,7 @@ const connectionKeys = [
   'method',
 ]
 
-/** SQL of one `key=value` of a message about a connection. */
+/** SQL of the value of one key in a message about a connection. */
 export function connectionValue(
   message: string,
   key: 'user' | 'database' | 'application_name' | 'host' | 'port',

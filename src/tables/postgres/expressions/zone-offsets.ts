@@ -1,6 +1,6 @@
 /**
- * Abbreviations of the tz database by CLDR's English name of the same time. Names in neither PostgreSQL's logs nor the
- * tz database since 2017 are left out: such zones are logged as a numeric offset.
+ * The tz database's abbreviation for CLDR's English name of a time. Zones without an abbreviation in the tz database since
+ * 2017 are left out, because PostgreSQL logs them with a numeric offset.
  *
  * Made by comparing tzdata 2025 with ICU 78 for every zone from 1990 to 2027.
  */
@@ -60,7 +60,7 @@ const abbreviations: Readonly<Record<string, string>> = {
   'Pakistan Summer Time': 'PKST',
   'Philippine Standard Time': 'PST',
   'South Africa Standard Time': 'SAST',
-  // Older CLDR data calls it Taipei's.
+  // The name in older CLDR data.
   'Taipei Standard Time': 'CST',
   'Taiwan Standard Time': 'CST',
   'Volgograd Standard Time': 'MSK',
@@ -71,11 +71,11 @@ const abbreviations: Readonly<Record<string, string>> = {
   'Yukon Time': 'MST',
 }
 
-// PostgreSQL's first; zones keep each of their offsets for at least some weeks.
+// PostgreSQL was first released in 1996. One sample per month is enough, because zones keep an offset for weeks at least.
 const firstYear = 1996
 const lastYear = 2037
 
-/** What a zone's clocks have shown since 1996. Offsets are in seconds east of Greenwich. */
+/** The UTC offsets of a zone since 1996, in seconds east of Greenwich. */
 export interface ZoneOffsets {
   readonly all: readonly number[]
   /** By abbreviation; without GMT and UTC, which mean one offset everywhere. */
@@ -104,7 +104,7 @@ function zoneName(format: Intl.DateTimeFormat, instant: Date): string {
   return format.formatToParts(instant).find(({ type }) => type === 'timeZoneName')?.value ?? ''
 }
 
-/** Reads `GMT+05:30`; `GMT` alone is none. */
+/** Parses `GMT+05:30` to seconds; `GMT` alone is 0. */
 function offsetSeconds(name: string): number {
   const [, sign, hours, minutes] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? []
   const seconds = (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60

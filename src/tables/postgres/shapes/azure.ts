@@ -2,13 +2,13 @@ import { textLogFields } from './log-text.ts'
 import type { Shape } from './shape.ts'
 
 /**
- * The envelope that Azure's diagnostic settings put around a server's log records. The flexible server, the retired
- * single server and Citus share it.
+ * Log records in the envelope of Azure's diagnostic settings, of the flexible server, the retired single server and
+ * Citus.
  */
 export const azureDiagnostics: Shape = {
   name: 'azure-diagnostics',
   matches: (at) => `${at('category')} IS NOT NULL AND starts_with(${at('properties')}, '{')`,
-  // The single server keeps the prefix in a key of its own.
+  // The single server writes the prefix to a separate key.
   prefixed: (at) => `coalesce(${at('properties', 'prefix')}, '') || ${at('properties', 'message')}`,
   readsConnectionMessages: true,
   fields: (at, prefix) => {

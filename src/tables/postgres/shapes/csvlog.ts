@@ -1,6 +1,6 @@
 import type { Shape, ValueAt } from './shape.ts'
 
-/** The mapping of csvlog's column names, wherever the object is that has them as keys. */
+/** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
 function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
   // `10.1.2.3:5432`, `fe80::1:5432` (the port follows the last colon), or `[local]`.
   const endpoint = at('connection_from')
@@ -30,7 +30,7 @@ function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
   }
 }
 
-/** csvlog converted to JSON, its column names as keys of the record itself. */
+/** csvlog converted to JSON, with its column names as keys of the record. */
 export const csvlog: Shape = {
   name: 'csvlog',
   matches: (at) =>
@@ -38,7 +38,7 @@ export const csvlog: Shape = {
   fields: csvlogFields,
 }
 
-/** CloudNativePG: csvlog's names inside `record`, every value a string. */
+/** CloudNativePG: csvlog's column names as keys of `record`, all values as strings. */
 export const cloudnativepg: Shape = {
   name: 'cloudnativepg',
   matches: (at) => `${at('record', 'log_time')} IS NOT NULL`,

@@ -8,7 +8,7 @@ export const jsonlog: Shape = {
   fields: (at) => ({
     event_time: at('timestamp'),
     severity: at('error_severity'),
-    // The server leaves out the code of success.
+    // The server omits the code of success.
     sqlstate: `coalesce(${at('state_code')}, '00000')`,
     message: at('message'),
     detail: at('detail'),

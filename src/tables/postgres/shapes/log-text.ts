@@ -1,7 +1,7 @@
 import { sqlString } from '../../sql.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
-/** The texts that a server's text log has only in its prefix. */
+/** Fields that a text log has only in its prefix. */
 export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> {
   const { time: event_time, ...others } = Object.fromEntries(
     prefixFields.map((name) => [name, prefix(name)]),
@@ -23,12 +23,12 @@ export const cloudSql: Shape = {
   }),
 }
 
-/** SQL of the text inside a container runtime's or shipper's envelope, without the newline it ended with. */
+/** SQL of the text inside the envelope of a container runtime or shipper, without its final newline. */
 export function wrappedText(at: ValueAt): string {
   return `rtrim(coalesce(${at('log')}, ${at('message')}), chr(10) || chr(13))`
 }
 
-/** A time that begins a text with an unknown prefix, and its zone, if one follows: `+02:10.0.0.1` is an address at +02. */
+/** A time at the start of a text with an unknown prefix, with its zone if one follows. In `+02:10.0.0.1` the zone is +02. */
 const leadingTime =
   '^(\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?(?: ?(?:[A-Z][A-Za-z]{1,4}|Z|[+-]\\d\\d(?::?\\d\\d)?))?)(?:[^.\\w]|$)'
 
@@ -43,7 +43,7 @@ export const logText: Shape = {
     return {
       ...textLogFields(prefix),
       event_time: own,
-      // The shipper's clock, hours behind the server's after a backlog: only for text that has no time of its own.
+      // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
       event_time_second: `CASE WHEN ${own} IS NULL THEN coalesce(${at('time')}, ${at('@timestamp')}, ${at('timestamp')}, ${at('date')}) END`,
       message: `coalesce(${prefix('rest')}, ${wrappedText(at)})`,
     }

@@ -1,6 +1,6 @@
 import type { Shape } from './shape.ts'
 
-/** Lines of the CloudNativePG operator between those of the server. */
+/** Lines of the CloudNativePG operator, which are mixed with those of the server. */
 export const cloudnativepgOperator: Shape = {
   name: 'cloudnativepg-operator',
   matches: (at) => `${at('logger')} IS NOT NULL AND ${at('msg')} IS NOT NULL AND ${at('record')} IS NULL`,
@@ -12,14 +12,14 @@ export const cloudnativepgOperator: Shape = {
   }),
 }
 
-/** OpenTelemetry's JSON: many records of many resources in one object. Kept as raw text. */
+/** OpenTelemetry's JSON, with many records of many resources in one object. Stored as raw text only. */
 export const otlp: Shape = {
   name: 'otlp',
   matches: (at) => `${at('resourceLogs')} IS NOT NULL`,
   fields: () => ({}),
 }
 
-/** wal2json, format version 2: change data, kept as a generic row. */
+/** wal2json, format version 2: one change per record. */
 export const wal2json: Shape = {
   name: 'wal2json',
   matches: (at) => `${at('action')} IN ('B', 'C', 'I', 'U', 'D', 'T', 'M')`,
@@ -33,7 +33,7 @@ export const wal2json: Shape = {
   }),
 }
 
-/** wal2json, format version 1: a whole transaction in one object. Kept as raw text. */
+/** wal2json, format version 1: a whole transaction in one object. Stored as raw text only. */
 export const wal2jsonTransaction: Shape = {
   name: 'wal2json-transaction',
   matches: (at) => `starts_with(${at('change')}, '[')`,

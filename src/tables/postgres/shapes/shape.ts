@@ -1,7 +1,7 @@
-/** The texts that every producer's record is reduced to, before any of them is cast. */
+/** The fields of a record as text, before they are cast; the same for every shape. */
 export const textFields = [
   'event_time',
-  // Used when the one before cannot be resolved to an instant.
+  // Used when `event_time` cannot be resolved to an instant.
   'event_time_second',
   'severity',
   'sqlstate',
@@ -28,16 +28,16 @@ export const textFields = [
   'server_name',
 ] as const
 
-/** The name of one text. */
+/** Name of a field. */
 export type TextField = (typeof textFields)[number]
 
-/** SQL of the text at a path of the record's JSON object, one key per level; NULL where nothing is. */
+/** @returns SQL of the text at a path of the record's JSON object, one key per level; NULL when there is no value */
 export type ValueAt = (...keys: string[]) => string
 
-/** SQL of what a `log_line_prefix` told, by name; `rest` is the text after it, NULL when no prefix matched. */
+/** @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it. NULL when no prefix matched */
 export type PrefixValue = (name: PrefixField | 'level' | 'rest') => string
 
-/** What a prefix can tell. */
+/** Fields that a prefix can hold. */
 export const prefixFields = [
   'time',
   'session_id',
@@ -56,18 +56,18 @@ export const prefixFields = [
   'txid',
 ] as const
 
-/** The name of one of them. */
+/** Name of a field in a prefix. */
 export type PrefixField = (typeof prefixFields)[number]
 
-/** One way in which producers write a log record. */
+/** A producer's format of log records. */
 export interface Shape {
   readonly name: string
-  /** SQL condition; the first shape that matches wins. */
+  /** SQL condition that recognizes a record. The first matching shape counts. */
   matches(at: ValueAt): string
-  /** SQL of each text it has, a VARCHAR; the others are NULL. */
+  /** SQL of the fields that the shape has, as VARCHAR. */
   fields(at: ValueAt, prefix: PrefixValue): Readonly<Partial<Record<TextField, string>>>
-  /** SQL of the text that may start with a `log_line_prefix`, for shapes that carry one. */
+  /** SQL of the text that may start with a `log_line_prefix`, for shapes with such a text. */
   prefixed?(at: ValueAt): string
-  /** Whether user, database and client are read from connection messages when the prefix lacks them. */
-  readonly readsConnectionMessages?: boolean
+  /** Whether user, database and client are read from connection messages when the prefix does not have them. */
+  readonly readsConnectionMessages?: boolean | undefined
 }
