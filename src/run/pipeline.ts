@@ -16,7 +16,7 @@ import { ByteBudget } from '../sources/tailing/byte-budget.ts'
 import { Batcher } from '../streams/batcher.ts'
 import { DiskGate } from '../streams/disk-gate.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
-import { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
+import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { LandingLog, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
 import type { LaneContext } from './lanes/lane-runner.ts'
 import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
@@ -66,7 +66,6 @@ export class Pipeline {
 
   private constructor(options: PipelineOptions, resources: PipelineResources, aborting: AbortController) {
     const { name, config, shared, clock, logger } = options
-    const { staging, committer } = resources
     this.name = name
     this.#config = config
     this.#clock = clock
@@ -75,17 +74,7 @@ export class Pipeline {
     this.#landingLog = new LandingLog({ clock, logger })
     this.#resources = resources
     this.#aborting = aborting
-    const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
-    this.#diskSpace = new DiskSpaceMonitor({
-      directories: resources.directories,
-      minFreeBytes,
-      ...(resumeFreeBytes === undefined ? {} : { resumeFreeBytes }),
-      checkMs,
-      removeExpired: () => staging.removeExpired(clock.now()),
-      releaseCaches: () => committer.releaseCaches(),
-      clock,
-      logger,
-    })
+    this.#diskSpace = resources.diskSpace
     this.#offsets = resources.offsets
     this.#upkeep = resources.startUpkeep?.(() => this.#diskSpace.isHolding)
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
@@ -95,15 +84,16 @@ export class Pipeline {
   /**
    * Opens the table and reconciles the offset file with it.
    *
+   * @param openAll what stands behind the stages; default: the machine's engine and files, and the configured table
    * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
    */
-  static async open(options: PipelineOptions): Promise<Pipeline> {
+  static async open(options: PipelineOptions, openAll = openResources): Promise<Pipeline> {
     const aborting = new AbortController()
     const signal = AbortSignal.any([
       aborting.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
     ])
-    const resources = await openResources({ ...options, removeLeftovers: true, signal })
+    const resources = await openAll({ ...options, removeLeftovers: true, signal })
     try {
       const pipeline = new Pipeline(options, resources, aborting)
       await pipeline.#reconcile()

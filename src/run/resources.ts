@@ -7,9 +7,11 @@ import { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
 import { EmbeddedEngine } from '../sinks/encoding/engine.ts'
+import type { BatchEncoder } from '../sinks/lakehouse-sink.ts'
 import type { OpenedSink } from '../sinks/sink.ts'
 import { sinkOf } from '../sinks/sinks.ts'
 import type { TableCommitter } from '../sinks/table-committer.ts'
+import { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { Staging } from '../streams/staging/staging.ts'
 
 export interface PipelineResourcesOptions {
@@ -24,18 +26,17 @@ export interface PipelineResourcesOptions {
   readonly logger: Logger
 }
 
-/** What stands behind one pipeline's stages: its staging directory, engine, encoder, table and offset file. */
+/** What stands behind one pipeline's stages: its staging directory, encoder, table, offset file and disk space. */
 export interface PipelineResources {
   readonly staging: Staging
-  readonly engine: EmbeddedEngine
-  readonly encoder: SpoolEncoder
+  readonly encoder: BatchEncoder
   readonly committer: TableCommitter
   /** The content of the offset file when the pipeline was opened. */
   readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
   readonly offsetFile: OffsetFile
   readonly offsets: OffsetFileWriter
-  /** Directories whose volumes fill as the pipeline works. */
-  readonly directories: readonly string[]
+  /** Watches the volumes that fill as the pipeline works. */
+  readonly diskSpace: DiskSpaceMonitor
   readonly startUpkeep: OpenedSink['startUpkeep']
   close(): Promise<void>
 }
@@ -92,15 +93,25 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       nowMs,
       logger,
     })
+    const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
+    const diskSpace = new DiskSpaceMonitor({
+      directories: [staging.directory, ...directories],
+      minFreeBytes,
+      ...(resumeFreeBytes === undefined ? {} : { resumeFreeBytes }),
+      checkMs,
+      removeExpired: () => staging.removeExpired(clock.now()),
+      releaseCaches: () => committer.releaseCaches(),
+      clock,
+      logger,
+    })
     return {
       staging,
-      engine,
+      diskSpace,
       encoder,
       committer,
       storedOffsets,
       offsetFile,
       offsets,
-      directories: [staging.directory, ...directories],
       startUpkeep,
       close: async () => {
         await committer.close()

@@ -68,7 +68,7 @@ export class Batcher extends Transform {
   #maxAgeMs: number
   #clock: Clock
   #batch: OpenBatch | undefined
-  #ageTimer: NodeJS.Timeout | undefined
+  #cancelAgeTimer = (): void => {}
   /** Blocks, and seals by age, work on the same open batch. */
   #work = new SerialQueue()
   #destroying = new AbortController()
@@ -92,11 +92,11 @@ export class Batcher extends Transform {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    clearTimeout(this.#ageTimer)
+    this.#cancelAgeTimer()
     this.#destroying.abort()
     const discard = async (): Promise<void> => {
       // A batch that was being opened at the first call has started its timer since.
-      clearTimeout(this.#ageTimer)
+      this.#cancelAgeTimer()
       const batch = this.#batch
       this.#batch = undefined
       if (batch === undefined) return
@@ -214,13 +214,17 @@ export class Batcher extends Transform {
       rejected: 0,
       longestRowBytes: 0,
     }
-    this.#ageTimer = setTimeout(() => this.#sealByAge(), this.#maxAgeMs)
+    this.#sealAfter(this.#maxAgeMs)
     return this.#batch
+  }
+
+  #sealAfter(ms: number): void {
+    this.#cancelAgeTimer = this.#clock.after(ms, () => this.#sealByAge())
   }
 
   #sealByAge(): void {
     if (this.readableLength > 0) {
-      this.#ageTimer = setTimeout(() => this.#sealByAge(), Math.min(this.#maxAgeMs, 250))
+      this.#sealAfter(Math.min(this.#maxAgeMs, 250))
       return
     }
     this.#enqueue(() => this.#seal()).catch((error: Error) => this.destroy(error))
@@ -229,7 +233,7 @@ export class Batcher extends Transform {
   async #seal(): Promise<void> {
     const batch = this.#batch
     if (batch === undefined) return
-    clearTimeout(this.#ageTimer)
+    this.#cancelAgeTimer()
     this.#batch = undefined
     await batch.file.close()
     const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, ...sealed } = batch

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
+import { runSchedules } from '../simulation/run-schedules.ts'
 import {
   answerFaults,
   type FaultKind,
   lies,
-  listingFaults,
   readFaults,
   worldEvents,
 } from '../support/blob-service/fault-plan.ts'
-import { runSchedules } from '../support/blob-service/run-schedules.ts'
-import type { Runner } from '../support/blob-service/schedules-process.ts'
 import { runTailSchedule, runTailScheduleOverSockets } from '../support/blob-service/tail-schedule.ts'
 
 /** `TAILRACE_FAULTS=truncate,append` tries only these. A seed means the same schedule only with the same kinds. */
@@ -31,23 +29,13 @@ function seedsFor(schedules: number): readonly number[] {
 /** They mostly wait, for deadlines and pauses of real milliseconds. */
 const overSocketsAtOnce = 8
 
-async function holdsFor(
-  t: TestContext,
-  runner: Runner,
-  options: { readonly kinds: readonly FaultKind[]; readonly schedules: number },
-): Promise<void> {
-  const seeds = seedsFor(options.schedules)
-  const { schedules, requests, failures } = await runSchedules(runner, seeds, options.kinds)
-  t.diagnostic(`${schedules} schedules, ${requests} requests`)
+test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', async (t) => {
+  const seeds = seedsFor(150)
+  const { schedules, calls, failures } = await runSchedules('tail', seeds, kinds)
+  t.diagnostic(`${schedules} schedules, ${calls} requests`)
   assert.ok(failures.length === 0, failures.join('\n\n'))
   assert.equal(schedules, seeds.length)
-}
-
-test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', (t) =>
-  holdsFor(t, 'tail', { kinds, schedules: 150 }))
-
-test('whatever storage does, and whenever the process is killed, each line of a listed blob lands once', (t) =>
-  holdsFor(t, 'lanes', { kinds: [...kinds, ...listingFaults], schedules: 75 }))
+})
 
 test('a schedule happens again, to the request, from its seed', async () => {
   const [seed = 1] = seedsFor(1)

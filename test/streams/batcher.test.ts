@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import {
   type Batch,
@@ -172,7 +173,7 @@ test('a new generation of a blob is a span of its own', async (t) => {
 
 test('a batch is sealed when it is old enough, though nothing else comes', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const { create } = await fixture(t, { maxAgeMs: 5000 })
+  const { create } = await fixture(t, { maxAgeMs: 5000, clock: systemClock })
   const batcher = create()
   t.after(() => batcher.destroy())
   await write(batcher, recordBlock(['{"a":1}']))
@@ -186,7 +187,7 @@ test('a batch is sealed when it is old enough, though nothing else comes', async
 
 test('while a sealed batch waits, age makes no other one, and the next one is larger', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const { create } = await fixture(t, { maxAgeMs: 1000 })
+  const { create } = await fixture(t, { maxAgeMs: 1000, clock: systemClock })
   const batcher = create()
   t.after(() => batcher.destroy())
   await write(batcher, recordBlock(['{"a":1}']))
@@ -205,7 +206,7 @@ test('while a sealed batch waits, age makes no other one, and the next one is la
 
 test('destroying the stage removes the spool that is open, and no timer is left', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const { create, directory } = await fixture(t, { maxAgeMs: 1000 })
+  const { create, directory } = await fixture(t, { maxAgeMs: 1000, clock: systemClock })
   const batcher = create()
   await write(batcher, recordBlock(['{"a":1}']))
   assert.equal((await readdir(directory)).length, 1)

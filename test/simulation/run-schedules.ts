@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { builtScript } from '../built-script.ts'
-import type { FaultKind } from './fault-plan.ts'
+import type { FaultKind } from '../support/blob-service/fault-plan.ts'
+import { builtScript } from '../support/built-script.ts'
 import type { Runner, SchedulesReport, SchedulesShare } from './schedules-process.ts'
 
 const mostProcesses = 2
@@ -18,7 +18,7 @@ const script = fileURLToPath(new URL('./schedules-process.ts', import.meta.url))
 export async function runSchedules(
   runner: Runner,
   seeds: readonly number[],
-  kinds: readonly FaultKind[],
+  kinds: readonly FaultKind[] = [],
 ): Promise<SchedulesReport> {
   const processes = Math.min(mostProcesses, availableParallelism(), seeds.length)
   const reports = await Promise.all(
@@ -32,7 +32,9 @@ export async function runSchedules(
   )
   return {
     schedules: reports.reduce((sum, { schedules }) => sum + schedules, 0),
-    requests: reports.reduce((sum, { requests }) => sum + requests, 0),
+    calls: reports.reduce((sum, { calls }) => sum + calls, 0),
+    commits: reports.reduce((sum, { commits }) => sum + commits, 0),
+    lives: reports.reduce((sum, { lives }) => sum + lives, 0),
     failures: reports.flatMap(({ failures }) => failures),
   }
 }

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { type BlobGeneration, compareGenerations } from '../../src/records.ts'
+import type { BlobService } from '../support/blob-service/blob-service.ts'
+import { assertGenerationsDelivered } from '../support/blob-service/delivered-generations.ts'
+import type { SimulatedRow } from './row-encoder.ts'
+import type { VisibleTable } from './visible-table.ts'
+import { completeBytes, container, expectedRows, type WrittenBlob } from './written-blobs.ts'
+
+/** @returns whether the newest content of every blob is in the table, up to its last complete line or unit */
+export function isAllLanded(blobs: readonly WrittenBlob[], table: VisibleTable): boolean {
+  return blobs.every((blob) => {
+    const wanted = completeBytes(blob.plan.kind, blob.content)
+    if (wanted === 0) return true
+    const newest = generationsOf(blob, table).at(-1)
+    if (newest === undefined || table.offsets.get(newest) !== wanted) return false
+    return textOf(blob, table.rowsOf(newest)) === expectedText(blob, blob.content)
+  })
+}
+
+/**
+ * Asserts that each landed generation is the beginning of a content that the blob had, one after the other, and that
+ * the last content has landed whole, each record at its place.
+ */
+export function assertAllLanded(
+  blobs: readonly WrittenBlob[],
+  service: BlobService,
+  table: VisibleTable,
+): void {
+  for (const blob of blobs) {
+    const landed = generationsOf(blob, table)
+    const contents = service.generations(container, blob.name)
+    try {
+      assertGenerationsDelivered(
+        contents.map(({ createdAtMs, content }) => ({
+          createdAtMs,
+          content: Buffer.from(expectedText(blob, content)),
+        })),
+        landed.map((source) => ({
+          generation: source.generation,
+          bytes: Buffer.from(textOf(blob, table.rowsOf(source))),
+        })),
+        blob.exists,
+      )
+      for (const source of landed)
+        if (blob.plan.kind !== 'lines') assertTiled(table.rowsOf(source), table.offsets.get(source) ?? 0)
+      const wanted = completeBytes(blob.plan.kind, blob.content)
+      if (wanted > 0)
+        assert.equal(table.offsets.get(landed.at(-1)!), wanted, 'the offset of the last content')
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      throw new Error(`${blob.name}: ${message}`, { cause: error })
+    }
+  }
+}
+
+/** The generations of a blob that have landed, the newest one last. */
+function generationsOf({ name }: WrittenBlob, table: VisibleTable): BlobGeneration[] {
+  return [...table.offsets].filter(({ blob }) => blob === `${container}/${name}`).sort(compareGenerations)
+}
+
+/** Units touch: only lines may be blank and have no row. */
+function assertTiled(rows: readonly SimulatedRow[], end: number): void {
+  let at = 0
+  for (const { offset, length, index } of rows) {
+    if (index === 0) {
+      assert.equal(offset, at, 'the place of a unit')
+      at = offset + length
+    } else assert.equal(offset + length, at, 'the place of a record in its unit')
+  }
+  assert.equal(at, end, 'the end of the last unit')
+}
+
+function textOf({ plan }: WrittenBlob, rows: readonly SimulatedRow[]): string {
+  return rows
+    .map(({ offset, length, index, raw }) => {
+      const place = { lines: `${offset}+${length}`, gzip: `${offset}+${length}#${index}`, documents: '' }[
+        plan.kind
+      ]
+      return `${place} ${raw}\n`
+    })
+    .join('')
+}
+
+function expectedText({ plan }: WrittenBlob, content: Buffer): string {
+  return expectedRows(plan.kind, content)
+    .map(({ place, raw }) => `${place} ${raw}\n`)
+    .join('')
+}
