@@ -49,6 +49,7 @@ export interface CommitterFixture {
   staged(table: string): Promise<readonly string[]>
   putStaged(table: string, name: string): Promise<void>
   removeStaged(table: string): Promise<void>
+  offsetPath(table: string): string
   /** Removes a table's offset file. */
   forget(table: string): Promise<void>
   /** Offset and message of all rows of a table. */
@@ -181,6 +182,8 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
   const staged: CommitterFixture['staged'] = async (table) =>
     (await volumes.list(`${volume}/${table}`)).map(({ path }) => path.slice(`${volume}/${table}/`.length))
 
+  const offsetPath = (table: string): string => join(directory, 'state', `${table}.offset.json`)
+
   let ingestUs = 1_795_510_475_000_000
 
   return {
@@ -192,7 +195,8 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
     removeStaged: async (table) => {
       for (const name of await staged(table)) await volumes.remove(`${volume}/${table}/${name}`)
     },
-    forget: (table) => rm(join(directory, 'state', `${table}.offset.json`)),
+    offsetPath,
+    forget: (table) => rm(offsetPath(table)),
     encode: async (span, text = '') => {
       ingestUs += 1_234
       const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)

@@ -50,6 +50,13 @@ export async function askDeltaRs(request: DeltaRsRequest): Promise<DeltaRsAnswer
   return JSON.parse(stdout) as DeltaRsAnswer
 }
 
+/** Lets delta-rs write all rows of each table as Parquet, in one process. */
+export async function copyRowsByDeltaRs(
+  tables: readonly { readonly table: string; readonly rows: string }[],
+): Promise<void> {
+  await run(python!, [join(import.meta.dirname, 'copy_rows.py'), JSON.stringify(tables)])
+}
+
 /** A change that delta-rs makes: one appended row, a compaction of small files, a checkpoint, or a row with a new column. */
 export type DeltaRsStep = 'append' | 'compact' | 'checkpoint' | 'add-column'
 

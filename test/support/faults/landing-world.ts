@@ -5,6 +5,7 @@ import type { Clock } from '../../../src/clock.ts'
 import { type ResolvedConfig, resolveConfig } from '../../../src/config/resolve.ts'
 import type { Logger } from '../../../src/reporting/logger.ts'
 import { Pipeline } from '../../../src/run/pipeline.ts'
+import type { DeltaSinkConfig } from '../../../src/sinks/delta/options.ts'
 import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
 import { BlobService } from '../blob-service/blob-service.ts'
@@ -34,6 +35,8 @@ export interface LandingOptions {
   readonly storage?: StorageServer
   readonly clock?: Clock
   readonly logger: Logger
+  /** Where the table is. Default: in the world's directory. */
+  readonly lakehouse?: Pick<DeltaSinkConfig, 'root' | 'storage'>
   /** Aborted to end the run at once. */
   readonly signal?: AbortSignal
 }
@@ -72,7 +75,7 @@ export async function landWorld(world: LandingWorld, options: LandingOptions): P
 
 async function openAndRun(world: LandingWorld, options: LandingOptions): Promise<void> {
   const { storage = world.service, clock = new HastyClock(), logger, signal } = options
-  const config = configOf(world)
+  const config = configOf(world, options.lakehouse)
   const pipeline = await Pipeline.open({
     name: pipelineName,
     config: config.pipelines[pipelineName]!,
@@ -121,14 +124,18 @@ export function stateDirectoryOf({ directory }: LandingWorld): string {
   return join(directory, 'state')
 }
 
-function configOf(world: LandingWorld): ResolvedConfig {
+function configOf(world: LandingWorld, lakehouse: LandingOptions['lakehouse']): ResolvedConfig {
   return resolveConfig(
     {
       pipelines: {
         [pipelineName]: {
           source: { storage: { kind: 'embedded' }, container: containerName, blobs: 'logs/' },
           table: postgresLogs(`test.logs.${pipelineName}`),
-          sink: { kind: 'delta', root: join(world.directory, 'lakehouse'), optimize: false },
+          sink: {
+            kind: 'delta',
+            optimize: false,
+            ...(lakehouse ?? { root: join(world.directory, 'lakehouse') }),
+          },
           batch: { maxRows: 5, maxAgeMs: 60_000 },
         },
       },
