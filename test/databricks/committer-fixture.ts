@@ -108,12 +108,15 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
     const declaration = declarationOf(table)
     const store = new OffsetFile({ stateDirectory: join(directory, 'state'), pipeline: table, table })
     const file = await store.read()
-    const mirror = new OffsetFileWriter({ file: store, marks: [], intent: file?.intent, clock })
+    const steppingFile: Pick<OffsetFile, 'write'> = {
+      write: (offsets, notes) => step('record', () => store.write(offsets, notes)),
+    }
+    const mirror = new OffsetFileWriter({ file: steppingFile, marks: [], intent: file?.intent, clock })
     const ledger: LoadLedger = {
       get intent() {
         return mirror.intent
       },
-      record: (offsets, intent) => step('record', () => mirror.record(offsets, intent)),
+      record: (offsets, intent) => mirror.record(offsets, intent),
     }
     const stepping: Warehouse = {
       location: 'test',

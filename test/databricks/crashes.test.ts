@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { TailraceError } from '../../src/errors.ts'
+import { retry } from '../../src/retry.ts'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
+import { HastyClock } from '../support/hasty-clock.ts'
 import {
   blob,
   type CommitterFixture,
@@ -29,6 +32,22 @@ function dyingAt(at: number, side: 'before' | 'after'): { readonly step: Step; r
   return { step, calls }
 }
 
+/** Lets the call number `at`, counted from 1, fail once, having been made or not. */
+function failingAt(
+  at: number,
+  side: 'before' | 'after',
+  error: TailraceError,
+): { readonly step: Step; readonly calls: string[] } {
+  const calls: string[] = []
+  const step: Step = async (name, call) => {
+    calls.push(name)
+    if (calls.length !== at) return call()
+    if (side === 'after') await call()
+    throw error
+  }
+  return { step, calls }
+}
+
 /** Lands bytes up to `end` from wherever the table is, in batches of `size`: what a source does after a start. */
 async function landUpTo(
   fixture: CommitterFixture,
@@ -38,12 +57,17 @@ async function landUpTo(
   options: OpenOptions,
 ): Promise<void> {
   const committer = await fixture.open(table, options)
-  for (let from = committer.landed().get(blob) ?? 0; from < end; ) {
-    const to = Math.min(end, from + size)
-    await committer.land([span(from, to)], await fixture.encode(span(from, to)))
-    from = to
+  try {
+    for (let from = committer.landed().get(blob) ?? 0; from < end; ) {
+      const to = Math.min(end, from + size)
+      const encoded = await fixture.encode(span(from, to))
+      // As the sink does.
+      await retry(() => committer.land([span(from, to)], encoded), { clock: new HastyClock() })
+      from = to
+    }
+  } finally {
+    await committer.close()
   }
-  await committer.close()
 }
 
 const end = 200
@@ -103,6 +127,40 @@ for (const mode of ['copy-into', 'merge'] as const) {
         assert.deepEqual(await fixture.rows(table), after, what)
       }
     }
+  })
+}
+
+/** How a call to the workspace or to the offset file fails: what passes by itself, and what does not. */
+const failures = (
+  ['WAREHOUSE_UNAVAILABLE', 'STATEMENT_FAILED', 'DISK_FULL', 'DIRECTORY_UNUSABLE'] as const
+).map((code) => new TailraceError(code, 'injected'))
+
+for (const mode of ['copy-into', 'merge'] as const) {
+  test(`whichever call fails once while a process lands by ${mode}, it goes on or ends with the code, and each row lands once`, async (t) => {
+    const fixture = await committerFixture(t)
+    const endings: Record<string, number> = {}
+    let failed = 0
+    for (let at = 1; ; at += 1) {
+      const error = failures[at % failures.length]!
+      const side = at % 8 < 4 ? 'before' : 'after'
+      const table = `f${at}`
+      const { step, calls } = failingAt(at, side, error)
+      const ending = await landUpTo(fixture, table, end, 70, { mode, step }).then(
+        () => 'went on',
+        (thrown: unknown) => {
+          assert.equal(thrown, error)
+          return error.code
+        },
+      )
+      if (calls.length < at) break
+      failed += 1
+      endings[ending] = (endings[ending] ?? 0) + 1
+      const what = `${error.code} ${side} ${calls[at - 1]} (${at})`
+      if (ending === 'went on') assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
+      await landUpTo(fixture, table, end, 50, { mode })
+      assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
+    }
+    t.diagnostic(`${failed} calls failed; how the runs ended: ${JSON.stringify(endings)}`)
   })
 }
 
