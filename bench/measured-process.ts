@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 /** Where the commands below run: paths of the project's own scripts are relative to it. */
 export const projectDirectory = fileURLToPath(new URL('..', import.meta.url))
 
-/** What a process used in its whole life, its start included. */
+/** The resources that a process used from its start to its end. */
 export interface Usage {
   readonly userSeconds: number
   readonly systemSeconds: number
@@ -30,7 +30,7 @@ export interface Command {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-/** A process that is running and will tell what it used. */
+/** A running process that will report the resources that it used. */
 export interface MeasuredProcess {
   readonly child: ChildProcess
   /**
@@ -41,7 +41,7 @@ export interface MeasuredProcess {
   readonly ended: Promise<Measurement>
 }
 
-/** A Node command that runs a script of the project as TypeScript and reports what it used. */
+/** A Node command that runs a TypeScript file of the project and reports the resources that it used. */
 export function nodeCommand(script: string, args: readonly string[], env: Command['env'] = {}): Command {
   return {
     program: process.execPath,
@@ -51,7 +51,7 @@ export function nodeCommand(script: string, args: readonly string[], env: Comman
 }
 
 /**
- * Starts a command; it must write its usage where `TAILRACE_BENCH_USAGE` says.
+ * Starts a command, which must write its usage to the file named by `TAILRACE_BENCH_USAGE`.
  *
  * @param scratch directory for that file
  * @param goodCodes exit codes that are no failure. Default 0 alone
@@ -85,7 +85,7 @@ export function startMeasured(
     await rm(usagePath)
     return { ...usage, wallSeconds, stdout }
   })()
-  // A process that is stopped on the way out of a failure has nobody left to hear of its own.
+  // When a failed bench stops its processes, their own failures are not awaited.
   ended.catch(() => {})
   return { child, ended }
 }

@@ -75,7 +75,7 @@ const smoke: typeof full = {
   databricks: { mib: 4, mergeMib: 2 },
 }
 
-/** Source bytes of a small file that is merged: what a quiet server writes in some minutes. */
+/** Source bytes of a small file to merge: the output of a quiet server in some minutes. */
 const compactionBatchBytes = 256 * 1024
 
 const work = join(projectDirectory, 'bench', '.work')

@@ -21,7 +21,7 @@ export function tailraceCommand(
   })
 }
 
-/** What the run's summary says of its one pipeline. */
+/** The summary of the run's only pipeline. */
 export type TailraceSummary = Pick<PipelineCounters, 'rows'> & {
   readonly requests: RequestCounts
   /** Blobs that have landed, at least in part. */

@@ -7,7 +7,7 @@ const oldestMajor = 15
 
 const programs = ['initdb', 'postgres', 'pg_basebackup', 'pg_isready', 'psql', 'pgbench']
 
-/** Where distributions keep one folder per version, and what is below it. */
+/** Directories with one folder per version, as distributions install PostgreSQL, and the path below each folder. */
 const versionedFolders = [
   { folder: '/usr/lib/postgresql', below: 'bin' },
   { folder: '/opt/homebrew/opt', below: 'bin' },
@@ -18,7 +18,7 @@ const versionedFolders = [
 export interface PostgresInstallation {
   /** Folder of `postgres`, `initdb`, `psql`, `pgbench` and the rest. */
   readonly bindir: string
-  /** As the server says it, such as `15.18`. */
+  /** The version that the server reports, such as `15.18`. */
   readonly version: string
 }
 

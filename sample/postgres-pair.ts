@@ -11,7 +11,7 @@ export { findPostgres } from './find-postgres.ts'
 const catchUpLimitMs = 60_000
 const catchUpPollMs = 50
 
-/** Logs nearly everything a server can tell, in one file that never rotates. */
+/** Settings that log nearly everything, in one file without rotation. */
 const loggingSettings = {
   logging_collector: 'on',
   log_destination: 'jsonlog',

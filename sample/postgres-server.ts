@@ -92,7 +92,7 @@ export class PostgresServer {
     await this.#makeHome()
     await this.#run('initdb', [
       ...['--pgdata', this.#dataDirectory, '--username', 'postgres', '--auth', 'trust'],
-      // English messages and UTF-8 text whatever this machine speaks.
+      // English messages and UTF-8 text, independent of the machine's locale.
       ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync'],
     ])
     await writeFile(join(this.#dataDirectory, 'pg_hba.conf'), hostRules)
@@ -104,7 +104,7 @@ export class PostgresServer {
     await this.#run('pg_basebackup', [
       ...['--pgdata', this.#dataDirectory, '--host', '127.0.0.1', '--port', String(primary.port)],
       ...['--username', 'postgres', '--checkpoint', 'fast', '--wal-method', 'stream', '--no-sync'],
-      // The slot keeps the primary from recycling what a stopped replica has not read yet.
+      // The slot keeps the primary from recycling WAL that a stopped replica has not read yet.
       ...['--write-recovery-conf', '--create-slot', '--slot', 'replica'],
     ])
   }
@@ -184,7 +184,7 @@ export class PostgresServer {
       `ON_ERROR_STOP=${stopOnError}`,
     ]
     const run = this.#run('psql', args, { ...options, input: script })
-    // A refused or broken connection is a failure of psql itself, whatever ON_ERROR_STOP says.
+    // A refused or broken connection makes psql fail with or without ON_ERROR_STOP.
     return options.onError === 'continue' ? run.catch(() => '') : run
   }
 

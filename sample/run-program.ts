@@ -9,7 +9,7 @@ export interface RunOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | '
   readonly limitMs: number
 }
 
-/** Runs a program to its end and returns what it printed; rejects with its last words when it fails. */
+/** Runs a program to its end and returns its output. Rejects with the end of its error output when it fails. */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -20,7 +20,7 @@ export async function runProgram(
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(code === 0 ? undefined : (signal ?? `exit code ${code}`)))
   })
-  // A program may end before it has read its input; its exit code tells whether that was a failure.
+  // A program may end before it has read its input. Only its exit code decides whether that is a failure.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [failure, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])

@@ -7,7 +7,7 @@ export interface ServerAccount {
 }
 
 /**
- * Says whose account the servers run under, or `undefined` for the account of this process.
+ * @returns the account that the servers run under; `undefined` for the account of this process
  * PostgreSQL refuses to run as root, so root lends them the account `postgres` or `nobody`.
  */
 export function serverAccount(): ServerAccount | undefined {

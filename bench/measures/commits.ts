@@ -15,7 +15,7 @@ export interface CommitTimes {
   /** The medians and the 90th percentiles by those of the first version. */
   readonly medianToFirst: number
   readonly p90ToFirst: number
-  /** What the checkpoint took that became due with the last of them, in the background. */
+  /** Time of the checkpoint that the last of these commits makes due, in the background. */
   readonly checkpointMs: number
   /** Commits while it was written, as far as there were any. */
   readonly beside: number
@@ -24,7 +24,7 @@ export interface CommitTimes {
 
 /** From one checkpoint that a table of ours gets to the next: the commits of a round. */
 const interval = 20
-/** The first commits of a round meet what the table before left the disk and the collector to do. */
+/** The first commits of a round are not counted: disk and garbage collector still work on the table before. */
 const uncounted = 5
 /** More would make another checkpoint due. */
 const mostBeside = 10

@@ -14,13 +14,13 @@ import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { median, percentile } from '../reports/statistics.ts'
 import type { LinesFile } from './lines.ts'
 
-/** What merging a table's small files takes, and what it costs the commits beside it. */
+/** The time to merge the small files of a table, and its effect on concurrent commits. */
 export interface CompactionResult {
   readonly files: number
   readonly filesAfter: number
   readonly bytes: number
   readonly bytesAfter: number
-  /** Merging, and committing what comes of it. */
+  /** Time to merge the files and to commit the result. */
   readonly optimizeMs: number
   /** DuckDB alone, which copies the same files to one file with its own settings. */
   readonly duckdbMs: number
@@ -88,7 +88,7 @@ export async function measureCompaction(
       await systemClock.sleep(median(optimizeMs))
     })
     const commitsBeside = await commitWhile(table, directory, engine, () =>
-      // The commits beside it go on making small files.
+      // Concurrent commits keep adding small files.
       merge(table, directory, 1, after.length),
     )
     return {
@@ -224,7 +224,7 @@ async function merge(table: string, directory: string, threads: 1 | 2, maxMerges
   }
 }
 
-/** Lands small batches one after another until `work` is done, and tells how long each commit took. */
+/** Lands small batches in turn until `work` is done. @returns the duration of each commit */
 async function commitWhile(
   table: string,
   directory: string,

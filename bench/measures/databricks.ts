@@ -22,7 +22,7 @@ export interface LandingRun {
   readonly cpuSeconds: number
   readonly peakRssMegabytes: number
   readonly loadedDriver: boolean
-  /** CPU of the workspace, which counts for nobody. */
+  /** CPU of the workspace; not counted as Tailrace's. */
   readonly workspaceCpuSeconds?: number
   /** What came into the workspace in the last run. */
   readonly counts?: WorkspaceCounts
@@ -39,7 +39,7 @@ export interface LandingGroup {
 export interface DatabricksResult {
   readonly files: LandingGroup
   readonly merge: LandingGroup
-  /** A single line, which tells what a start costs. */
+  /** A single line, which measures the cost of a start. */
   readonly start: LandingGroup
   readonly driver: DriverCosts
 }
@@ -182,7 +182,7 @@ function workspaceSink(
   }
 }
 
-/** Whoever sends no statement must not pay for the driver. */
+/** A process that sends no statement must not load the driver. */
 function checkedRun(lines: LinesFile, landing: Landing, measured: Measurement): SingleRun {
   const { rows } = tailraceSummary(measured)
   if (rows !== lines.lines) throw new Error(`Of ${lines.lines} lines ${rows} were landed by ${landing}.`)

@@ -1,7 +1,7 @@
 import { measure, nodeCommand } from '../measured-process.ts'
 import { median } from '../reports/statistics.ts'
 
-/** What a process pays once before its first statement; times are medians. */
+/** The fixed costs of a process before its first statement; times are medians. */
 export interface DriverCosts {
   readonly driverMs: number
   /** Of the peak of a process that loads the driver and does nothing else, above one without it. */

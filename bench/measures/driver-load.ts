@@ -1,5 +1,5 @@
 /**
- * What a start pays before it can speak to a workspace, in a process of its own.
+ * Measures the costs of a start before its first request to a workspace, in a separate process.
  *
  *   node --import tsx bench/measures/driver-load.ts nothing
  *   node --import tsx bench/measures/driver-load.ts driver             loads the driver of SQL warehouses

@@ -37,9 +37,9 @@ const dollarsPerListing = 0.055 / 10_000
 const minuteMs = 60_000
 /** Half past ten, so that a day turns within the hours. */
 const startMs = Date.UTC(2026, 10, 24, 10, 30)
-/** What starting costs is left out, and what was there at the start is read by then. */
+/** Excluded from the measure: by then the process has started, and has read the bytes that existed at its start. */
 const settleMs = hourMs
-/** What was written earlier than this before the end has to be read by then. */
+/** Bytes written at least this long before the end must have been read at the end. */
 const mostBehindMs = 2 * minuteMs
 
 const serverId =

@@ -16,7 +16,7 @@ export interface LatencyResult {
   readonly maxMs: number
 }
 
-/** Two polls and two flushes: whatever was appended is committed by then, or never. */
+/** Two polls and two flushes: by then, appended bytes are committed, or never will be. */
 const settleMs = 4_000
 const startDeadlineMs = 60_000
 

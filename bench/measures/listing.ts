@@ -21,7 +21,7 @@ export interface ListingRun {
   readonly cpuSeconds: number
   readonly peakRssBytes: number
   readonly requests: RequestCounts
-  /** What the peak is above that of the same run with a few blobs, for each blob more; missing where nothing is compared. */
+  /** Growth of the peak per blob, compared with the same run over a few blobs; undefined without a comparison. */
   readonly bytesPerBlob?: number
 }
 

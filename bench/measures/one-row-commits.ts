@@ -39,7 +39,7 @@ export class OneRowCommits {
     this.staging = place.staging
   }
 
-  /** @param directory is made anew, and removed by `close` with the tables in it */
+  /** @param directory is created, and removed with its tables by `close` */
   static async open(directory: string): Promise<OneRowCommits> {
     const staging = join(directory, 'staging')
     await rm(directory, { recursive: true, force: true })
@@ -68,7 +68,7 @@ export class OneRowCommits {
   }
 
   /**
-   * Lands one row: by default the one of the next version, of a blob that nobody else lands.
+   * Lands one row: by default that of the next version, from a blob that no other writer lands.
    *
    * @returns how long it took, in milliseconds
    */

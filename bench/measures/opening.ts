@@ -29,7 +29,7 @@ interface Opened {
  * Opens tables of these versions, with a checkpoint and without, in turns, each twice: the first time, which meets what
  * the table before left the collector to do, does not count.
  *
- * Opening also tells how far the blob is, and the bench fails when that is wrong.
+ * Opening also reads the blob's offset, and the bench fails when it is wrong.
  */
 export async function measureOpening(
   versions: readonly number[],

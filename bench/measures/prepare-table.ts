@@ -24,7 +24,7 @@ interface LandedAction {
 const writesAtOnce = 64
 
 /**
- * Makes a table that looks as if a run had landed a row in each of its versions, without taking a run's time.
+ * Creates a table as a run that lands one row per version would, but in less time.
  *
  * The committer makes the table and lands version 1. Every later version is the text of that commit with the offset,
  * the version read, the transaction and the file's name that version n has, written without an fsync; its file is a

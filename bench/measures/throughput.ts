@@ -24,7 +24,7 @@ export interface Run {
   readonly cpuSecondsPerGigabyte: number
   readonly peakRssMegabytes: number
   readonly wallSeconds: number
-  /** CPU of the server that sent the blob, which counts for nobody. */
+  /** CPU of the server that sent the blob; not counted as Tailrace's. */
   readonly serverCpuSeconds?: number
 }
 

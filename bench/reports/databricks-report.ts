@@ -61,7 +61,7 @@ function speedTable(group: LandingGroup): string {
   )
 }
 
-/** What was measured, and in brackets what it comes to per GB, where that grows with the bytes. */
+/** A measured value, with the value per GB in brackets if it grows with the bytes. */
 function countsTable(group: LandingGroup, start: LandingGroup): string {
   const runs = group.runs.flatMap(({ landing, counts }) => {
     const ofStart = start.runs.find((run) => run.landing === landing)?.counts

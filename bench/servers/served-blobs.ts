@@ -69,7 +69,7 @@ function indexWithin(count: number, index: number): number | undefined {
   return Number.isInteger(index) && index >= 0 && index < count ? index : undefined
 }
 
-/** Where the pieces begin: the line starts at or behind equal parts of the file, and its end. */
+/** @returns the starts of the pieces, which are the first line starts at or after equal parts of the file, and the file's end */
 function lineStarts(path: string, count: number): number[] {
   const { size } = statSync(path)
   const file = openSync(path, 'r')

@@ -10,7 +10,7 @@ const accountKey = Buffer.from('nothing is checked').toString('base64')
  *
  * @param server prints a line when it is ready, and ends well by SIGTERM
  * @param work gets that line
- * @returns what `work` came to, and what the server used and printed
+ * @returns the result of `work`, and the usage and output of the server
  */
 export async function whileRunning<Result>(
   server: Command,

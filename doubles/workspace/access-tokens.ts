@@ -3,7 +3,7 @@ import type { Clock } from '../../src/clock.ts'
 import { HttpRefusal } from './refusals.ts'
 import type { Reply } from './reply.ts'
 
-/** The bearer tokens that a workspace accepts: a personal one without an end, and what a service principal was given. */
+/** The bearer tokens that a workspace accepts: a personal one that never expires, and those issued to a service principal. */
 export class AccessTokens {
   /** A personal access token. */
   readonly personal = `dapi${randomBytes(16).toString('hex')}`

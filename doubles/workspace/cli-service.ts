@@ -91,7 +91,7 @@ export class CliService {
     this.#options.log.rpcs.push(rpc)
     if (this.#handlers[rpc] === undefined) throw new HttpRefusal(501, 'NOT_IMPLEMENTED', `No RPC ${rpc}.`)
     let thrown: unknown
-    // What is thrown passes the Thrift library by: it would make a Thrift exception of it.
+    // Errors bypass the Thrift library, which would turn them into Thrift exceptions.
     const handler: RpcHandler = (request) =>
       this.#answer(rpc, request).catch((error: unknown) => {
         thrown = error
@@ -220,7 +220,7 @@ export class CliService {
     cancel()
   }
 
-  /** @throws HttpRefusal when the newer front door is to say that the session is gone */
+  /** @throws HttpRefusal when the newer front end reports that the session has ended */
   #expire(
     request: { readonly sessionHandle?: TSessionHandle; readonly operationHandle?: TOperationHandle },
     fault: Extract<FaultRule['fault'], { readonly kind: 'session-expired' }>,
@@ -260,7 +260,7 @@ function statementParameter({ name, type, value }: TSparkParameter): StatementPa
   return { ...(name ? { name } : {}), type: type ?? 'VOID', value: value?.stringValue ?? null }
 }
 
-/** As Databricks words it; its drivers tell a timeout by this SQLSTATE. */
+/** With Databricks' message. Its drivers recognize a timeout by this SQLSTATE. */
 function timeout(seconds: number): SqlFailure {
   return new SqlFailure(
     'QUERY_EXECUTION_TIMEOUT_EXCEEDED',

@@ -1,6 +1,6 @@
 import type { VolumeFiles } from './warehouse-engine.ts'
 
-/** What the Files API tells of a file or a directory; the times are milliseconds since the epoch. */
+/** The metadata of a file or directory in the Files API; times are in milliseconds since the epoch. */
 export interface DirectoryEntry {
   readonly path: string
   readonly name: string

@@ -43,10 +43,10 @@ const noDefaults = { catalog: undefined, schema: undefined }
  * A Databricks SQL warehouse with DuckDB behind it, for the statements that Tailrace's sink emits.
  *
  * Writes to one table run one after the other, and each is atomic. A statement whose signal is aborted before its
- * effects is canceled; one whose client merely went away goes on.
+ * effects is canceled; one whose client has disconnected continues.
  */
 export class DuckDbWarehouse implements WarehouseEngine {
-  /** How many statements of each kind were taken up, whatever became of them. */
+  /** The number of statements of each kind that were started, with any outcome. */
   readonly statements = new Map<StatementKind, number>()
   readonly #connections: DuckDbConnections
   readonly #volumes: DiskVolumes
@@ -93,7 +93,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
   }
 
   /**
-   * What a COPY INTO loaded into the table since it was made.
+   * The files that COPY INTO has loaded into the table since its creation.
    *
    * @param table such as `catalog.schema.table`
    */

@@ -7,7 +7,7 @@ export type RequestFault =
   | {
       readonly kind: 'status'
       readonly status: number
-      /** Such as `TEMPORARILY_UNAVAILABLE`; absent for what the status is usually called. */
+      /** Such as `TEMPORARILY_UNAVAILABLE`. Default: the usual code of the status. */
       readonly errorCode?: string
       readonly retryAfterSeconds?: number
     }
@@ -19,15 +19,15 @@ export type RequestFault =
 /** What can happen to a request with a session or an operation of one. */
 export type SessionFault =
   | RequestFault
-  /** The session and all of its operations end; a newer front door says so with HTTP 400 instead of a Thrift status. */
+  /** The session and all of its operations end. A newer front end reports it with HTTP 400 instead of a Thrift status. */
   | { readonly kind: 'session-expired'; readonly saidBy?: 'http' }
 
 /** What can happen to a statement. */
 export type StatementFault =
   | SessionFault
-  /** Not begun, or ended but not told (`holds: 'end'`), for this many status polls, or until the fault is released. */
+  /** For this many status polls, or until it is released, the statement does not begin or, with `holds: 'end'`, its end is not reported. */
   | { readonly kind: 'slow'; readonly polls?: number; readonly holds?: 'end' }
-  /** The reply is lost while the statement goes on, and nobody knows its handle. */
+  /** The reply is lost and with it the handle, while the statement continues. */
   | { readonly kind: 'orphan' }
   /** The statement is not executed and fails. */
   | { readonly kind: 'fail'; readonly failure: SqlFailure }
@@ -45,13 +45,13 @@ type Site =
   | { readonly statement: RegExp; readonly fault: StatementFault }
 
 export type FaultRule = Site & {
-  /** How many requests are struck; 1 unless told, without an end for a fault with a probability. */
+  /** The number of requests to fail. Default 1, or unlimited for a fault with a probability. */
   readonly times?: number
-  /** The share of the matching requests that is struck, in [0, 1]; all of them unless told. */
+  /** The fraction of matching requests to fail, in [0, 1]. Default 1. */
   readonly probability?: number
 }
 
-/** What a request is, for the rules that may strike it. */
+/** The properties of a request that a fault can match. */
 export interface FaultSite {
   readonly route?: string
   readonly rpc?: string
@@ -102,7 +102,7 @@ export class ScheduledFault {
   }
 }
 
-/** The faults to come. At most one strikes a request: of those that match, the one that was added first. */
+/** The planned faults. At most one applies to a request: the first one added of those that match. */
 export class FaultPlan {
   readonly #random: Random
   #scheduled: ScheduledFault[] = []

@@ -19,7 +19,7 @@ const states: Readonly<Record<StatementState, number>> = {
 /** How the warehouse makes the URL that a staging statement is answered with. */
 export type PresignUrl = (request: StagingRequest) => string
 
-/** What GetOperationStatus says: the display message is the failure's own, the other one is wrapped as Spark's are. */
+/** The reply to GetOperationStatus. The display message is that of the failure; the other one is wrapped like Spark's. */
 export function operationStatus(
   { failure, result }: StatementOperation,
   state: StatementState,
@@ -27,7 +27,7 @@ export function operationStatus(
   return new types.TGetOperationStatusResp({
     status: success,
     operationState: states[state],
-    // The driver asks a result without columns for rows for ever unless it is told that there is none.
+    // Without this flag, the driver fetches rows of a result without columns forever.
     ...(result === undefined ? {} : { hasResultSet: result.kind === 'staging' || result.columns.length > 0 }),
     ...(failure === undefined
       ? {}

@@ -19,7 +19,7 @@ interface Grant {
   readonly endsAtMs: number
 }
 
-/** The storage account behind the volumes, as far as presigned URLs reach it. */
+/** The part of the volumes' storage account that presigned URLs reach. */
 export class PresignedFiles {
   readonly #volumes: VolumeFiles
   readonly #clock: Clock

@@ -36,7 +36,7 @@ export interface NameDefaults {
   readonly schema: string | undefined
 }
 
-/** What Unity Catalog knows of catalogs, schemas and tables; names are found whatever their case. */
+/** The catalogs, schemas and tables of Unity Catalog. Names are case-insensitive. */
 export class UnityCatalog {
   /** Schemas by catalog. */
   readonly #schemas = new Map<string, Set<string>>()
@@ -136,7 +136,7 @@ export class UnityCatalog {
   }
 }
 
-/** @returns what tells tables apart in a Map */
+/** @returns the key of a table in a Map */
 export function tableKey(name: TableParts): string {
   return name.join('\0')
 }
@@ -154,7 +154,7 @@ export function relationName([catalog, schema, table]: TableParts): string {
   return [databaseName(catalog), schema, table].map(sqlIdentifier).join('.')
 }
 
-/** @throws SqlFailure when a name occurs twice, whatever the case */
+/** @throws SqlFailure when a name occurs twice, in any case */
 export function checkColumns(columns: readonly CatalogColumn[]): void {
   const seen = new Set<string>()
   for (const { name } of columns) {
@@ -213,7 +213,7 @@ function tablesRelation(tables: readonly CatalogTable[]): SystemRelation {
       ...table.name,
       table.kind,
       table.comment,
-      // What a view has there is not known from a public source.
+      // The value for a view is not publicly documented.
       table.kind === 'VIEW' ? 'UNKNOWN_DATA_SOURCE_FORMAT' : 'DELTA',
     ]),
   }

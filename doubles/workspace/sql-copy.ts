@@ -8,7 +8,7 @@ import { SqlFailure } from './warehouse-engine.ts'
 /** One expression of the SELECT of a COPY INTO. */
 export interface CopyExpression {
   readonly tokens: readonly Token[]
-  /** The name of its column, where the expression itself says none. */
+  /** The name of the column, if the expression has none. */
   readonly alias: string | undefined
 }
 

@@ -34,7 +34,7 @@ export class SqlCursor {
     })
   }
 
-  /** @returns whether these keywords came next; they are then behind */
+  /** @returns whether these keywords come next, and skips them if so */
   skip(...words: readonly string[]): boolean {
     if (!this.at(...words)) return false
     this.#at += words.length
@@ -100,7 +100,7 @@ export class SqlCursor {
     return items
   }
 
-  /** What stands between a parenthesis and the one that closes it. */
+  /** @returns the tokens between a parenthesis and its closing one */
   group(): readonly Token[] {
     this.expectSymbol('(')
     const inside: Token[] = []
@@ -114,7 +114,7 @@ export class SqlCursor {
     }
   }
 
-  /** Everything up to the keyword, which stays ahead, or up to the end; parentheses are not looked into. */
+  /** @returns the tokens before the keyword outside of parentheses, which is not consumed, or up to the end */
   until(word?: string): readonly Token[] {
     const passed: Token[] = []
     let depth = 0
@@ -127,7 +127,7 @@ export class SqlCursor {
     return passed
   }
 
-  /** What is wrong with the token ahead. */
+  /** @returns the syntax error at the next token */
   failure(): Error {
     const { kind, text } = this.peek()
     if (kind === 'parameter') return parameterNotAllowed('this place of the statement')

@@ -26,7 +26,7 @@ export interface WarehouseParts {
   readonly fileLogs: FileLogs
 }
 
-/** What the queue calls all that holds tables or files: making them is so rare that one line does. */
+/** One queue for all statements that create catalogs, schemas or volumes: they are too rare to need several. */
 const containers = ''
 
 /** The statements that make, change, drop and show catalogs, schemas, volumes and tables. */

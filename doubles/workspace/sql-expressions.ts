@@ -12,7 +12,7 @@ export interface Translated {
   readonly values: Readonly<Record<string, string | null>>
 }
 
-/** What the names in an expression mean. */
+/** The meaning of the names in an expression. */
 export interface Surroundings {
   readonly parameters: readonly StatementParameter[]
   /**
@@ -94,7 +94,7 @@ export class Translator {
     return out.join(' ')
   }
 
-  /** Translates what is more than a token's own spelling. @returns whether it was such a thing */
+  /** Translates a construct that needs more than copying its tokens. @returns whether there was one */
   #special(
     cursor: SqlCursor,
     before: Token | undefined,
@@ -112,7 +112,7 @@ export class Translator {
       emit(`AS ${duckDbType(parseType(cursor))}`)
       return true
     }
-    // After a dot stands a column, whatever its name.
+    // Any name after a dot is a column.
     if (before?.kind === 'symbol' && before.text === '.') return false
     if (cursor.at('CURRENT_TIMESTAMP') || (cursor.at('NOW') && cursor.peek(1).text === '(')) {
       cursor.next()

@@ -4,7 +4,7 @@ import { SqlFailure } from './warehouse-engine.ts'
 // only Databricks has (NO_SUCH_CATALOG_EXCEPTION, UC_VOLUME_NOT_FOUND) is as people quote it who met it. All read
 // 2026-11-24. A comment at the place says which classes are neither.
 
-/** @param near what stands where the parser stopped; undefined at the statement's end */
+/** @param near the token at which the parser stopped; undefined at the statement's end */
 export function parseSyntaxError(near: string | undefined, hint = ''): SqlFailure {
   const place = near === undefined ? 'end of input' : `'${near}'`
   return new SqlFailure('PARSE_SYNTAX_ERROR', '42601', `Syntax error at or near ${place}.${hint}`)
@@ -88,7 +88,7 @@ export function dotted(parts: readonly string[]): string {
   return parts.map((part) => `\`${part.replaceAll('`', '``')}\``).join('.')
 }
 
-/** Says in Databricks' terms what DuckDB says of a translated statement. */
+/** Translates an error of DuckDB for a translated statement into the error that Databricks would report. */
 export function fromDuckDb(error: unknown): SqlFailure {
   if (error instanceof SqlFailure) return error
   const text = error instanceof Error ? error.message : String(error)

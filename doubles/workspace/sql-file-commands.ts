@@ -6,7 +6,7 @@ import { SqlFailure, type StagingRequest, type StatementRows } from './warehouse
 type FileCommand = Extract<Statement, { kind: 'PUT' | 'GET' | 'REMOVE' }>
 
 /**
- * Checks a statement that moves a file, and says what the client has to do.
+ * Checks a statement that moves a file. @returns the action of the client
  *
  * Whether the file of a GET or a REMOVE exists is not asked: the client meets a 404 at the storage.
  */

@@ -4,7 +4,7 @@ import { statementCanceled } from './sql-failures.ts'
 export interface Hold {
   /** Resolves when a statement has come that is held. */
   readonly reached: Promise<void>
-  /** Lets the statement go on, or the hold go if none has come. */
+  /** Releases the held statement, or removes the hold if no statement has arrived. */
   release(): void
 }
 

@@ -23,7 +23,7 @@ export function fromJson(text: string, schema: string): string {
   return value(root, type, 0)
 }
 
-/** @param depth tells apart the names of nested lambdas' arguments */
+/** @param depth makes the argument names of nested lambdas unique */
 function value(json: string, type: SqlType, depth: number): string {
   switch (type.kind) {
     case 'struct': {
@@ -59,9 +59,9 @@ function scalar(json: string, name: ScalarName): string {
     case 'SMALLINT':
     case 'INT':
     case 'BIGINT':
-      // Text that looks like a number is not one, and a fraction is no integer.
+      // A string with digits is no number, and a fraction is no integer.
       return tryCast(json, name, integers)
-    // What no JSON number can say comes as one of a few texts.
+    // Values that no JSON number can express, such as NaN, are strings.
     case 'FLOAT':
     case 'DOUBLE':
       return `COALESCE(${tryCast(json, name, numbers)}, CASE WHEN json_type(${json}) = 'VARCHAR' AND (${json} ->> '$') IN ('NaN', 'Infinity', '+Infinity', '-Infinity') THEN CAST(${json} ->> '$' AS ${name}) END)`

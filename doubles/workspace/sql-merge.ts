@@ -12,7 +12,7 @@ export interface MergeStatement {
   readonly condition: readonly Token[]
   /** What becomes of a row of the target that a row of the source matches; undefined leaves it. */
   readonly update: readonly Assignment[] | undefined
-  /** What is added for a row of the source that matches none; undefined for nothing. */
+  /** The row to insert for a row of the source without a match; undefined to insert none. */
   readonly insert: MergeInsert | undefined
   /** Which rows of the target that no row of the source matches are deleted; undefined for none. */
   readonly deletion: readonly Token[] | undefined
@@ -29,7 +29,7 @@ export interface MergeInsert {
 }
 
 /**
- * Reads what follows MERGE INTO, with at most one clause of each kind.
+ * Parses the rest of a MERGE INTO statement, with at most one clause of each kind.
  *
  * They come in the order of Spark's grammar, whose rule `mergeIntoTable` is `matchedClause* notMatchedClause*
  * notMatchedBySourceClause*` (SqlBaseParser.g4, read 2026-11-24); the page of Databricks' reference shows none.

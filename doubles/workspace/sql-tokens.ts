@@ -4,7 +4,7 @@ export type TokenKind = 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 
 
 export interface Token {
   readonly kind: TokenKind
-  /** A word or symbol as it stands; what a quoted name, literal or parameter means. Empty for `?`. */
+  /** A word or symbol as written; the unquoted text of a quoted name, literal or parameter. Empty for `?`. */
   readonly text: string
 }
 

@@ -113,7 +113,7 @@ export function simpleDataType(type: SqlType): string {
   return type.kind === 'scalar' ? scalars[type.name].unity : type.kind.toUpperCase()
 }
 
-/** What a value of a DuckDB type may be stored as without a cast: the type itself, or a wider one of its kind. */
+/** The types in which a value of a DuckDB type may be stored without a cast: the type itself, or wider ones of its kind. */
 const widenings: Readonly<Record<string, readonly string[]>> = {
   TINYINT: ['SMALLINT', 'INTEGER', 'BIGINT', 'DOUBLE'],
   // Spark reads an unsigned integer as the next wider signed one.

@@ -11,7 +11,7 @@ export function countsRow(counts: Readonly<Record<string, number | bigint>>): St
   }
 }
 
-/** What a statement returns that has nothing to say. */
+/** The result of a statement without rows. */
 export const noRows: StatementRows = { kind: 'rows', columns: [], rows: [] }
 
 /** @returns the result as the wire carries it */

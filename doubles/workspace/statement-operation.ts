@@ -37,7 +37,7 @@ export class StatementOperation {
   }
 
   /**
-   * Executes the statement, held back where a fault says so.
+   * Executes the statement, after the hold of a fault if there is one.
    *
    * @returns at the statement's end; never rejects
    */
@@ -64,14 +64,14 @@ export class StatementOperation {
     }
   }
 
-  /** Ends the statement before its end, unless it has ended: the engine is told to stop. */
+  /** Cancels the statement in the engine, unless it has ended. */
   stop(as: 'CANCELED' | 'CLOSED' | 'TIMEDOUT', failure?: SqlFailure): void {
     this.#end(as, failure)
     this.#abort.abort()
     this.#letGo()
   }
 
-  /** Counts a look at the state. */
+  /** Counts a status poll. */
   poll(): StatementState {
     const { state } = this
     this.#pollsLeft -= 1

@@ -36,7 +36,7 @@ export function calledRpc(message: Buffer): string {
 /**
  * Calls the handler of the RPC in a message, through the driver's own definition of the service.
  *
- * @returns the reply's message; what the handler throws becomes a Thrift exception in it
+ * @returns the message of the reply; an error of the handler becomes a Thrift exception in it
  * @throws when the message has no end
  */
 export function callThrift(handlers: Readonly<Record<string, RpcHandler>>, message: Buffer): Promise<Buffer> {
@@ -44,7 +44,7 @@ export function callThrift(handlers: Readonly<Record<string, RpcHandler>>, messa
     const output = new TBinaryProtocol(new TBufferedTransport(undefined, resolve))
     TBufferedTransport.receiver((transport) => {
       const processor = new TCLIService.Processor(handlers)
-      // The generated declarations name Thrift's types, of which there are none here.
+      // The generated declarations refer to types of Thrift, which are not installed.
       processor.process(new TBinaryProtocol(transport) as never, output as never)
     })(message)
   })

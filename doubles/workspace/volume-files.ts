@@ -21,7 +21,7 @@ export class DiskVolumes implements VolumeFiles {
     this.#root = root
   }
 
-  /** What stands before a volume path to give the path on disk. */
+  /** The directory on disk that is prefixed to volume paths. */
   get root(): string {
     return this.#root
   }
@@ -56,7 +56,7 @@ export class DiskVolumes implements VolumeFiles {
       .filter((part) => part !== '')
     const [top, catalog, schema, volume, ...rest] = parts
     if (top !== 'Volumes' || volume === undefined || parts.some((part) => part === '.' || part === '..')) {
-      // How Databricks says this is not known from a public source.
+      // Databricks' own message is not publicly documented.
       throw new SqlFailure('INVALID_PARAMETER_VALUE', '22023', `${path} is not a path in a volume.`)
     }
     const name = [catalog!, schema!, volume].map((part) => part.toLowerCase())

@@ -1,6 +1,6 @@
 /** A parameter as the driver sends it: every value travels as text. */
 export interface StatementParameter {
-  /** Absent for a parameter that is told by its place. */
+  /** Absent for a positional parameter. */
   readonly name?: string
   /** The SQL type by Databricks' name, such as `STRING` or `BIGINT`. */
   readonly type: string
@@ -27,7 +27,7 @@ export interface StatementRows {
   readonly rows: readonly (readonly Value[])[]
 }
 
-/** What the client, and not the warehouse, has to do: move a file between its disk and a volume. */
+/** An action of the client instead of the warehouse: moving a file between its disk and a volume. */
 export interface StagingRequest {
   readonly kind: 'staging'
   readonly operation: 'PUT' | 'GET' | 'REMOVE'

@@ -9,7 +9,7 @@ export interface LoggedStatement {
   /** As the driver writes them, such as `pipeline:logs,batch:7`: the session's, or the statement's own. */
   readonly queryTags: string | undefined
   state: StatementState
-  /** Whether the engine executed it to its end, whatever the client was told. */
+  /** Whether the engine executed it to its end, independent of the reply. */
   wasExecuted: boolean
 }
 
@@ -19,18 +19,18 @@ export interface LoggedUpload {
   readonly bytes: number
 }
 
-/** What came in, for tests to look at. */
+/** The requests and errors of a workspace, for assertions in tests. */
 export class WorkspaceLog {
   /** Every HTTP request, such as `POST /oidc/v1/token`, without its query. */
   readonly requests: string[] = []
   /** The RPCs' names, as they came. */
   readonly rpcs: string[] = []
   readonly sessions: { readonly id: string; readonly configuration: Readonly<Record<string, string>> }[] = []
-  /** What the engine was asked to do, or would have been without a fault that held or failed it. */
+  /** The statements sent to the engine, including those that a fault held or failed. */
   readonly statements: LoggedStatement[] = []
   /** The whole files that were stored. */
   readonly uploads: LoggedUpload[] = []
-  /** What the workspace or the engine threw and no client caused: a test that passes leaves none. */
+  /** Errors of the workspace or the engine that no client caused. Empty after a passing test. */
   readonly failures: unknown[] = []
 
   /** How often this RPC was called. */

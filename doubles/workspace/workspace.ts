@@ -19,10 +19,10 @@ const hourMs = 3_600_000
 export interface WorkspaceOptions {
   readonly engine: WarehouseEngine
   readonly volumes: VolumeFiles
-  /** Where the faults with a probability come from; 1 unless told. */
+  /** The seed of faults with a probability. Default 1. */
   readonly seed?: number
   readonly clock?: Clock
-  /** How long a service principal's token lives; an hour unless told. */
+  /** Validity of a service principal's token. Default one hour. */
   readonly tokenLifetimeMs?: number
   /**
    * How long ExecuteStatement waits for the statement's end, to put its result into the reply: 5,000 on a real
@@ -142,7 +142,7 @@ function send(response: ServerResponse, { method }: IncomingMessage, { status, h
   response.end(method === 'HEAD' ? undefined : body)
 }
 
-/** The header is where a Thrift client, which reads no body of a failed call, finds what is wrong. */
+/** Also sets a header with the error: a Thrift client does not read the body of a failed call. */
 function refusal(error: unknown): Reply {
   const { status, errorCode, message, headers } = asRefusal(error)
   return {
@@ -158,7 +158,7 @@ function refusal(error: unknown): Reply {
 
 function asRefusal(error: unknown): HttpRefusal {
   if (error instanceof HttpRefusal) return error
-  // What a store of volumes throws for a path into a volume that is not there.
+  // Thrown by a store of volumes for a path into a missing volume.
   if (error instanceof SqlFailure) return new HttpRefusal(404, 'NOT_FOUND', error.message)
   return new HttpRefusal(500, 'INTERNAL_ERROR', 'Internal error')
 }

@@ -3,7 +3,7 @@ import { readScript } from './read-script.ts'
 
 /**
  * Keeps both servers busy for so many seconds: a shop and TPC-B on the primary, reports on the replica.
- * The rates, in transactions a second, give the sample its size whatever the machine.
+ * The rates, in transactions per second, fix the size of the sample on any machine.
  */
 export async function runTraffic({ primary, replica }: PostgresPair, seconds: number): Promise<void> {
   const [shopping, reporting] = await Promise.all([readScript('shopping'), readScript('reporting')])

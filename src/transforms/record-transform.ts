@@ -10,10 +10,10 @@ import {
 import { bytesAsLatin1, type Entry, type EntryBlock, latin1AsText } from '../records.ts'
 import { isSameJson, repeatsKey, stringifyLike } from './stringify-like.ts'
 
-/** One record as a custom transform sees it: a JSON object whose integers beyond 2^53 are `bigint`. */
+/** One record as a custom transform receives it: a JSON object in which integers beyond 2^53 are `bigint`. */
 export type LogRecord = JsonObject
 
-/** Where a record comes from. */
+/** The origin of a record. */
 export interface RecordPlace {
   readonly pipeline: string
   /** `<container>/<blob name>`. */
@@ -22,25 +22,24 @@ export interface RecordPlace {
   readonly offset: number
 }
 
-/** What a transform makes of a record: another one, several, or none. */
+/** The result of a transform: one record, several, or none. */
 export type TransformResult = LogRecord | readonly LogRecord[] | null | undefined
 
 /**
- * A custom transform: from a record to a record, several (an array), or none (`null` or `undefined`).
+ * A custom transform: a function from a record to one record, several (an array), or none (`null` or `undefined`).
  *
- * It may change the record it is given. When it throws or rejects, that record becomes a rejected row and the
- * stream goes on.
+ * It may modify its argument. When it throws or rejects, the record becomes a rejected row and the stream continues.
  */
 export interface RecordTransform {
   (record: LogRecord, place: RecordPlace): TransformResult | Promise<TransformResult>
   /**
-   * Rewrites the text of a line that is no record, or on which a transform failed, before it becomes a rejected row.
-   * Such rows keep the place of their line, their reason, and of an error's message only its name.
+   * Rewrites the text of a rejected row: of a line that is no record, or of a record on which a transform failed. The row
+   * keeps its place and its reason; the message of an error is reduced to the error's name.
    */
   readonly rejectedText?: ((text: string) => string) | undefined
 }
 
-/** What an object-mode Transform of `{ stream: … }` receives and pushes. */
+/** The objects that a Transform of `{ stream: … }` receives and pushes. */
 export interface PlacedRecord {
   readonly record: LogRecord
   readonly place: RecordPlace
@@ -49,8 +48,8 @@ export interface PlacedRecord {
 /**
  * A custom transform as a stream: a factory of object-mode Transforms, one per blob.
  *
- * The Transform receives and pushes `PlacedRecord`s. It must push what it makes of a record before it calls
- * back: offsets are committed for records that have passed it.
+ * The Transform receives and pushes `PlacedRecord`s. It must push all results of a record before it calls back, because
+ * from then on the record's offset may be committed.
  */
 export interface StreamTransformConfig {
   readonly stream: () => Transform
@@ -59,18 +58,18 @@ export interface StreamTransformConfig {
 /** An entry of a pipeline's `transforms`. */
 export type CustomTransform = RecordTransform | StreamTransformConfig
 
-/** A record as it was read, before any transform changes it. */
+/** A parsed record, before any transform. */
 export interface ReadRecord {
   readonly record: LogRecord
-  /** The text that holds it. */
+  /** The text of the record. */
   readonly text: string
-  /** The same record once more, where that is cheap: a transform may change the object that it is given. */
+  /** A second copy, if it is cheap to make: a transform may modify the first one. */
   readonly copy: LogRecord | undefined
 }
 
 /**
  * @returns the entry's record, or `undefined` for text that is no well-formed JSON object
- * @throws RangeError for a record that cannot be read: it must not pass a transform unseen
+ * @throws RangeError for a record that is nested too deeply to parse: it must not bypass a transform
  */
 export function recordOf(entry: Entry): ReadRecord | undefined {
   try {
@@ -84,17 +83,17 @@ export function recordOf(entry: Entry): ReadRecord | undefined {
 }
 
 /**
- * The entries that stand for a transform's results.
+ * @returns the entries of a transform's results
  *
- * A record that was handed on as it came keeps its entry. Otherwise the result's text also becomes `raw`, because what
- * a transform removes must not survive beside it; values that it left alone are written as they stood.
+ * An unchanged record keeps its entry. Otherwise the text of the result also becomes `raw`, so that values removed by the
+ * transform do not remain there. Unchanged values keep their spelling.
  */
 export function entriesFor(entry: Entry, read: ReadRecord, results: readonly LogRecord[]): Entry[] {
   if (results.length === 0) return []
   const before = read.copy ?? parseJson(read.text)
   return results.map((record, position) => {
     const index = entry.index + position
-    // Of a repeated key a transform sees the last only: one that makes an object of its own leaves the others out.
+    // A transform receives only the last value of a repeated key. A new object from it omits the others on purpose.
     if (isSameJson(record, before) && (record === read.record || !repeatsKey(before, read.text)))
       return { ...entry, index }
     const raw = bytesAsLatin1(textOf(record, before, read.text))
@@ -104,45 +103,42 @@ export function entriesFor(entry: Entry, read: ReadRecord, results: readonly Log
 }
 
 function textOf(record: LogRecord, before: JsonValue, text: string): string {
-  // The ordinary way is twice as fast.
+  // Without numbers to preserve, stringifying is twice as fast.
   if (!isLossless(text)) return stringifyLike(record, before, text)
   try {
     return stringifyJson(record)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    // Nested more deeply than JSON.stringify can go; perhaps that part is as it was.
+    // Nested too deeply for JSON.stringify. If the deep part is unchanged, its text can be copied.
     return stringifyLike(record, before, text)
   }
 }
 
-/** @returns the entry as a reject that names the error's kind, message and the stack's first frame. */
+/** @returns the entry as a reject with the error's name, message and first stack frame */
 export function rejectedBy(entry: Entry, error: unknown): Entry {
   return { ...entry, reject: 'transform_error', note: firstLineOf(error) }
 }
 
 /**
- * The entry of a line that is no record, behind a transform that rewrites the text of such lines.
+ * Applies the rewrites of transforms to the text of a line that is no record.
  *
- * Its reason is decided here: the encoder, which otherwise finds malformed JSON, no longer sees the line's own text.
+ * The reject reason is set here, because the encoder, which otherwise finds malformed JSON, no longer gets the original
+ * text.
  */
 export function rejectedEntry(entry: Entry, rewrites: readonly RejectedText[]): Entry {
   if (rewrites.length === 0) return entry
   const { json: _withheld, flat: _known, note, ...place } = entry
   const text = rewrites.reduce((current, rewrite) => rewrite(current), latin1AsText(entry.raw))
-  // An error's message may quote the record; its name says the kind.
+  // The message of an error may quote the record; its name does not.
   const shown = entry.reject === 'transform_error' ? note?.match(/^\w{0,60}Error\b/)?.[0] : note
-  return {
-    ...place,
-    raw: bytesAsLatin1(text),
-    reject: entry.reject ?? 'not_json',
-    ...(shown === undefined ? {} : { note: shown }),
-  }
+  const rejected = { ...place, raw: bytesAsLatin1(text), reject: entry.reject ?? ('not_json' as const) }
+  return shown === undefined ? rejected : { ...rejected, note: shown }
 }
 
 /** Rewrites the text of a line that becomes a rejected row. */
 export type RejectedText = NonNullable<RecordTransform['rejectedText']>
 
-/** Gives the entries of each original record consecutive indexes again after some became several. */
+/** Renumbers the entries of each original record after a record became several. */
 export function renumbered(block: EntryBlock, entries: Entry[]): EntryBlock {
   let offset = -1
   let next = 0

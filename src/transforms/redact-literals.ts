@@ -4,15 +4,15 @@ import { RecordRedaction } from './redaction/redact-record.ts'
 export interface RedactLiteralsOptions {
   /** The text that replaces a literal. Default `?`. */
   readonly replacement?: string | undefined
-  /** Keys, at any level, whose values stay as they are: those of a format of your own. Default none. */
+  /** Keys, at any level, whose values are kept: for a record format of your own. Default none. */
   readonly keep?: readonly string[] | undefined
 }
 
 /**
- * Replaces the values in statements, in their parameters and in the server's messages about them, so that customer
- * data and passwords do not reach the table. The column `raw` then holds the redacted record.
+ * Creates a transform that replaces the values in statements, in their parameters and in messages about them, so that
+ * customer data and passwords do not reach the table. The column `raw` then has the redacted record.
  *
- * Of a record of no known producer every text and number is replaced, and of a line that is no record the whole text.
+ * In a record of an unknown producer all texts and numbers are replaced; in a line that is no record, the whole text.
  */
 export function redactLiterals({
   replacement = '?',

@@ -3,16 +3,16 @@ import type { LogRecord, RecordTransform } from './record-transform.ts'
 
 export interface SampleSeverityOptions {
   /**
-   * Part of the records to keep, from 0 (none) to 1 (all), by severity as PostgreSQL writes it. Severities that
-   * are not named are kept.
+   * The fraction of records to keep, from 0 to 1, by severity in PostgreSQL's spelling. Records of other severities are
+   * kept.
    */
   readonly keep: Readonly<Record<string, number>>
 }
 
 /**
- * Keeps a part of the records of chatty severities and drops the rest.
+ * Creates a transform that keeps a fraction of the records of frequent severities and drops the rest.
  *
- * The choice depends on the record's place alone, so a replay of a range keeps the same records.
+ * The choice depends only on the record's blob and offset, so a replay keeps the same records.
  */
 export function sampleSeverity({ keep }: SampleSeverityOptions): RecordTransform {
   const parts = new Map(Object.entries(keep).map(([severity, part]) => [severity.toUpperCase(), part]))
@@ -37,7 +37,7 @@ function nested(value: JsonValue | undefined): LogRecord | undefined {
   return isJsonObject(value) ? value : undefined
 }
 
-/** A number in [0, 1) that is spread evenly over places: FNV-1a with a final mix. */
+/** @returns a number in [0, 1), uniform over places: FNV-1a with a final mix */
 function fractionOf(blob: string, offset: number): number {
   let hash = 0x811c9dc5
   for (const character of `${blob}@${offset}`)

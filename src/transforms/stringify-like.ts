@@ -10,23 +10,23 @@ import {
 } from '../json.ts'
 
 /**
- * JSON text of a value that was made from another: what equals the other is written as it stands in the other's text,
- * so that numbers a double cannot hold, and their spelling, pass through JavaScript.
+ * Serializes a modified value. Parts equal to the original are copied from its text, so that numbers that a double cannot
+ * hold, and their spelling, are preserved.
  *
- * An equal value with a key that its text repeats is written anew: who was shown only one of them has not agreed to the
- * others.
+ * An equal part with a repeated key is serialized, not copied: the transform has received only one of the key's values, so
+ * the others must not pass.
  *
- * @param value what to write
- * @param before the value that `text` holds, without the changes
+ * @param value the modified value
+ * @param before the original value, parsed from `text`
  * @param text one well-formed JSON value
  */
 export function stringifyLike(value: JsonValue, before: JsonValue, text: string): string {
   return written(value, before, text, { start: 0, end: text.length })
 }
 
-/** @returns whether two JSON values are the same, the order of keys included. */
+/** @returns whether two JSON values are equal, with their keys in the same order */
 export function isSameJson(one: JsonValue, other: JsonValue): boolean {
-  // A stack of pairs: records may be nested more deeply than calls can be.
+  // An explicit stack: nesting can be deeper than the call stack allows.
   const pairs: (readonly [JsonValue, JsonValue])[] = [[one, other]]
   for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
     const [a, b] = pair
@@ -49,7 +49,7 @@ export function isSameJson(one: JsonValue, other: JsonValue): boolean {
   return true
 }
 
-/** @returns whether an object anywhere in a well-formed text has the same key twice; `value` is what the text holds. */
+/** @param value parsed from `text` @returns whether any object in a well-formed text has a repeated key */
 export function repeatsKey(value: JsonValue, text: string, place?: TextPlace): boolean {
   return countKeyTexts(text, place ?? { start: 0, end: text.length }) > countKeys(value)
 }
@@ -76,7 +76,7 @@ function written(value: JsonValue, before: JsonValue | undefined, text: string, 
   return `{${members.join(',')}}`
 }
 
-/** @returns `undefined` for what JSON leaves out */
+/** @returns `undefined` for a value that JSON omits */
 function member(
   value: JsonValue | undefined,
   before: JsonValue | undefined,

@@ -1,6 +1,6 @@
 /**
- * The fields of one CSV record as written, quotes included. Quotes inside quotes are doubled; a field that is cut
- * short reaches to the end.
+ * @returns the fields of one CSV record, quotes included. A quote within quotes is doubled; a truncated field extends to
+ *   the end
  */
 export function csvFields(line: string): string[] {
   const fields: string[] = []
@@ -13,11 +13,11 @@ export function csvFields(line: string): string[] {
   return fields
 }
 
-/** Rewrites a field's value; a field that was quoted stays quoted. */
+/** Rewrites the value of a field; a quoted field stays quoted. */
 export function rewriteCsvField(field: string, rewrite: (value: string) => string): string {
   if (!field.startsWith('"')) return rewrite(field)
   const end = quotedEnd(field, 0)
-  // The closing quote alone is not doubled; a field that is cut short has none.
+  // Only the closing quote is not doubled; a truncated field has none.
   const inner = field.slice(1, end).replaceAll(/"("?)/g, '$1')
   return `"${rewrite(inner + field.slice(end)).replaceAll('"', '""')}"`
 }

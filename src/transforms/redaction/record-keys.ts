@@ -1,10 +1,10 @@
 /**
- * What a value is by the key that holds it, in any producer's records: a name, time or number of the server's that
- * stays, a statement, values alone, a line of a log file, or other text of the server's.
+ * The treatment of a value by its key, in the records of any producer: kept (a name, time or number of the server), a
+ * statement, values only, a row, a line of a log file, or other text of the server.
  */
 export type KeyRule = 'kept' | 'statement' | 'values' | 'row' | 'line' | 'detail' | 'text'
 
-/** Keys that columns are filled from, but for the texts. Written without case, blanks and underscores. */
+/** Keys of columns other than texts. Lower case, without blanks and underscores. */
 const kept = new Set(
   `timestamp time eventtime logtime ts tsms date asctime timegenerated starttime endtime receivetimestamp
   user username userid usename db dbname datname dbid database databasename catalog
@@ -33,14 +33,14 @@ const lines = new Set('log message msg logmessage logentry textpayload body orig
 
 const statement = /(?:query|statement|sql)(?:text|string|sample|sqltext)?$/
 
-/** What a key says. */
+/** A key and the treatment of its value. */
 export interface KeyMeaning {
   /** The last name of the key without case, separators and the type that Log Analytics appends. */
   readonly name: string
   readonly rule: KeyRule
 }
 
-// Producers use a few hundred keys. Data may hold any number of others, which are not worth remembering.
+// Producers use a few hundred keys. Data may contain any number of others, so the cache is bounded.
 const maxRemembered = 2_000
 const remembered = new Map<string, KeyMeaning>()
 

@@ -2,8 +2,8 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 import { meaningOf } from './record-keys.ts'
 
 /**
- * What a record is: a `server` record states its texts under keys of their own, an `envelope` holds lines of a log
- * file as text or records of its own, a `message` alone may be either, and of an `unknown` one nothing is certain.
+ * The kind of a record: a `server` record has its texts under known keys; an `envelope` contains lines of a log file, as text
+ * or as records; a `message` alone may be either; an `unknown` record has no known structure.
  */
 export type RecordKind = 'server' | 'envelope' | 'message' | 'unknown'
 
@@ -11,14 +11,14 @@ const actions = new Set(['B', 'C', 'I', 'U', 'D', 'T', 'M'])
 
 // Keys are compared by their plain names: exports spell them `errorLevel_s`, `Query` or `audit.statement`.
 
-/** Of structured records, each of which is enough: jsonlog, csvlog, Azure, pgaudit, CloudNativePG. */
+/** Keys of structured records. One of them is enough: jsonlog, csvlog, Azure, pgaudit, CloudNativePG. */
 const serverKeys = new Set(
   'errorseverity logtime errorlevel sqlerrcode metricname auditclass audittype audit statement query internalquery parameter detail hint context logger'.split(
     ' ',
   ),
 )
 
-/** Beside a message: of services that log in JSON, such as Patroni. */
+/** Keys next to a message, of services that log JSON, such as Patroni. */
 const levelKeys = ['level', 'levelname', 'severity']
 
 const envelopeKeys =
@@ -26,7 +26,7 @@ const envelopeKeys =
     ' ',
   )
 
-/** @returns the kind of an object inside of an object of the kind `outer` */
+/** @returns the kind of an object that is nested in an object of the kind `outer` */
 export function knownKind(record: JsonObject, outer: RecordKind): RecordKind {
   const own = recordKindOf(record)
   if (own !== 'unknown') return own
@@ -63,7 +63,7 @@ export function sqlstateOf(record: JsonObject): string | undefined {
   return typeof state === 'string' ? state : undefined
 }
 
-/** @returns whether a record is a later chunk of an audited statement that Google cut, so that it may begin anywhere */
+/** @returns whether a record is a later chunk of an audited statement that Google has split, so that it may begin anywhere */
 export function isLaterChunk({ chunkIndex }: JsonObject): boolean {
   return chunkIndex !== undefined && String(chunkIndex) !== '1'
 }
@@ -76,7 +76,7 @@ export function mapped(
   const copy: JsonObject = {}
   for (const key of Object.keys(record)) {
     const value = rewrite(record[key] as JsonValue, key)
-    // Assigned, this key would set the prototype.
+    // An assignment to this key would set the prototype.
     if (key === '__proto__') Object.defineProperty(copy, key, { value, enumerable: true, writable: true })
     else copy[key] = value
   }
@@ -84,8 +84,8 @@ export function mapped(
 }
 
 /**
- * @returns the key that says what a value is: that of its pair for `{"key": …, "value": …}`, as OpenTelemetry writes
- * attributes, and a parameter's for the values of change data
+ * @returns the key that determines the treatment of a value: for a pair `{"key": …, "value": …}`, as in OpenTelemetry
+ *   attributes, the pair's key; for the values of change data, the key of a parameter
  */
 export function keyOf(record: JsonObject, key: string): string {
   if (key !== 'value' && key !== 'default') return key
@@ -93,7 +93,7 @@ export function keyOf(record: JsonObject, key: string): string {
   return 'name' in record && 'type' in record ? 'columnvalues' : key
 }
 
-/** @returns whether an object is a value of OpenTelemetry's, which names its type by its only key */
+/** @returns whether an object is an OpenTelemetry value, whose only key names its type */
 export function isTypedValue(record: JsonObject): boolean {
   const [key = '', ...others] = Object.keys(record)
   return others.length === 0 && /^(?:string|int|double|bool|bytes|array|kvlist)Value$/.test(key)

@@ -4,24 +4,24 @@ import { type RedactedSql, redactedSql, redactSql } from './sql-literals.ts'
 
 export interface LogTextOptions {
   readonly replacement: string
-  /** Redacts JSON text inside; `undefined` for text that is no JSON. */
+  /** Redacts embedded JSON text; `undefined` for text that is not JSON. */
   readonly json: (text: string) => string | undefined
   /**
-   * Whether the text is one line of a log file, as a shipper read it. Such a line may be the middle of a statement,
-   * even of a string in it, so that all of it is replaced unless it begins like a line of a log. Of a text that `may`
-   * be such a line only the tab is certain that the server puts before the second and further lines of a message.
+   * Whether the text is one line of a log file, as read by a shipper. Such a line may come from the middle of a statement,
+   * or of a string in it, so all of it is replaced unless it begins like a line of a log. With `maybe`, only a leading
+   * tab is a sign of such a line: the server writes one before every further line of a message.
    */
   readonly isLine: boolean | 'maybe'
   readonly sqlstate?: string | undefined
   readonly isDetail?: boolean
 }
 
-// The container runtimes' own prefixes: `kubectl logs --timestamps`, CRI.
+// The prefixes of container runtimes: `kubectl logs --timestamps`, CRI.
 const runtimePrefix = /^(?:\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?)?/
 
 const startsWithTime = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d/
 
-// `LEVEL:` and two blanks end a log_line_prefix in every language; Azure's and other copies keep one blank only.
+// `LEVEL:` and two spaces end a log_line_prefix in every language; Azure and others reduce them to one space.
 const level = /(?!AUDIT:)(\p{L}{1,20}[1-5]?(?=: {2})|[A-Z]{3,10}[1-5]?(?=:\s)):\s{1,40}/u
 const maxPrefixCharacters = 512
 const startsLikePrefix = /^\s*(?:\d|\[|<|[\w.]{1,60}[=@-])/
@@ -30,7 +30,7 @@ const levels =
   /^(?:LOG|ERROR|WARNING|NOTICE|INFO|FATAL|PANIC|DEBUG[1-5]?|DETAIL|HINT|CONTEXT|LOCATION|BACKTRACE|STATEMENT|QUERY)$/i
 const statementLevels = /^(?:STATEMENT|QUERY)$/i
 
-/** A piece of a message that would have to be behind a prefix, not in it. */
+/** Text that belongs to a message, so that it cannot be part of a prefix. */
 const noPrefix = /statement: |(?:parse|bind|execute) [^:]{1,100}: |AUDIT: |ms {2}| "|= '/
 
 // https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
@@ -41,15 +41,13 @@ const csvSqlstate = 12
 const minCsvFields = 14
 const startsLikeCsv = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]{0,7} ?[\w+:-]{0,20},/
 
-// A shipper may join the lines of several messages. In the server's own text each further line of one message begins
-// with a tab.
+// A shipper may join the lines of several messages. In the server's text, each further line of a message begins with a tab.
 const nextMessage = /\n(?=(?:(?:\d|\[|<|[\w.]{1,60}[=@-])[^\n]{0,300}?)?\p{Lu}{2,20}[1-5]?: {1,2})/u
 
 /**
- * Redacts text of a server's log: a line with its prefix and level, several of them, a line of csvlog, JSON, or a
- * message alone.
+ * Redacts text of a server's log: one or several lines with prefix and level, a line of csvlog, JSON, or a message alone.
  *
- * The prefix stays as it is, because columns are read from it.
+ * The prefix is kept, because columns are read from it.
  */
 export function redactLogText(text: string, options: LogTextOptions): string {
   const end = text.trimEnd().length
@@ -63,7 +61,7 @@ function redactLines(text: string, options: LogTextOptions): string {
   if (text.startsWith('{') || text.startsWith('[')) {
     const json = options.json(text)
     if (json !== undefined) return json
-    // An object that does not parse, such as one cut short, has no place that is known to hold no value.
+    // Any part of an object that does not parse, such as a truncated one, may be a value.
     if (text.startsWith('{')) return replacement
   }
   if (startsLikeCsv.test(text)) {
@@ -74,7 +72,7 @@ function redactLines(text: string, options: LogTextOptions): string {
   const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
   const redacted = [redactLine(first, options)]
   for (const other of others) {
-    // Inside of a literal, a line that begins like a message is a part of the literal.
+    // Within a literal, a line that begins like a message is part of the literal.
     const isInside = redacted.at(-1)?.isOpen === true
     redacted.push(
       isInside ? { text: replacement, isOpen: true } : redactLine(other, { ...options, isLine: false }),

@@ -2,21 +2,21 @@ import { redactAudit } from './redact-audit.ts'
 import { redactPlan } from './redact-plan.ts'
 import { type Quoting, type RedactedSql, redactedSql, redactSql, sqlScanner } from './sql-literals.ts'
 
-/** What is known about a message besides its text. */
+/** Facts about a message besides its text. */
 export interface MessageOptions {
   readonly replacement: string
   /** The SQLSTATE of its record; unlike the wording it is the same in every language. */
   readonly sqlstate?: string | undefined
   /** Whether it is the DETAIL of a message, which may repeat a whole row. */
-  readonly isDetail?: boolean
+  readonly isDetail?: boolean | undefined
   /** Whether its level is written in another language, so that its wording is not known either. */
-  readonly isTranslated?: boolean
+  readonly isTranslated?: boolean | undefined
 }
 
-// The quotes around a statement are no quotes around a name.
+// Double quotes that enclose a statement, not a name.
 const quotedStatement = /(?:SQL (?:statement|expression)|PL\/pgSQL [\w ]{1,40}) "/
 
-// The server's words between two statements.
+// The server's text between two statements.
 const betweenStatements = sqlScanner(
   new RegExp(`${quotedStatement.source}|^Process \\d{1,10}: | line \\d{1,10} at (?=[A-Za-z])`),
 )
@@ -41,10 +41,10 @@ const statementMark = new RegExp(statementMarks.map(({ source }) => source).join
 const closingQuotes = ['"', '«', '“', '”', '»', '」', '』', '›']
 const anyOpeningQuote = /["»„“”«「『‹]/
 
-/** The server's own wordings before a value, and what ends it. The last end counts: a value may hold any text. */
+/** The server's text before a value, and the texts that may end it. The last end counts: a value may contain any text. */
 type ValueRule = readonly [before: RegExp, ends: readonly string[]]
 
-/** Wordings that are in no statement. They are looked for in all of the text. */
+/** Texts that occur in no statement. They are searched for in the whole message. */
 const unmistakable: readonly ValueRule[] = [
   [/Failing row contains \(/i, [')']],
   [/\bCOPY [^\n]{1,300}?: ?["»„“«「]/, closingQuotes],
@@ -53,7 +53,7 @@ const unmistakable: readonly ValueRule[] = [
   [/at or near "/, closingQuotes],
 ]
 
-/** Wordings that are looked for in front of a statement only. */
+/** Texts that are searched for only before a statement. */
 const beforeStatement: readonly ValueRule[] = [
   // Conflicts of logical replication, and places of rows.
   [/\b(?:tuple|row|replica identity) \(/, [')']],
@@ -78,13 +78,13 @@ const aboutConnections =
   /^(?:connection (?:received|authenticated|authorized)|disconnection|replication connection authorized): /
 
 /**
- * Redacts a message of the server: the statement in it, its parameters, and the values that the server repeats.
- * Durations, counters and names stay.
+ * Redacts a message of the server: its statement, the parameters, and the values that the server repeats. Durations,
+ * counters and names are kept.
  */
 export function redactMessage(text: string, options: MessageOptions): RedactedSql {
   if (aboutConnections.test(text)) return { text, isOpen: false }
   const { replacement, sqlstate = '', isDetail = false, isTranslated = false } = options
-  // Class 22 is about data: what it quotes is a value. A syntax error quotes a piece of the statement.
+  // Messages of class 22 (data exceptions) quote values. A syntax error quotes a piece of the statement.
   const quotesValues = sqlstate === syntaxError || sqlstate.startsWith('22')
   const whole = withoutValues(text, unmistakable, replacement)
   const mark = statementMark.exec(whole)
@@ -94,7 +94,7 @@ export function redactMessage(text: string, options: MessageOptions): RedactedSq
   const isUnknownDetail = isDetail && mark === null && known === text
   const words = isUnknownDetail ? withoutValues(known, inDetail, replacement) : known
   const rest = whole.slice(start)
-  // Numbers, too, are values then.
+  // Numbers are values then, too.
   const redactedWords =
     isTranslated || quotesValues
       ? redactSql(words, { replacement })
@@ -111,7 +111,7 @@ export function redactMessage(text: string, options: MessageOptions): RedactedSq
 
 const syntaxError = '42601'
 
-/** @returns whether the quotes of a statement pair, by the SQLSTATE of its record */
+/** @returns whether the quotes of a statement are balanced, by the SQLSTATE of its record */
 export function quotingOf(sqlstate: string | undefined): Quoting {
   return sqlstate === syntaxError ? 'broken' : 'sound'
 }
@@ -121,7 +121,7 @@ function withoutValues(text: string, rules: readonly ValueRule[], replacement: s
     const found = before.exec(current)
     if (found === null) return current
     const start = found.index + found[0].length
-    // Searched from behind: one expression for both would try every end for every beginning.
+    // Searched from the end: one regular expression would try every end for every beginning.
     const end = ends.reduce((last, mark) => Math.max(last, current.lastIndexOf(mark)), -1)
     return current.slice(0, start) + replacement + (end < start ? '' : current.slice(end))
   }, text)

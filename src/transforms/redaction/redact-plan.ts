@@ -1,7 +1,7 @@
 import { stringEnd } from '../../json.ts'
 import { redactSql, sqlScanner } from './sql-literals.ts'
 
-/** Properties of a plan whose text is a name or a word of the planner, whatever characters are in it. */
+/** Properties of a plan whose text is a name or a keyword of the planner, with any characters. */
 const nameProperties = new Set([
   'Node Type',
   'Parent Relationship',
@@ -19,7 +19,7 @@ const nameProperties = new Set([
   'Relation',
 ])
 
-/** Properties whose text is an expression even where it is nothing but a number. `Item` is an element in XML. */
+/** Properties whose text is an expression even if it is only a number. `Item` is an element of the XML format. */
 const expressionProperties = new Set([
   'Output',
   'Item',
@@ -31,14 +31,14 @@ const expressionProperties = new Set([
 
 const plainNumber = /^-?\d+(?:\.\d+)?$/
 
-// What the text format writes between expressions: costs, and lines of statistics.
+// The parts of the text format between expressions: costs, and lines of statistics.
 const statistics = sqlScanner(
   /\((?:cost=\d|actual (?:time|rows)=\d)[\w=. ]{1,120}\)|^ {0,200}(?:Buffers|I\/O Timings|WAL|Rows Removed by [\w ]{1,40}|Heap (?:Fetches|Blocks)|Sort Method|Planning(?: Time)?|Execution Time|Batches|Buckets|Workers (?:Planned|Launched)|Worker \d+|Hits|(?:Peak )?Memory Usage|(?:Full-sort|Pre-sorted) Groups|Functions|Timing|Index Searches|Query Identifier|Disk Usage|Storage): [^\n"'$]{1,300}$/,
 )
 
 /**
- * Redacts a plan of auto_explain or EXPLAIN in any of its formats: the query's text and all expressions. Costs, times
- * and names stay.
+ * Redacts a plan of auto_explain or EXPLAIN in any format: the text of the query and all expressions. Costs, times and
+ * names are kept.
  *
  * Formats: https://www.postgresql.org/docs/current/sql-explain.html
  */
@@ -54,7 +54,7 @@ function redactProperty(name: string, value: string, replacement: string): strin
   return isKept ? value : redactSql(value, { replacement })
 }
 
-/** JSON and YAML: both write every text as a JSON string. The elements of a list belong to the property before it. */
+/** Redacts JSON and YAML, which both write texts as JSON strings. The elements of a list belong to the property before it. */
 function quotedPlan(plan: string, replacement: string): string {
   let redacted = ''
   let property = ''
@@ -84,7 +84,7 @@ function redactJsonString(literal: string, redact: (value: string) => string, re
   try {
     return JSON.stringify(redact(JSON.parse(literal) as string))
   } catch {
-    // Cut short.
+    // A truncated string.
     return JSON.stringify(replacement)
   }
 }

@@ -18,26 +18,26 @@ import { redactSql } from './sql-literals.ts'
 
 export interface RecordRedactionOptions {
   readonly replacement: string
-  /** Keys whose values stay as they are. */
+  /** Keys whose values are kept. */
   readonly keep: ReadonlySet<string>
 }
 
-/** What holds for the values of one object. */
+/** The context of the values of one object. */
 interface Surroundings {
-  /** What the object is, or the record that it is inside of; `unknown` outside of any. */
+  /** The kind of the object, or of the record that contains it; `unknown` outside of any record. */
   readonly kind: RecordKind
   readonly sqlstate: string | undefined
-  /** Whether a text may be the middle of one that was cut into chunks. */
+  /** Whether a text may be a chunk from the middle of a longer text. */
   readonly isChunk: boolean
   readonly depth: number
 }
 
-// No producer nests deeper. What is below is replaced, so that no record exhausts the stack.
+// No producer nests deeper. Deeper values are replaced, so that no record exhausts the stack.
 const maxDepth = 64
 
 /**
- * Redacts records by what they are: a record of a known producer by its keys, one inside of an envelope by its own
- * keys, and of a record that nothing is known about every text and number.
+ * Redacts records by their kind: a record of a known producer by its keys, a record in an envelope by its own keys, and an
+ * unknown record by replacing all texts and numbers.
  */
 export class RecordRedaction {
   readonly #options: RecordRedactionOptions
@@ -46,7 +46,7 @@ export class RecordRedaction {
     this.#options = options
   }
 
-  /** @returns a copy of the record without values of statements */
+  /** @returns a copy of the record with the values of statements replaced */
   redact(record: JsonObject): JsonObject {
     return this.#record(record, { kind: 'unknown', sqlstate: undefined, isChunk: false, depth: 0 })
   }
@@ -85,7 +85,7 @@ export class RecordRedaction {
     const { replacement } = this.#options
     const { kind, sqlstate } = around
     const { rule, name } = meaningOf(key)
-    // What does not parse stays what begins like an object: by that Azure's records are recognized.
+    // Text that does not parse still begins with a brace afterwards: Azure's records are recognized by it.
     if (name === 'properties')
       return this.#json(text, around) ?? (text.startsWith('{') ? `{${replacement}}` : replacement)
     const isStatement = rule === 'statement'
@@ -104,7 +104,7 @@ export class RecordRedaction {
     })
   }
 
-  /** JSON text inside of a string, as JSON text again; `undefined` when it is none. */
+  /** @returns the redacted JSON text of a string; `undefined` when the string is not JSON */
   #json(text: string, around: Surroundings, isShippers = true): string | undefined {
     const value = parsed(text)
     if (typeof value !== 'object' || value === null) return undefined
@@ -114,14 +114,14 @@ export class RecordRedaction {
   #redactedJson(value: JsonObject | JsonValue[], around: Surroundings, isShippers: boolean): JsonValue {
     const depth = around.depth + 1
     if (!isJsonObject(value) || depth > maxDepth) return this.#unknown(value, depth)
-    // What a client has the server log as JSON is its own, names of keys aside.
+    // JSON that a client logged through the server: all values are replaced, only the keys stay.
     if (!isShippers && knownKind(value, 'unknown') === 'unknown') {
       return mapped(value, (inner) => this.#unknown(inner, maxDepth))
     }
     return this.#record(value, { ...around, depth })
   }
 
-  /** Of an object that nothing is known about only times, numbers and names of the server's stay. */
+  /** Redacts an unknown object: only times, numbers and names of the server are kept. */
   #unknownObject(record: JsonObject, depth: number): JsonObject {
     const { keep } = this.#options
     return mapped(record, (value, key) => {
@@ -138,7 +138,7 @@ export class RecordRedaction {
       : this.#unknownObject(value, depth)
   }
 
-  /** Replaces values: those of an array one by one, and those of an object whose keys are names of columns. */
+  /** Replaces the values of an array, or of an object whose keys are column names. */
   #values(value: JsonValue, levels: number): JsonValue {
     if (value === null || (typeof value === 'string' && isAuditPlaceholder(value))) return value
     if (Array.isArray(value) && levels >= 0) return value.map((element) => this.#values(element, levels - 1))

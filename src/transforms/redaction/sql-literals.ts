@@ -1,31 +1,31 @@
-/** Whether the quotes of a statement pair. */
+/** Whether the quotes of a statement are balanced. */
 export type Quoting = 'sound' | 'doubtful' | 'broken'
 
 /** How a statement is redacted. */
 export interface SqlOptions {
   readonly replacement: string
   /**
-   * Whether its quotes are known to pair. Those of a statement that the server parsed do; those of one with a syntax
-   * error need not (`broken`), and of a failed statement the error may be unknown (`doubtful`). Default `sound`.
+   * Whether the quotes are known to be balanced. They are in a statement that the server parsed (`sound`, the default),
+   * need not be after a syntax error (`broken`), and may be in a statement that failed for an unknown reason (`doubtful`).
    */
   readonly quoting?: Quoting | undefined
-  /** From `sqlScanner`: finds text that stays as it is, too. Default: there is none. */
+  /** A result of `sqlScanner`, which also finds text to keep. Default: no text is kept. */
   readonly scanner?: RegExp | undefined
 }
 
-// Where a literal, a comment, a quoted name or a parameter may begin. A number takes everything that is written
-// against it: `123abc` is no name.
+// The beginning of a literal, a comment, a quoted name or a parameter. A number includes the characters directly after it:
+// `123abc` is no name.
 const beginning = /["'$]|--|\/\*|(?<![\w$\x80-\uffff])\.?\d[\w.]*(?:(?<=[eE])[+-]\d\w*)?/g
 
 const plainScanner = new RegExp(beginning.source, 'g')
 
-/** @returns a scanner that takes what `kept` finds outside of literals as it is, numbers included */
+/** @returns a scanner that keeps the matches of `kept` outside of literals, with their numbers */
 export function sqlScanner(kept: RegExp): RegExp {
   return new RegExp(`(${kept.source})|${beginning.source}`, 'gm')
 }
 
-// PostgreSQL cuts names at 63 bytes. A longer "name", or one over several lines, is two quotes that do not belong
-// together, such as those around the statement of a CONTEXT line.
+// PostgreSQL truncates names to 63 bytes. A longer "name", or one over several lines, consists of two unrelated quotes,
+// such as those around the statement of a CONTEXT line.
 const quotedName = /"(?:[^"\n]|""){0,63}"/y
 
 const dollarQuote = /\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$/y
@@ -37,13 +37,13 @@ const quoteOrEscape = /['\\]/g
 const commentMark = /\/\*|\*\//g
 
 /**
- * Replaces every literal and comment of a statement; names, keywords and `$1` stay.
+ * Replaces all literals and comments of a statement; names, keywords and `$1` are kept.
  *
- * Every step continues where the former one ended, and none reads further than the token that it replaces, so the
- * cost is linear in the statement's length, whatever is in it.
+ * Each step continues at the end of the one before and reads no further than its token, so the time is linear in the
+ * statement's length.
  *
- * Of a misquoted statement only the text before its first string is certain to be outside of one, and all that follows
- * is replaced at once. One that ends inside a string may also be cut short.
+ * In a statement with unbalanced quotes, only the text before the first string is certain to be outside of a string; all
+ * text from there on is replaced at once. A statement that ends within a string may also be truncated.
  */
 export function redactSql(sql: string, options: SqlOptions): string {
   return redactedSql(sql, options).text
@@ -52,11 +52,11 @@ export function redactSql(sql: string, options: SqlOptions): string {
 /** A redacted statement. */
 export interface RedactedSql {
   readonly text: string
-  /** Whether it ends inside a literal or comment, or may do so. */
+  /** Whether the statement ends, or may end, within a literal or comment. */
   readonly isOpen: boolean
 }
 
-/** Redacts as `redactSql` does, and finds whether the statement goes on behind its text. */
+/** Redacts like `redactSql`, and finds whether the statement may continue after the text. */
 export function redactedSql(
   sql: string,
   { replacement, quoting = 'sound', scanner = plainScanner }: SqlOptions,
@@ -68,7 +68,7 @@ export function redactedSql(
   scanner.lastIndex = 0
   for (let found = scanner.exec(sql); found !== null; found = scanner.exec(sql)) {
     if (isDigitOrPoint(sql.charCodeAt(found.index)) && found[1] === undefined) {
-      // Most literals of a long statement are numbers, and their end is known.
+      // Most literals of a long statement are numbers, whose end the match already has.
       redacted += sql.slice(copied, found.index) + replacement
       copied = scanner.lastIndex
       isOpen = false
@@ -77,7 +77,7 @@ export function redactedSql(
     const token = tokenAt(sql, found, copied)
     scanner.lastIndex = token.end
     if (token.kind === 'kept') {
-      // Of a misquoted statement a quote inside of a name may begin a string.
+      // With unbalanced quotes, a quote within a name may begin a string.
       const quote = quoting === 'sound' ? -1 : sql.slice(token.start, token.end).indexOf("'")
       if (quote >= 0) scanner.lastIndex = token.start + quote
       continue
@@ -119,7 +119,7 @@ function tokenAt(sql: string, { 0: text, index }: RegExpExecArray, literalEnd: n
     case "'":
       return stringAt(sql, index)
     case '$': {
-      // Inside of a name it is a character like any other.
+      // Within a name, the character has no special meaning.
       const isInName = index > literalEnd && nameCharacter.test(sql.charAt(index - 1))
       const quoteEnd = isInName ? undefined : endOf(dollarQuote, sql, index)
       if (quoteEnd === undefined) return kept(endOf(parameter, sql, index) ?? index + 1)
@@ -143,7 +143,7 @@ function stringAt(sql: string, quote: number): Token {
     at = hasEscapes ? indexOf(quoteOrEscape, sql, at) : sql.indexOf("'", at)
     if (at < 0) return { kind: 'string', start: quote - prefix.length, end: sql.length, state: 'open' }
     if (sql[at] === '\\' || sql[at + 1] === "'") continue
-    // Nobody writes a word against a closing quote: this one closed nothing, as in 'it's'.
+    // A word directly after a quote means that the quote closed nothing, as in 'it's'.
     const state = nameCharacter.test(sql.charAt(at + 1)) ? 'misquoted' : undefined
     return { kind: 'string', start: quote - prefix.length, end: at + 1, state }
   }
