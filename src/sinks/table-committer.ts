@@ -11,7 +11,7 @@ export interface EncodedBatch {
   readonly partial: number
 }
 
-/** What a committer reports once rows and offsets are durable. */
+/** The result of a commit whose rows and offsets are durable. */
 export interface CommitReceipt {
   readonly tableVersion?: number | undefined
 }

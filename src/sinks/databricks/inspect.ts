@@ -13,10 +13,10 @@ import type { StreamingWarehouse } from './warehouse/warehouse.ts'
 import { openWorkspace, type Workspace } from './workspace/workspace.ts'
 
 /**
- * Looks at a table in a Databricks workspace, through its warehouse. What has landed is in the offset file; where there
- * is none, the rows tell, as they would at the next start.
+ * Inspects a table in a Databricks workspace through its warehouse. Landed offsets come from the offset file, or without
+ * one from the table's rows, as at the next start.
  *
- * @throws OFFSET_FILE_CORRUPT where nothing but the file could tell what is landed
+ * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in mode stage-only
  */
 export async function inspectDatabricks(context: SinkContext<DatabricksOptions>): Promise<TableInspection> {
   const { target, clock, logger } = context
@@ -102,12 +102,12 @@ async function checkTable(
   const plan = await planTable({ warehouse, declaration: table, create, evolve, hasLanded })
   if (plan.kind === 'create') return `no table yet: a run creates ${name}`
   if (plan.lacks.length === 0) return `table ${name} has the declared columns`
-  return `table ${name} lacks ${plan.lacks.map((column) => column.name).join(', ')}: a run adds them`
+  return `table ${name} does not have ${plan.lacks.map((column) => column.name).join(', ')}: a run adds them`
 }
 
 async function checkStaging({ warehouse, staging }: Workspace): Promise<readonly string[]> {
   if (staging === undefined) return []
-  // Without a warehouse a folder that is missing looks like one that is not made yet.
+  // The Files API lists a folder of a missing volume as empty, so only the warehouse can check the volume.
   if (warehouse !== undefined) await new WorkspaceCatalog(warehouse).requireVolume(staging.folder)
   await staging.list('')
   return [`files are staged in ${staging.folder}`]

@@ -16,10 +16,10 @@ import { ensureTable } from './tables/live-table.ts'
 import { openWorkspace, type Workspace } from './workspace/workspace.ts'
 
 /**
- * Opens the table of a Databricks workspace, and ends what an earlier process had begun.
+ * Opens a table of a Databricks workspace, and completes or discards the load of an earlier process.
  *
  * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, WAREHOUSE_DENIED, LOAD_UNCLEAR
- * @throws OFFSET_FILE_CORRUPT where nothing but the file could tell what is landed
+ * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in mode stage-only
  */
 export async function openDatabricks(context: OpenSink<DatabricksOptions>): Promise<OpenedSink> {
   const { target, storedOffsets, offsets, signal, clock, logger } = context
@@ -27,7 +27,7 @@ export async function openDatabricks(context: OpenSink<DatabricksOptions>): Prom
   if (storedOffsets === 'corrupt' && sink.mode === 'stage-only') {
     throw new TailraceError(
       'OFFSET_FILE_CORRUPT',
-      'With mode stage-only only the offset file tells what is staged: restore it, or remove it to stage all again.',
+      'The offset file is the only record of staged ranges in mode stage-only: restore it, or remove it to stage everything again.',
     )
   }
   const onRetry = retryLog(logger, 'the workspace failed')
@@ -45,7 +45,7 @@ export async function openDatabricks(context: OpenSink<DatabricksOptions>): Prom
     onOffsetsRecovered: (count) =>
       logger.warn(
         { count },
-        'there is no offset file and the table has rows of these blobs: offsets were taken from them',
+        'there is no usable offset file: offsets were computed from the rows of the table',
       ),
     onSettled: (intent, landed) =>
       logger.info(

@@ -49,7 +49,7 @@ export interface DatabricksSinkConfig {
   readonly evolve?: boolean | undefined
   /**
    * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default a day; with
-   * `stage-only` never, because nothing tells when a file was taken.
+   * `stage-only` never, because it is unknown when a file was loaded.
    */
   readonly stagedRetentionMs?: number | undefined
   /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
@@ -138,7 +138,7 @@ export const databricksOptions = z
   )
   .transform(({ stagedRetentionMs, ...rest }) => ({
     ...rest,
-    // An Auto Loader may come by much later than a file does, and nothing tells when it has.
+    // An Auto Loader may load a file much later, and it is unknown when it has.
     stagedRetentionMs: stagedRetentionMs ?? (rest.mode === 'stage-only' ? undefined : dayMs),
   }))
 

@@ -13,7 +13,7 @@ import { deltaQuery } from './query/query.ts'
 import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
 import { commandStorage, openTableStorage } from './storage/open.ts'
 
-/** Delta tables in a directory or in Azure storage, whose log this process writes by itself. */
+/** Delta tables in a directory or in Azure storage, whose log this process writes itself. */
 export const deltaSink: Sink<DeltaOptions> = {
   kind: 'delta',
   options: deltaOptions,

@@ -261,7 +261,7 @@ export class EmbeddedEngine {
     this.#isInvalid = false
   }
 
-  /** An interrupt ends whatever its connection runs, so there is one statement at a time: the one that is meant. */
+  /** Statements run one at a time, because an interrupt ends every statement of its connection. */
   #statement<Result>(statement: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     return this.#queue.run(() => this.#interruptible(statement, signal))
   }

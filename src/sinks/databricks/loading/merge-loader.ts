@@ -117,7 +117,7 @@ export class MergeLoader implements RowLoader {
     })
     const updated = Number(result?.num_updated_rows ?? 0)
     if (updated > rows.length) {
-      // The table had duplicates of a row, which the MERGE has updated but kept. Remove the whole range and add it anew.
+      // The table had duplicates of a row, which the MERGE has updated but kept. Remove the whole range and add it again.
       // After a crash in between, rows are missing at worst, and repeating the replay adds them.
       await this.#options.rows.remove(part, noIngestTimes)
       await this.#add(rows)

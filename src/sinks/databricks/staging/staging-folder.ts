@@ -1,9 +1,9 @@
 import type { DatabricksTarget } from '../options.ts'
 
 /**
- * Where a pipeline's files are staged: apart from those of all others, and anew where a pipeline changes its table.
+ * The folder where a pipeline stages its files: one per pipeline and table.
  *
- * @returns undefined where rows travel without files
+ * @returns undefined in mode merge, which needs no files
  */
 export function stagingFolderOf({
   name,

@@ -47,8 +47,10 @@ export function createTableSql(
     'USING DELTA',
     layoutSql(layout, columns),
     "COMMENT 'PostgreSQL server logs, landed by Tailrace.'",
-    ...(entries.length === 0 ? [] : [`TBLPROPERTIES (${entries.join(', ')})`]),
-  ].join('\n')
+    entries.length === 0 ? undefined : `TBLPROPERTIES (${entries.join(', ')})`,
+  ]
+    .filter((line) => line !== undefined)
+    .join('\n')
 }
 
 /** Formats the statement that adds columns, all nullable because existing rows have no values for them. */

@@ -108,42 +108,42 @@ function endStalled(agent: Agent): void {
   }
 }
 
-function connectionOptions({
-  address,
-  token,
-  socketMs,
-}: DriverSessionOptions): Parameters<Driver.DBSQLClient['connect']>[0] {
+type ConnectionOptions = Parameters<Driver.DBSQLClient['connect']>[0]
+
+function connectionOptions({ address, token, socketMs }: DriverSessionOptions): ConnectionOptions {
   const { host, port, httpPath, proxy, customCa } = address
-  return {
+  const options: ConnectionOptions = {
     host,
     path: httpPath,
-    ...(port === undefined ? {} : { port }),
     // With the driver's own token provider, it would cache tokens and use a refused one again.
     authType: 'custom',
     provider: { authenticate: async () => ({ Authorization: `Bearer ${await token()}` }) },
     userAgentEntry: `Tailrace/${manifest.version}`,
     socketTimeout: socketMs,
-    ...(proxy === undefined ? {} : { proxy: proxyOptions(proxy) }),
-    ...(customCa === undefined ? {} : { customCaCert: customCa }),
     telemetryEnabled: false,
     preserveBigNumericPrecision: true,
     // Retries are done by SqlWarehouse; the driver's own take the seconds of Retry-After for milliseconds.
     retryMaxAttempts: 1,
   }
+  if (port !== undefined) options.port = port
+  if (proxy !== undefined) options.proxy = proxyOptions(proxy)
+  if (customCa !== undefined) options.customCaCert = customCa
+  return options
 }
 
-type Proxy = NonNullable<Parameters<Driver.DBSQLClient['connect']>[0]['proxy']>
+type Proxy = NonNullable<ConnectionOptions['proxy']>
 
 /** Keeps name and password escaped, because the driver builds a URL from them without escaping. */
 function proxyOptions(proxy: string): Proxy {
   const { protocol, hostname, port, username, password } = new URL(proxy)
   const secure = protocol === 'https:'
-  return {
+  const options: Proxy = {
     protocol: secure ? 'https' : 'http',
     host: hostname,
     port: port === '' ? (secure ? 443 : 80) : Number(port),
-    ...(username === '' ? {} : { auth: { username, password } }),
   }
+  if (username !== '') options.auth = { username, password }
+  return options
 }
 
 /** Rows per fetch; the driver buffers about as many. */

@@ -11,15 +11,15 @@ import { LocalDeltaStorage } from './local.ts'
 import { type AzureLocation, tableLocation } from './location.ts'
 
 export interface TableStorageOptions {
-  /** Where files of a table in Azure are copied to, to be opened by path. Must exist. */
+  /** Directory for local copies of files of a table in Azure. Must exist. */
   readonly downloadDirectory: string
   readonly clock: Clock
-  /** How requests to Azure are repeated. Default: any outage is waited out. */
-  readonly retry?: Omit<RetryOptions, 'clock'>
+  /** How failed requests to Azure are repeated. Default: until they succeed. */
+  readonly retry?: Omit<RetryOptions, 'clock'> | undefined
 }
 
 /**
- * The storage of a pipeline's table; nothing is asked of it yet.
+ * Makes the storage of a pipeline's table. No request is sent before it is used.
  *
  * @throws CONFIG_INVALID when `sink.storage` is for another account than `sink.root`
  */
@@ -47,14 +47,14 @@ function storageFor(
     if (opens(sink.storage, location) !== false) return sink.storage
     throw new TailraceError(
       'CONFIG_INVALID',
-      `sink.storage is not for ${location.accountUrl}/${location.container}, where sink.root is.`,
+      `sink.storage is for another account or container: expected ${location.accountUrl}/${location.container}, the place of sink.root.`,
     )
   }
   if (sourceStorage !== undefined && opens(sourceStorage, location) === true) return sourceStorage
   return { kind: 'account', account: location.accountUrl }
 }
 
-/** @returns whether a credential is for a location's container; undefined when only asking for it tells */
+/** @returns whether a credential is for a location's container; undefined for a SAS that is only known when requested */
 function opens(storage: AccountStorage, { accountUrl, container }: AzureLocation): boolean | undefined {
   switch (storage.kind) {
     case 'account':
@@ -74,7 +74,7 @@ function opens(storage: AccountStorage, { accountUrl, container }: AzureLocation
   }
 }
 
-/** https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string */
+/** Parses a connection string (https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string). */
 function accountOf(connectionString: string): string {
   const parts = new Map(
     connectionString.split(';').map((part) => {
@@ -88,7 +88,7 @@ function accountOf(connectionString: string): string {
   return (parts.get('BlobEndpoint') ?? named).replace(/\/+$/, '')
 }
 
-/** The storage of a pipeline's table for a command, which gives up in the end. */
+/** Makes the storage of a pipeline's table for a command, whose requests fail after a few attempts. */
 export function commandStorage(target: DeltaTarget, downloadDirectory: string, clock: Clock): DeltaStorage {
   return openTableStorage(target, { downloadDirectory, clock, retry: { policy: interactiveRetry } })
 }
