@@ -91,6 +91,15 @@ test('ARCHITECTURE.md has a line for every folder of src, and names no folder or
   )
 })
 
+test('docs/operations.md and the usage have a row for every command', () => {
+  const cli = textOf('src/cli.ts')
+  const commands = new Set([...cli.matchAll(/^ {4}case '(\w+)':/gm)].map(([, name]) => name))
+  const rows = [...textOf('docs/operations.md').matchAll(/^\| `tailrace (\w+)/gm)].map(([, name]) => name)
+  const usage = [...cli.matchAll(/^ {2}tailrace (\w+)/gm)].map(([, name]) => name)
+  assert.ok(commands.size > 10)
+  assert.deepEqual([rows.toSorted(), usage.toSorted()], [[...commands].toSorted(), [...commands].toSorted()])
+})
+
 test('docs/tables.md has the columns of postgresLogs, in their order', () => {
   const [, block = ''] = textOf('docs/tables.md').split(/<!-- \/?columns -->/)
   const rows = [...block.matchAll(/^\| `(\w+)` *\| (\w+) *\| (.*?) *\|$/gm)].map(([, ...cells]) => cells)
