@@ -357,6 +357,33 @@ test('log text in an envelope is read by its prefix, or kept whole without one',
   )
 })
 
+test('a text is the same behind its prefix, however long it is', async (t) => {
+  const long = 'é\u001f,"'.repeat(5_000)
+  const prefix = '2026-11-24 08:54:35.875 UTC [77] LOG:  '
+  const azure = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs' }
+  for (const text of ['', 'statement: ', 'duration: 1.5 ms  execute S_1: ', 'connection authorized: user=']) {
+    const message = text + long
+    for (const record of [
+      { timestamp: '2026-11-24 08:54:35.875 UTC', pid: 77, error_severity: 'LOG', message },
+      { ...azure, properties: { message: prefix + message } },
+      { log: `${prefix}${message}\n` },
+      { log: `${JSON.stringify({ ...azure, properties: { message: prefix + message } })}\n` },
+    ]) {
+      const row = await rowOf(t, record)
+      assert.deepEqual([row.parse_status, row.pid, row.severity, row.message], ['ok', 77, 'LOG', message])
+      assert.equal(row.statement, /statement|execute/.test(text) ? long : null)
+    }
+  }
+  const unknown = await rowOf(t, { log: `no prefix ${long}\n` })
+  assert.equal(unknown.message, `no prefix ${long}`)
+  const statement = long.replaceAll('"', '""')
+  const audited = await rowOf(t, {
+    log: `${prefix}AUDIT: SESSION,1,1,READ,SELECT,TABLE,public.t,"${statement}",<none>`,
+  })
+  assert.equal(audited.statement, long)
+  assert.equal(audited.object_name, 'public.t')
+})
+
 test('change data of wal2json is a generic row', async (t) => {
   const row = await rowOf(
     t,

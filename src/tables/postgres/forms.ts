@@ -1,6 +1,6 @@
 import { sqlString } from '../sql.ts'
 import { type JsonStructure, jsonPath, textKeys } from './expressions/json.ts'
-import { prefixValueOf } from './log-line-prefix.ts'
+import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { Shape, TextField, ValueAt } from './shapes/shape.ts'
@@ -52,9 +52,21 @@ export interface Form {
   readonly keys: JsonStructure
 }
 
-/** @returns the forms by shape number; 0 is jsonlog with its first key first */
-export function formsOf(): readonly Form[] {
-  const prefix = prefixValueOf('prefix')
+/** Columns for the steps in which a prefix is taken from a text. */
+export const prefixColumns: PrefixColumns = {
+  whole: 'prefixed',
+  head: 'prefix_head',
+  values: 'prefix',
+  rest: 'prefix_rest',
+}
+
+/**
+ * @param clues list of the values that distinguish the shapes; a text log's fields are read from it, because a second
+ *   list would copy the long text again
+ * @returns the forms by shape number; 0 is jsonlog with its first key first
+ */
+export function formsOf(clues: ValueList): readonly Form[] {
+  const prefix = prefixValueOf(prefixColumns)
   const keys = new Set<string>()
   const at: ValueAt = (key) => {
     keys.add(key!)
@@ -68,7 +80,7 @@ export function formsOf(): readonly Form[] {
     keys: textKeys([...keys]),
   }
   const listed = shapes.map((shape): Form => {
-    const list = new ValueList('list')
+    const list = shape.name === 'log-text' ? clues : new ValueList('list')
     return {
       at: list.at,
       fields: shape.fields(list.at, prefix),
@@ -98,6 +110,11 @@ export function textOf(field: TextField): string {
   return `t_${field}`
 }
 
+/** SQL that tests whether JSON text is an object, without a copy of the text. */
+export function beginsObject(text: string): string {
+  return `CASE WHEN starts_with(${text}, '{') THEN true ELSE regexp_matches(${text}, '^\\p{Zs}+\\{') END`
+}
+
 /** SQL of a cheap test for text that may be an object or array, except the ordinary values `[local]` and `[unknown]`. */
 export function mayBeNested(text: string): string {
   return `((${text} >= '{' AND ${text} < '|') OR (${text} >= '[' AND ${text} < '\\' AND ${text} NOT IN ('[local]', '[unknown]')))`
@@ -105,9 +122,12 @@ export function mayBeNested(text: string): string {
 
 /** SQL of the JSON types of the text columns' values, as a list in the order of the columns. */
 export function typesOf(forms: readonly Form[]): string {
-  const branches = forms.map(({ fields, list }, number) => {
+  const branches = forms.map(({ fields, list, prefixed }, number) => {
     const paths = stringColumns.map((name) => {
-      const sql = fields[name]
+      const sql = fields[name]?.replaceAll(
+        new RegExp(`\\b${prefixColumns.whole}\\b`, 'g'),
+        prefixed ?? 'NULL',
+      )
       const [path] = sql === undefined ? [] : list === undefined ? plainPaths(sql) : list.pathsIn(sql)
       // For a missing column: an object has no element 0, so the type is NULL.
       return sqlString(path ?? '$[0]')

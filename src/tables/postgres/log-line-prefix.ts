@@ -134,13 +134,44 @@ function extracted(text: string, { pattern, groups }: CompiledPrefix): string {
   return [...values, rest].join(` || ${sqlString(separator)} || `)
 }
 
-/** @returns a function that gives SQL of a value in a list column of `prefixValues` */
-export function prefixValueOf(column: string): PrefixValue {
+/**
+ * A prefix consists of a few names of at most 63 bytes. Only the beginning of a text is searched for it: the text after
+ * the prefix can have megabytes, and the engine keeps every copy of it until the row is written.
+ */
+const maxHeadChars = 4_096
+
+/** Names of the columns for the steps of reading a prefix. Each column is computed from those before it. */
+export interface PrefixColumns {
+  /** The text that may start with a prefix. */
+  readonly whole: string
+  /** Its beginning, from `prefixHead`. */
+  readonly head: string
+  /** The list from `prefixValues`; NULL without a prefix. */
+  readonly values: string
+  /** The text after the prefix, from `prefixRest`; NULL without a prefix. */
+  readonly rest: string
+}
+
+/** SQL of the part of a text that is searched for a prefix. */
+export function prefixHead({ whole }: PrefixColumns): string {
+  return `CASE WHEN strlen(${whole}) > ${maxHeadChars} THEN left(${whole}, ${maxHeadChars}) ELSE ${whole} END`
+}
+
+/** SQL of the text after the prefix. */
+export function prefixRest({ whole, head, values }: PrefixColumns): string {
+  const rest = order.length + 1
+  // The message may contain the separator, so all remaining elements belong to it.
+  const restOfHead = `CASE WHEN len(${values}) > ${rest} THEN array_to_string(${values}[${rest}:], ${sqlString(separator)}) ELSE ${values}[${rest}] END`
+  return `CASE WHEN ${values} IS NULL THEN NULL
+    WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, length(${head}) - length(${restOfHead}) + 1)
+    ELSE ${restOfHead} END`
+}
+
+/** @returns a function that gives SQL of a value of the prefix, or of a part of the text */
+export function prefixValueOf(columns: PrefixColumns): PrefixValue {
+  const { values } = columns
   return (name) => {
-    const rest = order.length + 1
-    // The message may contain the separator, so all remaining elements belong to it.
-    if (name === 'rest')
-      return `CASE WHEN len(${column}) > ${rest} THEN array_to_string(${column}[${rest}:], ${sqlString(separator)}) ELSE ${column}[${rest}] END`
-    return `nullif(${column}[${order.indexOf(name) + 1}], '')`
+    if (name === 'whole' || name === 'head' || name === 'rest') return columns[name]
+    return `nullif(${values}[${order.indexOf(name) + 1}], '')`
   }
 }

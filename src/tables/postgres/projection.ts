@@ -5,20 +5,25 @@ import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
+  auditHead,
   auditPosition,
+  auditStatement,
   connectionValue,
   durationOf,
+  statementHead,
   statementOf,
-  statementPart,
+  unquoted,
 } from './expressions/message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import {
+  beginsObject,
   byShape,
   type Form,
   formsOf,
   integerColumns,
   isNested,
   mayBeNested,
+  prefixColumns,
   shapeNumber,
   shapeOf,
   stringColumns,
@@ -26,7 +31,7 @@ import {
   typesOf,
   ValueList,
 } from './forms.ts'
-import { type CompiledPrefix, prefixValues } from './log-line-prefix.ts'
+import { type CompiledPrefix, prefixHead, prefixRest, prefixValues } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
@@ -75,8 +80,9 @@ export class PostgresProjection implements Projection {
       const list = Object.entries(columns).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
       from = `(SELECT *, ${list.join(',\n')} FROM ${from})`
     }
-    const forms = formsOf()
-    this.#read(stage, forms)
+    const outer = new ValueList('clues')
+    const forms = formsOf(outer)
+    this.#read(stage, forms, outer)
     this.#reduce(stage, forms)
     this.#cast(stage)
     this.#judge(stage)
@@ -84,7 +90,7 @@ export class PostgresProjection implements Projection {
   }
 
   /** Adds the record's values and its shape. */
-  #read(stage: Stage, forms: readonly Form[]): void {
+  #read(stage: Stage, forms: readonly Form[], outer: ValueList): void {
     // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
     // one by one: with one bad line in 3,000, that was nine times slower.
     stage({
@@ -99,20 +105,27 @@ export class PostgresProjection implements Projection {
     // of its own shape. Lists take little memory when they are NULL; structs with so many keys would fill DuckDB's memory
     // in every stage.
     const isPlain = jsonlog.matches(plain!.at)
-    const outer = new ValueList('clues')
-    const outerShape = shapeOf(outer.at)
-    const wrapped = `ltrim(coalesce(${outer.at('log')}, ${outer.at('message')}))`
-    const properties = outer.at('properties')
+    const outerShape = shapeOf((...keys) =>
+      keys.join() === 'properties' ? 'properties_text' : outer.at(...keys),
+    )
+    const inside = `coalesce(${outer.at('log')}, ${outer.at('message')})`
     const clues = (text: string): string => outer.extract(text)
     stage({ is_plain: isPlain, clues: `CASE WHEN NOT (${isPlain}) THEN ${clues('doc')} END` })
+    // Extracting an object writes its text again, in a buffer of six times its length.
+    const properties = `'$."properties"'`
     stage({
-      outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN starts_with(ltrim(doc), '{') THEN ${outerShape} END`,
-      wrapped: `CASE WHEN starts_with(${wrapped}, '{') THEN CASE WHEN json_valid(${wrapped}) THEN ${wrapped} END END`,
+      properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN CASE json_type(doc, ${properties})
+        WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(doc, ${properties}) END END`,
+    })
+    stage({
+      outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN ${beginsObject('doc')} THEN ${outerShape} END`,
+      wrapped_text: `CASE WHEN starts_with(${inside}, '{') THEN ${inside} WHEN ${beginsObject(inside)} THEN ltrim(${inside}) END`,
       // Some writers store the object as a JSON string. It is added as the first key, because the first of repeated keys
       // counts.
-      properties: `CASE WHEN starts_with(${properties}, '{') AND ${outer.at('properties', 'message')} IS NULL THEN
-        CASE WHEN json_valid(${properties}) THEN '{"properties":' || ${properties} || ',' || substring(ltrim(doc), 2) END END`,
+      properties: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
+        CASE WHEN json_valid(properties_text) THEN '{"properties":' || properties_text || ',' || substring(ltrim(doc), 2) END END`,
     })
+    stage({ wrapped: `CASE WHEN json_valid(wrapped_text) THEN wrapped_text END` })
     // Only one level of records inside records is supported.
     const inner = new ValueList('inner_clues')
     const innerShape = shapeOf(inner.at)
@@ -128,7 +141,7 @@ export class PostgresProjection implements Projection {
     stage({
       list: byShape(
         forms.flatMap(({ list }, number) =>
-          list === undefined || list.isEmpty ? [] : [[number, list.extract('body')]],
+          list === undefined || list === outer || list.isEmpty ? [] : [[number, list.extract('body')]],
         ),
       ),
     })
@@ -139,10 +152,13 @@ export class PostgresProjection implements Projection {
     const carriers = forms.flatMap(({ prefixed }, number) =>
       prefixed === undefined ? [] : [[number, prefixed] as const],
     )
-    stage({ prefixed: byShape(carriers) })
+    stage({ [prefixColumns.whole]: byShape(carriers) })
+    const { head, values, rest } = prefixColumns
+    stage({ [head]: prefixHead(prefixColumns) })
     stage({
-      prefix: `CASE WHEN prefixed IS NOT NULL THEN ${prefixValues('prefixed', this.#options.prefixes)} END`,
+      [values]: `CASE WHEN ${head} IS NOT NULL THEN ${prefixValues(head, this.#options.prefixes)} END`,
     })
+    stage({ [rest]: prefixRest(prefixColumns) })
     stage(
       Object.fromEntries(
         textFields.map((field) => [
@@ -179,11 +195,16 @@ export class PostgresProjection implements Projection {
     const orConnection = (column: string, key: Parameters<typeof connectionValue>[1]): string =>
       `CASE WHEN ${column} IS NOT NULL THEN ${column} WHEN shape IN (${connects.join(', ')}) THEN ${connectionValue('s_message', key)} END`
     stage({
-      audit: auditFields('s_message'),
-      statement_part: statementPart('s_message'),
+      audit_head: auditHead('s_message'),
+      statement_head: statementHead('s_message'),
       session_epoch: sessionEpoch('s_session_id'),
     })
-    stage({ session_instant: epochInstant('session_epoch') })
+    stage({
+      audit: auditFields('audit_head'),
+      audit_tail: `CASE WHEN audit_head IS NOT NULL THEN substring(s_message, length(audit_head) + 1) END`,
+      session_instant: epochInstant('session_epoch'),
+    })
+    stage({ audit_statement: `CASE WHEN audit IS NOT NULL THEN ${auditStatement('audit_tail')} END` })
     stage({
       u_event_time: instant(textOf('event_time'), {
         timezone,
@@ -257,9 +278,9 @@ export class PostgresProjection implements Projection {
     ]
     stage({
       failure: `CASE WHEN reject IS NOT NULL THEN reject WHEN shape IS NOT NULL THEN NULL
-        WHEN doc IS NULL THEN 'not_json' WHEN NOT starts_with(ltrim(doc), '{') THEN 'not_object' END`,
+        WHEN doc IS NULL THEN 'not_json' WHEN NOT (${beginsObject('doc')}) THEN 'not_object' END`,
       flaw: `CASE WHEN misfit THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
-        WHEN reject IS NULL AND shape IS NULL AND starts_with(ltrim(doc), '{') THEN 'unknown_shape' END`,
+        WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape' END`,
     })
     const lowered = this.#options.strict ? 'rejected' : 'partial'
     stage({
@@ -291,8 +312,8 @@ export class PostgresProjection implements Projection {
       query_id: 'nullif(i_query_id, 0)',
       command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
       duration_ms: durationOf('s_message'),
-      audit_class: auditField('audit', auditPosition.class),
-      object_type: auditField('audit', auditPosition.objectType),
+      audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} END`,
+      object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} END`,
       object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
       txid: 'nullif(i_txid, 0)',
       line_num: 'i_line_num',
@@ -309,8 +330,8 @@ export class PostgresProjection implements Projection {
       hint: 's_hint',
       context: 's_context',
       statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement
-        WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.statement)}
-        WHEN statement_part IS NOT NULL THEN ${statementOf('statement_part')} END`,
+        WHEN audit IS NOT NULL THEN ${unquoted('audit_statement')}
+        WHEN statement_head IS NOT NULL THEN ${statementOf('s_message', 'statement_head')} END`,
       event_date: 't_event::DATE',
     }
     const list = [

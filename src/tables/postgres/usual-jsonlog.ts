@@ -1,7 +1,7 @@
 import { sqlString } from '../sql.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import { jsonStruct, textKeys } from './expressions/json.ts'
-import { durationOf, statementOf, statementPart } from './expressions/message.ts'
+import { durationOf, statementHead, statementOf } from './expressions/message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { integerColumns, stringColumns } from './forms.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
@@ -56,7 +56,7 @@ export function markUsual(source: string, { timezone, extraColumns }: UsualJsonl
     timezone,
     sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event, ${statementPart('s_message')} AS statement_part FROM ${timed})`
+  })} AS u_event, ${statementHead('s_message')} AS statement_head FROM ${timed})`
   const fits = [
     'keys IS NOT NULL',
     `${jsonlog.matches(at)}`,
@@ -110,7 +110,7 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
     detail: string('detail'),
     hint: string('hint'),
     context: string('context'),
-    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementOf('statement_part')} END`,
+    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementOf('s_message', 'statement_head')} END`,
     event_date: 'u_event::DATE',
     parse_status: `'ok'`,
     parse_error: 'NULL::VARCHAR',

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RejectReason, Span } from '../../../src/records.ts'
 import { SpoolEncoder } from '../../../src/sinks/encoding/encoder.ts'
+import { parquetSql } from '../../../src/sinks/encoding/engine.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../../src/tables/table.ts'
 import { encoderFixture, filled, onlySpan, rowOf, type TestEntry } from '../encoder-harness.ts'
@@ -383,19 +384,33 @@ test('a batch may span hundreds of dates within the engine’s memory', async (t
   assert.equal(encoded.rows, 8000)
 })
 
-test('lines of 16 MiB are encoded within the engine’s memory', async (t) => {
-  const { rowsOf } = await encoderFixture(t)
-  const long = `{${head.replace('"m"', `"${'y'.repeat(16 * 1024 * 1024)}"`)}}`
-  const rows = await rowsOf([{ raw: plain }, { raw: long }, { raw: plain }])
-  assert.deepEqual(
-    rows.map(({ parse_status, message }) => [parse_status, String(message).length]),
-    [
-      ['ok', 1],
-      ['ok', 16 * 1024 * 1024],
-      ['ok', 1],
-    ],
-  )
-  assert.equal(String(rows[1]!.raw).length, long.length)
+test('lines of 16 MiB of several producers are encoded within the engine’s memory', async (t) => {
+  const { engine, encoder, spool } = await encoderFixture(t)
+  const text = 'y'.repeat(16 * 1024 * 1024 - 512)
+  const logged = `2026-11-24 08:54:35.875 UTC [77] LOG:  statement: ${text}`
+  const properties = { message: logged, processId: 77, errorLevel: 'LOG' }
+  const azure = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs' }
+  const jsonlog = `{${head.replace('"m"', `"statement: ${text}"`)}}`
+  const long = [
+    jsonlog,
+    JSON.stringify({ ...azure, properties }),
+    JSON.stringify({ ...azure, properties: JSON.stringify(properties) }),
+    JSON.stringify({ log: `${logged}\n`, stream: 'stderr' }),
+    JSON.stringify({ log: `${jsonlog}\n`, stream: 'stderr' }),
+  ]
+  const encoded = await encoder.encode(await spool([plain, ...long, plain].map((raw) => ({ raw }))))
+  // One result of all these texts is longer than a string of JavaScript may be.
+  const rows = await engine.rows(`SELECT parse_status, strlen(message)::INTEGER AS message,
+      strlen(statement)::INTEGER AS statement, strlen(raw)::INTEGER AS raw
+    FROM ${parquetSql(encoded.files.map(({ path }) => path))} ORDER BY source_offset`)
+  const short = { parse_status: 'ok', message: 1, statement: null, raw: plain.length }
+  const row = (raw: string) => ({
+    parse_status: 'ok',
+    message: 'statement: '.length + text.length,
+    statement: text.length,
+    raw: raw.length,
+  })
+  assert.deepEqual(rows, [short, ...long.map(row), short])
 })
 
 test('an empty batch is no file', async (t) => {

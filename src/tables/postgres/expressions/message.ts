@@ -12,43 +12,67 @@ export function durationOf(message: string): string {
     CASE WHEN regexp_full_match(${text}, '\\d{1,15}(?:\\.\\d{1,15})?') THEN TRY_CAST(${text} AS DOUBLE) END END`
 }
 
-/** SQL of the part of a message that starts with `statement:`, `execute x:`, `bind x:` or `parse x:`; NULL without one. */
-export function statementPart(message: string): string {
+/** The text before a statement contains at most two names of 63 bytes. */
+const maxStatementHeadChars = 1_024
+
+/**
+ * SQL of the first characters of a message from `statement:`, `execute x:`, `bind x:` or `parse x:` on; NULL without
+ * one. Not of all of them: a statement can have megabytes, and the engine keeps every copy until the row is written.
+ */
+export function statementHead(message: string): string {
   return `CASE
     WHEN starts_with(${message}, 'duration: ') THEN
-      CASE WHEN contains(${message}, ' ms  ') THEN substring(${message}, instr(${message}, ' ms  ') + 5) END
-    WHEN ${startsAny(message, ['statement: ', 'execute ', 'bind ', 'parse '])} THEN ${message} END`
+      CASE WHEN contains(${message}, ' ms  ') THEN substring(${message}, instr(${message}, ' ms  ') + 5, ${maxStatementHeadChars}) END
+    WHEN ${startsAny(message, ['statement: ', 'execute ', 'bind ', 'parse '])} THEN left(${message}, ${maxStatementHeadChars}) END`
 }
 
-/** SQL of the statement in a column of `statementPart`. */
-export function statementOf(part: string): string {
+/** SQL of the statement in a message; `head` is a column of `statementHead`. */
+export function statementOf(message: string, head: string): string {
+  const start = `CASE WHEN starts_with(${message}, 'duration: ') THEN instr(${message}, ' ms  ') + 5 ELSE 1 END`
   return `CASE
-    WHEN starts_with(${part}, 'statement: ') THEN substring(${part}, 12)
-    WHEN ${startsAny(part, ['execute ', 'bind ', 'parse '])} THEN
-      CASE WHEN contains(${part}, ': ') THEN substring(${part}, instr(${part}, ': ') + 2) END END`
+    WHEN starts_with(${head}, 'statement: ') THEN substring(${message}, ${start} + 11)
+    WHEN ${startsAny(head, ['execute ', 'bind ', 'parse '])} THEN
+      CASE WHEN contains(${head}, ': ') THEN substring(${message}, ${start} + instr(${head}, ': ') + 1) END END`
 }
 
 const auditMark = 'AUDIT: '
 
-/**
- * SQL of the fields of a pgaudit message, still quoted, as a list; NULL for other messages.
- *
- * The text is CSV: quotes inside quotes are doubled, and a quoted statement may contain commas and newlines.
- */
-export function auditFields(message: string): string {
-  const field = `(?s)(?:^|,)("(?:[^"]|"")*"|[^,"]*)`
+// CSV: quotes inside quotes are doubled, and a quoted statement may contain commas and newlines.
+const auditText = `(?:"(?:[^"]|"")*"|[^,"]*)`
+
+/** 1-based positions of the stored fields before the statement of a pgaudit message (format since 1.0). */
+export const auditPosition = { class: 4, command: 5, objectType: 6, objectName: 7 } as const
+
+/** The fields before the statement are numbers, keywords and a name of two parts. */
+const maxAuditHeadChars = 4_096
+
+/** SQL of the fields of a pgaudit message before its statement, with their commas; NULL for other messages. */
+export function auditHead(message: string): string {
   return `CASE WHEN starts_with(${message}, '${auditMark}') THEN
-    regexp_extract_all(substring(${message}, ${auditMark.length + 1}), '${field}', 1) END`
+    nullif(regexp_extract(left(${message}, ${maxAuditHeadChars}), '(?s)^${auditMark}(?:${auditText},){7}'), '') END`
 }
 
-/** 1-based positions of the stored fields of a pgaudit message (format since 1.0; there may be fewer or more fields). */
-export const auditPosition = { class: 4, command: 5, objectType: 6, objectName: 7, statement: 8 } as const
+/** SQL of these fields, still quoted, as a list. */
+export function auditFields(head: string): string {
+  return `CASE WHEN ${head} IS NOT NULL THEN
+    regexp_extract_all(substring(${head}, ${auditMark.length + 1}), '(?s)(${auditText}),', 1) END`
+}
 
 /** SQL of one field in a column of `auditFields`, without quotes; '' becomes NULL. */
 export function auditField(fields: string, position: number): string {
   const field = `${fields}[${position}]`
-  return `CASE WHEN ${fields} IS NOT NULL THEN CASE WHEN len(${fields}) >= ${auditPosition.statement} THEN nullif(
-    CASE WHEN starts_with(${field}, '"') THEN replace(substring(${field}, 2, length(${field}) - 2), '""', '"') ELSE ${field} END, '') END END`
+  return `nullif(CASE WHEN starts_with(${field}, '"') THEN replace(substring(${field}, 2, length(${field}) - 2), '""', '"') ELSE ${field} END, '')`
+}
+
+/** SQL of the statement at the beginning of the text after the head, with doubled inner quotes; '' without one. */
+export function auditStatement(tail: string): string {
+  return `CASE WHEN starts_with(${tail}, '"') THEN regexp_extract(${tail}, '(?s)^"((?:[^"]|"")*)"', 1)
+    ELSE regexp_extract(${tail}, '^[^,"]*') END`
+}
+
+/** SQL of a column without the doubling of quotes; '' becomes NULL. */
+export function unquoted(text: string): string {
+  return `CASE WHEN contains(${text}, '""') THEN replace(${text}, '""', '"') WHEN ${text} <> '' THEN ${text} END`
 }
 
 /** Keys in messages about connections. They mark the end of a value, because some servers write no blank between pairs. */
@@ -65,14 +89,18 @@ const connectionKeys = [
   'method',
 ]
 
+/** Messages about connections have some hundred characters. */
+const maxConnectionChars = 4_096
+
 /** SQL of the value of one key in a message about a connection. */
 export function connectionValue(
   message: string,
   key: 'user' | 'database' | 'application_name' | 'host' | 'port',
 ): string {
   const next = connectionKeys.map((other) => (other === 'SSL' ? 'SSL ' : `${other}=`)).join('|')
+  const beginning = `left(${message}, ${maxConnectionChars})`
   return `CASE WHEN ${startsAny(message, ['connection ', 'disconnection', 'replication connection '])} THEN
-    nullif(regexp_extract(${message}, '(?s)${key}=(.*?)\\s*(?:(?:${next})|$)', 1), '') END`
+    nullif(regexp_extract(${beginning}, '(?s)${key}=(.*?)\\s*(?:(?:${next})|$)', 1), '') END`
 }
 
 function startsAny(text: string, beginnings: readonly string[]): string {

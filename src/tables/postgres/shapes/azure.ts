@@ -9,7 +9,8 @@ export const azureDiagnostics: Shape = {
   name: 'azure-diagnostics',
   matches: (at) => `${at('category')} IS NOT NULL AND starts_with(${at('properties')}, '{')`,
   // The single server writes the prefix to a separate key.
-  prefixed: (at) => `coalesce(${at('properties', 'prefix')}, '') || ${at('properties', 'message')}`,
+  prefixed: (at) => `CASE WHEN ${at('properties', 'prefix')} IS NULL THEN ${at('properties', 'message')}
+    ELSE ${at('properties', 'prefix')} || ${at('properties', 'message')} END`,
   readsConnectionMessages: true,
   fields: (at, prefix) => {
     const stated = (key: string): string => `nullif(${at('properties', key)}, '')`

@@ -18,13 +18,13 @@ export const cloudSql: Shape = {
   fields: (at, prefix) => ({
     ...textLogFields(prefix),
     event_time_second: at('timestamp'),
-    message: `coalesce(${prefix('rest')}, ${at('textPayload')})`,
+    message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
     server_name: at('resource', 'labels', 'database_id'),
   }),
 }
 
 /** SQL of the text inside the envelope of a container runtime or shipper, without its final newline. */
-export function wrappedText(at: ValueAt): string {
+function wrappedText(at: ValueAt): string {
   return `rtrim(coalesce(${at('log')}, ${at('message')}), chr(10) || chr(13))`
 }
 
@@ -39,13 +39,13 @@ export const logText: Shape = {
   prefixed: wrappedText,
   readsConnectionMessages: true,
   fields: (at, prefix) => {
-    const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${wrappedText(at)}, ${sqlString(leadingTime)}, 1), ''))`
+    const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), ''))`
     return {
       ...textLogFields(prefix),
       event_time: own,
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
       event_time_second: `CASE WHEN ${own} IS NULL THEN coalesce(${at('time')}, ${at('@timestamp')}, ${at('timestamp')}, ${at('date')}) END`,
-      message: `coalesce(${prefix('rest')}, ${wrappedText(at)})`,
+      message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
     }
   },
 }

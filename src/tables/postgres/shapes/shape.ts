@@ -34,8 +34,11 @@ export type TextField = (typeof textFields)[number]
 /** @returns SQL of the text at a path of the record's JSON object, one key per level; NULL when there is no value */
 export type ValueAt = (...keys: string[]) => string
 
-/** @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it. NULL when no prefix matched */
-export type PrefixValue = (name: PrefixField | 'level' | 'rest') => string
+/**
+ * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it. NULL when no prefix matched, except for
+ *   `whole`, the text with its prefix, and `head`, the beginning of that text
+ */
+export type PrefixValue = (name: PrefixField | 'level' | 'rest' | 'whole' | 'head') => string
 
 /** Fields that a prefix can hold. */
 export const prefixFields = [
