@@ -71,11 +71,11 @@ test('a volume short of space holds the stream, loses own leftovers only, and go
   await disk.leaveFree(36 * MiB)
   const between = () => running.log.some(({ freeBytes }) => Number(freeBytes) > 35 * MiB)
   await running.until(between, 'a look at the space between the limits')
-  assert.ok(!running.logged('disk space is back'))
+  assert.ok(!running.logged('disk space is available again'))
   assert.deepEqual(await rows(), before)
 
   await disk.leaveFree(48 * MiB)
-  await running.until(() => running.logged('disk space is back'), 'room')
+  await running.until(() => running.logged('disk space is available again'), 'room')
   const content = await storage.content(blob)
   await eventually(
     async () => (await mirroredOffset(project.offsetPath('primary'), blob)) === content.length,
@@ -117,7 +117,7 @@ test('a volume that is full in the middle of writes, and freed bit by bit, takes
   await disk.leaveFree(64 * KiB)
   await storage.append(blob, lines(10, 20_000))
   const content = await storage.content(blob)
-  const fulls = () => running.log.filter(({ msg }) => msg === 'a write found the volume full')
+  const fulls = () => running.log.filter(({ msg }) => msg === 'a write failed because the volume is full')
   const done = async () => (await mirroredOffset(project.offsetPath('primary'), blob)) === content.length
 
   await running.until(() => fulls().length >= 3, 'three writes that failed')
