@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type LandedBatch, spanBytes } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 
-/** What a pipeline has done since its start. */
+/** Totals of a pipeline since it was started. */
 export interface PipelineCounters {
   rows: number
   rejected: number
@@ -12,7 +12,7 @@ export interface PipelineCounters {
   batches: number
 }
 
-/** A batch can touch hundreds of blobs; its log line names this many of them. */
+/** Blobs named in one log line; a batch can hold ranges of hundreds. */
 export const maxLoggedSpans = 10
 
 /** Counts and logs what a pipeline lands. */
@@ -26,7 +26,7 @@ export class LandingLog {
     this.#log = logger
   }
 
-  /** @param lagBytes bytes that are known to be there and not landed */
+  /** @param lagBytes bytes of the known blobs that have not landed */
   note({ batch, ...landed }: LandedBatch, lagBytes: number): void {
     const { rows, rejected, partial, tableVersion, fileBytes, encodeMs, commitMs } = landed
     const bytes = batch.spans.reduce((sum, span) => sum + spanBytes(span), 0)

@@ -5,11 +5,11 @@ import { TailraceError } from '../errors.ts'
 import type { Logger } from '../reporting/logger.ts'
 
 export interface MetricsServerOptions {
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   readonly port: number
   readonly host: string
   readonly metrics: { readonly contentType: string; exposition(): Promise<string> }
-  /** Names of pipelines that should run and do not: not yet, or no longer. */
+  /** The pipelines that should run and do not: they are starting, or have failed. */
   readonly notRunning: () => readonly string[]
   readonly logger: Logger
 }
@@ -20,14 +20,14 @@ interface Answer {
   readonly body: string
 }
 
-/** A scraper and a few probes; whoever holds more connections open is no scraper. */
+/** Enough for a scraper and a few probes. */
 const maxConnections = 32
 
 const plainText = 'text/plain; charset=utf-8'
 
-/** Serves `GET /metrics` and `GET /healthz`; never what keeps the process alive. */
+/** Serves `GET /metrics` and `GET /healthz`. Does not keep the process alive. */
 export class MetricsServer {
-  /** The port in use, also where any free one was asked for. */
+  /** The port in use, also when any free one was requested. */
   readonly port: number
   #server: Server
 
@@ -36,7 +36,7 @@ export class MetricsServer {
     this.port = (server.address() as AddressInfo).port
   }
 
-  /** @throws CONFIG_INVALID when the address cannot be had, such as a port in use */
+  /** @throws CONFIG_INVALID when the address cannot be used, such as a port in use */
   static async listen(options: MetricsServerOptions): Promise<MetricsServer> {
     const { port, host, logger } = options
     const server = createServer((request, response) => void respond(request, response, options))
@@ -51,13 +51,15 @@ export class MetricsServer {
       })
     }
     // Without a listener, a connection that cannot be accepted (no file descriptor left) would end the process.
-    server.on('error', (error) => logger.warn({ err: error }, 'the metrics server failed for once'))
+    server.on('error', (error) =>
+      logger.warn({ err: error }, 'the metrics server did not accept a connection'),
+    )
     return new MetricsServer(server.unref())
   }
 
-  /** Ends it and every connection to it. */
+  /** Stops listening and closes every connection. */
   async close(): Promise<void> {
-    // The callback also comes when it was closed before; the event 'close' does not.
+    // The callback is also called when the server was closed before; the event 'close' is not emitted then.
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeAllConnections()
     await closed

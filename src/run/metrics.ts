@@ -2,23 +2,23 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { type RequestCounts, requestKinds } from '../sources/readers/counted-reader.ts'
 import type { PipelineCounters } from './landing-log.ts'
 
-/** What a pipeline tells of this moment. */
+/** The current state of a pipeline. */
 export interface PipelineGauges {
   readonly isRunning: boolean
   /** Bytes of its blobs, as last seen, that are not landed yet. */
   readonly lagBytes: number
   /** Blobs that are being read. */
   readonly openLanes: number
-  /** Blobs that could not be read, and wait to be tried again. */
+  /** Blobs that are set aside and read again later. */
   readonly setAsideBlobs: number
 }
 
-/** What the metrics of a pipeline are made of. */
+/** The numbers of a pipeline that its metrics show. */
 export interface MeasuredPipeline {
   readonly name: string
   readonly counters: PipelineCounters
   readonly requests: RequestCounts
-  /** Failures that ended a run of it, by code. */
+  /** Failures that ended a run of the pipeline, by code. */
   readonly failuresByCode: ReadonlyMap<string, number>
   readonly gauges: PipelineGauges
 }
@@ -64,7 +64,7 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
   tailrace_storage_requests_total: {
     type: 'counter',
-    help: 'Requests made of the storage that holds the blobs, by what they told.',
+    help: 'Requests to the storage that holds the blobs, by their result.',
     labels: ['kind'],
     samples: ({ requests }) => requestKinds.map((kind) => [{ kind }, requests[kind]]),
   },
@@ -101,21 +101,21 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 }
 
-/** The names of all metrics that are about pipelines. */
+/** The names of all metrics of pipelines. */
 export const metricNames: readonly string[] = Object.keys(metrics)
 
 /**
- * The state of some pipelines and of this process, as Prometheus reads it.
+ * The state of pipelines and of this process in the format of Prometheus.
  *
- * Nothing is counted here: each exposition takes what the pipelines have counted. Labels hold pipeline names,
- * request kinds and error codes only, so nothing that was configured or read can get into them.
+ * Nothing is counted here: each exposition reads the pipelines' own counters. Labels are pipeline names, request kinds and
+ * error codes only, so no other configured value and no log content can get into them.
  */
 export class Metrics {
   #registry = new Registry()
   #pipelines: () => Iterable<MeasuredPipeline>
   #setters: readonly { reset(): void; set(pipeline: MeasuredPipeline): void }[]
 
-  /** @param pipelines looked at by each exposition */
+  /** @param pipelines called for each exposition */
   constructor(pipelines: () => Iterable<MeasuredPipeline>) {
     this.#pipelines = pipelines
     collectDefaultMetrics({ register: this.#registry })
@@ -124,7 +124,7 @@ export class Metrics {
       const metric = type === 'counter' ? new Counter(options) : new Gauge(options)
       return {
         reset: () => metric.reset(),
-        // Just reset, so that a counter too is set by being increased.
+        // A counter cannot be set, but after a reset an increase is the same.
         set: (pipeline) => {
           for (const [more, value] of samples(pipeline))
             metric.inc({ pipeline: pipeline.name, ...more }, value)

@@ -12,26 +12,26 @@ const schema = z.object({
   untilMs: z.number().optional(),
 })
 
-/** Why a pipeline does not run. */
+/** The reason why a pipeline does not run. */
 export interface PipelineFailure {
   /** The error's code, or the name of an error without one. */
   readonly code: string
   readonly reason: string
-  /** Times in a row that it failed. */
+  /** Failures in a row, this one included. */
   readonly failures: number
   readonly sinceMs: number
-  /** When it is started again; missing when its process has ended or gave it up. */
+  /** When it is started again, in milliseconds since the epoch; undefined when it is not, or its process has ended. */
   readonly untilMs?: number | undefined
 }
 
-/** Why a pipeline does not run, for other processes: `<state>/<pipeline>.failure.json`, gone once it runs again. */
+/** The last failure, for `tailrace status` of another process: `<state>/<pipeline>.failure.json`, removed when it runs again. */
 export class FailureFile extends StatusFile<PipelineFailure> {
   constructor(stateDirectory: string, pipeline: string) {
     super(join(stateDirectory, `${pipeline}.failure.json`), (json) => schema.parse(json))
   }
 }
 
-/** @returns code and reason of an error, without secrets and, of an error that is not Tailrace's own, without content */
+/** @returns the code and the message without secrets; of a foreign error only its name, because its message may hold log content */
 export function describeFailure(error: unknown): Pick<PipelineFailure, 'code' | 'reason'> {
   if (isTailraceError(error)) return { code: error.code, reason: redactSecrets(error.message) }
   const name = error instanceof Error ? error.name : 'Error'

@@ -33,18 +33,16 @@ export interface PipelineOptions {
   readonly reader: BlobReader
   /** Whether any request of the reader's account has succeeded since an instant. */
   readonly succeededSince: (instantMs: number) => boolean
-  /** Go on after the blobs' ends, or drain to where they ended. */
+  /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
   readonly follow: boolean
-  /** Ends the opening, which waits for the table's storage or warehouse however long they take; unused afterwards. */
+  /** Aborts the opening, which has no deadline of its own. Unused afterwards. */
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /**
- * One source to one table: composes the stages and runs them.
- *
- * Everything is put together here with `stream.pipeline`; no stage knows another one.
+ * Reads one source into one table: connects the stages with `stream.pipeline` and runs them. No stage knows another one.
  */
 export class Pipeline {
   readonly name: string
@@ -60,7 +58,7 @@ export class Pipeline {
   #schedule: LaneSchedule
   #follow: boolean
   #lanes = new LaneMerge()
-  /** Generations that another process has landed a range of, and up to where the sink has landed or dropped them. */
+  /** For each fenced generation, the offset up to which the sink has landed or dropped its bytes. */
   #settled = new Map<string, number>()
   #aborting: AbortController
 
@@ -84,15 +82,13 @@ export class Pipeline {
   /**
    * Opens the table and reconciles the offset file with it.
    *
-   * @param openAll what stands behind the stages; default: the machine's engine and files, and the configured table
+   * @param openAll opens the resources of the stages; default: this machine's engine and files, and the configured table
    * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT
    */
   static async open(options: PipelineOptions, openAll = openResources): Promise<Pipeline> {
     const aborting = new AbortController()
-    const signal = AbortSignal.any([
-      aborting.signal,
-      ...(options.signal === undefined ? [] : [options.signal]),
-    ])
+    const signal =
+      options.signal === undefined ? aborting.signal : AbortSignal.any([aborting.signal, options.signal])
     const resources = await openAll({ ...options, removeLeftovers: true, signal })
     try {
       const pipeline = new Pipeline(options, resources, aborting)
@@ -109,17 +105,17 @@ export class Pipeline {
     return this.#landingLog.counters
   }
 
-  /** How far each blob generation is landed, by the table. */
+  /** The table's offset of each blob generation. */
   get landed(): LandedOffsets {
     return this.#resources.committer.landed()
   }
 
-  /** Bytes that are known to be there and not landed. */
+  /** Bytes of the known blobs that have not landed. */
   get lagBytes(): number {
     return this.#schedule.lagBytes
   }
 
-  /** Lanes that run. */
+  /** Running lanes. */
   get laneCount(): number {
     return this.#schedule.laneCount
   }
@@ -129,13 +125,13 @@ export class Pipeline {
     return this.#schedule.hasFoundBlobs
   }
 
-  /** Blobs that are left alone for a while because they cannot be read. */
+  /** Blobs that are not read for a while, so that their neighbors are. */
   get setAside(): readonly SetAsideBlob[] {
     return this.#schedule.setAside
   }
 
   /**
-   * Runs until the blobs' ends, until `stop`, or until something fails for good.
+   * Runs until the blobs' ends (without follow), until `stop`, or until a failure that is not retried.
    *
    * @throws the first failure; everything landed until then stays landed
    */
@@ -171,8 +167,8 @@ export class Pipeline {
         throw error
       },
     )
-    // Nothing can land any more, so whatever is still under way, such as a request for the table, is in vain. The lanes
-    // then fail with an error that only says that their inlets are closed.
+    // When one half fails, nothing can land any more: the abort ends the other half and its requests. The lanes then fail
+    // with an error that only says that their inlets are closed.
     for (const one of [landing, reading]) one.catch(() => this.abort())
     const [landed, read] = await Promise.allSettled([landing, reading])
     const failure = firstCause(read, landed)
@@ -183,23 +179,23 @@ export class Pipeline {
     if (failure !== undefined) throw failure.reason
   }
 
-  /** Gives everything back without having run. */
+  /** Releases all resources of a pipeline that was opened and not run. */
   async close(): Promise<void> {
     await this.#resources.close()
   }
 
   /**
-   * Stops reading and lands what is complete; `run` resolves after that. While the disk is full nothing can be
-   * landed, so the pipeline then ends at once: what it had read is read again by the next start.
+   * Stops reading and lands the complete lines; `run` resolves after that. While the disk is full nothing can land, so the
+   * pipeline is aborted instead.
    */
   stop(): void {
     this.#schedule.stop()
-    // Ended at once: what it merges can be merged another time.
+    // Not drained: a merge of small files that is cut off is done again later.
     void this.#upkeep?.stop()
     if (this.#diskSpace.isHolding) this.abort()
   }
 
-  /** Ends at once; what is not landed is read again by the next start. */
+  /** Ends at once; the next start reads again the bytes that have not landed. */
   abort(): void {
     this.#schedule.stop()
     void this.#upkeep?.stop()
@@ -250,7 +246,7 @@ export class Pipeline {
       startTimeMs: source.startTimeMs,
       watchMs: source.watchMs,
       onSkipped: (skipped) =>
-        logger.warn(skipped, 'some blobs under the resource are no hourly logs: skipped'),
+        logger.warn(skipped, 'some blobs under the resource are not hourly logs: skipped'),
     })
     return new ListedLanes(context, {
       discovery,
@@ -259,7 +255,7 @@ export class Pipeline {
     })
   }
 
-  /** For `tailrace status` of another process; a run goes on without it. */
+  /** For `tailrace status` of another process. A failure is only logged. */
   #writeSetAside(blobs: readonly SetAsideBlob[]): void {
     this.#setAsideFile
       .write(blobs)
@@ -270,17 +266,17 @@ export class Pipeline {
 
   async #close(): Promise<void> {
     await this.#upkeep?.stop()
-    // What a large file's pause has held back; the table has it all, so a failure is no loss.
+    // A large offset file is not written after each commit. A failure loses nothing: the table holds all offsets.
     await this.#offsets
       .flush()
       .catch((error: unknown) => this.#log.warn({ err: error }, 'the offset file was not written'))
-    // A process that has ended sets nothing aside; after a drain, the list is its result.
+    // After a run that follows, no blob is set aside any more. After a drain, the list is part of the result.
     if (this.#follow) this.#writeSetAside([])
     await this.#setAsideFile.settled()
     await this.#resources.close()
   }
 
-  /** The table is the truth; the file only follows it. */
+  /** Compares the offset file with the table, and writes it again from the table if they differ. */
   async #reconcile(): Promise<void> {
     const { storedOffsets: file, offsetFile, committer } = this.#resources
     const finding =
@@ -310,7 +306,7 @@ export class Pipeline {
   }
 }
 
-/** Of a pipeline's two halves, the failure that made the other one fail. */
+/** The failure that came first: when one half fails, the abort makes the other one fail, without an error code. */
 function firstCause(
   read: PromiseSettledResult<void>,
   landed: PromiseSettledResult<void>,

@@ -1,15 +1,15 @@
 import type { SupervisedPipeline } from './supervised-pipeline.ts'
 
-/** One look at a pipeline, for its speed. */
+/** The bytes that a pipeline had landed at an instant. */
 interface Sample {
   readonly atMs: number
   readonly bytes: number
 }
 
-/** The speed is that of the last seconds, so that it follows a change without jumping. */
+/** The speed is the average of this time, so that it follows a change without jumping. */
 const windowMs = 5_000
 
-/** Turns what pipelines say of themselves into one line: how far each is, how fast, how long it will take. */
+/** Renders one line with the bytes landed, the speed and the remaining time of each pipeline. */
 export class ProgressLine {
   #pipelines: readonly SupervisedPipeline[]
   #samples = new Map<string, Sample[]>()

@@ -18,8 +18,7 @@ export interface RecordStartsContext {
 }
 
 /**
- * Commits where blobs begin that are not read from their start, without a row. Where another process was first, a blob
- * begins where that one says.
+ * Commits the offsets at which a cold start begins, without a row. An offset that another process recorded first stays.
  *
  * @param starts empty spans
  */

@@ -28,7 +28,7 @@ export interface ReplayOptions {
   /** A blob name, with or without its container. */
   readonly blob: string
   readonly from: number
-  /** Default: as far as the blob is landed. */
+  /** Default: the landed offset of the blob. */
   readonly to?: number | undefined
   readonly reader: BlobReader
   readonly clock: Clock
@@ -44,8 +44,8 @@ export interface ReplayReceipt {
 }
 
 /**
- * Lands a range again and, in the same commit, removes what the range had landed before: doing it twice gives
- * the same table as doing it once. Offsets stay where they are.
+ * Lands a range again and, in the same commit, removes the rows that it had landed before. Doing it twice gives the same
+ * table as doing it once. Offsets do not change.
  *
  * @throws USAGE, REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START, and SOURCE_UNAVAILABLE after a few attempts
  */
@@ -145,7 +145,7 @@ function spanToReplay(landed: LandedOffset, { from, to = landed.offset }: Replay
   return { blob, generation, start: from, end: to }
 }
 
-/** The rows of a generation that is gone cannot be read again, and must not be replaced by another one's. */
+/** Checks that the blob still is the generation that landed: rows of another one must not replace its rows. */
 async function requireSameGeneration(
   reader: BlobReader,
   blobName: string,
@@ -166,7 +166,7 @@ async function requireSameGeneration(
   )
 }
 
-/** A gzip member or a document has no line starts, and nothing tells here where one of them ends. */
+/** Checks that a range is the whole blob: in gzip and documents, no offset inside is known to start a record. */
 function requireWhole(span: Span, landed: LandedOffset): void {
   if (span.start === 0 && span.end === landed.offset) return
   throw new TailraceError(

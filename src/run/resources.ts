@@ -18,15 +18,15 @@ export interface PipelineResourcesOptions {
   readonly name: string
   readonly config: ResolvedPipeline
   readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
-  /** For the pipeline that runs; anyone else could take the files of one that runs for leftovers. */
+  /** Whether to remove old staging files. Only for a run: a command could remove files of a run in another process. */
   readonly removeLeftovers: boolean
-  /** Ends what waits for the table's storage or warehouse, and every statement of the engine. */
-  readonly signal?: AbortSignal
+  /** Aborts requests to the table's storage or warehouse, and every statement of the engine. */
+  readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** What stands behind one pipeline's stages: its staging directory, encoder, table, offset file and disk space. */
+/** The resources that one pipeline's stages use: staging directory, encoder, table, offset file and disk space. */
 export interface PipelineResources {
   readonly staging: Staging
   readonly encoder: BatchEncoder
@@ -42,7 +42,7 @@ export interface PipelineResources {
 }
 
 /**
- * Opens everything; a table that does not exist is created.
+ * Opens the resources of a pipeline, and creates the table if it does not exist.
  *
  * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT, STATE_LOCKED
  */
@@ -97,7 +97,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
     const diskSpace = new DiskSpaceMonitor({
       directories: [staging.directory, ...directories],
       minFreeBytes,
-      ...(resumeFreeBytes === undefined ? {} : { resumeFreeBytes }),
+      resumeFreeBytes,
       checkMs,
       removeExpired: () => staging.removeExpired(clock.now()),
       releaseCaches: () => committer.releaseCaches(),

@@ -1,22 +1,22 @@
 import type { Clock } from '../clock.ts'
 
-/** An abort gets a quarter of the time that a stop may take, and no more than this, in milliseconds. */
+/** An abort gets the last quarter of the time of a stop, but no more than this, in milliseconds. */
 const maxAbortMs = 2_000
 
-/** A quarter of less than this is no time to end anything in order: the stop is then overdue at once. */
+/** In less time than this, in milliseconds, an abort has no quarter to end in order: it is overdue at once. */
 const minStopMs = 1_000
 
 export interface StopDeadlineOptions {
-  /** How long a stop may take in all, in milliseconds. */
+  /** Limit of the whole stop, in milliseconds. */
   readonly stopMs: number
-  /** Called when there is no time left to land what is complete, just before the signal fires. */
-  readonly onLate?: () => void
-  /** Called when the abort, too, has not come to its end in time. */
-  readonly onOverdue?: () => void
+  /** Called when the time to land complete lines is over, just before the signal fires. */
+  readonly onLate?: (() => void) | undefined
+  /** Called when the time for the abort is over, too. */
+  readonly onOverdue?: (() => void) | undefined
   readonly clock: Clock
 }
 
-/** Bounds the time of a stop: first it drains, then it is aborted, and then it is overdue. */
+/** Limits the time of a stop: first the pipelines drain, then they are aborted, then the stop is overdue. */
 export class StopDeadline {
   readonly #options: StopDeadlineOptions
   readonly #aborting = new AbortController()
@@ -27,20 +27,20 @@ export class StopDeadline {
     this.#options = options
   }
 
-  /** Fires when what is under way has to end at once. */
+  /** Fires when the pipelines are to be aborted. */
   get signal(): AbortSignal {
     return this.#aborting.signal
   }
 
-  /** A stop begins, whatever its cause; the time of the first call counts. */
+  /** Starts the time of a stop; only the first call counts. */
   begin(): void {
     if (this.#hasBegun) return
     this.#hasBegun = true
-    // A rejection says that it was cancelled.
+    // It rejects only when it is cancelled.
     this.#run().catch(() => {})
   }
 
-  /** All has ended. */
+  /** Ends the time: all pipelines have ended. */
   cancel(): void {
     this.#cancelling.abort()
   }

@@ -11,18 +11,18 @@ import { describeFailure, type FailureFile, type PipelineFailure } from './pipel
 
 export interface SupervisedPipelineOptions {
   readonly name: string
-  /** Opens it anew; the signal ends the opening. */
+  /** Opens the pipeline, for each run; the signal aborts the opening. */
   readonly open: (signal: AbortSignal) => Promise<Pipeline>
-  /** Counts the requests of all its runs. */
+  /** Counts the requests of all runs. */
   readonly requests: RequestCounter
-  /** Pauses before it is started again; without them a failure is the end. */
+  /** Pauses before a restart; undefined: the first failure is thrown. */
   readonly restart: GrowingPauses | undefined
   readonly failureFile: FailureFile
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** One pipeline of a process: it fails alone, and is opened anew after a pause that grows with each failure in a row. */
+/** Runs one pipeline, and restarts it after a failure: after a pause that grows with each failure in a row. */
 export class SupervisedPipeline {
   readonly name: string
   readonly requests: RequestCounter
@@ -32,12 +32,12 @@ export class SupervisedPipeline {
   readonly #log: Logger
   readonly #stopping = new AbortController()
   #opening: { readonly aborting: AbortController; readonly done: Promise<Pipeline> } | undefined
-  /** The pipeline that runs, or the last one that did. */
+  /** The running pipeline, or the last one that ran. */
   #pipeline: Pipeline | undefined
   #isRunning = false
   #failure: (PipelineFailure & { readonly error: unknown }) | undefined
   #failuresInRow = 0
-  /** What pipelines before this one have done. */
+  /** Totals of the runs before this one. */
   #earlier: PipelineCounters = nothingDone()
 
   constructor(options: SupervisedPipelineOptions) {
@@ -51,12 +51,12 @@ export class SupervisedPipeline {
     return this.#isRunning
   }
 
-  /** Why it does not run; undefined when it runs, or ended in order. */
+  /** The failure after which it does not run; undefined while it runs, and after it ended in order. */
   get failure(): (PipelineFailure & { readonly error: unknown }) | undefined {
     return this.#failure
   }
 
-  /** What it has done since the start of the process. */
+  /** Totals of all runs since the start of the process. */
   get counters(): PipelineCounters {
     return sum(this.#earlier, this.#pipeline?.counters ?? nothingDone())
   }
@@ -82,9 +82,9 @@ export class SupervisedPipeline {
   }
 
   /**
-   * Opens it for the first time.
+   * Opens the pipeline for the first run.
    *
-   * @throws what opening throws; `run` then starts with a pause if there are to be restarts
+   * @throws the error of the opening; with `restart`, `run` then pauses and opens it again
    */
   async open(): Promise<void> {
     try {
@@ -96,9 +96,9 @@ export class SupervisedPipeline {
   }
 
   /**
-   * Runs until a stop, or without `follow` until the blobs' ends, and through any failure if there are to be restarts.
+   * Runs until a stop, or without `follow` until the blobs' ends. With `restart`, a failure starts it again.
    *
-   * @throws the failure that is the end of it, and an AbortError after `abort`
+   * @throws a failure after which it is not restarted, and an AbortError after `abort`
    */
   async run(): Promise<void> {
     for (;;) {
@@ -120,27 +120,27 @@ export class SupervisedPipeline {
     }
   }
 
-  /** Stops reading and lands what is complete; `run` resolves after that. */
+  /** Stops reading and lands the complete lines; `run` resolves after that. */
   stop(): void {
     this.#stopping.abort()
     this.#opening?.aborting.abort()
     this.#pipeline?.stop()
   }
 
-  /** Ends at once; what is not landed is read again by the next start. */
+  /** Ends at once; the next start reads again the bytes that have not landed. */
   abort(): void {
     this.stop()
     this.#pipeline?.abort()
   }
 
-  /** Gives everything back without having run, also while it is being opened. */
+  /** Releases all resources of a pipeline that was not run, also while it is being opened. */
   async close(): Promise<void> {
     this.stop()
     await this.#opening?.done.catch(() => {})
     await this.#pipeline?.close()
   }
 
-  /** Waits for the end of a pause and opens; @returns false when a stop came first */
+  /** Waits for the pause to end, and opens the pipeline; false when a stop came first. */
   async #reopen(): Promise<boolean> {
     const { clock } = this.#options
     const { signal } = this.#stopping
@@ -172,14 +172,14 @@ export class SupervisedPipeline {
     if (this.#stopping.signal.aborted) this.#pipeline.stop()
   }
 
-  /** A stop came during a pause. */
+  /** Notes, after a stop during a pause, that there will be no restart. */
   async #giveUp(): Promise<void> {
     if (this.#failure === undefined) return
     const { error: _error, untilMs: _untilMs, ...failure } = this.#failure
     await this.#note(failure)
   }
 
-  /** Counts what the failed pipeline has done to the earlier ones; failures are in a row while nothing lands. */
+  /** Adds the totals of the failed run to those before it. Failures count as in a row until something lands. */
   #leave(startedAtMs: number): void {
     const { clock, restart } = this.#options
     const counters = this.#pipeline?.counters ?? nothingDone()
@@ -213,7 +213,7 @@ export class SupervisedPipeline {
     await this.#note(failure)
   }
 
-  /** Only a message for others, so the pipeline goes on without it. */
+  /** Writes the note for other processes. A failure is only logged. */
   async #note(failure: PipelineFailure | undefined): Promise<void> {
     await this.#options.failureFile
       .write(failure)
@@ -225,7 +225,7 @@ export class SupervisedPipeline {
   }
 }
 
-/** A pipeline whose blobs others land ends for good only where its config says so. */
+/** Whether there is no restart: COMMIT_FENCED ends a pipeline only when `whenFenced` is `exit`. */
 function isFinal(error: unknown): boolean {
   return isTailraceError(error, 'COMMIT_FENCED')
 }

@@ -27,13 +27,13 @@ export interface TailraceOptions {
   readonly follow: boolean
   /** Whether one failing pipeline ends the run. Default false: it is started again, and the others go on. */
   readonly failFast?: boolean | undefined
-  /** Bounds the time of a stop, by a caller or after a failure. */
-  readonly deadline?: StopDeadline
+  /** Limits the time of a stop, whether a caller or a failure caused it. Default: `stopMs` of the config. */
+  readonly deadline?: StopDeadline | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** What `--once` prints when it ends. */
+/** The result of a run, which `--once` prints. */
 export interface RunSummary {
   readonly durationMs: number
   readonly pipelines: Readonly<
@@ -47,15 +47,15 @@ export interface RunSummary {
         readonly hasFoundBlobs: boolean
         /** Blobs that have landed, at least in part, in this run or before. */
         readonly blobs: number
-        /** How far each is landed; left out when there are more than 1,000. */
-        readonly offsets?: readonly LandedOffset[]
+        /** The landed offset of each; left out when there are more than 1,000. */
+        readonly offsets?: readonly LandedOffset[] | undefined
       }
     >
   >
 }
 
-/** A summary is one line to be read by whoever started the run: of more blobs the offset file tells. */
-const mostOffsets = 1_000
+/** The summary is one line for a person; the offsets of more blobs are in the offset file. */
+const maxOffsets = 1_000
 
 /** All pipelines of a config, side by side in one process. */
 export class Tailrace {
@@ -76,12 +76,12 @@ export class Tailrace {
   }
 
   /**
-   * Serves the metrics, starts the embedded storage if the config wants it, and opens the tables: until the first one is
-   * open, so that none waits for another, or all of them where one failure ends the run. The others come up in `run`.
+   * Serves the metrics, starts the embedded storage if the config uses it, and opens the pipelines. Where one failure ends
+   * the run, it waits for all of them; otherwise only for the first, and `run` waits for the others.
    *
-   * @param signal ends the opening
-   * @throws CONFIG_INVALID when the metrics cannot be served or a source cannot be connected to, and what opening a
-   * pipeline throws: any of them where one failure ends the run, else the first of them when none can be opened
+   * @param signal aborts the opening
+   * @throws CONFIG_INVALID when the metrics cannot be served or a source cannot be connected to, and the error of a pipeline
+   * that cannot be opened: of any where one failure ends the run, otherwise of the first when none can be opened
    */
   static async open(options: TailraceOptions, signal?: AbortSignal): Promise<Tailrace> {
     const tailrace = new Tailrace(options)
@@ -108,14 +108,14 @@ export class Tailrace {
     return this.#members
   }
 
-  /** Why a pipeline did not run at the end; undefined when all ended in order. */
+  /** The failure of a pipeline that did not run at the end; undefined when all ended in order. */
   get failure(): unknown {
     return this.#members.find(({ failure }) => failure !== undefined)?.failure?.error
   }
 
   /**
-   * Runs all pipelines. One that fails is started again after a while, and the others go on; with `failFast` and without
-   * `follow`, the others stop in order.
+   * Runs all pipelines. A failed one is restarted after a pause, and the others go on; with `failFast` or without `follow`,
+   * the others stop in order instead.
    *
    * @throws the first failure that ends the run
    */
@@ -126,7 +126,7 @@ export class Tailrace {
     if (signal.aborted) abort()
     const failures: unknown[] = []
     const runOne = async (member: SupervisedPipeline, index: number): Promise<void> => {
-      // A failed opening is in the member's own hands by now.
+      // The member has noted a failed opening, and opens itself again.
       await this.#openings[index]?.catch(() => {})
       await member.run().catch((error: unknown) => {
         failures.push(error)
@@ -145,13 +145,13 @@ export class Tailrace {
     return this.summary()
   }
 
-  /** Stops reading and lands what is complete, as long as the deadline allows; `run` resolves after that. */
+  /** Stops reading and lands the complete lines, as long as the deadline allows; `run` resolves after that. */
   stop(): void {
     this.#deadline.begin()
     for (const member of this.#members) member.stop()
   }
 
-  /** Ends at once; what is not landed is read again by the next start. */
+  /** Ends at once; the next start reads again the bytes that have not landed. */
   abort(): void {
     for (const member of this.#members) member.abort()
   }
@@ -168,21 +168,21 @@ export class Tailrace {
             setAside,
             hasFoundBlobs,
             blobs: landed.blobCount,
-            ...(landed.blobCount > mostOffsets ? {} : { offsets: [...landed] }),
+            offsets: landed.blobCount > maxOffsets ? undefined : [...landed],
           },
         ]),
       ),
     }
   }
 
-  /** A drain is done or it is not: whoever waits for its end starts it again. */
+  /** Whether one failure ends the run. A drain always ends: its caller waits for the result and can start it again. */
   get #endsByFailure(): boolean {
     return this.#options.failFast === true || !this.#options.follow
   }
 
   async #open(): Promise<void> {
     this.#openings = this.#members.map((member) => member.open())
-    // Each is waited for by `run` once more.
+    // Also awaited in `run`; until then a rejection must not count as unhandled.
     for (const opening of this.#openings) opening.catch(() => {})
     if (this.#endsByFailure) await Promise.all(this.#openings)
     else {
@@ -224,7 +224,7 @@ export class Tailrace {
     const names = choosePipelines(config, only).map(([name]) => name)
     if (config.metrics === undefined) return
     const { host } = config.metrics
-    // Loaded here because most runs do without, and every start would wait for the library.
+    // Loaded only when configured: the metrics library would slow every start down.
     const [{ Metrics }, { MetricsServer }] = await Promise.all([
       import('./metrics.ts'),
       import('./metrics-server.ts'),
@@ -257,7 +257,7 @@ function measured(member: SupervisedPipeline): MeasuredPipeline {
   return { name, counters, requests: requests.counts, failuresByCode, gauges }
 }
 
-/** Readers of the containers in use; the embedded storage starts with the first pipeline that wants it. */
+/** Creates the readers of containers. The embedded storage starts with the first pipeline that uses it. */
 export class ContainerStorage {
   #follow: boolean
   #clock: Clock
@@ -277,7 +277,7 @@ export class ContainerStorage {
   }
 
   /**
-   * Readers of one account share its health.
+   * Creates the reader of a source. Readers of one account share its health.
    *
    * @throws CONFIG_INVALID for a connection string or a SAS that does not fit the source
    */
