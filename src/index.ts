@@ -12,8 +12,8 @@ export type {
   TailraceConfig,
 } from './config/options.ts'
 export { defineConfig } from './config/options.ts'
-export type { ResolvedConfig, ResolvedPipeline } from './config/resolve.ts'
 export { resolveConfig } from './config/resolve.ts'
+export type { ResolvedConfig, ResolvedPipeline } from './config/resolved.ts'
 export type { Disposition, ErrorCode, ErrorContext, ErrorRule } from './errors.ts'
 export { errors, isTailraceError, TailraceError } from './errors.ts'
 export type { JsonObject, JsonValue } from './json.ts'

@@ -40,7 +40,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   zod: [
     'azure/account-storage.ts',
     'config/mistakes.ts',
-    'config/resolve.ts',
+    'config/resolved.ts',
     'config/schema.ts',
     'offsets/offset-file.ts',
     'reporting/option-mistakes.ts',
@@ -49,7 +49,6 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'sinks/databricks/options.ts',
     'sinks/delta/options.ts',
     'sinks/sink.ts',
-    'sinks/sinks.ts',
     'sources/embedded/sample-memory.ts',
     'sources/options.ts',
   ],

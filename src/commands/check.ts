@@ -1,4 +1,4 @@
-import type { ResolvedPipeline } from '../config/resolve.ts'
+import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ResolvedConfig } from '../config/resolve.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
 import type { Logger } from '../reporting/logger.ts'
 import type { Print } from '../reporting/row-printer.ts'
 import type { StatusOutput } from '../reporting/terminal.ts'

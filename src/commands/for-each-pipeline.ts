@@ -1,10 +1,9 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import { type ResolvedPipeline, sinkTarget } from '../config/resolve.ts'
+import { type ResolvedPipeline, sinkTarget } from '../config/resolved.ts'
 import { silentLogger } from '../reporting/logger.ts'
 import { interactiveRetry } from '../retry.ts'
 import { ContainerStorage } from '../run/tailrace.ts'
 import type { TableInspection } from '../sinks/sink.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import type { CommandContext } from './command.ts'
@@ -57,7 +56,7 @@ export async function forEachTable(
   const { stateDirectory } = config
   for (const [name, pipeline] of choosePipelines(config, only)) {
     const target = sinkTarget(name, pipeline)
-    const table = await sinkOf(pipeline).inspect({ target, stateDirectory, clock, logger })
+    const table = await pipeline.sinkKind.inspect({ target, stateDirectory, clock, logger })
     try {
       await inspect({ name, pipeline, table })
     } finally {

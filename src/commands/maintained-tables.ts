@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { chooseTables } from '../config/choose-pipelines.ts'
 import type { MaintenanceContext, SinkMaintenance } from '../sinks/sink.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 
 /**
@@ -19,8 +18,11 @@ export async function maintainTables<Report>(
   const { stateDirectory } = config
   const reports: { pipeline: string; report: Report }[] = []
   const seen = new Set<string>()
-  for (const { target, ability } of chooseTables(config, only, ({ maintenance }) => maintenance)) {
-    const table = sinkOf(target).tableId(target)
+  for (const { target, tableId: table, ability } of chooseTables(
+    config,
+    only,
+    ({ maintenance }) => maintenance,
+  )) {
     if (seen.has(table)) continue
     seen.add(table)
     const { name } = target

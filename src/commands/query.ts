@@ -2,7 +2,7 @@ import { choosePipelines, chooseTables } from '../config/choose-pipelines.ts'
 import type { TakeRows } from '../reporting/row-batch.ts'
 import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
 import type { SinkQuery, SinkTarget, TableMoment } from '../sinks/sink.ts'
-import { unsupportedError } from '../sinks/sinks.ts'
+import { unsupportedError } from '../sinks/unsupported.ts'
 import type { CommandContext } from './command.ts'
 
 export interface QueryOptions extends TableMoment {

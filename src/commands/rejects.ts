@@ -1,8 +1,7 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import type { ResolvedConfig } from '../config/resolve.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
 import { JsonPrinter, TablePrinter } from '../reporting/row-printer.ts'
 import { flawedColumns } from '../sinks/landed-rows.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { CommandContext } from './command.ts'
 import { forEachTable } from './for-each-pipeline.ts'
 
@@ -26,7 +25,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
   const seen = new Set<string>()
   let isRead = true
   await forEachTable(context, options.pipeline, async ({ pipeline, table }) => {
-    const text = sinkOf(pipeline).tableId(pipeline)
+    const text = pipeline.sinkKind.tableId(pipeline)
     if (seen.has(text) || !isRead) return
     seen.add(text)
     const landedRows = await table.rows()
@@ -45,7 +44,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
 function namesByTable(config: ResolvedConfig, only: string | undefined): Map<string, string> {
   const names = new Map<string, string>()
   for (const [name, pipeline] of choosePipelines(config, only)) {
-    const text = sinkOf(pipeline).tableId(pipeline)
+    const text = pipeline.sinkKind.tableId(pipeline)
     const other = names.get(text)
     names.set(text, other === undefined ? name : `${other}, ${name}`)
   }

@@ -1,5 +1,5 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import type { ResolvedConfig } from '../config/resolve.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
 import { isTailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import { OffsetFile } from '../offsets/offset-file.ts'
@@ -8,7 +8,6 @@ import { type Print, printJsonList, printTable } from '../reporting/row-printer.
 import type { SetAsideBlob } from '../run/lanes/lane-schedule.ts'
 import { SetAsideFile } from '../run/lanes/set-aside-file.ts'
 import { FailureFile, type PipelineFailure } from '../run/pipeline-failure.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { ListedBlob } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -231,7 +230,7 @@ export async function creationInstants(
   const offsetFile = new OffsetFile({
     stateDirectory,
     pipeline: name,
-    table: sinkOf(pipeline).offsetsTable(pipeline),
+    table: pipeline.sinkKind.offsetsTable(pipeline),
   })
   const marks = await offsetFile.readMarks()
   const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))

@@ -1,7 +1,7 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import { sinkTarget } from '../config/resolve.ts'
+import { sinkTarget } from '../config/resolved.ts'
 import type { Unsupported } from '../sinks/sink.ts'
-import { isUnsupported, sinkOf, unsupportedError } from '../sinks/sinks.ts'
+import { isUnsupported, unsupportedError } from '../sinks/unsupported.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TablesOptions {
@@ -23,14 +23,14 @@ export async function createTables(context: CommandContext, options: TablesOptio
   const seen = new Set<string>()
   const refused: { name: string; reason: Unsupported }[] = []
   for (const [name, pipeline] of choosePipelines(config, options.pipeline)) {
-    const sink = sinkOf(pipeline)
-    const table = sink.tableId(pipeline)
+    const { sinkKind } = pipeline
+    const table = sinkKind.tableId(pipeline)
     if (seen.has(table)) continue
     seen.add(table)
     const target = sinkTarget(name, pipeline)
     const answer = options.printsOnly
-      ? sink.createTableSql(target)
-      : await sink.createTable({ target, stateDirectory, clock, logger })
+      ? sinkKind.createTableSql(target)
+      : await sinkKind.createTable({ target, stateDirectory, clock, logger })
     if (isUnsupported(answer)) refused.push({ name, reason: answer })
     else await print(options.printsOnly ? `${answer};\n` : `${name}: ${answer}\n`)
   }

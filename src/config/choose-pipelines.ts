@@ -1,7 +1,7 @@
 import { TailraceError } from '../errors.ts'
 import type { Sink, SinkTarget, Unsupported } from '../sinks/sink.ts'
-import { isUnsupported, sinkOf, unsupportedError } from '../sinks/sinks.ts'
-import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolve.ts'
+import { isUnsupported, unsupportedError } from '../sinks/unsupported.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolved.ts'
 
 /**
  * @param only the name of one pipeline; undefined for all
@@ -19,6 +19,8 @@ export function choosePipelines(
 /** The table of a pipeline, with one ability of its kind of sink. */
 export interface CapableTable<Ability> {
   readonly target: SinkTarget
+  /** The same for two pipelines of one table. */
+  readonly tableId: string
   readonly ability: Ability
 }
 
@@ -35,7 +37,8 @@ export function chooseTables<Ability extends object>(
   const chosen = choosePipelines(config, only)
   const answers = chosen.map(([name, pipeline]) => ({
     target: sinkTarget(name, pipeline),
-    ability: abilityOf(sinkOf(pipeline)),
+    tableId: pipeline.sinkKind.tableId(pipeline),
+    ability: abilityOf(pipeline.sinkKind),
   }))
   const found = answers.filter((one): one is CapableTable<Ability> => !isUnsupported(one.ability))
   const refusal = answers.map(({ ability }) => ability).find(isUnsupported)

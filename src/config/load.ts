@@ -4,7 +4,8 @@ import { pathToFileURL } from 'node:url'
 import { TailraceError } from '../errors.ts'
 import { describeConfigFailure } from './failure.ts'
 import type { TailraceConfig } from './options.ts'
-import { type ResolvedConfig, resolveConfig } from './resolve.ts'
+import { resolveConfig } from './resolve.ts'
+import type { ResolvedConfig } from './resolved.ts'
 
 /**
  * Loads and resolves a config file. Relative paths in it are resolved against the working directory.

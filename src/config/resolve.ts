@@ -1,41 +1,29 @@
 import { isAbsolute, resolve } from 'node:path'
-import type { z } from 'zod'
 import { TailraceError } from '../errors.ts'
-import type { SinkTarget } from '../sinks/sink.ts'
-import { sinkOf } from '../sinks/sinks.ts'
-import { blobTest } from '../sources/discovery/blob-selection.ts'
+import type { Sink } from '../sinks/sink.ts'
+import { shippedSinks } from '../sinks/sinks.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
+import type { ResolvedConfig } from './resolved.ts'
 import { configSchema, pipelineSchema } from './schema.ts'
-
-/** A valid config with all defaults and absolute paths. */
-export type ResolvedConfig = Readonly<z.infer<ReturnType<typeof configSchema>>>
-/** One pipeline of a resolved config. */
-export type ResolvedPipeline = Readonly<z.infer<ReturnType<typeof pipelineSchema>>>
-
-/** @returns the part of a pipeline that its sink needs */
-export function sinkTarget(name: string, { sink, table, source }: ResolvedPipeline): SinkTarget {
-  return {
-    name,
-    sink,
-    table,
-    sourceStorage: source.storage.kind === 'embedded' ? undefined : source.storage,
-    landsBlob: blobTest(source),
-  }
-}
 
 /**
  * Validates a config, fills in defaults, and freezes the result.
  *
  * @param directory the base of relative paths
+ * @param sinks the kinds of sinks that a pipeline can have
  * @throws CONFIG_INVALID that lists all mistakes, each with its path, the value found and the expected one
  */
-export function resolveConfig(input: TailraceConfig, directory: string): ResolvedConfig {
-  const result = configSchema().safeParse(input, { reportInput: true })
+export function resolveConfig(
+  input: TailraceConfig,
+  directory: string,
+  sinks: readonly Sink[] = shippedSinks,
+): ResolvedConfig {
+  const result = configSchema(sinks).safeParse(input, { reportInput: true })
   const mistakes = [
     ...nameMistakes(input),
     ...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, input)),
-    ...crossChecks(result.data?.pipelines ?? validPipelines(input)),
+    ...crossChecks(result.data?.pipelines ?? validPipelines(input, sinks)),
   ]
   if (mistakes.length > 0) {
     throw new TailraceError(
@@ -52,7 +40,7 @@ export function resolveConfig(input: TailraceConfig, directory: string): Resolve
     pipelines: Object.fromEntries(
       Object.entries(valid.pipelines).map(([name, one]) => [
         name,
-        { ...one, sink: sinkOf(one).resolvePaths(one.sink, directory) },
+        { ...one, sink: one.sinkKind.resolvePaths(one.sink, directory) },
       ]),
     ),
   })
@@ -67,8 +55,8 @@ function nameMistakes(input: unknown): string[] {
 }
 
 /** @returns the pipelines without mistakes of their own, so that mistakes between pipelines are reported in the same message */
-function validPipelines(input: unknown): ResolvedConfig['pipelines'] {
-  const schema = pipelineSchema()
+function validPipelines(input: unknown, sinks: readonly Sink[]): ResolvedConfig['pipelines'] {
+  const schema = pipelineSchema(sinks)
   return Object.fromEntries(
     Object.entries(pipelinesOf(input)).flatMap(([name, one]) => {
       const { data } = schema.safeParse(one)
@@ -92,8 +80,7 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
     functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
   for (const [name, one] of Object.entries(pipelines)) {
     const { storage, container, blobs } = one.source
-    const sink = sinkOf(one)
-    const { limit } = sink.batchDefaults(one.sink)
+    const { limit } = one.sinkKind.batchDefaults(one.sink)
     if (limit !== undefined && one.batch.maxBytes > limit.maxBytes) {
       mistakes.push(
         `pipelines.${name}.batch.maxBytes: found ${one.batch.maxBytes}, expected at most ${limit.maxBytes} with ${limit.with}`,
@@ -105,7 +92,7 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
       container,
       // Resource ids are case-insensitive.
       typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
-      sink.tableId(one),
+      one.sinkKind.tableId(one),
     ])
     const other = owners.get(key)
     if (other !== undefined)
@@ -122,7 +109,7 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
  * it gets another name or endpoint. So two accounts may land in one table only if no two blobs have the same name, as
  * those of Azure Monitor, whose names contain the server's resource id.
  */
-function namesAreUnique(blobs: ResolvedPipeline['source']['blobs']): boolean {
+function namesAreUnique(blobs: ResolvedConfig['pipelines'][string]['source']['blobs']): boolean {
   return typeof blobs === 'string' && /^resourceId=/i.test(blobs)
 }
 

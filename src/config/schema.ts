@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
-import { sinkOf, sinkOptions } from '../sinks/sinks.ts'
+import type { Sink, SinkOptions } from '../sinks/sink.ts'
 import { sourceOptions } from '../sources/options.ts'
 import { parseTableName, partitionMistake, type TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
@@ -29,8 +29,14 @@ function isTable(value: unknown): boolean {
   }
 }
 
-/** @returns the schema of one pipeline with its defaults; created per config, because kinds of sinks can be added */
-export const pipelineSchema = () =>
+/** The options of a sink of one of several kinds. */
+function sinkOptions(sinks: readonly Sink[]): z.ZodType<SinkOptions> {
+  const [first, ...others] = sinks.map(({ options }) => options as z.core.$ZodTypeDiscriminable)
+  return z.discriminatedUnion('kind', [first!, ...others]) as z.ZodType<SinkOptions>
+}
+
+/** @returns the schema of one pipeline with its defaults, for some kinds of sinks */
+export const pipelineSchema = (sinks: readonly Sink[]) =>
   z
     .strictObject({
       source: sourceOptions,
@@ -45,7 +51,7 @@ export const pipelineSchema = () =>
         .refine((table) => partitionMistake(table) === undefined, {
           error: ({ input }) => partitionMistake(input as TableDeclaration),
         }),
-      sink: sinkOptions(),
+      sink: sinkOptions(sinks),
       whenFenced: z.enum(['wait', 'exit']).default('wait'),
       batch: z
         .strictObject({
@@ -56,17 +62,19 @@ export const pipelineSchema = () =>
         .prefault({}),
     })
     .transform(({ batch, ...rest }) => {
-      const usual = sinkOf(rest).batchDefaults(rest.sink)
+      // The schema of the sink accepts no other kind.
+      const sinkKind = sinks.find(({ kind }) => kind === rest.sink.kind)!
+      const usual = sinkKind.batchDefaults(rest.sink)
       const { maxBytes = usual.maxBytes, maxAgeMs = usual.maxAgeMs, maxRows } = batch
-      return { ...rest, batch: { maxBytes, maxRows, maxAgeMs } }
+      return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs } }
     })
 
 /** @returns the schema of a config with its defaults. It does not check the names of pipelines: `resolveConfig` does */
-export const configSchema = () =>
+export const configSchema = (sinks: readonly Sink[]) =>
   z.strictObject({
     pipelines: z
       // No schema for the names: zod would not validate the pipeline behind an invalid name.
-      .record(z.string(), pipelineSchema())
+      .record(z.string(), pipelineSchema(sinks))
       .refine((pipelines) => Object.keys(pipelines).length > 0, 'expected at least one pipeline'),
     stateDirectory: z.string().min(1).default('./.tailrace'),
     disk: z

@@ -1,6 +1,6 @@
 import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
-import type { ResolvedConfig, ResolvedPipeline } from '../config/resolve.ts'
+import type { ResolvedConfig, ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError } from '../errors.ts'
 import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'

@@ -3,13 +3,12 @@ import { Writable } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
-import { type ResolvedConfig, sinkTarget } from '../config/resolve.ts'
+import { type ResolvedConfig, sinkTarget } from '../config/resolved.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { Batch, Span } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { interactiveRetry } from '../retry.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { EncodedBatch } from '../sinks/table-committer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
@@ -53,7 +52,12 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
   const { config, pipeline: name, reader, clock, logger } = options
   const pipeline = choosePipeline(config, name)
   const { stateDirectory } = config
-  await sinkOf(pipeline).requireTable?.({ target: sinkTarget(name, pipeline), stateDirectory, clock, logger })
+  await pipeline.sinkKind.requireTable?.({
+    target: sinkTarget(name, pipeline),
+    stateDirectory,
+    clock,
+    logger,
+  })
   const resources = await openResources({
     name,
     config: pipeline,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../config/resolve.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../config/resolved.ts'
 import { isTailraceError } from '../errors.ts'
 import { OffsetFile, type OffsetFileContent } from '../offsets/offset-file.ts'
 import { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
@@ -9,7 +9,6 @@ import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
 import { EmbeddedEngine } from '../sinks/encoding/engine.ts'
 import type { BatchEncoder } from '../sinks/lakehouse-sink.ts'
 import type { OpenedSink } from '../sinks/sink.ts'
-import { sinkOf } from '../sinks/sinks.ts'
 import type { TableCommitter } from '../sinks/table-committer.ts'
 import { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { Staging } from '../streams/staging/staging.ts'
@@ -50,7 +49,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
   const { name, config, shared, clock, logger } = options
   const nowMs = (): number => clock.now()
   const staging = new Staging(join(shared.stateDirectory, 'staging', name), shared.disk.expireMs, logger)
-  const sink = sinkOf(config)
+  const sink = config.sinkKind
   const target = sinkTarget(name, config)
   const lock = await sink.lock?.(target, shared.stateDirectory)
   let engine: EmbeddedEngine | undefined

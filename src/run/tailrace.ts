@@ -1,7 +1,7 @@
 import { connectContainer } from '../azure/connect-container.ts'
 import type { Clock } from '../clock.ts'
 import { choosePipelines } from '../config/choose-pipelines.ts'
-import type { ResolvedConfig, ResolvedPipeline } from '../config/resolve.ts'
+import type { ResolvedConfig, ResolvedPipeline } from '../config/resolved.ts'
 import { isAbort } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { Logger } from '../reporting/logger.ts'

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { replayCommand } from '../../src/commands/replay.ts'
 import { status } from '../../src/commands/status.ts'
 import { verify } from '../../src/commands/verify.ts'
-import type { ResolvedConfig } from '../../src/config/resolve.ts'
+import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { commitOffset, landAll, lines, openBench, outputOf } from './command-fixture.ts'
 
 interface Verdict {

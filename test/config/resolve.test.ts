@@ -4,6 +4,7 @@ import { defineConfig, type TailraceConfig } from '../../src/config/options.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import type { DatabricksOptions } from '../../src/sinks/databricks/options.ts'
+import { deltaSink } from '../../src/sinks/delta/sink.ts'
 import { tableLocation } from '../../src/sinks/delta/storage/location.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
@@ -65,6 +66,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           evolve: false,
           optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
         },
+        sinkKind: deltaSink,
         whenFenced: 'wait',
         batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 10_000 },
       },

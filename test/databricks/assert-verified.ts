@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { verify } from '../../src/commands/verify.ts'
-import type { ResolvedConfig } from '../../src/config/resolve.ts'
+import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { type Logger, silentLogger } from '../../src/reporting/logger.ts'
 
 /** Asserts that `tailrace verify` finds so many blobs and each of them complete. */

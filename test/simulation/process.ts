@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
-import { type ResolvedConfig, resolveConfig } from '../../src/config/resolve.ts'
+import { resolveConfig } from '../../src/config/resolve.ts'
+import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { OffsetFile } from '../../src/offsets/offset-file.ts'
 import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'

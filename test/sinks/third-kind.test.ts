@@ -13,9 +13,10 @@ import { status } from '../../src/commands/status.ts'
 import { createTables } from '../../src/commands/tables.ts'
 import { verify } from '../../src/commands/verify.ts'
 import type { TailraceConfig } from '../../src/config/options.ts'
-import { type ResolvedConfig, resolveConfig } from '../../src/config/resolve.ts'
+import { resolveConfig } from '../../src/config/resolve.ts'
+import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
-import { addSink } from '../../src/sinks/sinks.ts'
+import { shippedSinks } from '../../src/sinks/sinks.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { lines, outputOf } from '../commands/command-fixture.ts'
 import { containerName, startStorage } from '../support/storage.ts'
@@ -29,7 +30,6 @@ async function openBench(t: TestContext): Promise<ResolvedConfig> {
   await storage.append('pg', content)
   const sink = await inMemorySink()
   t.after(() => sink.close())
-  addSink(sink)
   const root = await temporaryDirectory(t)
   const config = {
     pipelines: {
@@ -46,10 +46,10 @@ async function openBench(t: TestContext): Promise<ResolvedConfig> {
     stateDirectory: join(root, 'state'),
     disk: { minFreeBytes: 0 },
   }
-  return resolveConfig(config as unknown as TailraceConfig, root)
+  return resolveConfig(config as unknown as TailraceConfig, root, [...shippedSinks, sink])
 }
 
-test('a kind of sink that is only added to the registry works with every command', async (t) => {
+test('a kind of sink that is only added to the list works with every command', async (t) => {
   const config = await openBench(t)
   assert.equal(config.pipelines.memory?.batch.maxAgeMs, 1_000)
 

@@ -1,4 +1,4 @@
-import { type ResolvedConfig, sinkTarget } from '../../src/config/resolve.ts'
+import { type ResolvedConfig, sinkTarget } from '../../src/config/resolved.ts'
 import type { DeltaTarget } from '../../src/sinks/delta/options.ts'
 
 /** @returns where a pipeline lands, of a config in which the test gave it a Delta table */

@@ -1,4 +1,4 @@
-import type { ResolvedPipeline } from '../../config/resolve.ts'
+import type { ResolvedPipeline } from '../../config/resolved.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import { longerPause } from '../../retry.ts'
 import type { Lane } from './lane.ts'

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
-import type { ResolvedPipeline } from '../../config/resolve.ts'
+import type { ResolvedPipeline } from '../../config/resolved.ts'
 import { TailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import type { BlobGeneration, EntryBlock, GenerationMark, Span } from '../../records.ts'

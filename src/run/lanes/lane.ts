@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../clock.ts'
-import type { ResolvedPipeline } from '../../config/resolve.ts'
+import type { ResolvedPipeline } from '../../config/resolved.ts'
 import type { DocumentResume, EntryBlock } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { RetryEvent, RetryPolicy } from '../../retry.ts'
