@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type ErrorCode, errors, TailraceError } from '../src/errors.ts'
-import { type RetryEvent, retry } from '../src/retry.ts'
+import {
+  growingPauseMs,
+  longerPause,
+  maxRetryAfterMs,
+  type RetryEvent,
+  retry,
+  retryAfterMs,
+} from '../src/retry.ts'
 import { VirtualClock } from './streams/virtual-clock.ts'
 
 const passing = (context = {}): TailraceError => new TailraceError('SOURCE_UNAVAILABLE', 'busy', { context })
@@ -135,4 +142,38 @@ test('every repetition reports when the first of the failures was, and giving up
     [1, 2, 3].map((attempt) => ({ attempt, failingSinceMs: startMs })),
   )
   assert.ok(clock.now() > startMs)
+})
+
+test('pauses between restarts double from the first one up to the limit, however many failures there were', () => {
+  const pauses = { minPauseMs: 5_000, maxPauseMs: 60_000 }
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 2_000].map((failures) => growingPauseMs(failures, pauses)),
+    [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000],
+  )
+  assert.ok(growingPauseMs(10_000, { minPauseMs: 1, maxPauseMs: Number.MAX_VALUE }) < Number.MAX_VALUE)
+})
+
+test('pauses between polls that find nothing grow by half up to the limit', () => {
+  assert.deepEqual([longerPause(1_000, 5_000), longerPause(4_000, 5_000)], [1_500, 5_000])
+})
+
+test('Retry-After is read as seconds or a date, is never negative, and holds nothing up for longer than the limit', () => {
+  const nowMs = Date.UTC(2026, 10, 28, 12, 0, 0)
+  const expected: [header: string | null | undefined, ms: number | undefined][] = [
+    ['5', 5_000],
+    [' 5 ', 5_000],
+    ['12.75', 12_750],
+    ['0', 0],
+    ['Sat, 28 Nov 2026 12:00:07 GMT', 7_000],
+    ['Sat, 28 Nov 2026 11:00:00 GMT', 0],
+    ['86400', maxRetryAfterMs],
+    ['Sun, 29 Nov 2026 12:00:00 GMT', maxRetryAfterMs],
+    ['', undefined],
+    [null, undefined],
+    [undefined, undefined],
+    ['soon', undefined],
+    ['x5', undefined],
+    ['5x', undefined],
+  ]
+  for (const [header, ms] of expected) assert.equal(retryAfterMs(header, nowMs), ms, String(header))
 })

@@ -25,11 +25,21 @@ if (files.length === 0) {
 
 // A file that takes longer has stopped going on: it is killed and fails, instead of the whole run hanging.
 const maxFileMs = 600_000
+const testTimeout = new URL('./support/test-timeout.ts', import.meta.url).href
 
 // Many tests wait for other processes, so three files at a time take less time even on two cores.
 const runner = spawn(
   process.execPath,
-  ['--import', 'tsx', '--test', '--test-concurrency=3', `--test-timeout=${maxFileMs}`, ...files],
+  [
+    '--import',
+    'tsx',
+    '--import',
+    testTimeout,
+    '--test',
+    '--test-concurrency=3',
+    `--test-timeout=${maxFileMs}`,
+    ...files,
+  ],
   { stdio: 'inherit' },
 )
 runner.on('exit', (code, signal) => {

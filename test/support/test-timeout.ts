@@ -1,0 +1,20 @@
+import { afterEach, beforeEach, type TestContext } from 'node:test'
+
+/** A test that takes longer has stopped going on, even on a loaded machine. */
+const maxTestMs = 300_000
+
+let limit: NodeJS.Timeout | undefined
+
+// Preloaded by test/run.ts: Node 20's own limits are of a whole file, and do not name the test that hangs. The process
+// of the runner itself has no tests.
+if (process.env.NODE_TEST_CONTEXT !== undefined) {
+  beforeEach((context) => {
+    const { name } = context as TestContext
+    clearTimeout(limit)
+    limit = setTimeout(() => {
+      console.error(`The test ${JSON.stringify(name)} has not ended within ${maxTestMs / 1000} s.`)
+      process.exit(1)
+    }, maxTestMs).unref()
+  })
+  afterEach(() => clearTimeout(limit))
+}
