@@ -100,6 +100,16 @@ test('the stream ends when it is closed and every lane has ended, and not before
   await once(merge, 'end')
 })
 
+test('a stream that has lost its last lane waits for the next one', async () => {
+  const merge = new LaneMerge()
+  const items = merge.toArray()
+  await pipeline(Readable.from(['first']), merge.inlet())
+  await turns(5)
+  await pipeline(Readable.from(['second']), merge.inlet())
+  merge.close()
+  assert.deepEqual(await items, ['first', 'second'])
+})
+
 test('a stream without lanes ends when it is closed', async () => {
   const merge = new LaneMerge()
   merge.close()
