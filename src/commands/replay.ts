@@ -1,6 +1,6 @@
 import { choosePipeline } from '../config/choose-pipelines.ts'
+import { ContainerStorage } from '../run/container-storage.ts'
 import { replay } from '../run/replay.ts'
-import { ContainerStorage } from '../run/tailrace.ts'
 import type { CommandContext } from './command.ts'
 
 export interface ReplayCommandOptions {

@@ -1,4 +1,5 @@
 import type { ListedBlob } from '../../sources/blob-reader.ts'
+import type { BlobMemory } from './blob-memory.ts'
 import {
   type BlobEvent,
   type BlobStatus,
@@ -8,7 +9,6 @@ import {
   queueOf,
   unknownBlob,
 } from './blob-state.ts'
-import type { BlobMemory } from './lane-runner.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
 /** A listed blob that has something to read, or had lately. */

@@ -1,6 +1,6 @@
 import { TailraceError } from '../../errors.ts'
 import { growingPauseMs } from '../../retry.ts'
-import type { BlobMemory } from './lane-runner.ts'
+import type { BlobMemory } from './blob-memory.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
 /** Pauses before a blob that another process lands is read again from the table's offset. */
@@ -8,16 +8,6 @@ const pauses = { minPauseMs: 5_000, maxPauseMs: 300_000 } as const
 
 /** Fences further apart than this do not count as in a row. */
 const maxGapMs = 2 * pauses.maxPauseMs
-
-/** The last time that another process landed bytes of a blob that this one had read, too. */
-export interface BlobFence {
-  readonly generation: string
-  /** How far this process had read. The sink drops the bytes before it that were not committed by then. */
-  readonly readTo: number
-  /** Fences in a row. */
-  readonly failures: number
-  readonly atMs: number
-}
 
 export function fencedError(blob: string): TailraceError {
   return new TailraceError('COMMIT_FENCED', `Another process lands ${blob} into the same table.`)

@@ -21,7 +21,7 @@ import {
 import type { ByteBudget } from '../../sources/tailing/byte-budget.ts'
 import type { DiskSpaceMonitor } from '../../streams/staging/disk-space-monitor.ts'
 import type { Staging } from '../../streams/staging/staging.ts'
-import type { BlobFence } from './fenced-blob.ts'
+import type { BlobMemory } from './blob-memory.ts'
 import { Lane, type LaneStart } from './lane.ts'
 
 /** The parts of a pipeline that its lanes use. */
@@ -51,19 +51,6 @@ export interface LaneContext {
   readonly refreshOffsets?: (() => Promise<void>) | undefined
   readonly clock: Clock
   readonly logger: Logger
-}
-
-/** A blob as its earlier lanes in this process left it. */
-export interface BlobMemory {
-  readonly name: string
-  /** Where its next lane starts; undefined when the table's offset decides. */
-  next?: LaneStart | undefined
-  /** How far its last lane read, an unfinished line included, in bytes. */
-  seenBytes: number
-  /** Its first bytes and creation instant, when it was last identified. */
-  identity?: Pick<IdentifiedBlob, 'head' | 'createdAt'> | undefined
-  /** Set once another process has landed bytes that this one had read. */
-  fence?: BlobFence | undefined
 }
 
 export type OpenedLane =
