@@ -33,7 +33,8 @@ const secrets: readonly [RegExp, string][] = [
   [/(Bearer|SharedKey(?:Lite)?)(\s+)[\w.~+/:=-]{8,}/gi, `$1$2${masked}`],
   // Name and password of HTTP Basic. A shorter word after "Basic" is prose.
   [/(Basic\s+)[\w+/]{20,}={0,2}/g, `$1${masked}`],
-  [/(Authorization\\*["']?\s*[:=]\s*\\*["']?(?:[\w-]+\s+)?)[\w.~+/:=%-]{16,}/gi, `$1${masked}`],
+  // Backslashes count only before a quote: alone, one begins the escape of the next character.
+  [/(Authorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?(?:[\w-]+\s+)?)[\w.~+/:=%-]{16,}/gi, `$1${masked}`],
   // Databricks' personal tokens, secrets of service principals, and its internal keys.
   [/d(?:s?api|s?kea|ose)[0-9a-f]{8,}(?:-\d+)?/gi, masked],
   // A JSON Web Token, maybe after an escape. `eyJ` is `{"` in base64.
@@ -45,7 +46,8 @@ const secrets: readonly [RegExp, string][] = [
     new RegExp(String.raw`(${passwordName}${assigned}"(?=[^",:}\]\s]))(?:[^"\\]|\\.){1,4000}`, 'gis'),
     `$1${masked}`,
   ],
-  [new RegExp(String.raw`(${passwordName}${assigned}\\+")[^"\\]+`, 'gi'), `$1${masked}`],
+  // In JSON within JSON a quote has an odd number of backslashes; an even number ends the outer string.
+  [new RegExp(String.raw`(${passwordName}${assigned}\\(?:\\\\)*")[^"\\]+`, 'gi'), `$1${masked}`],
   [new RegExp(String.raw`(${passwordName}${assigned}\\*')[^'"\\]+`, 'gi'), `$1${masked}`],
   [new RegExp(String.raw`(${passwordName}\s*${equals}\s*)[^&"'\s;\\]+`, 'gi'), `$1${masked}`],
   [/(client_?secret\s*:\s*)[^&"'\s,}\\]+/gi, `$1${masked}`],

@@ -27,7 +27,7 @@ async function setUp(t: TestContext) {
   const log = join(project.tableDirectory('replica'), '_delta_log')
   await mkdir(log, { recursive: true })
   await writeFile(join(log, `${'0'.repeat(20)}.json`), 'not a commit\n')
-  const heal = () => rm(project.tableDirectory('replica'), { recursive: true })
+  const heal = () => rm(project.tableDirectory('replica'), { recursive: true, maxRetries: 5 })
   return { storage, project, heal, config: ['--config', project.configPath] }
 }
 

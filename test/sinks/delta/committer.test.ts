@@ -142,7 +142,7 @@ onEachStorage(
       assert.deepEqual(error.fenced, [{ span: moved, landedTo: 30 }])
       assert.equal(
         error.message,
-        `Another process moved an offset: ${blob}@20261124T084700Z: the table's offset is 30, the batch starts at 0.`,
+        `Another process moved an offset: ${blob}@20261124T084700Z: found offset 30 in the table, expected 0.`,
       )
       return true
     })
