@@ -17,7 +17,7 @@ export interface MachineFacts {
 export function machineFacts(): MachineFacts {
   const all = cpus()
   const require = createRequire(import.meta.url)
-  const { dependencies } = require('../package.json') as { dependencies: Record<string, string> }
+  const { dependencies } = require('../../package.json') as { dependencies: Record<string, string> }
   return {
     cpu: all[0]?.model.trim() ?? 'unknown',
     cores: all.length,
