@@ -2,7 +2,7 @@ import { Transform, type TransformCallback } from 'node:stream'
 import zlib, { type InflateRaw } from 'node:zlib'
 
 /** What `inflateRawSync` returns with `info`: the output, and the engine that knows how much input it took. */
-interface Inflated {
+export interface Inflated {
   readonly buffer: Buffer
   readonly engine: { readonly bytesWritten: number }
 }

@@ -1,7 +1,8 @@
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { constants, gunzipSync, gzipSync, inflateRawSync } from 'node:zlib'
 import type { Random } from '../../doubles/seeded-random.ts'
 import type { BlobService } from '../support/blob-service/blob-service.ts'
 import type { WorldEvent } from '../support/blob-service/fault-plan.ts'
+import type { Inflated } from './inflate-in-place.ts'
 import type { BlobKind, BlobPlan } from './plan.ts'
 
 export const container = 'logs'
@@ -211,13 +212,15 @@ function recordsIn(text: string): string[] {
 
 function membersIn(content: Buffer) {
   const members: { start: number; bytes: number; lines: readonly string[] }[] = []
-  const starts: number[] = []
-  for (let at = content.indexOf(header); at >= 0; at = content.indexOf(header, at + 1)) starts.push(at)
-  for (const [index, start] of starts.entries()) {
-    const end = starts[index + 1] ?? content.length
+  for (let start = 0; start < content.length; ) {
     try {
-      const lines = gunzipSync(content.subarray(start, end)).toString('latin1').split('\n').slice(0, -1)
-      members.push({ start, bytes: end - start, lines })
+      const dataStart = start + headerBytes
+      const options = { finishFlush: constants.Z_SYNC_FLUSH, info: true }
+      const { engine } = inflateRawSync(content.subarray(dataStart), options) as unknown as Inflated
+      const end = dataStart + engine.bytesWritten + trailerBytes
+      const text = gunzipSync(content.subarray(start, end)).toString('latin1')
+      members.push({ start, bytes: end - start, lines: text.split('\n').slice(0, -1) })
+      start = end
     } catch {
       // The last one is not complete yet.
       return members
@@ -226,5 +229,6 @@ function membersIn(content: Buffer) {
   return members
 }
 
-/** What each member begins with, by RFC 1952, as Node writes it. */
-const header = gzipSync('').subarray(0, 10)
+/** Of a member as Node writes it, by RFC 1952. */
+const headerBytes = 10
+const trailerBytes = 8
