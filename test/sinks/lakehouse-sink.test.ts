@@ -9,6 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { TailraceError } from '../../src/errors.ts'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import type { Batch, LandedBatch, Span } from '../../src/records.ts'
+import { createLogger } from '../../src/reporting/logger.ts'
 import { CommitFencedError, type FencedSpan } from '../../src/sinks/commit-fence.ts'
 import { LakehouseSink, type LakehouseSinkOptions } from '../../src/sinks/lakehouse-sink.ts'
 import type { EncodedBatch, TableCommitter } from '../../src/sinks/table-committer.ts'
@@ -171,6 +172,48 @@ test('of a batch that another process has landed a part of, the other rows land,
   assert.deepEqual(await readdir(directory), [])
 })
 
+test('the part that another process has landed is found by its blob, wherever it is in the batch', async (t) => {
+  const { landed, reports, land } = await bench(t, {}, { onFenced: () => {} })
+  landed.set({ ...b!, offset: 50 })
+  await land(span(0, 20), span(0, 30, b))
+  assert.deepEqual(reports[0]?.batch.spans, [span(0, 20)])
+})
+
+test('a batch without rows is not encoded, and its offsets are committed', async (t) => {
+  const { directory, landed, steps, reports, sink, batchOf } = await bench(t)
+  const batch = await batchOf(span(0, 20))
+  await writeFile(batch.spoolPath, '')
+  await pipeline(Readable.from([{ ...batch, rows: 0, spoolBytes: 0 }]), sink)
+  assert.deepEqual(steps, ['commit 20 with 1.spool', 'mirror 20 with 1.spool', 'landed with '])
+  assert.equal(landed.get(a!), 20)
+  assert.deepEqual([reports[0]?.rows, reports[0]?.fileBytes], [0, 0])
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('a landed batch is reported with the size of its files and the time of its steps', async (t) => {
+  let nowMs = 0
+  const clock = new HastyClock()
+  clock.now = () => {
+    nowMs = nowMs * 2 + 100
+    return nowMs
+  }
+  const { reports, land } = await bench(t, {}, { clock })
+  await land(span(0, 20))
+  const { fileBytes, encodeMs, commitMs, tableVersion } = reports[0]!
+  // The clock says 100, 300 and 700.
+  assert.deepEqual(
+    { fileBytes, encodeMs, commitMs, tableVersion },
+    { fileBytes: 4, encodeMs: 200, commitMs: 400, tableVersion: 7 },
+  )
+})
+
+test('commits are repeated as often as the policy allows', async (t) => {
+  const away = (): Error => new TailraceError('TABLE_UNAVAILABLE', 'away')
+  const { steps, land } = await bench(t, { commit: [away(), away(), away()] }, { retry: { maxAttempts: 2 } })
+  await assert.rejects(land(span(0, 20)), { code: 'TABLE_UNAVAILABLE' })
+  assert.equal(steps.filter((step) => step.startsWith('commit')).length, 2)
+})
+
 test('a race that is lost at the commit is not lost for the rest of the batch', async (t) => {
   const lost = new CommitFencedError([{ span: span(0, 20), landedTo: 50 }])
   const { directory, steps, land } = await bench(t, { commit: [lost] }, { onFenced: () => {} })
@@ -217,11 +260,15 @@ test('a batch that fails for good leaves nothing in staging, and is not reported
 
 test('an offset file that cannot be written holds no batch up, and is written with the next one', async (t) => {
   const refused = new TailraceError('DIRECTORY_UNUSABLE', 'no')
-  const { landed, mirrored, reports, sink, batchOf } = await bench(t, { mirror: [refused] })
+  const log: string[] = []
+  const logger = createLogger({ level: 'warn', pretty: false, output: { write: (line) => log.push(line) } })
+  const { landed, mirrored, reports, sink, batchOf } = await bench(t, { mirror: [refused] }, { logger })
   await pipeline(Readable.from([await batchOf(span(0, 20)), await batchOf(span(20, 30))]), sink)
   assert.equal(reports.length, 2)
   assert.equal(landed.get(a!), 30)
   assert.equal(mirrored.get(a!), 30)
+  assert.equal(log.length, 1)
+  assert.match(log[0]!, /DIRECTORY_UNUSABLE/)
 })
 
 test('staging files that cannot be removed do not end the stream', async (t) => {
