@@ -52,13 +52,8 @@ export interface Form {
   readonly keys: JsonStructure
 }
 
-/** Columns for the steps in which a prefix is taken from a text. */
-export const prefixColumns: PrefixColumns = {
-  whole: 'prefixed',
-  head: 'prefix_head',
-  values: 'prefix',
-  rest: 'prefix_rest',
-}
+/** Columns of the projection from which a prefix is read. */
+export const prefixColumns: PrefixColumns = { whole: 'prefixed', values: 'prefix' }
 
 /**
  * @param clues list of the values that distinguish the shapes; a text log's fields are read from it, because a second

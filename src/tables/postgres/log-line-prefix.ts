@@ -140,16 +140,12 @@ function extracted(text: string, { pattern, groups }: CompiledPrefix): string {
  */
 const maxHeadChars = 4_096
 
-/** Names of the columns for the steps of reading a prefix. Each column is computed from those before it. */
+/** Names of the columns that a prefix is read from. */
 export interface PrefixColumns {
   /** The text that may start with a prefix. */
   readonly whole: string
-  /** Its beginning, from `prefixHead`. */
-  readonly head: string
   /** The list from `prefixValues`; NULL without a prefix. */
   readonly values: string
-  /** The text after the prefix, from `prefixRest`; NULL without a prefix. */
-  readonly rest: string
 }
 
 /** SQL of the part of a text that is searched for a prefix. */
@@ -157,21 +153,23 @@ export function prefixHead({ whole }: PrefixColumns): string {
   return `CASE WHEN strlen(${whole}) > ${maxHeadChars} THEN left(${whole}, ${maxHeadChars}) ELSE ${whole} END`
 }
 
-/** SQL of the text after the prefix. */
-export function prefixRest({ whole, head, values }: PrefixColumns): string {
+/** SQL of the text after the prefix; NULL without a prefix. */
+function prefixRest({ whole, values }: PrefixColumns): string {
   const rest = order.length + 1
   // The message may contain the separator, so all remaining elements belong to it.
   const restOfHead = `CASE WHEN len(${values}) > ${rest} THEN array_to_string(${values}[${rest}:], ${sqlString(separator)}) ELSE ${values}[${rest}] END`
+  const headChars = `least(length(${whole}), ${maxHeadChars})`
   return `CASE WHEN ${values} IS NULL THEN NULL
-    WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, length(${head}) - length(${restOfHead}) + 1)
+    WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, ${headChars} - length(${restOfHead}) + 1)
     ELSE ${restOfHead} END`
 }
 
 /** @returns a function that gives SQL of a value of the prefix, or of a part of the text */
 export function prefixValueOf(columns: PrefixColumns): PrefixValue {
-  const { values } = columns
   return (name) => {
-    if (name === 'whole' || name === 'head' || name === 'rest') return columns[name]
-    return `nullif(${values}[${order.indexOf(name) + 1}], '')`
+    if (name === 'whole') return columns.whole
+    if (name === 'head') return prefixHead(columns)
+    if (name === 'rest') return prefixRest(columns)
+    return `nullif(${columns.values}[${order.indexOf(name) + 1}], '')`
   }
 }

@@ -31,7 +31,7 @@ import {
   typesOf,
   ValueList,
 } from './forms.ts'
-import { type CompiledPrefix, prefixHead, prefixRest, prefixValues } from './log-line-prefix.ts'
+import { type CompiledPrefix, prefixHead, prefixValues } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
@@ -55,7 +55,8 @@ const azureNumber = shapeNumber('azure-diagnostics')
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
  *
- * It is a chain of SELECTs, each of which adds columns to the previous one, so that no expression is evaluated twice.
+ * It is a chain of SELECTs, each of which adds columns to the previous one, so that no expression is evaluated twice. The
+ * chain is as short as possible: each SELECT has vectors of its own for all columns, about 3 MiB for each thread.
  * Expressions for some shapes only are inside a CASE: DuckDB evaluates a branch only for its rows, so that a batch costs
  * only what its own shapes need.
  */
@@ -116,16 +117,16 @@ export class PostgresProjection implements Projection {
     stage({
       properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN CASE json_type(doc, ${properties})
         WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(doc, ${properties}) END END`,
+      wrapped_text: `CASE WHEN starts_with(${inside}, '{') THEN ${inside} WHEN ${beginsObject(inside)} THEN ltrim(${inside}) END`,
     })
     stage({
       outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN ${beginsObject('doc')} THEN ${outerShape} END`,
-      wrapped_text: `CASE WHEN starts_with(${inside}, '{') THEN ${inside} WHEN ${beginsObject(inside)} THEN ltrim(${inside}) END`,
+      wrapped: `CASE WHEN json_valid(wrapped_text) THEN wrapped_text END`,
       // Some writers store the object as a JSON string. It is added as the first key, because the first of repeated keys
       // counts.
       properties: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
         CASE WHEN json_valid(properties_text) THEN '{"properties":' || properties_text || ',' || substring(ltrim(doc), 2) END END`,
     })
-    stage({ wrapped: `CASE WHEN json_valid(wrapped_text) THEN wrapped_text END` })
     // Only one level of records inside records is supported.
     const inner = new ValueList('inner_clues')
     const innerShape = shapeOf(inner.at)
@@ -153,12 +154,10 @@ export class PostgresProjection implements Projection {
       prefixed === undefined ? [] : [[number, prefixed] as const],
     )
     stage({ [prefixColumns.whole]: byShape(carriers) })
-    const { head, values, rest } = prefixColumns
-    stage({ [head]: prefixHead(prefixColumns) })
+    const { whole, values } = prefixColumns
     stage({
-      [values]: `CASE WHEN ${head} IS NOT NULL THEN ${prefixValues(head, this.#options.prefixes)} END`,
+      [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(prefixHead(prefixColumns), this.#options.prefixes)} END`,
     })
-    stage({ [rest]: prefixRest(prefixColumns) })
     stage(
       Object.fromEntries(
         textFields.map((field) => [
@@ -204,8 +203,8 @@ export class PostgresProjection implements Projection {
       audit_tail: `CASE WHEN audit_head IS NOT NULL THEN substring(s_message, length(audit_head) + 1) END`,
       session_instant: epochInstant('session_epoch'),
     })
-    stage({ audit_statement: `CASE WHEN audit IS NOT NULL THEN ${auditStatement('audit_tail')} END` })
     stage({
+      audit_statement: `CASE WHEN audit IS NOT NULL THEN ${auditStatement('audit_tail')} END`,
       u_event_time: instant(textOf('event_time'), {
         timezone,
         sessionStart: textOf('session_start'),
@@ -267,9 +266,7 @@ export class PostgresProjection implements Projection {
         ({ name }, index) => [name, `${extras[index]} <> '' AND x_${index} IS NULL`, extras[index]!] as const,
       ),
     ]
-    stage({
-      misfit: `list_has_any(types, ['OBJECT', 'ARRAY']) OR ${misfits.map(([, condition]) => `(${condition})`).join(' OR ')}`,
-    })
+    const isMisfit = `list_has_any(types, ['OBJECT', 'ARRAY']) OR ${misfits.map(([, condition]) => `(${condition})`).join(' OR ')}`
     const shown = (name: string, condition: string, text: string): string =>
       `CASE WHEN ${condition} THEN '${name} = ' || left(${text}, 100) END`
     const all = [
@@ -279,7 +276,7 @@ export class PostgresProjection implements Projection {
     stage({
       failure: `CASE WHEN reject IS NOT NULL THEN reject WHEN shape IS NOT NULL THEN NULL
         WHEN doc IS NULL THEN 'not_json' WHEN NOT (${beginsObject('doc')}) THEN 'not_object' END`,
-      flaw: `CASE WHEN misfit THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
+      flaw: `CASE WHEN ${isMisfit} THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
         WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape' END`,
     })
     const lowered = this.#options.strict ? 'rejected' : 'partial'
