@@ -1,6 +1,6 @@
 import { bytesAsLatin1, type Entry, latin1AsText } from '../../records.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
-import { decodedEntry } from './record-entries.ts'
+import { decodedEntry, withoutLoneSurrogates } from './record-entries.ts'
 import { textLineRecord } from './text-line.ts'
 
 /** Longer lines are not parsed in JavaScript: the parsed value can take fifty times the line's length in memory. */
@@ -76,30 +76,4 @@ function elementEntry(line: LongLine, { start, end }: ValuePlace, index: number)
 function withEncodableJson(entry: Entry): Entry {
   const json = withoutLoneSurrogates(entry.raw.startsWith('{') ? entry.raw : entry.raw.trimStart())
   return json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }
-}
-
-/** Replaces the escapes of lone surrogates by U+FFFD, in one pass over the backslashes. */
-function withoutLoneSurrogates(json: string): string {
-  if (!/\\u[dD][89a-fA-F]/.test(json)) return json
-  const pieces: string[] = []
-  let copied = 0
-  for (let at = json.indexOf('\\'); at >= 0; ) {
-    const surrogate = json.charCodeAt(at + 1) === 0x75 ? surrogateAt(json, at) : undefined
-    if (surrogate === 'high' && surrogateAt(json, at + 6) === 'low') at += 12
-    else if (surrogate === undefined) at += 2
-    else {
-      pieces.push(json.slice(copied, at), '\\ufffd')
-      at += 6
-      copied = at
-    }
-    at = json.indexOf('\\', at)
-  }
-  pieces.push(json.slice(copied))
-  return pieces.join('')
-}
-
-function surrogateAt(json: string, at: number): 'high' | 'low' | undefined {
-  const unit = json.slice(at, at + 6)
-  if (/^\\u[dD][89abAB][\da-fA-F]{2}$/.test(unit)) return 'high'
-  return /^\\u[dD][c-fC-F][\da-fA-F]{2}$/.test(unit) ? 'low' : undefined
 }

@@ -25,7 +25,7 @@ export function elementEntry(entry: Entry, element: JsonValue): Entry {
 
 /** @returns the entry with `json` set, if the text to project differs from `raw` */
 export function projectedEntry(entry: Entry, text: string): Entry {
-  const json = withLoneSurrogatesReplaced(text)
+  const json = withoutLoneSurrogates(text)
   // A spool row cannot hold a carriage return. In JSON a raw one is white space: within strings it is escaped.
   return json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }
 }
@@ -42,14 +42,28 @@ export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
   }
 }
 
-// Matches every escape, so that the second backslash of `\\\\` is never taken for the start of one.
-const escapes =
-  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
+/** Replaces the escapes of lone surrogates by U+FFFD, in one pass: the encoder's parser rejects them. */
+export function withoutLoneSurrogates(json: string): string {
+  if (!/\\u[dD][89a-fA-F]/.test(json)) return json
+  const pieces: string[] = []
+  let copied = 0
+  for (let at = json.indexOf('\\'); at >= 0; ) {
+    const surrogate = json.charCodeAt(at + 1) === 0x75 ? surrogateAt(json, at) : undefined
+    if (surrogate === 'high' && surrogateAt(json, at + 6) === 'low') at += 12
+    else if (surrogate === undefined) at += 2
+    else {
+      pieces.push(json.slice(copied, at), '\\ufffd')
+      at += 6
+      copied = at
+    }
+    at = json.indexOf('\\', at)
+  }
+  pieces.push(json.slice(copied))
+  return pieces.join('')
+}
 
-/** Replaces lone surrogates by U+FFFD: the encoder's parser rejects them. */
-function withLoneSurrogatesReplaced(json: string): string {
-  if (!json.includes('\\u')) return json
-  return json.replace(escapes, (match, alone: string | undefined) =>
-    alone === undefined ? match : '\\ufffd',
-  )
+function surrogateAt(json: string, at: number): 'high' | 'low' | undefined {
+  const unit = json.slice(at, at + 6)
+  if (/^\\u[dD][89abAB][\da-fA-F]{2}$/.test(unit)) return 'high'
+  return /^\\u[dD][c-fC-F][\da-fA-F]{2}$/.test(unit) ? 'low' : undefined
 }
