@@ -1,6 +1,5 @@
 import type { ContainerClient } from '@azure/storage-blob'
-import type { Clock } from '../clock.ts'
-import { Deadline } from '../deadline.ts'
+import { type Clock, Deadline } from '../clock.ts'
 
 /** A client with the credential that was current when it was created. */
 export interface OpenedContainer {

@@ -3,8 +3,7 @@ import { ContainerConnection, type OpenedContainer } from '../../azure/container
 import { isOfService, isRestError, serviceCode } from '../../azure/failure.ts'
 import { parseListing, requireListed, takeListing } from '../../azure/listing.ts'
 import { downloadRange } from '../../azure/range-body.ts'
-import { type Clock, systemClock } from '../../clock.ts'
-import { Deadline } from '../../deadline.ts'
+import { type Clock, Deadline, systemClock } from '../../clock.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from '../blob-reader.ts'
 import { Admission } from './admission.ts'
 import {

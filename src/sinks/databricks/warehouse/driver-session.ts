@@ -1,7 +1,7 @@
 import type { Agent } from 'node:https'
 import type * as Driver from '@databricks/sql'
 import manifest from '../../../../package.json' with { type: 'json' }
-import type { Deadline } from '../../../deadline.ts'
+import type { Deadline } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { WorkspaceAddress } from '../workspace/auth.ts'

@@ -1,5 +1,4 @@
-import type { Clock } from '../../../clock.ts'
-import { Deadline } from '../../../deadline.ts'
+import { type Clock, Deadline } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { TakeRows } from '../../../reporting/row-batch.ts'

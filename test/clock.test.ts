@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
-import { Deadline } from '../src/deadline.ts'
+import { Deadline } from '../src/clock.ts'
 import { ManualClock } from './sources/manual-clock.ts'
 
 test('a deadline fires when nothing happened for its time, and says what did not happen', () => {
