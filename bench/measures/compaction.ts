@@ -159,7 +159,7 @@ async function encode(lines: readonly string[], span: Span, directory: string, e
   const spoolPath = join(directory, 'batch.spool')
   let offset = span.start
   const rows = lines.map((raw) => {
-    const row = spoolRow({ offset, length: raw.length + 1, index: 0, raw }, 0, span.start)
+    const row = spoolRow({ offset, length: raw.length + 1, index: 0, raw }, 0)
     offset += raw.length + 1
     return row
   })

@@ -113,7 +113,7 @@ function spanOf(version: number, blob = onlyBlob): Span {
 
 async function encodeOneRow(engine: EmbeddedEngine, staging: string): Promise<EncodedBatch> {
   const spoolPath = join(staging, 'template.spool')
-  const row = spoolRow({ offset: 0, length: lineBytes, index: 0, raw: line }, 0, 0)
+  const row = spoolRow({ offset: 0, length: lineBytes, index: 0, raw: line }, 0)
   await writeFile(spoolPath, row, 'latin1')
   const batch: Batch = {
     id: randomUUID(),

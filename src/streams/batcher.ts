@@ -128,28 +128,22 @@ export class Batcher extends Transform {
   async #add(block: EntryBlock): Promise<void> {
     const batch = this.#batch ?? (await this.#open())
     const spanIndex = this.#spanIndexFor(batch, block.span)
-    const span = batch.spans[spanIndex] as Span
-    if (block.entries.length > 0) await this.#spool(batch, block.entries, spanIndex, span.start)
+    if (block.entries.length > 0) await this.#spool(batch, block.entries, spanIndex)
     // All rows of a unit must land in one commit, so the batch is not sealed between its slices, whatever its size.
     for await (const entries of block.stored?.read() ?? []) {
-      await this.#spool(batch, entries, spanIndex, span.start)
+      await this.#spool(batch, entries, spanIndex)
     }
-    batch.spans[spanIndex] = { ...span, end: block.span.end }
+    batch.spans[spanIndex] = { ...(batch.spans[spanIndex] as Span), end: block.span.end }
     batch.sourceBytes += spanBytes(block.span)
     if (batch.sourceBytes >= this.#maxBytes || batch.rows >= this.#maxRows) await this.#seal()
   }
 
-  async #spool(
-    batch: OpenBatch,
-    entries: readonly Entry[],
-    spanIndex: number,
-    spanStart: number,
-  ): Promise<void> {
+  async #spool(batch: OpenBatch, entries: readonly Entry[], spanIndex: number): Promise<void> {
     let rows: string[] = []
     let bytes = 0
     let longest = 0
     for (const entry of entries) {
-      const row = spoolRow(entry, spanIndex, spanStart)
+      const row = spoolRow(entry, spanIndex)
       longest = Math.max(longest, row.length)
       batch.rows += 1
       if (entry.reject !== undefined) batch.rejected += 1

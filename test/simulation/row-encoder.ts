@@ -63,13 +63,13 @@ export function rowsOfFile(bytes: Buffer): readonly SimulatedRow[] {
 
 function rowOf(line: string, { spans }: Batch): SimulatedRow {
   const fields = line.split(fieldSeparator)
-  const [spanIndex, relativeOffset, length, , index, , , encoding] = fields
-  const { blob, generation, start } = spans[Number(spanIndex)]!
+  const [spanIndex, offset, length, , index, , , encoding] = fields
+  const { blob, generation } = spans[Number(spanIndex)]!
   const raw = fields.at(-1)!
   return {
     blob,
     generation,
-    offset: start + Number(relativeOffset),
+    offset: Number(offset),
     length: Number(length),
     index: Number(index),
     raw: encoding === 'raw' ? (JSON.parse(raw) as string) : raw,

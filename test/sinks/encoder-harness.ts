@@ -52,7 +52,7 @@ export async function encoderFixture(
         ...(given.note === undefined ? {} : { note: given.note }),
       }
       next.set(index, offset + entry.length)
-      return spoolRow(entry, index, spans[index]!.start)
+      return spoolRow(entry, index)
     })
     const spoolPath = join(directory, `${id}.spool`)
     await writeFile(spoolPath, rows.join(''), 'latin1')

@@ -117,7 +117,7 @@ test('a spool whose end the file system reports a failed write at is not handed 
   stop()
 })
 
-test('a spool row is what spoolRow makes of the entry, its span and where that span starts', async (t) => {
+test('a spool row is what spoolRow makes of the entry and the index of its span', async (t) => {
   const { create, clock } = await fixture(t)
   const openedAtMs = clock.now()
   const block = recordBlock(['{"a":"ä"}', 'LOG: x'], 500)
@@ -129,8 +129,8 @@ test('a spool row is what spoolRow makes of the entry, its span and where that s
   assert.equal(
     await readFile(batch?.spoolPath ?? '', 'latin1'),
     [
-      ...block.entries.map((entry) => spoolRow(entry, 0, 500)),
-      ...other.entries.map((entry) => spoolRow(entry, 1, 7)),
+      ...block.entries.map((entry) => spoolRow(entry, 0)),
+      ...other.entries.map((entry) => spoolRow(entry, 1)),
     ].join(''),
   )
   assert.deepEqual([batch?.rows, batch?.rejected, batch?.openedAtMs], [3, 1, openedAtMs])
@@ -300,7 +300,7 @@ test('the stored entries of a unit enter one batch, whatever its limits, and the
   )
   assert.equal(
     await readFile(batches[0]?.spoolPath ?? '', 'latin1'),
-    units.flatMap(({ entries }) => entries.map((entry) => spoolRow(entry, 0, 0))).join(''),
+    units.flatMap(({ entries }) => entries.map((entry) => spoolRow(entry, 0))).join(''),
   )
   assert.equal(discards, 2)
 })

@@ -162,9 +162,9 @@ export class PartWriter {
     const { spans, onUnencodable } = this.#options
     const rows = (await readFile(piece.path, 'latin1')).split('\n').slice(0, -1)
     for (const row of rows) {
-      const { spanIndex, relativeOffset } = rowPlace(row)
-      const { blob, generation, start } = spans[spanIndex] as Span
-      onUnencodable({ blob, generation, offset: start + relativeOffset }, cause)
+      const { spanIndex, offset } = rowPlace(row)
+      const { blob, generation } = spans[spanIndex] as Span
+      onUnencodable({ blob, generation, offset }, cause)
     }
     const note = messageOf(cause)
     for (const kept of ['whole', 'beginning'] as const) {

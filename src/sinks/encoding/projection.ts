@@ -81,7 +81,7 @@ function spoolRelation({ pieces, spans }: SpoolSource): string {
   const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
   const rows = `SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(pieces, spoolColumns)}`
   return `(SELECT span_blob AS source_blob, span_generation AS source_generation,
-    span_start + relative_offset AS source_offset,
+    source_offset,
     length AS source_length,
     coalesce(source_index, 0) AS source_index,
     reject, note, raw, flat = 1 AS is_flat,
@@ -93,17 +93,16 @@ function spoolRelation({ pieces, spans }: SpoolSource): string {
 function withSpans(rows: string, spans: readonly Span[]): string {
   const [only] = spans
   if (spans.length === 1 && only !== undefined) {
-    const { blob, generation, start } = only
-    return `(SELECT *, ${sqlString(blob)} AS span_blob, ${sqlString(generation)} AS span_generation,
-      ${start}::BIGINT AS span_start FROM (${rows}))`
+    const { blob, generation } = only
+    return `(SELECT *, ${sqlString(blob)} AS span_blob, ${sqlString(generation)} AS span_generation
+      FROM (${rows}))`
   }
   // A join, because DuckDB would build a list of all spans again for every vector of rows.
   const values = spans.map(
-    ({ blob, generation, start }, index) =>
-      `(${index}, ${sqlString(blob)}, ${sqlString(generation)}, ${start}::BIGINT)`,
+    ({ blob, generation }, index) => `(${index}, ${sqlString(blob)}, ${sqlString(generation)})`,
   )
   return `(${rows}) JOIN (VALUES ${values.join(', ')})
-    AS spans(span_key, span_blob, span_generation, span_start) ON span_index = span_key`
+    AS spans(span_key, span_blob, span_generation) ON span_index = span_key`
 }
 
 function readDelimited(

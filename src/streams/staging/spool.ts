@@ -13,8 +13,8 @@ export const fieldSeparator = '\x1f'
 export const spoolColumns = [
   /** Index into `Batch.spans`. */
   { name: 'span_index', type: 'INTEGER' },
-  /** Offset of the record from the start of its span: a small number takes fewer digits. */
-  { name: 'relative_offset', type: 'BIGINT' },
+  /** `Entry.offset`. */
+  { name: 'source_offset', type: 'BIGINT' },
   { name: 'length', type: 'BIGINT' },
   /** 1 when the record is known to have no nested object or array; otherwise empty. */
   { name: 'flat', type: 'INTEGER' },
@@ -36,11 +36,10 @@ const emptyFields = fieldSeparator.repeat(6)
 
 /**
  * @param spanIndex the index of the entry's span in the batch
- * @param spanStart the start of that span
  * @returns one spool row as UTF-8 bytes, one character per byte (latin1), newline included
  */
-export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): string {
-  const place = `${spanIndex}${fieldSeparator}${entry.offset - spanStart}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
+export function spoolRow(entry: Entry, spanIndex: number): string {
+  const place = `${spanIndex}${fieldSeparator}${entry.offset}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
   const encode = needsEncoding(entry.raw)
   if (
     !encode &&
@@ -62,10 +61,10 @@ export function spoolRow(entry: Entry, spanIndex: number, spanStart: number): st
   ].join(fieldSeparator)}\n`
 }
 
-/** @returns the index of a spool row's span, and the record's offset from the start of that span */
-export function rowPlace(row: string): { readonly spanIndex: number; readonly relativeOffset: number } {
-  const [spanIndex, relativeOffset] = row.split(fieldSeparator, 2)
-  return { spanIndex: Number(spanIndex), relativeOffset: Number(relativeOffset) }
+/** @returns the index of a spool row's span, and the record's offset in its blob */
+export function rowPlace(row: string): { readonly spanIndex: number; readonly offset: number } {
+  const [spanIndex, offset] = row.split(fieldSeparator, 2)
+  return { spanIndex: Number(spanIndex), offset: Number(offset) }
 }
 
 /**

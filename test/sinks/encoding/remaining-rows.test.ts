@@ -13,12 +13,12 @@ test('without some spans a batch keeps every other row as it was, however long t
     const spanIndex = index % 12
     // Reads of 64 KiB end in every part of a row sooner or later.
     const raw = `{"message":"${'x'.repeat((index * 997) % 5_000)}"}`
-    const text = spoolRow({ offset: index, length: 1, index: 0, raw, flat: true }, spanIndex, 0)
+    const text = spoolRow({ offset: index, length: 1, index: 0, raw, flat: true }, spanIndex)
     return { spanIndex, text }
   })
   rows.push({
     spanIndex: 3,
-    text: spoolRow({ offset: 0, length: 1, index: 0, raw: 'y'.repeat(300_000) }, 3, 0),
+    text: spoolRow({ offset: 0, length: 1, index: 0, raw: 'y'.repeat(300_000) }, 3),
   })
   await writeFile(spoolPath, rows.map(({ text }) => text).join(''), 'latin1')
   const spans = Array.from({ length: 12 }, (_, index) => ({
