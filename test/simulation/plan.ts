@@ -38,12 +38,12 @@ const faultGroups = {
   processes: processFaults,
 } as const satisfies Record<string, readonly WorldFault[]>
 
-type Group = keyof typeof faultGroups
+export type FaultGroup = keyof typeof faultGroups
 
 export const worldFaults: readonly WorldFault[] = Object.values(faultGroups).flat()
 
 /** The most that a kind of a group comes at one call. Files and processes are called far more often than storage. */
-const maxChances: Readonly<Record<Group, number>> = {
+const maxChances: Readonly<Record<FaultGroup, number>> = {
   writers: 0.3,
   answers: 0.3,
   table: 0.3,
@@ -138,18 +138,18 @@ function planProcess(random: Random, id: string, blobs: readonly BlobPlan[]): Pr
 export class FaultDraws {
   #plan: WorldPlan
   #chances: Readonly<Partial<Record<WorldFault, number>>>
-  #randoms: Readonly<Record<Group, Random>>
+  #randoms: Readonly<Record<FaultGroup, Random>>
 
   constructor(plan: WorldPlan) {
     this.#plan = plan
     this.#chances = drawnChances(plan.seed)
     this.#randoms = Object.fromEntries(
       Object.keys(faultGroups).map((group) => [group, randomOf(plan.seed, `faults of ${group}`)]),
-    ) as Record<Group, Random>
+    ) as Record<FaultGroup, Random>
   }
 
   /** Draws at most one of some kinds of a group. */
-  draw<Kind extends WorldFault>(group: Group, kinds: readonly Kind[]): Kind | undefined {
+  draw<Kind extends WorldFault>(group: FaultGroup, kinds: readonly Kind[]): Kind | undefined {
     let left = this.#randoms[group].next()
     for (const kind of kinds) {
       left -= this.#chances[kind] ?? 0
@@ -164,7 +164,7 @@ function drawnChances(seed: number): Partial<Record<WorldFault, number>> {
   const random = randomOf(seed, 'chances')
   const chances: Partial<Record<WorldFault, number>> = {}
   for (const [group, kinds] of Object.entries(faultGroups)) {
-    const most = maxChances[group as Group]
+    const most = maxChances[group as FaultGroup]
     const drawn = kinds.map((kind) => [kind, random.next() < 0.4 ? most * random.next() ** 2 : 0] as const)
     const sum = drawn.reduce((total, [, chance]) => total + chance, 0)
     for (const [kind, chance] of drawn) if (chance > 0) chances[kind] = chance / Math.max(1, sum / 0.8)

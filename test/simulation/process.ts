@@ -1,17 +1,15 @@
 import { posix } from 'node:path'
 import { resolveConfig } from '../../src/config/resolve.ts'
-import type { ResolvedConfig } from '../../src/config/resolved.ts'
+import type { ResolvedConfig, ResolvedPipeline } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
-import { OffsetFile } from '../../src/offsets/offset-file.ts'
+import { OffsetFile, type OffsetFileContent } from '../../src/offsets/offset-file.ts'
 import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import type { Logger } from '../../src/reporting/logger.ts'
 import { Pipeline } from '../../src/run/pipeline.ts'
 import { FailureFile } from '../../src/run/pipeline-failure.ts'
 import type { PipelineResources, PipelineResourcesOptions } from '../../src/run/resources.ts'
 import { SupervisedPipeline } from '../../src/run/supervised-pipeline.ts'
-import { DeltaCommitter } from '../../src/sinks/delta/committer.ts'
-import type { DeltaStorage } from '../../src/sinks/delta/storage/delta-storage.ts'
-import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
+import type { TableCommitter } from '../../src/sinks/table-committer.ts'
 import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 import { countedReader, RequestCounter } from '../../src/sources/readers/counted-reader.ts'
 import { observedReader, StorageHealth } from '../../src/sources/readers/observed-reader.ts'
@@ -29,6 +27,17 @@ import { container } from './written-blobs.ts'
 
 export const pipelineName = 'rows'
 
+/** What the committer of a process is opened with. */
+export interface CommitterContext {
+  readonly config: ResolvedPipeline
+  readonly staging: Staging
+  readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
+  readonly offsets: OffsetFileWriter
+}
+
+/** Opens the committer of a process, in place of the sink. */
+export type OpenCommitter = (context: CommitterContext, life: Life) => Promise<TableCommitter>
+
 export interface SimulatedProcessOptions {
   readonly plan: ProcessPlan
   /** The name of `plan.onlyBlob`. */
@@ -37,7 +46,7 @@ export interface SimulatedProcessOptions {
   /** Where the machine's files are for this life. */
   readonly root: string
   readonly server: StorageServer
-  readonly storage: DeltaStorage
+  readonly openCommitter: OpenCommitter
   readonly seed: number
   readonly logger: Logger
 }
@@ -109,7 +118,7 @@ function configOf({ plan, blobName, root }: SimulatedProcessOptions): ResolvedCo
 /** As `openResources` does it, with an encoder that needs no engine and a table in memory. */
 async function openSimulated(
   { name, config, shared, clock, logger }: PipelineResourcesOptions,
-  { life, storage, seed }: SimulatedProcessOptions,
+  { life, openCommitter, seed }: SimulatedProcessOptions,
 ): Promise<PipelineResources> {
   const staging = new Staging(posix.join(shared.stateDirectory, 'staging', name), shared.disk.expireMs)
   await staging.open()
@@ -124,18 +133,9 @@ async function openSimulated(
     if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return 'corrupt' as const
     throw error
   })
-  const marks = storedOffsets === 'corrupt' ? [] : (storedOffsets?.marks ?? [])
-  const committer = new DeltaCommitter({
-    storage,
-    engine: engineWithoutCheckpoints,
-    columns: config.table.columns,
-    partitionColumns: config.table.partitionColumns.map(({ column }) => column),
-    tableName: config.table.name.table,
-    stagingDirectory: staging.directory,
-    clock,
-    random: randomOf(seed, `commits of ${life.id}`).next,
-  })
-  await committer.open()
+  const { marks = [], intent } = storedOffsets === 'corrupt' ? {} : (storedOffsets ?? {})
+  const offsets = new OffsetFileWriter({ file: offsetFile, marks, intent, clock })
+  const committer = await openCommitter({ config, staging, storedOffsets, offsets }, life)
   return {
     staging,
     diskSpace: new DiskSpaceMonitor({
@@ -151,15 +151,8 @@ async function openSimulated(
     committer,
     storedOffsets,
     offsetFile,
-    offsets: new OffsetFileWriter({ file: offsetFile, marks, clock }),
+    offsets,
     startUpkeep: undefined,
     close: () => committer.close(),
   }
 }
-
-/** A table is whole without checkpoints, and reading data files is only for tables that lost their offsets. */
-const engineWithoutCheckpoints = {
-  connect: async (): Promise<never> => {
-    throw new Error('There are no checkpoints in a simulated world.')
-  },
-} as unknown as EmbeddedEngine

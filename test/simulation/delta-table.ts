@@ -1,0 +1,97 @@
+import { posix } from 'node:path'
+import type { Clock } from '../../src/clock.ts'
+import { DeltaCommitter } from '../../src/sinks/delta/committer.ts'
+import { commitPath } from '../../src/sinks/delta/protocol/actions.ts'
+import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
+import type { TableCommitter } from '../../src/sinks/table-committer.ts'
+import type { History } from './history.ts'
+import type { Life } from './machine.ts'
+import { MemoryTableStorage, TableObjects, type TableVerdict, tableUnavailable } from './memory-table.ts'
+import { randomOf, tableFaults, type WorldPlan } from './plan.ts'
+import type { OpenCommitter } from './process.ts'
+import { VisibleTable } from './visible-table.ts'
+import { plainName, type WorldCalls } from './world-calls.ts'
+
+export interface SimulatedDeltaTableOptions {
+  readonly plan: WorldPlan
+  readonly clock: Clock
+  readonly calls: WorldCalls
+  readonly history: History
+  readonly fail: (error: unknown) => void
+}
+
+/** A Delta table in memory, with the faults of its storage. Each commit is checked when it is created. */
+export class SimulatedDeltaTable {
+  readonly visible = new VisibleTable()
+  readonly #options: SimulatedDeltaTableOptions
+  readonly #objects: TableObjects
+
+  constructor(options: SimulatedDeltaTableOptions) {
+    this.#options = options
+    this.#objects = new TableObjects(options.clock, (path, bytes) => this.#noteCreated(path, bytes))
+  }
+
+  /** @returns the committer of one process, as the Delta sink opens it */
+  readonly openCommitter: OpenCommitter = async ({ config, staging }, life): Promise<TableCommitter> => {
+    const { plan, clock } = this.#options
+    const committer = new DeltaCommitter({
+      storage: new MemoryTableStorage(
+        this.#objects,
+        life,
+        (caller, call, path, isConditional) => this.#verdict(caller, call, path, isConditional),
+        clock,
+      ),
+      engine: engineWithoutCheckpoints,
+      columns: config.table.columns,
+      partitionColumns: config.table.partitionColumns.map(({ column }) => column),
+      tableName: config.table.name.table,
+      stagingDirectory: staging.directory,
+      clock: life.clock,
+      random: randomOf(plan.seed, `commits of ${life.id}`).next,
+    })
+    await committer.open()
+    return committer
+  }
+
+  #verdict(life: Life, call: string, path: string, isConditional: boolean): TableVerdict {
+    const { calls } = this.#options
+    const { verdict, fault } = calls.tableVerdict(life, `${call} of ${plainName(path)}`, {
+      group: 'table',
+      faults: tableFaults,
+      isPossible: (drawn) => isConditional || drawn === 'table-unavailable' || drawn === 'table-slow',
+    })
+    switch (fault) {
+      case undefined:
+        return verdict
+      case 'table-unavailable':
+        return { ...verdict, error: tableUnavailable() }
+      case 'table-slow':
+        return { ...verdict, ms: calls.between(1_000, 60_000) }
+      case 'table-lost-reply':
+        return { ...verdict, unanswered: 'done' }
+      case 'table-lost-request':
+        return { ...verdict, unanswered: 'never' }
+      case 'table-late-request':
+        return { ...verdict, unanswered: { afterMs: calls.between(1, 20_000) } }
+    }
+  }
+
+  #noteCreated(path: string, bytes: Buffer): void {
+    const { history, fail } = this.#options
+    const version = Number(posix.basename(path, '.json'))
+    if (path !== commitPath(version)) return
+    try {
+      const { moves, rows } = this.visible.apply(version, bytes, (file) => this.#objects.get(file))
+      history.note('table', `version ${version}: ${rows} rows, ${moves.join(', ') || 'no offsets'}`)
+    } catch (error) {
+      fail(error)
+    }
+  }
+}
+
+/** A table is whole without checkpoints, and reading data files is only for tables that lost their offsets. */
+const engineWithoutCheckpoints = {
+  connect: async (): Promise<never> => {
+    throw new Error('There are no checkpoints in a simulated world.')
+  },
+} as unknown as EmbeddedEngine
