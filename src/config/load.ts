@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { TailraceError } from '../errors.ts'
 import { describeConfigFailure } from './failure.ts'
+import { importConfig } from './import-config.ts'
 import type { TailraceConfig } from './options.ts'
 import { resolveConfig } from './resolve.ts'
 import type { ResolvedConfig } from './resolved.ts'
@@ -23,10 +23,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   }
   let loaded: { default?: unknown }
   try {
-    loaded = await Promise.race([
-      import(pathToFileURL(file).href) as Promise<typeof loaded>,
-      rejectWhenIdle(file),
-    ])
+    loaded = await Promise.race([importConfig(file), rejectWhenIdle(file)])
   } catch (error) {
     if (error instanceof TailraceError) throw error
     throw new TailraceError('CONFIG_UNREADABLE', await describeConfigFailure(file, error), { cause: error })

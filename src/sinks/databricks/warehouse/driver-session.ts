@@ -1,9 +1,9 @@
 import type { Agent } from 'node:https'
 import type * as Driver from '@databricks/sql'
-import manifest from '../../../../package.json' with { type: 'json' }
 import type { Deadline } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
+import { version } from '../../../version.ts'
 import type { WorkspaceAddress } from '../workspace/auth.ts'
 import { trusting } from '../workspace/http.ts'
 import type { StatementRow } from './warehouse.ts'
@@ -118,7 +118,7 @@ function connectionOptions({ address, token, socketMs }: DriverSessionOptions): 
     // With the driver's own token provider, it would cache tokens and use a refused one again.
     authType: 'custom',
     provider: { authenticate: async () => ({ Authorization: `Bearer ${await token()}` }) },
-    userAgentEntry: `Tailrace/${manifest.version}`,
+    userAgentEntry: `Tailrace/${version}`,
     socketTimeout: socketMs,
     telemetryEnabled: false,
     preserveBigNumericPrecision: true,

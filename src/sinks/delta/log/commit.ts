@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import manifest from '../../../../package.json' with { type: 'json' }
 import type { Clock } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { version } from '../../../version.ts'
 import {
   type CommitInfoAction,
   commitPath,
@@ -158,7 +158,7 @@ function commitInfo(
     ...request.info,
     readVersion: readVersion >= 0 ? readVersion : undefined,
     isolationLevel: readVersion >= 0 ? 'Serializable' : undefined,
-    engineInfo: `${manifest.name}/${manifest.version}`,
+    engineInfo: `tailrace/${version}`,
     txnId,
   }
 }
