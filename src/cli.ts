@@ -49,7 +49,7 @@ const usage = `tailrace: tails append blobs into the lakehouse
                    list the files that Delta tables no longer need, or delete them
   tailrace tables create [--pipeline NAME] [--print]
                    create missing tables, or print their SQL
-  tailrace check   [--allow-empty]
+  tailrace check   [--allow-empty] [--max-duration 5m]
                    validate the config and send a request to every endpoint
 
   --config FILE    path of the config; default pipeline.config.ts
@@ -100,6 +100,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const context = await createContext(values.config)
   const { pipeline, json } = values
+  const maxDurationMs = optional(values['max-duration'], (text) => parseDurationMs(text, '--max-duration'))
   switch (command) {
     case 'start':
       return start(context, {
@@ -107,7 +108,7 @@ async function main(argv: readonly string[]): Promise<number> {
         failFast: values['fail-fast'],
         pipeline,
         allowEmpty: values['allow-empty'],
-        maxDurationMs: optional(values['max-duration'], (text) => parseDurationMs(text, '--max-duration')),
+        maxDurationMs,
       })
     case 'replay':
       return replayCommand(context, {
@@ -153,7 +154,7 @@ async function main(argv: readonly string[]): Promise<number> {
         )
       return createTables(context, { printsOnly: values.print, pipeline })
     case 'check':
-      return check(context, { allowEmpty: values['allow-empty'] })
+      return check(context, { allowEmpty: values['allow-empty'], maxDurationMs })
     default:
       throw new TailraceError('USAGE', `Unknown command ${command}.`)
   }

@@ -1,5 +1,5 @@
 import type { ResolvedPipeline } from '../config/resolved.ts'
-import { isTailraceError } from '../errors.ts'
+import { isTailraceError, TailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
@@ -11,27 +11,69 @@ import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
 import { forEachPipeline } from './for-each-pipeline.ts'
 
+export interface CheckOptions {
+  /** A source without a blob is no failure. Default false. */
+  readonly allowEmpty?: boolean | undefined
+  /** Limit of the whole command, in milliseconds. Default 300,000. */
+  readonly maxDurationMs?: number | undefined
+}
+
+/** Longer than the five attempts of a few requests, and enough to list a million blobs. */
+const defaultMaxDurationMs = 300_000
+
 /**
  * Sends requests to every endpoint of a valid config and prints the results. A request without an answer is sent five
  * times.
  *
  * @returns the exit code: `nothingFound` when a pipeline's source has no blob, unless that is allowed
+ * @throws TABLE_UNAVAILABLE or SOURCE_UNAVAILABLE when the time is over
  */
 export async function check(
   context: CommandContext,
-  { allowEmpty }: { readonly allowEmpty?: boolean } = {},
+  { allowEmpty, maxDurationMs = defaultMaxDurationMs }: CheckOptions = {},
 ): Promise<number> {
-  const empty: string[] = []
-  const { stateDirectory } = context.config
+  const { config, clock, logger, print } = context
+  const { stateDirectory } = config
   await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
-  await forEachPipeline(context, undefined, async ({ name, pipeline, reader, table }) => {
-    for (const sentence of await table.check()) await context.print(`${name}: ${sentence}\n`)
-    const sentences = describeSource(pipeline.source, reader, context.clock.now())
-    let next = await sentences.next()
-    for (; next.done !== true; next = await sentences.next()) await context.print(`${name}: ${next.value}\n`)
-    if (!next.value) empty.push(name)
-  })
-  return codeOfEmptySources(empty, { allowEmpty, logger: context.logger })
+  const empty: string[] = []
+  const left = Object.keys(config.pipelines)
+  let isAtSource = false
+  const limit = new AbortController()
+  const cancel = clock.after(maxDurationMs, () =>
+    limit.abort(timeIsUp(`pipeline ${left[0]}`, isAtSource, maxDurationMs)),
+  )
+  try {
+    await forEachPipeline(
+      context,
+      undefined,
+      async ({ name, pipeline, reader, table }) => {
+        for (const sentence of await table.check()) await print(`${name}: ${sentence}\n`)
+        isAtSource = true
+        const sentences = describeSource(pipeline.source, reader, clock.now())
+        let next = await sentences.next()
+        for (; next.done !== true; next = await sentences.next()) await print(`${name}: ${next.value}\n`)
+        if (!next.value) empty.push(name)
+        isAtSource = false
+        left.shift()
+      },
+      limit.signal,
+    )
+  } catch (error) {
+    // A request that the signal ends may fail with an error of its own.
+    limit.signal.throwIfAborted()
+    throw error
+  } finally {
+    cancel()
+  }
+  return codeOfEmptySources(empty, { allowEmpty, logger })
+}
+
+function timeIsUp(pipeline: string, isAtSource: boolean, limitMs: number): TailraceError {
+  return new TailraceError(
+    isAtSource ? 'SOURCE_UNAVAILABLE' : 'TABLE_UNAVAILABLE',
+    `The ${isAtSource ? 'source' : 'table'} of ${pipeline} was not checked within ${limitMs} ms; --max-duration sets another limit.`,
+    { context: { limitMs } },
+  )
 }
 
 /** Yields sentences about a source. Returns whether it has any blob. */

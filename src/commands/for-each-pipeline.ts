@@ -20,23 +20,27 @@ export interface InspectedPipeline {
  * Calls `inspect` for each pipeline in turn, with read access to its source and its table. The table, the storage and the
  * staging files stay unchanged, so the pipelines may be running.
  *
+ * @param signal ends the requests
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachPipeline(
   context: CommandContext,
   only: string | undefined,
   inspect: (pipeline: InspectedPipeline) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { config, clock } = context
   const storage = new ContainerStorage(config.stateDirectory, false, clock, silentLogger)
   try {
-    await forEachTable(context, only, async (inspected) => {
+    const inspectBoth = async (inspected: Omit<InspectedPipeline, 'reader'>): Promise<void> => {
       const reader = retryingReader(await storage.reader(inspected.pipeline.source), {
         policy: interactiveRetry,
+        signal,
         clock,
       })
       await inspect({ ...inspected, reader })
-    })
+    }
+    await forEachTable(context, only, inspectBoth, signal)
   } finally {
     await storage.stop()
   }
@@ -45,18 +49,20 @@ export async function forEachPipeline(
 /**
  * Calls `inspect` for each pipeline in turn, with read access to its table only.
  *
+ * @param signal ends the requests
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachTable(
   context: CommandContext,
   only: string | undefined,
   inspect: (pipeline: Omit<InspectedPipeline, 'reader'>) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { config, clock, logger } = context
   const { stateDirectory } = config
   for (const [name, pipeline] of choosePipelines(config, only)) {
     const target = sinkTarget(name, pipeline)
-    const table = await pipeline.sinkKind.inspect({ target, stateDirectory, clock, logger })
+    const table = await pipeline.sinkKind.inspect({ target, stateDirectory, signal, clock, logger })
     try {
       await inspect({ name, pipeline, table })
     } finally {

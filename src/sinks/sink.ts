@@ -118,6 +118,8 @@ export interface BatchDefaults {
 export interface SinkContext<Options extends SinkOptions = SinkOptions> {
   readonly target: SinkTarget<Options>
   readonly stateDirectory: string
+  /** Ends the requests of `inspect`. */
+  readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }

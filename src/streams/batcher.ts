@@ -68,6 +68,8 @@ export class Batcher extends Transform {
   #maxAgeMs: number
   #clock: Clock
   #batch: OpenBatch | undefined
+  /** Spools of the batches that have not been read from this stream, oldest first; older ones may precede them. */
+  #sealedPaths: string[] = []
   #cancelAgeTimer = (): void => {}
   /** Blocks, and seals by age, work on the same open batch. */
   #work = new SerialQueue()
@@ -99,10 +101,11 @@ export class Batcher extends Transform {
       this.#cancelAgeTimer()
       const batch = this.#batch
       this.#batch = undefined
-      if (batch === undefined) return
       // Its content is not needed any more, whatever became of it.
-      await batch.file.close().catch(() => {})
-      await this.#staging.remove(batch.spoolPath)
+      await batch?.file.close().catch(() => {})
+      if (batch !== undefined) await this.#staging.remove(batch.spoolPath)
+      this.#forgetRead()
+      for (const path of this.#sealedPaths) await this.#staging.remove(path)
     }
     this.#work.run(discard).then(
       () => callback(error),
@@ -231,7 +234,18 @@ export class Batcher extends Transform {
     this.#batch = undefined
     await batch.file.close()
     const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, ...sealed } = batch
+    if (this.destroyed) {
+      await this.#staging.remove(batch.spoolPath)
+      return
+    }
+    this.#forgetRead()
+    this.#sealedPaths.push(batch.spoolPath)
     this.push(sealed satisfies Batch)
+  }
+
+  /** A batch that was read belongs to the sink, which removes its spool. */
+  #forgetRead(): void {
+    this.#sealedPaths.splice(0, this.#sealedPaths.length - this.readableLength)
   }
 
   #withSpace<T>(write: () => Promise<T>): Promise<T> {

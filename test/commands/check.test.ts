@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { check } from '../../src/commands/check.ts'
+import { faultyProxy } from '../support/faulty-proxy.ts'
+import { runTailrace } from '../support/run-tailrace.ts'
+import { startStorage } from '../support/storage.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { writeProject } from '../support/test-project.ts'
 import { openBench, outputOf } from './command-fixture.ts'
 
 const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-one'
@@ -73,4 +78,27 @@ test('a name that is not there is explained, and so is a container', async (t) =
     .filter((line) => line.includes('does not exist'))
   assert.equal(gone.length, 3, text)
   assert.ok(gone.every((line) => line.endsWith('A run would wait for it.')))
+})
+
+test('a storage that never answers ends the check at its limit, and the process with it', async (t) => {
+  const { connectionString } = await startStorage(t)
+  const { port } = new URL(/BlobEndpoint=([^;]+)/.exec(connectionString)?.[1] ?? '')
+  const proxy = await faultyProxy(t, Number(port))
+  proxy.plan(() => 'stalled')
+  const frozen = connectionString.replace(`:${port}/`, `:${proxy.port}/`)
+  const [, endpoint] = /BlobEndpoint=([^;]+)/.exec(frozen) ?? []
+  for (const [lakehouse, code, part] of [
+    [undefined, 'SOURCE_UNAVAILABLE', 'source'],
+    [`${endpoint}/logs/lakehouse`, 'TABLE_UNAVAILABLE', 'table'],
+  ] as const) {
+    const { configPath } = await writeProject(await temporaryDirectory(t), {
+      storage: { kind: 'connection-string', connectionString: frozen },
+      pipelines: { primary: { blobs: 'a.json' } },
+      ...(lakehouse === undefined ? {} : { lakehouse }),
+    })
+    const args = ['check', '--config', configPath, '--max-duration', '500ms']
+    const { code: exitCode, stderr } = await runTailrace(t, args)
+    assert.equal(exitCode, 1, stderr)
+    assert.match(stderr, new RegExp(`${code}: The ${part} of pipeline primary was not checked within 500 ms`))
+  }
 })

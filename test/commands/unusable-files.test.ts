@@ -193,6 +193,13 @@ test('garbage where the log, the offset file and the staging files are is named,
   await mkdir(offsetPath)
   await failAll(config, 'DIRECTORY_UNUSABLE', ['status', 'start'])
   await rm(offsetPath, { recursive: true })
+  const first = join(table, '_delta_log', '00000000000000000000.json')
+  const saved = await readFile(first)
+  await rm(first)
+  const reading = ['status', 'check', 'history', 'optimize', 'vacuum'] as const
+  for (const message of await failAll(config, 'TABLE_CORRUPT', reading))
+    assert.match(message, /00000000000000000000\.json is missing/)
+  await writeFile(first, saved)
   await writeFile(join(table, '_delta_log', '00000000000000000001.json'), 'garbage{')
   await failAll(config, 'TABLE_CORRUPT', [
     'start',

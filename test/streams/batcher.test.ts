@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../src/clock.ts'
@@ -215,6 +215,36 @@ test('destroying the stage removes the spool that is open, and no timer is left'
   assert.deepEqual(await readdir(directory), [])
   t.mock.timers.tick(10_000)
   await turns()
+  assert.deepEqual(await readdir(directory), [])
+})
+
+test('destroying the stage removes the spools of batches that nobody read, and no other', async (t) => {
+  const { create, directory, clock } = await fixture(t, { maxRows: 1 })
+  const batcher = create()
+  const source = blocksOf([1, 1, 1].map((rows) => ({ blob: 0, rows })))
+  const writing = source.map((block) => write(batcher, block).catch(() => {}))
+  const taken = await nextBatch(batcher)
+  while (batcher.readableLength === 0) await once(batcher, 'readable')
+  batcher.destroy(new Error('the pipeline fails'))
+  await assert.rejects(once(batcher, 'close'), /the pipeline fails/)
+  await Promise.all(writing)
+  assert.deepEqual(await readdir(directory), [basename(taken.spoolPath)])
+  assert.equal(clock.pauses.length, 0)
+})
+
+test('a batch that is sealed while the stage is destroyed leaves no spool', async (t) => {
+  const { create, directory } = await fixture(t, { maxRows: 1 })
+  const batcher = create()
+  const stop = await watchFileCalls(t, {
+    before: (call) => {
+      if (call.name === 'file.close' && call.path.startsWith(directory)) batcher.destroy()
+      return undefined
+    },
+  })
+  const closed = once(batcher, 'close')
+  await write(batcher, recordBlock(['{"a":1}'])).catch(() => {})
+  await closed
+  stop()
   assert.deepEqual(await readdir(directory), [])
 })
 

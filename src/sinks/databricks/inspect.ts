@@ -19,10 +19,10 @@ import { openWorkspace, type Workspace } from './workspace/workspace.ts'
  * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in mode stage-only
  */
 export async function inspectDatabricks(context: SinkContext<DatabricksOptions>): Promise<TableInspection> {
-  const { target, clock, logger } = context
+  const { target, signal, clock, logger } = context
   const file = await readOffsets(context)
   const retry = { policy: interactiveRetry }
-  const workspace = await openWorkspace(target, { retry, clock, logger })
+  const workspace = await openWorkspace(target, { retry, signal, clock, logger })
   const { warehouse } = workspace
   const { name: table } = target.table
   const present = async (): Promise<StreamingWarehouse | undefined> =>

@@ -35,6 +35,8 @@ export interface DeltaCommitterOptions {
   readonly clock: Clock
   /** Uniform in [0, 1), for pauses between attempts. Default Math.random. */
   readonly random?: (() => number) | undefined
+  /** Ends the pauses between attempts to commit. */
+  readonly signal?: AbortSignal | undefined
   /** Called when a checkpoint could not be written or the log could not be cleaned; the table stays intact. */
   readonly onCheckpointFailed?: ((error: unknown) => void) | undefined
   /** Whether this pipeline lands a blob, by `source_blob`. Default: all blobs. */

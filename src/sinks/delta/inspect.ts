@@ -26,9 +26,9 @@ export async function inspectDelta(context: SinkContext<DeltaOptions>): Promise<
 
 async function inspectWith(
   { engine, temporaryDirectory, close }: CommandEngine,
-  { target, clock, logger }: SinkContext<DeltaOptions>,
+  { target, signal, clock, logger }: SinkContext<DeltaOptions>,
 ): Promise<TableInspection> {
-  const storage = commandStorage(target, temporaryDirectory, clock)
+  const storage = commandStorage(target, temporaryDirectory, clock, signal)
   const state = await loadState(storage, engine, { keepFiles: false })
   if (state === undefined) {
     logger.warn({ pipeline: target.name, table: storage.location }, 'there is no table yet: a run creates it')

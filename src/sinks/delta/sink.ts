@@ -61,6 +61,7 @@ async function openDelta({
     engine,
     stagingDirectory,
     clock,
+    signal,
     onCheckpointFailed: (error) => {
       if (!isAbort(error)) logger.warn({ err: error }, 'a checkpoint could not be written')
     },

@@ -26,6 +26,8 @@ export interface DeltaTableOptions extends NewTable, LogUpkeepOptions {
   readonly evolve?: boolean | undefined
   /** Uniform in [0, 1). */
   readonly random: () => number
+  /** Ends the pauses between attempts to commit. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The protocol and metadata that passed the last check, and values derived from them. */

@@ -114,11 +114,17 @@ export function observedReader(reader: BlobReader, health: StorageHealth): Obser
   }
 }
 
-/** Wraps a reader so that failed requests are retried: for commands, which have no tailer to do it. */
+/**
+ * Wraps a reader so that failed requests are retried: for commands, which have no tailer to do it. The signal also ends
+ * requests that have none of their own.
+ */
 export function retryingReader(reader: BlobReader, options: RetryOptions): BlobReader {
+  const { signal } = options
   return {
     container: reader.container,
-    read: (blobName, request) => retry(() => reader.read(blobName, request), options),
-    listPage: (request) => retry(() => reader.listPage(request), options),
+    read: (blobName, request) =>
+      retry(() => reader.read(blobName, { ...request, signal: request.signal ?? signal }), options),
+    listPage: (request) =>
+      retry(() => reader.listPage({ ...request, signal: request.signal ?? signal }), options),
   }
 }

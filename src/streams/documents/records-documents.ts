@@ -48,8 +48,8 @@ const valueStart = /[^ \t\r\n]/g
  *
  * The blob is a sequence of top-level values, each on any number of lines. A value is a unit, because reading cannot
  * resume inside it. Its blocks are open and have an empty span at its first byte; only the last one spans the value, and
- * the white space after it up to a newline. Other white space, and a byte order mark at the blob's first byte, become
- * blocks without entries. The spans of all blocks tile the blob.
+ * the white space after it up to a newline. Other white space, and byte order marks before a value, become blocks
+ * without entries: some writers begin each append with a mark. The spans of all blocks tile the blob.
  *
  * - An object with an array `records` becomes one entry per element. Its other keys are ignored; a repeated `records`
  *   adds its elements.
@@ -68,8 +68,8 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
   #previous: Span | undefined
   #nextOffset: number | undefined
   #value: TopLevelValue | undefined
-  /** Bytes of the byte order mark read so far. */
-  #markBytes = 0
+  /** The end of the chunks so far, if it may be the beginning of a byte order mark before a value. */
+  #maybeMark = ''
   #resume: RecordsDocumentsOptions['resume']
   #tail: DocumentTail | undefined
   /** The end so far of the records of the current value. */
@@ -97,17 +97,21 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
     requireContinuation(this.#previous, span)
     this.#previous = span
     if (this.#nextOffset === undefined) this.#begin(span.start)
-    const text = bytes.toString('latin1')
+    const text = this.#maybeMark + bytes.toString('latin1')
+    const textStart = span.start - this.#maybeMark.length
+    this.#maybeMark = ''
     let last: LastTail | undefined
     for (let at = 0; at < text.length; ) {
       if (this.#value === undefined) {
-        const blanks = this.#blanksEnd(text, at, span.start)
-        if (last !== undefined) last = { ...last, end: span.start + blanks }
-        else this.#lengthenClosing(span.start + blanks)
-        if (this.#isNew(span.start + blanks)) yield this.#block([], span.start + blanks)
-        at = blanks
-        if (at === text.length) break
-        const start = span.start + at
+        at = blanksEnd(text, at)
+        const start = textStart + at
+        if (last !== undefined) last = { ...last, end: start }
+        else this.#lengthenClosing(start)
+        if (this.#isNew(start)) yield this.#block([], start)
+        if (mayBeginMark(text, at)) {
+          this.#maybeMark = text.slice(at)
+          break
+        }
         this.#value = new TopLevelValue(
           text.charAt(at),
           start,
@@ -121,18 +125,18 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
         this.#open = { offset: value.arrayEnd }
       if (!value.isComplete) break
       this.#value = undefined
-      const isNew = this.#isNew(span.start + at)
+      const isNew = this.#isNew(textStart + at)
       if (text.charAt(at - 1) !== '\n') at = restOfLine(text, at)
-      const end = span.start + at
+      const end = textStart + at
       last = { ...(this.#open ?? { offset: end }), isArray: this.#open !== undefined, end }
       this.#open = undefined
       if (isNew) {
-        const block = this.#block(value.takeEntries(), span.start + at)
+        const block = this.#block(value.takeEntries(), end)
         yield value.wasBroken ? { ...block, restart: true } : block
       } else {
         // The value has landed before, so its entries are void. The white space after it may be new.
         yield { ...this.#block([], this.#nextOffset as number), open: true, restart: true }
-        if (this.#isNew(span.start + at)) yield this.#block([], span.start + at)
+        if (this.#isNew(end)) yield this.#block([], end)
       }
     }
     this.#recordTail(last, span.start, bytes)
@@ -178,27 +182,26 @@ export class RecordsDocuments extends Expander<Chunk, EntryBlock> {
     this.#carried = Buffer.concat([this.#carried, bytes.subarray(-tailBytes)]).subarray(-tailBytes)
   }
 
-  /** @returns the end of white space, and of a byte order mark at the blob's first byte */
-  #blanksEnd(text: string, from: number, offset: number): number {
-    let at = from
-    while (
-      offset + at === this.#markBytes &&
-      at < text.length &&
-      text.charAt(at) === byteOrderMark.charAt(this.#markBytes)
-    ) {
-      this.#markBytes += 1
-      at += 1
-    }
-    valueStart.lastIndex = at
-    return valueStart.test(text) ? valueStart.lastIndex - 1 : text.length
-  }
-
   #block(entries: readonly Entry[], end: number): EntryBlock {
     const { blob, generation } = this.#previous as Span
     const span = { blob, generation, start: this.#nextOffset as number, end }
     this.#nextOffset = end
     return { span, entries }
   }
+}
+
+/** @returns the end of white space and byte order marks */
+function blanksEnd(text: string, from: number): number {
+  for (let at = from; ; at += byteOrderMark.length) {
+    valueStart.lastIndex = at
+    at = valueStart.test(text) ? valueStart.lastIndex - 1 : text.length
+    if (!text.startsWith(byteOrderMark, at)) return at
+  }
+}
+
+/** @returns whether a text ends at a position, or with bytes that may begin a byte order mark */
+function mayBeginMark(text: string, at: number): boolean {
+  return text.length - at < byteOrderMark.length && byteOrderMark.startsWith(text.slice(at))
 }
 
 /** @returns the end of the white space after a value: at the next value, or after the first newline */

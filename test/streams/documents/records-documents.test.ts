@@ -275,7 +275,7 @@ test('an unfinished value has no closing block, and the next offset is its start
   assert.equal(new RecordsDocuments().nextOffset, undefined)
 })
 
-test('a byte order mark is white space at the first byte of the blob and on the line of a record', async () => {
+test('a byte order mark is white space at the first byte of the blob and before a record', async () => {
   const text = '\ufeff{"records":[{"a":1}]}\n\ufeff{}\n'
   for (const cuts of [[], [1], [2], [1, 2, 3]]) {
     const units = await unitsIn(text, cuts)
@@ -283,21 +283,49 @@ test('a byte order mark is white space at the first byte of the blob and on the 
       units.flatMap(({ entries }) => entries.map(({ offset, reject }) => [offset, reject])),
       [
         [3, undefined],
-        [25, undefined],
+        [28, undefined],
       ],
     )
   }
 })
 
-test('bytes of a mark that stand where it would have them, but after something else, begin a value', async () => {
-  const bytes = Buffer.from([0x20, 0xbb, 0x0a])
-  for (const cuts of [[], [1]]) {
-    const units = await unitsIn(bytes, cuts)
+test('a byte order mark before any document is white space, wherever the chunks are cut', async () => {
+  const pretty = '{\n  "records": [\n    {"a":1}\n  ]\n}'
+  const text = `\ufeff${pretty}\n\ufeff${pretty}\n\ufeff\n\ufeff\ufeff ${pretty}\n`
+  const offsets = [...Buffer.from(text).toString('latin1').matchAll(/\{\n/g)].map(({ index }) => index)
+  for (const cuts of [[], ...everyByte(text).map((at) => [at]), everyByte(text)]) {
+    const units = await unitsIn(text, cuts)
     assert.deepEqual(
       units.flatMap(({ entries }) => entries.map(({ offset, reject }) => [offset, reject])),
-      [[1, 'not_json']],
+      offsets.map((at) => [at, undefined]),
+      `cut at ${cuts}`,
     )
+    assert.equal(units.at(-1)?.end, Buffer.byteLength(text))
   }
+})
+
+test('bytes of a mark that is not whole begin a value', async () => {
+  for (const [bytes, start] of [
+    [[0x20, 0xbb, 0x0a], 1],
+    [[0x20, 0xef, 0x0a], 1],
+    [[0xef, 0xbb, 0x7b, 0x7d, 0x0a], 0],
+    [[0xef, 0xbb, 0xbf, 0xef, 0xbb, 0x7b, 0x7d, 0x0a], 3],
+  ] as const) {
+    for (const cuts of [[], ...bytes.map((_, at) => [at]), [...bytes.keys()]]) {
+      const units = await unitsIn(Buffer.from(bytes), cuts)
+      assert.deepEqual(
+        units.flatMap(({ entries }) => entries.map(({ offset, reject }) => [offset, reject])),
+        [[start, 'not_json']],
+        `${bytes} cut at ${cuts}`,
+      )
+    }
+  }
+})
+
+test('a mark at the end of the chunks is not passed: the next reader begins before it', async () => {
+  const stage = new RecordsDocuments()
+  await through<EntryBlock>(stage, chunksOf(Buffer.from([0x7b, 0x7d, 0x0a, 0xef, 0xbb]), []))
+  assert.equal(stage.nextOffset, 3)
 })
 
 test('undecodable bytes are shown as U+FFFD with a note at their record alone', async () => {

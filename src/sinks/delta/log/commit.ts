@@ -48,6 +48,8 @@ export interface CommitContext {
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
+  /** Ends a pause between attempts; the commit then fails with its reason. */
+  readonly signal?: AbortSignal | undefined
   /** Read other writers' commits before the first attempt: one request that avoids a lost race. Default false. */
   readonly readFirst?: boolean | undefined
 }
@@ -72,7 +74,7 @@ export async function commit(
   request: CommitRequest,
   context: CommitContext,
 ): Promise<number> {
-  const { storage, clock, random, readFirst = false } = context
+  const { storage, clock, random, signal, readFirst = false } = context
   const txnId = randomUUID()
   let isInDoubt = false
   let unanswered = 0
@@ -98,13 +100,13 @@ export async function commit(
       if (found === undefined) {
         unanswered += 1
         if (unanswered === maxUnanswered) throw contended(unanswered + lostRaces, state)
-        await clock.sleep(pauseMs(unanswered, random))
+        await clock.sleep(pauseMs(unanswered, random), signal)
         continue
       }
       // Another writer's commit holds this version, so no earlier attempt at it can still succeed.
       isInDoubt = false
       lostRaces += 1
-      if (lostRaces > maxImmediateRetries) await clock.sleep(random() * maxRacePauseMs)
+      if (lostRaces > maxImmediateRetries) await clock.sleep(random() * maxRacePauseMs, signal)
       await rebase(state, found, request, storage)
       if (lostRaces === maxLostRaces) throw contended(unanswered + lostRaces, state)
     }

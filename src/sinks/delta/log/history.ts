@@ -3,7 +3,8 @@ import type { CommitSummary, TableHistory } from '../../table-reports.ts'
 import { commitPath, decodeLines } from '../protocol/actions.ts'
 import type { DeltaStorage, StoredObject } from '../storage/delta-storage.ts'
 import { blockVersions, listNewest } from './blocks.ts'
-import { logListing, readableVersions, upTo } from './listing.ts'
+import { logListing, missingCommit, readableVersions, upTo } from './listing.ts'
+import { missingCommitError } from './load.ts'
 
 /**
  * Reads a table's newest commits, one after the other, so that only one commit is in memory.
@@ -87,11 +88,16 @@ const maxCommitsByBlocks = 3_000
  * Delta's DeltaHistoryManager, read 2026-11).
  *
  * @returns undefined when there is no table
+ * @throws TABLE_CORRUPT when no version can be read, naming the commit that is missing
  */
 export async function commitTimes(storage: DeltaStorage): Promise<CommitTimes | undefined> {
   const objects: StoredObject[] = []
   for await (const page of storage.pages('_delta_log')) for (const object of page) objects.push(object)
-  return timesOf(storage, objects)
+  const times = await timesOf(storage, objects)
+  if (times !== undefined) return times
+  const missing = missingCommit(logListing(objects.map(({ name }) => name)))
+  if (missing !== undefined) throw missingCommitError(missing)
+  return undefined
 }
 
 /**

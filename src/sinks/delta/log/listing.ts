@@ -106,12 +106,27 @@ export interface VersionRange {
  * @returns undefined when no version can be read
  */
 export function readableVersions({ commits, checkpoints }: LogListing): VersionRange | undefined {
-  const known = new Set(commits)
-  const last = Math.max(commits.at(-1) ?? -1, checkpoints[0]?.version ?? -1)
-  let begin = last + 1
-  while (known.has(begin - 1)) begin -= 1
+  const { begin, last } = newestRun({ commits, checkpoints })
   const bases = checkpoints.map(({ version }) => version).filter((version) => version >= begin - 1)
   const first =
     begin === 0 ? 0 : bases.reduce((least, version) => Math.min(least, version), Number.POSITIVE_INFINITY)
   return last === -1 || first === Number.POSITIVE_INFINITY ? undefined : { first, last }
+}
+
+/** @returns the version whose missing commit file makes every version unreadable; undefined without log files */
+export function missingCommit(listing: LogListing): number | undefined {
+  const { begin, last } = newestRun(listing)
+  return last === -1 ? undefined : begin - 1
+}
+
+/** The newest version, and the first version from which on every commit file exists. */
+function newestRun({ commits, checkpoints }: LogListing): {
+  readonly begin: number
+  readonly last: number
+} {
+  const known = new Set(commits)
+  const last = Math.max(commits.at(-1) ?? -1, checkpoints[0]?.version ?? -1)
+  let begin = last + 1
+  while (known.has(begin - 1)) begin -= 1
+  return { begin, last }
 }

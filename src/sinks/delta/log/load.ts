@@ -137,7 +137,7 @@ export async function startState(
 async function completeTimestamp(storage: DeltaStorage, state: TableState): Promise<void> {
   if (state.inCommitTimestamp !== undefined || !hasInCommitTimestamps(state.protocol, state.metaData)) return
   const commit = await readCommit(storage, state.version)
-  if (commit?.inCommitTimestamp === undefined) throw missing(state.version)
+  if (commit?.inCommitTimestamp === undefined) throw missingCommitError(state.version)
   state.noteInCommitTimestamp(commit.inCommitTimestamp)
 }
 
@@ -151,12 +151,13 @@ export async function replayCommits(storage: DeltaStorage, state: TableState, la
     const first = state.version + 1
     const count = Math.min(readAheadCommits, last - first + 1)
     for (const commit of await readCommits(storage, first, count)) {
-      if (commit === undefined) throw missing(state.version + 1)
+      if (commit === undefined) throw missingCommitError(state.version + 1)
       state.apply(commit)
     }
   }
 }
 
-function missing(version: number): TailraceError {
+/** @returns the error of a version whose commit file is missing. */
+export function missingCommitError(version: number): TailraceError {
   return new TailraceError('TABLE_CORRUPT', `${commitPath(version)} is missing.`, { context: { version } })
 }

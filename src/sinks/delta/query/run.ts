@@ -59,15 +59,36 @@ export async function queryViews(
       })
     } catch (error) {
       // A stream does not show why it ended early. Running the SELECT again without its rows throws the reason.
-      if (error instanceof RowsCutOff && kind === 'select') {
-        await whilePlanned(() => engine.run(`EXPLAIN ANALYZE ${sql}`))
-      }
+      if (error instanceof RowsCutOff && kind === 'select') await whilePlanned(() => analyze(engine, sql))
       throw error
     }
   } catch (error) {
     // In an unsafe statement, the damaged Parquet file may be the user's own and not the table's.
     throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
   }
+}
+
+/**
+ * Runs a SELECT without its rows.
+ *
+ * @throws the engine's error, with line numbers of `sql`
+ */
+async function analyze(engine: EmbeddedEngine, sql: string): Promise<void> {
+  try {
+    // On a line of its own, so that the line quoted in an error is one of `sql`.
+    await engine.run(`EXPLAIN ANALYZE\n${sql}`)
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace(quotedLine, oneLineUp)
+    throw error
+  }
+}
+
+/** The line that an engine's message quotes, with a caret below the fault. */
+const quotedLine = /^LINE (\d+): (.*)\n( *)\^/m
+
+function oneLineUp(_quoted: string, number: string, line: string, indent: string): string {
+  const before = String(Number(number) - 1)
+  return `LINE ${before}: ${line}\n${indent.slice(number.length - before.length)}^`
 }
 
 function explained(error: unknown): Error {

@@ -89,6 +89,11 @@ function accountOf(connectionString: string): string {
 }
 
 /** Makes the storage of a pipeline's table for a command, whose requests fail after a few attempts. */
-export function commandStorage(target: DeltaTarget, downloadDirectory: string, clock: Clock): DeltaStorage {
-  return openTableStorage(target, { downloadDirectory, clock, retry: { policy: interactiveRetry } })
+export function commandStorage(
+  target: DeltaTarget,
+  downloadDirectory: string,
+  clock: Clock,
+  signal?: AbortSignal,
+): DeltaStorage {
+  return openTableStorage(target, { downloadDirectory, clock, retry: { policy: interactiveRetry, signal } })
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { seededRandom } from '../../../../doubles/seeded-random.ts'
-import { isTailraceError } from '../../../../src/errors.ts'
+import type { Clock } from '../../../../src/clock.ts'
+import { isAbort, isTailraceError } from '../../../../src/errors.ts'
 import { type CommitRequest, commit } from '../../../../src/sinks/delta/log/commit.ts'
 import { readNewCommits } from '../../../../src/sinks/delta/log/load.ts'
 import { TableState } from '../../../../src/sinks/delta/log/state.ts'
@@ -148,3 +149,39 @@ test('a lost request is no doubt any more once its version is the one of another
   }
   await assert.rejects(clock.run(commit(state, request, { ...context, storage: losing })), /^Error: fenced$/)
 })
+
+test('an abort ends the pause between two attempts, and keeps what may be visible in doubt', async () => {
+  const { clock, storage, random } = await simulation()
+  const unanswered = Object.create(storage) as DeltaStorage
+  unanswered.putIfAbsent = async () => 'unknown'
+  unanswered.read = async () => undefined
+  for (const [given, code] of [
+    [unanswered, 'COMMIT_UNKNOWN'],
+    [takenBeforeEachPut(storage), undefined],
+  ] as const) {
+    const state = await clock.run(stateOf(storage))
+    const { signal, abort } = abortable()
+    let pauses = 0
+    // Its pauses end by an abort only.
+    const endless: Clock = {
+      now: () => 0,
+      after: () => () => {},
+      sleep: (_ms, ending) =>
+        new Promise((_resolve, reject) => {
+          pauses += 1
+          ending?.addEventListener('abort', () => reject(ending.reason))
+          abort()
+        }),
+    }
+    const committing = commit(state, offsetOf('mine', 1), { storage: given, clock: endless, random, signal })
+    await assert.rejects(clock.run(committing), (error) =>
+      code === undefined ? isAbort(error) : isTailraceError(error, code),
+    )
+    assert.equal(pauses, 1)
+  }
+})
+
+function abortable(): { readonly signal: AbortSignal; readonly abort: () => void } {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => queueMicrotask(() => controller.abort()) }
+}

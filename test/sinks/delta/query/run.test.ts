@@ -330,9 +330,12 @@ test('words of refused statements may stand in the texts and names of one that r
 
 test('a statement that fails after its first rows fails, and says why', async () => {
   const failing = "SELECT CASE WHEN range = 400000 THEN error('at last') END AS a FROM range(1000000)"
+  const casting = `SELECT CASE WHEN range = 400000 THEN CAST('x' || range AS INTEGER) END AS a FROM range(1000000)`
   const pivot = `FROM (${failing}), (PIVOT (SELECT 1 AS b) ON b USING count(*))`
   for (const [sql, reason] of [
     [failing, /at last/],
+    [casting, /^Conversion Error: .*\nLINE 1: SELECT CASE .*\n {45}\^/s],
+    [`${'\n'.repeat(8)}${casting}`, /^Conversion Error: .*\nLINE 9: SELECT CASE .*\n {45}\^/s],
     [pivot, /after its first rows/],
   ] as const) {
     let rows = 0
