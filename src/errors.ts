@@ -16,6 +16,10 @@ export const errors = {
     hint: 'Check the path, and that Node.js can run the file without Tailrace.',
   },
   USAGE: { disposition: 'halt', hint: 'See tailrace --help.' },
+  PACKAGE_MISSING: {
+    disposition: 'halt',
+    hint: 'Install the named package where Tailrace is installed.',
+  },
   SOURCE_MISSING: {
     disposition: 'halt',
     hint: 'Check the names of the container and of the account.',

@@ -1,6 +1,7 @@
 import type * as Sdk from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
+import { requireInstalled } from '../optional-package.ts'
 import type { AccountStorage } from './account-storage.ts'
 import { connectInTime } from './connecting-agent.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'
@@ -57,6 +58,7 @@ export function connectContainer(storage: AccountStorage, options: ConnectOption
       return connection(hostOf(account), async () => ({ client }), false)
     }
     case 'account': {
+      requireInstalled('@azure/identity', 'Storage of kind account')
       const account = accountUrl(storage.account)
       let renewals = 0
       return connection(

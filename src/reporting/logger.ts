@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import { type PrettyOptions, prettyFactory } from 'pino-pretty'
+import type PinoPretty from 'pino-pretty'
 import { isTailraceError } from '../errors.ts'
 import { escapeDecodedJson, escapeText } from './escape-text.ts'
 import { redactSecrets } from './redact.ts'
@@ -10,7 +11,7 @@ export type { Logger } from 'pino'
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-const prettyOptions: PrettyOptions = {
+const prettyOptions: PinoPretty.PrettyOptions = {
   colorize: true,
   translateTime: 'HH:MM:ss.l',
   ignore: 'pid,hostname',
@@ -35,7 +36,7 @@ export interface LoggerOptions {
  * Secrets are masked in the finished line, so no field of any event can leak one. Control characters are escaped.
  */
 export function createLogger({ level, pretty: readable, output }: LoggerOptions): Logger {
-  const format = readable ? prettyFactory(prettyOptions) : undefined
+  const format = readable ? prettyFormat() : undefined
   const destination: DestinationStream = {
     write: (line) => {
       // pino-pretty decodes the JSON strings and adds colors, so the text is escaped before.
@@ -53,6 +54,12 @@ export function createLogger({ level, pretty: readable, output }: LoggerOptions)
     },
     destination,
   )
+}
+
+/** Loaded only for a terminal: a service writes JSON. */
+function prettyFormat(): ReturnType<typeof PinoPretty.prettyFactory> {
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty
+  return prettyFactory(prettyOptions)
 }
 
 /** A logger that discards everything, the default of stages. */

@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib'
 import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
 import { BlobServiceClient } from '../../azure/sdk.ts'
 import type { Clock } from '../../clock.ts'
+import { requireInstalled } from '../../optional-package.ts'
 import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */
@@ -52,6 +53,7 @@ export class EmbeddedStorage {
 
   /** Starts the server, empty. */
   static async start(): Promise<EmbeddedStorage> {
+    requireInstalled('azurite', 'The embedded storage')
     const server = createAzurite()
     await server.start()
     return new EmbeddedStorage(server)

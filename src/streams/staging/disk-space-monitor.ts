@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import diskSpaceModule from 'check-disk-space'
 import { type Clock, systemClock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
@@ -62,7 +62,7 @@ export class DiskSpaceMonitor {
     this.#checkMs = options.checkMs ?? 5_000
     this.#removeExpired = options.removeExpired ?? (async () => 0)
     this.#releaseCaches = options.releaseCaches ?? (async () => {})
-    this.#freeBytesOf = options.freeBytesOf ?? (async (directory) => (await checkDiskSpace(directory)).free)
+    this.#freeBytesOf = options.freeBytesOf ?? freeBytesOfVolume
     this.#clock = options.clock ?? systemClock
     this.#log = options.logger ?? silentLogger
   }
@@ -178,6 +178,16 @@ export class DiskSpaceMonitor {
     const collects = typeof globalThis.gc === 'function'
     globalThis.gc?.()
     this.#log.info({ collectedGarbage: collects }, 'released the caches of the sink')
+  }
+}
+
+/** The package runs a program of the system, which small container images do not have; Node then asks the kernel. */
+async function freeBytesOfVolume(directory: string): Promise<number> {
+  try {
+    return (await checkDiskSpace(directory)).free
+  } catch {
+    const { bavail, bsize } = await statfs(directory)
+    return bavail * bsize
   }
 }
 

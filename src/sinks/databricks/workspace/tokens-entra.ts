@@ -2,6 +2,7 @@ import { type EntraCredential, entraCredential } from '../../../azure/entra-cred
 import { copied, credentialErrorNames } from '../../../azure/failure.ts'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
+import { requireInstalled } from '../../../optional-package.ts'
 import type { TokenRequest, TokenSource } from './auth.ts'
 import { RenewedToken, type Token } from './renewed-token.ts'
 
@@ -26,6 +27,7 @@ export class EntraTokenSource implements TokenSource {
   #credential: EntraCredential | undefined
 
   constructor({ managedIdentityClientId, clock, open, answerMs = 60_000 }: EntraTokenSourceOptions) {
+    if (open === undefined) requireInstalled('@azure/identity', 'Signing in to a workspace with Entra ID')
     this.#open = open ?? (() => entraCredential({ managedIdentityClientId }))
     this.#answerMs = answerMs
     this.#clock = clock

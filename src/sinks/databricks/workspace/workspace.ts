@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
+import { requireInstalled } from '../../../optional-package.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { RetryOptions } from '../../../retry.ts'
 import type { DatabricksTarget } from '../options.ts'
@@ -31,12 +32,16 @@ export interface Workspace {
   close(): Promise<void>
 }
 
-/** @throws CONFIG_INVALID when `sink.customCaFile` cannot be read */
+/**
+ * @throws CONFIG_INVALID when `sink.customCaFile` cannot be read
+ * @throws PACKAGE_MISSING
+ */
 export async function openWorkspace(
   target: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>,
   { retry = {}, signal, clock, logger }: OpenWorkspaceOptions,
 ): Promise<Workspace> {
   const { name, sink } = target
+  if (sink.httpPath !== undefined) requireInstalled('@databricks/sql', 'A SQL warehouse')
   const [host = '', port] = sink.host.split(':')
   const address: WorkspaceAddress = {
     host,

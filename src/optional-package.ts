@@ -1,0 +1,24 @@
+import { createRequire } from 'node:module'
+import { TailraceError } from './errors.ts'
+import { supportedPackages } from './version.ts'
+
+/** Packages that only some configs need. Together they take more room than everything else, so users install them. */
+export type OptionalPackage = '@azure/identity' | '@databricks/sql' | 'azurite'
+
+/**
+ * Checks that a package is installed, without loading it.
+ *
+ * @param user what needs it, as the beginning of a sentence
+ * @throws PACKAGE_MISSING
+ */
+export function requireInstalled(name: OptionalPackage, user: string): void {
+  try {
+    createRequire(import.meta.url).resolve(`${name}/package.json`)
+  } catch (error) {
+    throw new TailraceError(
+      'PACKAGE_MISSING',
+      `${user} needs the package ${name}, which is not installed: npm install ${name}@${supportedPackages[name]}`,
+      { cause: error },
+    )
+  }
+}
