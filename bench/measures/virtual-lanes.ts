@@ -7,7 +7,7 @@ import type { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import type { EntryBlock } from '../../src/records.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
-import type { LaneContext } from '../../src/run/lanes/lane-runner.ts'
+import type { LaneContext } from '../../src/run/lanes/lane-context.ts'
 import type { LaneSchedule } from '../../src/run/lanes/lane-schedule.ts'
 import { ListedLanes } from '../../src/run/lanes/listed-lanes.ts'
 import { SingleLane } from '../../src/run/lanes/single-lane.ts'
@@ -48,8 +48,8 @@ export function virtualLanes(
   const config = pipelines.bench as ResolvedPipeline
   const marks = new OffsetFileWriter({ file: { write: async () => {} }, marks: [], clock })
   const context: LaneContext = {
-    pipelineName: 'bench',
     config,
+    customStages: () => [],
     reader,
     follow: true,
     landedOf: (blob) => landed.of(blob),

@@ -14,11 +14,12 @@ import { blobTest, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { ByteBudget } from '../sources/tailing/byte-budget.ts'
 import { Batcher } from '../streams/batcher.ts'
+import { customStages } from '../streams/custom/custom-stages.ts'
 import { DiskGate } from '../streams/disk-gate.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
 import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { LandingLog, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
-import type { LaneContext } from './lanes/lane-runner.ts'
+import type { LaneContext } from './lanes/lane-context.ts'
 import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
@@ -214,8 +215,8 @@ export class Pipeline {
     const { committer } = this.#resources
     const { source } = config
     const context: LaneContext = {
-      pipelineName: name,
       config,
+      customStages: () => customStages(config.transforms, name),
       reader,
       follow,
       landedOf: (blob) => committer.landed().of(blob),

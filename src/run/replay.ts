@@ -16,6 +16,7 @@ import { framingOf } from '../sources/recognition/framing.ts'
 import { type IdentifiedBlob, identifyBlob } from '../sources/recognition/identify-blob.ts'
 import { requireLineStart } from '../sources/recognition/line-start.ts'
 import { Batcher } from '../streams/batcher.ts'
+import { customStages } from '../streams/custom/custom-stages.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
 import { removeStaged } from '../streams/staging/staging.ts'
 import { Lane } from './lanes/lane.ts'
@@ -84,8 +85,8 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     } else requireWhole(span, landed)
 
     const lane = new Lane({
-      pipelineName: name,
-      config: pipeline,
+      source: pipeline.source,
+      customStages: () => customStages(pipeline.transforms, name),
       reader,
       blobName,
       start: {

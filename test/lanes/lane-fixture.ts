@@ -16,7 +16,7 @@ import {
   type Span,
 } from '../../src/records.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
-import type { LaneContext } from '../../src/run/lanes/lane-runner.ts'
+import type { LaneContext } from '../../src/run/lanes/lane-context.ts'
 import type { SetAsideBlob } from '../../src/run/lanes/lane-schedule.ts'
 import { ListedLanes } from '../../src/run/lanes/listed-lanes.ts'
 import { SingleLane } from '../../src/run/lanes/single-lane.ts'
@@ -152,8 +152,8 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
   )
   const config = pipelines.p as ResolvedPipeline
   const context: LaneContext = {
-    pipelineName: 'p',
     config,
+    customStages: () => [],
     reader,
     follow,
     landedOf: (blob) => landing.offsets.of(blob),

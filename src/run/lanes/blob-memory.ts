@@ -1,5 +1,22 @@
+import type { DocumentResume } from '../../records.ts'
+import type { KnownFraming } from '../../sources/recognition/framing.ts'
 import type { IdentifiedBlob } from '../../sources/recognition/identify-blob.ts'
-import type { LaneStart } from './lane.ts'
+
+/** The place where a lane starts. */
+export interface LaneStart {
+  readonly generation: string
+  readonly createdAt: string
+  readonly offset: number
+  /** Whether the offset lies inside a line, whose rest is skipped. */
+  readonly insideLine: boolean
+  /** The last bytes before the first byte to read, 64 at most; undefined when they are not known. */
+  readonly before: Buffer | undefined
+  /** Set for a document that has grown since it landed: reading starts before the offset. */
+  readonly resume: DocumentResume | undefined
+  /** The blob's first bytes, 256 at most; undefined when they are not known. */
+  readonly head: Buffer | undefined
+  readonly framing: KnownFraming
+}
 
 /** A blob as its earlier lanes in this process left it. */
 export interface BlobMemory {

@@ -3,7 +3,7 @@ import { generationParts, type Span } from '../../records.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
-import type { LaneContext } from './lane-runner.ts'
+import type { LaneContext } from './lane-context.ts'
 
 export interface ScanRequest {
   /** Leave nothing out, whether or not it is due. */

@@ -1,6 +1,6 @@
-import type { ResolvedPipeline } from '../../config/resolved.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import { longerPause } from '../../retry.ts'
+import type { SourceOptions } from '../../sources/options.ts'
 import type { Lane } from './lane.ts'
 
 /** Blobs that are polled one by one, at most: one listing costs about as much as so many polls. */
@@ -19,13 +19,13 @@ const quietMs = 3 * 60_000
  * are cheaper, and they follow each other as fast as polls would.
  */
 export class FollowPlan {
-  #source: ResolvedPipeline['source']
+  #source: SourceOptions
   #log: Logger
   #followed: ReadonlySet<string> = new Set()
   #scansOnly = false
   #pauseMs: number
 
-  constructor(source: ResolvedPipeline['source'], logger: Logger) {
+  constructor(source: SourceOptions, logger: Logger) {
     this.#source = source
     this.#log = logger
     this.#pauseMs = source.discoverMs

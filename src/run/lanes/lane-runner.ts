@@ -1,15 +1,10 @@
 import { setMaxListeners } from 'node:events'
-import type { Writable } from 'node:stream'
-import type { Clock } from '../../clock.ts'
-import type { ResolvedPipeline } from '../../config/resolved.ts'
 import { TailraceError } from '../../errors.ts'
-import type { LandedOffset } from '../../offsets/landed-offsets.ts'
-import type { BlobGeneration, EntryBlock, GenerationMark, Span } from '../../records.ts'
+import type { BlobGeneration, GenerationMark } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import { type RetryEvent, retry } from '../../retry.ts'
 import type { TailEnd } from '../../sources/append-blob-tailer.ts'
-import type { BlobReader } from '../../sources/blob-reader.ts'
 import { framingOf, type KnownFraming } from '../../sources/recognition/framing.ts'
 import {
   type ColdStart,
@@ -18,40 +13,9 @@ import {
   type KnownGeneration,
   markOf,
 } from '../../sources/recognition/identify-blob.ts'
-import type { ByteBudget } from '../../sources/tailing/byte-budget.ts'
-import type { DiskSpaceMonitor } from '../../streams/staging/disk-space-monitor.ts'
-import type { Staging } from '../../streams/staging/staging.ts'
-import type { BlobMemory } from './blob-memory.ts'
-import { Lane, type LaneStart } from './lane.ts'
-
-/** The parts of a pipeline that its lanes use. */
-export interface LaneContext {
-  readonly pipelineName: string
-  readonly config: ResolvedPipeline
-  readonly reader: BlobReader
-  /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
-  readonly follow: boolean
-  /** The generations of `<container>/<name>` that have landed, the newest one last. */
-  readonly landedOf: (blob: string) => readonly LandedOffset[]
-  /** Whether the table had no offset of this pipeline when it was opened. */
-  readonly isFirstRun: boolean
-  /** Commits the offsets of cold starts that are not 0, all or none, so that a restart resumes there. */
-  readonly recordStarts: (starts: readonly Span[]) => Promise<void>
-  readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
-  /** Keeps the facts by which a restart recognizes a generation. */
-  readonly recordMark: (mark: GenerationMark) => void
-  /** Makes an inlet of the merged stream, which calls `onTaken` with each block that it takes. */
-  readonly inlet: (onTaken: (block: EntryBlock) => void) => Writable
-  readonly budget: ByteBudget
-  readonly staging: Staging
-  readonly diskSpace?: DiskSpaceMonitor | undefined
-  /** Whether the sink has landed or dropped the bytes of a generation up to an offset. Default: always. */
-  readonly isSettled?: ((source: BlobGeneration, offset: number) => boolean) | undefined
-  /** Reads the offsets that other processes have committed. Default: there is no other process. */
-  readonly refreshOffsets?: (() => Promise<void>) | undefined
-  readonly clock: Clock
-  readonly logger: Logger
-}
+import type { BlobMemory, LaneStart } from './blob-memory.ts'
+import { Lane } from './lane.ts'
+import type { LaneContext } from './lane-context.ts'
 
 export type OpenedLane =
   | { readonly kind: 'lane'; readonly lane: Lane }
@@ -196,11 +160,11 @@ export class LaneRunner {
   }
 
   #lane(memory: BlobMemory, start: LaneStart, { follow, giveUp }: OpenOptions): Lane {
-    const { pipelineName, config, reader, budget, staging, diskSpace, clock, logger } = this.#context
+    const { config, customStages, reader, budget, staging, diskSpace, clock, logger } = this.#context
     const blobName = memory.name
     return new Lane({
-      pipelineName,
-      config,
+      source: config.source,
+      customStages,
       reader,
       blobName,
       start,

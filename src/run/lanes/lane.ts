@@ -1,17 +1,14 @@
-import type { Writable } from 'node:stream'
+import type { Transform, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../clock.ts'
-import type { ResolvedPipeline } from '../../config/resolved.ts'
-import type { DocumentResume, EntryBlock } from '../../records.ts'
+import type { EntryBlock } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { RetryEvent, RetryPolicy } from '../../retry.ts'
 import { AppendBlobTailer, type TailEnd } from '../../sources/append-blob-tailer.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
-import type { KnownFraming } from '../../sources/recognition/framing.ts'
+import type { SourceOptions } from '../../sources/options.ts'
 import type { MarkedTail } from '../../sources/recognition/identify-blob.ts'
 import type { ByteBudget } from '../../sources/tailing/byte-budget.ts'
-import { FunctionTransform } from '../../streams/custom/function-transform.ts'
-import { StreamTransform } from '../../streams/custom/stream-transform.ts'
 import { RecordsDocuments } from '../../streams/documents/records-documents.ts'
 import { GzipMembers } from '../../streams/gzip/gzip-members.ts'
 import { LineSplitter } from '../../streams/line-splitter.ts'
@@ -19,27 +16,12 @@ import { RecordValidator } from '../../streams/record-validator.ts'
 import type { DiskSpaceMonitor } from '../../streams/staging/disk-space-monitor.ts'
 import type { Staging } from '../../streams/staging/staging.ts'
 import { UnitCollector } from '../../streams/units/unit-collector.ts'
-import type { CustomTransform, RecordTransform } from '../../transforms/record-transform.ts'
-
-/** The place where a lane starts. */
-export interface LaneStart {
-  readonly generation: string
-  readonly createdAt: string
-  readonly offset: number
-  /** Whether the offset lies inside a line, whose rest is skipped. */
-  readonly insideLine: boolean
-  /** The last bytes before the first byte to read, 64 at most; undefined when they are not known. */
-  readonly before: Buffer | undefined
-  /** Set for a document that has grown since it landed: reading starts before the offset. */
-  readonly resume: DocumentResume | undefined
-  /** The blob's first bytes, 256 at most; undefined when they are not known. */
-  readonly head: Buffer | undefined
-  readonly framing: KnownFraming
-}
+import type { LaneStart } from './blob-memory.ts'
 
 export interface LaneOptions {
-  readonly pipelineName: string
-  readonly config: ResolvedPipeline
+  readonly source: SourceOptions
+  /** Makes the stages of the custom transforms. */
+  readonly customStages: () => readonly Transform[]
   readonly reader: BlobReader
   readonly blobName: string
   readonly start: LaneStart
@@ -71,8 +53,8 @@ export class Lane {
   #failure: { readonly error: unknown } | undefined
 
   constructor(options: LaneOptions) {
-    const { reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } = options
-    const { source } = options.config
+    const { source, reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } =
+      options
     this.blobName = blobName
     this.generation = start.generation
     this.#options = options
@@ -152,20 +134,13 @@ export class Lane {
    * @throws the error that ended the reading or the framing, after the lines before it were handed on
    */
   async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
-    const { config, pipelineName, start, staging, diskSpace } = this.#options
+    const { customStages, start, staging, diskSpace } = this.#options
     const validators = start.framing === 'documents' ? [] : [new RecordValidator()]
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span }) => {
       this.#takenEnd = span.end
     })
-    await pipeline([
-      this.#tailer,
-      this.#framer,
-      ...validators,
-      ...transformStages(config.transforms, pipelineName),
-      ...collectors,
-      last,
-    ])
+    await pipeline([this.#tailer, this.#framer, ...validators, ...customStages(), ...collectors, last])
     if (this.#failure !== undefined) throw this.#failure.error
     return this.#tailer.endedBy ?? 'end'
   }
@@ -193,27 +168,4 @@ export class Lane {
     this.#failure ??= { error }
     this.#tailer.stop()
   }
-}
-
-/** Consecutive functions become one stage, so that they share the parse of a record. */
-function transformStages(
-  transforms: readonly CustomTransform[],
-  pipelineName: string,
-): (FunctionTransform | StreamTransform)[] {
-  const stages: (FunctionTransform | StreamTransform)[] = []
-  let functions: RecordTransform[] = []
-  const closeFunctions = (): void => {
-    if (functions.length > 0) stages.push(new FunctionTransform(functions, pipelineName))
-    functions = []
-  }
-  for (const transform of transforms) {
-    if (typeof transform === 'function') {
-      functions.push(transform)
-      continue
-    }
-    closeFunctions()
-    stages.push(new StreamTransform(transform, pipelineName))
-  }
-  closeFunctions()
-  return stages
 }

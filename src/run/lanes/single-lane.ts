@@ -6,7 +6,8 @@ import { explainMissing } from '../../sources/discovery/explain-missing.ts'
 import type { ColdStart } from '../../sources/recognition/identify-blob.ts'
 import type { BlobMemory } from './blob-memory.ts'
 import { fence, fencedError } from './fenced-blob.ts'
-import { type LaneContext, LaneRunner } from './lane-runner.ts'
+import type { LaneContext } from './lane-context.ts'
+import { LaneRunner } from './lane-runner.ts'
 import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 
 /** The lanes of one blob given by its name, one after the other; while the blob does not exist, it is waited for. */
