@@ -26,6 +26,7 @@ import { SetAsideFile } from './lanes/set-aside-file.ts'
 import { SingleLane } from './lanes/single-lane.ts'
 import { recordStarts } from './record-starts.ts'
 import { openResources, type PipelineResources } from './resources.ts'
+import type { OpenedPipeline } from './supervised-pipeline.ts'
 
 export interface PipelineOptions {
   readonly name: string
@@ -45,7 +46,7 @@ export interface PipelineOptions {
 /**
  * Reads one source into one table: connects the stages with `stream.pipeline` and runs them. No stage knows another one.
  */
-export class Pipeline {
+export class Pipeline implements OpenedPipeline {
   readonly name: string
   #config: ResolvedPipeline
   #clock: Clock

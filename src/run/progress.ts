@@ -1,4 +1,12 @@
-import type { SupervisedPipeline } from './supervised-pipeline.ts'
+import type { PipelineCounters } from './landing-log.ts'
+
+/** The numbers of a pipeline that its part of the line shows. */
+interface PipelineProgress {
+  readonly name: string
+  readonly counters: PipelineCounters
+  /** Bytes of its blobs, as last seen, that are not landed yet. */
+  readonly lagBytes: number
+}
 
 /** The bytes that a pipeline had landed at an instant. */
 interface Sample {
@@ -11,10 +19,10 @@ const windowMs = 5_000
 
 /** Renders one line with the bytes landed, the speed and the remaining time of each pipeline. */
 export class ProgressLine {
-  #pipelines: readonly SupervisedPipeline[]
+  #pipelines: readonly PipelineProgress[]
   #samples = new Map<string, Sample[]>()
 
-  constructor(pipelines: readonly SupervisedPipeline[]) {
+  constructor(pipelines: readonly PipelineProgress[]) {
     this.#pipelines = pipelines
   }
 
@@ -22,7 +30,7 @@ export class ProgressLine {
     return this.#pipelines.map((pipeline) => this.#describe(pipeline, nowMs)).join('   ')
   }
 
-  #describe({ name, counters, lagBytes }: SupervisedPipeline, nowMs: number): string {
+  #describe({ name, counters, lagBytes }: PipelineProgress, nowMs: number): string {
     const { bytes } = counters
     const samples = this.#samples.get(name) ?? []
     samples.push({ atMs: nowMs, bytes })

@@ -6,13 +6,27 @@ import { type GrowingPauses, growingPauseMs } from '../retry.ts'
 import type { RequestCounter } from '../sources/readers/counted-reader.ts'
 import type { PipelineCounters } from './landing-log.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
-import type { Pipeline } from './pipeline.ts'
 import { describeFailure, type FailureFile, type PipelineFailure } from './pipeline-failure.ts'
+
+/** One run of a pipeline, opened: the parts of `Pipeline` that restarts and reports use. */
+export interface OpenedPipeline {
+  /** Totals of this run. */
+  readonly counters: PipelineCounters
+  readonly landed: LandedOffsets
+  readonly lagBytes: number
+  readonly laneCount: number
+  readonly hasFoundBlobs: boolean
+  readonly setAside: readonly SetAsideBlob[]
+  run(): Promise<void>
+  stop(): void
+  abort(): void
+  close(): Promise<void>
+}
 
 export interface SupervisedPipelineOptions {
   readonly name: string
   /** Opens the pipeline, for each run; the signal aborts the opening. */
-  readonly open: (signal: AbortSignal) => Promise<Pipeline>
+  readonly open: (signal: AbortSignal) => Promise<OpenedPipeline>
   /** Counts the requests of all runs. */
   readonly requests: RequestCounter
   /** Pauses before a restart; undefined: the first failure is thrown. */
@@ -31,9 +45,9 @@ export class SupervisedPipeline {
   readonly #options: SupervisedPipelineOptions
   readonly #log: Logger
   readonly #stopping = new AbortController()
-  #opening: { readonly aborting: AbortController; readonly done: Promise<Pipeline> } | undefined
+  #opening: { readonly aborting: AbortController; readonly done: Promise<OpenedPipeline> } | undefined
   /** The running pipeline, or the last one that ran. */
-  #pipeline: Pipeline | undefined
+  #pipeline: OpenedPipeline | undefined
   #isRunning = false
   #failure: (PipelineFailure & { readonly error: unknown }) | undefined
   #failuresInRow = 0
