@@ -7,8 +7,8 @@ import {
   type MetaDataAction,
   type PartitionValues,
   type ProtocolAction,
+  type RemovedFile,
 } from '../protocol/actions.ts'
-import type { RemovedFile } from './state.ts'
 
 export function protocolAction(protocol: JsonObject): ProtocolAction {
   const { readerFeatures, writerFeatures } = protocol

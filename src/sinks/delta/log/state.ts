@@ -9,6 +9,7 @@ import {
   type MetaDataAction,
   type ProtocolAction,
   type RemoveAction,
+  type RemovedFile,
 } from '../protocol/actions.ts'
 
 /** The content of a checkpoint: the table's state at one version. */
@@ -31,9 +32,6 @@ export interface KeptOptions {
   /** Keep the removed files, as far back as the newest checkpoint lists them. Default false. */
   readonly keepRemoved?: boolean | undefined
 }
-
-/** A file that is no longer part of a table. */
-export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp' | 'deletionVector'>
 
 /**
  * A table at one version, advanced commit by commit.

@@ -86,6 +86,9 @@ export interface RemoveAction {
   readonly deletionVector?: DeletionVector | undefined
 }
 
+/** A file that is no longer part of a table. */
+export type RemovedFile = Pick<RemoveAction, 'path' | 'deletionTimestamp' | 'deletionVector'>
+
 /** Describes a commit: who made it, when, and with which operation. */
 export interface CommitInfoAction {
   /** Milliseconds since the epoch. */

@@ -1,7 +1,7 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../json.ts'
+import { sqlIdentifier } from '../../../tables/sql.ts'
 import type { Column } from '../../../tables/table.ts'
-import { sqlIdentifier } from '../../encoding/engine.ts'
 import type { DeltaAction, MetaDataAction } from './actions.ts'
 
 /** One top-level column of a Delta table. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
-import { type LiveFile, readTable } from '../../../../src/sinks/delta/files/live-files.ts'
+import type { LiveFile } from '../../../../src/sinks/delta/files/live-files.ts'
+import { readTable } from '../../../../src/sinks/delta/files/read-table.ts'
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import {
   commitPath,
