@@ -5,8 +5,6 @@
  * never characters of decoded text.
  */
 
-import { TailraceError } from './errors.ts'
-
 /** One generation of one blob. A blob whose landed bytes are replaced, in any way, begins a new generation. */
 export interface BlobGeneration {
   /** `<container>/<blob name>`, without the account: a blob keeps its offsets when its account's endpoint changes. */
@@ -192,20 +190,6 @@ export function generationParts(generation: string): readonly [instant: string, 
 /** @returns whether `next` continues `previous` without a gap or an overlap. */
 export function touches(previous: Span, next: Span): boolean {
   return generationKey(previous) === generationKey(next) && previous.end === next.start
-}
-
-/**
- * Requires that a chunk continues the one before it; otherwise every later line would get a wrong offset.
- *
- * @throws SPAN_GAP
- */
-export function requireContinuation(previous: Span | undefined, next: Span): void {
-  if (previous === undefined || touches(previous, next)) return
-  throw new TailraceError(
-    'SPAN_GAP',
-    `A chunk of ${next.blob} begins at byte ${next.start}, but the one before it ended at byte ${previous.end}.`,
-    { context: { expected: previous.end, found: next.start } },
-  )
 }
 
 /** The UTF-8 byte order mark, one character per byte (latin1). */

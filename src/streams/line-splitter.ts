@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
-import { type Chunk, type Line, type LineBlock, requireContinuation, type Span } from '../records.ts'
+import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
 
 export interface LineSplitterOptions {
   /** Longer lines are truncated and listed in `tooLong`. Bytes, the newline excluded. Default 16 MiB. */
@@ -203,4 +203,18 @@ function withoutFirst({ lines, tooLong }: { lines: Line[]; tooLong: number[] }):
     lines: lines.slice(1),
     tooLong: tooLong.filter((index) => index > 0).map((index) => index - 1),
   }
+}
+
+/**
+ * Requires that a chunk continues the one before it; otherwise every later line would get a wrong offset.
+ *
+ * @throws SPAN_GAP
+ */
+export function requireContinuation(previous: Span | undefined, next: Span): void {
+  if (previous === undefined || touches(previous, next)) return
+  throw new TailraceError(
+    'SPAN_GAP',
+    `A chunk of ${next.blob} begins at byte ${next.start}, but the one before it ended at byte ${previous.end}.`,
+    { context: { expected: previous.end, found: next.start } },
+  )
 }

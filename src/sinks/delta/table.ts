@@ -15,8 +15,13 @@ import {
   type ProtocolAction,
 } from './protocol/actions.ts'
 import { checkAppendable, clusteringDomain, withOffsetsFence } from './protocol/features.ts'
-import { checkSchema, SchemaPlan, schemaString } from './protocol/schema.ts'
-import { type IndexedColumn, indexedColumns } from './protocol/statistics.ts'
+import {
+  checkSchema,
+  type IndexedColumn,
+  indexedColumns,
+  SchemaPlan,
+  schemaString,
+} from './protocol/schema.ts'
 
 /** Age up to which the known version needs no check: log files are kept for days, so none can be cleaned up sooner. */
 const trustedMs = 3_600_000

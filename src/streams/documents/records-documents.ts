@@ -4,10 +4,9 @@ import {
   type DocumentResume,
   type Entry,
   type EntryBlock,
-  requireContinuation,
   type Span,
 } from '../../records.ts'
-import { defaultMaxLineBytes } from '../line-splitter.ts'
+import { defaultMaxLineBytes, requireContinuation } from '../line-splitter.ts'
 import { Expander } from '../records/expander.ts'
 import { TopLevelValue } from './top-level-value.ts'
 

@@ -2,8 +2,7 @@ import { jsonParser, type Token } from 'stream-json/parser.js'
 import type { JsonValue } from '../../json.ts'
 import { type DocumentResume, type Entry, latin1AsText } from '../../records.ts'
 import { entriesOf } from '../record-validator.ts'
-import { decodedEntry, elementEntry, tooLongEntry } from '../records/record-entries.ts'
-import { keptBytes, keptPrefix } from '../staging/spool.ts'
+import { decodedEntry, elementEntry, keptBytes, keptPrefix, tooLongEntry } from '../records/record-entries.ts'
 
 /** Limit of nesting; deeper JSON is rejected, because the parser needs memory for every level. */
 const maxDepth = 1_000_000

@@ -1,13 +1,6 @@
 import { TailraceError } from '../../errors.ts'
-import {
-  type BlobGeneration,
-  byteOrderMark,
-  type Chunk,
-  type LineBlock,
-  requireContinuation,
-  type Span,
-} from '../../records.ts'
-import { LineSplitter, type LineSplitterOptions } from '../line-splitter.ts'
+import { type BlobGeneration, byteOrderMark, type Chunk, type LineBlock, type Span } from '../../records.ts'
+import { LineSplitter, type LineSplitterOptions, requireContinuation } from '../line-splitter.ts'
 import { Expander } from '../records/expander.ts'
 import { GzipMember } from './gzip-member.ts'
 

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject, type JsonValue } from '../../json.ts'
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../../records.ts'
-import { keptPrefix } from '../staging/spool.ts'
 
 const highByte = /[\x80-\xff]/
 
@@ -40,6 +39,14 @@ export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
     reject: 'too_long',
     note: `${length - 1} bytes`,
   }
+}
+
+/** The size of `keptPrefix`, in bytes. */
+export const keptBytes = 64 * 1024
+
+/** @returns the first 64 KiB of a text; decoding and encoding replaces a character that the cut splits */
+export function keptPrefix(latin1: string): string {
+  return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
 }
 
 /** Replaces the escapes of lone surrogates by U+FFFD, in one pass: the encoder's parser rejects them. */

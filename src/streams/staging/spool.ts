@@ -5,7 +5,8 @@
  * character, so the text of an ordinary record is copied unchanged.
  */
 
-import { bytesAsLatin1, type Entry, latin1AsText } from '../../records.ts'
+import type { Entry } from '../../records.ts'
+import { keptBytes, keptPrefix } from '../records/record-entries.ts'
 
 export const fieldSeparator = '\x1f'
 
@@ -85,14 +86,6 @@ export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginnin
   const beginning = JSON.stringify(keptPrefix(text))
   const cutNote = `${reason[1]}; the text is cut to ${keptBytes / 1024} KiB`
   return `${[...place, reason[0], cutNote, 'raw', '', beginning].join(fieldSeparator)}\n`
-}
-
-/** The size of `keptPrefix`, in bytes. */
-export const keptBytes = 64 * 1024
-
-/** @returns the first 64 KiB of a text; decoding and encoding replaces a character that the cut splits */
-export function keptPrefix(latin1: string): string {
-  return bytesAsLatin1(latin1AsText(latin1.slice(0, keptBytes)))
 }
 
 /** Whether a text has a character that a row cannot contain. Native scans are several times faster than one regular expression. */

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { WrittenFile } from '../../encoding/engine.ts'
 import type { AddAction, PartitionValues } from '../protocol/actions.ts'
-import { fileStatistics, type IndexedColumn } from '../protocol/statistics.ts'
+import type { IndexedColumn } from '../protocol/schema.ts'
+import { fileStatistics } from '../protocol/statistics.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 
 /** A staged file and its future place in the table. */

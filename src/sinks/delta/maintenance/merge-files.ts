@@ -16,8 +16,7 @@ import {
   type PartitionValues,
   removalOf,
 } from '../protocol/actions.ts'
-import { columnCast, schemaFields } from '../protocol/schema.ts'
-import { indexedColumns } from '../protocol/statistics.ts'
+import { columnCast, indexedColumns, schemaFields } from '../protocol/schema.ts'
 import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
 import type { CompactionGroup } from './compaction-plan.ts'
 

@@ -1,8 +1,7 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonValue } from '../../../json.ts'
 import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './actions.ts'
-import { fieldsOf, type SchemaField, schemaFields } from './schema.ts'
-import { indexedColumns } from './statistics.ts'
+import { fieldsOf, indexedColumns, type SchemaField, schemaFields } from './schema.ts'
 
 /** Highest protocol versions that this program implements (PROTOCOL.md, read 2026-08). */
 const maxReaderVersion = 3

@@ -1,7 +1,7 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../json.ts'
 import { sqlIdentifier } from '../../../tables/sql.ts'
-import type { Column } from '../../../tables/table.ts'
+import type { Column, ColumnType } from '../../../tables/table.ts'
 import type { DeltaAction, MetaDataAction } from './actions.ts'
 
 /** One top-level column of a Delta table. */
@@ -220,4 +220,50 @@ export function columnCast({ name, type }: Pick<SchemaField, 'name' | 'type'>): 
     )
   }
   return `CAST(${sqlIdentifier(name)} AS ${castType}) AS ${sqlIdentifier(name)}`
+}
+
+/** A column whose statistics are written to the log. */
+export interface IndexedColumn {
+  readonly name: string
+  readonly type: ColumnType
+}
+
+/** Delta's default for `delta.dataSkippingNumIndexedCols`. */
+const defaultIndexedColumns = 32
+
+/** The types that can have statistics. */
+const indexedTypes: ReadonlySet<unknown> = new Set([
+  'string',
+  'long',
+  'integer',
+  'double',
+  'date',
+  'timestamp',
+  'boolean',
+])
+
+/**
+ * Lists the columns whose statistics readers expect: the first 32 leaf columns, or those set by the table's properties.
+ * Partition columns are not among them, because every file's partition values are in the log.
+ */
+export function indexedColumns(metaData: MetaDataAction): IndexedColumn[] {
+  const { configuration = {}, partitionColumns } = metaData
+  const named = configuration['delta.dataSkippingStatsColumns']
+    ?.split(',')
+    .map((name) => name.trim().replaceAll('`', ''))
+  const limit = Number(configuration['delta.dataSkippingNumIndexedCols'] ?? defaultIndexedColumns)
+  const indexed: IndexedColumn[] = []
+  let leaves = 0
+  for (const { name, type } of schemaFields(metaData)) {
+    if (partitionColumns.includes(name)) continue
+    const included = named ? named.includes(name) : limit === -1 || leaves < limit
+    leaves += leafCount(type)
+    if (included && indexedTypes.has(type)) indexed.push({ name, type: type as ColumnType })
+  }
+  return indexed
+}
+
+function leafCount(type: JsonValue): number {
+  const fields = isJsonObject(type) ? fieldsOf(type) : undefined
+  return fields === undefined ? 1 : fields.reduce((sum, field) => sum + leafCount(field.type), 0)
 }

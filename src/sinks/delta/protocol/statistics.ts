@@ -1,41 +1,8 @@
-import { isJsonObject, type JsonValue } from '../../../json.ts'
 import type { ColumnType } from '../../../tables/table.ts'
 import type { ColumnStatistics, WrittenFile } from '../../encoding/engine.ts'
-import type { MetaDataAction } from './actions.ts'
-import { fieldsOf, schemaFields } from './schema.ts'
-
-/** A column whose statistics are written to the log. */
-export interface IndexedColumn {
-  readonly name: string
-  readonly type: ColumnType
-}
-
-/** Delta's default for `delta.dataSkippingNumIndexedCols`. */
-const defaultIndexedColumns = 32
+import type { IndexedColumn } from './schema.ts'
 
 const boundTypes: ReadonlySet<unknown> = new Set(['string', 'long', 'integer', 'double', 'date', 'timestamp'])
-const types: ReadonlySet<unknown> = new Set([...boundTypes, 'boolean'])
-
-/**
- * Lists the columns whose statistics readers expect: the first 32 leaf columns, or those set by the table's properties.
- * Partition columns are not among them, because every file's partition values are in the log.
- */
-export function indexedColumns(metaData: MetaDataAction): IndexedColumn[] {
-  const { configuration = {}, partitionColumns } = metaData
-  const named = configuration['delta.dataSkippingStatsColumns']
-    ?.split(',')
-    .map((name) => name.trim().replaceAll('`', ''))
-  const limit = Number(configuration['delta.dataSkippingNumIndexedCols'] ?? defaultIndexedColumns)
-  const indexed: IndexedColumn[] = []
-  let leaves = 0
-  for (const { name, type } of schemaFields(metaData)) {
-    if (partitionColumns.includes(name)) continue
-    const included = named ? named.includes(name) : limit === -1 || leaves < limit
-    leaves += leafCount(type)
-    if (included && types.has(type)) indexed.push({ name, type: type as ColumnType })
-  }
-  return indexed
-}
 
 /**
  * Formats the statistics of a written file as Delta's JSON text (PROTOCOL.md, "Per-file Statistics", read 2026-08).
@@ -113,11 +80,6 @@ function millisecondText(text: string): string | undefined {
 
 function quoted(text: string | undefined): string | undefined {
   return text === undefined ? undefined : JSON.stringify(text)
-}
-
-function leafCount(type: JsonValue): number {
-  const fields = isJsonObject(type) ? fieldsOf(type) : undefined
-  return fields === undefined ? 1 : fields.reduce((sum, field) => sum + leafCount(field.type), 0)
 }
 
 /** Length in code points to which Delta writers truncate a text bound. */

@@ -1,11 +1,17 @@
-import { TailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import type { TakeRows } from '../../../reporting/row-batch.ts'
+import { dataFileError } from '../../encoding/data-file-errors.ts'
+import type { EmbeddedEngine } from '../../encoding/engine.ts'
 import { withEngine } from '../../encoding/engine-session.ts'
+import { RowsCutOff } from '../../encoding/row-stream.ts'
 import type { SinkQuery } from '../../sink.ts'
 import type { DeltaOptions } from '../options.ts'
 import { tableLocation } from '../storage/location.ts'
 import { commandStorage } from '../storage/open.ts'
-import { queryViews } from './run.ts'
-import { createViews } from './views.ts'
+import { matchingFiles } from './pruning.ts'
+import { type PlannedScan, plannedScans } from './scans.ts'
+import { requireReading, statementKind } from './statement-kind.ts'
+import { createViews, fillView, type LakehouseView } from './views.ts'
 
 /** Statements over Delta tables, which the embedded engine runs. */
 export const deltaQuery: SinkQuery<DeltaOptions> = {
@@ -36,4 +42,116 @@ export const deltaQuery: SinkQuery<DeltaOptions> = {
       if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
     }
   },
+}
+
+/** The part of a table that a statement read. */
+export interface TableReading {
+  readonly pipeline: string
+  readonly tableVersion: number
+  /** Number of data files in that version. */
+  readonly files: number
+  /** Number of data files that were opened. */
+  readonly readFiles: number
+}
+
+export interface StatementOptions {
+  /** Run any statements, also several, and keep their changes. Default: only one read-only statement is allowed. */
+  readonly unsafe?: boolean | undefined
+  /** Called with the rows while the statement runs. */
+  readonly take: TakeRows
+}
+
+/**
+ * Runs a statement over views that have no rows yet.
+ *
+ * A SELECT reads only the files that can hold a row it needs; any other statement reads all files. Afterwards the views
+ * are unchanged, except that unsafe statements leave them filled.
+ *
+ * @throws QUERY_FAILED with the engine's own message, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
+ */
+export async function queryViews(
+  engine: EmbeddedEngine,
+  views: readonly LakehouseView[],
+  sql: string,
+  { unsafe = false, take }: StatementOptions,
+): Promise<readonly TableReading[]> {
+  try {
+    const kind = unsafe ? await statementKind(engine, sql) : await requireReading(engine, sql)
+    if (kind === 'other') {
+      const readings = await fill(engine, views, undefined)
+      await engine.streamEach(sql, take)
+      return readings
+    }
+    const whilePlanned = <Result>(work: (readings: TableReading[]) => Promise<Result>): Promise<Result> =>
+      // In one transaction, now() has the same value for planning and running the statement.
+      engine.rolledBack(async () => {
+        const scans = kind === 'select' ? await plannedScans(engine, sql) : undefined
+        return work(await fill(engine, views, scans))
+      })
+    try {
+      return await whilePlanned(async (readings) => {
+        await engine.stream(sql, take)
+        return readings
+      })
+    } catch (error) {
+      // A stream does not show why it ended early. Running the SELECT again without its rows throws the reason.
+      if (error instanceof RowsCutOff && kind === 'select') await whilePlanned(() => analyze(engine, sql))
+      throw error
+    }
+  } catch (error) {
+    // In an unsafe statement, the damaged Parquet file may be the user's own and not the table's.
+    throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
+  }
+}
+
+/**
+ * Runs a SELECT without its rows.
+ *
+ * @throws the engine's error, with line numbers of `sql`
+ */
+async function analyze(engine: EmbeddedEngine, sql: string): Promise<void> {
+  try {
+    // On a line of its own, so that the line quoted in an error is one of `sql`.
+    await engine.run(`EXPLAIN ANALYZE\n${sql}`)
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace(quotedLine, oneLineUp)
+    throw error
+  }
+}
+
+/** The line that an engine's message quotes, with a caret below the fault. */
+const quotedLine = /^LINE (\d+): (.*)\n( *)\^/m
+
+function oneLineUp(_quoted: string, number: string, line: string, indent: string): string {
+  const before = String(Number(number) - 1)
+  return `LINE ${before}: ${line}\n${indent.slice(number.length - before.length)}^`
+}
+
+function explained(error: unknown): Error {
+  if (isTailraceError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  const code = /^Permission Error: /.test(message) ? 'QUERY_REFUSED' : 'QUERY_FAILED'
+  return new TailraceError(code, message, { cause: error })
+}
+
+/** @param scans the statement's scans; undefined when it may need all rows */
+async function fill(
+  engine: EmbeddedEngine,
+  views: readonly LakehouseView[],
+  scans: readonly PlannedScan[] | undefined,
+): Promise<TableReading[]> {
+  const readings: TableReading[] = []
+  for (const view of views) {
+    const { pipeline, placeholder, contents } = view
+    const own = scans?.filter(({ table }) => table === placeholder)
+    const files = own === undefined ? contents.files : await matchingFiles(engine, contents, own)
+    await fillView(engine, view, files)
+    readings.push({
+      pipeline,
+      tableVersion: contents.tableVersion,
+      files: contents.files.length,
+      readFiles: files.length,
+    })
+  }
+  return readings
 }

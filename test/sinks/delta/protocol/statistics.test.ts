@@ -3,12 +3,8 @@ import { join } from 'node:path'
 import test from 'node:test'
 import fc from 'fast-check'
 import type { MetaDataAction } from '../../../../src/sinks/delta/protocol/actions.ts'
-import { schemaString } from '../../../../src/sinks/delta/protocol/schema.ts'
-import {
-  compareText,
-  fileStatistics,
-  indexedColumns,
-} from '../../../../src/sinks/delta/protocol/statistics.ts'
+import { indexedColumns, schemaString } from '../../../../src/sinks/delta/protocol/schema.ts'
+import { compareText, fileStatistics } from '../../../../src/sinks/delta/protocol/statistics.ts'
 import { type ColumnStatistics, sqlString } from '../../../../src/sinks/encoding/engine.ts'
 import type { Column, ColumnType } from '../../../../src/tables/table.ts'
 import { workbench } from '../support.ts'

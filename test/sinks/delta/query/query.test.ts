@@ -5,7 +5,7 @@ import { resolveConfig } from '../../../../src/config/resolve.ts'
 import { isTailraceError } from '../../../../src/errors.ts'
 import type { TakeRows } from '../../../../src/reporting/row-batch.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
-import { queryViews, type TableReading } from '../../../../src/sinks/delta/query/run.ts'
+import { queryViews, type TableReading } from '../../../../src/sinks/delta/query/query.ts'
 import {
   createPipelineView,
   createViews,
