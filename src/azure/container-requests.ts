@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { ContainerClient } from '@azure/storage-blob'
 import { type Clock, Deadline } from '../clock.ts'
-import { type StorageFailure, storageFailure } from './failure.ts'
+import { type StorageFailure, storageFailure, WrongAnswer } from './failure.ts'
 import { parseListing, requireListed, takeListing } from './listing.ts'
 import { downloadRange } from './range-body.ts'
-import { WrongAnswer } from './wrong-answer.ts'
 
 /** A client with the credential that was current when it was created. */
 export interface OpenedClient {

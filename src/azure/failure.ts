@@ -21,6 +21,11 @@ export interface StorageFailure {
   readonly retryAfterMs: number | undefined
 }
 
+/** An answer that does not match its request, or does not come from storage. A later attempt may succeed. */
+export class WrongAnswer extends Error {
+  override readonly name = 'WrongAnswer'
+}
+
 /** The body did not match its checksum on arrival; the service stored nothing. */
 const damagedCode = 'Md5Mismatch'
 

@@ -1,6 +1,6 @@
 import type { ContainerClient } from '@azure/storage-blob'
 import { SaxesParser } from 'saxes'
-import { WrongAnswer } from './wrong-answer.ts'
+import { WrongAnswer } from './failure.ts'
 
 /** One blob of a listing. */
 export interface ListedName {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { BlobClient, BlobDownloadOptions, BlobDownloadResponseParsed } from '@azure/storage-blob'
 import type { Deadline } from '../clock.ts'
-import { WrongAnswer } from './wrong-answer.ts'
+import { WrongAnswer } from './failure.ts'
 
 /** The service computes a checksum of ranges up to this size: https://learn.microsoft.com/rest/api/storageservices/get-blob */
 const maxChecksumBytes = 4 * 1024 * 1024

@@ -1,8 +1,7 @@
-import { choosePipelines, chooseTables } from '../config/choose-pipelines.ts'
-import type { TakeRows } from '../reporting/row-batch.ts'
+import { choosePipelines, chooseTables, unsupportedError } from '../config/choose-pipelines.ts'
 import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
 import type { SinkQuery, SinkTarget, TableMoment } from '../sinks/sink.ts'
-import { unsupportedError } from '../sinks/unsupported.ts'
+import type { TakeRows } from '../sinks/table-reports.ts'
 import type { CommandContext } from './command.ts'
 
 export interface QueryOptions extends TableMoment {

@@ -1,7 +1,6 @@
-import { choosePipelines } from '../config/choose-pipelines.ts'
+import { choosePipelines, isUnsupported, unsupportedError } from '../config/choose-pipelines.ts'
 import { sinkTarget } from '../config/resolved.ts'
 import type { Unsupported } from '../sinks/sink.ts'
-import { isUnsupported, unsupportedError } from '../sinks/unsupported.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TablesOptions {

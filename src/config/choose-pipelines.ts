@@ -1,6 +1,5 @@
 import { TailraceError } from '../errors.ts'
 import type { Sink, SinkTarget, Unsupported } from '../sinks/sink.ts'
-import { isUnsupported, unsupportedError } from '../sinks/unsupported.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolved.ts'
 
 /**
@@ -61,4 +60,14 @@ export function choosePipeline(
     'USAGE',
     `There is no pipeline ${name}; the config has ${Object.keys(pipelines).join(', ')}.`,
   )
+}
+
+/** @returns whether a kind of sink lacks the ability that a command needs */
+export function isUnsupported(answer: object | string): answer is Unsupported {
+  return typeof answer === 'object' && 'because' in answer
+}
+
+/** The error of a command that the tables of some pipelines do not support. */
+export function unsupportedError(pipelines: readonly string[], { because }: Unsupported): TailraceError {
+  return new TailraceError('USAGE', `The table of ${pipelines.join(', ')} ${because}.`)
 }

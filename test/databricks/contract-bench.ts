@@ -12,7 +12,7 @@ import { SqlWarehouse, type SqlWarehouseOptions } from '../../src/sinks/databric
 import type { StatementRow } from '../../src/sinks/databricks/warehouse/warehouse.ts'
 import type { TokenSource } from '../../src/sinks/databricks/workspace/auth.ts'
 import { WorkspaceHttp } from '../../src/sinks/databricks/workspace/http.ts'
-import { tokenSource } from '../../src/sinks/databricks/workspace/tokens.ts'
+import { tokenSource } from '../../src/sinks/databricks/workspace/workspace.ts'
 import type { TableName } from '../../src/tables/table.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import type { ContractTarget, TargetWorkspace } from './contract-targets.ts'

@@ -1,7 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { Sink } from '../sink.ts'
-import { type DatabricksOptions, databricksOptions, tableId } from './options.ts'
-import { stagingFolderOf } from './staging/staging-folder.ts'
+import { type DatabricksOptions, databricksOptions, stagingFolderOf, tableId } from './options.ts'
 import { lockState } from './state-lock.ts'
 import { createTableSql, streamingTableSql } from './tables/definition.ts'
 

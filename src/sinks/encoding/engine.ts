@@ -1,8 +1,8 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { TailraceError } from '../../errors.ts'
-import type { TakeRows } from '../../reporting/row-batch.ts'
 import { SerialQueue } from '../../serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
+import type { TakeRows } from '../table-reports.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'
 
 export { sqlIdentifier, sqlString } from '../../tables/sql.ts'

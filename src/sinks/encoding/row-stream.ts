@@ -1,5 +1,5 @@
 import { type DuckDBConnection, type DuckDBResult, ResultReturnType, StatementType } from '@duckdb/node-api'
-import type { TakeRows } from '../../reporting/row-batch.ts'
+import type { TakeRows } from '../table-reports.ts'
 
 /** A statement failed after its first rows; DuckDB's Node API does not give the reason. */
 export class RowsCutOff extends Error {

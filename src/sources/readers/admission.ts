@@ -1,4 +1,4 @@
-import type { AzureRequest } from './azure-errors.ts'
+import type { AzureRequest } from '../../azure/source-errors.ts'
 
 /** How long refused requests are retried when storage granted the like before, in milliseconds. */
 export const maxRefusedMs = 15 * 60_000

@@ -3,16 +3,16 @@ import { ContainerConnection, type OpenedContainer } from '../../azure/container
 import { isOfService, isRestError, serviceCode } from '../../azure/failure.ts'
 import { parseListing, requireListed, takeListing } from '../../azure/listing.ts'
 import { downloadRange } from '../../azure/range-body.ts'
-import { type Clock, Deadline, systemClock } from '../../clock.ts'
-import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from '../blob-reader.ts'
-import { Admission } from './admission.ts'
 import {
   type AzureRequest,
   credentialOf,
   isRefusal,
   sasTermsOf,
   translateAzureError,
-} from './azure-errors.ts'
+} from '../../azure/source-errors.ts'
+import { type Clock, Deadline, systemClock } from '../../clock.ts'
+import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from '../blob-reader.ts'
+import { Admission } from './admission.ts'
 
 export interface AzureBlobReaderOptions {
   /** Limit of the time until the head of the answer, in milliseconds; getting a credential is part of it. Default 30,000. */

@@ -11,7 +11,6 @@ import {
   sqlstateOf,
 } from './record-kind.ts'
 import { isAuditPlaceholder } from './redact-audit.ts'
-import { redactDecodedChange } from './redact-decoded-change.ts'
 import { redactLogText } from './redact-log-text.ts'
 import { quotingOf } from './redact-message.ts'
 import { redactSql } from './sql-literals.ts'
@@ -159,4 +158,22 @@ function parsed(text: string): JsonValue | undefined {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
+}
+
+// The format of test_decoding: https://www.postgresql.org/docs/current/test-decoding.html
+const decodedTransaction = /^(?:BEGIN|COMMIT|PREPARE TRANSACTION|ROLLBACK PREPARED|COMMIT PREPARED)\b/
+const decodedChange = /^table .{1,300}?: (?:INSERT|UPDATE|DELETE|TRUNCATE):/
+const decodedMessage = /^message: .{0,300}?content:/
+
+/** @returns a change in the format of test_decoding with its values replaced; `undefined` for other text */
+function redactDecodedChange(text: string, replacement: string): string | undefined {
+  if (decodedTransaction.test(text)) return text
+  const content = decodedMessage.exec(text)?.[0]
+  if (content !== undefined) return content + replacement
+  if (!decodedChange.test(text)) return undefined
+  // `name[type]:value`. Only numbers and booleans are unquoted. A doubled quote splits a string into two matches, whose
+  // replacements are joined afterwards.
+  return text
+    .replace(/'[^']*(?:'|$)/g, () => replacement)
+    .replace(/\]:(?!(?:null|unchanged-toast-datum)(?:\s|$))\S+/g, () => `]:${replacement}`)
 }

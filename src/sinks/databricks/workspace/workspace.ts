@@ -4,16 +4,16 @@ import { TailraceError } from '../../../errors.ts'
 import { requireInstalled } from '../../../optional-package.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { RetryOptions } from '../../../retry.ts'
-import type { DatabricksTarget } from '../options.ts'
+import { type DatabricksTarget, stagingFolderOf } from '../options.ts'
 import { FilesApiStaging } from '../staging/files-api.ts'
 import { SqlVolumeStaging } from '../staging/sql-volume.ts'
-import { stagingFolderOf } from '../staging/staging-folder.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { SqlWarehouse } from '../warehouse/sql-warehouse.ts'
 import type { StreamingWarehouse } from '../warehouse/warehouse.ts'
-import type { WorkspaceAddress } from './auth.ts'
+import type { TokenSource, WorkspaceAddress, WorkspaceAuth } from './auth.ts'
 import { WorkspaceHttp } from './http.ts'
-import { tokenSource } from './tokens.ts'
+import { EntraTokenSource } from './tokens-entra.ts'
+import { OAuthTokenSource } from './tokens-oauth.ts'
 
 export interface OpenWorkspaceOptions {
   /** How transient failures are retried. Default: until they end. */
@@ -80,6 +80,21 @@ export async function openWorkspace(
       await warehouse?.close()
       await http.close()
     },
+  }
+}
+
+/** The tokens of a way to prove who one is; nothing is asked for yet. */
+export function tokenSource(
+  auth: WorkspaceAuth,
+  { http, clock }: { readonly http: WorkspaceHttp; readonly clock: Clock },
+): TokenSource {
+  switch (auth.kind) {
+    case 'token':
+      return { token: async () => ({ value: auth.token, expiresAtMs: undefined }) }
+    case 'oauth':
+      return new OAuthTokenSource({ ...auth, http, clock })
+    case 'entra':
+      return new EntraTokenSource({ ...auth, clock })
   }
 }
 

@@ -1,5 +1,4 @@
 import type { ProtocolAction } from '../protocol/actions.ts'
-import { hasV2Checkpoints } from '../protocol/features.ts'
 
 /** SQL types of the actions that a checkpoint holds, by column name. */
 export type CheckpointSchema = Readonly<Record<CheckpointColumn, string>> & {
@@ -78,7 +77,7 @@ export function checkpointSchema(protocol: ProtocolAction): Partial<CheckpointSc
   }
   return {
     ...fullCheckpointSchema,
-    ...(hasV2Checkpoints(protocol)
+    ...(protocol.writerFeatures.includes('v2Checkpoint')
       ? { checkpointMetadata: struct({ version: integer, tags: textMap }) }
       : {}),
   }

@@ -152,11 +152,6 @@ export function hasCheckpointProtection({ writerFeatures = [] }: ProtocolAction)
   return writerFeatures.includes('checkpointProtection')
 }
 
-/** @returns whether checkpoints of the table must use the V2 layout. */
-export function hasV2Checkpoints({ writerFeatures = [] }: ProtocolAction): boolean {
-  return writerFeatures.includes('v2Checkpoint')
-}
-
 function checkInactive(protocol: ProtocolAction, metaData: MetaDataAction): void {
   const { configuration = {} } = metaData
   for (const [name, value] of Object.entries(configuration)) {

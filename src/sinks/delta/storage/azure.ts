@@ -8,10 +8,10 @@ import {
   type FolderPage,
 } from '../../../azure/container-requests.ts'
 import { storageFailure } from '../../../azure/failure.ts'
+import { azureTableError, credentialError } from '../../../azure/table-errors.ts'
 import { type Clock, systemClock } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { type RetryOptions, retry } from '../../../retry.ts'
-import { azureTableError, credentialError } from './azure-error.ts'
 import { blobRanges, Slots, type TransferContext, uploadFile } from './azure-transfer.ts'
 import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
 import { isMissingFile, withFileErrors } from './file-errors.ts'

@@ -3,7 +3,6 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { resolveConfig } from '../../../../src/config/resolve.ts'
 import { isTailraceError } from '../../../../src/errors.ts'
-import type { TakeRows } from '../../../../src/reporting/row-batch.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { queryViews, type TableReading } from '../../../../src/sinks/delta/query/query.ts'
 import {
@@ -12,6 +11,7 @@ import {
   type LakehouseView,
 } from '../../../../src/sinks/delta/query/views.ts'
 import { sqlString } from '../../../../src/sinks/encoding/engine.ts'
+import type { TakeRows } from '../../../../src/sinks/table-reports.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
 import { deltaTarget } from '../../../support/delta-target.ts'
 import { markDeleted } from '../deletion-vectors.ts'

@@ -1,5 +1,5 @@
-import { copied, firstLine, storageFailure } from '../../../azure/failure.ts'
-import { TailraceError } from '../../../errors.ts'
+import { TailraceError } from '../errors.ts'
+import { copied, firstLine, storageFailure } from './failure.ts'
 
 /**
  * Translates an error of the storage SDK. Any other error is a bug of this program and stays unchanged.
@@ -11,26 +11,26 @@ export function azureTableError(error: unknown, what: string, nowMs: number): un
   if (error instanceof TailraceError) return error
   const failure = storageFailure(error, nowMs)
   if (failure === undefined) return error
-  const { kind, summary: told, status, service, retryAfterMs } = failure
+  const { kind, summary, status, service, retryAfterMs } = failure
   // A copy without the request: its URL may hold a SAS.
   const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
   switch (kind) {
     case 'denied':
       return new TailraceError(
         'TABLE_DENIED',
-        `Storage refused ${what} (${told}): the identity needs the role Storage Blob Data Contributor, or a SAS with the permissions to read, list, write and delete.`,
+        `Storage refused ${what} (${summary}): the identity needs the role Storage Blob Data Contributor, or a SAS with the permissions to read, list, write and delete.`,
         details,
       )
     case 'missing':
       return new TailraceError(
         'TABLE_UNSUPPORTED',
-        `The container of the table does not exist (${told}, ${what}): create it first.`,
+        `The container of the table does not exist (${summary}, ${what}): create it first.`,
         details,
       )
     case 'passing':
-      return new TailraceError('TABLE_UNAVAILABLE', `No answer while ${what}: ${told}.`, details)
+      return new TailraceError('TABLE_UNAVAILABLE', `No answer while ${what}: ${summary}.`, details)
     case 'refused':
-      return new TailraceError('TABLE_UNSUPPORTED', `Storage answered ${told} while ${what}.`, details)
+      return new TailraceError('TABLE_UNSUPPORTED', `Storage answered ${summary} while ${what}.`, details)
   }
 }
 
@@ -50,8 +50,8 @@ export function credentialError(error: unknown, nowMs: number): unknown {
   if (failure !== undefined && failure.kind !== 'passing') {
     return azureTableError(error, 'the credential', nowMs)
   }
-  const told = error instanceof Error ? firstLine(error.message) : 'unknown'
-  return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${told}.`, {
+  const reason = error instanceof Error ? firstLine(error.message) : 'unknown'
+  return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${reason}.`, {
     context: { status: failure?.status, retryAfterMs: failure?.retryAfterMs },
     cause: copied(error),
   })

@@ -1,4 +1,5 @@
 import type { ContainerClient } from '@azure/storage-blob'
+import { type ErrorContext, TailraceError } from '../errors.ts'
 import {
   copied,
   credentialErrorNames,
@@ -8,10 +9,9 @@ import {
   passingStatuses,
   requestedPauseMs,
   serviceCode,
-} from '../../azure/failure.ts'
-import { expired } from '../../azure/sas-url.ts'
-import { WrongAnswer } from '../../azure/wrong-answer.ts'
-import { type ErrorContext, TailraceError } from '../../errors.ts'
+  WrongAnswer,
+} from './failure.ts'
+import { expired } from './sas-url.ts'
 
 /** Explanations of connection faults, by the code of the fault. */
 const connectionFaults: Readonly<Record<string, string>> = {

@@ -8,23 +8,23 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
-import type { AccountStorage } from '../../../src/azure/account-storage.ts'
-import { connectContainer } from '../../../src/azure/connect-container.ts'
-import { copied } from '../../../src/azure/failure.ts'
-import { systemClock } from '../../../src/clock.ts'
-import { isTailraceError, type TailraceError } from '../../../src/errors.ts'
-import { maxRetryAfterMs } from '../../../src/retry.ts'
-import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
+import type { AccountStorage } from '../../src/azure/account-storage.ts'
+import { connectContainer } from '../../src/azure/connect-container.ts'
+import { copied } from '../../src/azure/failure.ts'
 import {
   type AzureRequest,
   type CredentialKind,
   refusal,
   type SasTerms,
-} from '../../../src/sources/readers/azure-errors.ts'
-import { startStorage } from '../../support/storage.ts'
-import { ManualClock } from '../manual-clock.ts'
-import { selfSigned } from '../self-signed.ts'
-import { misbehavingReader } from '../storage-fixture.ts'
+} from '../../src/azure/source-errors.ts'
+import { systemClock } from '../../src/clock.ts'
+import { isTailraceError, type TailraceError } from '../../src/errors.ts'
+import { maxRetryAfterMs } from '../../src/retry.ts'
+import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
+import { startStorage } from '../support/storage.ts'
+import { ManualClock } from '../sources/manual-clock.ts'
+import { selfSigned } from '../sources/self-signed.ts'
+import { misbehavingReader } from '../sources/storage-fixture.ts'
 
 const nowMs = Date.UTC(2026, 10, 24)
 const read = { offset: 0, maxBytes: 10 }
