@@ -129,6 +129,19 @@ const levels: readonly (readonly string[])[] = [
   [''],
 ]
 
+test('the root of src holds the entry points and the files that several folders use', () => {
+  assert.deepEqual(files.filter((file) => !file.includes('/')).sort(), [
+    'cli.ts',
+    'clock.ts',
+    'errors.ts',
+    'index.ts',
+    'json.ts',
+    'package.ts',
+    'records.ts',
+    'retry.ts',
+  ])
+})
+
 function levelOf(file: string): number {
   return levels.findIndex((rooms) => rooms.some((room) => file.startsWith(room)))
 }

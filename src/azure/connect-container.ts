@@ -1,7 +1,7 @@
 import type * as Sdk from '@azure/storage-blob'
 import type { Clock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
-import { requireInstalled } from '../optional-package.ts'
+import { requireInstalled } from '../package.ts'
 import type { AccountStorage } from './account-storage.ts'
 import { connectInTime } from './connecting-agent.ts'
 import { ContainerConnection, type OpenedContainer } from './container-connection.ts'

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { type BlobGeneration, type GenerationMark, generationKey } from '../records.ts'
-import { SerialQueue } from '../serial-queue.ts'
 import type { LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
 import type { OffsetFile } from './offset-file.ts'
+import { SerialQueue } from './serial-queue.ts'
 
 export interface OffsetFileWriterOptions {
   readonly file: Pick<OffsetFile, 'write'>

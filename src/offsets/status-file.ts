@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { SerialQueue } from '../serial-queue.ts'
+import { SerialQueue } from './serial-queue.ts'
 import { makeDirectory, withStateErrors, writeDurably } from './state-files.ts'
 
 /** A small JSON file in which a running pipeline reports a condition to `tailrace status`, which is another process. */

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Transform, type TransformCallback } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { TailraceError } from '../errors.ts'
+import { SerialQueue } from '../offsets/serial-queue.ts'
 import { withStateErrors } from '../offsets/state-files.ts'
 import {
   type Batch,
@@ -13,7 +14,6 @@ import {
   spanBytes,
   touches,
 } from '../records.ts'
-import { SerialQueue } from '../serial-queue.ts'
 import { collectGarbage } from './staging/collect-garbage.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
 import { spoolRow } from './staging/spool.ts'

@@ -21,10 +21,10 @@ import { systemClock } from '../../src/clock.ts'
 import { isTailraceError, type TailraceError } from '../../src/errors.ts'
 import { maxRetryAfterMs } from '../../src/retry.ts'
 import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
-import { startStorage } from '../support/storage.ts'
 import { ManualClock } from '../sources/manual-clock.ts'
 import { selfSigned } from '../sources/self-signed.ts'
 import { misbehavingReader } from '../sources/storage-fixture.ts'
+import { startStorage } from '../support/storage.ts'
 
 const nowMs = Date.UTC(2026, 10, 24)
 const read = { offset: 0, maxBytes: 10 }

@@ -1,6 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { TailraceError } from '../../errors.ts'
-import { SerialQueue } from '../../serial-queue.ts'
+import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { TakeRows } from '../table-reports.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'

@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib'
 import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
 import { BlobServiceClient } from '../../azure/sdk.ts'
 import type { Clock } from '../../clock.ts'
-import { requireInstalled } from '../../optional-package.ts'
+import { requireInstalled } from '../../package.ts'
 import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */

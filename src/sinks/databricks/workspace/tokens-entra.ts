@@ -2,7 +2,7 @@ import { type EntraCredential, entraCredential } from '../../../azure/entra-cred
 import { copied, credentialErrorNames } from '../../../azure/failure.ts'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
-import { requireInstalled } from '../../../optional-package.ts'
+import { requireInstalled } from '../../../package.ts'
 import type { TokenRequest, TokenSource } from './auth.ts'
 import { RenewedToken, type Token } from './renewed-token.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
-import { requireInstalled } from '../../../optional-package.ts'
+import { requireInstalled } from '../../../package.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import type { RetryOptions } from '../../../retry.ts'
 import { type DatabricksTarget, stagingFolderOf } from '../options.ts'

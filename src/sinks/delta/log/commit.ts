@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
-import { version } from '../../version.ts'
+import { version } from '../../../package.ts'
 import {
   type CommitInfoAction,
   commitPath,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isTailraceError } from '../src/errors.ts'
-import { type OptionalPackage, requireInstalled } from '../src/optional-package.ts'
+import { type OptionalPackage, requireInstalled } from '../src/package.ts'
 
 test('a package that a config needs and that is missing is named, with the command that installs it', () => {
   for (const name of ['@azure/identity', '@databricks/sql', 'azurite'] as const)

@@ -1,6 +1,16 @@
 import { createRequire } from 'node:module'
 import { TailraceError } from './errors.ts'
-import { supportedPackages } from './version.ts'
+
+interface Manifest {
+  readonly version: string
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
+
+// By its own name: the path from here differs between the sources and what is compiled from them.
+const manifest: Manifest = createRequire(import.meta.url)('tailrace/package.json')
+
+/** The release of Tailrace. */
+export const { version } = manifest
 
 /** Packages that only some configs need. Together they take more room than everything else, so users install them. */
 export type OptionalPackage = '@azure/identity' | '@databricks/sql' | 'azurite'
@@ -17,7 +27,7 @@ export function requireInstalled(name: OptionalPackage, user: string): void {
   } catch (error) {
     throw new TailraceError(
       'PACKAGE_MISSING',
-      `${user} needs the package ${name}, which is not installed: npm install ${name}@${supportedPackages[name]}`,
+      `${user} needs the package ${name}, which is not installed: npm install ${name}@${manifest.peerDependencies[name]}`,
       { cause: error },
     )
   }
