@@ -20,6 +20,7 @@ export const environmentVariables = [
   'TAILRACE_SINK_MODE',
   'TAILRACE_VOLUME',
   'TAILRACE_STATE',
+  'TAILRACE_CONFIG',
   'TAILRACE_METRICS_PORT',
   'LOG_LEVEL',
 ] as const

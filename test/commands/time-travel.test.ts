@@ -52,7 +52,7 @@ test('history lists the commits of each table, and its times lead query to the r
     counted('two', { version: 1 }),
     (error) =>
       isTailraceError(error, 'USAGE') &&
-      error.message === '--version needs --pipeline: the config has one, two, none.',
+      error.message === '--table-version needs --pipeline: the config has one, two, none.',
   )
   await assert.rejects(
     counted('two', { pipeline: 'two', version: 3 }),

@@ -102,7 +102,7 @@ test('docs/configuration.md and pipeline.config.ts have the variables of the one
   assert.deepEqual(documented.toSorted(), [...environmentVariables].toSorted())
   const config = readFileSync(join(root, 'pipeline.config.ts'), 'utf8')
   const read = [...config.matchAll(/^ {2}([A-Z_]+): (?:'|\[)/gm)].map(([, name]) => name)
-  assert.deepEqual([...read, 'LOG_LEVEL'].toSorted(), [...environmentVariables].toSorted())
+  assert.deepEqual([...read, 'LOG_LEVEL', 'TAILRACE_CONFIG'].toSorted(), [...environmentVariables].toSorted())
 })
 
 test('no variable of the tests and benches is reported as unknown', () => {

@@ -21,7 +21,7 @@ export const deltaQuery: SinkQuery<DeltaOptions> = {
     // Tables number their versions independently.
     if (moment.version !== undefined && targets.length > 1) {
       const names = targets.map(({ name }) => name).join(', ')
-      throw new TailraceError('USAGE', `--version needs --pipeline: the config has ${names}.`)
+      throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
     }
     // Files of tables in Azure are copied, so only the directories on this machine are opened to the statement.
     const directories = targets.flatMap((target) => {

@@ -1,0 +1,59 @@
+import type { Command } from '@commander-js/extra-typings'
+import { addCommand, type CommandRunner, jsonOption, limitOption, pipelineOption } from './definition.ts'
+import { durationMs } from './values.ts'
+
+/** Commands that show the state of sources and tables, and change nothing. */
+export function addInspectCommands(program: Command, runner: CommandRunner): void {
+  addCommand(program, 'status', 'Show size, offset, lag, rows and rejected rows of each blob.', {
+    examples: [
+      ['tailrace status', 'all pipelines'],
+      ['tailrace status --json', 'every blob, for a program'],
+    ],
+  })
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .action(({ pipeline, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { status } = await import('../status.ts')
+        return status(context, pipeline, json)
+      }),
+    )
+
+  addCommand(program, 'verify', "Prove that rows cover every byte up to each blob's offset.", {
+    examples: [['tailrace verify', 'exits with 1 when a byte is missing or doubled']],
+  })
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .action(({ pipeline, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { verify } = await import('../verify.ts')
+        return verify(context, pipeline, json)
+      }),
+    )
+
+  addCommand(program, 'rejects', 'List rejected and partial rows, newest first.', {
+    examples: [['tailrace rejects --limit 5', 'the last five, with their reasons']],
+  })
+    .addOption(pipelineOption())
+    .addOption(limitOption('rows per table', 50))
+    .addOption(jsonOption())
+    .action(({ pipeline, limit, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { rejects } = await import('../rejects.ts')
+        return rejects(context, { pipeline, limit, json: json === true })
+      }),
+    )
+
+  addCommand(program, 'check', 'Validate the config, and send a request to every endpoint.', {
+    examples: [['tailrace check', 'before the first start, and after each change of the config']],
+    exitCodes: [3],
+  })
+    .option('--allow-empty', 'a source without a blob is no failure')
+    .option('--max-duration <time>', 'fail after this time; default: 5m', durationMs('--max-duration'))
+    .action(({ allowEmpty, maxDuration }) =>
+      runner.withConfig(async (context) => {
+        const { check } = await import('../check.ts')
+        return check(context, { allowEmpty, maxDurationMs: maxDuration })
+      }),
+    )
+}

@@ -1,0 +1,125 @@
+import { type Command, Option } from '@commander-js/extra-typings'
+import {
+  addCommand,
+  type CommandRunner,
+  jsonOption,
+  limitOption,
+  pipelineOption,
+  refuseMistakes,
+} from './definition.ts'
+import { instantMs, wholeNumber } from './values.ts'
+
+/** Commands that work on tables. */
+export function addTableCommands(program: Command, runner: CommandRunner): void {
+  addCommand(
+    program,
+    'query',
+    'Run SQL over the configured tables. Tables in a Databricks workspace are queried by its warehouse.',
+    {
+      examples: [
+        [
+          'tailrace query "select severity, count(*) from primary_postgresql_logs_uat group by 1"',
+          'one statement',
+        ],
+        ['tailrace query --at 2026-11-24T10:00:00Z "from pg"', 'as the tables were at a time'],
+      ],
+    },
+  )
+    .argument('<sql>', 'the statement')
+    .addOption(pipelineOption())
+    .addOption(tableVersionOption())
+    .addOption(atOption().conflicts('tableVersion'))
+    .option('--unsafe', 'allow any statement, with the permissions of this process')
+    .addOption(jsonOption())
+    .action((sql, { pipeline, tableVersion, at, unsafe, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { query } = await import('../query.ts')
+        return query(context, sql, {
+          pipeline,
+          unsafe,
+          version: tableVersion,
+          timestampMs: at,
+          json: json === true,
+        })
+      }),
+    )
+
+  addCommand(program, 'history', 'List the commits of Delta tables, newest first.', {
+    examples: [['tailrace history --limit 5', 'the last five commits of each table']],
+  })
+    .addOption(pipelineOption())
+    .addOption(limitOption('commits per table', 50))
+    .addOption(jsonOption())
+    .action(({ pipeline, limit, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { history } = await import('../history.ts')
+        return history(context, { pipeline, limit, json: json === true })
+      }),
+    )
+
+  addCommand(program, 'optimize', 'Merge the small files of Delta tables.', {
+    examples: [['tailrace optimize', 'pipelines may run meanwhile']],
+  })
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .action(({ pipeline, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { optimize } = await import('../optimize.ts')
+        return optimize(context, pipeline, json)
+      }),
+    )
+
+  addCommand(program, 'vacuum', 'List the files that Delta tables no longer need, or delete them.', {
+    examples: [
+      ['tailrace vacuum', 'list them, and delete nothing'],
+      ['tailrace vacuum --delete', 'delete them'],
+    ],
+  })
+    .addOption(pipelineOption())
+    .option('--delete', 'delete the files')
+    .option(
+      '--retain-hours <n>',
+      'keep files that versions of the last hours need',
+      wholeNumber('--retain-hours'),
+    )
+    .option(
+      '--allow-short-retention',
+      'allow less than 168 hours, which can delete files of a write under way',
+    )
+    .addOption(jsonOption())
+    .action(({ pipeline, delete: deletes = false, retainHours, allowShortRetention = false, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { vacuum } = await import('../vacuum.ts')
+        return vacuum(context, {
+          pipeline,
+          retentionHours: retainHours,
+          allowShortRetention: allowShortRetention,
+          deletes: deletes,
+          json: json,
+        })
+      }),
+    )
+
+  const tables = refuseMistakes(program.command('tables'))
+    .description('Create the tables of the config.')
+    .helpCommand(false)
+  addCommand(tables, 'create', 'Create missing tables, or print their SQL.', {
+    examples: [['tailrace tables create --print', 'the statements, for an administrator of the workspace']],
+  })
+    .addOption(pipelineOption())
+    .option('--print', 'print the SQL instead of executing it')
+    .action(({ pipeline, print = false }) =>
+      runner.withConfig(async (context) => {
+        const { createTables } = await import('../tables.ts')
+        return createTables(context, { pipeline, printsOnly: print === true })
+      }),
+    )
+}
+
+const tableVersionOption = () =>
+  new Option('--table-version <n>', 'read Delta tables at this version').argParser(
+    wholeNumber('--table-version'),
+  )
+
+const atOption = () =>
+  new Option('--at <time>', 'read Delta tables at their version of this time').argParser(instantMs('--at'))

@@ -1,0 +1,43 @@
+import { TailraceError } from '../../errors.ts'
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Node.js timers cannot be longer. */
+const maxTimerMs = 2 ** 31 - 1
+
+/**
+ * @param flag the option's name in the error
+ * @returns a reader of durations such as `90s`, `10m` or `2h`
+ * @throws USAGE naming the flag
+ */
+export function durationMs(flag: string): (text: string) => number {
+  return (text) => {
+    const [, digits, unit = ''] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? []
+    const value = Number(digits) * (unitsMs[unit] ?? Number.NaN)
+    if (value > 0 && value <= maxTimerMs) return value
+    throw wrongValue(flag, text, 'a duration up to 24d, such as 90s, 10m or 2h')
+  }
+}
+
+/** @returns a reader of whole numbers of at least `min` */
+export function wholeNumber(flag: string, min = 0): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (Number.isSafeInteger(value) && value >= min && text.trim() !== '') return value
+    throw wrongValue(flag, text, `a whole number of at least ${min}`)
+  }
+}
+
+/** @returns a reader of times. It requires a UTC offset: without one, a text means another time on another machine. */
+export function instantMs(flag: string): (text: string) => number {
+  return (text) => {
+    const value = /T.*(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN
+    if (!Number.isNaN(value)) return value
+    throw wrongValue(flag, text, 'a time with a UTC offset, such as 2026-11-24T00:00:00Z')
+  }
+}
+
+/** @throws USAGE */
+export function wrongValue(flag: string, found: string, expected: string): TailraceError {
+  return new TailraceError('USAGE', `${flag}: found ${found}, expected ${expected}.`)
+}
