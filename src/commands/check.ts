@@ -1,6 +1,7 @@
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
+import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
@@ -9,7 +10,6 @@ import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/discovery/explain-missing.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
-import { forEachPipeline } from './for-each-pipeline.ts'
 
 export interface CheckOptions {
   /** A source without a blob is no failure. Default false. */

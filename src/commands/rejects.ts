@@ -1,9 +1,9 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { JsonPrinter, TablePrinter } from '../reporting/row-printer.ts'
+import { forEachTable } from '../run/inspection/for-each-pipeline.ts'
 import { flawedColumns } from '../sinks/landed-rows.ts'
 import type { CommandContext } from './command.ts'
-import { forEachTable } from './for-each-pipeline.ts'
 
 export interface RejectsOptions {
   readonly pipeline?: string | undefined

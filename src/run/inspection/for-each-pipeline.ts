@@ -1,12 +1,19 @@
-import { choosePipelines } from '../config/choose-pipelines.ts'
-import { type ResolvedPipeline, sinkTarget } from '../config/resolved.ts'
-import { silentLogger } from '../reporting/logger.ts'
-import { interactiveRetry } from '../retry.ts'
-import { ContainerStorage } from '../run/container-storage.ts'
-import type { TableInspection } from '../sinks/sink.ts'
-import type { BlobReader } from '../sources/blob-reader.ts'
-import { retryingReader } from '../sources/readers/observed-reader.ts'
-import type { CommandContext } from './command.ts'
+import type { Clock } from '../../clock.ts'
+import { choosePipelines } from '../../config/choose-pipelines.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../../config/resolved.ts'
+import { type Logger, silentLogger } from '../../reporting/logger.ts'
+import { interactiveRetry } from '../../retry.ts'
+import type { TableInspection } from '../../sinks/sink.ts'
+import type { BlobReader } from '../../sources/blob-reader.ts'
+import { retryingReader } from '../../sources/readers/observed-reader.ts'
+import { ContainerStorage } from '../container-storage.ts'
+
+/** What an inspection needs of its process. */
+export interface InspectionContext {
+  readonly config: ResolvedConfig
+  readonly clock: Clock
+  readonly logger: Logger
+}
 
 /** One pipeline, with read access to its source and its table. */
 export interface InspectedPipeline {
@@ -24,7 +31,7 @@ export interface InspectedPipeline {
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachPipeline(
-  context: CommandContext,
+  context: InspectionContext,
   only: string | undefined,
   inspect: (pipeline: InspectedPipeline) => Promise<void>,
   signal?: AbortSignal,
@@ -53,7 +60,7 @@ export async function forEachPipeline(
  * @throws USAGE when there is no pipeline `only`
  */
 export async function forEachTable(
-  context: CommandContext,
+  context: InspectionContext,
   only: string | undefined,
   inspect: (pipeline: Omit<InspectedPipeline, 'reader'>) => Promise<void>,
   signal?: AbortSignal,

@@ -1,0 +1,195 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import type { LandedOffset } from '../../offsets/landed-offsets.ts'
+import type { RowPlaces } from '../../sinks/landed-rows.ts'
+import type { BlobReader } from '../../sources/blob-reader.ts'
+import { headBytes } from '../../sources/recognition/fingerprint.ts'
+import { framingOf } from '../../sources/recognition/framing.ts'
+import { forEachPipeline, type InspectionContext } from './for-each-pipeline.ts'
+import { creationInstants } from './status.ts'
+
+/** The result for one blob generation. */
+export interface Verdict {
+  readonly pipeline: string
+  readonly blob: string
+  readonly generation: string
+  readonly offset: number
+  readonly rows: number
+  /** Bytes covered by rows. */
+  readonly rowBytes: number
+  /** Bytes between rows with blank lines only. */
+  readonly blankBytes: number
+  /** Bytes between rows that a custom transform may have dropped. */
+  readonly droppedBytes: number
+  /** Bytes between rows of a generation whose blob no longer exists, so that their content is unknown. */
+  readonly goneBytes: number
+  /** Bytes between rows with lines that have no rows, and no transform to drop them. */
+  readonly unexplainedBytes: number
+  /** Rows whose range of bytes overlaps that of another row. */
+  readonly overlappingRows: number
+  readonly complete: boolean
+}
+
+export interface VerifyReport {
+  /** Whether every blob is complete. */
+  readonly complete: boolean
+  readonly blobs: readonly Verdict[]
+}
+
+/** Generations per query of the table: each query reads all of the table's files. */
+const generationsPerQuery = 500
+
+/**
+ * Proves that rows cover every committed byte: their ranges tile each blob up to its committed offset, except for blank
+ * lines and, with custom transforms, lines that these may have dropped. The check begins at the blob's start. With
+ * `coldStart: 'latest'` or a start time it begins at the first row, because the actual start is not recorded.
+ *
+ * @param only the name of one pipeline; undefined for all
+ * @throws USAGE when there is no pipeline `only`
+ */
+export async function verifyRows(
+  context: InspectionContext,
+  only: string | undefined,
+): Promise<VerifyReport> {
+  const verdicts: Verdict[] = []
+  await forEachPipeline(context, only, async (landed) => {
+    const { name, reader } = landed
+    const { transforms, source } = landed.pipeline
+    const generations = await landed.table.generations()
+    const landedRows = await landed.table.rows()
+    if (landedRows === undefined && generations.length > 0) {
+      context.logger.warn(
+        { pipeline: name },
+        'the table does not exist: the committed offsets cannot be verified',
+      )
+    }
+    const instantOf = await creationInstants(context.config, landed)
+    const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
+    const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
+    for (let from = 0; from < generations.length; from += generationsPerQuery) {
+      const some = generations.slice(from, from + generationsPerQuery)
+      const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
+      for (const [index, { gaps, ...facts }] of places.entries()) {
+        const one = some[index] as LandedOffset
+        // Only the newest generation of a blob can still exist.
+        const isNewest = newestOf.get(one.blob) === one.generation
+        const instant = isNewest ? instantOf(one) : undefined
+        const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
+        verdicts.push({
+          pipeline: name,
+          ...one,
+          ...facts,
+          ...between,
+          complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
+        })
+      }
+    }
+  })
+  return { complete: verdicts.every(({ complete }) => complete), blobs: verdicts }
+}
+
+/** @returns the ranges of a generation when the table does not exist */
+function withoutRows({ offset }: LandedOffset): RowPlaces {
+  return { rows: 0, rowBytes: 0, overlappingRows: 0, gaps: offset > 0 ? [{ start: 0, end: offset }] : [] }
+}
+
+async function explainGaps(
+  reader: BlobReader,
+  blob: string,
+  createdAt: string | undefined,
+  gaps: readonly Gap[],
+  mayDrop: boolean,
+): Promise<Pick<Verdict, 'blankBytes' | 'droppedBytes' | 'goneBytes' | 'unexplainedBytes'>> {
+  const bytes = { blankBytes: 0, droppedBytes: 0, goneBytes: 0, unexplainedBytes: 0 }
+  const name = blob.slice(reader.container.length + 1)
+  for (const gap of gaps) {
+    const content = createdAt === undefined ? 'gone' : await contentOf(reader, name, createdAt, gap)
+    const size = gap.end - gap.start
+    if (content === 'blank') bytes.blankBytes += size
+    else if (content === 'gone') bytes.goneBytes += size
+    else if (mayDrop) bytes.droppedBytes += size
+    else bytes.unexplainedBytes += size
+  }
+  return bytes
+}
+
+/** A range of a blob without rows. */
+export interface Gap {
+  readonly start: number
+  readonly end: number
+}
+
+/** The content of a gap. `gone`: the blob with that creation instant no longer exists. */
+export type GapContent = 'blank' | 'lines' | 'gone'
+
+/** Size of one read of a gap. */
+const readBytes = 4 * 1024 * 1024
+
+/** Reads a gap; of a gzip blob, the decompressed members. Zero bytes after a member are padding. */
+export async function contentOf(
+  reader: BlobReader,
+  name: string,
+  createdAt: string,
+  gap: Gap,
+): Promise<GapContent> {
+  const head = await reader.read(name, { offset: 0, maxBytes: headBytes })
+  if (head.kind !== 'bytes' || head.createdAt !== createdAt) return 'gone'
+  const isGzip = framingOf(head.bytes, head.blobType).kind === 'gzip'
+  try {
+    const bytes = bytesOf(reader, name, createdAt, gap)
+    const isBlank = isGzip ? await isBlankGzip(bytes) : await areBlank(bytes)
+    return isBlank ? 'blank' : 'lines'
+  } catch (error) {
+    if (error instanceof BlobGone) return 'gone'
+    throw error
+  }
+}
+
+class BlobGone extends Error {}
+
+async function* bytesOf(
+  reader: BlobReader,
+  name: string,
+  createdAt: string,
+  { start, end }: Gap,
+): AsyncGenerator<Buffer> {
+  for (let offset = start; offset < end; ) {
+    const read = await reader.read(name, { offset, maxBytes: Math.min(readBytes, end - offset) })
+    if (read.kind !== 'bytes' || read.createdAt !== createdAt) throw new BlobGone()
+    yield read.bytes
+    offset += read.bytes.length
+  }
+}
+
+async function areBlank(parts: AsyncIterable<Buffer>): Promise<boolean> {
+  for await (const part of parts) if (!isBlank(part)) return false
+  return true
+}
+
+/** @returns whether gzip members contain only blank lines; padding around the members is allowed */
+async function isBlankGzip(parts: AsyncIterable<Buffer>): Promise<boolean> {
+  let isAllBlank = true
+  let hasBegun = false
+  const withoutPadding = async function* (): AsyncGenerator<Buffer> {
+    for await (const part of parts) {
+      const first = hasBegun ? 0 : part.findIndex((byte) => byte !== 0)
+      if (first < 0) continue
+      hasBegun = true
+      yield part.subarray(first)
+    }
+  }
+  try {
+    await pipeline(Readable.from(withoutPadding()), createGunzip(), async (source: AsyncIterable<Buffer>) => {
+      for await (const part of source) isAllBlank &&= isBlank(part)
+    })
+  } catch (error) {
+    if (error instanceof BlobGone) throw error
+    return !hasBegun
+  }
+  return isAllBlank
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return !/[^\s\ufeff]/.test(bytes.toString('utf8'))
+}
