@@ -1,6 +1,10 @@
 import { choosePipelines, isUnsupported, unsupportedError } from '../config/choose-pipelines.ts'
 import { sinkTarget } from '../config/resolved.ts'
+import { TailraceError } from '../errors.ts'
 import type { Unsupported } from '../sinks/sink.ts'
+import type { TableDeclaration } from '../tables/table.ts'
+import { createViewStatements } from '../tables/view-statements.ts'
+import type { ViewSet } from '../tables/views.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TablesOptions {
@@ -39,4 +43,32 @@ export async function createTables(context: CommandContext, options: TablesOptio
     refused.map(({ name }) => name),
     first.reason,
   )
+}
+
+/**
+ * Prints the statements that create the views over the tables in Spark or Databricks: one set of views in each schema,
+ * over all of its tables.
+ *
+ * @throws USAGE when no table has views
+ */
+export async function printViews({ config, print }: CommandContext, pipeline?: string): Promise<number> {
+  const places = new Map<
+    string,
+    { readonly views: ViewSet; readonly tables: Map<string, TableDeclaration> }
+  >()
+  for (const [, { table }] of choosePipelines(config, pipeline)) {
+    if (table.views === undefined) continue
+    const { catalog, schema, table: name } = table.name
+    const key = `${catalog}.${schema}.${table.views.relation}`
+    const place = places.get(key) ?? { views: table.views, tables: new Map() }
+    places.set(key, place)
+    place.tables.set(name, table)
+  }
+  if (places.size === 0)
+    throw new TailraceError('USAGE', 'No table of the config has views: those of postgresLogs() have.')
+  for (const { views, tables } of places.values()) {
+    const [first, ...others] = tables.values()
+    for (const statement of createViewStatements(views, [first!, ...others])) await print(`${statement};\n\n`)
+  }
+  return 0
 }

@@ -1,4 +1,5 @@
 import { TailraceError } from '../errors.ts'
+import type { ViewSet } from './views.ts'
 
 /** Column types: those that every Delta reader supports without a table feature. */
 export type ColumnType = 'string' | 'long' | 'integer' | 'double' | 'boolean' | 'date' | 'timestamp'
@@ -60,6 +61,8 @@ export interface TableDeclaration {
   /** Whether a record with a value that does not fit its column is rejected instead of stored partially. */
   readonly strict: boolean
   readonly projection: Projection
+  /** Views over the rows of this table and of all others that have the same set. */
+  readonly views?: ViewSet | undefined
 }
 
 /** Columns that every table has, with the source of a row and its parse status. Filled by the encoder. */

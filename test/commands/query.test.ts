@@ -180,3 +180,31 @@ test('a reader that goes away ends a command quietly, and its text is escaped on
     assert.equal(deaf.stderr, '')
   }
 })
+
+test('a statement reads the views over the tables of all pipelines, and only the files that it needs', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ one: {}, two: {}, sessions: { table: 'test.logs.sessions' } })
+  for (const name of ['one', 'two', 'sessions']) {
+    const blob = bench.storage.container.getAppendBlobClient(name)
+    await blob.create()
+    const error = {
+      timestamp: '2026-11-24 09:00:00.000 UTC',
+      pid: 1,
+      error_severity: 'ERROR',
+      state_code: '22012',
+      message: 'division by zero',
+    }
+    const line = Buffer.from(`${JSON.stringify({ ...error, dbname: name })}\n`)
+    await blob.appendBlock(line, line.length)
+  }
+  await landAll(config)
+  const { text } = await outputOf(config, (context) =>
+    query(context, 'SELECT sqlstate, count(*)::INTEGER AS n FROM errors GROUP BY sqlstate', { json: true }),
+  )
+  assert.deepEqual(JSON.parse(text), { sqlstate: '22012', n: 3 })
+  // The table has the name of a view, and hides it.
+  const own = await outputOf(config, (context) =>
+    query(context, 'SELECT db_name FROM sessions', { json: true }),
+  )
+  assert.deepEqual(JSON.parse(own.text), { db_name: 'sessions' })
+})

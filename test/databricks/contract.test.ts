@@ -11,14 +11,11 @@ import { CopyInto, copyIntoSql, isMissingStagedFile } from '../../src/sinks/data
 import { MergeLoader } from '../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
 import type { VolumeStaging } from '../../src/sinks/databricks/staging/volume-staging.ts'
-import {
-  databricksTypes,
-  qualifiedName,
-  type TableLayout,
-} from '../../src/sinks/databricks/tables/definition.ts'
+import { databricksTypes, type TableLayout } from '../../src/sinks/databricks/tables/definition.ts'
 import { ensureTable, inspectTable } from '../../src/sinks/databricks/tables/live-table.ts'
 import { DriverSession } from '../../src/sinks/databricks/warehouse/driver-session.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
+import { qualifiedName } from '../../src/tables/spark-sql.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
 import { assertLandedOnce } from '../support/landed-once.ts'
 import { badLines, jsonlogLine, linesAsBytes } from '../support/log-lines.ts'

@@ -10,6 +10,7 @@ import {
 import type { ExtraColumn } from './extra-column.ts'
 import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
 import { PostgresProjection } from './projection.ts'
+import { logViews } from './views/log-views.ts'
 
 export type { ExtraColumn } from './extra-column.ts'
 
@@ -63,6 +64,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
     columns,
     partitionColumns: [eventDatePartition],
     strict,
+    views: logViews,
     projection: new PostgresProjection({
       role: options.role,
       serverName: options.serverName,

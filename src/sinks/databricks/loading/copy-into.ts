@@ -1,8 +1,9 @@
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { intendedRows, type LoadIntent } from '../../../offsets/load-intent.ts'
 import { type RetryOptions, retry } from '../../../retry.ts'
+import { qualifiedName, quoteName, quoteText } from '../../../tables/spark-sql.ts'
 import type { Column, TableDeclaration } from '../../../tables/table.ts'
-import { databricksTypes, qualifiedName, quoteName, quoteText } from '../tables/definition.ts'
+import { databricksTypes } from '../tables/definition.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
 import { rangesOf } from './range-rows.ts'
 

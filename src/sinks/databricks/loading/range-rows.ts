@@ -1,8 +1,8 @@
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Replacement } from '../../../offsets/load-intent.ts'
 import type { Span } from '../../../records.ts'
+import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
-import { qualifiedName } from '../tables/definition.ts'
 import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
 
 /** Each range needs four parameters, of the 256 that a statement may have. */

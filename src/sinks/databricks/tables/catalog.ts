@@ -1,7 +1,7 @@
 import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { quoteName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
 import type { ParameterValue, StatementRow, Warehouse } from '../warehouse/warehouse.ts'
-import { quoteName } from './definition.ts'
 
 /**
  * Checks that catalogs, schemas, tables and volumes exist. Its errors name the missing object. The warehouse's own errors

@@ -1,4 +1,5 @@
 import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
 import type { Column, TableDeclaration, TableName } from '../../../tables/table.ts'
 import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { WorkspaceCatalog } from './catalog.ts'
@@ -6,8 +7,6 @@ import {
   addColumnsSql,
   createTableSql,
   databricksTypes,
-  qualifiedName,
-  quoteName,
   requiredColumns,
   type TableLayout,
 } from './definition.ts'

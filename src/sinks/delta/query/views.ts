@@ -9,6 +9,7 @@ import { versionAt } from '../log/time-travel.ts'
 import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText, tableLocation } from '../storage/location.ts'
+import { createSetViews, type SetMember } from './view-sets.ts'
 
 /** A table that statements can name; none of its files has been read yet. */
 export interface LakehouseView {
@@ -23,7 +24,8 @@ export interface LakehouseView {
 
 /**
  * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
- * `pipeline NAME`. A name shared by two tables gets no view. Tables that do not exist yet are left out.
+ * `pipeline NAME`; and the views of the tables' sets over them. A name shared by two tables gets no view. Tables that do
+ * not exist yet are left out.
  *
  * The views have the tables' columns, and no rows until `fillView`.
  *
@@ -42,6 +44,8 @@ export async function createViews(
     }
   }
   const views: LakehouseView[] = []
+  const members: SetMember[] = []
+  const seen = new Set<string>()
   for (const [index, target] of targets.entries()) {
     const { name } = target
     const storage = openStorage(target)
@@ -64,7 +68,14 @@ export async function createViews(
       await engine.run(`CREATE OR REPLACE VIEW ${place}.${sqlIdentifier(table)} AS FROM ${view}`)
     }
     if (short) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(table)} AS FROM ${view}`)
+    const location = locationText(tableLocation(target))
+    // Two pipelines may land in one table, whose rows count once.
+    if (target.table.views !== undefined && !seen.has(location)) {
+      seen.add(location)
+      members.push({ set: target.table.views, columns: target.table.columns, view })
+    }
   }
+  await createSetViews(engine, members, new Set(targets.map(({ table }) => table.name.table.toLowerCase())))
   return views
 }
 

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  qualifiedName,
-  quoteName,
-  quotePath,
-  quoteText,
-} from '../../../../src/sinks/databricks/tables/definition.ts'
+import { quotePath } from '../../../../src/sinks/databricks/tables/definition.ts'
+import { qualifiedName, quoteName, quoteText } from '../../../../src/tables/spark-sql.ts'
 
 /** Any text, rich in what is special in a literal. */
 const anyText = fc.string({

@@ -1,0 +1,43 @@
+import type { Column } from '../../../tables/table.ts'
+import type { ViewSet } from '../../../tables/views.ts'
+import { type EmbeddedEngine, sqlIdentifier } from '../../encoding/engine.ts'
+import { sqlType } from '../protocol/schema.ts'
+
+/** A table of a set, in the engine. */
+export interface SetMember {
+  readonly set: ViewSet
+  /** The declared columns. */
+  readonly columns: readonly Column[]
+  /** Name of its view, as SQL. */
+  readonly view: string
+}
+
+/**
+ * Creates the views of view sets, beside the views of the tables.
+ *
+ * @param taken names that the views must not hide, in lower case: those of the tables
+ */
+export async function createSetViews(
+  engine: EmbeddedEngine,
+  members: readonly SetMember[],
+  taken: ReadonlySet<string>,
+): Promise<void> {
+  for (const set of new Set(members.map((member) => member.set))) {
+    const tables = members.filter((member) => member.set === set)
+    const { relation, functions, views } = set
+    if (taken.has(relation)) continue
+    // Declared columns that no table has yet are NULL, so that every view can be created.
+    const columns = new Map(
+      tables.flatMap((table) => table.columns.map(({ name, type }) => [name, type] as const)),
+    )
+    const empty = [...columns].map(([name, type]) => `NULL::${sqlType(type)} AS ${sqlIdentifier(name)}`)
+    const all = [`SELECT ${empty.join(', ')} WHERE false`, ...tables.map(({ view }) => `FROM ${view}`)]
+    await engine.run(`CREATE VIEW ${sqlIdentifier(relation)} AS ${all.join(' UNION ALL BY NAME ')}`)
+    for (const { name, body } of functions) {
+      await engine.run(`CREATE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
+    }
+    for (const { name, sql } of views()) {
+      if (!taken.has(name)) await engine.run(`CREATE VIEW ${sqlIdentifier(name)} AS ${sql}`)
+    }
+  }
+}

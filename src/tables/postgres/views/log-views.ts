@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs'
+import type { TableView, ViewSet } from '../../views.ts'
+import { viewFunctions } from './view-functions.ts'
+
+// A view comes after those that it reads.
+const names = [
+  'plans',
+  'statement_timings',
+  'statements',
+  'slow_statements',
+  'errors',
+  'cancellations',
+  'lost_clients',
+  'lock_waits',
+  'recovery_conflicts',
+  'deadlocks',
+  'checkpoint_starts',
+  'checkpoints',
+  'autovacuums',
+  'temp_files',
+  'sessions',
+  'connections_per_minute',
+  'audit_log',
+  'changes',
+  'replication_events',
+] as const
+
+let loaded: readonly TableView[] | undefined
+
+/** Views over tables of `postgresLogs()`. Their files are read at the first use. */
+export const logViews: ViewSet = {
+  relation: 'logs',
+  functions: viewFunctions,
+  views() {
+    const folder = viewsFolder(import.meta.url)
+    loaded ??= names.map((name) => readView(folder, name))
+    return loaded
+  },
+}
+
+/** Finds the SQL files from a source, from a compiled module of the package, or from a bundle inside the package. */
+function viewsFolder(from: string): URL {
+  const above = new URL('..', from)
+  const folder = new URL('src/tables/postgres/views/', above)
+  return existsSync(folder) || above.href === from ? folder : viewsFolder(above.href)
+}
+
+function readView(folder: URL, name: string): TableView {
+  const sql = readFileSync(new URL(`${name}.sql`, folder), 'utf8').trim()
+  const lines = sql.split('\n')
+  const comment = lines
+    .slice(
+      0,
+      lines.findIndex((line) => !line.startsWith('-- ')),
+    )
+    .map((line) => line.slice('-- '.length))
+    .join(' ')
+  const [sentence = comment] = /^.*?[.](?= |$)/.exec(comment) ?? []
+  return { name, comment: sentence, sql }
+}

@@ -1,0 +1,5 @@
+-- One row per client whose connection broke. The server logs them as LOG with SQLSTATE 08006: they are no errors.
+SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
+  line_num, message
+FROM logs
+WHERE parse_status <> 'rejected' AND severity = 'LOG' AND sqlstate LIKE '08%'

@@ -1,0 +1,28 @@
+/** A SQL dialect that views run on: DuckDB is the embedded engine; Spark's is also that of Databricks. */
+export type ViewDialect = 'duckdb' | 'spark'
+
+/** A function that views call, because its SQL differs between the dialects. It takes and returns a string. */
+export interface ViewFunction {
+  readonly name: string
+  /** A description in one sentence. */
+  readonly comment: string
+  /** The expression of its result, from the parameter `s`. */
+  readonly body: Readonly<Record<ViewDialect, string>>
+}
+
+export interface TableView {
+  readonly name: string
+  /** A description in one sentence. */
+  readonly comment: string
+  /** A SELECT that all dialects understand. It reads the relation of its set, and views before it in the set. */
+  readonly sql: string
+}
+
+/** Views over the rows of all tables that have one declaration's columns. */
+export interface ViewSet {
+  /** Name of the relation that the views read: the rows of the tables together. */
+  readonly relation: string
+  readonly functions: readonly ViewFunction[]
+  /** @returns the views, in an order in which they can be created */
+  views(): readonly TableView[]
+}

@@ -1,0 +1,27 @@
+import { type EmbeddedEngine, sqlString } from '../../../../src/sinks/encoding/engine.ts'
+import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
+import { logViews } from '../../../../src/tables/postgres/views/log-views.ts'
+
+/**
+ * Creates a table of the rows of a file's lines, a view `logs` of them, and all views over it.
+ *
+ * @returns the table's name
+ */
+export async function createLogViews(
+  engine: EmbeddedEngine,
+  file: string,
+  role: 'primary' | 'replica',
+): Promise<string> {
+  const { projection } = postgresLogs('a.b.c', { role })
+  const source = `(SELECT line AS raw, line AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note, NULL::BOOLEAN AS is_flat
+    FROM read_csv(${sqlString(file)}, columns = { line: 'VARCHAR' }, delim = chr(1), quote = '', escape = '', header = false,
+      auto_detect = false, new_line = '\\n'))`
+  const table = `${role}_rows`
+  await engine.run(`CREATE TABLE ${table} AS ${projection.select(source, { passThrough: [] })}`)
+  await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table}`)
+  for (const { name, body } of logViews.functions) {
+    await engine.run(`CREATE OR REPLACE MACRO ${name}(s) AS ${body.duckdb}`)
+  }
+  for (const { name, sql } of logViews.views()) await engine.run(`CREATE OR REPLACE VIEW ${name} AS ${sql}`)
+  return table
+}

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { withEngine } from '../../../../src/sinks/encoding/engine-session.ts'
+import { logViews } from '../../../../src/tables/postgres/views/log-views.ts'
+import { createLogViews } from './create-log-views.ts'
+import { figureQueries, figureRelations } from './figures.ts'
+
+type Figure = number | string | Readonly<Record<string, number | string>>
+
+const figures: Readonly<Record<string, Readonly<Record<string, Figure>>>> = JSON.parse(
+  readFileSync(new URL('figures.json', import.meta.url), 'utf8'),
+)
+
+for (const role of ['primary', 'replica'] as const) {
+  test(`every figure of a report over the ${role}'s log comes out of the views`, async () => {
+    const found = new Map<string, Figure>()
+    await withEngine(async (engine, directory) => {
+      const file = join(directory, 'lines.ndjson')
+      const log = new URL(`../../../../sample/logs/${role}.ndjson.gz`, import.meta.url)
+      await writeFile(file, gunzipSync(readFileSync(log)))
+      await createLogViews(engine, file, role)
+      // Each view is computed once for all figures: a temporary table hides the view.
+      for (const { name } of logViews.views())
+        await engine.run(`CREATE TEMP TABLE ${name} AS FROM memory.main.${name}`)
+      for (const relation of figureRelations) await engine.run(relation)
+      for (const query of figureQueries) {
+        for (const row of await engine.rows(
+          `SELECT key, to_json(value)::VARCHAR AS value FROM (${query}) AS q(key, value)`,
+        )) {
+          found.set(String(row.key), JSON.parse(String(row.value)))
+        }
+      }
+    })
+    const expected = figures[role]!
+    const differing = Object.entries(expected).flatMap(([key, own]) => {
+      try {
+        assert.deepEqual(found.get(key), own)
+        return []
+      } catch {
+        return [{ key, own, found: found.get(key) }]
+      }
+    })
+    assert.deepEqual(differing, [])
+  })
+}
+
+test('docs/views.md lists every view with its columns, and its queries run', async () => {
+  const page = readFileSync(new URL('../../../../docs/views.md', import.meta.url), 'utf8')
+  const queries = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => String(sql))
+  assert.equal(queries.length, 12)
+  await withEngine(async (engine, directory) => {
+    const file = join(directory, 'lines.ndjson')
+    await writeFile(file, '')
+    await createLogViews(engine, file, 'primary')
+    const listed = [...page.matchAll(/^\| `(\w+)` +\|[^|]*\| (.*?) *\|$/gm)].map(([, name, columns]) => [
+      name,
+      columns?.replaceAll('`', '').split(' '),
+    ])
+    const existing: unknown[] = []
+    for (const { name } of logViews.views()) {
+      const columns = await engine.rows(`SELECT column_name FROM (DESCRIBE FROM ${name})`)
+      existing.push([name, columns.map((row) => row.column_name)])
+    }
+    assert.deepEqual(listed, existing)
+    for (const sql of queries) await engine.rows(sql)
+  })
+})
