@@ -67,13 +67,27 @@ export interface Line {
 export interface LineBlock {
   /** From the first line's first byte to the last line's newline. Consecutive blocks of a blob have touching spans. */
   readonly span: Span
+  /** All lines in order, except those in `usual`. */
   readonly lines: readonly Line[]
+  /** Lines that need no object of their own, already as rows. */
+  readonly usual?: SpoolRows | undefined
   /** Whether every line is well-formed UTF-8. */
   readonly utf8: boolean
   /** Indexes of lines over the limit, whose text is truncated. */
   readonly tooLong: readonly number[]
   /** More blocks of the same unit follow: see `EntryBlock.open`. */
   readonly open?: true | undefined
+}
+
+/** Rows in the form of the spool, in memory that is used again. Nearly all lines take this form at once. */
+export interface SpoolRows {
+  /** Complete rows, one after the other. The index of their span is left to the batcher. */
+  readonly bytes: Buffer
+  /** The position of each row in `bytes`. */
+  readonly starts: Uint32Array
+  readonly longestRowBytes: number
+  /** Ends the use of this object: its memory gets other rows. Without the call, the garbage collector takes it. */
+  readonly release: () => void
 }
 
 /** Why a line became a rejected row. In a strict table the encoder adds `bad_value` and `unknown_shape`. */
@@ -103,6 +117,8 @@ export interface Entry {
 export interface EntryBlock {
   readonly span: Span
   readonly entries: readonly Entry[]
+  /** Entries that need no object of their own. Custom transforms get none. */
+  readonly usual?: SpoolRows | undefined
   /**
    * More blocks of the same unit follow. A unit is a gzip member or a `records` document: reading cannot resume at an
    * offset inside it, so all its rows land in one commit. Every block of a unit but the last has an empty span at the

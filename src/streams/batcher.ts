@@ -11,6 +11,7 @@ import {
   type EntryBlock,
   generationKey,
   type Span,
+  type SpoolRows,
   spanBytes,
   touches,
 } from '../records.ts'
@@ -18,6 +19,7 @@ import { collectGarbage } from './staging/collect-garbage.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
 import { spoolRow } from './staging/spool.ts'
 import { type Staging, writeAt } from './staging/staging.ts'
+import { setSpanIndex } from './staging/usual-rows.ts'
 
 export interface BatcherOptions {
   /** Holds the spool files. */
@@ -52,6 +54,8 @@ interface OpenBatch {
   rows: number
   rejected: number
   longestRowBytes: number
+  /** Bytes of rows in the batcher's buffer, behind those in the file. */
+  heldBytes: number
 }
 
 /**
@@ -70,6 +74,8 @@ export class Batcher extends Transform {
   #batch: OpenBatch | undefined
   /** Spools of the batches that have not been read from this stream, oldest first; older ones may precede them. */
   #sealedPaths: string[] = []
+  /** Rows of the open batch that are written together. */
+  #held = Buffer.allocUnsafeSlow(maxWriteBytes)
   #cancelAgeTimer = (): void => {}
   /** Blocks, and seals by age, work on the same open batch. */
   #work = new SerialQueue()
@@ -131,6 +137,7 @@ export class Batcher extends Transform {
   async #add(block: EntryBlock): Promise<void> {
     const batch = this.#batch ?? (await this.#open())
     const spanIndex = this.#spanIndexFor(batch, block.span)
+    if (block.usual !== undefined) await this.#spoolUsual(batch, block.usual, spanIndex)
     if (block.entries.length > 0) await this.#spool(batch, block.entries, spanIndex)
     // All rows of a unit must land in one commit, so the batch is not sealed between its slices, whatever its size.
     for await (const entries of block.stored?.read() ?? []) {
@@ -141,38 +148,45 @@ export class Batcher extends Transform {
     if (batch.sourceBytes >= this.#maxBytes || batch.rows >= this.#maxRows) await this.#seal()
   }
 
+  async #spoolUsual(batch: OpenBatch, rows: SpoolRows, spanIndex: number): Promise<void> {
+    setSpanIndex(rows, spanIndex)
+    batch.rows += rows.starts.length
+    batch.longestRowBytes = Math.max(batch.longestRowBytes, rows.longestRowBytes)
+    for (let from = 0; from < rows.bytes.length; ) {
+      if (batch.heldBytes === maxWriteBytes) await this.#writeHeld(batch)
+      const copied = rows.bytes.copy(this.#held, batch.heldBytes, from)
+      batch.heldBytes += copied
+      from += copied
+    }
+    rows.release()
+  }
+
   async #spool(batch: OpenBatch, entries: readonly Entry[], spanIndex: number): Promise<void> {
-    let rows: string[] = []
-    let bytes = 0
     let longest = 0
     for (const entry of entries) {
       const row = spoolRow(entry, spanIndex)
       longest = Math.max(longest, row.length)
       batch.rows += 1
       if (entry.reject !== undefined) batch.rejected += 1
-      rows.push(row)
-      bytes += row.length
-      if (bytes < maxWriteBytes) continue
-      await this.#append(batch, rows.length === 1 ? row : rows.join(''))
-      rows = []
-      bytes = 0
+      for (let from = 0; from < row.length; ) {
+        if (batch.heldBytes === maxWriteBytes) await this.#writeHeld(batch)
+        const end = Math.min(row.length, from + maxWriteBytes - batch.heldBytes)
+        batch.heldBytes += this.#held.write(row.slice(from, end), batch.heldBytes, 'latin1')
+        from = end
+      }
     }
-    if (bytes > 0) await this.#append(batch, rows.join(''))
     batch.longestRowBytes = Math.max(batch.longestRowBytes, longest)
-    rows = []
     if (longest > longRowBytes) collectGarbage()
   }
 
-  /** Encodes a long text in pieces: a row of 16 MiB already exists as several copies in memory. */
-  async #append(batch: OpenBatch, text: string): Promise<void> {
-    for (let start = 0; start < text.length; start += maxWriteBytes) {
-      const bytes = Buffer.from(text.slice(start, start + maxWriteBytes), 'latin1')
-      await this.#withSpace(async () => {
-        // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
-        await writeAt(batch.file, bytes, batch.spoolBytes)
-      })
-      batch.spoolBytes += bytes.length
-    }
+  async #writeHeld(batch: OpenBatch): Promise<void> {
+    const bytes = this.#held.subarray(0, batch.heldBytes)
+    await this.#withSpace(async () => {
+      // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
+      await writeAt(batch.file, bytes, batch.spoolBytes)
+    })
+    batch.spoolBytes += bytes.length
+    batch.heldBytes = 0
   }
 
   #spanIndexFor(batch: OpenBatch, span: Span): number {
@@ -210,6 +224,7 @@ export class Batcher extends Transform {
       rows: 0,
       rejected: 0,
       longestRowBytes: 0,
+      heldBytes: 0,
     }
     this.#sealAfter(this.#maxAgeMs)
     return this.#batch
@@ -231,9 +246,10 @@ export class Batcher extends Transform {
     const batch = this.#batch
     if (batch === undefined) return
     this.#cancelAgeTimer()
+    if (batch.heldBytes > 0) await this.#writeHeld(batch)
     this.#batch = undefined
     await batch.file.close()
-    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, ...sealed } = batch
+    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, heldBytes: _held, ...sealed } = batch
     if (this.destroyed) {
       await this.#staging.remove(batch.spoolPath)
       return

@@ -3,6 +3,7 @@ import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
 import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
+import type { UsualRows } from './staging/usual-rows.ts'
 
 export interface LineSplitterOptions {
   /** Longer lines are truncated and listed in `tooLong`. Bytes, the newline excluded. Default 16 MiB. */
@@ -12,6 +13,8 @@ export interface LineSplitterOptions {
    * Default false.
    */
   readonly insideLine?: boolean | undefined
+  /** Takes the usual lines; the others become objects. Default: every line becomes an object. */
+  readonly usual?: UsualRows | undefined
 }
 
 /** Size of `before`: enough to recognize the blob by when reading resumes at `nextOffset`. */
@@ -19,6 +22,9 @@ const maxBeforeBytes = 64
 
 /** The default of `maxLineBytes`. */
 export const defaultMaxLineBytes = 16 * 1024 * 1024
+
+/** Text given to split2 at a time. A string over 128 KiB is a large object, with a page fault every 4 KiB. */
+const pieceBytes = 64 * 1024
 
 const newline = 0x0a
 
@@ -31,8 +37,8 @@ const newline = 0x0a
  */
 export class LineSplitter extends Transform {
   #maxLineBytes: number
-  #found: string[] = []
-  #split = split2('\n', (line: string) => void this.#found.push(line), { decodeStrings: false })
+  #usual: UsualRows | undefined
+  #split = split2('\n', (line: string) => this.#take(line, line.length + 1), { decodeStrings: false })
   #previous: Span | undefined
   /** Offset of the open line's first byte. The open line is the one whose newline has not been read. */
   #lineStart = 0
@@ -40,6 +46,11 @@ export class LineSplitter extends Transform {
   #held: string[] = []
   #heldBytes = 0
   #insideLine: boolean
+  /** The lines found in the current chunk that became objects, and the indexes of those over the limit. */
+  #lines: Line[] = []
+  #tooLong: number[] = []
+  /** Whether the lines that are being split are known to be UTF-8. */
+  #isUtf8 = false
   /** The last 64 bytes of the complete lines. */
   #before = Buffer.alloc(0)
   /** The last 64 bytes of the open line. */
@@ -49,6 +60,7 @@ export class LineSplitter extends Transform {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
     this.#maxLineBytes = options.maxLineBytes ?? defaultMaxLineBytes
     this.#insideLine = options.insideLine ?? false
+    this.#usual = options.usual
   }
 
   /** Offset of the first byte after the last complete line; `undefined` before the first chunk. */
@@ -96,22 +108,28 @@ export class LineSplitter extends Transform {
 
     const start = this.#lineStart
     const lastNewline = bytes.lastIndexOf(newline)
-    this.#feed(bytes)
     this.#updateBefore(bytes, lastNewline)
-    if (lastNewline < 0) return undefined
-
+    if (lastNewline < 0) {
+      this.#hold(bytes)
+      return undefined
+    }
     const end = span.start + lastNewline + 1
-    const firstEnd = bytes.indexOf(newline) + 1
-    const placed = this.#place(start, end, span.start + firstEnd)
-    this.#lineStart = end
-    // The byte of a newline occurs in no other UTF-8 character, so complete lines can be validated together.
-    const utf8 =
-      isUtf8(bytes.subarray(firstEnd, lastNewline + 1)) &&
-      isUtf8(Buffer.from(placed.lines[0]?.latin1 ?? '', 'latin1'))
-    const { lines, tooLong } = this.#insideLine ? withoutFirst(placed) : placed
-    this.#insideLine = false
+    const utf8 = this.#splitLines(bytes, span.start, lastNewline + 1)
+    if (this.#lineStart !== end) {
+      throw new TailraceError(
+        'SPAN_GAP',
+        `The lines of a chunk end at byte ${this.#lineStart}, but its last newline at byte ${end}.`,
+        { context: { expected: end, found: this.#lineStart } },
+      )
+    }
+    this.#hold(bytes.subarray(lastNewline + 1))
+    const lines = this.#lines
+    const tooLong = this.#tooLong
+    this.#lines = []
+    this.#tooLong = []
+    const usual = this.#usual?.finish()
     // With `insideLine` too, the span begins at the first byte read, so that it touches the committed offset.
-    return { span: { blob: span.blob, generation: span.generation, start, end }, lines, utf8, tooLong }
+    return { span: { blob: span.blob, generation: span.generation, start, end }, lines, usual, utf8, tooLong }
   }
 
   /** Keeps the last 64 bytes before `nextOffset`, so that a later reader can check that it resumes the same blob. */
@@ -131,77 +149,60 @@ export class LineSplitter extends Transform {
   }
 
   /**
-   * Writes the complete lines to split2 and holds the open line here: split2 would copy it again with every chunk. Of a
-   * line over the limit, only the first bytes are held.
+   * Takes the lines that end before `end`, the first of which may have been held in part.
+   *
+   * @returns whether all of them are UTF-8
    */
-  #feed(bytes: Buffer): void {
+  #splitLines(bytes: Buffer, start: number, end: number): boolean {
+    let from = 0
+    let utf8 = true
     const firstNewline = bytes.indexOf(newline)
     const room = this.#maxLineBytes + 1 - this.#heldBytes
-    if (firstNewline < 0) {
-      this.#hold(bytes.toString('latin1', 0, Math.min(bytes.length, room)))
-      return
-    }
-    const lastNewline = bytes.lastIndexOf(newline)
-    if (firstNewline <= room && this.#held.length === 0) {
-      this.#split.write(bytes.toString('latin1', 0, lastNewline + 1), 'latin1')
-    } else {
-      this.#hold(bytes.toString('latin1', 0, Math.min(firstNewline, room)))
+    if (this.#held.length > 0 || firstNewline > room) {
+      this.#hold(bytes.subarray(0, firstNewline))
       const first = this.#held.join('')
       this.#held = []
-      this.#found.push(first)
-      if (lastNewline > firstNewline)
-        this.#split.write(bytes.toString('latin1', firstNewline + 1, lastNewline + 1), 'latin1')
+      this.#heldBytes = 0
+      from = firstNewline + 1
+      utf8 = isUtf8(Buffer.from(first, 'latin1'))
+      this.#isUtf8 = utf8
+      this.#take(first, start + from - this.#lineStart)
     }
-    this.#heldBytes = 0
-    this.#hold(
-      bytes.toString('latin1', lastNewline + 1, Math.min(bytes.length, lastNewline + 2 + this.#maxLineBytes)),
-    )
+    // The byte of a newline occurs in no other UTF-8 character, so complete lines can be validated together.
+    this.#isUtf8 = isUtf8(bytes.subarray(from, end))
+    utf8 &&= this.#isUtf8
+    for (let next = from; next < end; from = next) {
+      next = from + pieceBytes < end ? bytes.lastIndexOf(newline, from + pieceBytes) + 1 : end
+      if (next <= from) next = bytes.indexOf(newline, from) + 1
+      this.#split.write(bytes.toString('latin1', from, next), 'latin1')
+    }
+    return utf8
   }
 
-  #hold(text: string): void {
+  /** Holds the open line here: split2 would copy it again with every chunk. Of a long line, only the beginning is held. */
+  #hold(bytes: Buffer): void {
+    const end = Math.min(bytes.length, this.#maxLineBytes + 1 - this.#heldBytes)
+    const text = bytes.toString('latin1', 0, end)
     if (text === '') return
     this.#held.push(text)
     this.#heldBytes += text.length
   }
 
-  /** Gives each line its offset and length. Only the first line can have been truncated by `#hold`. */
-  #place(start: number, end: number, firstEnd: number): { lines: Line[]; tooLong: number[] } {
-    const texts = this.#found
-    this.#found = []
-    const lines: Line[] = []
-    const tooLong: number[] = []
-    let offset = start
-    for (let index = 0; index < texts.length; index += 1) {
-      const text = texts[index] as string
-      const length = index === 0 ? firstEnd - start : text.length + 1
-      if (length - 1 > this.#maxLineBytes) tooLong.push(index)
-      lines.push({
-        offset,
-        length,
-        latin1: text.length > this.#maxLineBytes ? text.slice(0, this.#maxLineBytes) : text,
-      })
-      offset += length
+  /** Takes the next line. @param length its raw bytes, which `#hold` may have cut from the text */
+  #take(text: string, length: number): void {
+    const offset = this.#lineStart
+    this.#lineStart += length
+    if (this.#insideLine) {
+      this.#insideLine = false
+      return
     }
-    if (offset !== end) {
-      throw new TailraceError(
-        'SPAN_GAP',
-        `The lines of a chunk end at byte ${offset}, but its last newline at byte ${end}.`,
-        {
-          context: { expected: end, found: offset },
-        },
-      )
+    if (length - 1 > this.#maxLineBytes) {
+      this.#tooLong.push(this.#lines.length)
+      this.#lines.push({ offset, length, latin1: text.slice(0, this.#maxLineBytes) })
+      return
     }
-    return { lines, tooLong }
-  }
-}
-
-function withoutFirst({ lines, tooLong }: { lines: Line[]; tooLong: number[] }): {
-  lines: Line[]
-  tooLong: number[]
-} {
-  return {
-    lines: lines.slice(1),
-    tooLong: tooLong.filter((index) => index > 0).map((index) => index - 1),
+    if (this.#usual?.take(text, offset, this.#isUtf8) === true) return
+    this.#lines.push({ offset, length, latin1: text })
   }
 }
 

@@ -15,6 +15,7 @@ import { concatenatedObjects, maxLineRecords } from './records/line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
 import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
 import { textLineRecord } from './records/text-line.ts'
+import { usualLine } from './records/usual-line.ts'
 
 const openBrace = 0x7b
 const closeBrace = 0x7d
@@ -47,8 +48,8 @@ export function entriesOf(block: LineBlock): EntryBlock {
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
     else addEntries(line, block.utf8, entries)
   }
-  const { span, open } = block
-  return open ? { span, entries, open } : { span, entries }
+  const { span, usual, open } = block
+  return { span, entries, usual, open }
 }
 
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
@@ -57,9 +58,10 @@ function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
     for (const entry of longLineEntries(piece)) entries.push(entry)
     return
   }
-  if (hasOutlineOfOneObject(piece.latin1) && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
-    const flat = isFlat(piece.latin1)
-    entries.push({ offset: line.offset, length: line.length, index: 0, raw: piece.latin1, flat })
+  const form = usualLine(piece.latin1)
+  if (form !== undefined && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
+    const { offset, length } = line
+    entries.push({ offset, length, index: 0, raw: piece.latin1, flat: form === 'flat' })
     return
   }
   if (!notBlank.test(piece.latin1)) return
@@ -98,50 +100,6 @@ function markAt(latin1: string, at: number): number {
 
 function markBefore(latin1: string, end: number): number {
   return latin1.charCodeAt(end - 1) === carriageReturn ? 1 : latin1.endsWith(byteOrderMark, end) ? 3 : 0
-}
-
-/**
- * Whether a text is one JSON object if it is JSON at all, without anything that the encoder's parser treats differently
- * from JSON: trailing commas, NaN, Infinity, escaped surrogates. False for a `records` document.
- */
-function hasOutlineOfOneObject(text: string): boolean {
-  const last = text.length - 1
-  if (text.charCodeAt(0) !== openBrace) return false
-  for (let brace = text.indexOf('}'); brace !== last; brace = text.indexOf('}', brace + 1)) {
-    if (
-      brace < 0 ||
-      isUnusualAfter(text.charCodeAt(brace + 1)) ||
-      isUnusualBefore(text.charCodeAt(brace - 1))
-    )
-      return false
-  }
-  if (isUnusualBefore(text.charCodeAt(last - 1))) return false
-  for (let bracket = text.indexOf(']'); bracket >= 0; bracket = text.indexOf(']', bracket + 1)) {
-    if (isUnusualBefore(text.charCodeAt(bracket - 1))) return false
-  }
-  // Maybe a `records` document, each element of which becomes a row.
-  if (text.includes(']') && text.includes('"records"')) return false
-  return !text.includes('\\u') && !text.includes('NaN') && !text.includes('nfinity')
-}
-
-/** Whether an object has no nested object or array: no inner brace, and no bracket where a value begins. */
-function isFlat(text: string): boolean {
-  if (text.includes('{', 1)) return false
-  for (let bracket = text.indexOf('['); bracket >= 0; bracket = text.indexOf('[', bracket + 1)) {
-    const before = text.charCodeAt(bracket - 1)
-    if (before === 0x3a || before <= 0x20) return false
-  }
-  return true
-}
-
-/** After an inner closing brace: another object, or white space or a byte order mark that may precede one. */
-function isUnusualAfter(code: number): boolean {
-  return code === openBrace || code <= 0x20 || code === 0xef
-}
-
-/** Before a closing brace or bracket: a comma, or white space that may follow one. */
-function isUnusualBefore(code: number): boolean {
-  return code === 0x2c || code <= 0x20
 }
 
 function parsedEntries(piece: Piece): readonly Entry[] {

@@ -9,6 +9,7 @@ import { type LandedOffset, LandedOffsets } from '../../src/offsets/landed-offse
 import { OffsetFileWriter } from '../../src/offsets/offset-file-writer.ts'
 import {
   compareGenerations,
+  type Entry,
   type EntryBlock,
   type GenerationMark,
   generationKey,
@@ -28,6 +29,7 @@ import type { SourceConfig } from '../../src/sources/options.ts'
 import { ByteBudget } from '../../src/sources/tailing/byte-budget.ts'
 import { Staging } from '../../src/streams/staging/staging.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
+import { allEntries } from '../streams/record-blocks.ts'
 import type { MemoryContainer } from './memory-container.ts'
 
 /** What a table would hold: the spans landed, in order, and the text of their rows, by generation. */
@@ -65,12 +67,14 @@ export class Landing {
     this.#restore({ ...start, offset: start.end }, '')
   }
 
-  async take({ span, entries, stored }: EntryBlock): Promise<void> {
+  async take(block: EntryBlock): Promise<void> {
+    const { span, stored } = block
     assert.equal(span.start, this.#ends.get(span) ?? 0, `${generationKey(span)} does not go on where it was`)
     this.order.push(span)
     this.#ends.set({ ...span, offset: span.end })
     const key = generationKey(span)
-    const parts = [entries]
+    const parts: (readonly Entry[])[] = [allEntries(block)]
+    block.usual?.release()
     for await (const more of stored?.read() ?? []) parts.push(more)
     await stored?.discard()
     const text = parts

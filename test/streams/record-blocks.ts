@@ -1,5 +1,12 @@
-import { bytesAsLatin1, type Entry, type EntryBlock, latin1AsText } from '../../src/records.ts'
+import {
+  bytesAsLatin1,
+  type Entry,
+  type EntryBlock,
+  latin1AsText,
+  type SpoolRows,
+} from '../../src/records.ts'
 import { entriesOf } from '../../src/streams/record-validator.ts'
+import { fieldSeparator } from '../../src/streams/staging/spool.ts'
 import { blockOf } from './blob-chunks.ts'
 
 /** A block of records, one on each line. */
@@ -22,4 +29,20 @@ export function placesOf(blocks: readonly EntryBlock[]): [offset: number, index:
   return blocks.flatMap(({ entries }) =>
     entries.map(({ offset, index }): [number, number] => [offset, index]),
   )
+}
+
+/** All entries of a block in the order of the blob, those among its usual rows included. */
+export function allEntries({ entries, usual }: EntryBlock): Entry[] {
+  return [...entries, ...usualEntries(usual)].sort((a, b) => a.offset - b.offset || a.index - b.index)
+}
+
+function usualEntries(usual: SpoolRows | undefined): Entry[] {
+  if (usual === undefined) return []
+  return [...usual.starts].map((start, at) => {
+    const end = usual.starts[at + 1] ?? usual.bytes.length
+    const fields = usual.bytes.toString('latin1', start, end - 1).split(fieldSeparator)
+    const [, offset, length, flat] = fields
+    const raw = fields.slice(9).join(fieldSeparator)
+    return { offset: Number(offset), length: Number(length), index: 0, raw, flat: flat === '1' }
+  })
 }

@@ -13,6 +13,7 @@ import {
   type KnownGeneration,
   markOf,
 } from '../../sources/recognition/identify-blob.ts'
+import { RowMemories } from '../../streams/staging/usual-rows.ts'
 import type { BlobMemory, LaneStart } from './blob-memory.ts'
 import { Lane } from './lane.ts'
 import type { LaneContext } from './lane-context.ts'
@@ -34,6 +35,7 @@ export interface OpenOptions {
 export class LaneRunner {
   #context: LaneContext
   #log: Logger
+  #rowMemories = new RowMemories()
   #lanes = new Map<string, { readonly lane: Lane; readonly memory: BlobMemory }>()
   #stopping = new AbortController()
 
@@ -170,6 +172,7 @@ export class LaneRunner {
       start,
       follow,
       budget,
+      rowMemories: this.#rowMemories,
       staging,
       diskSpace,
       giveUp,

@@ -15,6 +15,7 @@ import { LineSplitter } from '../../streams/line-splitter.ts'
 import { RecordValidator } from '../../streams/record-validator.ts'
 import type { DiskSpaceMonitor } from '../../streams/staging/disk-space-monitor.ts'
 import type { Staging } from '../../streams/staging/staging.ts'
+import { RowMemories, UsualRows } from '../../streams/staging/usual-rows.ts'
 import { UnitCollector } from '../../streams/units/unit-collector.ts'
 import type { LaneStart } from './blob-memory.ts'
 
@@ -29,6 +30,8 @@ export interface LaneOptions {
   /** Stop before this offset. Default: the blob's end. */
   readonly endOffset?: number | undefined
   readonly budget?: ByteBudget | undefined
+  /** Memory for usual records, shared by lanes. Default: of this lane's own. */
+  readonly rowMemories?: RowMemories | undefined
   /** Takes the entries of a gzip member or a document that do not fit in memory. */
   readonly staging: Staging
   readonly diskSpace?: DiskSpaceMonitor | undefined
@@ -46,6 +49,7 @@ export class Lane {
   readonly generation: string
   #tailer: AppendBlobTailer
   #framer: LineSplitter | GzipMembers | RecordsDocuments
+  #customStages: readonly Transform[]
   #options: LaneOptions
   #startedAtMs: number
   /** The end of the last block that the inlet took. A later lane starts there. */
@@ -59,6 +63,7 @@ export class Lane {
     this.generation = start.generation
     this.#options = options
     this.#startedAtMs = clock.now()
+    this.#customStages = options.customStages()
     this.#framer = this.#framerOf(start, source.maxLineBytes)
     this.#tailer = new AppendBlobTailer({
       reader,
@@ -134,13 +139,13 @@ export class Lane {
    * @throws the error that ended the reading or the framing, after the lines before it were handed on
    */
   async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
-    const { customStages, start, staging, diskSpace } = this.#options
+    const { start, staging, diskSpace } = this.#options
     const validators = start.framing === 'documents' ? [] : [new RecordValidator()]
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span }) => {
       this.#takenEnd = span.end
     })
-    await pipeline([this.#tailer, this.#framer, ...validators, ...customStages(), ...collectors, last])
+    await pipeline([this.#tailer, this.#framer, ...validators, ...this.#customStages, ...collectors, last])
     if (this.#failure !== undefined) throw this.#failure.error
     return this.#tailer.endedBy ?? 'end'
   }
@@ -151,9 +156,12 @@ export class Lane {
   }
 
   #framerOf({ framing, insideLine, offset, resume }: LaneStart, maxLineBytes: number) {
+    const { rowMemories = new RowMemories() } = this.#options
+    // Custom transforms work on objects.
+    const usual = this.#customStages.length === 0 ? new UsualRows(rowMemories) : undefined
     switch (framing) {
       case 'lines':
-        return new LineSplitter({ maxLineBytes, insideLine })
+        return new LineSplitter({ maxLineBytes, insideLine, usual })
       case 'gzip':
         return new GzipMembers({ maxLineBytes, onRefused: (error) => this.#fail(error) })
       case 'documents':

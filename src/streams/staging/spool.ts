@@ -12,7 +12,7 @@ export const fieldSeparator = '\x1f'
 
 /** The fields of a spool row, in order. */
 export const spoolColumns = [
-  /** Index into `Batch.spans`. */
+  /** Index into `Batch.spans`, maybe with zeros before it. */
   { name: 'span_index', type: 'INTEGER' },
   /** `Entry.offset`. */
   { name: 'source_offset', type: 'BIGINT' },
@@ -41,7 +41,7 @@ const emptyFields = fieldSeparator.repeat(6)
  */
 export function spoolRow(entry: Entry, spanIndex: number): string {
   const place = `${spanIndex}${fieldSeparator}${entry.offset}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
-  const encode = needsEncoding(entry.raw)
+  const encode = holdsRowSeparator(entry.raw)
   if (
     !encode &&
     entry.index === 0 &&
@@ -88,8 +88,8 @@ export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginnin
   return `${[...place, reason[0], cutNote, 'raw', '', beginning].join(fieldSeparator)}\n`
 }
 
-/** Whether a text has a character that a row cannot contain. Native scans are several times faster than one regular expression. */
-function needsEncoding(raw: string): boolean {
+/** Whether a text has a character that a row cannot contain as it is. Native scans are several times faster than one regular expression. */
+export function holdsRowSeparator(raw: string): boolean {
   return raw.includes(fieldSeparator) || raw.includes('\r') || raw.includes('\0') || raw.includes('\n')
 }
 
