@@ -12,6 +12,7 @@ export const projectDirectory = fileURLToPath(new URL('..', import.meta.url))
 export interface Usage {
   readonly userSeconds: number
   readonly systemSeconds: number
+  /** The kernel's mark (`VmHWM`), which the process reads at its end. */
   readonly peakRssBytes: number
   /** Whether the driver of Databricks' SQL warehouses was loaded; undefined where it is no process of Node. */
   readonly loadedDriver?: boolean
@@ -41,17 +42,22 @@ export interface MeasuredProcess {
   readonly ended: Promise<Measurement>
 }
 
+/** Preloaded into processes of Node; plain JavaScript, so that nothing else is loaded for it. */
+const reportUsage = ['--import', './bench/reports/report-usage.mjs']
+
 /** A Node command that runs a TypeScript file of the project and reports the resources that it used. */
 export function nodeCommand(script: string, args: readonly string[], env: Command['env'] = {}): Command {
-  return {
-    program: process.execPath,
-    args: ['--import', 'tsx', '--import', './bench/reports/report-usage.ts', script, ...args],
-    env,
-  }
+  return { program: process.execPath, args: ['--import', 'tsx', ...reportUsage, script, ...args], env }
+}
+
+/** A Node command that runs JavaScript, without anything that understands TypeScript. */
+export function plainNodeCommand(script: string, args: readonly string[], env: Command['env'] = {}): Command {
+  return { program: process.execPath, args: [...reportUsage, script, ...args], env }
 }
 
 /**
- * Starts a command, which must write its usage to the file named by `TAILRACE_BENCH_USAGE`.
+ * Starts a command, which must write its usage to the file named by `TAILRACE_BENCH_USAGE`: peak memory, and CPU unless
+ * `measure` counts it.
  *
  * @param scratch directory for that file
  * @param goodCodes exit codes that are no failure. Default 0 alone
@@ -90,8 +96,35 @@ export function startMeasured(
   return { child, ended }
 }
 
-/** Runs a command to its end, after the writes of what ran before it have left the page cache. */
-export async function measure(command: Command, scratch: string): Promise<Measurement> {
+/**
+ * Runs a command to its end, after the writes of what ran before it have left the page cache. Its CPU is counted from
+ * outside: from the process's start to its end, with the children that it waited for.
+ */
+export async function measure({ program, args, env }: Command, scratch: string): Promise<Measurement> {
   spawnSync('sync')
-  return startMeasured(command, scratch).ended
+  const timesPath = join(scratch, `times-${randomUUID()}`)
+  const timed = '"$@"; status=$?; times >"$TAILRACE_BENCH_TIMES"; exit $status'
+  const { ended } = startMeasured(
+    {
+      program: 'bash',
+      args: ['-c', timed, 'bash', program, ...args],
+      env: { ...env, TAILRACE_BENCH_TIMES: timesPath },
+    },
+    scratch,
+  )
+  const measured = await ended
+  const times = await readFile(timesPath, 'utf8')
+  await rm(timesPath)
+  return { ...measured, ...childTimes(times) }
+}
+
+/** Reads the second line of bash's `times`, such as `0m1.250s 0m0.031s`: the user and system time of its children. */
+function childTimes(times: string): Pick<Usage, 'userSeconds' | 'systemSeconds'> {
+  const [userSeconds, systemSeconds] = [...(times.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds),
+  )
+  if (userSeconds === undefined || systemSeconds === undefined) {
+    throw new Error(`invalid times of a process: ${JSON.stringify(times)}`)
+  }
+  return { userSeconds, systemSeconds }
 }

@@ -7,69 +7,64 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectDirectory } from './measured-process.ts'
+import { measureBlobs } from './measures/blobs.ts'
 import { measureCommits } from './measures/commits.ts'
 import { measureCompaction } from './measures/compaction.ts'
+import { contenders } from './measures/contenders.ts'
 import { measureDatabricks } from './measures/databricks.ts'
 import { measureIdle } from './measures/idle.ts'
-import { measureLatency } from './measures/latency.ts'
+import { measureLatencies } from './measures/latency.ts'
 import { type LinesFile, makeLines, takeLines } from './measures/lines.ts'
 import { measureListing } from './measures/listing.ts'
 import { measureOpening } from './measures/opening.ts'
-import { measureSmallBlobs } from './measures/small-blobs.ts'
-import { contenders, runThroughput, type ThroughputResult } from './measures/throughput.ts'
+import { measureStart } from './measures/start.ts'
+import { runThroughput } from './measures/throughput.ts'
 import { measureWriters } from './measures/writers.ts'
+import { type BenchResults, type Part, type PartResults, parts } from './parts.ts'
+import { profileTailrace } from './profile/profile.ts'
 import { machineFacts } from './reports/machine.ts'
-import { type BenchResults, markdownReport, ratiosOf } from './reports/report.ts'
+import { publish } from './reports/publish.ts'
+import { markdownReport } from './reports/report.ts'
 
 const usage = `pnpm bench [options]
-  --only LIST        of throughput, large, small, listing, idle, latency, commits,
-                     writers, opening, compaction, databricks; default all
-  --mib N            size of the throughput, small and databricks inputs in MiB; default 512
+  --only LIST        of ${parts.slice(0, 7).join(', ')},
+                     ${parts.slice(7).join(', ')}; default all
+  --mib N            size of the throughput, blobs and databricks inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
-  --rounds N         rounds of what takes turns; default 3
+  --rounds N         rounds of what takes turns; default 5
   --large-mib N      size of the large input in MiB; default 4096
   --smoke            small and short, to see that everything runs
+  --publish          measure nothing: put the results of the last run into
+                     bench/results, docs/benchmarks.md, bench/README.md and README.md
+  --profile          measure nothing: run Tailrace once and print the CPU time of its parts
 `
-
-const parts = [
-  'throughput',
-  'large',
-  'small',
-  'listing',
-  'idle',
-  'latency',
-  'commits',
-  'writers',
-  'opening',
-  'compaction',
-  'databricks',
-] as const
-type Part = (typeof parts)[number]
 
 const full = {
   mib: 512,
-  rounds: 3,
+  rounds: 5,
   warmUpMib: 64,
   largeMib: 4096,
-  small: { mib: 512, blobs: 1_000 },
+  blobs: { mib: 512, count: 1_000 },
   listing: { counts: [10, 200_000], readBlobs: 5_000 },
   idleHours: 24,
   compactionMib: 64,
-  latencySeconds: 60,
+  latency: { seconds: 60, defaultSeconds: 240 },
+  startMib: 1,
   versions: [10, 1_000, 20_000],
   writers: { counts: [1, 2, 4], commits: 200 },
   databricks: { mib: 512, mergeMib: 64 },
 }
 const smoke: typeof full = {
-  mib: 32,
+  mib: 8,
   rounds: 1,
   warmUpMib: 0,
   largeMib: 64,
-  small: { mib: 4, blobs: 40 },
+  blobs: { mib: 4, count: 40 },
   listing: { counts: [6_000], readBlobs: 20 },
   idleHours: 0.5,
   compactionMib: 2,
-  latencySeconds: 10,
+  latency: { seconds: 5, defaultSeconds: 0 },
+  startMib: 1,
   versions: [10, 50, 200],
   writers: { counts: [2], commits: 10 },
   databricks: { mib: 4, mergeMib: 2 },
@@ -80,6 +75,62 @@ const compactionBatchBytes = 256 * 1024
 
 const work = join(projectDirectory, 'bench', '.work')
 
+/** Everything that a part needs. */
+interface BenchContext {
+  readonly sizes: typeof full
+  readonly rounds: number
+  readonly scratch: string
+  readonly mib: (otherwise: number) => number
+  readonly largeMib: number
+  readonly linesOf: (mib: number) => Promise<LinesFile>
+}
+
+const measures: { readonly [Name in Part]: (context: BenchContext) => Promise<PartResults[Name]> } = {
+  throughput: async ({ sizes, rounds, scratch, mib, linesOf }) =>
+    runThroughput(await linesOf(mib(sizes.mib)), {
+      warmUp: sizes.warmUpMib === 0 ? undefined : await makeLines(sizes.warmUpMib, work),
+      rounds,
+      who: contenders,
+      scratch,
+      say,
+    }),
+  large: async ({ scratch, largeMib }) =>
+    runThroughput(await makeLines(largeMib, work), { rounds: 1, who: ['tailrace'], scratch, say }),
+  blobs: async ({ sizes, rounds, scratch, mib, linesOf }) =>
+    measureBlobs(await linesOf(mib(sizes.blobs.mib)), { blobs: sizes.blobs.count, rounds, scratch }, say),
+  listing: ({ sizes, scratch }) => measureListing(sizes.listing, scratch, say),
+  idle: ({ sizes, scratch }) => measureIdle(sizes.idleHours, scratch),
+  latency: ({ sizes, scratch }) =>
+    measureLatencies(
+      [
+        { pollMs: 250, flushMs: 250, areDefaults: false, seconds: sizes.latency.seconds },
+        { pollMs: 5_000, flushMs: 10_000, areDefaults: true, seconds: sizes.latency.defaultSeconds },
+      ].filter(({ seconds }) => seconds > 0),
+      scratch,
+      say,
+    ),
+  start: async ({ sizes, rounds, scratch }) =>
+    measureStart(await makeLines(sizes.startMib, work), { rounds, scratch }, say),
+  commits: ({ sizes, rounds, scratch }) => measureCommits(sizes.versions, { rounds, scratch }, say),
+  writers: ({ sizes, scratch }) => measureWriters(sizes.writers, scratch, say),
+  opening: ({ sizes, rounds, scratch }) => measureOpening(sizes.versions, { rounds, scratch }, say),
+  compaction: async ({ sizes, rounds, scratch, linesOf }) =>
+    measureCompaction(await linesOf(sizes.compactionMib), {
+      batchBytes: compactionBatchBytes,
+      rounds,
+      scratch,
+    }),
+  databricks: async ({ sizes, rounds, scratch, mib, linesOf }) =>
+    measureDatabricks(
+      {
+        files: await linesOf(mib(sizes.databricks.mib)),
+        merge: await makeLines(sizes.databricks.mergeMib, work),
+      },
+      { rounds, scratch },
+      say,
+    ),
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -89,6 +140,8 @@ async function main(): Promise<void> {
       rounds: { type: 'string' },
       'large-mib': { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      publish: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -96,82 +149,35 @@ async function main(): Promise<void> {
     process.stdout.write(usage)
     return
   }
-  const sizes = values.smoke ? smoke : full
-  const only = partsOf(values.only)
-  const rounds = countOf(values.rounds, sizes.rounds)
-  const machine = machineFacts()
-  const scratch = join(work, 'scratch')
-  await mkdir(scratch, { recursive: true })
-
-  const linesOf = (mib: number): Promise<LinesFile> =>
-    values.input === undefined ? makeLines(mib, work) : takeLines(resolve(values.input))
-  const throughput = async (): Promise<ThroughputResult> =>
-    runThroughput(await linesOf(countOf(values.mib, sizes.mib)), {
-      ...(sizes.warmUpMib === 0 ? {} : { warmUp: await makeLines(sizes.warmUpMib, work) }),
-      rounds,
-      who: contenders,
-      scratch,
-      say,
-    })
-  const large = async (): Promise<ThroughputResult> =>
-    runThroughput(await makeLines(countOf(values['large-mib'], sizes.largeMib), work), {
-      rounds: 1,
-      who: ['tailrace'],
-      scratch,
-      say,
-    })
-
-  let results: BenchResults = { machine }
-  if (only.has('throughput')) {
-    const measured = await throughput()
-    results = { ...results, throughput: { ...measured, ratios: ratiosOf(measured) } }
-  }
-  if (only.has('large')) results = { ...results, large: await large() }
-  if (only.has('small')) {
-    const lines = await linesOf(countOf(values.mib, sizes.small.mib))
-    results = {
-      ...results,
-      small: await measureSmallBlobs(lines, { blobs: sizes.small.blobs, rounds, scratch }, say),
-    }
-  }
-  if (only.has('listing')) {
-    results = { ...results, listing: await measureListing(sizes.listing, scratch, say) }
-  }
-  if (only.has('idle')) results = { ...results, idle: await measureIdle(sizes.idleHours, scratch) }
-  if (only.has('latency')) {
-    results = { ...results, latency: await measureLatency(sizes.latencySeconds, scratch) }
-  }
-  if (only.has('commits')) {
-    results = { ...results, commits: await measureCommits(sizes.versions, { rounds, scratch }, say) }
-  }
-  if (only.has('writers')) {
-    results = { ...results, writers: await measureWriters(sizes.writers, scratch, say) }
-  }
-  if (only.has('opening')) {
-    results = { ...results, opening: await measureOpening(sizes.versions, { rounds, scratch }, say) }
-  }
-  if (only.has('compaction')) {
-    const compaction = await measureCompaction(await linesOf(sizes.compactionMib), {
-      batchBytes: compactionBatchBytes,
-      rounds,
-      scratch,
-    })
-    results = { ...results, compaction }
-  }
-  if (only.has('databricks')) {
-    const databricks = await measureDatabricks(
-      {
-        files: await linesOf(countOf(values.mib, sizes.databricks.mib)),
-        merge: await makeLines(sizes.databricks.mergeMib, work),
-      },
-      { rounds, scratch },
-      say,
-    )
-    results = { ...results, databricks }
-  }
-
   const file = join(work, 'results.json')
-  await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.publish) return publish(file)
+
+  const sizes = values.smoke ? smoke : full
+  const { input } = values
+  const context: BenchContext = {
+    sizes,
+    rounds: countOf(values.rounds, sizes.rounds),
+    scratch: join(work, 'scratch'),
+    mib: (otherwise) => countOf(values.mib, otherwise),
+    largeMib: countOf(values['large-mib'], sizes.largeMib),
+    linesOf: (mib) => (input === undefined ? makeLines(mib, work) : takeLines(resolve(input))),
+  }
+  await mkdir(context.scratch, { recursive: true })
+  if (values.profile) {
+    const lines = await context.linesOf(context.mib(sizes.mib))
+    process.stdout.write(`${await profileTailrace(lines, context.scratch)}\n`)
+    return
+  }
+
+  const machine = machineFacts()
+  const only = partsOf(values.only)
+  let results: BenchResults = {}
+  for (const part of parts.filter((name) => only.has(name))) {
+    const result = await measures[part](context)
+    results = { ...results, [part]: { machine, rounds: context.rounds, isSmoke: values.smoke, result } }
+    // After each part, so that a later one that fails costs only itself.
+    await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+  }
   process.stdout.write(`${markdownReport(results)}\n`)
   say(`results: ${file}`)
 }

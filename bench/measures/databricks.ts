@@ -1,11 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SinkConfig } from '../../src/config/options.ts'
-import { type Measurement, measure, nodeCommand } from '../measured-process.ts'
+import { type Command, type Measurement, measure, nodeCommand } from '../measured-process.ts'
 import { median } from '../reports/statistics.ts'
 import { whileRunning, whileServing } from '../servers/while-serving.ts'
 import type { WorkspaceCounts, WorkspacePlace } from '../servers/workspace-server.ts'
-import { tailraceSummary } from '../tailrace-command.ts'
+import { tailraceCommand, tailraceSummary } from '../tailrace-command.ts'
 import { type DriverCosts, measureDriver } from './driver-costs.ts'
 import type { LinesFile } from './lines.ts'
 
@@ -122,7 +122,7 @@ async function runOnce(
   const land = async (sink: SinkConfig): Promise<Measurement> => {
     const server = nodeCommand('bench/servers/range-server.ts', [lines.path])
     const { result } = await whileServing(server, scratch, (connectionString) =>
-      measure(landCommand(connectionString, sink, directory), scratch),
+      measure(landInto(sink, connectionString, directory), scratch),
     )
     return result
   }
@@ -147,16 +147,11 @@ async function runOnce(
   }
 }
 
-function landCommand(
-  connectionString: string,
-  sink: SinkConfig,
-  directory: string,
-): ReturnType<typeof nodeCommand> {
-  return nodeCommand('src/cli.ts', ['start', '--once', '--config', 'bench/measures/workspace.config.ts'], {
+function landInto(sink: SinkConfig, connectionString: string, directory: string): Command {
+  return tailraceCommand(['start', '--once', '--config', 'bench/measures/workspace.config.ts'], {
     AZURE_STORAGE_CONNECTION_STRING: connectionString,
     TAILRACE_BENCH_SINK: JSON.stringify(sink),
     TAILRACE_STATE: join(directory, 'state'),
-    LOG_LEVEL: 'warn',
   })
 }
 

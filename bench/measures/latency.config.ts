@@ -1,6 +1,11 @@
-import { defineConfig, postgresLogs } from '../../src/index.ts'
+import { defineConfig, postgresLogs, readEnvironment } from '../../src/index.ts'
 
-// The times that the latency benchmark promises: a poll and a flush per second.
+const { TAILRACE_BENCH_POLL_MS: pollMs, TAILRACE_BENCH_FLUSH_MS: maxAgeMs } = readEnvironment({
+  TAILRACE_BENCH_POLL_MS: 'whole number',
+  TAILRACE_BENCH_FLUSH_MS: 'whole number',
+})
+
+// One blob, with the poll and the flush of the latency benchmark's case; without them, the defaults.
 export default defineConfig({
   stateDirectory: process.env.TAILRACE_STATE!,
   pipelines: {
@@ -12,11 +17,11 @@ export default defineConfig({
         },
         container: 'latency',
         blobs: 'probes.ndjson',
-        pollMs: 1_000,
+        pollMs,
       },
       table: postgresLogs('bench.public.latency'),
       sink: { kind: 'delta', root: process.env.TAILRACE_LAKEHOUSE! },
-      batch: { maxAgeMs: 1_000 },
+      batch: { maxAgeMs },
     },
   },
 })

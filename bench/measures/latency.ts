@@ -4,30 +4,58 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { AppendBlobClient } from '@azure/storage-blob'
 import { EmbeddedEngine, sqlString } from '../../src/sinks/encoding/engine.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded/embedded-storage.ts'
-import { nodeCommand, startMeasured } from '../measured-process.ts'
+import { startMeasured } from '../measured-process.ts'
 import { percentile } from '../reports/statistics.ts'
+import { tailraceCommand } from '../tailrace-command.ts'
+
+/** How often Tailrace polls and flushes, and how long probes are appended. */
+export interface LatencyCase {
+  readonly pollMs: number
+  readonly flushMs: number
+  /** Whether these are the defaults of the options. */
+  readonly areDefaults: boolean
+  readonly seconds: number
+}
 
 /** Milliseconds from just before an append to the instant its row's commit is visible. */
-export interface LatencyResult {
+export interface LatencyResult extends LatencyCase {
   readonly probes: number
   readonly commits: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
+  readonly peakRssBytes: number
 }
 
-/** Two polls and two flushes: by then, appended bytes are committed, or never will be. */
-const settleMs = 4_000
 const startDeadlineMs = 60_000
+
+/** The cases one after the other, each in a process and a container of its own. */
+export async function measureLatencies(
+  cases: readonly LatencyCase[],
+  scratch: string,
+  say: (text: string) => void,
+): Promise<readonly LatencyResult[]> {
+  const results: LatencyResult[] = []
+  for (const latencyCase of cases) {
+    const result = await measureLatency(latencyCase, scratch)
+    say(
+      `latency, poll ${result.pollMs} ms, flush ${result.flushMs} ms: p50 ${result.p50Ms.toFixed(0)} ms, p99 ${result.p99Ms.toFixed(0)} ms`,
+    )
+    results.push(result)
+  }
+  return results
+}
 
 /**
  * Appends probes to a blob of an emulated storage, one line each, while Tailrace follows it, and finds each one's
  * commit in the Delta log.
  *
- * @param seconds how long probes are appended, one every 200 to 300 ms
+ * A probe is appended every 200 to 300 ms.
+ *
  * @throws Error when a probe has not exactly one row
  */
-export async function measureLatency(seconds: number, scratch: string): Promise<LatencyResult> {
+async function measureLatency(latencyCase: LatencyCase, scratch: string): Promise<LatencyResult> {
+  const { pollMs, flushMs, areDefaults, seconds } = latencyCase
   const directory = join(scratch, 'latency')
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true })
@@ -38,11 +66,12 @@ export async function measureLatency(seconds: number, scratch: string): Promise<
     const blob = container.getAppendBlobClient('probes.ndjson')
     await blob.create()
     const { child, ended } = startMeasured(
-      nodeCommand('src/cli.ts', ['start', '--config', 'bench/measures/latency.config.ts'], {
+      tailraceCommand(['start', '--config', 'bench/measures/latency.config.ts'], {
         AZURE_STORAGE_CONNECTION_STRING: storage.connectionString,
         TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
         TAILRACE_STATE: join(directory, 'state'),
-        LOG_LEVEL: 'warn',
+        TAILRACE_BENCH_POLL_MS: areDefaults ? undefined : String(pollMs),
+        TAILRACE_BENCH_FLUSH_MS: areDefaults ? undefined : String(flushMs),
       }),
       scratch,
       // Stopped by SIGTERM after a clean flush.
@@ -54,10 +83,11 @@ export async function measureLatency(seconds: number, scratch: string): Promise<
       await append(blob, probe(0))
       await waitForVersion(1, log, ended)
       const count = await appendProbes(blob, seconds)
-      await delay(settleMs)
+      // By then, appended bytes are committed, or never will be.
+      await delay(2 * (pollMs + flushMs))
       child.kill('SIGTERM')
-      await ended
-      return await findLatencies(log, count, directory)
+      const { peakRssBytes } = await ended
+      return { ...latencyCase, ...(await findLatencies(log, count, directory)), peakRssBytes }
     } finally {
       child.kill('SIGTERM')
       await ended.catch(() => {})
@@ -120,7 +150,11 @@ async function commitNames(log: string): Promise<string[]> {
   return names.filter((name) => /^\d+\.json$/.test(name)).sort()
 }
 
-async function findLatencies(log: string, count: number, directory: string): Promise<LatencyResult> {
+async function findLatencies(
+  log: string,
+  count: number,
+  directory: string,
+): Promise<Omit<LatencyResult, keyof LatencyCase | 'peakRssBytes'>> {
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
   try {
     const latencies = new Map<number, number>()

@@ -4,7 +4,7 @@ import type { RequestCounts } from '../../src/sources/readers/counted-reader.ts'
 import { measure, nodeCommand } from '../measured-process.ts'
 import { hoursPrefix } from '../servers/served-blobs.ts'
 import { whileServing } from '../servers/while-serving.ts'
-import { tailraceCommand, tailraceSummary } from '../tailrace-command.ts'
+import { landCommand, tailraceSummary } from '../tailrace-command.ts'
 
 export const listingCases = ['first-latest', 'again', 'first-earliest'] as const
 /**
@@ -83,7 +83,7 @@ async function runCases(
     for (const what of cases) {
       const coldStart = what === 'first-earliest' ? 'earliest' : 'latest'
       const measured = await measure(
-        tailraceCommand(connectionString, { blobs: hoursPrefix, directory: runDirectory, coldStart }),
+        landCommand(connectionString, { blobs: hoursPrefix, directory: runDirectory, coldStart }),
         scratch,
       )
       const { rows, requests, blobs: landedBlobs } = tailraceSummary(measured)

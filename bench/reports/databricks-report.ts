@@ -1,6 +1,7 @@
 import type { DatabricksResult, Landing, LandingGroup, LandingRun } from '../measures/databricks.ts'
 import type { WorkspaceCounts } from '../servers/workspace-server.ts'
 import { markdownTable } from './markdown-table.ts'
+import { sizeText } from './quantities.ts'
 
 const titles: Readonly<Record<Landing, string>> = {
   delta: 'local Delta table',
@@ -13,12 +14,15 @@ const titles: Readonly<Record<Landing, string>> = {
 /** Statements that come with the bytes, though some of a start are among them; the others are all a start's. */
 const growing = ['PUT', 'LIST', 'COPY INTO', 'MERGE']
 
-/** The tables of the Databricks bench. */
-export function databricksSections({ files, merge, start, driver }: DatabricksResult): readonly string[] {
+/** The speeds of the Databricks bench. */
+export function databricksSpeeds({ files, merge }: DatabricksResult): readonly string[] {
+  return [speedTable(files), speedTable(merge)]
+}
+
+/** The statements, requests and starts of the Databricks bench. */
+export function databricksCounts({ files, merge, start, driver }: DatabricksResult): readonly string[] {
   return [
-    speedTable(files),
     countsTable(files, start),
-    speedTable(merge),
     countsTable(merge, start),
     startTable(start),
     markdownTable(
@@ -41,7 +45,7 @@ function speedTable(group: LandingGroup): string {
   const gigabytes = group.inputBytes / 1e9
   return markdownTable(
     [
-      `${sizeText(group)}, into`,
+      `${sizeText(group.inputBytes, group.lines)}, into`,
       'runs',
       'MB/s',
       'to Delta',
@@ -78,7 +82,7 @@ function countsTable(group: LandingGroup, start: LandingGroup): string {
     }),
   ]
   return markdownTable(
-    [`${sizeText(group)} (per GB)`, ...runs.map(({ landing }) => titles[landing])],
+    [`${sizeText(group.inputBytes, group.lines)} (per GB)`, ...runs.map(({ landing }) => titles[landing])],
     [
       ...growing
         .filter((kind) => runs.some(({ counts }) => counts.statements[kind] !== undefined))
@@ -89,7 +93,7 @@ function countsTable(group: LandingGroup, start: LandingGroup): string {
           0,
         ),
       ),
-      row('questions for the state of a statement', ({ rpcs }) => rpcs.GetOperationStatus ?? 0),
+      row("polls of a statement's state", ({ rpcs }) => rpcs.GetOperationStatus ?? 0),
       row('HTTP requests', ({ requests }) => requests),
       row('uploads', ({ uploads }) => uploads),
       [
@@ -123,8 +127,4 @@ function startTable({ runs }: LandingGroup): string {
       loadedDriver ? 'loaded' : 'not loaded',
     ]),
   )
-}
-
-function sizeText({ inputBytes, lines }: LandingGroup): string {
-  return `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${lines.toLocaleString('en')} lines`
 }

@@ -1,54 +1,20 @@
-import type { RequestCounts } from '../../src/sources/readers/counted-reader.ts'
 import type { CommitTimes } from '../measures/commits.ts'
 import type { CompactionResult } from '../measures/compaction.ts'
-import type { DatabricksResult } from '../measures/databricks.ts'
 import type { IdleResult } from '../measures/idle.ts'
-import type { LatencyResult } from '../measures/latency.ts'
 import type { ListingCase, ListingRun } from '../measures/listing.ts'
 import type { OpeningTimes } from '../measures/opening.ts'
-import type { SmallBlobsResult } from '../measures/small-blobs.ts'
-import {
-  type Contender,
-  contenders,
-  medianRun,
-  type Run,
-  type ThroughputResult,
-} from '../measures/throughput.ts'
 import type { WritersResult } from '../measures/writers.ts'
-import { databricksSections } from './databricks-report.ts'
-import type { MachineFacts } from './machine.ts'
+import { type BenchResults, type Measured, parts } from '../parts.ts'
+import { databricksCounts, databricksSpeeds } from './databricks-report.ts'
 import { markdownTable } from './markdown-table.ts'
-
-/** Everything that one go measured; what did not run is missing. */
-export interface BenchResults {
-  readonly machine: MachineFacts
-  readonly throughput?: ThroughputResult & { readonly ratios: Ratios }
-  /** Tailrace alone on a much larger input, for its memory. */
-  readonly large?: ThroughputResult
-  readonly small?: SmallBlobsResult
-  readonly listing?: readonly ListingRun[]
-  readonly idle?: readonly IdleResult[]
-  readonly compaction?: CompactionResult
-  readonly latency?: LatencyResult
-  readonly commits?: readonly CommitTimes[]
-  readonly writers?: readonly WritersResult[]
-  readonly opening?: readonly OpeningTimes[]
-  readonly databricks?: DatabricksResult
-}
-
-/** Tailrace's MB/s by that of the others; missing where one did not run. */
-export interface Ratios {
-  /** By the faster of DuckDB's two runs. */
-  readonly ofLimit?: number
-  readonly ofReference?: number
-}
-
-const titles: Readonly<Record<Contender, string>> = {
-  tailrace: 'Tailrace, blob to Delta table',
-  duckdb: 'DuckDB alone, file to Parquet',
-  'duckdb-small-groups': "DuckDB alone, Tailrace's row groups",
-  reference: 'Reference in Python, blob to Delta table',
-}
+import { count, readsOf } from './quantities.ts'
+import {
+  blobsSection,
+  latencySection,
+  memorySection,
+  startSection,
+  throughputSection,
+} from './speed-report.ts'
 
 const listingTitles: Readonly<Record<ListingCase, string>> = {
   'first-latest': 'first run, `latest`',
@@ -56,53 +22,55 @@ const listingTitles: Readonly<Record<ListingCase, string>> = {
   'first-earliest': 'first run, `earliest`',
 }
 
-/** Ratios of medians. */
-export function ratiosOf({ runs }: ThroughputResult): Ratios {
-  const speed = (contender: Contender): number | undefined => {
-    const all = runs[contender]
-    return all === undefined ? undefined : medianRun(all).megabytesPerSecond
-  }
-  const tailrace = speed('tailrace')
-  const limit = Math.max(speed('duckdb') ?? 0, speed('duckdb-small-groups') ?? 0)
-  const reference = speed('reference')
-  return {
-    ...(tailrace === undefined || limit === 0 ? {} : { ofLimit: tailrace / limit }),
-    ...(tailrace === undefined || reference === undefined ? {} : { ofReference: tailrace / reference }),
-  }
+/** The sections of the report, each by the name of its place in the pages; undefined where nothing of it ran. */
+const sections = {
+  conditions: conditionsSection,
+  throughput: ({ throughput }) => throughput && throughputSection(throughput.result),
+  large: ({ large }) => large && throughputSection(large.result),
+  memory: memorySection,
+  blobs: ({ blobs }) => blobs && blobsSection(blobs.result),
+  listing: ({ listing }) => listing && listingTable(listing.result),
+  idle: ({ idle }) => idle && idleTable(idle.result),
+  latency: ({ latency }) => latency && latencySection(latency.result),
+  start: ({ start }) => start && startSection(start.result),
+  commits: ({ commits }) => commits && commitsTable(commits.result),
+  writers: ({ writers }) => writers && writersTable(writers.result),
+  opening: ({ opening }) => opening && openingTable(opening.result),
+  compaction: ({ compaction }) => compaction && compactionTables(compaction.result).join('\n\n'),
+  databricks: ({ databricks }) => databricks && databricksSpeeds(databricks.result).join('\n\n'),
+  'databricks-counts': ({ databricks }) => databricks && databricksCounts(databricks.result).join('\n\n'),
+} as const satisfies Readonly<Record<string, (results: BenchResults) => string | undefined>>
+
+/** The text of each section whose part ran, as Markdown. */
+export function reportSections(results: BenchResults): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(sections).flatMap(([name, section]) => {
+      const text = section(results)
+      return text === undefined ? [] : [[name, text] as const]
+    }),
+  )
 }
 
 /** The results as Markdown, which reads well on a terminal too. */
 export function markdownReport(results: BenchResults): string {
-  const { machine, throughput, large, small, listing, idle, latency, commits, opening, compaction } = results
-  const sections = [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}; Node ${machine.node}, DuckDB ${machine.duckdb}; load before: ${machine.loadBefore}`,
-  ]
-  if (throughput !== undefined) {
-    sections.push(throughputTable(throughput), ratioLines(throughput.ratios, throughput.skipped.reference))
+  return [...reportSections(results).values()].join('\n\n')
+}
+
+/** Parts that were measured on the same day under the same conditions share a line. */
+function conditionsSection(results: BenchResults): string {
+  const lines = new Map<string, string[]>()
+  for (const part of parts) {
+    const measured = results[part]
+    if (measured === undefined) continue
+    const text = conditionsText(measured)
+    lines.set(text, [...(lines.get(text) ?? []), part])
   }
-  if (large !== undefined) sections.push(throughputTable(large))
-  if (small !== undefined) sections.push(smallBlobsTable(small), smallBlobsRatio(small))
-  if (listing !== undefined) sections.push(listingTable(listing))
-  if (idle !== undefined) sections.push(idleTable(idle))
-  if (latency !== undefined) {
-    sections.push(
-      markdownTable(
-        ['append to committed row', 'p50 ms', 'p99 ms', 'max ms'],
-        [
-          [
-            `${latency.probes} probes in ${latency.commits} commits`,
-            ...[latency.p50Ms, latency.p99Ms, latency.maxMs].map((ms) => ms.toFixed(0)),
-          ],
-        ],
-      ),
-    )
-  }
-  if (commits !== undefined) sections.push(commitsTable(commits))
-  if (results.writers !== undefined) sections.push(writersTable(results.writers))
-  if (opening !== undefined) sections.push(openingTable(opening))
-  if (compaction !== undefined) sections.push(...compactionTables(compaction))
-  if (results.databricks !== undefined) sections.push(...databricksSections(results.databricks))
-  return sections.join('\n\n')
+  return [...lines].map(([text, names]) => `- ${names.join(', ')}: ${text}`).join('\n')
+}
+
+function conditionsText({ machine, rounds, isSmoke }: Measured<unknown>): string {
+  const { cpu, cores, memoryGib, system, node, duckdb, loadBefore, measuredAt } = machine
+  return `${measuredAt.slice(0, 10)}, ${cpu}, ${cores} cores, ${memoryGib} GiB, ${system}; Node ${node}, DuckDB ${duckdb}; load before ${loadBefore}; rounds: ${rounds}${isSmoke ? '; in small' : ''}`
 }
 
 function commitsTable(commits: readonly CommitTimes[]): string {
@@ -171,46 +139,6 @@ function compactionTables({ commitsAlone, commitsBeside, ...merged }: Compaction
   ]
 }
 
-function throughputTable({ inputBytes, lines, runs }: ThroughputResult): string {
-  const rows = contenders.flatMap((contender) => {
-    const all: readonly Run[] = runs[contender] ?? []
-    if (all.length === 0) return []
-    const { megabytesPerSecond, cpuSecondsPerGigabyte, peakRssMegabytes, serverCpuSeconds } = medianRun(all)
-    return [
-      [
-        titles[contender],
-        String(all.length),
-        megabytesPerSecond.toFixed(1),
-        cpuSecondsPerGigabyte.toFixed(1),
-        peakRssMegabytes.toFixed(0),
-        serverCpuSeconds === undefined ? '' : (serverCpuSeconds / (inputBytes / 1e9)).toFixed(1),
-      ],
-    ]
-  })
-  return markdownTable(
-    [sizeText(inputBytes, lines), 'runs', 'MB/s', 'CPU s/GB', 'peak RSS MB', "server's CPU s/GB"],
-    rows,
-  )
-}
-
-function smallBlobsTable({ inputBytes, lines, runs }: SmallBlobsResult): string {
-  return markdownTable(
-    [`${sizeText(inputBytes, lines)}, as`, 'MB/s', 'CPU s/GB', 'peak RSS MB', 'reads', 'listings'],
-    runs.map(({ blobs, megabytesPerSecond, cpuSecondsPerGigabyte, peakRssMegabytes, requests }) => [
-      blobs === 1 ? '1 blob' : `${count(blobs)} blobs`,
-      megabytesPerSecond.toFixed(1),
-      cpuSecondsPerGigabyte.toFixed(1),
-      peakRssMegabytes.toFixed(0),
-      count(readsOf(requests)),
-      count(requests.list),
-    ]),
-  )
-}
-
-function smallBlobsRatio({ runs: [, many], ratio }: SmallBlobsResult): string {
-  return `${count(many.blobs)} blobs to one: ${ratio.toFixed(2)}`
-}
-
 function listingTable(runs: readonly ListingRun[]): string {
   return markdownTable(
     [
@@ -257,25 +185,4 @@ function idleTable(results: readonly IdleResult[]): string {
       (dollarsPerDay * 30).toFixed(2),
     ]),
   )
-}
-
-/** Everything that is asked of a single blob. */
-function readsOf({ read, unchanged, empty, missing }: RequestCounts): number {
-  return read + unchanged + empty + missing
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en')
-}
-
-function sizeText(inputBytes: number, lines: number): string {
-  return `${(inputBytes / 2 ** 20).toFixed(0)} MiB, ${count(lines)} lines`
-}
-
-function ratioLines({ ofLimit, ofReference }: Ratios, skipped: string | undefined): string {
-  return [
-    ...(ofLimit === undefined ? [] : [`Tailrace to DuckDB alone: ${ofLimit.toFixed(2)}`]),
-    ...(ofReference === undefined ? [] : [`Tailrace to the reference: ${ofReference.toFixed(1)}`]),
-    ...(skipped === undefined ? [] : [`No reference: ${skipped}`]),
-  ].join('\n')
 }

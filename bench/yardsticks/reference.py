@@ -3,19 +3,19 @@ per 64 MiB appended to Delta, and a JSON file with the offset after each.
 
     CONNECTION_STRING=... python reference.py CONTAINER BLOB DIRECTORY
 
-It prints the rows it wrote as JSON, and what it used to the file that TAILRACE_BENCH_USAGE names.
+It prints the rows it wrote as JSON.
 """
 
 import json
 import os
 import re
-import resource
 import sys
 from datetime import datetime, timezone
 
 import pyarrow as pa
 from azure.storage.blob import BlobClient
 from deltalake import write_deltalake
+from usage import report_peak
 
 RANGE_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 64 * 1024 * 1024
@@ -198,17 +198,7 @@ def run(connection_string, container, blob, directory):
     return rows
 
 
-def report_usage(path):
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if os.path.exists("/proc/self/status"):
-        with open("/proc/self/status") as status:
-            peak = int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
-    with open(path, "w") as file:
-        json.dump({"userSeconds": usage.ru_utime, "systemSeconds": usage.ru_stime, "peakRssBytes": peak}, file)
-
-
 if __name__ == "__main__":
     os.makedirs(sys.argv[3], exist_ok=True)
     print(json.dumps({"rows": run(os.environ["CONNECTION_STRING"], *sys.argv[1:4])}))
-    report_usage(os.environ["TAILRACE_BENCH_USAGE"])
+    report_peak()

@@ -1,5 +1,5 @@
 /**
- * Preloaded into a measured process (`node --import ./bench/reports/report-usage.ts …`): writes what the process used to
+ * Preloaded into a measured process (`node --import ./bench/reports/report-usage.mjs …`): writes what the process used to
  * the file that `TAILRACE_BENCH_USAGE` names when it exits.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -23,7 +23,7 @@ if (path !== undefined) {
 }
 
 /** Linux counts the parent's memory at the fork into `maxRSS`; the kernel's own mark does not. */
-function highWaterMark(): number | undefined {
+function highWaterMark() {
   try {
     const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
     return kibibytes === undefined ? undefined : Number(kibibytes) * 1024

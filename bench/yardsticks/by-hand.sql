@@ -1,0 +1,51 @@
+-- The statement that an engineer would write to turn jsonlog lines into typed columns and keep the lines.
+-- Variables: input, an NDJSON file; output, the Parquet file.
+COPY (
+  SELECT
+    raw,
+    unnest(
+      json_transform(
+        raw,
+        '{
+          "timestamp": "TIMESTAMPTZ",
+          "user": "VARCHAR",
+          "dbname": "VARCHAR",
+          "pid": "INTEGER",
+          "remote_host": "VARCHAR",
+          "remote_port": "INTEGER",
+          "session_id": "VARCHAR",
+          "line_num": "BIGINT",
+          "ps": "VARCHAR",
+          "session_start": "TIMESTAMPTZ",
+          "vxid": "VARCHAR",
+          "txid": "BIGINT",
+          "error_severity": "VARCHAR",
+          "state_code": "VARCHAR",
+          "message": "VARCHAR",
+          "detail": "VARCHAR",
+          "hint": "VARCHAR",
+          "internal_query": "VARCHAR",
+          "internal_position": "INTEGER",
+          "context": "VARCHAR",
+          "statement": "VARCHAR",
+          "cursor_position": "INTEGER",
+          "func_name": "VARCHAR",
+          "file_name": "VARCHAR",
+          "file_line_num": "INTEGER",
+          "application_name": "VARCHAR",
+          "backend_type": "VARCHAR",
+          "leader_pid": "INTEGER",
+          "query_id": "BIGINT"
+        }'
+      )
+    )
+  FROM read_csv(
+    getvariable('input'),
+    columns = { 'raw': 'VARCHAR' },
+    auto_detect = false,
+    header = false,
+    delim = '\x01',
+    quote = '',
+    escape = ''
+  )
+) TO (getvariable('output')) (FORMAT parquet, COMPRESSION zstd);
