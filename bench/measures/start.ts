@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { measure, nodeCommand, startMeasured } from '../measured-process.ts'
+import { timeIn } from '../profile/threads.ts'
 import { pieceName } from '../servers/served-blobs.ts'
 import { whileServing } from '../servers/while-serving.ts'
 import { shippedConfig, tailraceCommand } from '../tailrace-command.ts'
@@ -26,8 +27,6 @@ export interface StartResult {
 
 const readyDeadlineMs = 60_000
 const askEveryMs = 5
-/** Unit of the times in /proc. */
-const ticksPerSecond = 100
 
 /**
  * Starts the command with each case in turn. `start` follows one served blob, into a table that it has to create.
@@ -116,12 +115,7 @@ async function usageOf(pid: number): Promise<Omit<StartRun, 'wallSeconds'>> {
   const [stat, status] = await Promise.all(
     ['stat', 'status'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8')),
   )
-  // After the name in brackets, user and system time are the 12th and 13th fields.
-  const [user, system] = stat!
-    .slice(stat!.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number)
+  const { userSeconds, systemSeconds } = timeIn(stat!)
   const kibibytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status!)?.[1])
-  return { cpuSeconds: (user! + system!) / ticksPerSecond, peakRssBytes: kibibytes * 1024 }
+  return { cpuSeconds: userSeconds + systemSeconds, peakRssBytes: kibibytes * 1024 }
 }

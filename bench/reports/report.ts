@@ -57,7 +57,7 @@ export function markdownReport(results: BenchResults): string {
 }
 
 /** Parts that were measured on the same day under the same conditions share a line. */
-function conditionsSection(results: BenchResults): string {
+function conditionsSection(results: BenchResults): string | undefined {
   const lines = new Map<string, string[]>()
   for (const part of parts) {
     const measured = results[part]
@@ -65,6 +65,7 @@ function conditionsSection(results: BenchResults): string {
     const text = conditionsText(measured)
     lines.set(text, [...(lines.get(text) ?? []), part])
   }
+  if (lines.size === 0) return undefined
   return [...lines].map(([text, names]) => `- ${names.join(', ')}: ${text}`).join('\n')
 }
 
