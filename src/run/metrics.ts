@@ -101,9 +101,6 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 }
 
-/** The names of all metrics of pipelines. */
-export const metricNames: readonly string[] = Object.keys(metrics)
-
 /**
  * The state of pipelines and of this process in the format of Prometheus.
  *

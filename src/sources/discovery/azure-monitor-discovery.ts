@@ -67,11 +67,6 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     return this.#lastScanRequests
   }
 
-  /** Days that have an entry in memory. */
-  get watchedDays(): number {
-    return this.#days.count
-  }
-
   async *scan(
     nowMs: number,
     retrying: RetryOptions,

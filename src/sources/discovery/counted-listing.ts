@@ -20,11 +20,6 @@ export class CountedListing {
     this.#retrying = retrying
   }
 
-  /** Names kept to recognize repeated ones: at most those of two pages. */
-  get keptNames(): number {
-    return this.#page.size + this.#pageBefore.size
-  }
-
   /**
    * Every blob under a prefix, in name order.
    *

@@ -36,11 +36,6 @@ export class WatchedDays {
     this.#firstDayMs = dayOf(startMs)
   }
 
-  /** How many days have an entry. */
-  get count(): number {
-    return this.#days.size
-  }
-
   /** Takes one listed hour. */
   note(hourMs: number, modifiedAtMs: number, nowMs: number): void {
     this.#newestHourMs = Math.max(this.#newestHourMs, hourMs)

@@ -6,6 +6,7 @@ import {
   AzureMonitorDiscovery,
   type AzureMonitorDiscoveryOptions,
 } from '../../../src/sources/discovery/azure-monitor-discovery.ts'
+import { maxIntervalMs } from '../../../src/sources/discovery/watched-days.ts'
 import { VirtualClock } from '../../streams/virtual-clock.ts'
 import { ListedContainer, namesOf } from './listed-container.ts'
 
@@ -51,6 +52,22 @@ function written(from: number, to: number, under = folder): ListedContainer {
 }
 
 /** The prefixes of one look. */
+/** After the longest interval, every day that is kept in memory is due: the scan lists each of them, and no other one. */
+async function requireWatchedDays(
+  reader: ListedContainer,
+  looked: AzureMonitorDiscovery,
+  nowMs: number,
+): Promise<void> {
+  // The scan before may be the daily one of everything.
+  await namesOf(looked.scan(nowMs, {}))
+  const days = await prefixesOf(reader, looked, nowMs + maxIntervalMs)
+  assert.ok(
+    days.every((prefix) => /\/d=\d\d\/$/.test(prefix)),
+    days.join(),
+  )
+  assert.ok(days.length >= 2 && days.length <= 4, `${days.length} days`)
+}
+
 async function prefixesOf(
   reader: ListedContainer,
   looked: AzureMonitorDiscovery,
@@ -157,7 +174,6 @@ test('sixty days cost little more than a request a look, and memory for no more 
   const looked = discovery(reader)
   const seen = new Set<string>()
   let appended = begin
-  let mostDays = 0
   const look = async (now: number): Promise<number> => {
     // A new hour's blob appears as it begins; the one before receives its rest five minutes later.
     for (; appended < now; appended += interval) {
@@ -169,7 +185,6 @@ test('sixty days cost little more than a request a look, and memory for no more 
     }
     for await (const { name } of looked.scan(now, {})) seen.add(name)
     assert.ok(seen.has(hourName(now - interval)), `${hourName(now)} is not found within its interval`)
-    mostDays = Math.max(mostDays, looked.watchedDays)
     return looked.lastScanRequests
   }
   for (let now = begin; now < end - day; now += 10 * minute) await look(now)
@@ -183,7 +198,7 @@ test('sixty days cost little more than a request a look, and memory for no more 
   assert.ok(requests > 3_000 && requests < 3_200, `${requests} requests a day`)
   assert.ok(Math.max(...costs) <= 12, `${Math.max(...costs)} requests in one look`)
   assert.equal(costs.toSorted((a, b) => a - b)[1_440], 1)
-  assert.ok(mostDays <= 4, `${mostDays} days`)
+  await requireWatchedDays(reader, looked, end)
 })
 
 test('an hour that grows for five days stays watched all the time, and is closed two days after its last growth', async () => {
@@ -402,5 +417,5 @@ test('a history that was copied to the account today is watched in few requests'
     await namesOf(looked.scan(ms, {}))
     assert.ok(looked.lastScanRequests <= 12, `${looked.lastScanRequests} requests`)
   }
-  assert.ok(looked.watchedDays <= 4, `${looked.watchedDays} days`)
+  await requireWatchedDays(reader, looked, now + 4 * day)
 })
