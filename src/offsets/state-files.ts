@@ -2,7 +2,8 @@ import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promis
 import { dirname } from 'node:path'
 import { TailraceError } from '../errors.ts'
 
-const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+/** Codes of a volume without room, or of a used up quota. */
+export const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a directory',

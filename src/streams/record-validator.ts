@@ -161,7 +161,9 @@ function arrayPartEntries(entry: Entry): readonly Entry[] | undefined {
 /** The entries of an array's records. They have the line's offset and length, and differ in their index. */
 function explodedEntries(entry: Entry, records: readonly ArrayRecord[]): readonly Entry[] {
   if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
-  return records.map(({ latin1, value }, index) => elementEntry({ ...entry, index, raw: latin1 }, value))
+  return records.map(({ latin1, value }, index) =>
+    elementEntry({ ...entry, index, raw: latin1 }, isJsonObject(value)),
+  )
 }
 
 function textEntry(entry: Entry): Entry {

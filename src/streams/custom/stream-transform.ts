@@ -1,15 +1,14 @@
-import { finished, Transform, type TransformCallback } from 'node:stream'
+import { finished, type Transform, type TransformCallback } from 'node:stream'
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { Entry, EntryBlock } from '../../records.ts'
 import {
-  entriesFor,
   type LogRecord,
   type PlacedRecord,
-  recordOf,
+  type RecordPlace,
   rejectedBy,
-  renumbered,
   type StreamTransformConfig,
 } from '../../transforms/record-transform.ts'
+import { RecordStage } from './record-stage.ts'
 
 /**
  * Sends every record of a block through an object-mode Transform of the config.
@@ -18,21 +17,21 @@ import {
  * offsets could then advance past a record that has not landed. When the Transform fails, the record becomes a rejected
  * row, and a new Transform is created, because a failed stream accepts no more input.
  */
-export class StreamTransform extends Transform {
+export class StreamTransform extends RecordStage {
   #config: StreamTransformConfig
-  #pipeline: string
   #inner: Transform
   #pushed: PlacedRecord[] = []
 
   constructor(config: StreamTransformConfig, pipeline: string) {
-    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    super(pipeline)
     this.#config = config
-    this.#pipeline = pipeline
     this.#inner = this.#create()
   }
 
-  override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.#apply(block).then((changed) => done(null, changed), done)
+  override _transform(block: EntryBlock, encoding: BufferEncoding, done: TransformCallback): void {
+    const held = this.#heldBack()
+    if (held) done(held)
+    else super._transform(block, encoding, done)
   }
 
   override _flush(done: TransformCallback): void {
@@ -51,32 +50,17 @@ export class StreamTransform extends Transform {
     callback(error)
   }
 
-  async #apply(block: EntryBlock): Promise<EntryBlock> {
-    const held = this.#heldBack()
-    if (held) throw held
-    const entries: Entry[] = []
-    for (const entry of block.entries) {
-      const place = { pipeline: this.#pipeline, blob: block.span.blob, offset: entry.offset }
-      try {
-        const read = entry.reject === undefined ? recordOf(entry) : undefined
-        const changed =
-          read === undefined
-            ? [entry]
-            : entriesFor(entry, read, await this.#through({ record: read.record, place }))
-        for (const one of changed) entries.push(one)
-      } catch (error) {
-        if (isTailraceError(error)) throw error
-        entries.push(rejectedBy(entry, error))
-        this.#inner.destroy()
-        this.#inner = this.#create()
-        this.#pushed = []
-      }
-    }
-    return { ...block, entries: renumbered(block, entries).entries }
+  protected override failedEntry(entry: Entry, error: unknown): Entry {
+    if (isTailraceError(error)) throw error
+    this.#inner.destroy()
+    this.#inner = this.#create()
+    this.#pushed = []
+    return rejectedBy(entry, error)
   }
 
   /** @returns the results that the Transform pushes for one record */
-  #through(placed: PlacedRecord): Promise<readonly LogRecord[]> {
+  protected override resultsOf(record: LogRecord, place: RecordPlace): Promise<readonly LogRecord[]> {
+    const placed: PlacedRecord = { record, place }
     // A failure between two records is no fault of the next record.
     if (this.#inner.destroyed) this.#inner = this.#create()
     return new Promise((resolve, reject) => {
@@ -90,12 +74,12 @@ export class StreamTransform extends Transform {
         this.#take()
         const results = this.#pushed
         // A result with another record's place was held while offsets advanced past that record.
-        if (results.some(({ place }) => place !== undefined && place.offset !== placed.place.offset)) {
+        if (results.some((one) => one.place !== undefined && one.place.offset !== place.offset)) {
           reject(this.#heldBack())
           return
         }
         this.#pushed = []
-        resolve(results.map(({ record }) => record))
+        resolve(results.map((result) => result.record))
       })
     })
   }
@@ -104,7 +88,7 @@ export class StreamTransform extends Transform {
     const inner = this.#config.stream()
     // Reading at once keeps a Transform that pushes many results from waiting for room.
     inner.on('readable', () => this.#take())
-    // A failure outside a write must not end the process: `#through` finds the stream destroyed.
+    // A failure outside a write must not end the process: `resultsOf` finds the stream destroyed.
     inner.on('error', () => {})
     return inner
   }
@@ -119,7 +103,7 @@ export class StreamTransform extends Transform {
     if (this.#pushed.length === 0) return null
     return new TailraceError(
       'TRANSFORM_HELD_RECORD',
-      `A stream transform of pipeline ${this.#pipeline} pushed ${this.#pushed.length} records after it had called back.`,
+      `A stream transform of pipeline ${this.pipeline} pushed ${this.#pushed.length} records after it had called back.`,
     )
   }
 }

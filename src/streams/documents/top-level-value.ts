@@ -1,5 +1,5 @@
 import { jsonParser, type Token } from 'stream-json/parser.js'
-import type { JsonValue } from '../../json.ts'
+import { isJsonObject, type JsonValue } from '../../json.ts'
 import { type DocumentResume, type Entry, latin1AsText } from '../../records.ts'
 import { entriesOf } from '../record-validator.ts'
 import { decodedEntry, elementEntry, keptBytes, keptPrefix, tooLongEntry } from '../records/record-entries.ts'
@@ -212,7 +212,7 @@ export class TopLevelValue {
     const entry = { ...decodedEntry({ ...place, latin1: element.text.slice(0, place.length).trim() }), index }
     try {
       const value = JSON.parse(latin1AsText(entry.raw)) as JsonValue
-      this.#addEntry(elementEntry({ ...entry, raw: onOneLine(entry.raw) }, value))
+      this.#addEntry(elementEntry({ ...entry, raw: onOneLine(entry.raw) }, isJsonObject(value)))
     } catch (error) {
       if (error instanceof SyntaxError) return false
       throw error

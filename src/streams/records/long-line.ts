@@ -1,6 +1,6 @@
 import { bytesAsLatin1, type Entry, latin1AsText } from '../../records.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
-import { decodedEntry, withoutLoneSurrogates } from './record-entries.ts'
+import { decodedEntry, elementEntry, projectedEntry } from './record-entries.ts'
 import { textLineRecord } from './text-line.ts'
 
 /** Longer lines are not parsed in JavaScript: the parsed value can take fifty times the line's length in memory. */
@@ -22,7 +22,7 @@ export function longLineEntries(line: LongLine): readonly Entry[] {
   if (exceeded !== undefined) return [exceedingEntry(decodedEntry(line), exceeded)]
   if (isLoose) return [{ ...decodedEntry(line), reject: 'not_json' }]
   if (records !== undefined && records.length > 0) {
-    return records.map((place, index) => elementEntry(line, place, index))
+    return records.map((place, index) => recordEntry(line, place, index))
   }
   if (objects === undefined) return arrayEntries(line) ?? [textEntry(decodedEntry(line))]
   if (objects.length < 2) return [withEncodableJson(decodedEntry(line))]
@@ -49,15 +49,13 @@ function arrayEntries(line: LongLine): readonly Entry[] | undefined {
   const { records, isLoose, exceeded } = outlineOf(latin1)
   if (exceeded !== undefined) return [exceedingEntry(decodedEntry(line), exceeded)]
   if (isLoose || records === undefined) return undefined
-  const entries = records.map((place, index) => elementEntry({ ...line, latin1 }, place, index))
+  const entries = records.map((place, index) => recordEntry({ ...line, latin1 }, place, index))
   return entries.some(({ reject }) => reject === undefined) ? entries : undefined
 }
 
 function textEntry(entry: Entry): Entry {
   const record = textLineRecord(latin1AsText(entry.raw))
-  return record === undefined
-    ? withEncodableJson(entry)
-    : { ...entry, json: withoutLoneSurrogates(bytesAsLatin1(record)).replaceAll('\r', ' ') }
+  return record === undefined ? withEncodableJson(entry) : projectedEntry(entry, bytesAsLatin1(record))
 }
 
 /** @returns the entry, rejected because it exceeds a limit of the encoder */
@@ -66,14 +64,13 @@ export function exceedingEntry(entry: Entry, exceeded: 'values' | 'records'): En
   return { ...entry, reject: 'not_encodable', note: `more than ${limit}` }
 }
 
-function elementEntry(line: LongLine, { start, end }: ValuePlace, index: number): Entry {
+function recordEntry(line: LongLine, { start, end }: ValuePlace, index: number): Entry {
   const latin1 = line.latin1.slice(start, end).trim()
   const entry = { ...decodedEntry({ offset: line.offset, length: line.length, latin1 }), index }
-  return latin1.startsWith('{') ? withEncodableJson(entry) : { ...entry, reject: 'not_object' }
+  return elementEntry(entry, latin1.startsWith('{'))
 }
 
 /** The encoder's parser rejects lone surrogates, and treats white space before an object as part of it. */
 function withEncodableJson(entry: Entry): Entry {
-  const json = withoutLoneSurrogates(entry.raw.startsWith('{') ? entry.raw : entry.raw.trimStart())
-  return json === entry.raw ? entry : { ...entry, json: json.replaceAll('\r', ' ') }
+  return projectedEntry(entry, entry.raw.startsWith('{') ? entry.raw : entry.raw.trimStart())
 }

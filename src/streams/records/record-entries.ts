@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { isJsonObject, type JsonValue } from '../../json.ts'
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../../records.ts'
 
 const highByte = /[\x80-\xff]/
@@ -14,12 +13,10 @@ export function decodedEntry({ offset, length, latin1 }: Line): Entry {
 
 /**
  * @param entry has the text of one element of an array of records as its `raw`
- * @param element the parsed text
  * @returns the entry to project, or a reject for an element that is no object
  */
-export function elementEntry(entry: Entry, element: JsonValue): Entry {
-  if (!isJsonObject(element)) return { ...entry, reject: 'not_object' }
-  return projectedEntry(entry, entry.raw)
+export function elementEntry(entry: Entry, isObject: boolean): Entry {
+  return isObject ? projectedEntry(entry, entry.raw) : { ...entry, reject: 'not_object' }
 }
 
 /** @returns the entry with `json` set, if the text to project differs from `raw` */

@@ -153,19 +153,22 @@ function refusalIn(body: string): {
   readonly errorCode?: string | undefined
   readonly message?: string | undefined
 } {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(body)
-  } catch {
-    return {}
-  }
-  if (typeof parsed !== 'object' || parsed === null) return {}
-  const fields = parsed as Readonly<Record<string, unknown>>
+  const fields = bodyFields(body)
   const errorCode = fields.error_code ?? fields.error
   const message = fields.message ?? fields.error_description
   return {
     errorCode: typeof errorCode === 'string' ? failureText(errorCode).summary : undefined,
     message: typeof message === 'string' ? failureText(message).summary : undefined,
+  }
+}
+
+/** @returns the fields of a body that is a JSON object; none for any other body, such as a proxy's page */
+export function bodyFields(body: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Readonly<Record<string, unknown>>) : {}
+  } catch {
+    return {}
   }
 }
 

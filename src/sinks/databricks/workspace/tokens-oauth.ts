@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { TokenRequest, TokenSource } from './auth.ts'
-import { refusedRequest, type WorkspaceHttp } from './http.ts'
+import { bodyFields, refusedRequest, type WorkspaceHttp } from './http.ts'
 import { RenewedToken, type Token } from './renewed-token.ts'
 
 export interface OAuthTokenSourceOptions {
@@ -60,13 +60,7 @@ function tokenIn(body: string): {
   readonly value?: string | undefined
   readonly lifeSeconds?: number | undefined
 } {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(body)
-  } catch {
-    return {}
-  }
-  const { access_token: value, expires_in: lifeSeconds } = (parsed ?? {}) as Readonly<Record<string, unknown>>
+  const { access_token: value, expires_in: lifeSeconds } = bodyFields(body)
   return {
     value: typeof value === 'string' && value !== '' ? value : undefined,
     lifeSeconds: typeof lifeSeconds === 'number' && lifeSeconds > 0 ? lifeSeconds : undefined,

@@ -1,6 +1,6 @@
 import { TailraceError } from '../../../errors.ts'
+import { fullCodes } from '../../../offsets/state-files.ts'
 
-const fullCodes = new Set(['ENOSPC', 'EDQUOT'])
 const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS'])
 /** Codes of errors that may not occur again; after any other code, the same call fails again. */
 const transientCodes = new Set([

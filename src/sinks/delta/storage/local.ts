@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { copyFile, link, lstat, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
+import { type Clock, systemClock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import { makeDirectory } from '../../../offsets/state-files.ts'
 import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
@@ -30,9 +31,11 @@ const noLinkCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK
 export class LocalDeltaStorage implements DeltaStorage {
   readonly location: string
   readonly #durableFolders = new Set<string>()
+  readonly #clock: Clock
 
-  constructor(root: string) {
+  constructor(root: string, clock: Clock = systemClock) {
     this.location = resolve(root)
+    this.#clock = clock
   }
 
   async prepare(): Promise<void> {
@@ -41,7 +44,7 @@ export class LocalDeltaStorage implements DeltaStorage {
       await this.#makeFolder(log)
       await syncNamesAbove(this.location)
       await this.#checkLinks(log)
-      await removeOldTemporaries(log)
+      await removeOldTemporaries(log, this.#clock.now())
     })
   }
 
@@ -234,13 +237,13 @@ export class LocalDeltaStorage implements DeltaStorage {
   }
 }
 
-async function removeOldTemporaries(folder: string): Promise<void> {
+async function removeOldTemporaries(folder: string, nowMs: number): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.endsWith(temporarySuffix)) continue
     const path = join(folder, name)
     try {
       const { mtimeMs } = await stat(path)
-      if (Date.now() - mtimeMs > temporaryMaxAgeMs) await unlink(path)
+      if (nowMs - mtimeMs > temporaryMaxAgeMs) await unlink(path)
     } catch (error) {
       if (!isMissingFile(error)) throw error
     }

@@ -28,7 +28,7 @@ export function openTableStorage(
   { downloadDirectory, clock, retry = {} }: TableStorageOptions,
 ): DeltaStorage {
   const location = tableLocation(target)
-  if (location.kind === 'directory') return new LocalDeltaStorage(location.path)
+  if (location.kind === 'directory') return new LocalDeltaStorage(location.path, clock)
   const { accountUrl, container, folder } = location
   return new AzureDeltaStorage({
     container: connectContainer(storageFor(location, target), { container, clock }),
