@@ -12,6 +12,6 @@ export interface CommandContext {
   readonly errorOutput: StatusOutput
   /** Writes to standard output, with secrets masked. */
   readonly print: Print
-  /** Writes rows of tables to standard output; unlike `print`, it does not mask what looks like a secret. */
+  /** Writes rows of tables to standard output; unlike `print`, it masks no text that resembles a secret. */
   readonly printRows: Print
 }

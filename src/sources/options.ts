@@ -35,7 +35,7 @@ export interface SourceConfig {
    * if that is more.
    */
   readonly maxPollMs?: number | undefined
-  /** Pause between looks for new blobs, in milliseconds: 100 to 3,600,000. Default 30,000. */
+  /** Pause between scans for new blobs, in milliseconds: 100 to 3,600,000. Default 30,000. */
   readonly discoverMs?: number | undefined
   /**
    * How long a day of Azure Monitor stays watched after its end and its last growth, in milliseconds: 3,600,000 to

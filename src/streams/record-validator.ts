@@ -24,7 +24,7 @@ const carriageReturn = 0x0d
 /**
  * Turns lines into entries: one entry per record, or one rejected entry with its reason.
  *
- * A line that looks like one JSON object passes without being parsed. The encoder parses every record anyway and can
+ * A line with the outline of one JSON object passes without being parsed. The encoder parses every record anyway and can
  * still reject it; parsing it here too would cost more than all other stages together. Only an unusual line is parsed
  * here, because the encoder's parser differs from JSON for several objects on a line, lone surrogates, trailing commas
  * and NaN.

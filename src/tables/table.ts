@@ -75,7 +75,7 @@ export const provenanceColumns: readonly Column[] = [
   {
     name: 'source_generation',
     type: 'string',
-    comment: 'Creation instant of the blob, which tells apart blobs of one name.',
+    comment: 'Creation instant of the blob, which distinguishes blobs of one name.',
   },
   { name: 'source_offset', type: 'long', comment: "Offset of the record's first byte in the blob." },
   {

@@ -130,7 +130,7 @@ function rowsOf(warehouse: StreamingWarehouse, relation: string): LandedRows {
       }
     },
     query: (sql, parameters = {}) =>
-      warehouse.execute({ label: 'look at the rows', sql, parameters, repeatable: true }),
-    stream: (sql, take) => warehouse.stream({ label: 'look at the rows', sql, repeatable: false }, take),
+      warehouse.execute({ label: 'read landed rows', sql, parameters, repeatable: true }),
+    stream: (sql, take) => warehouse.stream({ label: 'read landed rows', sql, repeatable: false }, take),
   })
 }

@@ -91,8 +91,8 @@ export class DeltaTable {
    * Loads the table again when other writers may have committed and then removed those commits from the log. After less
    * than an hour this is impossible and costs no request.
    *
-   * Without this, the version after the known one would look free, as at the end of the log, and a commit would be
-   * written where no reader finds it. Call it before the checks of a commit, because the removed commits can no longer be
+   * Without this, the version after the known one would seem to be free, as at the end of the log, and a commit would
+   * be written where no reader finds it. Call it before the checks of a commit, because the removed commits can no longer be
    * checked one by one.
    */
   async catchUp(): Promise<void> {

@@ -12,7 +12,7 @@ const lackOfPermission: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The kinds of requests that storage has granted to this process, to tell a refusal that may pass from a lasting one.
+ * The kinds of requests that storage has granted to this process, to distinguish a temporary refusal from a lasting one.
  *
  * A credential that never worked is a mistake in the configuration. One that worked is refused in outages, while a role or
  * a network rule is being changed, while a key is rotated, and by proxies, and then it may work again.

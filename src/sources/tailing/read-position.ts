@@ -85,8 +85,8 @@ export class ReadPosition {
   }
 
   /**
-   * Judges a blob of which storage said that it has no byte below `offset`. Only its head tells a replaced blob from a
-   * wrong answer.
+   * Decides about a blob for which storage answered that it ends before `offset`. Only the head distinguishes a replaced
+   * blob from a wrong answer.
    */
   judgeShorter(head: BlobRead): 'missing' | 'replaced' | 'unchanged' {
     if (head.kind === 'missing') return 'missing'

@@ -38,7 +38,7 @@ const expected =
  * is refused, because locations are logged.
  *
  * @param directory the base of relative paths
- * @throws CONFIG_INVALID with what was expected; its message does not quote the text, which may hold a secret
+ * @throws CONFIG_INVALID with the forms that are expected; it does not quote the text, which may hold a secret
  */
 export function parseTableLocation(text: string, directory: string): TableLocation {
   const scheme = /^([a-z][a-z0-9+.-]+):\//i.exec(text)?.[1]?.toLowerCase()
