@@ -186,6 +186,12 @@ export function generationKey(source: BlobGeneration): string {
   return `${source.blob}@${source.generation}`
 }
 
+/** @returns a creation instant as it names a generation, without fractions of a second, which storage does not keep */
+export function instantOf(createdOn: Date | undefined): string {
+  if (createdOn === undefined) return 'unknown'
+  return createdOn.toISOString().replace(/[-:]|\.\d+/g, '')
+}
+
 /** Orders the generations of one blob, oldest first. */
 export function compareGenerations(
   a: Pick<BlobGeneration, 'generation'>,

@@ -66,7 +66,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
 }
 
 test('ARCHITECTURE.md says where each foreign package is imported', () => {
-  const rows = readFileSync(join(root, '../ARCHITECTURE.md'), 'utf8')
+  const rows = architecture
     .split('\n')
     .filter((line) => /^\| `[@a-z]/.test(line))
     .map((line) =>
@@ -103,6 +103,7 @@ const portsMayImport = [
   'reporting/logger.ts',
   'sinks/landed-rows.ts',
   'sinks/table-reports.ts',
+  'sinks/encoding/row-stream.ts',
   'records.ts',
   'offsets/landed-offsets.ts',
   'offsets/load-intent.ts',
@@ -122,6 +123,7 @@ interface Import {
 }
 
 const root = fileURLToPath(new URL('../src', import.meta.url))
+const architecture = readFileSync(join(root, '../ARCHITECTURE.md'), 'utf8')
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
 const imports = files.flatMap(importsOf)
 const own = imports.filter(({ target }) => target.endsWith('.ts'))
@@ -157,11 +159,56 @@ function levelOf(file: string): number {
 }
 
 test('imports go downward only', () => {
-  const roomOf = (file: string): string => levels[levelOf(file)]!.find((room) => file.startsWith(room))!
+  const nameOf = (file: string): string => levels[levelOf(file)]!.find((room) => file.startsWith(room))!
   const wrong = own
-    .filter(({ file, target }) => roomOf(file) !== roomOf(target) && levelOf(file) >= levelOf(target))
+    .filter(({ file, target }) => nameOf(file) !== nameOf(target) && levelOf(file) >= levelOf(target))
     .map(({ file, target }) => `${file} -> ${target}`)
   assert.deepEqual(wrong, [])
+})
+
+/** How many rooms, and how many files, the longest chain of imports may have. Fewer are better; see ARCHITECTURE.md. */
+const maxLayers = { rooms: 9, files: 16 }
+
+/** How many pairs of rooms imports may connect. */
+const maxConnections = 90
+
+/** A folder of `src`, or a file at its root. */
+function roomOf(file: string): string {
+  return file.split('/', 1)[0]!
+}
+
+/** The longest chain of imports between places, of a file or of what stands for it. */
+function longestChain(placeOf: (file: string) => string): readonly string[] {
+  const chains = new Map<string, readonly string[]>()
+  const chainFrom = (place: string): readonly string[] => {
+    const known = chains.get(place)
+    if (known !== undefined) return known
+    const below = own
+      .filter(({ file, target }) => placeOf(file) === place && placeOf(target) !== place)
+      .map(({ target }) => chainFrom(placeOf(target)))
+    const chain = [place, ...(below.toSorted((a, b) => b.length - a.length)[0] ?? [])]
+    chains.set(place, chain)
+    return chain
+  }
+  return files.map((file) => chainFrom(placeOf(file))).toSorted((a, b) => b.length - a.length)[0]!
+}
+
+test('imports have no more layers, and connect no more rooms, than ARCHITECTURE.md says', () => {
+  for (const [unit, placeOf] of [
+    ['rooms', roomOf],
+    ['files', (file: string) => file],
+  ] as const) {
+    const chain = longestChain(placeOf)
+    assert.ok(chain.length <= maxLayers[unit], `${chain.length} ${unit}: ${chain.join(' -> ')}`)
+  }
+  const connected = new Set(
+    own
+      .map(({ file, target }) => [roomOf(file), roomOf(target)])
+      .flatMap(([a, b]) => (a === b ? [] : `${a} ${b}`)),
+  )
+  assert.ok(connected.size <= maxConnections, `${connected.size} pairs of rooms`)
+  const said = `at most ${maxLayers.rooms} rooms and ${maxLayers.files} files, and at most ${maxConnections} pairs of rooms`
+  assert.ok(architecture.replaceAll(/\s+/g, ' ').includes(said), said)
 })
 
 test('a port imports types and errors, never an implementation', () => {

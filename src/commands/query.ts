@@ -1,7 +1,7 @@
 import { choosePipelines, chooseTables, unsupportedError } from '../config/choose-pipelines.ts'
 import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
+import type { TakeRows } from '../sinks/encoding/row-stream.ts'
 import type { SinkQuery, SinkTarget, TableMoment } from '../sinks/sink.ts'
-import type { TakeRows } from '../sinks/table-reports.ts'
 import type { CommandContext } from './command.ts'
 
 export interface QueryOptions extends TableMoment {

@@ -1,10 +1,10 @@
 import { connectContainer } from '../azure/connect-container.ts'
 import type { Clock } from '../clock.ts'
-import type { ResolvedConfig } from '../config/resolved.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { fixedBlobOf } from '../sources/discovery/blob-selection.ts'
 import { EmbeddedStorage } from '../sources/embedded/embedded-storage.ts'
 import { SampleMemory, withGeneration } from '../sources/embedded/sample-memory.ts'
+import type { SourceOptions } from '../sources/options.ts'
 import { AzureBlobReader } from '../sources/readers/azure-blob-reader.ts'
 import { type ObservedReader, observedReader, StorageHealth } from '../sources/readers/observed-reader.ts'
 
@@ -32,7 +32,7 @@ export class ContainerStorage {
    *
    * @throws CONFIG_INVALID for a connection string or a SAS that does not fit the source
    */
-  async reader(source: ResolvedConfig['pipelines'][string]['source']): Promise<ObservedReader> {
+  async reader(source: SourceOptions): Promise<ObservedReader> {
     const { storage, container, blobs } = source
     const clock = this.#clock
     if (storage.kind !== 'embedded') {

@@ -1,6 +1,6 @@
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { BlobGeneration } from '../records.ts'
-import type { TakeRows } from './table-reports.ts'
+import type { TakeRows } from './encoding/row-stream.ts'
 
 /** SQL of a relation, and the values of its parameters if it has any. */
 export interface BoundRelation {

@@ -7,9 +7,10 @@ import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
 import type { TableDeclaration } from '../tables/table.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
+import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows } from './landed-rows.ts'
 import type { TableCommitter } from './table-committer.ts'
-import type { OptimizeReport, TableHistory, TakeRows, VacuumReport } from './table-reports.ts'
+import type { OptimizeReport, TableHistory, VacuumReport } from './table-reports.ts'
 
 /** The options of a sink in a resolved config; each kind adds its own. */
 export interface SinkOptions {

@@ -11,9 +11,10 @@ import fc from 'fast-check'
 import { type Listing, parseListing } from '../../src/azure/listing.ts'
 import { ContainerClient as Client } from '../../src/azure/sdk.ts'
 import { isTailraceError } from '../../src/errors.ts'
+import { instantOf } from '../../src/records.ts'
 import type { ListedPage, ListRequest } from '../../src/sources/blob-reader.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded/embedded-storage.ts'
-import { AzureBlobReader, instantOf } from '../../src/sources/readers/azure-blob-reader.ts'
+import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 import { misbehavingReader, misbehavingServer } from '../sources/storage-fixture.ts'
 import {
   type StorageUnderTest,

@@ -1,4 +1,4 @@
-import { instantOf } from '../../src/sources/readers/azure-blob-reader.ts'
+import { instantOf } from '../../src/records.ts'
 import {
   type Fingerprint,
   matchesFingerprint,

@@ -1,6 +1,8 @@
 import type { Clock } from '../../clock.ts'
 import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../../config/resolved.ts'
+import { OffsetFile } from '../../offsets/offset-file.ts'
+import { type BlobGeneration, generationKey, generationParts } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { TableInspection } from '../../sinks/sink.ts'
@@ -76,4 +78,24 @@ export async function forEachTable(
       await table.close()
     }
   }
+}
+
+/**
+ * @returns a function from a generation to the creation instant that its blob was last seen with
+ *
+ * The instant differs from the generation's name only after the blob was copied, which only the offset file records.
+ * Without the file, the instant in the name is used.
+ */
+export async function creationInstants(
+  { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
+  { name, pipeline }: Pick<InspectedPipeline, 'name' | 'pipeline'>,
+): Promise<(generation: BlobGeneration) => string> {
+  const offsetFile = new OffsetFile({
+    stateDirectory,
+    pipeline: name,
+    table: pipeline.sinkKind.offsetsTable(pipeline),
+  })
+  const marks = await offsetFile.readMarks()
+  const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
+  return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
 }

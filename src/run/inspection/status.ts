@@ -1,16 +1,19 @@
 import { choosePipelines } from '../../config/choose-pipelines.ts'
-import type { ResolvedConfig } from '../../config/resolved.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
-import { OffsetFile } from '../../offsets/offset-file.ts'
-import { type BlobGeneration, generationKey, generationParts } from '../../records.ts'
+import { type BlobGeneration, generationKey } from '../../records.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../sources/discovery/create-discovery.ts'
 import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
 import { FailureFile, type PipelineFailure } from '../pipeline-failure.ts'
-import { forEachPipeline, type InspectedPipeline, type InspectionContext } from './for-each-pipeline.ts'
+import {
+  creationInstants,
+  forEachPipeline,
+  type InspectedPipeline,
+  type InspectionContext,
+} from './for-each-pipeline.ts'
 
 /** The progress of one blob generation. */
 export interface BlobStatus {
@@ -166,24 +169,4 @@ export async function sourceLengths(
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
   }
   return { landed, notBegun }
-}
-
-/**
- * @returns a function from a generation to the creation instant that its blob was last seen with
- *
- * The instant differs from the generation's name only after the blob was copied, which only the offset file records.
- * Without the file, the instant in the name is used.
- */
-export async function creationInstants(
-  { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
-  { name, pipeline }: Pick<InspectedPipeline, 'name' | 'pipeline'>,
-): Promise<(generation: BlobGeneration) => string> {
-  const offsetFile = new OffsetFile({
-    stateDirectory,
-    pipeline: name,
-    table: pipeline.sinkKind.offsetsTable(pipeline),
-  })
-  const marks = await offsetFile.readMarks()
-  const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
-  return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
 }

@@ -6,8 +6,7 @@ import type { RowPlaces } from '../../sinks/landed-rows.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import { headBytes } from '../../sources/recognition/fingerprint.ts'
 import { framingOf } from '../../sources/recognition/framing.ts'
-import { forEachPipeline, type InspectionContext } from './for-each-pipeline.ts'
-import { creationInstants } from './status.ts'
+import { creationInstants, forEachPipeline, type InspectionContext } from './for-each-pipeline.ts'
 
 /** The result for one blob generation. */
 export interface Verdict {

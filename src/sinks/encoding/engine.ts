@@ -2,7 +2,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { TailraceError } from '../../errors.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
-import type { TakeRows } from '../table-reports.ts'
+import type { TakeRows } from './row-stream.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'
 
 export { sqlIdentifier, sqlString } from '../../tables/sql.ts'

@@ -11,6 +11,7 @@ import {
   translateAzureError,
 } from '../../azure/source-errors.ts'
 import { type Clock, Deadline, systemClock } from '../../clock.ts'
+import { instantOf } from '../../records.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from '../blob-reader.ts'
 import { Admission } from './admission.ts'
 
@@ -173,10 +174,4 @@ function isRefused(error: unknown, opened: OpenedContainer | undefined): boolean
 
 function blobTypeOf(name: string | undefined): BlobType {
   return name === 'BlockBlob' ? 'block' : name === 'PageBlob' ? 'page' : 'append'
-}
-
-/** @returns an instant without fractions of a second, which the service does not keep: `20261124T084700Z` */
-export function instantOf(createdOn: Date | undefined): string {
-  if (createdOn === undefined) return 'unknown'
-  return createdOn.toISOString().replace(/[-:]|\.\d+/g, '')
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { instantOf } from '../../../src/sources/readers/azure-blob-reader.ts'
+import { instantOf } from '../../../src/records.ts'
 import type { StoredGeneration } from './stored-blob.ts'
 
 /** What one tailer delivered, from offset 0 on. */

@@ -2,7 +2,7 @@ import { type Clock, Deadline } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import { type RetryOptions, retry } from '../../../retry.ts'
-import type { TakeRows } from '../../table-reports.ts'
+import type { TakeRows } from '../../encoding/row-stream.ts'
 import type { TokenSource, WorkspaceAddress } from '../workspace/auth.ts'
 import {
   type DriverFailure,

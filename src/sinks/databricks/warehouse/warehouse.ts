@@ -1,4 +1,4 @@
-import type { TakeRows } from '../../table-reports.ts'
+import type { TakeRows } from '../../encoding/row-stream.ts'
 
 /** A value that is sent as a parameter, apart from the statement's text. */
 export type ParameterValue = string | number | bigint | boolean | null

@@ -1,10 +1,9 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../json.ts'
 import type { CommitSummary, TableHistory } from '../../table-reports.ts'
-import { commitPath, decodeLines } from '../protocol/actions.ts'
+import { commitPath, decodeLines, missingCommitError } from '../protocol/actions.ts'
 import type { DeltaStorage, StoredObject } from '../storage/delta-storage.ts'
 import { blockVersions, listNewest } from './blocks.ts'
 import { logListing, missingCommit, readableVersions, upTo } from './listing.ts'
-import { missingCommitError } from './load.ts'
 
 /**
  * Reads a table's newest commits, one after the other, so that only one commit is in memory.

@@ -1,6 +1,6 @@
-import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { isTailraceError } from '../../../errors.ts'
 import type { EmbeddedEngine } from '../../encoding/engine.ts'
-import { commitPath, type DeltaCommit, decodeCommit } from '../protocol/actions.ts'
+import { commitPath, type DeltaCommit, decodeCommit, missingCommitError } from '../protocol/actions.ts'
 import { checkReadable, hasInCommitTimestamps } from '../protocol/features.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { listFromCheckpoint } from './blocks.ts'
@@ -155,9 +155,4 @@ export async function replayCommits(storage: DeltaStorage, state: TableState, la
       state.apply(commit)
     }
   }
-}
-
-/** @returns the error of a version whose commit file is missing. */
-export function missingCommitError(version: number): TailraceError {
-  return new TailraceError('TABLE_CORRUPT', `${commitPath(version)} is missing.`, { context: { version } })
 }

@@ -130,6 +130,11 @@ export function commitPath(version: number): string {
   return `_delta_log/${String(version).padStart(20, '0')}.json`
 }
 
+/** @returns the error of a version whose commit file is missing. */
+export function missingCommitError(version: number): TailraceError {
+  return new TailraceError('TABLE_CORRUPT', `${commitPath(version)} is missing.`, { context: { version } })
+}
+
 /** @returns the bytes of a commit file: one action per line, integers without rounding. */
 export function encodeActions(actions: readonly DeltaAction[]): Buffer {
   const lines = actions.map((action) => `${stringifyJson(action as unknown as JsonObject)}\n`)

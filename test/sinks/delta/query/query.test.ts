@@ -11,7 +11,7 @@ import {
   type LakehouseView,
 } from '../../../../src/sinks/delta/query/views.ts'
 import { sqlString } from '../../../../src/sinks/encoding/engine.ts'
-import type { TakeRows } from '../../../../src/sinks/table-reports.ts'
+import type { TakeRows } from '../../../../src/sinks/encoding/row-stream.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
 import { deltaTarget } from '../../../support/delta-target.ts'
 import { markDeleted } from '../deletion-vectors.ts'
