@@ -10,7 +10,7 @@ import { projectDirectory } from './measured-process.ts'
 import { measureBlobs } from './measures/blobs.ts'
 import { measureCommits } from './measures/commits.ts'
 import { measureCompaction } from './measures/compaction.ts'
-import { contenders } from './measures/contenders.ts'
+import { type Contender, contenders } from './measures/contenders.ts'
 import { measureDatabricks } from './measures/databricks.ts'
 import { measureIdle } from './measures/idle.ts'
 import { measureLatencies } from './measures/latency.ts'
@@ -29,6 +29,8 @@ import { markdownReport } from './reports/report.ts'
 const usage = `pnpm bench [options]
   --only LIST        of ${parts.slice(0, 7).join(', ')},
                      ${parts.slice(7).join(', ')}; default all
+  --who LIST         contenders of the throughput part, of
+                     ${contenders.join(', ')}
   --mib N            size of the throughput, blobs and databricks inputs in MiB; default 512
   --input FILE       this NDJSON file instead of one made of the sample
   --rounds N         rounds of what takes turns; default 5
@@ -79,6 +81,7 @@ const work = join(projectDirectory, 'bench', '.work')
 interface BenchContext {
   readonly sizes: typeof full
   readonly rounds: number
+  readonly who: readonly Contender[]
   readonly scratch: string
   readonly mib: (otherwise: number) => number
   readonly largeMib: number
@@ -86,11 +89,11 @@ interface BenchContext {
 }
 
 const measures: { readonly [Name in Part]: (context: BenchContext) => Promise<PartResults[Name]> } = {
-  throughput: async ({ sizes, rounds, scratch, mib, linesOf }) =>
+  throughput: async ({ sizes, rounds, who, scratch, mib, linesOf }) =>
     runThroughput(await linesOf(mib(sizes.mib)), {
       warmUp: sizes.warmUpMib === 0 ? undefined : await makeLines(sizes.warmUpMib, work),
       rounds,
-      who: contenders,
+      who,
       scratch,
       say,
     }),
@@ -135,6 +138,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string' },
+      who: { type: 'string' },
       mib: { type: 'string' },
       input: { type: 'string' },
       rounds: { type: 'string' },
@@ -157,6 +161,7 @@ async function main(): Promise<void> {
   const context: BenchContext = {
     sizes,
     rounds: countOf(values.rounds, sizes.rounds),
+    who: namesIn(values.who, contenders),
     scratch: join(work, 'scratch'),
     mib: (otherwise) => countOf(values.mib, otherwise),
     largeMib: countOf(values['large-mib'], sizes.largeMib),
@@ -170,9 +175,9 @@ async function main(): Promise<void> {
   }
 
   const machine = machineFacts()
-  const only = partsOf(values.only)
+  const only = namesIn(values.only, parts)
   let results: BenchResults = {}
-  for (const part of parts.filter((name) => only.has(name))) {
+  for (const part of only) {
     const result = await measures[part](context)
     results = { ...results, [part]: { machine, rounds: context.rounds, isSmoke: values.smoke, result } }
     // After each part, so that a later one that fails costs only itself.
@@ -182,13 +187,13 @@ async function main(): Promise<void> {
   say(`results: ${file}`)
 }
 
-function partsOf(list: string | undefined): ReadonlySet<Part> {
-  if (list === undefined) return new Set(parts)
-  const chosen = list.split(',')
-  const unknown = chosen.filter((name) => !parts.includes(name as Part))
+/** @returns those that the list names, in their own order; all of them without a list */
+function namesIn<Name extends string>(list: string | undefined, names: readonly Name[]): readonly Name[] {
+  const chosen: readonly string[] = list?.split(',') ?? names
+  const unknown = chosen.filter((name) => !names.some((known) => known === name))
   if (unknown.length > 0)
-    throw new Error(`There is no part ${unknown.join(', ')}; there are ${parts.join(', ')}.`)
-  return new Set(chosen as Part[])
+    throw new Error(`unknown: ${unknown.join(', ')}; expected some of ${names.join(', ')}`)
+  return names.filter((name) => chosen.includes(name))
 }
 
 function countOf(text: string | undefined, otherwise: number): number {
