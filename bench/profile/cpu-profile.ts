@@ -12,10 +12,19 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
+type NameOfFrame = (frame: CpuProfile['nodes'][number]['callFrame']) => string
+
 /** Self time by name, the longest first. */
 export type SelfTimes = readonly (readonly [name: string, seconds: number])[]
 
 const idle = '(idle)'
+
+/** @returns the part of the time, 0 to 1, in which the thread waited for events */
+export function idleShare(profile: CpuProfile): number {
+  const times = [...secondsBy(profile, ({ functionName }) => functionName)]
+  const all = times.reduce((sum, [, seconds]) => sum + seconds, 0)
+  return (times.find(([name]) => name === idle)?.[1] ?? 0) / all
+}
 
 /** @returns the time that the thread was not idle, by folder of Tailrace, package, or part of Node and V8 */
 export function selfTimesByPart(profile: CpuProfile): SelfTimes {
@@ -29,18 +38,18 @@ export function selfTimesByFunction(profile: CpuProfile): SelfTimes {
   )
 }
 
-function sumBy(
-  { nodes, samples, timeDeltas }: CpuProfile,
-  nameOf: (frame: CpuProfile['nodes'][number]['callFrame']) => string,
-): SelfTimes {
+function sumBy(profile: CpuProfile, nameOf: NameOfFrame): SelfTimes {
+  return [...secondsBy(profile, nameOf)].filter(([name]) => name !== idle).sort(([, a], [, b]) => b - a)
+}
+
+function secondsBy({ nodes, samples, timeDeltas }: CpuProfile, nameOf: NameOfFrame): Map<string, number> {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]))
   const seconds = new Map<string, number>()
   for (const [index, id] of samples.entries()) {
     const name = names.get(id)!
     seconds.set(name, (seconds.get(name) ?? 0) + Math.max(0, timeDeltas[index]!) / 1e6)
   }
-  seconds.delete(idle)
-  return [...seconds].sort(([, a], [, b]) => b - a)
+  return seconds
 }
 
 function partOf(functionName: string, url: string): string {

@@ -6,7 +6,13 @@ import { markdownTable } from '../reports/markdown-table.ts'
 import { sizeText } from '../reports/quantities.ts'
 import { whileServing } from '../servers/while-serving.ts'
 import { landCommand } from '../tailrace-command.ts'
-import { type CpuProfile, type SelfTimes, selfTimesByFunction, selfTimesByPart } from './cpu-profile.ts'
+import {
+  type CpuProfile,
+  idleShare,
+  type SelfTimes,
+  selfTimesByFunction,
+  selfTimesByPart,
+} from './cpu-profile.ts'
 import { followThreads, type ThreadTime } from './threads.ts'
 
 /** The threads of a process by their work. */
@@ -63,6 +69,7 @@ export async function profileTailrace(lines: LinesFile, scratch: string): Promis
     const profile = await mainProfile(directory)
     return [
       threadsTable(lines, times, threads),
+      `The main thread was idle for ${(idleShare(profile) * 100).toFixed(0)} % of the profiled run.`,
       selfTimesTable(lines, 'main thread, by part', selfTimesByPart(profile).slice(0, maxParts)),
       selfTimesTable(lines, 'main thread, by function', selfTimesByFunction(profile).slice(0, maxFunctions)),
     ].join('\n\n')
