@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { query } from '../../src/commands/query.ts'
 import { rejects } from '../../src/commands/rejects.ts'
+import { printViews } from '../../src/commands/tables.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { EmbeddedEngine, filePathSql, parquetSql, sqlString } from '../../src/sinks/encoding/engine.ts'
+import { logViews } from '../../src/tables/postgres/views/log-views.ts'
 import { startTailrace } from '../support/run-tailrace.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
@@ -207,4 +209,15 @@ test('a statement reads the views over the tables of all pipelines, and only the
     query(context, 'SELECT db_name FROM sessions', { json: true }),
   )
   assert.deepEqual(JSON.parse(own.text), { db_name: 'sessions' })
+})
+
+test('the printed views name every table of their schema, and depend on no current schema', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ one: {}, two: {}, elsewhere: { table: 'test.other.logs' } })
+  const { text } = await outputOf(config, (context) => printViews(context))
+  const statements = text.split(';\n\n').filter((statement) => statement !== '')
+  assert.equal(statements.length, 2 * (logViews.functions.length + 1 + logViews.views().length))
+  assert.match(text, /FROM `test`\.`logs`\.`one`\nUNION ALL\nSELECT .* FROM `test`\.`logs`\.`two`;/)
+  assert.match(text, /VIEW `test`\.`other`\.`statements`[^;]* FROM `test`\.`other`\.`statement_timings`/)
+  assert.doesNotMatch(text, /(?:FROM|JOIN) (?:logs|plans|statement_timings)\b|[^.]\bnormalize_sql\(/)
 })

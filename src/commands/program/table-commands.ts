@@ -104,13 +104,18 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
     .description('Create the tables of the config.')
     .helpCommand(false)
   addCommand(tables, 'create', 'Create missing tables, or print their SQL.', {
-    examples: [['tailrace tables create --print', 'the statements, for an administrator of the workspace']],
+    examples: [
+      ['tailrace tables create --print', 'the statements, for an administrator of the workspace'],
+      ['tailrace tables create --views > views.sql', 'the views over the tables, for Databricks or Spark'],
+    ],
   })
     .addOption(pipelineOption())
     .option('--print', 'print the SQL instead of executing it')
-    .action(({ pipeline, print = false }) =>
+    .option('--views', 'print the SQL of the views over the tables, which exist already')
+    .action(({ pipeline, print = false, views = false }) =>
       runner.withConfig(async (context) => {
-        const { createTables } = await import('../tables.ts')
+        const { createTables, printViews } = await import('../tables.ts')
+        if (views === true) return printViews(context, pipeline)
         return createTables(context, { pipeline, printsOnly: print === true })
       }),
     )
