@@ -34,14 +34,11 @@ export interface Projection {
 export interface ProjectionOptions {
   readonly passThrough: readonly string[]
   /**
-   * Selects only the rows of the usual form, for which much cheaper SQL yields the same columns, or only the other rows.
-   * Default: all rows, by the SQL for any form.
+   * Selects only the rows of the usual form, for which much cheaper SQL yields the same columns. `unchecked` SQL fails if
+   * a text is not JSON; `checked` SQL does not. Default: all rows, by the SQL for any form.
    */
-  readonly part?: RowsPart | undefined
+  readonly usual?: 'checked' | 'unchecked' | undefined
 }
-
-/** One of two parts that together hold every row once. */
-export type RowsPart = 'usual' | 'others'
 
 /** A column by which a table is partitioned. Its type is string, integer, long, boolean or date. */
 export interface PartitionColumn {

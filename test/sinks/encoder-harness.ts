@@ -50,6 +50,7 @@ export async function encoderFixture(
         ...(given.json === undefined ? {} : { json: latin1(given.json) }),
         ...(given.reject === undefined ? {} : { reject: given.reject }),
         ...(given.note === undefined ? {} : { note: given.note }),
+        ...(given.flat === undefined ? {} : { flat: given.flat }),
       }
       next.set(index, offset + entry.length)
       return spoolRow(entry, index)

@@ -40,6 +40,8 @@ export class SpoolEncoder {
   readonly #files: 'by-partition' | 'whole'
   readonly #partitions: readonly PartitionColumn[]
   readonly #log: Logger
+  /** Whether the last batch had texts that are not JSON. */
+  #checksTexts = false
 
   constructor(options: SpoolEncoderOptions) {
     this.#files = options.files ?? 'by-partition'
@@ -72,13 +74,14 @@ export class SpoolEncoder {
         leftOut: this.#leftOut(),
         ingestMs: this.#nowMs(),
         signal,
+        checksTexts: this.#checksTexts,
         onUnencodable: (row, cause) =>
           this.#log.warn(
             { ...row, batch: batch.id, cause: errorKind(cause) },
             'a record could not be encoded: it becomes a rejected row',
           ),
       })
-      const { together, careful } = await writer.write({
+      const { together, careful, checksTexts } = await writer.write({
         path: batch.spoolPath,
         rows: batch.rows,
         bytes: batch.spoolBytes,
@@ -96,6 +99,7 @@ export class SpoolEncoder {
       for (const part of parts) files.push(...(await partitions.filesOf(part)))
       if (files.length === 0) await removeStaged(directory, this.#log)
       const { rejected, partial } = await this.#countFlawed(parts, files, signal)
+      this.#checksTexts = checksTexts && rejected > batch.rejected
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
     } catch (error) {
       await removeStaged(directory, this.#log)

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Span } from '../../records.ts'
 import { collectGarbage } from '../../streams/staging/collect-garbage.ts'
 import { rejectedRow, rowPlace } from '../../streams/staging/spool.ts'
-import type { RowsPart, TableDeclaration } from '../../tables/table.ts'
+import type { ProjectionOptions, TableDeclaration } from '../../tables/table.ts'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from './engine.ts'
-import { isCausedByRows } from './engine-errors.ts'
+import { isCausedByRows, isOutOfMemory } from './engine-errors.ts'
 import { spoolProjectionSql } from './projection.ts'
 import { cutIntoPieces, divideByLength, fitsWhole, halved, type SpoolPiece } from './spool-pieces.ts'
 
@@ -69,6 +69,8 @@ export interface WrittenParts {
   readonly together: readonly WrittenFile[]
   /** Files of the rows encoded in pieces, any number. */
   readonly careful: readonly WrittenFile[]
+  /** Whether texts were checked to be JSON before they were parsed. */
+  readonly checksTexts: boolean
 }
 
 export interface PartWriterOptions {
@@ -81,6 +83,8 @@ export interface PartWriterOptions {
   readonly leftOut: string
   readonly ingestMs: number
   readonly signal: AbortSignal | undefined
+  /** Whether texts that are not JSON are expected, so that checking each text is cheaper than a failed statement. */
+  readonly checksTexts: boolean
   readonly onUnencodable: (row: UnencodableRow, error: Error) => void
 }
 
@@ -93,9 +97,11 @@ export interface PartWriterOptions {
 export class PartWriter {
   readonly #options: PartWriterOptions
   #failures = 0
+  #checksTexts: boolean
 
   constructor(options: PartWriterOptions) {
     this.#options = options
+    this.#checksTexts = options.checksTexts
   }
 
   /**
@@ -119,20 +125,41 @@ export class PartWriter {
     }
     const careful: WrittenFile[] = []
     for (const group of groupsOf(pieces)) careful.push(...(await this.#writeCarefully(group)))
-    return { together, careful }
+    return { together, careful, checksTexts: this.#checksTexts }
   }
 
-  /** Writes usual rows with the short projection, and the others, which most spools do not have, with the full one. */
+  /**
+   * Writes usual rows with the short projection. The full one reads the spool again, for the rows that the first file
+   * lacks.
+   */
   async #writeOrdinary(piece: SpoolPiece): Promise<readonly WrittenFile[]> {
-    const usual = await this.#writePart([piece], ordinarySettings, 'usual')
+    const usual = await this.#writeUsual(piece)
     if (usual?.rows === piece.rows) return [usual]
+    const written: WrittenFile[] = usual === undefined ? [] : [usual]
     try {
-      const others = await this.#writePart([piece], ordinarySettings, 'others')
-      return [usual, others].filter((file) => file !== undefined)
+      const others = await this.#writePart([piece], ordinarySettings, { written: usual?.path })
+      if (others !== undefined) written.push(others)
+      if (written.reduce((sum, { rows }) => sum + rows, 0) === piece.rows) return written
     } catch (error) {
-      if (usual !== undefined) await rm(usual.path)
+      await removeAll(written)
       throw error
     }
+    // Two rows share a place, and only one of them is usual.
+    await removeAll(written)
+    const all = await this.#writePart([piece], ordinarySettings)
+    return all === undefined ? [] : [all]
+  }
+
+  async #writeUsual(piece: SpoolPiece): Promise<WrittenFile | undefined> {
+    if (!this.#checksTexts) {
+      try {
+        return await this.#writePart([piece], ordinarySettings, { usual: 'unchecked' })
+      } catch (error) {
+        if (!isCausedByRows(error) || isOutOfMemory(error)) throw error
+        this.#checksTexts = true
+      }
+    }
+    return this.#writePart([piece], ordinarySettings, { usual: 'checked' })
   }
 
   async #writeCarefully(pieces: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {
@@ -194,10 +221,14 @@ export class PartWriter {
   async #writePart(
     pieces: readonly SpoolPiece[],
     settings: EngineSettings,
-    part?: RowsPart,
+    rows: { readonly usual?: ProjectionOptions['usual']; readonly written?: string | undefined } = {},
   ): Promise<WrittenFile | undefined> {
     const { engine, declaration, spans, directory, leftOut, ingestMs, signal } = this.#options
-    const select = spoolProjectionSql(declaration, { pieces, spans }, { ingestMs, part })
+    const select = spoolProjectionSql(
+      declaration,
+      { pieces, spans, written: rows.written },
+      { ingestMs, usual: rows.usual },
+    )
     const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
     try {
       const [file] = await engine.withSettings(settings, () =>
@@ -214,6 +245,10 @@ export class PartWriter {
     await rm(path, { force: true })
     return undefined
   }
+}
+
+async function removeAll(files: readonly WrittenFile[]): Promise<void> {
+  for (const { path } of files) await rm(path)
 }
 
 function* groupsOf(pieces: readonly SpoolPiece[]): Generator<readonly SpoolPiece[]> {

@@ -1,8 +1,8 @@
 import type { Span } from '../../records.ts'
 import { fieldSeparator, spoolColumns } from '../../streams/staging/spool.ts'
 import { sqlIdentifier, sqlString } from '../../tables/sql.ts'
-import type { RowsPart, TableDeclaration } from '../../tables/table.ts'
-import { filePathSql } from './engine.ts'
+import type { ProjectionOptions, TableDeclaration } from '../../tables/table.ts'
+import { filePathSql, parquetSql } from './engine.ts'
 import type { SpoolPiece } from './spool-pieces.ts'
 
 const mebibyte = 1024 * 1024
@@ -20,6 +20,8 @@ const placeColumns = [
 export interface SpoolSource {
   readonly pieces: readonly SpoolPiece[]
   readonly spans: readonly Span[]
+  /** A Parquet file whose rows are left out; they are recognized by their place in the blob. */
+  readonly written?: string | undefined
 }
 
 /**
@@ -30,12 +32,12 @@ export interface SpoolSource {
 export function spoolProjectionSql(
   declaration: TableDeclaration,
   source: SpoolSource,
-  options: { readonly ingestMs: number; readonly part?: RowsPart | undefined },
+  options: { readonly ingestMs: number; readonly usual?: ProjectionOptions['usual'] },
 ): string {
   const { projection, columns } = declaration
   const rows = projection.select(spoolRelation(source), {
     passThrough: placeColumns,
-    part: options.part,
+    usual: options.usual,
   })
   const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
   const list = columns.map(({ name }) =>
@@ -52,13 +54,13 @@ export function spoolProjectionSql(
  */
 export function projectionSql(
   declaration: TableDeclaration,
-  options: { readonly from: string; readonly part?: RowsPart | undefined },
+  options: { readonly from: string; readonly usual?: ProjectionOptions['usual'] },
 ): string {
   const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note,
     ${flatSql('raw')} AS is_flat FROM ${options.from})`
   const rows = declaration.projection.select(source, {
     passThrough: [],
-    part: options.part,
+    usual: options.usual,
   })
   const placed = new Set<string>([...placeColumns, 'ingest_ts'])
   const list = declaration.columns
@@ -77,16 +79,27 @@ export function linesOf(path: string, longestLineBytes: number): string {
   return readDelimited([{ path, longestRowBytes: longestLineBytes }], [{ name: 'raw', type: 'VARCHAR' }])
 }
 
-function spoolRelation({ pieces, spans }: SpoolSource): string {
+function spoolRelation({ pieces, spans, written }: SpoolSource): string {
   const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
-  const rows = `SELECT * REPLACE (${decoded} AS raw) FROM ${readDelimited(pieces, spoolColumns)}`
+  const rows = `SELECT * REPLACE (${decoded} AS raw, coalesce(source_index, 0) AS source_index)
+    FROM ${readDelimited(pieces, spoolColumns)}`
+  const placed = withSpans(rows, spans)
   return `(SELECT span_blob AS source_blob, span_generation AS source_generation,
     source_offset,
     length AS source_length,
-    coalesce(source_index, 0) AS source_index,
+    source_index,
     reject, note, raw, flat = 1 AS is_flat,
     CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
-    FROM ${withSpans(rows, spans)})`
+    FROM ${written === undefined ? placed : without(placed, written, spans)})`
+}
+
+/** Leaves out the rows that a file already has. With one span, the offset and index alone tell rows apart. */
+function without(placed: string, written: string, spans: readonly Span[]): string {
+  const places = ['source_offset', 'source_index']
+  const blobs =
+    spans.length === 1 ? '' : ' AND span_blob = source_blob AND span_generation = source_generation'
+  return `${placed} AS placed ANTI JOIN ${parquetSql([written])} AS written
+    ON ${places.map((place) => `placed.${place} = written.${place}`).join(' AND ')}${blobs}`
 }
 
 /** Adds the span's columns to each row. A single span is added as constants, which is cheaper than a join. */
@@ -101,8 +114,8 @@ function withSpans(rows: string, spans: readonly Span[]): string {
   const values = spans.map(
     ({ blob, generation }, index) => `(${index}, ${sqlString(blob)}, ${sqlString(generation)})`,
   )
-  return `(${rows}) JOIN (VALUES ${values.join(', ')})
-    AS spans(span_key, span_blob, span_generation) ON span_index = span_key`
+  return `(SELECT * FROM (${rows}) JOIN (VALUES ${values.join(', ')})
+    AS spans(span_key, span_blob, span_generation) ON span_index = span_key)`
 }
 
 function readDelimited(

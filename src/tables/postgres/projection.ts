@@ -35,7 +35,7 @@ import { type CompiledPrefix, prefixHead, prefixValues } from './log-line-prefix
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
-import { markUsual, usualColumns } from './usual-jsonlog.ts'
+import { usualRows } from './usual-jsonlog.ts'
 
 /** Options of a table of PostgreSQL logs, with all defaults applied. */
 export interface PostgresProjectionOptions {
@@ -67,16 +67,9 @@ export class PostgresProjection implements Projection {
     this.#options = options
   }
 
-  select(source: string, { passThrough, part }: ProjectionOptions): string {
-    const marked = part === undefined ? source : markUsual(source, this.#options)
-    if (part === 'usual') {
-      const list = Object.entries(usualColumns(this.#options)).map(
-        ([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`,
-      )
-      return `SELECT ${[...list, 'raw', ...passThrough.map(sqlIdentifier)].join(',\n')} FROM ${marked} WHERE is_usual`
-    }
-    const sourceColumns = ['raw', 'text', 'reject', 'note', ...passThrough.map(sqlIdentifier)].join(', ')
-    let from = part === undefined ? source : `(SELECT ${sourceColumns} FROM ${marked} WHERE NOT is_usual)`
+  select(source: string, { passThrough, usual }: ProjectionOptions): string {
+    if (usual !== undefined) return usualRows(source, this.#options, { passThrough, usual })
+    let from = source
     const stage = (columns: Readonly<Record<string, string>>): void => {
       const list = Object.entries(columns).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
       from = `(SELECT *, ${list.join(',\n')} FROM ${from})`

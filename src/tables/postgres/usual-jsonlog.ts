@@ -1,9 +1,22 @@
-import { sqlString } from '../sql.ts'
-import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
+import { sqlIdentifier, sqlString } from '../sql.ts'
+import type { ProjectionOptions } from '../table.ts'
+import {
+  afterLastInstant,
+  asInstant,
+  epochInstant,
+  firstInstant,
+  instant,
+  sessionEpoch,
+} from './expressions/instant.ts'
 import { jsonStruct, textKeys } from './expressions/json.ts'
-import { durationOf, statementHead, statementOf } from './expressions/message.ts'
+import {
+  beginningParts,
+  durationValue,
+  messageBeginning,
+  statementValue,
+} from './expressions/usual-message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
-import { integerColumns, stringColumns } from './forms.ts'
+import { integerColumns, mayBeNested, stringColumns } from './forms.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
@@ -30,50 +43,73 @@ const structure = textKeys([...keys])
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
 
 /**
- * SQL of a relation that marks usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their
- * columns. Nearly all records are usual, and they need none of the checks for other shapes.
+ * SQL that selects the usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their columns.
+ * Nearly all records are usual, and they need none of the checks for other shapes.
+ *
+ * Each record is parsed once. Cheap conditions come first, and CASE confines the expressions for rare values to their rows.
  *
  * @param source a relation with the columns `raw`, `text`, `reject`, `note` and `is_flat`
- * @returns the source with the column `is_usual`, which is never NULL, and the columns that `usualColumns` uses
  */
-export function markUsual(source: string, { timezone, extraColumns }: UsualJsonlogOptions): string {
+export function usualRows(
+  source: string,
+  options: UsualJsonlogOptions,
+  { passThrough, usual }: ProjectionOptions,
+): string {
+  const { timezone, extraColumns } = options
   const extra = extraTexts(extraColumns)
-  const read = `(SELECT *, CASE WHEN is_flat AND reject IS NULL AND note IS NULL AND starts_with(text, ${sqlString(beginning)})
-      THEN CASE WHEN json_valid(text) THEN ${jsonStruct('text', structure)} END END AS keys FROM ${source})`
+  const kept = ['raw', 'text', 'is_flat', ...passThrough.map(sqlIdentifier)].join(', ')
+  // Escaped lone surrogates are valid JSON, but the parser refuses them. A flat record has no \u at all.
+  const likely = [
+    'reject IS NULL',
+    'note IS NULL',
+    `starts_with(text, ${sqlString(beginning)})`,
+    `CASE WHEN is_flat THEN true ELSE NOT regexp_matches(text, '\\\\u[dD][89a-fA-F]') END`,
+    ...(usual === 'checked' ? ['json_valid(text)'] : []),
+  ]
+  const candidates = `(SELECT ${kept} FROM ${source} WHERE ${likely.join(' AND ')})`
+  const parsed = `(SELECT *, ${jsonStruct('text', structure)} AS keys FROM ${candidates})`
   const cast = `(SELECT *,
-      ${strings.map((name) => `nullif(nullif(${texts[name]}, ''), '[unknown]') AS s_${name}`).join(', ')},
+      ${strings.map((name) => `${present(texts[name]!)} AS s_${name}`).join(', ')},
       ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
       keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       ${sessionEpoch('keys.session_id')} AS session_epoch
-      ${extraColumns.length > 0 ? `, CASE WHEN keys IS NOT NULL THEN json_extract_string(text, ${extra.paths}) END AS extra` : ''}
-      FROM ${read})`
+      ${extraColumns.length > 0 ? `, json_extract_string(text, ${extra.paths}) AS extra` : ''}
+      FROM ${parsed})`
   const extras = extraColumns.map(
     (column, index) => `, ${extraValue(column, extra.texts[index]!, timezone)} AS x_${index}`,
   )
-  const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session
-      ${extras.join('')} FROM ${cast})`
+  const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session,
+      ${messageBeginning('s_message')} AS beginning ${extras.join('')} FROM ${cast})`
   const dated = `(SELECT *, ${instant('t_event_time', {
     timezone,
     sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event, ${statementHead('s_message')} AS statement_head FROM ${timed})`
+  })} AS u_event, ${beginningParts} FROM ${timed})`
   const fits = [
-    'keys IS NOT NULL',
     `${jsonlog.matches(at)}`,
-    `${inCalendar('u_event')} IS NOT NULL`,
+    `u_event >= ${firstInstant}`,
+    `u_event < ${afterLastInstant}`,
     'u_session IS NOT NULL',
     // A number not in its canonical form, such as 1.5 or 1e3, does not fit.
-    ...integerColumns.map(({ name }) => `(${texts[name]} IS NULL OR n_${name}::VARCHAR = ${texts[name]})`),
-    `NOT starts_with(coalesce(s_message, ''), 'AUDIT: ')`,
+    ...integerColumns.map(({ name }) => `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`),
+    `CASE WHEN is_flat THEN true ELSE NOT coalesce(${strings.map((name) => mayBeNested(texts[name]!)).join(' OR ')}, false) END`,
+    `starts_with(s_message, 'AUDIT: ') IS NOT TRUE`,
     ...extraColumns.map(
       (_, index) => `(${extra.texts[index]} IS NULL OR ${extra.texts[index]} = '' OR x_${index} IS NOT NULL)`,
     ),
   ]
-  return `(SELECT *, coalesce(${fits.join(' AND ')}, false) AS is_usual FROM ${dated})`
+  const list = Object.entries(usualColumns(options)).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
+  return `SELECT ${[...list, 'raw', ...passThrough.map(sqlIdentifier)].join(',\n')}
+    FROM ${dated} WHERE ${fits.join(' AND ')}`
+}
+
+/** SQL of a text that is not NULL, empty or PostgreSQL's placeholder. Unlike nested nullif, it evaluates nothing twice. */
+function present(text: string): string {
+  return `CASE WHEN ${text} = '' THEN NULL WHEN ${text} = '[unknown]' THEN NULL ELSE ${text} END`
 }
 
 /** SQL of every column of a usual record, by name, except `raw` and the provenance columns. */
-export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, string>> {
+function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, string>> {
   const setting = (text: string | undefined): string =>
     text === undefined ? 'NULL::VARCHAR' : sqlString(text)
   const string = (name: TextField): string => (texts[name] === undefined ? 'NULL::VARCHAR' : `s_${name}`)
@@ -92,7 +128,7 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
     session_id: string('session_id'),
     query_id: 'nullif(n_query_id, 0)',
     command_tag: string('command_tag'),
-    duration_ms: durationOf('s_message'),
+    duration_ms: durationValue('s_message'),
     audit_class: 'NULL::VARCHAR',
     object_type: 'NULL::VARCHAR',
     object_name: 'NULL::VARCHAR',
@@ -110,7 +146,7 @@ export function usualColumns(options: UsualJsonlogOptions): Readonly<Record<stri
     detail: string('detail'),
     hint: string('hint'),
     context: string('context'),
-    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementOf('s_message', 'statement_head')} END`,
+    statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementValue('s_message')} END`,
     event_date: 'u_event::DATE',
     parse_status: `'ok'`,
     parse_error: 'NULL::VARCHAR',

@@ -107,3 +107,45 @@ test('of a text that cannot be encoded at all the beginning is kept, and the not
   )
   assert.equal(rows[2]?.parse_error, 'not_json')
 })
+
+test('texts that are not JSON are rejected rows among usual ones, in one batch or in several', async (t) => {
+  const { encoder, spool, read } = await encoderFixture(t)
+  for (const broken of [[], [3], [0, 5], [], []]) {
+    const lines = Array.from({ length: 8 }, (_, number) =>
+      broken.includes(number) ? jsonlogLine(number).slice(0, -1) : jsonlogLine(number),
+    )
+    const encoded = await encoder.encode(await spool(lines.map((raw) => ({ raw, flat: true }))))
+    assert.deepEqual([encoded.rows, encoded.rejected], [8, broken.length])
+    const rows = await read(encoded)
+    assert.deepEqual(
+      rows.map(({ raw }) => raw),
+      lines,
+    )
+    assert.deepEqual(
+      rows.flatMap(({ parse_status }, number) => (parse_status === 'rejected' ? [number] : [])),
+      broken,
+    )
+  }
+})
+
+test('an unusual row lands beside a usual one, in one span or several, even at the same place', async (t) => {
+  const { encoder, spool, read } = await encoderFixture(t)
+  const spans = [onlySpan, { ...onlySpan, blob: 'logs/other' }]
+  const entries = [
+    { raw: jsonlogLine(1), offset: 500 },
+    { raw: azureRecord('select 1', 2), offset: 500 },
+    { raw: azureRecord('select 2', 3), offset: 500, spanIndex: 1 },
+    { raw: jsonlogLine(4), offset: 900 },
+    { raw: jsonlogLine(5), offset: 900, spanIndex: 1 },
+  ]
+  for (const [chosen, given] of [
+    [entries.slice(0, 2), [onlySpan]],
+    [[entries[0]!, entries[2]!, entries[3]!, entries[4]!], spans],
+    [entries, spans],
+  ] as const) {
+    const encoded = await encoder.encode(await spool(chosen, given))
+    const rows = await read(encoded)
+    assert.deepEqual(rows.map(({ raw }) => raw).sort(), chosen.map(({ raw }) => raw).sort())
+    assert.ok(rows.every(({ parse_status }) => parse_status === 'ok'))
+  }
+})

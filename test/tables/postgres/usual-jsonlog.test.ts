@@ -97,14 +97,11 @@ test('the short way to a usual record and the long way agree on every column of 
       ],
     })
     const all = projectionSql(declaration, { from })
-    const short = projectionSql(declaration, { from, part: 'usual' })
-    const parts = `${short} UNION ALL ${projectionSql(declaration, { from, part: 'others' })}`
+    const short = projectionSql(declaration, { from, usual: 'checked' })
     const [found] = await engine.rows(`SELECT
-      (SELECT count(*) FROM (${all} EXCEPT ALL (${parts})))::INTEGER AS missing,
-      (SELECT count(*) FROM ((${parts}) EXCEPT ALL ${all}))::INTEGER AS added,
+      (SELECT count(*) FROM (${short} EXCEPT ALL ${all}))::INTEGER AS other,
       (SELECT count(*) FROM (${short}))::INTEGER AS short`)
-    assert.equal(found?.missing, 0)
-    assert.equal(found?.added, 0)
+    assert.equal(found?.other, 0)
     assert.ok(Number(found?.short) > 7_900, `only ${String(found?.short)} records went the short way`)
   }
 })

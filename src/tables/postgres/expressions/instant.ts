@@ -37,14 +37,20 @@ export function instant(text: string, evidence: ZoneEvidence = {}): string {
     CASE WHEN ${text} IS NOT NULL THEN ${rareForm(text, evidence)} END)`
 }
 
-/** SQL that limits a time to the years 1 to 9999, which every reader supports; also excludes 'infinity'. */
+/** Every reader supports the years 1 to 9999. */
+export const firstInstant = `TIMESTAMP '0001-01-01'`
+export const afterLastInstant = `TIMESTAMP '10000-01-01'`
+
+/** SQL that limits a time to these years; also excludes 'infinity'. */
 export function inCalendar(timestamp: string): string {
-  return `CASE WHEN ${timestamp} >= TIMESTAMP '0001-01-01' AND ${timestamp} < TIMESTAMP '10000-01-01' THEN ${timestamp} END`
+  return `CASE WHEN ${timestamp} >= ${firstInstant} AND ${timestamp} < ${afterLastInstant} THEN ${timestamp} END`
 }
 
 /** SQL of a session's start in seconds since the epoch: the first half of the session's id, in hexadecimal. */
 export function sessionEpoch(sessionId: string): string {
-  return `CASE WHEN ${sessionId} IS NOT NULL THEN TRY_CAST('0x' || split_part(${sessionId}, '.', 1) AS BIGINT) END`
+  // Eight digits until the year 2106; a substring is cheaper than a split.
+  return `CASE WHEN instr(${sessionId}, '.') = 9 THEN TRY_CAST('0x' || left(${sessionId}, 8) AS BIGINT)
+    WHEN ${sessionId} IS NOT NULL THEN TRY_CAST('0x' || split_part(${sessionId}, '.', 1) AS BIGINT) END`
 }
 
 /** SQL of a TIMESTAMP from seconds since the epoch; NULL outside of the years 1970 to 9999. */

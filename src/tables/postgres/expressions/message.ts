@@ -23,7 +23,12 @@ export function statementHead(message: string): string {
   return `CASE
     WHEN starts_with(${message}, 'duration: ') THEN
       CASE WHEN contains(${message}, ' ms  ') THEN substring(${message}, instr(${message}, ' ms  ') + 5, ${maxStatementHeadChars}) END
-    WHEN ${startsAny(message, ['statement: ', 'execute ', 'bind ', 'parse '])} THEN left(${message}, ${maxStatementHeadChars}) END`
+    WHEN ${isStatementHead(message)} THEN left(${message}, ${maxStatementHeadChars}) END`
+}
+
+/** SQL of whether a text begins with the words that the server writes before a statement. */
+export function isStatementHead(text: string): string {
+  return startsAny(text, ['statement: ', 'execute ', 'bind ', 'parse '])
 }
 
 /** SQL of the statement in a message; `head` is a column of `statementHead`. */

@@ -1,0 +1,34 @@
+import { durationOf, isStatementHead, statementHead, statementOf } from './message.ts'
+
+/**
+ * The values of `message.ts` for messages as PostgreSQL writes them: one search finds a message's beginning, up to the
+ * statement, and both values are read from it. Any other message takes the expressions of `message.ts`.
+ */
+
+/** Three decimals, as the server writes them; up to 15 digits are exact as a double. */
+const duration = 'duration: [0-9]{1,12}\\.[0-9]{3} ms'
+
+/** Names of prepared statements are short, so a longer beginning is text with a colon. */
+const maxBeginningChars = 400
+
+/** SQL of a message's beginning: its duration, the words before its statement, or both; '' or NULL for other messages. */
+export function messageBeginning(message: string): string {
+  return `regexp_extract(${message}, '^(?:${duration}(?:  (?:statement|(?:execute|bind|parse) [^:]*): )?|(?:statement|(?:execute|bind|parse) [^:]*): )')`
+}
+
+/** Columns from a column `beginning`. */
+export const beginningParts = `length(beginning) AS beginning_chars,
+  CASE WHEN starts_with(beginning, 'duration: ') THEN instr(beginning, ' ms') - 11 END AS duration_chars`
+
+/** SQL of `duration_ms`. */
+export function durationValue(message: string): string {
+  return `CASE WHEN duration_chars IS NOT NULL THEN TRY_CAST(substring(beginning, 11, duration_chars) AS DOUBLE)
+    WHEN starts_with(${message}, 'duration: ') THEN ${durationOf(message)} END`
+}
+
+/** SQL of the statement in a message. */
+export function statementValue(message: string): string {
+  return `CASE WHEN beginning_chars > coalesce(duration_chars + 14, 0) AND beginning_chars <= ${maxBeginningChars}
+    THEN substring(${message}, beginning_chars + 1)
+    WHEN starts_with(${message}, 'duration: ') OR ${isStatementHead(message)} THEN ${statementOf(message, `(${statementHead(message)})`)} END`
+}
