@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { exitCodes } from './commands/exit-code.ts'
 import type { SharedFlags } from './commands/program/definition.ts'
 import { createProgram } from './commands/program/program.ts'
 import { errors, isTailraceError } from './errors.ts'
+import { version } from './package.ts'
 import { escapeText } from './reporting/escape-text.ts'
 import { redactSecrets } from './reporting/redact.ts'
 import { standardError, standardOutput } from './reporting/terminal.ts'
@@ -25,7 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let code: number = exitCodes.done
   let help = ''
   const program = createProgram({
-    version: packageVersion(),
+    version,
     onFlags: (given) => {
       flags = given
     },
@@ -53,18 +53,6 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   await print(help)
   return code
-}
-
-/** The version in package.json, which is above this file both in the sources and in the package. */
-function packageVersion(): string {
-  for (let directory = new URL('.', import.meta.url); ; directory = new URL('..', directory)) {
-    try {
-      return (JSON.parse(readFileSync(new URL('package.json', directory), 'utf8')) as { version: string })
-        .version
-    } catch (error) {
-      if (directory.pathname === '/') throw error
-    }
-  }
 }
 
 /** @returns the text that a failed command prints; the log has the details */

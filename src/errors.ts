@@ -147,7 +147,7 @@ export const errors = {
   },
   OUTPUT_FAILED: {
     disposition: 'halt',
-    hint: 'Check the destination of standard output, such as its free space.',
+    hint: 'Check the destination that the message names, such as its free space.',
   },
 } as const satisfies Record<string, ErrorRule>
 

@@ -46,6 +46,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['run/metrics.ts'],
   saxes: ['azure/listing.ts'],
   split2: ['streams/line-splitter.ts'],
+  'string-width': ['reporting/cell-text.ts'],
   'stream-json': ['streams/documents/top-level-value.ts'],
   tsx: ['config/import-config.ts'],
   zod: [

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import type { Logger } from '../reporting/logger.ts'
 import type { Print } from '../reporting/row-printer.ts'
-import type { StatusOutput } from '../reporting/terminal.ts'
+import type { StatusOutput, TerminalTraits } from '../reporting/terminal.ts'
 
 /** The input and output of a command. */
 export interface CommandContext {
@@ -14,4 +14,7 @@ export interface CommandContext {
   readonly print: Print
   /** Writes rows of tables to standard output; unlike `print`, it masks no text that resembles a secret. */
   readonly printRows: Print
+  /** Writes to standard output as it is; the caller escapes what a terminal would execute. */
+  readonly printRaw: Print
+  readonly terminal: TerminalTraits
 }

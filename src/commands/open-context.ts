@@ -3,7 +3,7 @@ import { readEnvironment, unknownVariables } from '../config/environment.ts'
 import { loadConfig } from '../config/load.ts'
 import { createLogger, logLevels } from '../reporting/logger.ts'
 import { redactSecrets } from '../reporting/redact.ts'
-import { standardError, standardOutput } from '../reporting/terminal.ts'
+import { printTo, standardError, standardOutput, terminalTraits } from '../reporting/terminal.ts'
 import type { CommandContext } from './command.ts'
 
 export interface ContextFlags {
@@ -39,5 +39,7 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
     errorOutput,
     print: (text) => output(redactSecrets(text)),
     printRows: output,
+    printRaw: printTo(process.stdout, { name: 'standard output', escapes: false }),
+    terminal: terminalTraits(),
   }
 }

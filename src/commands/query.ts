@@ -1,13 +1,22 @@
-import { choosePipelines, chooseTables, unsupportedError } from '../config/choose-pipelines.ts'
-import { JsonPrinter, type Print, type RowPrinter, TablePrinter } from '../reporting/row-printer.ts'
-import type { TakeRows } from '../sinks/encoding/row-stream.ts'
-import type { SinkQuery, SinkTarget, TableMoment } from '../sinks/sink.ts'
+import { rename, rm } from 'node:fs/promises'
+import { unsupportedError } from '../config/choose-pipelines.ts'
+import { TailraceError } from '../errors.ts'
+import type { TextFormat } from '../reporting/text-formats.ts'
+import type { SinkQuery, TableMoment } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
+import { type ChosenEngine, chooseEngine } from './querying/choose-engine.ts'
+import { partialPath, resultsPrinter, standardPrint, withResultFile } from './querying/result-output.ts'
 
 export interface QueryOptions extends TableMoment {
   /** Query only the table of this pipeline. */
   readonly pipeline?: string | undefined
-  readonly json: boolean
+  /** Default: `ndjson` with `json`, otherwise `table`. */
+  readonly format?: TextFormat | 'parquet' | undefined
+  readonly json?: boolean | undefined
+  /** Write the result to this file. Default: to standard output. */
+  readonly output?: string | undefined
+  /** Print cells of a table whole. Default false. */
+  readonly wide?: boolean | undefined
   /** Allow any statement, with the permissions of this process. Default false. */
   readonly unsafe?: boolean | undefined
 }
@@ -18,64 +27,63 @@ export interface QueryOptions extends TableMoment {
  * `unsafe` is set, it can read nothing but the tables, and change nothing.
  *
  * @throws USAGE when a version is given for several tables, because each table counts its own versions
+ * @throws OUTPUT_FAILED
  */
-export async function query(
-  context: CommandContext,
-  sql: string,
-  { pipeline: only, json, unsafe = false, ...moment }: QueryOptions,
-): Promise<number> {
-  const { config, clock, logger, printRows } = context
-  const { take, end } = resultPrinter(printRows, json)
-  const { ability, targets } = chooseEngine(context, only)
-  const chosen = new Set(targets.map(({ name }) => name))
-  const left = choosePipelines(config, only).flatMap(([name]) => (chosen.has(name) ? [] : [name]))
-  if (left.length > 0) {
-    logger.info({ pipelines: left }, 'tables of other engines are not queried: select one with --pipeline')
+export async function query(context: CommandContext, sql: string, options: QueryOptions): Promise<number> {
+  const { pipeline, json = false, format = json ? 'ndjson' : 'table', output, wide, unsafe = false } = options
+  const { version, timestampMs } = options
+  const engine = chooseEngine(context, pipeline)
+  const { clock, logger } = context
+  const request = { sql, unsafe, moment: { version, timestampMs }, clock, logger }
+  if (format === 'parquet') await writeParquet(engine, request, output)
+  else {
+    const run = async (print: CommandContext['print']): Promise<void> => {
+      const { take, end } = resultsPrinter(print, { format, wide })
+      await engine.ability.run(engine.targets, { ...request, take })
+      await end()
+    }
+    if (output === undefined) await run(standardPrint(context, format))
+    else await withResultFile(output, run)
   }
-  await ability.run(targets, { sql, unsafe, moment, take, clock, logger })
-  await end()
   return 0
 }
 
-/** @throws USAGE when the tables belong to several engines, none of them the embedded one */
-function chooseEngine(
-  { config }: CommandContext,
-  only: string | undefined,
-): { readonly ability: SinkQuery; readonly targets: readonly SinkTarget[] } {
-  const tables = chooseTables(config, only, (sink) => sink.query)
-  const engines = new Map<string | undefined, typeof tables>()
-  for (const table of tables) {
-    const engine = table.ability.engineOf(table.target)
-    engines.set(engine, [...(engines.get(engine) ?? []), table])
+/** Asks a person for statements and runs each. @returns the exit code: 0 */
+export async function promptForQueries(context: CommandContext, options: QueryOptions): Promise<number> {
+  const { pipeline, json = false, format = json ? 'ndjson' : 'table', wide = false, unsafe = false } = options
+  if (format === 'parquet' || options.output !== undefined) {
+    throw new TailraceError('USAGE', 'A result file needs a statement on the command line.')
   }
-  const [chosen] = engines.size === 1 ? engines.values() : [engines.get(undefined)]
-  const [first] = chosen ?? []
-  if (chosen === undefined || first === undefined) {
-    const names = tables.map(({ target }) => target.name)
-    throw unsupportedError(names, {
-      because: 'is not queried by one engine: select one pipeline with --pipeline',
-    })
-  }
-  return { ability: first.ability, targets: chosen.map(({ target }) => target) }
+  const { version, timestampMs } = options
+  const { QueryPrompt } = await import('./querying/prompt.ts')
+  const prompt = new QueryPrompt(context, chooseEngine(context, pipeline), {
+    moment: { version, timestampMs },
+    unsafe,
+    format,
+    wide,
+  })
+  return prompt.run()
 }
 
-/** @returns a printer of results: each as one table, or as one JSON object per row */
-function resultPrinter(
-  print: Print,
-  json: boolean,
-): { readonly take: TakeRows; readonly end: () => Promise<void> } {
-  let printer: RowPrinter | undefined
-  let isRead = true
-  const end = async (): Promise<void> => {
-    if (isRead) await printer?.end()
+/** @throws USAGE without a file, and where another engine than that of this process runs the statement */
+async function writeParquet(
+  { ability, targets }: ChosenEngine,
+  request: Omit<Parameters<SinkQuery['run']>[1], 'take'>,
+  output: string | undefined,
+): Promise<void> {
+  if (output === undefined) throw new TailraceError('USAGE', '--format parquet needs --output FILE.')
+  if (ability.writeParquet === undefined) {
+    throw unsupportedError(
+      targets.map(({ name }) => name),
+      { because: 'is queried by an engine that returns rows only: use --format csv or ndjson' },
+    )
   }
-  const take: TakeRows = async ({ columns, rows }) => {
-    if (rows.length === 0) {
-      await end()
-      printer = json ? new JsonPrinter(print, columns) : new TablePrinter(print, columns)
-    }
-    isRead = (await printer?.add(rows)) === true
-    return isRead
+  const partial = partialPath(output)
+  try {
+    await ability.writeParquet(targets, request, partial)
+    await rename(partial, output)
+  } catch (error) {
+    await rm(partial, { force: true })
+    throw error
   }
-  return { take, end }
 }

@@ -1,6 +1,6 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
-import { JsonPrinter, TablePrinter } from '../reporting/row-printer.ts'
+import { resultPrinter } from '../reporting/result-formats.ts'
 import { forEachTable } from '../run/inspection/for-each-pipeline.ts'
 import { flawedColumns } from '../sinks/landed-rows.ts'
 import type { CommandContext } from './command.ts'
@@ -10,6 +10,8 @@ export interface RejectsOptions {
   /** Maximum number of rows to list per table, newest first. */
   readonly limit: number
   readonly json: boolean
+  /** Print cells whole. Default false. */
+  readonly wide?: boolean | undefined
 }
 
 /** Columns that identify a row exactly; a person rarely needs them. */
@@ -21,7 +23,7 @@ export async function rejects(context: CommandContext, options: RejectsOptions):
   const namesOf = namesByTable(context.config, options.pipeline)
   const columns = flawedColumns.filter((column) => options.json || !jsonOnly.has(column))
   const all = ['pipeline', ...columns]
-  const printer = options.json ? new JsonPrinter(printRows, all) : new TablePrinter(printRows, all)
+  const printer = resultPrinter(options.json ? 'ndjson' : 'table', printRows, all, options)
   const seen = new Set<string>()
   let isRead = true
   await forEachTable(context, options.pipeline, async ({ pipeline, table }) => {

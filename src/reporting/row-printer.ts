@@ -1,4 +1,4 @@
-import { escapeText } from './escape-text.ts'
+import { cellText, displayWidth } from './cell-text.ts'
 
 /** Writes to standard output. @returns false when its reader is gone, so that the caller can stop */
 export type Print = (text: string) => Promise<boolean>
@@ -12,8 +12,8 @@ export interface RowPrinter {
   end(): Promise<void>
 }
 
-/** Longer cells are truncated, in characters: a statement of several pages would make the table unreadable. */
-const maxWidth = 60
+/** Longer cells are cut, in columns of the terminal: a statement of several pages would make the table unreadable. */
+const maxCellWidth = 60
 
 /** The number of rows from which the widths of a table's columns are computed. */
 const measuredRows = 1_000
@@ -21,29 +21,13 @@ const measuredRows = 1_000
 /** Minimum size of a write, except the last, in characters. */
 const minWriteCharacters = 64 * 1024
 
-/** Prints one JSON object per row. */
-export class JsonPrinter implements RowPrinter {
-  readonly #lines: LinePrinter
-  readonly #columns: readonly string[]
-
-  constructor(print: Print, columns: readonly string[]) {
-    this.#lines = new LinePrinter(print)
-    this.#columns = columns
-  }
-
-  add(rows: readonly Row[]): Promise<boolean> {
-    return this.#lines.add(rows, (row) =>
-      JSON.stringify(Object.fromEntries(this.#columns.map((column, index) => [column, row[index]]))),
-    )
-  }
-
-  end(): Promise<void> {
-    return this.#lines.end()
-  }
+export interface TableOptions {
+  /** Print cells whole. Default: cells are cut at 60 columns of the terminal, with `…` at the cut. */
+  readonly wide?: boolean | undefined
 }
 
 /**
- * Prints an aligned table, with numbers at the right.
+ * Prints an aligned table, with numbers at the right. NULL is printed as `NULL`, an unknown value (undefined) as nothing.
  *
  * The widths of the columns come from the first 1,000 rows. A longer value in a later row shifts the rest of its line.
  */
@@ -54,10 +38,12 @@ export class TablePrinter implements RowPrinter {
   #waiting: Row[] | undefined = []
   #format: (row: Row) => string = () => ''
   #count = 0
+  readonly #textOf: (value: unknown) => string
 
-  constructor(print: Print, columns: readonly string[]) {
+  constructor(print: Print, columns: readonly string[], { wide = false }: TableOptions = {}) {
     this.#lines = new LinePrinter(print)
     this.#columns = columns
+    this.#textOf = (value) => cellText(value, wide ? undefined : maxCellWidth)
   }
 
   async add(rows: readonly Row[]): Promise<boolean> {
@@ -76,11 +62,11 @@ export class TablePrinter implements RowPrinter {
   async #begin(rows: readonly Row[]): Promise<boolean> {
     this.#waiting = undefined
     if (this.#columns.length === 0) return true
-    const heads = this.#columns.map(cellText)
-    const widths = heads.map(characterCount)
+    const heads = this.#columns.map((name) => this.#textOf(name))
+    const widths = heads.map(displayWidth)
     for (const row of rows) {
       for (const [index, width] of widths.entries()) {
-        widths[index] = Math.max(width, characterCount(cellText(row[index])))
+        widths[index] = Math.max(width, displayWidth(this.#textOf(row[index])))
       }
     }
     const isRight = widths.map((_, index) => rows.length > 0 && rows.every((row) => isNumeric(row[index])))
@@ -89,7 +75,7 @@ export class TablePrinter implements RowPrinter {
         .map((text, index) => padded(text, widths[index] ?? 0, isRight[index] === true))
         .join(' | ')
         .trimEnd()
-    this.#format = (row) => line(this.#columns.map((_, index) => cellText(row[index])))
+    this.#format = (row) => line(this.#columns.map((_, index) => this.#textOf(row[index])))
     await this.#lines.add([line(heads), widths.map((width) => '-'.repeat(width)).join('-+-')], (text) => text)
     return this.#lines.add(rows, this.#format)
   }
@@ -100,8 +86,9 @@ export async function printTable(
   print: Print,
   columns: readonly string[],
   rows: readonly Row[],
+  options: TableOptions = {},
 ): Promise<void> {
-  const table = new TablePrinter(print, columns)
+  const table = new TablePrinter(print, columns, options)
   await table.add(rows)
   await table.end()
 }
@@ -128,7 +115,7 @@ export async function printJsonList(
 }
 
 /** Collects lines into larger writes. */
-class LinePrinter {
+export class LinePrinter {
   readonly #print: Print
   readonly #lineEnd: string
   #text = ''
@@ -159,30 +146,15 @@ class LinePrinter {
   }
 }
 
-function cellText(value: unknown): string {
-  if (value === null || value === undefined) return ''
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  const start = text.length > 4 * maxWidth ? text.slice(0, 4 * maxWidth) : text
-  const shown = escapeText(start).replaceAll('\n', '↵').replaceAll('\t', '⇥')
-  if (shown.length <= maxWidth) return shown
-  const characters = [...shown]
-  return characters.length > maxWidth ? `${characters.slice(0, maxWidth - 1).join('')}…` : shown
-}
-
-function characterCount(text: string): number {
-  let count = 0
-  for (const _ of text) count += 1
-  return count
-}
-
 function padded(text: string, width: number, isRight: boolean): string {
-  const padding = ' '.repeat(Math.max(0, width - characterCount(text)))
+  const padding = ' '.repeat(Math.max(0, width - displayWidth(text)))
   return isRight ? padding + text : text + padding
 }
 
 function isNumeric(value: unknown): boolean {
   return (
     value === null ||
+    value === undefined ||
     typeof value === 'number' ||
     (typeof value === 'string' && /^-?\d+(?:\.\d+)?$/.test(value))
   )

@@ -41,13 +41,22 @@ export function standardError(isTerminal: boolean): StatusOutput {
   }
 }
 
+/** The output to standard output, escaped for terminals. */
+export function standardOutput(stream: Writable): Print {
+  return printTo(stream, { name: 'standard output', escapes: true })
+}
+
 /**
- * The output to standard output, escaped for terminals. Resolves when the stream has accepted the text. A reader that
- * goes away, such as `head`, is no error.
+ * The output to a stream. Resolves when the stream has accepted the text. A reader that goes away, such as `head`, is no
+ * error.
  *
+ * @param escapes whether characters that a terminal would execute or hide are escaped
  * @throws OUTPUT_FAILED when writing fails, such as into a file on a full disk
  */
-export function standardOutput(stream: Writable): Print {
+export function printTo(
+  stream: Writable,
+  { name, escapes }: { readonly name: string; readonly escapes: boolean },
+): Print {
   let isClosed = false
   // The callback of `write` reports the same error; without this listener it would also end the process.
   stream.on('error', () => {
@@ -59,15 +68,36 @@ export function standardOutput(stream: Writable): Print {
         resolve(!isClosed)
         return
       }
-      stream.write(escapeText(text), (error) => {
+      stream.write(escapes ? escapeText(text) : text, (error) => {
         if (!error) resolve(true)
         else if ((error as NodeJS.ErrnoException).code === 'EPIPE' || isClosed) resolve(false)
-        else
-          reject(
-            new TailraceError('OUTPUT_FAILED', `Writing to standard output failed: ${error.message}.`, {
-              cause: error,
-            }),
-          )
+        else reject(outputFailed(name, error))
       })
     })
+}
+
+/** @param name the file, or `standard output` */
+export function outputFailed(name: string, error: unknown): TailraceError {
+  return new TailraceError('OUTPUT_FAILED', `Writing to ${name} failed: ${(error as Error).message}.`, {
+    cause: error,
+  })
+}
+
+/** The terminal of a command; everything is false when it runs without one. */
+export interface TerminalTraits {
+  /** Whether a person can type to standard input. */
+  readonly hasInput: boolean
+  /** Whether standard output is shown to a person. */
+  readonly hasOutput: boolean
+  /** Whether standard output shows colors; NO_COLOR and FORCE_COLOR are respected. */
+  readonly hasColors: boolean
+}
+
+export function terminalTraits(): TerminalTraits {
+  const { stdin, stdout } = process
+  return {
+    hasInput: stdin.isTTY === true,
+    hasOutput: stdout.isTTY === true,
+    hasColors: stdout.isTTY === true && stdout.hasColors(),
+  }
 }

@@ -195,6 +195,18 @@ export interface SinkQuery<Options extends SinkOptions = SinkOptions> {
    * @throws USAGE, QUERY_FAILED, QUERY_REFUSED, STATEMENT_FAILED
    */
   run(targets: readonly SinkTarget<Options>[], request: QueryRequest): Promise<void>
+
+  /**
+   * Writes the rows of one SELECT to a Parquet file, with the engine's types. Only where the engine is that of this
+   * process.
+   *
+   * @throws as `run`, and QUERY_REFUSED for a statement that is no SELECT
+   */
+  writeParquet?(
+    targets: readonly SinkTarget<Options>[],
+    request: Omit<QueryRequest, 'take'>,
+    path: string,
+  ): Promise<void>
 }
 
 export interface QueryRequest {
@@ -203,6 +215,8 @@ export interface QueryRequest {
   readonly unsafe: boolean
   readonly moment: TableMoment
   readonly take: TakeRows
+  /** Interrupts the statement. */
+  readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }

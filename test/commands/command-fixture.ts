@@ -116,6 +116,8 @@ export async function outputOf(
     errorOutput: { write: () => {}, status: () => {} },
     print,
     printRows: print,
+    printRaw: print,
+    terminal: { hasInput: false, hasOutput: false, hasColors: false },
   })
   return { code, text }
 }

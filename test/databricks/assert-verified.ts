@@ -16,7 +16,16 @@ export async function assertVerified(
     return true
   }
   const errorOutput = { write: () => {}, status: () => {} }
-  const context = { config, clock, logger, errorOutput, print, printRows: print }
+  const context = {
+    config,
+    clock,
+    logger,
+    errorOutput,
+    print,
+    printRows: print,
+    printRaw: print,
+    terminal: { hasInput: false, hasOutput: false, hasColors: false },
+  }
   const code = await verify(context, undefined, true)
   assert.equal(code, 0, printed)
   const { complete, blobs } = JSON.parse(printed) as { complete: boolean; blobs: readonly unknown[] }

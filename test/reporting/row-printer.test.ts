@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { JsonPrinter, printJsonList, printTable, TablePrinter } from '../../src/reporting/row-printer.ts'
+import { resultPrinter } from '../../src/reporting/result-formats.ts'
+import { printJsonList, printTable, TablePrinter } from '../../src/reporting/row-printer.ts'
+import { textFormats } from '../../src/reporting/text-formats.ts'
 
 type Rows = readonly (readonly unknown[])[]
 
@@ -30,12 +32,13 @@ test('columns are aligned, numbers stand right, and the rows are counted', async
     [
       ['primary', 12345],
       ['replica', '7'],
-      ['ünïcode', null],
+      ['ünïcode', undefined],
+      [null, 7],
     ],
   )
   assert.equal(
     text,
-    `${['name    |  rows', '--------+------', 'primary | 12345', 'replica |     7', 'ünïcode |', '(3 rows)'].join('\n')}\n`,
+    `${['name    |  rows', '--------+------', 'primary | 12345', 'replica |     7', 'ünïcode |', 'NULL    |     7', '(4 rows)'].join('\n')}\n`,
   )
 })
 
@@ -78,9 +81,9 @@ test('the first 1,000 rows decide the widths, and a longer value later shifts it
 
 test('rows are printed as they come, in bounded pieces, and no further than they are read', async () => {
   const rows = Array.from({ length: 2_000 }, (_, index) => [index, 'x'.repeat(50)])
-  for (const kind of [TablePrinter, JsonPrinter]) {
+  for (const format of textFormats) {
     const { print, texts } = recorder(5)
-    const printer = new kind(print, ['a', 'b'])
+    const printer = resultPrinter(format, print, ['a', 'b'])
     let added = 0
     while (await printer.add(rows)) added += 1
     assert.ok(added < 5, `${added} times`)

@@ -27,6 +27,8 @@ async function main(configPath: string, pace?: string): Promise<void> {
       errorOutput,
       print: standardOutput(process.stdout),
       printRows: standardOutput(process.stdout),
+      printRaw: standardOutput(process.stdout),
+      terminal: { hasInput: false, hasOutput: false, hasColors: false },
     },
     { once: message === 'once' },
   )

@@ -96,6 +96,9 @@ export const pipelineOption = () => new Option('--pipeline <name>', 'only this p
 
 export const jsonOption = () => new Option('--json', 'print JSON: one object per row, or one per result')
 
+export const wideOption = () =>
+  new Option('--wide', 'print cells of a table whole, instead of cut after 60 columns')
+
 export const limitOption = (what: string, limit: number) =>
   new Option('--limit <n>', `print at most this many ${what}`)
     .argParser(wholeNumber('--limit'))

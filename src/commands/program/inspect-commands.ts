@@ -1,5 +1,12 @@
 import type { Command } from '@commander-js/extra-typings'
-import { addCommand, type CommandRunner, jsonOption, limitOption, pipelineOption } from './definition.ts'
+import {
+  addCommand,
+  type CommandRunner,
+  jsonOption,
+  limitOption,
+  pipelineOption,
+  wideOption,
+} from './definition.ts'
 import { durationMs } from './values.ts'
 
 /** Commands that show the state of sources and tables, and change nothing. */
@@ -37,10 +44,11 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
     .addOption(pipelineOption())
     .addOption(limitOption('rows per table', 50))
     .addOption(jsonOption())
-    .action(({ pipeline, limit, json = false }) =>
+    .addOption(wideOption())
+    .action(({ pipeline, limit, wide, json = false }) =>
       runner.withConfig(async (context) => {
         const { rejects } = await import('../rejects.ts')
-        return rejects(context, { pipeline, limit, json: json === true })
+        return rejects(context, { pipeline, limit, json, wide })
       }),
     )
 

@@ -1,4 +1,5 @@
 import { type Command, Option } from '@commander-js/extra-typings'
+import { textFormats } from '../../reporting/text-formats.ts'
 import {
   addCommand,
   type CommandRunner,
@@ -6,6 +7,7 @@ import {
   limitOption,
   pipelineOption,
   refuseMistakes,
+  wideOption,
 } from './definition.ts'
 import { instantMs, wholeNumber } from './values.ts'
 
@@ -21,26 +23,36 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
           'tailrace query "select severity, count(*) from primary_postgresql_logs_uat group by 1"',
           'one statement',
         ],
+        ['tailrace query', 'a prompt with history and completion'],
+        [
+          'tailrace query --format parquet --output errors.parquet --file errors.sql',
+          'a file for other tools',
+        ],
         ['tailrace query --at 2026-11-24T10:00:00Z "from pg"', 'as the tables were at a time'],
       ],
     },
   )
-    .argument('<sql>', 'the statement')
+    .argument('[sql]', 'the statement; `-` or nothing: from standard input, or a prompt on a terminal')
+    .option('--file <file>', 'read the statement from a file')
     .addOption(pipelineOption())
     .addOption(tableVersionOption())
     .addOption(atOption().conflicts('tableVersion'))
+    .addOption(formatOption())
+    .addOption(jsonOption().conflicts('format'))
+    .option('--output <file>', 'write the result to a file, complete or not at all')
+    .addOption(wideOption())
     .option('--unsafe', 'allow any statement, with the permissions of this process')
-    .addOption(jsonOption())
-    .action((sql, { pipeline, tableVersion, at, unsafe, json = false }) =>
+    .action((sql, { file, tableVersion, at, ...flags }) =>
       runner.withConfig(async (context) => {
-        const { query } = await import('../query.ts')
-        return query(context, sql, {
-          pipeline,
-          unsafe,
-          version: tableVersion,
-          timestampMs: at,
-          json: json === true,
-        })
+        const [{ promptForQueries, query }, { readStatement }] = await Promise.all([
+          import('../query.ts'),
+          import('../querying/statement-text.ts'),
+        ])
+        const options = { ...flags, version: tableVersion, timestampMs: at }
+        const statement = await readStatement({ sql, file, hasInput: context.terminal.hasInput })
+        return statement === undefined
+          ? promptForQueries(context, options)
+          : query(context, statement, options)
       }),
     )
 
@@ -53,7 +65,7 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
     .action(({ pipeline, limit, json = false }) =>
       runner.withConfig(async (context) => {
         const { history } = await import('../history.ts')
-        return history(context, { pipeline, limit, json: json === true })
+        return history(context, { pipeline, limit, json })
       }),
     )
 
@@ -93,9 +105,9 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
         return vacuum(context, {
           pipeline,
           retentionHours: retainHours,
-          allowShortRetention: allowShortRetention,
-          deletes: deletes,
-          json: json,
+          allowShortRetention,
+          deletes,
+          json,
         })
       }),
     )
@@ -115,11 +127,17 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
     .action(({ pipeline, print = false, views = false }) =>
       runner.withConfig(async (context) => {
         const { createTables, printViews } = await import('../tables.ts')
-        if (views === true) return printViews(context, pipeline)
-        return createTables(context, { pipeline, printsOnly: print === true })
+        if (views) return printViews(context, pipeline)
+        return createTables(context, { pipeline, printsOnly: print })
       }),
     )
 }
+
+const formatOption = () =>
+  new Option('--format <name>', 'print the result in this format; default: table').choices([
+    ...textFormats,
+    'parquet',
+  ] as const)
 
 const tableVersionOption = () =>
   new Option('--table-version <n>', 'read Delta tables at this version').argParser(

@@ -142,13 +142,16 @@ export class EmbeddedEngine {
    *
    * @throws RowsCutOff after such a failure; the engine's error for an earlier one
    */
-  async stream(sql: string, take: TakeRows): Promise<void> {
-    await this.#statement(async () => handOnRows(this.#connection, await this.#connection.stream(sql), take))
+  async stream(sql: string, take: TakeRows, signal?: AbortSignal): Promise<void> {
+    await this.#statement(
+      async () => handOnRows(this.#connection, await this.#connection.stream(sql), take),
+      signal,
+    )
   }
 
   /** Runs statements one after the other, each in its own transaction, and passes their rows to `take`. */
-  async streamEach(sql: string, take: TakeRows): Promise<void> {
-    await this.#statement(() => streamStatements(this.#connection, sql, take))
+  async streamEach(sql: string, take: TakeRows, signal?: AbortSignal): Promise<void> {
+    await this.#statement(() => streamStatements(this.#connection, sql, take), signal)
   }
 
   /**

@@ -1,11 +1,14 @@
-import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isAbort, isTailraceError, TailraceError } from '../../../errors.ts'
+import { outputFailed } from '../../../reporting/terminal.ts'
 import { dataFileError } from '../../encoding/data-file-errors.ts'
-import type { EmbeddedEngine } from '../../encoding/engine.ts'
+import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 import { withEngine } from '../../encoding/engine-session.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import { RowsCutOff } from '../../encoding/row-stream.ts'
-import type { SinkQuery } from '../../sink.ts'
-import type { DeltaOptions } from '../options.ts'
+import type { QueryRequest, SinkQuery } from '../../sink.ts'
+import type { DeltaOptions, DeltaTarget } from '../options.ts'
 import { tableLocation } from '../storage/location.ts'
 import { commandStorage } from '../storage/open.ts'
 import { matchingFiles } from './pruning.ts'
@@ -17,31 +20,54 @@ import { createViews, fillView, type LakehouseView } from './views.ts'
 export const deltaQuery: SinkQuery<DeltaOptions> = {
   engineOf: () => undefined,
 
-  async run(targets, { sql, unsafe, moment, take, clock, logger }) {
-    // Tables number their versions independently.
-    if (moment.version !== undefined && targets.length > 1) {
-      const names = targets.map(({ name }) => name).join(', ')
-      throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
-    }
-    // Files of tables in Azure are copied, so only the directories on this machine are opened to the statement.
-    const directories = targets.flatMap((target) => {
-      const location = tableLocation(target)
-      return location.kind === 'directory' ? [location.path] : []
-    })
-    const readings = await withEngine(async (engine, temporaryDirectory) => {
-      const views = await createViews(
-        engine,
-        targets,
-        (target) => commandStorage(target, temporaryDirectory, clock),
-        moment,
-      )
-      if (!unsafe) await engine.confine([temporaryDirectory, ...directories])
-      return queryViews(engine, views, sql, { unsafe, take })
-    })
-    for (const reading of readings) {
-      if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
-    }
-  },
+  run: (targets, request) =>
+    withViews(targets, request, (engine, views) => queryViews(engine, views, request.sql, request)),
+
+  writeParquet: (targets, request, path) =>
+    withViews(targets, request, async (engine, views, temporaryDirectory) => {
+      // A confined engine writes nowhere else.
+      const written = join(temporaryDirectory, 'result.parquet')
+      const readings = await copyToParquet(engine, views, request, written)
+      await copyFile(written, path).catch((error: unknown) => {
+        throw outputFailed(path, error)
+      })
+      return readings
+    }),
+}
+
+/** Opens an engine with views of the targets' tables, confined unless the request is unsafe. */
+async function withViews(
+  targets: readonly DeltaTarget[],
+  { unsafe, moment, clock, logger }: Omit<QueryRequest, 'take'>,
+  work: (
+    engine: EmbeddedEngine,
+    views: readonly LakehouseView[],
+    temporaryDirectory: string,
+  ) => Promise<readonly TableReading[]>,
+): Promise<void> {
+  // Tables number their versions independently.
+  if (moment.version !== undefined && targets.length > 1) {
+    const names = targets.map(({ name }) => name).join(', ')
+    throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
+  }
+  // Files of tables in Azure are copied, so only the directories on this machine are opened to the statement.
+  const directories = targets.flatMap((target) => {
+    const location = tableLocation(target)
+    return location.kind === 'directory' ? [location.path] : []
+  })
+  const readings = await withEngine(async (engine, temporaryDirectory) => {
+    const views = await createViews(
+      engine,
+      targets,
+      (target) => commandStorage(target, temporaryDirectory, clock),
+      moment,
+    )
+    if (!unsafe) await engine.confine([temporaryDirectory, ...directories])
+    return work(engine, views, temporaryDirectory)
+  })
+  for (const reading of readings) {
+    if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
+  }
 }
 
 /** The part of a table that a statement read. */
@@ -59,6 +85,8 @@ export interface StatementOptions {
   readonly unsafe?: boolean | undefined
   /** Called with the rows while the statement runs. */
   readonly take: TakeRows
+  /** Interrupts the statement. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -73,13 +101,13 @@ export async function queryViews(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   sql: string,
-  { unsafe = false, take }: StatementOptions,
+  { unsafe = false, take, signal }: StatementOptions,
 ): Promise<readonly TableReading[]> {
   try {
     const kind = unsafe ? await statementKind(engine, sql) : await requireReading(engine, sql)
     if (kind === 'other') {
       const readings = await fill(engine, views, undefined)
-      await engine.streamEach(sql, take)
+      await engine.streamEach(sql, take, signal)
       return readings
     }
     const whilePlanned = <Result>(work: (readings: TableReading[]) => Promise<Result>): Promise<Result> =>
@@ -90,16 +118,45 @@ export async function queryViews(
       })
     try {
       return await whilePlanned(async (readings) => {
-        await engine.stream(sql, take)
+        await engine.stream(sql, take, signal)
         return readings
       })
     } catch (error) {
+      signal?.throwIfAborted()
       // A stream does not show why it ended early. Running the SELECT again without its rows throws the reason.
       if (error instanceof RowsCutOff && kind === 'select') await whilePlanned(() => analyze(engine, sql))
       throw error
     }
   } catch (error) {
     // In an unsafe statement, the damaged Parquet file may be the user's own and not the table's.
+    throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
+  }
+}
+
+/**
+ * Writes the rows of a SELECT to a file, instead of handing them on.
+ *
+ * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
+ */
+async function copyToParquet(
+  engine: EmbeddedEngine,
+  views: readonly LakehouseView[],
+  { sql, unsafe, signal }: Omit<QueryRequest, 'take'>,
+  path: string,
+): Promise<readonly TableReading[]> {
+  try {
+    const kind = await requireReading(engine, sql)
+    if (kind !== 'select') {
+      throw new TailraceError('QUERY_REFUSED', 'Parquet is written of the rows of one SELECT only.')
+    }
+    return await engine.rolledBack(async () => {
+      const readings = await fill(engine, views, await plannedScans(engine, sql))
+      // A view may end with a semicolon and a comment, and a subquery may not.
+      await engine.run(`CREATE TEMP VIEW "query result" AS\n${sql}`)
+      await engine.run(`COPY (FROM "query result") TO ${sqlString(path)} (FORMAT parquet)`, signal)
+      return readings
+    })
+  } catch (error) {
     throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
   }
 }
@@ -128,7 +185,7 @@ function oneLineUp(_quoted: string, number: string, line: string, indent: string
 }
 
 function explained(error: unknown): Error {
-  if (isTailraceError(error)) return error
+  if (isTailraceError(error) || isAbort(error)) return error
   const message = error instanceof Error ? error.message : String(error)
   const code = /^Permission Error: /.test(message) ? 'QUERY_REFUSED' : 'QUERY_FAILED'
   return new TailraceError(code, message, { cause: error })
