@@ -8,7 +8,7 @@ import type { History } from './history.ts'
 import type { Life } from './machine.ts'
 import { MemoryTableStorage, TableObjects, type TableVerdict, tableUnavailable } from './memory-table.ts'
 import { randomOf, tableFaults, type WorldPlan } from './plan.ts'
-import type { OpenCommitter } from './process.ts'
+import type { OpenCommitter, SimulatedTable } from './process.ts'
 import { VisibleTable } from './visible-table.ts'
 import { plainName, type WorldCalls } from './world-calls.ts'
 
@@ -21,7 +21,7 @@ export interface SimulatedDeltaTableOptions {
 }
 
 /** A Delta table in memory, with the faults of its storage. Each commit is checked when it is created. */
-export class SimulatedDeltaTable {
+export class SimulatedDeltaTable implements SimulatedTable {
   readonly visible = new VisibleTable()
   readonly #options: SimulatedDeltaTableOptions
   readonly #objects: TableObjects
@@ -29,6 +29,10 @@ export class SimulatedDeltaTable {
   constructor(options: SimulatedDeltaTableOptions) {
     this.#options = options
     this.#objects = new TableObjects(options.clock, (path, bytes) => this.#noteCreated(path, bytes))
+  }
+
+  get commits(): number {
+    return this.visible.version
   }
 
   /** @returns the committer of one process, as the Delta sink opens it */

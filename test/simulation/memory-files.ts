@@ -51,6 +51,12 @@ export function takeFile(path: string): Buffer {
   return node.bytes
 }
 
+/** Bytes of a file by its path, without a call to the file system. */
+export function readSimulatedFile(path: string): Buffer {
+  const { nodes, path: inner } = placeOf(path)!
+  return existing(nodes, inner, 'open').bytes
+}
+
 export function giveFile(path: string, bytes: Buffer): void {
   const { nodes, path: inner, life } = placeOf(path)!
   nodes.set(inner, { kind: 'file', bytes, modifiedAtMs: life.clock.now() })

@@ -1,3 +1,4 @@
+import type { LandedOffset } from '../../src/offsets/landed-offsets.ts'
 import { instantOf } from '../../src/records.ts'
 import {
   type Fingerprint,
@@ -20,13 +21,16 @@ interface StoredGeneration {
 /** A fingerprint of fewer bytes may fit two contents. */
 const tellingBytes = 64
 
-/** The offsets in a machine's offset file, as `blob@generation offset`, sorted. */
-export function offsetsIn(machine: MachineFiles): readonly string[] {
-  return Object.entries(blobsIn(machine))
-    .flatMap(([blob, generations]) =>
-      generations.map(({ generation, offset }) => `${blob}@${generation} ${offset}`),
-    )
-    .sort()
+/** The offsets in a machine's offset file. */
+export function landedIn(machine: MachineFiles): readonly LandedOffset[] {
+  return Object.entries(contentIn(machine)?.blobs ?? {}).flatMap(([blob, generations]) =>
+    generations.map(({ generation, offset }) => ({ blob, generation, offset })),
+  )
+}
+
+/** The names of the files of the load that a machine's offset file records. */
+export function intendedFilesIn(machine: MachineFiles): readonly string[] {
+  return contentIn(machine)?.intent?.files.map(({ name }) => name) ?? []
 }
 
 /**
@@ -35,7 +39,7 @@ export function offsetsIn(machine: MachineFiles): readonly string[] {
  */
 export function recognizableBy(machines: readonly MachineFiles[], blob: WrittenBlob): Recognizable {
   const marks = machines.map((machine) => {
-    const newest = blobsIn(machine)[`${container}/${blob.name}`]?.at(-1)
+    const newest = contentIn(machine)?.blobs[`${container}/${blob.name}`]?.at(-1)
     const instant = newest?.createdAt ?? newest?.generation.split('.', 1)[0]
     if (newest === undefined || instant !== instantOf(new Date(blob.createdAtMs))) return undefined
     const [head, tail] = [newest.head, newest.tail].map((text) =>
@@ -54,8 +58,12 @@ function telling(mark: Fingerprint | undefined, content: Buffer): Fingerprint | 
   return matchesFingerprint(mark, content.subarray(mark.start, mark.start + mark.bytes)) ? mark : undefined
 }
 
-function blobsIn(machine: MachineFiles): Readonly<Record<string, readonly StoredGeneration[]>> {
+interface StoredContent {
+  readonly blobs: Readonly<Record<string, readonly StoredGeneration[]>>
+  readonly intent?: { readonly files: readonly { readonly name: string }[] }
+}
+
+function contentIn(machine: MachineFiles): StoredContent | undefined {
   const text = contentOf(machine, `/state/${pipelineName}.offset.json`)
-  if (text === undefined) return {}
-  return (JSON.parse(text) as { blobs: Record<string, StoredGeneration[]> }).blobs
+  return text === undefined ? undefined : (JSON.parse(text) as StoredContent)
 }

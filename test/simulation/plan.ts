@@ -23,11 +23,24 @@ export const tableFaults = [
 /** What happens to a call to the file system of a process's machine. */
 export const fileFaults = ['disk-full', 'file-error'] as const
 
+/** What happens to a call to a Databricks workspace. */
+export const workspaceFaults = [
+  'workspace-unavailable',
+  'workspace-denied',
+  'workspace-slow',
+  'workspace-cut-upload',
+  'workspace-lost-reply',
+  'workspace-lost-request',
+  'workspace-late-request',
+  'workspace-orphan',
+] as const
+
 export type WorldFault =
   | FaultKind
   | (typeof processFaults)[number]
   | (typeof tableFaults)[number]
   | (typeof fileFaults)[number]
+  | (typeof workspaceFaults)[number]
 
 /** Faults of which at most one is drawn at a time, by what they happen to. */
 const faultGroups = {
@@ -36,6 +49,7 @@ const faultGroups = {
   table: tableFaults,
   files: fileFaults,
   processes: processFaults,
+  workspace: workspaceFaults,
 } as const satisfies Record<string, readonly WorldFault[]>
 
 export type FaultGroup = keyof typeof faultGroups
@@ -49,10 +63,18 @@ const maxChances: Readonly<Record<FaultGroup, number>> = {
   table: 0.3,
   files: 0.02,
   processes: 0.02,
+  workspace: 0.3,
 }
 
 export const blobKinds = ['lines', 'documents', 'gzip'] as const
 export type BlobKind = (typeof blobKinds)[number]
+
+/** A Delta table, or a table of a Databricks workspace by the mode of its loads. */
+export const sinkKinds = ['delta', 'copy-into', 'merge', 'stage-only'] as const
+export type SinkKind = (typeof sinkKinds)[number]
+
+/** The share of worlds with a Delta table, which any number of processes can write at once. */
+const deltaShare = 0.7
 
 export interface BlobPlan {
   /** Names it in histories and commands: its kind and a number. */
@@ -75,6 +97,7 @@ export interface ProcessPlan {
 /** What is said of a world on the command line. All that is not said follows from the seed. */
 export interface WorldChoice {
   readonly seed: number
+  readonly sink?: SinkKind | undefined
   /** Calls at which the world misbehaves; from then on it is calm. */
   readonly steps?: number | undefined
   /** Others do not happen. */
@@ -87,6 +110,7 @@ export interface WorldChoice {
 /** Everything about a world that is drawn before it begins. */
 export interface WorldPlan {
   readonly seed: number
+  readonly sink: SinkKind
   readonly steps: number
   readonly blobs: readonly BlobPlan[]
   readonly processes: readonly ProcessPlan[]
@@ -101,25 +125,40 @@ const maxSteps = 500
  * A leaner choice of the same seed is the same world with something left out: each thing is drawn from a stream of
  * its own, and a fault that is left out is still drawn and then does not happen.
  */
-export function planWorld({ seed, steps, faults, blobs, processes }: WorldChoice): WorldPlan {
+export function planWorld({ seed, sink, steps, faults, blobs, processes }: WorldChoice): WorldPlan {
   const random = randomOf(seed, 'cast')
   const allBlobs = Array.from({ length: random.between(1, 3) }, (_, index): BlobPlan => {
     const kind = random.next() < 0.5 ? 'lines' : blobKinds[random.between(0, blobKinds.length - 1)]!
     return { id: `${kind}-${index}`, kind }
   })
-  const allProcesses = Array.from({ length: random.next() < 0.4 ? 1 : random.between(2, 3) }, (_, index) =>
+  const drawnProcesses = Array.from({ length: random.next() < 0.4 ? 1 : random.between(2, 3) }, (_, index) =>
     planProcess(randomOf(seed, `process ${index}`), 'abc'.charAt(index), allBlobs),
   )
+  const chosenSink = sink ?? drawnSink(randomOf(seed, 'sink'))
+  const allProcesses = chosenSink === 'delta' ? drawnProcesses : apart(drawnProcesses, allBlobs)
   const drawnSteps = random.between(40, maxSteps)
   const drawnFaults = Object.keys(drawnChances(seed)) as WorldFault[]
   return {
     seed,
+    sink: chosenSink,
     steps: steps ?? drawnSteps,
     blobs: allBlobs.filter(({ id }) => blobs?.includes(id) ?? true),
     processes: allProcesses.filter(({ id }) => processes?.includes(id) ?? true),
     cast: { blobs: allBlobs, processes: allProcesses },
     faults: drawnFaults.filter((fault) => faults?.includes(fault) ?? true),
   }
+}
+
+function drawnSink(random: Random): SinkKind {
+  return random.next() < deltaShare ? 'delta' : sinkKinds[random.between(1, sinkKinds.length - 1)]!
+}
+
+/** Only one process may land a blob into a table that cannot hold offsets. */
+function apart(processes: readonly ProcessPlan[], blobs: readonly BlobPlan[]): readonly ProcessPlan[] {
+  if (processes.length === 1) return processes
+  return processes
+    .slice(0, blobs.length)
+    .map((process, index) => ({ ...process, onlyBlob: blobs[index]!.id }))
 }
 
 function planProcess(random: Random, id: string, blobs: readonly BlobPlan[]): ProcessPlan {
@@ -180,9 +219,10 @@ export function randomOf(seed: number, purpose: string): Random {
 }
 
 /** @returns the command that replays a world */
-export function commandOf({ seed, steps, faults, blobs, processes }: WorldChoice): string {
+export function commandOf({ seed, sink, steps, faults, blobs, processes }: WorldChoice): string {
   const part = (name: string, values: readonly string[] | undefined): string =>
     values === undefined ? '' : ` --${name} ${values.join(',') || 'none'}`
+  const sinkPart = sink === undefined ? '' : ` --sink ${sink}`
   const stepsPart = steps === undefined ? '' : ` --steps ${steps}`
-  return `pnpm simulate --seed ${seed}${stepsPart}${part('faults', faults)}${part('blobs', blobs)}${part('processes', processes)}`
+  return `pnpm simulate --seed ${seed}${sinkPart}${stepsPart}${part('faults', faults)}${part('blobs', blobs)}${part('processes', processes)}`
 }

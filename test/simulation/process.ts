@@ -19,6 +19,7 @@ import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { inMemoryContainer } from '../support/blob-service/in-memory-http-client.ts'
 import type { StorageServer } from '../support/blob-service/protocol.ts'
 import { renewing } from '../support/blob-service/tail-schedule.ts'
+import type { LandedTable } from './landed-whole.ts'
 import type { Life } from './machine.ts'
 import type { ProcessPlan } from './plan.ts'
 import { randomOf } from './plan.ts'
@@ -37,6 +38,13 @@ export interface CommitterContext {
 
 /** Opens the committer of a process, in place of the sink. */
 export type OpenCommitter = (context: CommitterContext, life: Life) => Promise<TableCommitter>
+
+/** The table of a world. */
+export interface SimulatedTable {
+  readonly visible: LandedTable
+  readonly commits: number
+  readonly openCommitter: OpenCommitter
+}
 
 export interface SimulatedProcessOptions {
   readonly plan: ProcessPlan

@@ -46,8 +46,15 @@ export async function shrink(
   return best
 }
 
-function choiceOf({ seed, steps, faults, blobs, processes }: WorldPlan): Required<WorldChoice> {
-  return { seed, steps, faults, blobs: blobs.map(({ id }) => id), processes: processes.map(({ id }) => id) }
+function choiceOf({ seed, sink, steps, faults, blobs, processes }: WorldPlan): Required<WorldChoice> {
+  return {
+    seed,
+    sink,
+    steps,
+    faults,
+    blobs: blobs.map(({ id }) => id),
+    processes: processes.map(({ id }) => id),
+  }
 }
 
 function without<T>(all: readonly T[] | undefined, one: T): readonly T[] {

@@ -1,7 +1,8 @@
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
-import { generationKey } from '../../src/records.ts'
+import { type BlobGeneration, generationKey } from '../../src/records.ts'
 import { Transactions } from '../../src/sinks/delta/offsets.ts'
 import { decodeCommit } from '../../src/sinks/delta/protocol/actions.ts'
+import type { LandedTable } from './landed-whole.ts'
 import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
 
 /** One commit, for the history. */
@@ -18,7 +19,8 @@ export interface CommitSummary {
  * It is checked at each commit that no row was visible before, that no offset goes back, and that the rows lie in the
  * ranges by which the offsets moved.
  */
-export class VisibleTable {
+export class VisibleTable implements LandedTable {
+  readonly mayHaveUnrecordedRows = false
   readonly #transactions = new Transactions()
   readonly #rows = new Map<string, Map<string, SimulatedRow>>()
   #version = -1
@@ -32,7 +34,7 @@ export class VisibleTable {
   }
 
   /** The rows of one generation, in order. */
-  rowsOf(source: { readonly blob: string; readonly generation: string }): readonly SimulatedRow[] {
+  rowsOf(source: BlobGeneration): readonly SimulatedRow[] {
     const rows = [...(this.#rows.get(generationKey(source))?.values() ?? [])]
     return rows.sort((a, b) => a.offset - b.offset || a.index - b.index)
   }

@@ -23,6 +23,8 @@ const explained: ReadonlySet<string> = new Set([
   'SOURCE_UNAVAILABLE',
   'SOURCE_UNSUPPORTED',
   'TABLE_UNAVAILABLE',
+  'WAREHOUSE_DENIED',
+  'WAREHOUSE_UNAVAILABLE',
 ])
 
 export interface WorldProcessesOptions {

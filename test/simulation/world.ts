@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Random } from '../../doubles/seeded-random.ts'
 import { SimulatedClock } from '../../doubles/simulated-clock.ts'
+import type { LandedOffset } from '../../src/offsets/landed-offsets.ts'
+import { generationKey } from '../../src/records.ts'
 import { BlobService } from '../support/blob-service/blob-service.ts'
 import type { WorldEvent } from '../support/blob-service/fault-plan.ts'
 import { withSeededChance } from '../support/blob-service/tail-schedule.ts'
@@ -8,8 +10,10 @@ import { SimulatedDeltaTable } from './delta-table.ts'
 import { History } from './history.ts'
 import { assertAllLanded, isAllLanded } from './landed-whole.ts'
 import { installMemoryFiles, unmountAll } from './memory-files.ts'
-import { offsetsIn, recognizableBy } from './offset-files.ts'
+import { landedIn, recognizableBy } from './offset-files.ts'
 import { type ProcessPlan, planWorld, randomOf, type WorldChoice, type WorldPlan } from './plan.ts'
+import type { SimulatedTable } from './process.ts'
+import { SimulatedWorkspaceTable } from './workspace-table.ts'
 import { WorldCalls } from './world-calls.ts'
 import { WorldProcesses } from './world-processes.ts'
 import { container, WrittenBlob } from './written-blobs.ts'
@@ -60,7 +64,7 @@ class World {
   readonly #service: BlobService
   readonly #blobs: readonly (WrittenBlob | undefined)[]
   readonly #calls: WorldCalls
-  readonly #table: SimulatedDeltaTable
+  readonly #table: SimulatedTable
   readonly #processes: WorldProcesses
   readonly #writes: Random
   #failure: Error | undefined
@@ -84,7 +88,15 @@ class World {
       happen: (event) => this.#happen(event),
       stop: (life) => this.#processes.stopOne(life),
     })
-    this.#table = new SimulatedDeltaTable({ ...shared, calls: this.#calls })
+    this.#table =
+      plan.sink === 'delta'
+        ? new SimulatedDeltaTable({ ...shared, calls: this.#calls })
+        : new SimulatedWorkspaceTable({
+            ...shared,
+            mode: plan.sink,
+            calls: this.#calls,
+            filesOf: (process) => this.#processes.filesOf(process),
+          })
     this.#processes = new WorldProcesses({
       ...shared,
       calls: this.#calls,
@@ -100,7 +112,7 @@ class World {
       plan: this.#plan,
       history: this.#history,
       calls: this.#calls.count,
-      commits: this.#table.visible.version,
+      commits: this.#table.commits,
       lives: this.#processes.lives,
       failure: this.#failure,
     }
@@ -160,8 +172,8 @@ class World {
     if (first === undefined || others.length > 0) return
     // The only process of a table has heard of every commit.
     assert.deepEqual(
-      offsetsIn(this.#processes.filesOf(first)),
-      [...visible.offsets].map(({ blob, generation, offset }) => `${blob}@${generation} ${offset}`).sort(),
+      placesOf(landedIn(this.#processes.filesOf(first))),
+      placesOf(visible.offsets),
       'the offset file is not equal to the table',
     )
   }
@@ -190,6 +202,11 @@ class World {
 
 /** For what happens before any process has looked, or when none has to look any more. */
 const sure = { overwrite: false, truncateTo: 0 }
+
+/** `blob@generation offset` of each, sorted. */
+function placesOf(offsets: Iterable<LandedOffset>): readonly string[] {
+  return [...offsets].map((landed) => `${generationKey(landed)} ${landed.offset}`).sort()
+}
 
 function reachableBy(
   processes: readonly ProcessPlan[],

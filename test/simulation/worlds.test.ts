@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { planWorld, type WorldChoice } from './plan.ts'
+import { planWorld, sinkKinds, type WorldChoice } from './plan.ts'
 import { runSchedules } from './run-schedules.ts'
 import { shrink } from './shrink.ts'
 import { runWorld } from './world.ts'
@@ -8,12 +8,18 @@ import { runWorld } from './world.ts'
 /** More of them are in `pnpm test:crashes`, and as many as are asked for in `pnpm simulate --worlds COUNT`. */
 const worlds = 40
 
-test('whatever storage, table, disk and other processes do, and whenever a process is killed, each record lands once', async (t) => {
-  const seeds = Array.from({ length: worlds }, (_, index) => index + 1)
+const seeds = Array.from({ length: worlds }, (_, index) => index + 1)
+
+test('each record lands once despite faults of storage, table, workspace and disk, other processes, and kills at any call', async (t) => {
   const { schedules, calls, commits, lives, failures } = await runSchedules('world', seeds)
   t.diagnostic(`${schedules} worlds, ${calls} calls, ${commits} commits, ${lives} starts of processes`)
   assert.ok(failures.length === 0, failures.join('\n\n'))
   assert.equal(schedules, worlds)
+})
+
+test('the simulated worlds have tables of every kind of sink', () => {
+  const kinds = new Set(seeds.map((seed) => planWorld({ seed }).sink))
+  assert.deepEqual([...kinds].sort(), [...sinkKinds].sort())
 })
 
 test('a world happens again, to the call, from its seed', async () => {
@@ -35,6 +41,7 @@ test('a failing world is made smaller until nothing of it can be left out', asyn
   const { choice } = await shrink(failed, { maxRuns: 200, run })
   assert.deepEqual(choice, {
     seed: 3,
+    sink: plan.sink,
     steps: 17,
     faults: [culprit, accomplice],
     blobs: [blob],

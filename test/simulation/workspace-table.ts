@@ -1,0 +1,245 @@
+import type { Clock } from '../../src/clock.ts'
+import { TailraceError } from '../../src/errors.ts'
+import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
+import { type BlobGeneration, generationKey } from '../../src/records.ts'
+import { DatabricksCommitter } from '../../src/sinks/databricks/committer.ts'
+import { CopyInto } from '../../src/sinks/databricks/loading/copy-into.ts'
+import { MergeLoader } from '../../src/sinks/databricks/loading/merge-loader.ts'
+import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
+import type { RowLoader } from '../../src/sinks/databricks/loading/row-loader.ts'
+import { VolumeLoader } from '../../src/sinks/databricks/loading/volume-loader.ts'
+import { StagedFiles } from '../../src/sinks/databricks/staging/staged-files.ts'
+import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
+import type { History } from './history.ts'
+import type { LandedTable } from './landed-whole.ts'
+import type { Life, MachineFiles } from './machine.ts'
+import { readSimulatedFile } from './memory-files.ts'
+import {
+  MemoryStaging,
+  MemoryVolume,
+  MemoryWarehouse,
+  type WorkspaceRule,
+  workspaceUnavailable,
+} from './memory-workspace.ts'
+import { intendedFilesIn, landedIn } from './offset-files.ts'
+import { type SinkKind, type WorldPlan, workspaceFaults } from './plan.ts'
+import type { CommitterContext, OpenCommitter, SimulatedTable } from './process.ts'
+import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
+import type { WorldCalls } from './world-calls.ts'
+
+export interface SimulatedWorkspaceTableOptions {
+  readonly plan: WorldPlan
+  readonly mode: Exclude<SinkKind, 'delta'>
+  readonly clock: Clock
+  readonly calls: WorldCalls
+  readonly history: History
+  readonly filesOf: (process: { readonly id: string }) => MachineFiles
+  readonly fail: (error: unknown) => void
+}
+
+/** Longer than a process waits for an answer, and shorter than it waits for another load of its files. */
+const maxLateMs = 240_000
+
+/** A table of a Databricks workspace in memory, with the faults of its warehouse and its volume. */
+export class SimulatedWorkspaceTable implements SimulatedTable {
+  readonly visible: LandedTable
+  readonly #options: SimulatedWorkspaceTableOptions
+  readonly #volume = new MemoryVolume()
+  readonly #warehouse: MemoryWarehouse
+  readonly #rows = new Map<string, SimulatedRow>()
+  readonly #loaded = new Set<string>()
+  #commits = 0
+
+  constructor(options: SimulatedWorkspaceTableOptions) {
+    this.#options = options
+    const table = this
+    this.#warehouse = new MemoryWarehouse(
+      {
+        get rows() {
+          return [...table.#rows.values()]
+        },
+        load: (paths, rows) => this.#load(paths, rows),
+        hasLoaded: (path) => this.#loaded.has(path),
+      },
+      this.#volume,
+      options.clock,
+    )
+    this.visible = {
+      get offsets() {
+        return table.#offsets
+      },
+      // A MERGE has no intent, because it adds only the rows that are missing.
+      mayHaveUnrecordedRows: options.mode === 'merge',
+      rowsOf: (source) => this.#rowsOf(source),
+    }
+  }
+
+  /** Loads of files or rows. */
+  get commits(): number {
+    return this.#commits
+  }
+
+  /** @returns the committer of one process, as the sink opens it */
+  readonly openCommitter: OpenCommitter = async (context, life) => {
+    const { mode } = this.#options
+    const { storedOffsets, offsets } = context
+    const known = storedOffsets === 'corrupt' ? undefined : storedOffsets
+    const committer = new DatabricksCommitter({
+      location: 'simulated table',
+      loader: this.#loaderOf(context, life),
+      ledger: offsets,
+      offsets: known?.offsets ?? new LandedOffsets(),
+      recoversOffsets: known === undefined,
+      landsBlob: (blob) => this.#lands(life, blob),
+      onOffsetsRecovered: () => {},
+      onSettled: () => {},
+      mode: mode === 'merge' ? undefined : mode,
+      clock: life.clock,
+      close: async () => {},
+    })
+    await committer.open()
+    return committer
+  }
+
+  #lands(life: Life, blob: string): boolean {
+    const process = this.#options.plan.processes.find(({ id }) => id === processOf(life))
+    return process?.onlyBlob === undefined || blob.includes(`/${process.onlyBlob}.`)
+  }
+
+  #loaderOf({ config, offsets }: CommitterContext, life: Life): RowLoader {
+    const { mode } = this.#options
+    const { clock } = life
+    const warehouse = this.#warehouse.reachedBy(life, this.#rule)
+    const rows = new RangeRows(warehouse, config.table.name)
+    // The tables of the double in `doubles/workspace` are created and checked; here one is there.
+    const ensureTable = async (): Promise<void> => {}
+    if (mode === 'merge')
+      return new MergeLoader({ warehouse, declaration: config.table, rows, ensureTable, engine: fileReader })
+    const staging = new MemoryStaging(`/volume/${processOf(life)}`, this.#volume, life, this.#rule)
+    return new VolumeLoader({
+      staging,
+      stagedFiles: new StagedFiles({
+        staging,
+        retentionMs: mode === 'stage-only' ? undefined : 0,
+        intent: () => offsets.intent,
+        clock,
+        onFailed: () => {},
+      }),
+      table:
+        mode === 'stage-only'
+          ? undefined
+          : {
+              rows,
+              ensureTable,
+              copy: new CopyInto({
+                warehouse,
+                declaration: config.table,
+                stagingFolder: staging.folder,
+                retry: { clock },
+              }),
+              clearCache: async () => {},
+            },
+      clock,
+    })
+  }
+
+  readonly #rule: WorkspaceRule = (life, call, kind) => {
+    const { calls } = this.#options
+    const { verdict, fault } = calls.tableVerdict(life, call, {
+      group: 'workspace',
+      faults: workspaceFaults,
+      isPossible: (drawn) =>
+        drawn === 'workspace-cut-upload' ? kind === 'upload' : kind === 'statement' || !isOfStatements(drawn),
+    })
+    switch (fault) {
+      case undefined:
+        // A process that is killed during an upload leaves any part of the file.
+        return kind === 'upload' && verdict.isLast
+          ? { ...verdict, arrives: calls.between(0, 100) / 100 }
+          : verdict
+      case 'workspace-unavailable':
+        return { ...verdict, error: workspaceUnavailable() }
+      case 'workspace-denied':
+        return { ...verdict, error: new TailraceError('WAREHOUSE_DENIED', 'The simulated token is refused.') }
+      case 'workspace-slow':
+        return { ...verdict, ms: calls.between(1_000, 60_000) }
+      case 'workspace-cut-upload':
+        return { ...verdict, arrives: calls.between(0, 99) / 100 }
+      case 'workspace-lost-reply':
+        return { ...verdict, unanswered: 'done' }
+      case 'workspace-lost-request':
+        return { ...verdict, unanswered: 'never' }
+      case 'workspace-late-request':
+        return { ...verdict, unanswered: { afterMs: calls.between(1, maxLateMs), hasBegun: false } }
+      case 'workspace-orphan':
+        return { ...verdict, unanswered: { afterMs: calls.between(1, maxLateMs), hasBegun: true } }
+    }
+  }
+
+  /** Adds rows, and checks that none was there before and that a load was recorded before it began. */
+  #load(paths: readonly string[], rows: readonly SimulatedRow[]): void {
+    const { history, fail } = this.#options
+    if (rows.length === 0) return
+    this.#commits += 1
+    try {
+      for (const path of paths) {
+        if (!this.#intended(path)) throw new Error(`${path} is loaded without a recorded intent.`)
+        this.#loaded.add(path)
+      }
+      for (const row of rows) add(this.#rows, row)
+    } catch (error) {
+      fail(error)
+    }
+    history.note('table', `load ${this.#commits}: ${rows.length} rows`)
+  }
+
+  #intended(path: string): boolean {
+    const [, , id, ...name] = path.split('/')
+    return intendedFilesIn(this.#options.filesOf({ id: id! })).includes(name.join('/'))
+  }
+
+  /** The offset files are the truth. No blob is landed by two processes. */
+  get #offsets(): LandedOffsets {
+    const all = new LandedOffsets()
+    for (const process of this.#options.plan.processes)
+      for (const landed of landedIn(this.#options.filesOf(process))) all.set(landed)
+    return all
+  }
+
+  #rowsOf(source: BlobGeneration): readonly SimulatedRow[] {
+    const rows = this.#options.mode === 'stage-only' ? this.#stagedRows() : this.#rows
+    return [...rows.values()]
+      .filter((row) => generationKey(row) === generationKey(source))
+      .sort((a, b) => a.offset - b.offset || a.index - b.index)
+  }
+
+  /** The rows for a reader that loads each staged file once. */
+  #stagedRows(): ReadonlyMap<string, SimulatedRow> {
+    const rows = new Map<string, SimulatedRow>()
+    for (const { bytes } of this.#volume.files.values()) for (const row of rowsOfFile(bytes)) add(rows, row)
+    return rows
+  }
+}
+
+function add(rows: Map<string, SimulatedRow>, row: SimulatedRow): void {
+  const place = `${generationKey(row)} at ${row.offset}:${row.index}`
+  if (rows.has(place)) throw new Error(`The row of ${place} is visible twice.`)
+  rows.set(place, row)
+}
+
+function isOfStatements(fault: (typeof workspaceFaults)[number]): boolean {
+  return !['workspace-unavailable', 'workspace-denied', 'workspace-slow'].includes(fault)
+}
+
+function processOf({ id }: Life): string {
+  return id.split('.')[0]!
+}
+
+/** Reads the rows of encoded files, in place of the engine. */
+const fileReader = {
+  rows: async (sql: string) =>
+    [...sql.matchAll(/'([^']+\.json)'/g)]
+      .flatMap(([, path]) => rowsOfFile(readSimulatedFile(path!)))
+      .sort((a, b) => a.offset - b.offset || a.index - b.index)
+      .map((row) => ({ place: String(row.offset), json: JSON.stringify(row) })),
+} as unknown as EmbeddedEngine
