@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { resolveConfig } from '../src/config/resolve.ts'
 import { errors } from '../src/errors.ts'
 import { postgresLogs } from '../src/tables/postgres/logs.ts'
 import { commandPaths } from './support/cli-page.ts'
@@ -33,45 +32,6 @@ test('docs/configuration.md names every option of the config', () => {
     [],
   )
 })
-
-test('docs/configuration.md states the defaults that the resolved config has', () => {
-  const config = resolveConfig(
-    {
-      pipelines: {
-        one: {
-          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'a' },
-          table: postgresLogs('a.b.c'),
-          sink: { kind: 'delta', root: '.' },
-        },
-      },
-    },
-    '/',
-  )
-  const { source, batch } = config.pipelines.one as (typeof config.pipelines)[string]
-  const defaults = { source, batch, disk: config.disk, stopMs: config.stopMs, restart: config.restart }
-  const page = textOf('docs/configuration.md')
-  for (const [path, value] of numbersOf(defaults)) {
-    const row = page.split('\n').find((line) => line.startsWith(`| \`${path}\` `))
-    const shown = row?.split('|').at(-2)?.trim() ?? ''
-    assert.ok(
-      shown.startsWith(amount(value)),
-      `${path}: the page says ${shown}, the default is ${amount(value)}`,
-    )
-  }
-})
-
-function numbersOf(value: object, path = ''): [path: string, value: number][] {
-  return Object.entries(value).flatMap(([key, inner]): [string, number][] => {
-    if (typeof inner === 'number') return [[path + key, inner]]
-    return typeof inner === 'object' && inner !== null ? numbersOf(inner, `${path}${key}.`) : []
-  })
-}
-
-/** As the page writes it: whole MiB or KiB, else digits in groups of three. */
-function amount(value: number): string {
-  if (value % 1024 ** 2 === 0) return `${value / 1024 ** 2} MiB`
-  return value.toLocaleString('en-US')
-}
 
 test('ARCHITECTURE.md has a line for every folder of src, and names no folder or file that is not there', () => {
   const page = textOf('ARCHITECTURE.md')

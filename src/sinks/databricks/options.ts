@@ -28,7 +28,7 @@ export interface DatabricksSinkConfig {
    * but `merge`. One pipeline's files lie in a folder of its own below it.
    */
   readonly volume?: string | undefined
-  /** How files get into the volume: by the driver's PUT through the warehouse (default), or by the Files API. */
+  /** How files get into the volume. `put` (default): by the driver's PUT through the warehouse. `files-api`: by the Files API. */
   readonly upload?: 'put' | 'files-api' | undefined
   /** Whether a table that is missing is created. Default true. */
   readonly createTable?: boolean | undefined
@@ -48,8 +48,8 @@ export interface DatabricksSinkConfig {
    */
   readonly evolve?: boolean | undefined
   /**
-   * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default a day; with
-   * `stage-only` never, because it is unknown when a file was loaded.
+   * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default
+   * 86,400,000 (a day); with `stage-only` never, because it is unknown when a file was loaded.
    */
   readonly stagedRetentionMs?: number | undefined
   /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
