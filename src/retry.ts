@@ -12,7 +12,7 @@ export interface RetryPolicy {
 }
 
 /** The default policy. */
-export const defaultRetryPolicy: RetryPolicy = {
+const defaultRetryPolicy: RetryPolicy = {
   baseMs: 200,
   capMs: 30_000,
   maxAttempts: Number.POSITIVE_INFINITY,

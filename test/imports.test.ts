@@ -244,6 +244,21 @@ test('every dependency is imported, and every import is a dependency or an optio
   assert.deepEqual(known.sort(), [...Object.keys(foreignPackages), 'commander'].sort())
 })
 
+test('no two files export the same name', () => {
+  const owners = new Map<string, string[]>()
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8')
+    const declared = text.matchAll(
+      /^export (?:abstract |async )*(?:function\*?|class|const|interface|type) (\w+)/gm,
+    )
+    for (const [, name] of declared) owners.set(name!, [...(owners.get(name!) ?? []), file])
+  }
+  assert.deepEqual(
+    [...owners].filter(([, declaring]) => declaring.length > 1),
+    [],
+  )
+})
+
 test('imports between files name existing files, and imports go round in no circle', () => {
   for (const { file, target } of own) assert.ok(files.includes(target), `${file} imports ${target}`)
   const followed = new Map<string, 'open' | 'done'>()

@@ -14,7 +14,7 @@ export interface LoadedFile {
 }
 
 /** Which files a table was loaded from, and which a COPY INTO is loading right now. */
-export class FileLog {
+class FileLog {
   readonly #loaded = new Map<string, LoadedFile>()
   readonly #loading = new Set<string>()
 

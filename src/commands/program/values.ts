@@ -38,6 +38,6 @@ export function instantMs(flag: string): (text: string) => number {
 }
 
 /** @throws USAGE */
-export function wrongValue(flag: string, found: string, expected: string): TailraceError {
+function wrongValue(flag: string, found: string, expected: string): TailraceError {
   return new TailraceError('USAGE', `${flag}: found ${found}, expected ${expected}.`)
 }

@@ -134,7 +134,7 @@ export interface SourceLengths {
  * @param generations the landed generations
  * @throws SOURCE_DENIED, SOURCE_UNAVAILABLE
  */
-export async function sourceLengths(
+async function sourceLengths(
   { pipeline, reader }: Pick<InspectedPipeline, 'pipeline' | 'reader'>,
   generations: readonly LandedOffset[],
   nowMs: number,

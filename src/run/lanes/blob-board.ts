@@ -2,7 +2,7 @@ import type { ListedBlob } from '../../sources/blob-reader.ts'
 import type { BlobMemory } from './blob-memory.ts'
 import {
   type BlobEvent,
-  type BlobStatus,
+  type BoardStatus,
   hasLane,
   isAtRest,
   nextStatus,
@@ -14,7 +14,7 @@ import type { SetAsideBlob } from './lane-schedule.ts'
 /** A listed blob that has something to read, or had lately. */
 export interface BoardBlob extends BlobMemory {
   /** Changed by `BlobBoard.apply` alone. */
-  status: BlobStatus
+  status: BoardStatus
   /** Its length as last seen, in bytes. */
   bytes: number
   createdAt: string
@@ -38,7 +38,7 @@ interface Newest {
 }
 
 /** Of the newest blobs, those modified longer than this before the newest one are not live. */
-export const warmMs = 3_600_000
+const warmMs = 3_600_000
 
 /** Quiet blobs that are remembered, so that they are live when they grow. */
 const maxQuiet = 10_000

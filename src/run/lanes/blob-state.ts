@@ -52,14 +52,14 @@ export type BlobEvent =
   /** Another process landed bytes that this one had read. */
   | 'overtaken'
 
-export interface BlobStatus {
+export interface BoardStatus {
   readonly state: BlobState
   /** Read before the backlog: it was read to its end before, or is among the newest blobs. */
   readonly isLive: boolean
 }
 
 /** The status of a blob that is not on the board. */
-export const unknownBlob: BlobStatus = { state: 'unknown', isLive: false }
+export const unknownBlob: BoardStatus = { state: 'unknown', isLive: false }
 
 type Row = Readonly<Partial<Record<BlobEvent, BlobState>>>
 
@@ -117,7 +117,7 @@ function unmoved(state: BlobState): Row {
 const eventsOfLiveBlobs: ReadonlySet<BlobEvent> = new Set(['found-grown', 'newest', 'followed'])
 
 /** @throws Error for an event that cannot happen in this state: a mistake of the caller */
-export function nextStatus({ state, isLive }: BlobStatus, event: BlobEvent): BlobStatus {
+export function nextStatus({ state, isLive }: BoardStatus, event: BlobEvent): BoardStatus {
   const next = transitions[state][event]
   if (next === undefined) throw new Error(`A blob that is ${state} cannot be ${event}.`)
   if (next === 'unknown') return unknownBlob
@@ -125,7 +125,7 @@ export function nextStatus({ state, isLive }: BlobStatus, event: BlobEvent): Blo
 }
 
 /** The queue that a blob waits in; undefined when it does not wait for a lane. */
-export function queueOf({ state, isLive }: BlobStatus): 'live' | 'backlog' | undefined {
+export function queueOf({ state, isLive }: BoardStatus): 'live' | 'backlog' | undefined {
   if (state !== 'queued') return undefined
   return isLive ? 'live' : 'backlog'
 }

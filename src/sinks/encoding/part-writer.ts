@@ -23,7 +23,7 @@ export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
 
 // Optimizers that find nothing to improve in the projection, but take as long as encoding 8 MiB. Filter pushdown would
 // even evaluate everything below the filter twice.
-export const idleOptimizers =
+const idleOptimizers =
   'common_subexpressions,expression_rewriter,in_clause,statistics_propagation,filter_pushdown,filter_pullup'
 
 type EngineSettings = Readonly<Record<string, string | number>>

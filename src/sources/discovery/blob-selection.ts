@@ -81,7 +81,7 @@ export interface PatternBase {
 }
 
 /** Reads a pattern up to its first wildcard. */
-export function patternBase(pattern: string): PatternBase {
+function patternBase(pattern: string): PatternBase {
   let base = ''
   for (const { text, escaped } of characters(pattern)) {
     if (!escaped && wildcard.test(text)) return { base, isWhole: false }
@@ -107,7 +107,7 @@ export function patternMistake(pattern: string): string | undefined {
  * Translates a pattern for the matcher: of its special characters only `*`, `?`, `{`, `,` and `}` keep their meaning, so
  * that `pg (old)/*.json` matches blobs under `pg (old)/`.
  */
-export function matcherPattern(pattern: string): string {
+function matcherPattern(pattern: string): string {
   let text = ''
   for (const one of characters(pattern)) {
     // The matcher drops a leading `./`, which is an ordinary part of a blob's name.

@@ -10,7 +10,7 @@ import { requireInstalled } from '../../package.ts'
 import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */
-export const embeddedBlobs = { primary: 'primary.ndjson', replica: 'replica.ndjson' } as const
+const embeddedBlobs = { primary: 'primary.ndjson', replica: 'replica.ndjson' } as const
 
 type Server = keyof typeof embeddedBlobs
 

@@ -1,7 +1,7 @@
 import type { AzureRequest } from '../../azure/source-errors.ts'
 
 /** How long refused requests are retried when storage granted the like before, in milliseconds. */
-export const maxRefusedMs = 15 * 60_000
+const maxRefusedMs = 15 * 60_000
 
 /** Codes by which storage refuses one kind of request while the credential is valid for another. */
 const lackOfPermission: ReadonlySet<string> = new Set([

@@ -286,7 +286,7 @@ function lineEnd(text: string, from: number): number {
 }
 
 /** Collects a text in pieces, keeps its first bytes and counts the rest; one character per byte (latin1). */
-export class PrefixText {
+class PrefixText {
   #maxBytes: number
   #text = ''
   #bytes = 0

@@ -163,7 +163,7 @@ const flags = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserve
  * @returns the header's length in bytes; `undefined` when the bytes end inside the header
  * @throws Error with the fault as its message
  */
-export function gzipHeaderBytes(bytes: Buffer): number | undefined {
+function gzipHeaderBytes(bytes: Buffer): number | undefined {
   const end = headerEnd(bytes)
   if (end === undefined && bytes.length > maxHeaderBytes)
     throw new Error(`its header is longer than ${maxHeaderBytes} bytes`)

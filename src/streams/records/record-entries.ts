@@ -47,7 +47,7 @@ export function keptPrefix(latin1: string): string {
 }
 
 /** Replaces the escapes of lone surrogates by U+FFFD, in one pass: the encoder's parser rejects them. */
-export function withoutLoneSurrogates(json: string): string {
+function withoutLoneSurrogates(json: string): string {
   if (!/\\u[dD][89a-fA-F]/.test(json)) return json
   const pieces: string[] = []
   let copied = 0

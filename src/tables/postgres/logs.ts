@@ -90,7 +90,7 @@ function checkTimezone(timezone: string): void {
  * The normalized columns of a PostgreSQL log record. Columns used in filters come first, because Delta keeps statistics
  * of a table's first 32 columns only.
  */
-export const leadingColumns: readonly Column[] = [
+const leadingColumns: readonly Column[] = [
   {
     name: 'event_time',
     type: 'timestamp',
@@ -132,7 +132,7 @@ export const leadingColumns: readonly Column[] = [
 ]
 
 /** Columns of long texts. `raw` is never NULL. */
-export const trailingColumns: readonly Column[] = [
+const trailingColumns: readonly Column[] = [
   { name: 'parse_error', type: 'string', comment: 'Why the row is partial or rejected, or a remark on it.' },
   {
     name: 'message',
@@ -147,14 +147,14 @@ export const trailingColumns: readonly Column[] = [
 ]
 
 /** Partition column: the UTC date of `event_time`. */
-export const eventDate: Column = {
+const eventDate: Column = {
   name: 'event_date',
   type: 'date',
   comment: 'UTC date of event_time; NULL when that is NULL.',
 }
 
 /** Avoids DuckDB's direct cast of a TIMESTAMPTZ to a date, which is slower because it uses ICU's calendar. */
-export const eventDatePartition: PartitionColumn = {
+const eventDatePartition: PartitionColumn = {
   column: eventDate.name,
   fromSql: 'make_timestamp(epoch_us(event_time))::DATE',
 }

@@ -155,7 +155,7 @@ export function mergeSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>
 }
 
 /** SQL that replaces the rows of a range by those of the parameter `:rows`, in one step. */
-export function replaceSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>): string {
+function replaceSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>): string {
   const columns = declaration.columns.map((column) => quoteName(column.name))
   // Spark's grammar requires this order of the three kinds of clauses.
   return [

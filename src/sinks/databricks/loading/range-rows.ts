@@ -72,7 +72,7 @@ FROM ${this.#table} GROUP BY source_blob, source_generation`,
 }
 
 /** @returns an SQL condition for rows in any of the spans, with the values as parameters, so that no blob name becomes SQL. */
-export function withinRanges(spans: readonly Span[]): {
+function withinRanges(spans: readonly Span[]): {
   readonly condition: string
   readonly parameters: Readonly<Record<string, ParameterValue>>
 } {

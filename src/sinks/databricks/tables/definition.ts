@@ -64,7 +64,7 @@ export function addColumnsSql(name: TableName, columns: readonly Column[]): stri
 }
 
 /** Formats column definitions, one per line. */
-export function columnDefinitions(columns: readonly Column[]): string {
+function columnDefinitions(columns: readonly Column[]): string {
   const lines = columns.map(({ name, type, comment }) => {
     const required = requiredColumns.has(name) ? ' NOT NULL' : ''
     return `  ${quoteName(name)} ${databricksTypes[type]}${required} COMMENT ${quoteText(comment)}`
@@ -73,7 +73,7 @@ export function columnDefinitions(columns: readonly Column[]): string {
 }
 
 /** @throws CONFIG_INVALID when the layout names a column that the table does not have */
-export function layoutSql(layout: TableLayout, columns: readonly Column[]): string {
+function layoutSql(layout: TableLayout, columns: readonly Column[]): string {
   if ('clusterBy' in layout && layout.clusterBy === 'auto') return 'CLUSTER BY AUTO'
   const [keyword, names] =
     'clusterBy' in layout

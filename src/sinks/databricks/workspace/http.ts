@@ -234,7 +234,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** @returns an agent that connects to a workspace directly, or through the address's proxy by `CONNECT` */
-export async function workspaceAgent({ proxy, customCa }: WorkspaceAddress): Promise<Agent> {
+async function workspaceAgent({ proxy, customCa }: WorkspaceAddress): Promise<Agent> {
   const options = { keepAlive: true, ...trusting(customCa) }
   if (proxy === undefined) return new Agent(options)
   // Loaded only when needed, because few workspaces are behind a proxy.

@@ -152,7 +152,7 @@ async function removeSidecars({ storage, engine }: CleanupContext, nowMs: number
 type AgedFile = LogFile & StoredObject
 
 /** Finds the expired files of a log while it is listed by name, which is the order of the versions. */
-export class OldLog {
+class OldLog {
   readonly #rules: CleanupRules
   readonly #commits = new Set<number>()
   #latestMs = Number.NEGATIVE_INFINITY

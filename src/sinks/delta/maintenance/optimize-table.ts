@@ -99,7 +99,7 @@ export interface FinishedMerge {
 }
 
 /** Sums up merges by partition. */
-export class OptimizeTally {
+class OptimizeTally {
   readonly #before = new Map<string, { files: number; bytes: number }>()
   readonly #partitions = new Map<string, PartitionReport>()
   readonly #refused = new Set<string>()

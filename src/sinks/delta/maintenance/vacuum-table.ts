@@ -13,7 +13,7 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 const hourMs = 3_600_000
 
 /** Delta's default for `delta.deletedFileRetentionDuration`, and the shortest retention allowed without a flag. */
-export const safeRetentionMs = 168 * hourMs
+const safeRetentionMs = 168 * hourMs
 
 /** Concurrent deletions. */
 const parallelDeletions = 16

@@ -19,7 +19,7 @@ export function schemaString(columns: readonly Column[]): string {
 }
 
 /** @returns a nullable column in the form of a Delta schema. */
-export function newField({ name, type, comment }: Column): JsonObject {
+function newField({ name, type, comment }: Column): JsonObject {
   return { name, type, nullable: true, metadata: { comment } }
 }
 

@@ -174,7 +174,7 @@ export function columnSql({ sqlType }: TableColumn): string {
  *
  * @param relationOf returns SQL of a relation of the live rows of files
  */
-export async function tableSelect(
+async function tableSelect(
   contents: TableContents,
   files: readonly LiveFile[],
   relationOf: (files: readonly LiveFile[]) => Promise<string>,
