@@ -1,39 +1,10 @@
 import { sqlString } from '../sql.ts'
+import { stringColumns } from './columns.ts'
 import { type JsonStructure, jsonPath, textKeys } from './expressions/json.ts'
 import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { Shape, TextField, ValueAt } from './shapes/shape.ts'
-
-/** Columns that are text in the record and in the table. */
-export const stringColumns = [
-  'severity',
-  'sqlstate',
-  'message',
-  'detail',
-  'hint',
-  'context',
-  'statement',
-  'db_name',
-  'user_name',
-  'client_addr',
-  'application_name',
-  'backend_type',
-  'session_id',
-  'command_tag',
-  'object_name',
-  'source_role',
-  'server_name',
-] as const satisfies readonly TextField[]
-
-/** Columns whose text must be an integer. */
-export const integerColumns = [
-  { name: 'pid', type: 'INTEGER' },
-  { name: 'client_port', type: 'INTEGER' },
-  { name: 'line_num', type: 'BIGINT' },
-  { name: 'query_id', type: 'BIGINT' },
-  { name: 'txid', type: 'BIGINT' },
-] as const satisfies readonly { name: TextField; type: string }[]
 
 /** @returns the number of a shape: its 1-based position in the order of detection. */
 export function shapeNumber(name: string): number {

@@ -7,6 +7,7 @@ import {
   provenanceColumns,
   type TableDeclaration,
 } from '../table.ts'
+import { eventDate, leadingColumns, trailingColumns } from './columns.ts'
 import type { ExtraColumn } from './extra-column.ts'
 import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
 import { PostgresProjection } from './projection.ts'
@@ -84,73 +85,6 @@ function checkTimezone(timezone: string): void {
       cause,
     })
   }
-}
-
-/**
- * The normalized columns of a PostgreSQL log record. Columns used in filters come first, because Delta keeps statistics
- * of a table's first 32 columns only.
- */
-const leadingColumns: readonly Column[] = [
-  {
-    name: 'event_time',
-    type: 'timestamp',
-    comment: 'When the server wrote the record; NULL when its zone is uncertain.',
-  },
-  { name: 'severity', type: 'string', comment: 'LOG, ERROR, FATAL and so on, as the server wrote it.' },
-  {
-    name: 'server_name',
-    type: 'string',
-    comment: 'Server the record comes from, from the record or the configuration.',
-  },
-  {
-    name: 'source_role',
-    type: 'string',
-    comment: 'primary or replica, from the record or the configuration.',
-  },
-  { name: 'db_name', type: 'string', comment: 'Database.' },
-  { name: 'user_name', type: 'string', comment: 'Database user.' },
-  { name: 'client_addr', type: 'string', comment: "Client's address or host name, or [local]." },
-  { name: 'application_name', type: 'string', comment: 'What the client calls itself.' },
-  { name: 'sqlstate', type: 'string', comment: 'SQLSTATE code; 00000 is success.' },
-  { name: 'backend_type', type: 'string', comment: 'Kind of server process.' },
-  { name: 'pid', type: 'integer', comment: 'Server process.' },
-  { name: 'session_id', type: 'string', comment: 'Session: start time and process, in hexadecimal.' },
-  {
-    name: 'query_id',
-    type: 'long',
-    comment: 'Query identifier as in pg_stat_statements; exact; NULL for none.',
-  },
-  { name: 'command_tag', type: 'string', comment: 'Command as pgaudit names it, or else the process title.' },
-  { name: 'duration_ms', type: 'double', comment: 'Milliseconds a statement took, from its message.' },
-  { name: 'audit_class', type: 'string', comment: "pgaudit's class: READ, WRITE, DDL and so on." },
-  { name: 'object_type', type: 'string', comment: 'Kind of object that pgaudit names.' },
-  { name: 'object_name', type: 'string', comment: 'Object that pgaudit or a change record names.' },
-  { name: 'txid', type: 'long', comment: 'Transaction; NULL for none.' },
-  { name: 'line_num', type: 'long', comment: 'Number of the record within its session.' },
-  { name: 'session_start', type: 'timestamp', comment: 'When the session started.' },
-  { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
-]
-
-/** Columns of long texts. `raw` is never NULL. */
-const trailingColumns: readonly Column[] = [
-  { name: 'parse_error', type: 'string', comment: 'Why the row is partial or rejected, or a remark on it.' },
-  {
-    name: 'message',
-    type: 'string',
-    comment: 'Message, without the prefix and level that text logs put before it.',
-  },
-  { name: 'detail', type: 'string', comment: 'Detail of the message.' },
-  { name: 'hint', type: 'string', comment: 'Hint of the message.' },
-  { name: 'context', type: 'string', comment: 'Where in the server the message arose.' },
-  { name: 'statement', type: 'string', comment: 'SQL text: the statement at fault, audited, or timed.' },
-  { name: 'raw', type: 'string', comment: 'The whole line.' },
-]
-
-/** Partition column: the UTC date of `event_time`. */
-const eventDate: Column = {
-  name: 'event_date',
-  type: 'date',
-  comment: 'UTC date of event_time; NULL when that is NULL.',
 }
 
 /** Avoids DuckDB's direct cast of a TIMESTAMPTZ to a date, which is slower because it uses ICU's calendar. */

@@ -1,5 +1,6 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
+import { integerColumns, stringColumns } from './columns.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
@@ -20,13 +21,11 @@ import {
   byShape,
   type Form,
   formsOf,
-  integerColumns,
   isNested,
   mayBeNested,
   prefixColumns,
   shapeNumber,
   shapeOf,
-  stringColumns,
   textOf,
   typesOf,
   ValueList,

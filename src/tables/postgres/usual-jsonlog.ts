@@ -1,5 +1,6 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { ProjectionOptions } from '../table.ts'
+import { integerColumns, stringColumns } from './columns.ts'
 import {
   afterLastInstant,
   asInstant,
@@ -16,7 +17,7 @@ import {
   statementValue,
 } from './expressions/usual-message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
-import { integerColumns, mayBeNested, stringColumns } from './forms.ts'
+import { mayBeNested } from './forms.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
