@@ -88,3 +88,22 @@ export const stringColumns: readonly TextField[] = fieldColumns
 
 /** Columns whose text must be an integer. */
 export const integerColumns: readonly FieldColumn[] = fieldColumns.filter(({ type }) => type !== 'VARCHAR')
+
+/**
+ * SQL of the columns of a row, by name.
+ *
+ * @param textOf SQL of a text column, which is its field's text unless `special` has it
+ * @param numberOf the same for an integer column
+ * @param special SQL of the other columns, and of those whose value is not just their field's
+ */
+export function columnValues(
+  textOf: (name: TextField) => string,
+  numberOf: (name: TextField) => string,
+  special: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return {
+    ...Object.fromEntries(stringColumns.map((name) => [name, textOf(name)])),
+    ...Object.fromEntries(integerColumns.map(({ name }) => [name, numberOf(name)])),
+    ...special,
+  }
+}

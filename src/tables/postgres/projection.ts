@@ -1,6 +1,6 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
-import { integerColumns, stringColumns } from './columns.ts'
+import { columnValues, integerColumns, stringColumns } from './columns.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
@@ -285,44 +285,39 @@ export class PostgresProjection implements Projection {
       setting === undefined
         ? column
         : `coalesce(${column}, CASE WHEN parse_status <> 'rejected' THEN ${sqlString(setting)} END)`
-    const typed: Readonly<Record<string, string>> = {
-      event_time: asInstant('t_event'),
-      severity: 's_severity',
-      server_name: known('s_server_name', serverName),
-      source_role: known('s_source_role', role),
-      db_name: 'c_db_name',
-      user_name: 'c_user_name',
-      client_addr: 'c_client_addr',
-      application_name: 'c_application_name',
-      sqlstate: 's_sqlstate',
-      backend_type: 's_backend_type',
-      pid: `coalesce(i_pid, CASE WHEN ${textOf('pid')} IS NULL AND s_session_id IS NOT NULL THEN TRY_CAST('0x' || split_part(s_session_id, '.', 2) AS INTEGER) END)`,
-      session_id: 's_session_id',
-      query_id: 'nullif(i_query_id, 0)',
-      command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
-      duration_ms: durationOf('s_message'),
-      audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} END`,
-      object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} END`,
-      object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
-      txid: 'nullif(i_txid, 0)',
-      line_num: 'i_line_num',
-      session_start: asInstant('t_session'),
-      client_port: 'coalesce(i_client_port, c_client_port)',
-      ...Object.fromEntries(
-        extraColumns.map(({ name, type }, index) => [
-          name,
-          type === 'timestamp' ? asInstant(`x_${index}`) : `x_${index}`,
-        ]),
-      ),
-      message: 's_message',
-      detail: 's_detail',
-      hint: 's_hint',
-      context: 's_context',
-      statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement
+    const typed = columnValues(
+      (name) => `s_${name}`,
+      (name) => `i_${name}`,
+      {
+        event_time: asInstant('t_event'),
+        server_name: known('s_server_name', serverName),
+        source_role: known('s_source_role', role),
+        db_name: 'c_db_name',
+        user_name: 'c_user_name',
+        client_addr: 'c_client_addr',
+        application_name: 'c_application_name',
+        pid: `coalesce(i_pid, CASE WHEN ${textOf('pid')} IS NULL AND s_session_id IS NOT NULL THEN TRY_CAST('0x' || split_part(s_session_id, '.', 2) AS INTEGER) END)`,
+        query_id: 'nullif(i_query_id, 0)',
+        command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
+        duration_ms: durationOf('s_message'),
+        audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} END`,
+        object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} END`,
+        object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
+        txid: 'nullif(i_txid, 0)',
+        session_start: asInstant('t_session'),
+        client_port: 'coalesce(i_client_port, c_client_port)',
+        ...Object.fromEntries(
+          extraColumns.map(({ name, type }, index) => [
+            name,
+            type === 'timestamp' ? asInstant(`x_${index}`) : `x_${index}`,
+          ]),
+        ),
+        statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement
         WHEN audit IS NOT NULL THEN ${unquoted('audit_statement')}
         WHEN statement_head IS NOT NULL THEN ${statementOf('s_message', 'statement_head')} END`,
-      event_date: 't_event::DATE',
-    }
+        event_date: 't_event::DATE',
+      },
+    )
     const list = [
       ...Object.entries(typed).map(
         ([name, sql]) =>

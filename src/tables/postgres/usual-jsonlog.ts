@@ -1,6 +1,6 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { ProjectionOptions } from '../table.ts'
-import { integerColumns, stringColumns } from './columns.ts'
+import { columnValues, integerColumns, stringColumns } from './columns.ts'
 import {
   afterLastInstant,
   asInstant,
@@ -42,6 +42,7 @@ jsonlog.matches(at)
 const structure = textKeys([...keys])
 
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
+const integers = integerColumns.filter(({ name }) => texts[name] !== undefined)
 
 /**
  * SQL that selects the usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their columns.
@@ -71,7 +72,7 @@ export function usualRows(
   const parsed = `(SELECT *, ${jsonStruct('text', structure)} AS keys FROM ${candidates})`
   const cast = `(SELECT *,
       ${strings.map((name) => `${present(texts[name]!)} AS s_${name}`).join(', ')},
-      ${integerColumns.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
+      ${integers.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
       keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       ${sessionEpoch('keys.session_id')} AS session_epoch
       ${extraColumns.length > 0 ? `, json_extract_string(text, ${extra.paths}) AS extra` : ''}
@@ -92,7 +93,7 @@ export function usualRows(
     `u_event < ${afterLastInstant}`,
     'u_session IS NOT NULL',
     // A number not in its canonical form, such as 1.5 or 1e3, does not fit.
-    ...integerColumns.map(({ name }) => `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`),
+    ...integers.map(({ name }) => `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`),
     `CASE WHEN is_flat THEN true ELSE NOT coalesce(${strings.map((name) => mayBeNested(texts[name]!)).join(' OR ')}, false) END`,
     `starts_with(s_message, 'AUDIT: ') IS NOT TRUE`,
     ...extraColumns.map(
@@ -114,42 +115,26 @@ function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, str
   const setting = (text: string | undefined): string =>
     text === undefined ? 'NULL::VARCHAR' : sqlString(text)
   const string = (name: TextField): string => (texts[name] === undefined ? 'NULL::VARCHAR' : `s_${name}`)
-  return {
+  const integer = (name: TextField): string => (texts[name] === undefined ? 'NULL::BIGINT' : `n_${name}`)
+  return columnValues(string, integer, {
     event_time: asInstant('u_event'),
-    severity: string('severity'),
     server_name: setting(options.serverName),
     source_role: setting(options.role),
-    db_name: string('db_name'),
-    user_name: string('user_name'),
-    client_addr: string('client_addr'),
-    application_name: string('application_name'),
-    sqlstate: string('sqlstate'),
-    backend_type: string('backend_type'),
-    pid: 'n_pid',
-    session_id: string('session_id'),
     query_id: 'nullif(n_query_id, 0)',
-    command_tag: string('command_tag'),
     duration_ms: durationValue('s_message'),
     audit_class: 'NULL::VARCHAR',
     object_type: 'NULL::VARCHAR',
-    object_name: 'NULL::VARCHAR',
     txid: 'nullif(n_txid, 0)',
-    line_num: 'n_line_num',
     session_start: asInstant('u_session'),
-    client_port: 'n_client_port',
     ...Object.fromEntries(
       options.extraColumns.map(({ name, type }, index) => [
         name,
         type === 'timestamp' ? asInstant(`x_${index}`) : `x_${index}`,
       ]),
     ),
-    message: string('message'),
-    detail: string('detail'),
-    hint: string('hint'),
-    context: string('context'),
     statement: `CASE WHEN s_statement IS NOT NULL THEN s_statement ELSE ${statementValue('s_message')} END`,
     event_date: 'u_event::DATE',
     parse_status: `'ok'`,
     parse_error: 'NULL::VARCHAR',
-  }
+  })
 }
