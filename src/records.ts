@@ -51,6 +51,8 @@ export interface Chunk {
   readonly span: Span
   /** `span.end - span.start` bytes. */
   readonly bytes: Buffer
+  /** Ends the use of `bytes`: their memory gets other bytes. Without the call, the garbage collector takes it. */
+  readonly release?: (() => void) | undefined
 }
 
 /** One line, its newline included. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { BlobClient, BlobDownloadOptions, BlobDownloadResponseParsed } from '@azure/storage-blob'
 import type { Deadline } from '../clock.ts'
 import { WrongAnswer } from './failure.ts'
@@ -27,6 +28,8 @@ export interface DownloadOptions {
   /** Limit without progress of the body, in milliseconds. */
   readonly idleMs: number
   readonly conditions?: BlobDownloadOptions['conditions'] | undefined
+  /** @returns memory of at least this length for the bytes. Default: fresh memory */
+  readonly allocate?: ((bytes: number) => Buffer) | undefined
 }
 
 /**
@@ -40,7 +43,7 @@ export interface DownloadOptions {
 export async function downloadRange(
   blob: BlobClient,
   asked: AskedRange,
-  { deadline, idleMs, conditions }: DownloadOptions,
+  { deadline, idleMs, conditions, allocate = Buffer.allocUnsafeSlow }: DownloadOptions,
 ): Promise<RangeBody> {
   const leaving = new AbortController()
   const options: BlobDownloadOptions = {
@@ -67,7 +70,7 @@ export async function downloadRange(
     discard(response)
     throw error
   }
-  const bytes = await collect(response, head.bytes, deadline, idleMs)
+  const bytes = await collect(response, allocate(head.bytes).subarray(0, head.bytes), deadline, idleMs)
   // The checksum is that of the whole range, so a shorter body cannot be checked.
   const md5 = bytes.length === head.bytes ? response.contentMD5 : undefined
   if (md5 !== undefined && !createHash('md5').update(bytes).digest().equals(md5))
@@ -117,30 +120,35 @@ function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRan
   )
 }
 
-/** Reads a body of `promised` bytes. @returns fewer bytes if it breaks off after the first */
+/** Reads a body into a buffer of the promised length. @returns fewer bytes if it breaks off after the first */
 async function collect(
   response: BlobDownloadResponseParsed,
-  promised: number,
+  buffer: Buffer,
   deadline: Deadline,
   idleMs: number,
 ): Promise<Buffer> {
-  const body = (response.readableStreamBody ?? []) as AsyncIterable<Buffer>
-  const buffer = Buffer.allocUnsafeSlow(promised)
+  const body = response.readableStreamBody as Readable | undefined
+  if (body === undefined) return buffer.subarray(0, 0)
   let filled = 0
   // The SDK destroys the body of an aborted request itself, but not if the answer has just ended.
   const stop = (): void => discard(response)
   deadline.signal.addEventListener('abort', stop, { once: true })
   try {
     deadline.next('piece of a body', idleMs)
-    for await (const piece of body) {
-      if (piece.length > promised - filled) throw new WrongAnswer(`more than the ${promised} bytes promised`)
+    // Events, because the SDK's stream pauses its source for every piece that is read by iteration.
+    body.on('data', (piece: Buffer) => {
+      if (piece.length > buffer.length - filled) {
+        body.destroy(new WrongAnswer(`more than the ${buffer.length} bytes promised`))
+        return
+      }
       filled += piece.copy(buffer, filled)
       deadline.touch()
-    }
+    })
+    await finished(body)
   } catch (error) {
     if (filled === 0 || error instanceof WrongAnswer) throw error
   } finally {
     deadline.signal.removeEventListener('abort', stop)
   }
-  return filled === promised ? buffer : buffer.subarray(0, filled)
+  return buffer.subarray(0, filled)
 }

@@ -7,6 +7,8 @@ export type BlobRead =
   | {
       readonly kind: 'bytes'
       readonly bytes: Buffer
+      /** Ends the use of `bytes`: their memory gets other bytes. Without the call, the garbage collector takes it. */
+      readonly release?: (() => void) | undefined
       readonly totalBytes: number
       readonly etag: string
       /** When the blob was created, as `20261124T084700Z`. An overwrite need not change it, so it does not prove the generation. */

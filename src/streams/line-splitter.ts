@@ -101,7 +101,13 @@ export class LineSplitter extends Transform {
    * @throws SPAN_GAP for a chunk that does not continue the one before it
    */
   split(chunk: Chunk): LineBlock | undefined {
-    const { span, bytes } = chunk
+    const block = this.#blockOf(chunk)
+    chunk.release?.()
+    return block
+  }
+
+  /** The block holds copies of the chunk's bytes alone. */
+  #blockOf({ span, bytes }: Chunk): LineBlock | undefined {
     requireContinuation(this.#previous, span)
     if (this.#previous === undefined) this.#lineStart = span.start
     this.#previous = span

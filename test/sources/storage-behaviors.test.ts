@@ -68,6 +68,22 @@ for (const [name, open] of Object.entries(storages)) {
       assert.notEqual(next.etag, first.etag)
     })
 
+    test('the bytes of a range stay as they are until they are released, and their memory is then used again', async (t) => {
+      const storage = await open(t)
+      await storage.writer.create('a.json')
+      const letters = ['a', 'b', 'c']
+      for (const letter of letters) await storage.writer.append('a.json', letter.repeat(100_000))
+      const at = (index: number) =>
+        readBytes(storage, 'a.json', { offset: index * 100_000, maxBytes: 100_000 })
+      const [first, second] = [await at(0), await at(1)]
+      assert.deepEqual(first.bytes, Buffer.alloc(100_000, 'a'))
+      first.release?.()
+      const third = await at(2)
+      assert.equal(third.bytes.buffer, first.bytes.buffer)
+      assert.deepEqual(second.bytes, Buffer.alloc(100_000, 'b'))
+      assert.deepEqual(third.bytes, Buffer.alloc(100_000, 'c'))
+    })
+
     test('a condition that holds is answered as unchanged, wherever the range lies', async (t) => {
       const storage = await open(t)
       await storage.writer.create('a.json')

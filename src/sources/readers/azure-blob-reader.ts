@@ -14,6 +14,7 @@ import { type Clock, Deadline, systemClock } from '../../clock.ts'
 import { instantOf } from '../../records.ts'
 import type { BlobRead, BlobReader, BlobType, ListedPage, ListRequest, ReadRequest } from '../blob-reader.ts'
 import { Admission } from './admission.ts'
+import { RangeMemory } from './range-memory.ts'
 
 export interface AzureBlobReaderOptions {
   /** Limit of the time until the head of the answer, in milliseconds; getting a credential is part of it. Default 30,000. */
@@ -41,6 +42,7 @@ export class AzureBlobReader implements BlobReader {
   #idleMs: number
   #clock: Clock
   #admission = new Admission()
+  #memory = new RangeMemory()
 
   /** @param source a client with a fixed credential, or a connection that renews it */
   constructor(source: ContainerClient | ContainerConnection, options: AzureBlobReaderOptions = {}) {
@@ -55,6 +57,12 @@ export class AzureBlobReader implements BlobReader {
   async read(blobName: string, { offset, maxBytes, ifNoneMatch, signal }: ReadRequest): Promise<BlobRead> {
     const deadline = new Deadline(this.#clock, 'head of an answer', this.#firstByteMs, signal)
     return this.#ask({ kind: 'read', name: blobName }, deadline, async ({ client }) => {
+      let release: (() => void) | undefined
+      const allocate = (needed: number): Buffer => {
+        const taken = this.#memory.take(needed)
+        release = taken.release
+        return taken.buffer
+      }
       try {
         const { bytes, totalBytes, response } = await downloadRange(
           client.getBlobClient(blobName),
@@ -62,6 +70,7 @@ export class AzureBlobReader implements BlobReader {
           {
             deadline,
             idleMs: this.#idleMs,
+            allocate,
             conditions: ifNoneMatch === undefined ? undefined : { ifNoneMatch },
           },
         )
@@ -69,6 +78,7 @@ export class AzureBlobReader implements BlobReader {
         return {
           kind: 'bytes',
           bytes,
+          release,
           totalBytes,
           etag: response.etag as string,
           createdAt: instantOf(response.createdOn),

@@ -1,4 +1,4 @@
-import type { Chunk } from '../../records.ts'
+import type { BlobGeneration, Chunk } from '../../records.ts'
 import type { BlobRead } from '../blob-reader.ts'
 import { overlapBytes } from '../recognition/fingerprint.ts'
 
@@ -81,7 +81,7 @@ export class ReadPosition {
     this.#generation ??= read.createdAt
     this.#offset += bytes.length
     this.#before = lastBytes(this.#before, bytes)
-    return chunksOf(bytes, start, this.#blob, this.#generation)
+    return chunksOf(bytes, start, { blob: this.#blob, generation: this.#generation }, read.release)
   }
 
   /**
@@ -116,13 +116,26 @@ function lastBytes(before: Buffer, bytes: Buffer): Buffer {
   return Buffer.concat([before, bytes]).subarray(-overlapBytes)
 }
 
-function chunksOf(bytes: Buffer, start: number, blob: string, generation: string): Chunk[] {
+/** @param release called once all chunks are released */
+function chunksOf(
+  bytes: Buffer,
+  start: number,
+  source: BlobGeneration,
+  release: (() => void) | undefined,
+): Chunk[] {
   const chunks: Chunk[] = []
+  if (bytes.length === 0) release?.()
+  let used = Math.ceil(bytes.length / chunkBytes)
+  const releaseOne = (): void => {
+    used -= 1
+    if (used === 0) release?.()
+  }
   for (let from = 0; from < bytes.length; from += chunkBytes) {
     const part = bytes.subarray(from, from + chunkBytes)
     chunks.push({
-      span: { blob, generation, start: start + from, end: start + from + part.length },
+      span: { ...source, start: start + from, end: start + from + part.length },
       bytes: part,
+      release: releaseOne,
     })
   }
   return chunks
