@@ -38,6 +38,11 @@ export interface ProjectionOptions {
    * a text is not JSON; `checked` SQL does not. Default: all rows, by the SQL for any form.
    */
   readonly usual?: 'checked' | 'unchecked' | undefined
+  /**
+   * Stores the rows of a SELECT and returns SQL of a relation with these rows. Used between the steps of the projection,
+   * so that a long text is not in the memory of all steps at a time. Default: all steps are one SELECT.
+   */
+  readonly store?: ((select: string) => string) | undefined
 }
 
 /** A column by which a table is partitioned. Its type is string, integer, long, boolean or date. */

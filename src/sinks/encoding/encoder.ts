@@ -9,7 +9,7 @@ import type { PartitionColumn, TableDeclaration } from '../../tables/table.ts'
 import type { EncodedBatch } from '../table-committer.ts'
 import { type EmbeddedEngine, parquetSql, sqlIdentifier, sqlString, type WrittenFile } from './engine.ts'
 import { encodeError, errorKind } from './engine-errors.ts'
-import { carefulSettings, PartWriter, parquetOptions } from './part-writer.ts'
+import { carefulSettings, PartWriter, parquetOptions, type WrittenParts } from './part-writer.ts'
 import { PartitionWriter } from './partition-writer.ts'
 
 export interface SpoolEncoderOptions {
@@ -81,13 +81,13 @@ export class SpoolEncoder {
             'a record could not be encoded: it becomes a rejected row',
           ),
       })
-      const { together, careful, checksTexts } = await writer.write({
+      const written = await writer.write({
         path: batch.spoolPath,
         rows: batch.rows,
         bytes: batch.spoolBytes,
         longestRowBytes: batch.longestRowBytes,
       })
-      const parts = await this.#joined(together, careful, { batch, directory, signal })
+      const parts = await this.#joined(written, { batch, directory, signal })
       const partitions = new PartitionWriter({
         engine: this.#engine,
         columns: this.#partitions,
@@ -99,7 +99,7 @@ export class SpoolEncoder {
       for (const part of parts) files.push(...(await partitions.filesOf(part)))
       if (files.length === 0) await removeStaged(directory, this.#log)
       const { rejected, partial } = await this.#countFlawed(parts, files, signal)
-      this.#checksTexts = checksTexts && rejected > batch.rejected
+      this.#checksTexts = written.checksTexts && rejected > batch.rejected
       return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
     } catch (error) {
       await removeStaged(directory, this.#log)
@@ -113,16 +113,16 @@ export class SpoolEncoder {
   }
 
   /**
-   * Joins the files of pieces, because tables should have few files. With `whole`, joins all files, so that a load of the
-   * batch takes one file or none.
+   * Joins the files of pieces, because tables should have few files; those of very long rows are large enough already, and
+   * a copy of them would take more memory than their encoding. With `whole`, joins all files, so that a load of the batch
+   * takes one file or none.
    */
   async #joined(
-    together: readonly WrittenFile[],
-    careful: readonly WrittenFile[],
+    { together, careful, long }: WrittenParts,
     work: EncodeWork,
   ): Promise<readonly WrittenFile[]> {
-    if (this.#files === 'by-partition') return [...together, ...(await this.#join(careful, work))]
-    return this.#join([...together, ...careful], work)
+    if (this.#files === 'by-partition') return [...together, ...(await this.#join(careful, work)), ...long]
+    return this.#join([...together, ...careful, ...long], work)
   }
 
   async #join(

@@ -30,6 +30,18 @@ type EngineSettings = Readonly<Record<string, string | number>>
 
 const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 
+/** Mean row length from which the vectors of two threads would take 270 MB. Measured with records inside of records. */
+const maxTwoThreadRowBytes = 1_200
+
+/** Settings for the projection of any form: its vectors of ordinary rows do not fit into the engine's usual memory. */
+function anyFormSettings({ rows, bytes }: SpoolPiece): EngineSettings {
+  return {
+    ...ordinarySettings,
+    memory_limit: '280MiB',
+    threads: bytes / rows > maxTwoThreadRowBytes ? 1 : 2,
+  }
+}
+
 /** Buffers of a row's length that a statement allocates, most of which it never fills: measured for every shape. */
 const projectionBuffers = 45
 
@@ -53,6 +65,9 @@ export function carefulSettings(longestRowBytes: number, buffers = copyBuffers):
 /** Bytes of pieces that one statement encodes: the memory that the allocator keeps until its end grows with them. */
 const maxGroupBytes = 8 * 1024 * 1024
 
+/** Rows up to this length are projected by one statement; of longer ones, each step of the projection is a statement. */
+const maxUndividedRowBytes = 4 * 1024 * 1024
+
 /** Failed statements per batch after which a failing piece is rejected as a whole, so that dividing does not take hours. */
 const maxFailures = 500
 
@@ -71,6 +86,8 @@ export interface WrittenParts {
   readonly careful: readonly WrittenFile[]
   /** Whether texts were checked to be JSON before they were parsed. */
   readonly checksTexts: boolean
+  /** Files with a row over 4 MiB, of at least that length together with its neighbors. */
+  readonly long: readonly WrittenFile[]
 }
 
 export interface PartWriterOptions {
@@ -124,8 +141,12 @@ export class PartWriter {
       }
     }
     const careful: WrittenFile[] = []
-    for (const group of groupsOf(pieces)) careful.push(...(await this.#writeCarefully(group)))
-    return { together, careful, checksTexts: this.#checksTexts }
+    const longest: WrittenFile[] = []
+    for (const group of groupsOf(pieces)) {
+      const files = await this.#writeCarefully(group)
+      ;(isLong(group) ? longest : careful).push(...files)
+    }
+    return { together, careful, long: longest, checksTexts: this.#checksTexts }
   }
 
   /**
@@ -137,7 +158,7 @@ export class PartWriter {
     if (usual?.rows === piece.rows) return [usual]
     const written: WrittenFile[] = usual === undefined ? [] : [usual]
     try {
-      const others = await this.#writePart([piece], ordinarySettings, { written: usual?.path })
+      const others = await this.#writePart([piece], anyFormSettings(piece), { written: usual?.path })
       if (others !== undefined) written.push(others)
       if (written.reduce((sum, { rows }) => sum + rows, 0) === piece.rows) return written
     } catch (error) {
@@ -146,7 +167,7 @@ export class PartWriter {
     }
     // Two rows share a place, and only one of them is usual.
     await removeAll(written)
-    const all = await this.#writePart([piece], ordinarySettings)
+    const all = await this.#writePart([piece], anyFormSettings(piece))
     return all === undefined ? [] : [all]
   }
 
@@ -212,9 +233,7 @@ export class PartWriter {
   async #writeGroup(pieces: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {
     const longestRowBytes = Math.max(...pieces.map((piece) => piece.longestRowBytes))
     const file = await this.#writePart(pieces, carefulSettings(longestRowBytes, projectionBuffers))
-    // The engine frees some memory of a statement only when the object of its result is collected.
-    collectGarbage()
-    await this.#options.engine.returnMemory()
+    await this.#returnMemory()
     return file === undefined ? [] : [file]
   }
 
@@ -224,13 +243,22 @@ export class PartWriter {
     rows: { readonly usual?: ProjectionOptions['usual']; readonly written?: string | undefined } = {},
   ): Promise<WrittenFile | undefined> {
     const { engine, declaration, spans, directory, leftOut, ingestMs, signal } = this.#options
+    const steps: string[] = []
+    const store = (sql: string): string => `step_${steps.push(sql)}`
     const select = spoolProjectionSql(
       declaration,
       { pieces, spans, written: rows.written },
-      { ingestMs, usual: rows.usual },
+      { ingestMs, usual: rows.usual, store: isLong(pieces) ? store : undefined },
     )
     const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
     try {
+      for (const [index, step] of steps.entries()) {
+        await engine.withSettings(settings, () =>
+          engine.run(`CREATE TEMP TABLE step_${index + 1} AS ${step}`, signal),
+        )
+        if (index > 0) await engine.run(`DROP TABLE step_${index}`)
+        await this.#returnMemory()
+      }
       const [file] = await engine.withSettings(settings, () =>
         engine.copy(
           `COPY (SELECT *${leftOut} FROM (${select})) TO ${sqlString(path)} (${parquetOptions})`,
@@ -241,10 +269,22 @@ export class PartWriter {
     } catch (error) {
       await rm(path, { force: true })
       throw error
+    } finally {
+      for (const index of steps.keys()) await engine.run(`DROP TABLE IF EXISTS step_${index + 1}`)
     }
     await rm(path, { force: true })
     return undefined
   }
+
+  async #returnMemory(): Promise<void> {
+    // The engine frees some memory of a statement only when the object of its result is collected.
+    collectGarbage()
+    await this.#options.engine.returnMemory()
+  }
+}
+
+function isLong(pieces: readonly SpoolPiece[]): boolean {
+  return pieces.some(({ longestRowBytes }) => longestRowBytes > maxUndividedRowBytes)
 }
 
 async function removeAll(files: readonly WrittenFile[]): Promise<void> {

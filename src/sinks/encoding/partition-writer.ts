@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { collectGarbage } from '../../streams/staging/collect-garbage.ts'
 import type { PartitionColumn } from '../../tables/table.ts'
 import {
   type EmbeddedEngine,
@@ -54,12 +55,14 @@ export class PartitionWriter {
       partitioned_write_flush_threshold: heldRows,
     }
     const files: WrittenFile[] = []
-    await engine.withSettings(settings, async () => {
-      for (let next = 0; next < partitions.length; next += maxConcurrentPartitions) {
-        const group = partitions.slice(next, next + maxConcurrentPartitions)
-        for (const file of await this.#write(source, group)) files.push(file)
-      }
-    })
+    for (let next = 0; next < partitions.length; next += maxConcurrentPartitions) {
+      const group = partitions.slice(next, next + maxConcurrentPartitions)
+      for (const file of await engine.withSettings(settings, () => this.#write(source, group)))
+        files.push(file)
+      // Otherwise the memory that the engine keeps grows with the number of partitions.
+      collectGarbage()
+      await engine.returnMemory()
+    }
     await rm(whole.path)
     return files
   }

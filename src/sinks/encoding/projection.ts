@@ -32,12 +32,13 @@ export interface SpoolSource {
 export function spoolProjectionSql(
   declaration: TableDeclaration,
   source: SpoolSource,
-  options: { readonly ingestMs: number; readonly usual?: ProjectionOptions['usual'] },
+  options: Pick<ProjectionOptions, 'usual' | 'store'> & { readonly ingestMs: number },
 ): string {
   const { projection, columns } = declaration
   const rows = projection.select(spoolRelation(source), {
     passThrough: placeColumns,
     usual: options.usual,
+    store: options.store,
   })
   const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
   const list = columns.map(({ name }) =>

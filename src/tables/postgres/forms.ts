@@ -116,6 +116,7 @@ function plainPaths(sql: string): string[] {
 export class ValueList {
   readonly #column: string
   readonly #paths: string[] = []
+  readonly #topKeys = new Set<string>()
 
   /** @param column name of the list column */
   constructor(column: string) {
@@ -125,8 +126,14 @@ export class ValueList {
   /** Adds a value to the list. @returns SQL of the value, from the list column */
   readonly at: ValueAt = (...keys) => {
     const path = jsonPath(keys)
+    this.#topKeys.add(keys[0]!)
     if (!this.#paths.includes(path)) this.#paths.push(path)
     return `${this.#column}[${this.#paths.indexOf(path) + 1}]`
+  }
+
+  /** The keys of the record with which the values' paths begin. */
+  get topKeys(): readonly string[] {
+    return [...this.#topKeys]
   }
 
   get isEmpty(): boolean {

@@ -2,7 +2,7 @@ import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
 import { columnValues, integerColumns, stringColumns } from './columns.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
+import { jsonPath, jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
@@ -31,9 +31,10 @@ import {
   ValueList,
 } from './forms.ts'
 import { type CompiledPrefix, prefixHead, prefixValues } from './log-line-prefix.ts'
+import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { type TextField, textFields } from './shapes/shape.ts'
+import { type TextField, textFields, type ValueAt } from './shapes/shape.ts'
 import { usualRows } from './usual-jsonlog.ts'
 
 /** Options of a table of PostgreSQL logs, with all defaults applied. */
@@ -54,8 +55,7 @@ const azureNumber = shapeNumber('azure-diagnostics')
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
  *
- * It is a chain of SELECTs, each of which adds columns to the previous one, so that no expression is evaluated twice. The
- * chain is as short as possible: each SELECT has vectors of its own for all columns, about 3 MiB for each thread.
+ * The chain of SELECTs is as short as possible: each has vectors of its own for all columns, about 3 MiB for each thread.
  * Expressions for some shapes only are inside a CASE: DuckDB evaluates a branch only for its rows, so that a batch costs
  * only what its own shapes need.
  */
@@ -66,91 +66,105 @@ export class PostgresProjection implements Projection {
     this.#options = options
   }
 
-  select(source: string, { passThrough, usual }: ProjectionOptions): string {
+  select(source: string, { passThrough, usual, store }: ProjectionOptions): string {
     if (usual !== undefined) return usualRows(source, this.#options, { passThrough, usual })
-    let from = source
-    const stage = (columns: Readonly<Record<string, string>>): void => {
-      const list = Object.entries(columns).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
-      from = `(SELECT *, ${list.join(',\n')} FROM ${from})`
-    }
-    const outer = new ValueList('clues')
-    const forms = formsOf(outer)
-    this.#read(stage, forms, outer)
-    this.#reduce(stage, forms)
-    this.#cast(stage)
-    this.#judge(stage)
-    return this.#columns(from, passThrough)
+    const kept = ['raw', 'reject', 'note', ...passThrough.map(sqlIdentifier)]
+    const chain = new SelectChain(source, kept, store)
+    const clues = new ValueList('clues')
+    const forms = formsOf(clues)
+    const extra = this.#options.extraColumns.length > 0 ? ['extra'] : []
+    // First of all, because it adds to the list of clues.
+    const outerShape = shapeOf(withProperties(clues, 'properties_text'))
+    this.#readClues(chain, forms, clues)
+    chain.endStep(['is_plain', 'keys', 'clues', ...extra], 'doc')
+    this.#readShape(chain, forms, clues, outerShape)
+    // Of the document, only its kind is needed from here on.
+    const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
+    chain.endStep(
+      ['shape', 'keys', `CASE WHEN shape = ${logTextNumber} THEN clues END AS clues`, kind, ...extra],
+      'body',
+    )
+    this.#readValues(chain, forms, clues)
+    chain.endStep(['shape', 'doc', 'types', ...textFields.map(textOf), ...extra])
+    this.#clean(chain)
+    this.#cast(chain)
+    this.#judge(chain)
+    return this.#columns(chain.from, passThrough)
   }
 
-  /** Adds the record's values and its shape. */
-  #read(stage: Stage, forms: readonly Form[], outer: ValueList): void {
+  /** Adds the record and the values that distinguish the shapes. */
+  #readClues(chain: SelectChain, [plain]: readonly Form[], outer: ValueList): void {
     // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
     // one by one: with one bad line in 3,000, that was nine times slower.
-    stage({
+    chain.add({
       doc: `CASE WHEN json_valid(text) THEN text
              WHEN regexp_matches(text, '\\\\u[dD][89a-fA-F]') THEN
                CASE WHEN json_valid(${withoutLoneSurrogates('text')}) THEN ${withoutLoneSurrogates('text')} END END`,
     })
     // PostgreSQL writes this key first, so most lines are parsed once, with the keys of this shape only.
-    const [plain] = forms
-    stage({ keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END` })
+    const { extraColumns } = this.#options
+    const extra = `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, ${extraTexts(extraColumns).paths}) END`
+    chain.add({
+      keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END`,
+      ...(extraColumns.length > 0 ? { extra } : {}),
+    })
     // For every other record, a list of the values that distinguish the shapes is read first, then a list with the values
     // of its own shape. Lists take little memory when they are NULL; structs with so many keys would fill DuckDB's memory
     // in every stage.
     const isPlain = jsonlog.matches(plain!.at)
-    const outerShape = shapeOf((...keys) =>
-      keys.join() === 'properties' ? 'properties_text' : outer.at(...keys),
-    )
+    chain.add({ is_plain: isPlain, clues: `CASE WHEN NOT (${isPlain}) THEN ${outer.extract('doc')} END` })
+  }
+
+  /** Adds the shape, and the text that has the record's values. */
+  #readShape(chain: SelectChain, forms: readonly Form[], outer: ValueList, outerShape: string): void {
     const inside = `coalesce(${outer.at('log')}, ${outer.at('message')})`
-    const clues = (text: string): string => outer.extract(text)
-    stage({ is_plain: isPlain, clues: `CASE WHEN NOT (${isPlain}) THEN ${clues('doc')} END` })
-    // Extracting an object writes its text again, in a buffer of six times its length.
-    const properties = `'$."properties"'`
-    stage({
-      properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN CASE json_type(doc, ${properties})
-        WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(doc, ${properties}) END END`,
+    const otherKeys = forms[azureNumber]!.list!.topKeys.filter((key) => key !== 'properties')
+    const otherValues = otherKeys.map((key, index) => `${sqlString(key)}, others[${index + 1}]`)
+    chain.add({
+      properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN ${propertiesText('doc')} END`,
       wrapped_text: `CASE WHEN starts_with(${inside}, '{') THEN ${inside} WHEN ${beginsObject(inside)} THEN ltrim(${inside}) END`,
     })
-    stage({
+    chain.add({
       outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN ${beginsObject('doc')} THEN ${outerShape} END`,
       wrapped: `CASE WHEN json_valid(wrapped_text) THEN wrapped_text END`,
-      // Some writers store the object as a JSON string. It is added as the first key, because the first of repeated keys
-      // counts.
-      properties: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
-        CASE WHEN json_valid(properties_text) THEN '{"properties":' || properties_text || ',' || substring(ltrim(doc), 2) END END`,
+      // Some writers store the object as a JSON string. Their record is put together again of it and the other keys.
+      others: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
+        CASE WHEN json_valid(properties_text) THEN json_extract(doc, [${otherKeys.map((key) => sqlString(jsonPath([key]))).join(', ')}]) END END`,
     })
     // Only one level of records inside records is supported.
     const inner = new ValueList('inner_clues')
-    const innerShape = shapeOf(inner.at)
-    stage({
+    const innerShape = shapeOf(withProperties(inner, propertiesText('wrapped')))
+    chain.add({
       inner_clues: `CASE WHEN outer_shape = ${logTextNumber} AND wrapped IS NOT NULL THEN ${inner.extract('wrapped')} END`,
+      properties: `CASE WHEN others IS NOT NULL THEN
+        '{"properties":' || properties_text || ',' || substring(json_object(${otherValues.join(', ')})::VARCHAR, 2) END`,
     })
-    stage({ inner_shape: `CASE WHEN inner_clues IS NOT NULL THEN ${innerShape} END` })
-    stage({
+    chain.add({ inner_shape: `CASE WHEN inner_clues IS NOT NULL THEN ${innerShape} END` })
+    chain.add({
       shape: `CASE WHEN inner_shape < ${logTextNumber} THEN inner_shape ELSE outer_shape END`,
       body: `CASE WHEN inner_shape < ${logTextNumber} THEN wrapped
         WHEN outer_shape = ${azureNumber} AND properties IS NOT NULL THEN properties ELSE doc END`,
     })
-    stage({
+  }
+
+  /** Adds one text per field, for every shape. */
+  #readValues(chain: SelectChain, forms: readonly Form[], outer: ValueList): void {
+    chain.add({
       list: byShape(
         forms.flatMap(({ list }, number) =>
           list === undefined || list === outer || list.isEmpty ? [] : [[number, list.extract('body')]],
         ),
       ),
     })
-  }
-
-  /** Adds one text per field, for every shape. */
-  #reduce(stage: Stage, forms: readonly Form[]): void {
     const carriers = forms.flatMap(({ prefixed }, number) =>
       prefixed === undefined ? [] : [[number, prefixed] as const],
     )
-    stage({ [prefixColumns.whole]: byShape(carriers) })
+    chain.add({ [prefixColumns.whole]: byShape(carriers) })
     const { whole, values } = prefixColumns
-    stage({
+    chain.add({
       [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(prefixHead(prefixColumns), this.#options.prefixes)} END`,
     })
-    stage(
+    chain.add(
       Object.fromEntries(
         textFields.map((field) => [
           textOf(field),
@@ -162,11 +176,15 @@ export class PostgresProjection implements Projection {
         ]),
       ),
     )
-    stage({
+    chain.add({
       types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
     })
+  }
+
+  /** Adds the values of the text columns, and the numbers. */
+  #clean(chain: SelectChain): void {
     const present = (name: TextField): string => `nullif(nullif(${textOf(name)}, ''), '[unknown]')`
-    stage(
+    chain.add(
       Object.fromEntries([
         ...stringColumns.map((name, index) => [
           `s_${name}`,
@@ -178,24 +196,24 @@ export class PostgresProjection implements Projection {
   }
 
   /** Adds typed values; NULL for texts that do not fit. */
-  #cast(stage: Stage): void {
+  #cast(chain: SelectChain): void {
     const { timezone, extraColumns } = this.#options
     const connects = shapes
       .filter((shape) => shape.readsConnectionMessages)
       .map(({ name }) => shapeNumber(name))
     const orConnection = (column: string, key: Parameters<typeof connectionValue>[1]): string =>
       `CASE WHEN ${column} IS NOT NULL THEN ${column} WHEN shape IN (${connects.join(', ')}) THEN ${connectionValue('s_message', key)} END`
-    stage({
+    chain.add({
       audit_head: auditHead('s_message'),
       statement_head: statementHead('s_message'),
       session_epoch: sessionEpoch('s_session_id'),
     })
-    stage({
+    chain.add({
       audit: auditFields('audit_head'),
       audit_tail: `CASE WHEN audit_head IS NOT NULL THEN substring(s_message, length(audit_head) + 1) END`,
       session_instant: epochInstant('session_epoch'),
     })
-    stage({
+    chain.add({
       audit_statement: `CASE WHEN audit IS NOT NULL THEN ${auditStatement('audit_tail')} END`,
       u_event_time: instant(textOf('event_time'), {
         timezone,
@@ -205,8 +223,8 @@ export class PostgresProjection implements Projection {
       u_event_time_second: instant(textOf('event_time_second'), { timezone, zonelessIsUtc: true }),
       u_session_start: `CASE WHEN session_instant IS NOT NULL THEN session_instant ELSE ${instant(textOf('session_start'), { timezone })} END`,
     })
-    stage({ v_event_time: bestTime() })
-    stage({
+    chain.add({ v_event_time: bestTime() })
+    chain.add({
       t_event: inCalendar('v_event_time'),
       t_session: inCalendar('u_session_start'),
       ...Object.fromEntries(
@@ -222,9 +240,8 @@ export class PostgresProjection implements Projection {
       c_client_port: `CASE WHEN shape IN (${connects.join(', ')}) THEN TRY_CAST(${connectionValue('s_message', 'port')} AS INTEGER) END`,
     })
     if (extraColumns.length > 0) {
-      const { paths, texts } = extraTexts(extraColumns)
-      stage({ extra: `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, ${paths}) END` })
-      stage(
+      const { texts } = extraTexts(extraColumns)
+      chain.add(
         Object.fromEntries(
           extraColumns.map((extra, index) => [`x_${index}`, extraValue(extra, texts[index]!, timezone)]),
         ),
@@ -233,7 +250,7 @@ export class PostgresProjection implements Projection {
   }
 
   /** Adds the parse status and error. */
-  #judge(stage: Stage): void {
+  #judge(chain: SelectChain): void {
     const extras = extraTexts(this.#options.extraColumns).texts
     const misfits: (readonly [name: string, condition: string, text: string])[] = [
       [
@@ -265,14 +282,14 @@ export class PostgresProjection implements Projection {
       ...misfits.map(([name, condition, text]) => shown(name, condition, text)),
       ...stringColumns.map((name, index) => shown(name, isNested(index), textOf(name))),
     ]
-    stage({
+    chain.add({
       failure: `CASE WHEN reject IS NOT NULL THEN reject WHEN shape IS NOT NULL THEN NULL
         WHEN doc IS NULL THEN 'not_json' WHEN NOT (${beginsObject('doc')}) THEN 'not_object' END`,
       flaw: `CASE WHEN ${isMisfit} THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
         WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape' END`,
     })
     const lowered = this.#options.strict ? 'rejected' : 'partial'
-    stage({
+    chain.add({
       parse_status: `CASE WHEN failure IS NOT NULL THEN 'rejected' WHEN flaw IS NOT NULL OR note IS NOT NULL THEN '${lowered}' ELSE 'ok' END`,
       parse_error: `CASE WHEN failure IS NOT NULL THEN CASE WHEN note IS NULL THEN failure ELSE failure || ': ' || note END
         WHEN flaw IS NOT NULL OR note IS NOT NULL THEN concat_ws('; ', note, flaw) END`,
@@ -332,7 +349,16 @@ export class PostgresProjection implements Projection {
   }
 }
 
-type Stage = (columns: Readonly<Record<string, string>>) => void
+/** SQL of a record's key `properties`: `{` for an object, because extracting it would write its text again. */
+function propertiesText(text: string): string {
+  const path = `'$."properties"'`
+  return `CASE json_type(${text}, ${path}) WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(${text}, ${path}) END`
+}
+
+/** @returns a function that gives SQL of a list's values, and other SQL for the key `properties` */
+function withProperties(list: ValueList, properties: string): ValueAt {
+  return (...keys) => (keys.join() === 'properties' ? properties : list.at(...keys))
+}
 
 /** SQL that chooses between a record's two times: the first one that is certain, or the more precise if both agree. */
 function bestTime(): string {

@@ -384,12 +384,38 @@ test('a batch may span hundreds of dates within the engine’s memory', async (t
   assert.equal(encoded.rows, 8000)
 })
 
+test('a batch of ordinary records of any producer takes one statement for each of its two parts', async (t) => {
+  const { engine, encoder, spool } = await encoderFixture(t)
+  const statements: string[] = []
+  const copy = engine.copy.bind(engine)
+  engine.copy = (sql, signal) => {
+    statements.push(sql)
+    return copy(sql, signal)
+  }
+  for (const length of [600, 1_200, 1_600]) {
+    const message = `2026-11-24 08:54:35.875 UTC [77] LOG:  statement: ${'insert '.repeat(length / 7)}`
+    const azure = JSON.stringify({
+      time: '2026-11-24T08:54:36Z',
+      category: 'PostgreSQLLogs',
+      properties: { message, processId: 77, errorLevel: 'LOG', timestamp: '2026-11-24 08:54:35.875 UTC' },
+    })
+    for (const raw of [azure, JSON.stringify({ log: azure, stream: 'stderr' })]) {
+      const rows = Math.ceil(24_000_000 / raw.length)
+      statements.length = 0
+      const encoded = await encoder.encode(await spool(Array.from({ length: rows }, () => ({ raw }))))
+      assert.deepEqual([encoded.rows, encoded.rejected, encoded.partial], [rows, 0, 0])
+      assert.equal(statements.length, 2, `${raw.length} bytes`)
+    }
+  }
+})
+
 test('lines of 16 MiB of several producers are encoded within the engine’s memory', async (t) => {
   const { engine, encoder, spool } = await encoderFixture(t)
   const text = 'y'.repeat(16 * 1024 * 1024 - 512)
   const logged = `2026-11-24 08:54:35.875 UTC [77] LOG:  statement: ${text}`
   const properties = { message: logged, processId: 77, errorLevel: 'LOG' }
   const azure = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs' }
+  const audited = `2026-11-24 08:54:35.875 UTC [77] LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,"${text}",<none>`
   const jsonlog = `{${head.replace('"m"', `"statement: ${text}"`)}}`
   const long = [
     jsonlog,
@@ -397,6 +423,8 @@ test('lines of 16 MiB of several producers are encoded within the engine’s mem
     JSON.stringify({ ...azure, properties: JSON.stringify(properties) }),
     JSON.stringify({ log: `${logged}\n`, stream: 'stderr' }),
     JSON.stringify({ log: `${jsonlog}\n`, stream: 'stderr' }),
+    JSON.stringify({ log: JSON.stringify({ ...azure, properties }), stream: 'stderr' }),
+    JSON.stringify({ ...azure, properties: { ...properties, message: audited } }),
   ]
   const encoded = await encoder.encode(await spool([plain, ...long, plain].map((raw) => ({ raw }))))
   // One result of all these texts is longer than a string of JavaScript may be.
@@ -406,7 +434,9 @@ test('lines of 16 MiB of several producers are encoded within the engine’s mem
   const short = { parse_status: 'ok', message: 1, statement: null, raw: plain.length }
   const row = (raw: string) => ({
     parse_status: 'ok',
-    message: 'statement: '.length + text.length,
+    message: raw.includes('AUDIT')
+      ? audited.length - audited.indexOf('AUDIT')
+      : 'statement: '.length + text.length,
     statement: text.length,
     raw: raw.length,
   })
