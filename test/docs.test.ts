@@ -91,12 +91,16 @@ function leadsSomewhere(page: string, target: string): boolean {
   return anchor === undefined || headingsOf(textOf(file)).includes(anchor)
 }
 
-/** As GitHub makes anchors of headings: lower case, no punctuation, a hyphen for each blank. */
+/** As GitHub makes anchors of headings: lower case, no punctuation, a hyphen for each blank, and a number when repeated. */
 function headingsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
+  const seen = new Map<string, number>()
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
+    const anchor = heading
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
-      .replaceAll(' ', '-'),
-  )
+      .replaceAll(' ', '-')
+    const count = seen.get(anchor) ?? 0
+    seen.set(anchor, count + 1)
+    return count === 0 ? anchor : `${anchor}-${count}`
+  })
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { apiPage } from '../../scripts/api-docs.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startStorage } from '../support/storage.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
@@ -243,6 +245,10 @@ test('a config that needs a package that is not installed ends with the command 
     assert.equal(code, 2, `${name}: ${stderr}`)
     assert.match(stderr, new RegExp(`PACKAGE_MISSING: .* ${name}, .*: npm install ${name}@[\\^\\d.]+\n`))
   }
+})
+
+test('docs/api.md is what the doc comments of the public names say: pnpm docs:api writes it', () => {
+  assert.equal(readFileSync(join(projectRoot, 'docs/api.md'), 'utf8'), apiPage())
 })
 
 test('help and version take less than half a second of CPU', async (t) => {
