@@ -52,6 +52,9 @@ export type { BlobStatus, PipelineStatus, StatusReport } from './run/inspection/
 export type { Verdict, VerifyReport } from './run/inspection/verify.ts'
 export {
   type OperationOptions,
+  type QueryRow,
+  type QueryRowsOptions,
+  queryRows as query,
   type ReplayRange,
   replayRange as replay,
   statusOf as status,

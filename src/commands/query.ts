@@ -2,9 +2,9 @@ import { rename, rm } from 'node:fs/promises'
 import { unsupportedError } from '../config/choose-pipelines.ts'
 import { TailraceError } from '../errors.ts'
 import type { TextFormat } from '../reporting/text-formats.ts'
+import { type ChosenEngine, chooseEngine } from '../run/inspection/choose-engine.ts'
 import type { SinkQuery, TableMoment } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
-import { type ChosenEngine, chooseEngine } from './querying/choose-engine.ts'
 import { partialPath, resultsPrinter, standardPrint, withResultFile } from './querying/result-output.ts'
 
 export interface QueryOptions extends TableMoment {

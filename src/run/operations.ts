@@ -2,7 +2,10 @@ import { type Clock, systemClock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { type Logger, silentLogger } from '../reporting/logger.ts'
+import type { RowBatch, TakeRows } from '../sinks/encoding/row-stream.ts'
+import type { TableMoment } from '../sinks/sink.ts'
 import { ContainerStorage } from './container-storage.ts'
+import { chooseEngine } from './inspection/choose-engine.ts'
 import { readStatus, type StatusReport } from './inspection/status.ts'
 import { type VerifyReport, verifyRows } from './inspection/verify.ts'
 import { type ReplayReceipt, replay } from './replay.ts'
@@ -33,6 +36,69 @@ export function statusOf(config: ResolvedConfig, options: OperationOptions = {})
  */
 export function verifyTables(config: ResolvedConfig, options: OperationOptions = {}): Promise<VerifyReport> {
   return verifyRows(contextOf(config, options), options.pipeline)
+}
+
+export interface QueryRowsOptions extends OperationOptions, TableMoment {
+  /** Allow any statement, with the permissions of this process. Default: one statement that reads the tables. */
+  readonly unsafe?: boolean | undefined
+}
+
+/** A row by column, with the values of `tailrace query --format ndjson`. */
+export type QueryRow = Readonly<Record<string, unknown>>
+
+/**
+ * Runs one SQL statement over the tables of a config, as `tailrace query`, and yields its rows while they arrive.
+ *
+ * @throws USAGE, QUERY_FAILED, QUERY_REFUSED, STATEMENT_FAILED
+ */
+export async function* queryRows(
+  config: ResolvedConfig,
+  sql: string,
+  options: QueryRowsOptions = {},
+): AsyncGenerator<QueryRow> {
+  const context = contextOf(config, options)
+  const { ability, targets } = chooseEngine(context, options.pipeline)
+  const { unsafe = false, version, timestampMs } = options
+  const request = { ...context, sql, unsafe, moment: { version, timestampMs } }
+  for await (const { columns, rows } of batchesOf((take) => ability.run(targets, { ...request, take }))) {
+    for (const row of rows) yield Object.fromEntries(columns.map((column, index) => [column, row[index]]))
+  }
+}
+
+/** Yields what `run` hands on. `run` goes on when a batch is consumed, and is stopped when no more are asked for. */
+async function* batchesOf(run: (take: TakeRows) => Promise<void>): AsyncGenerator<RowBatch> {
+  let offered: { readonly batch: RowBatch; readonly taken: (more: boolean) => void } | undefined
+  let isOver = false
+  let wake = (): void => {}
+  const take: TakeRows = (batch) =>
+    new Promise((taken) => {
+      offered = { batch, taken }
+      wake()
+    })
+  const running = run(take).finally(() => {
+    isOver = true
+    wake()
+  })
+  // Awaited below; until then a rejection must not count as unhandled.
+  running.catch(() => {})
+  try {
+    while (!isOver) {
+      if (offered === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        continue
+      }
+      const { batch, taken } = offered
+      yield batch
+      offered = undefined
+      taken(true)
+    }
+  } finally {
+    offered?.taken(false)
+    if (!isOver) await running.catch(() => {})
+  }
+  await running
 }
 
 /** A range of a blob to land again. */

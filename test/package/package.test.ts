@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { apiPage } from '../../scripts/api-docs.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startStorage } from '../support/storage.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
@@ -82,6 +81,8 @@ test('every entry point is imported by plain Node of each supported release', as
   }
 })
 
+const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc')
+
 const typedConfig = `import { defineConfig, loadConfig, postgresLogs, replay, status, Tailrace, verify } from 'tailrace'
 import { type RecordTransform, redactLiterals } from 'tailrace/transforms'
 import { transformLines } from 'tailrace/testing'
@@ -103,7 +104,6 @@ export default defineConfig({
 `
 
 test('the types hold without skipLibCheck, however the consumer resolves modules', async () => {
-  const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc')
   const check = async (text: string, mode: readonly string[]): Promise<string> => {
     await writeFile(join(consumer, 'typed.mts'), text)
     const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', ...mode]
@@ -118,6 +118,25 @@ test('the types hold without skipLibCheck, however the consumer resolves modules
     const wrong = typedConfig.replace("root: './lakehouse'", 'root: 1')
     assert.match(await check(wrong, mode), /Type 'number' is not assignable to type 'string'/, mode.join(' '))
   }
+})
+
+test('the examples of the pages compile in a project that has installed the package', async () => {
+  const pages = ['README.md', ...readdirSync(join(projectRoot, 'docs')).map((page) => `docs/${page}`)]
+  const files: string[] = []
+  for (const page of pages.filter((page) => page !== 'docs/api.md')) {
+    const text = readFileSync(join(projectRoot, page), 'utf8')
+    // A block without an import is a part of a config.
+    for (const [, code = ''] of text.matchAll(/^```ts\n(.*?)^```$/gms)) {
+      if (!code.includes('import ')) continue
+      const file = `example-${files.length}.mts`
+      await writeFile(join(consumer, file), code)
+      files.push(file)
+    }
+  }
+  assert.ok(files.length > 4)
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext']
+  const { stdout } = await runProgram(process.execPath, [compiler, ...options, ...files], { cwd: consumer })
+  assert.equal(stdout, '')
 })
 
 /** A config that reads where the logs are from the environment, with the import that its kind of module has. */
@@ -245,10 +264,6 @@ test('a config that needs a package that is not installed ends with the command 
     assert.equal(code, 2, `${name}: ${stderr}`)
     assert.match(stderr, new RegExp(`PACKAGE_MISSING: .* ${name}, .*: npm install ${name}@[\\^\\d.]+\n`))
   }
-})
-
-test('docs/api.md is what the doc comments of the public names say: pnpm docs:api writes it', () => {
-  assert.equal(readFileSync(join(projectRoot, 'docs/api.md'), 'utf8'), apiPage())
 })
 
 test('help and version take less than half a second of CPU', async (t) => {

@@ -1,7 +1,7 @@
+import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
 import { sqlIdentifier } from '../../tables/sql.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
 import type { CommandContext } from '../command.ts'
-import type { ChosenEngine } from './choose-engine.ts'
 
 /** A table or view that a statement can name. */
 export interface CatalogEntry {

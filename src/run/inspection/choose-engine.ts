@@ -1,6 +1,7 @@
 import { choosePipelines, chooseTables, unsupportedError } from '../../config/choose-pipelines.ts'
+import type { ResolvedConfig } from '../../config/resolved.ts'
+import type { Logger } from '../../reporting/logger.ts'
 import type { SinkQuery, SinkTarget } from '../../sinks/sink.ts'
-import type { CommandContext } from '../command.ts'
 
 /** The engine of a query, and the tables that it can name. */
 export interface ChosenEngine {
@@ -13,7 +14,10 @@ export interface ChosenEngine {
  *
  * @throws USAGE when the tables belong to several engines, none of them the embedded one
  */
-export function chooseEngine({ config, logger }: CommandContext, only: string | undefined): ChosenEngine {
+export function chooseEngine(
+  { config, logger }: { readonly config: Pick<ResolvedConfig, 'pipelines'>; readonly logger: Logger },
+  only: string | undefined,
+): ChosenEngine {
   const tables = chooseTables(config, only, (sink) => sink.query)
   const engines = new Map<string | undefined, typeof tables>()
   for (const table of tables) {
