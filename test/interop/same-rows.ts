@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { LiveRows, readDeletedRows } from '../../src/sinks/delta/files/live-rows.ts'
-import { readTable } from '../../src/sinks/delta/files/read-table.ts'
+import { readTable } from '../../src/sinks/delta/query/read-table.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import { columns, type Workbench } from '../sinks/delta/support.ts'

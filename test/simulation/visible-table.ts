@@ -1,6 +1,6 @@
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { type BlobGeneration, generationKey } from '../../src/records.ts'
-import { Transactions } from '../../src/sinks/delta/offsets.ts'
+import { Transactions } from '../../src/sinks/delta/log/offsets.ts'
 import { decodeCommit } from '../../src/sinks/delta/protocol/actions.ts'
 import type { LandedTable } from './landed-whole.ts'
 import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'

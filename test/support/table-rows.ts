@@ -1,4 +1,4 @@
-import { readTable as readContents } from '../../src/sinks/delta/files/read-table.ts'
+import { readTable as readContents } from '../../src/sinks/delta/query/read-table.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { type JsonRow, sqlString } from '../../src/sinks/encoding/engine.ts'
 import { withEngine } from '../../src/sinks/encoding/engine-session.ts'

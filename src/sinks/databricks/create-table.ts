@@ -2,10 +2,10 @@ import { TailraceError } from '../../errors.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { SinkContext } from '../sink.ts'
 import { readOffsets } from './inspect.ts'
+import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { ensureTable } from './tables/live-table.ts'
-import { openWorkspace } from './workspace/workspace.ts'
 
 /** Creates the table of a workspace if it is missing, or adds the columns that it lacks. */
 export async function createInWorkspace(context: SinkContext<DatabricksOptions>): Promise<string> {

@@ -6,11 +6,11 @@ import { qualifiedName } from '../../tables/spark-sql.ts'
 import { LandedRows } from '../landed-rows.ts'
 import type { SinkContext, TableInspection } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
+import { openWorkspace, type Workspace } from './open-workspace.ts'
 import { type DatabricksOptions, type DatabricksTarget, tableId } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
-import { openWorkspace, type Workspace } from './workspace/workspace.ts'
 
 /**
  * Inspects a table in a Databricks workspace through its warehouse. Landed offsets come from the offset file, or without

@@ -9,11 +9,11 @@ import { MergeLoader } from './loading/merge-loader.ts'
 import { RangeRows } from './loading/range-rows.ts'
 import type { RowLoader } from './loading/row-loader.ts'
 import { VolumeLoader } from './loading/volume-loader.ts'
+import { openWorkspace, type Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { StagedFiles } from './staging/staged-files.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { ensureTable } from './tables/live-table.ts'
-import { openWorkspace, type Workspace } from './workspace/workspace.ts'
 
 /**
  * Opens a table of a Databricks workspace, and completes or discards the load of an earlier process.

@@ -1,8 +1,8 @@
 import { TailraceError } from '../../errors.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { QueryRequest } from '../sink.ts'
+import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksTarget } from './options.ts'
-import { openWorkspace } from './workspace/workspace.ts'
 
 /**
  * Has a warehouse execute a statement of the user's own and hands its rows on. 64-bit integers come as text, as from Delta tables; instants

@@ -1,6 +1,6 @@
 import { TailraceError } from '../../../errors.ts'
 import { retryAfterMs } from '../../../retry.ts'
-import { failureText } from '../failure-text.ts'
+import { failureText } from '../workspace/failure-text.ts'
 
 /** The phase of a statement: opening its session, sending it, waiting for its end, fetching its rows. */
 export type StatementPhase = 'session' | 'send' | 'wait' | 'rows'

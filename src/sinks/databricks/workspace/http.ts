@@ -6,8 +6,8 @@ import { createSecureContext, rootCertificates, type SecureContext, type TLSSock
 import { type Clock, Deadline } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { retryAfterMs } from '../../../retry.ts'
-import { failureText } from '../failure-text.ts'
 import type { WorkspaceAddress } from './auth.ts'
+import { failureText } from './failure-text.ts'
 
 /** A request's body of known length. */
 export interface RequestBody {

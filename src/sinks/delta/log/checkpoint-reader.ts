@@ -1,7 +1,6 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../json.ts'
 import { type EmbeddedEngine, parquetSql } from '../../encoding/engine.ts'
-import { Transactions } from '../offsets.ts'
 import { decodeLines } from '../protocol/actions.ts'
 import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
 import {
@@ -13,6 +12,7 @@ import {
   removedFile,
 } from './checkpoint-actions.ts'
 import type { CheckpointFiles } from './listing.ts'
+import { Transactions } from './offsets.ts'
 import type { CheckpointContent, KeptOptions } from './state.ts'
 
 /** The fields read for each kind of action. The first field of a kind is required, so it marks the kind's rows. */

@@ -1,5 +1,4 @@
 import { TailraceError } from '../../../errors.ts'
-import { Transactions } from '../offsets.ts'
 import {
   type AddAction,
   commitPath,
@@ -11,6 +10,7 @@ import {
   type RemoveAction,
   type RemovedFile,
 } from '../protocol/actions.ts'
+import { Transactions } from './offsets.ts'
 
 /** The content of a checkpoint: the table's state at one version. */
 export interface CheckpointContent {

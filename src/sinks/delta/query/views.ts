@@ -4,11 +4,11 @@ import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/en
 import type { TableMoment } from '../../sink.ts'
 import type { LiveFile, TableColumn, TableContents } from '../files/live-files.ts'
 import { LiveRows, type RowSource, readDeletedRows } from '../files/live-rows.ts'
-import { readTable } from '../files/read-table.ts'
 import { versionAt } from '../log/time-travel.ts'
 import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText, tableLocation } from '../storage/location.ts'
+import { readTable } from './read-table.ts'
 import { createSetViews, type SetMember } from './view-sets.ts'
 
 /** A table that statements can name; none of its files has been read yet. */

@@ -3,7 +3,6 @@ import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
-import { readTable } from '../../../../src/sinks/delta/files/read-table.ts'
 import { readHistory } from '../../../../src/sinks/delta/log/history.ts'
 import { readableVersions } from '../../../../src/sinks/delta/log/listing.ts'
 import { versionAt } from '../../../../src/sinks/delta/log/time-travel.ts'
@@ -14,6 +13,7 @@ import {
   type MetaDataAction,
 } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { schemaString } from '../../../../src/sinks/delta/protocol/schema.ts'
+import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
 import { onEachStorage } from '../on-each-storage.ts'
 import { columns, committerOf, encode, span, type Workbench, workbench } from '../support.ts'
 

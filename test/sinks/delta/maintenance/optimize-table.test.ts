@@ -3,7 +3,6 @@ import { readdir } from 'node:fs/promises'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
 import type { LiveFile } from '../../../../src/sinks/delta/files/live-files.ts'
-import { readTable } from '../../../../src/sinks/delta/files/read-table.ts'
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import {
   commitPath,
@@ -11,6 +10,7 @@ import {
   encodeActions,
   removalOf,
 } from '../../../../src/sinks/delta/protocol/actions.ts'
+import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
 import { EmbeddedEngine, sqlString } from '../../../../src/sinks/encoding/engine.ts'
 import { FaultyStorage } from '../faulty-storage.ts'
 import { onEachStorage } from '../on-each-storage.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import type { LiveFile, TableContents } from '../../../../src/sinks/delta/files/live-files.ts'
-import { readTable } from '../../../../src/sinks/delta/files/read-table.ts'
 import { matchingFiles } from '../../../../src/sinks/delta/query/pruning.ts'
+import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
 import { type EmbeddedEngine, sqlString } from '../../../../src/sinks/encoding/engine.ts'
 import { columns, committerOf, encode, span, workbench } from '../support.ts'
 

@@ -1,10 +1,10 @@
 import type { EmbeddedEngine } from '../../encoding/engine.ts'
+import { liveFile, type TableContents } from '../files/live-files.ts'
 import { loadState } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
 import { loadVersion } from '../log/time-travel.ts'
 import { schemaFields, sqlType } from '../protocol/schema.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
-import { liveFile, type TableContents } from './live-files.ts'
 
 /**
  * Reads the columns and live files of a version of a table.

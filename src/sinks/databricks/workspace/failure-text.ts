@@ -1,4 +1,4 @@
-import { redactSecrets } from '../../reporting/redact.ts'
+import { redactSecrets } from '../../../reporting/redact.ts'
 
 /** The parts of an error text of Databricks. */
 export interface FailureText {

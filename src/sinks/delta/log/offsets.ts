@@ -1,6 +1,6 @@
-import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { type BlobGeneration, generationKey } from '../../records.ts'
-import type { TransactionAction } from './protocol/actions.ts'
+import { type LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
+import { type BlobGeneration, generationKey } from '../../../records.ts'
+import type { TransactionAction } from '../protocol/actions.ts'
 
 const prefix = 'tailrace:'
 
