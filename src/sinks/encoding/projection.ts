@@ -47,37 +47,9 @@ export function spoolProjectionSql(
   return `SELECT ${list.join(', ')} FROM (${rows})`
 }
 
-/**
- * SQL that selects the declaration's columns from plain lines of JSON, with the encoder's projection but without the
- * provenance columns.
- *
- * @param options.from SQL of a relation with one VARCHAR column `raw`, one line per row
- */
-export function projectionSql(
-  declaration: TableDeclaration,
-  options: { readonly from: string; readonly usual?: ProjectionOptions['usual'] },
-): string {
-  const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note,
-    ${flatSql('raw')} AS is_flat FROM ${options.from})`
-  const rows = declaration.projection.select(source, {
-    passThrough: [],
-    usual: options.usual,
-  })
-  const placed = new Set<string>([...placeColumns, 'ingest_ts'])
-  const list = declaration.columns
-    .filter(({ name }) => !placed.has(name))
-    .map(({ name }) => columnSql(declaration, name))
-  return `SELECT ${list.join(', ')} FROM (${rows})`
-}
-
 function columnSql({ partitionColumns }: TableDeclaration, name: string): string {
   const partition = partitionColumns.find(({ column }) => column === name)
   return partition === undefined ? sqlIdentifier(name) : `${partition.fromSql} AS ${sqlIdentifier(name)}`
-}
-
-/** SQL of a relation with one VARCHAR column `raw`, one line of the file per row. */
-export function linesOf(path: string, longestLineBytes: number): string {
-  return readDelimited([{ path, longestRowBytes: longestLineBytes }], [{ name: 'raw', type: 'VARCHAR' }])
 }
 
 function spoolRelation({ pieces, spans, written }: SpoolSource): string {
@@ -131,9 +103,4 @@ function readDelimited(
   return `read_csv([${files.map(({ path }) => filePathSql(path)).join(', ')}], columns = {${struct}},
     delim = '${fieldSeparator}', quote = '', escape = '', header = false, auto_detect = false, new_line = '\\n',
     max_line_size = ${lineBytes}, buffer_size = ${bufferBytes})`
-}
-
-/** SQL of whether an object's text holds no nested object or array. For spooled rows, the validator has stored this. */
-function flatSql(text: string): string {
-  return `NOT contains(substring(${text}, 2), '{') AND NOT regexp_matches(${text}, '[: ]\\[')`
 }
