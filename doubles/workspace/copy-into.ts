@@ -119,28 +119,18 @@ export async function load(
   }))
   if (source.countOnly) return loaded
 
-  const select = selectOf(copy, files, source.volumes.root)
+  const select = selectOf(copy, files)
   const columns = await matchedColumns(select, source.table, engine)
   const names = columns.map(sqlIdentifier).join(', ')
   await engine.change(`INSERT INTO ${source.target} (${names}) SELECT ${names} FROM (${select})`)
   return loaded
 }
 
-function selectOf(copy: CopyStatement, files: string, root: string): string {
+function selectOf(copy: CopyStatement, files: string): string {
   const translator = new Translator({
     parameters: [],
     relation(parts) {
       throw tableNotFound(parts)
-    },
-    metadata(field) {
-      if (field === 'file_name') return 'parse_filename(filename)'
-      // Files of a volume have the scheme dbfs there.
-      if (field === 'file_path') return `('dbfs:' || substr(filename, ${root.length + 1}))`
-      throw new SqlFailure(
-        'FIELD_NOT_FOUND',
-        '42704',
-        `No such struct field \`${field}\` in \`file_path\`, \`file_name\`.`,
-      )
     },
   })
   const expressions = copy.expressions.map(({ tokens, alias }) => {

@@ -66,7 +66,6 @@ export class DuckDbWarehouse implements WarehouseEngine {
       catalog: this.#catalog,
       connections,
       queue: this.#queue,
-      volumes: this.#volumes,
       fileLogs: this.#fileLogs,
     })
   }
@@ -135,8 +134,6 @@ export class DuckDbWarehouse implements WarehouseEngine {
         return this.#definitions.createCatalog(statement.name, statement.ifNotExists, context)
       case 'CREATE SCHEMA':
         return this.#definitions.createSchema(statement.name, statement.ifNotExists, context)
-      case 'CREATE VOLUME':
-        return this.#definitions.createVolume(statement.name, statement.ifNotExists, context)
       case 'CREATE TABLE':
         return this.#definitions.createTable(statement, context)
       case 'CREATE VIEW':
@@ -150,15 +147,10 @@ export class DuckDbWarehouse implements WarehouseEngine {
       case 'DELETE':
         return this.#delete(statement.name, statement.condition, context)
       case 'PUT':
-      case 'GET':
       case 'REMOVE':
         return stagingRequest(statement, this.#volumes)
       case 'LIST':
         return listFolder(statement.volumePath, statement.limit, this.#volumes)
-      case 'SHOW VOLUMES':
-        return this.#definitions.showVolumes(statement.schema, context)
-      case 'OPTIMIZE':
-        return this.#optimize(statement.name, context)
       case 'CLEAR CACHE':
         return noRows
     }
@@ -258,18 +250,6 @@ export class DuckDbWarehouse implements WarehouseEngine {
       const deleted = await this.#connections.change(sql, translator.values, context.signal)
       return countsRow({ num_affected_rows: deleted })
     })
-  }
-
-  async #optimize(parts: readonly string[], context: StatementContext): Promise<StatementResult> {
-    const table = this.#catalog.requireTable(this.#catalog.resolve(parts, context))
-    return {
-      kind: 'rows',
-      columns: [
-        { name: 'path', type: 'STRING' },
-        { name: 'metrics', type: 'STRING' },
-      ],
-      rows: [[`dbfs:/${table.name.join('/')}`, '{"numFilesAdded":0,"numFilesRemoved":0}']],
-    }
   }
 
   #translator(context: StatementContext): Translator {

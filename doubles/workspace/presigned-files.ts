@@ -10,7 +10,7 @@ import type { WorkspaceLog } from './workspace-log.ts'
 
 /** Real ones last minutes. */
 const lifetimeMs = 15 * 60_000
-const methods = { PUT: 'PUT', GET: 'GET', REMOVE: 'DELETE' } as const
+const methods = { PUT: 'PUT', REMOVE: 'DELETE' } as const
 
 interface Grant {
   readonly method: string
@@ -54,9 +54,7 @@ export class PresignedFiles {
     }
     const { method, volumePath } = grant
     if (method === 'PUT') return this.#put(request, volumePath, fault)
-    if (method === 'DELETE') return { status: (await this.#volumes.remove(volumePath)) ? 202 : 404 }
-    const content = await this.#volumes.read(volumePath)
-    return content === undefined ? { status: 404 } : { status: 200, body: content }
+    return { status: (await this.#volumes.remove(volumePath)) ? 202 : 404 }
   }
 
   /** As strict as Azure's storage: it wants the blob's type, which the statement's answer names, and the length. */

@@ -81,7 +81,7 @@ function parseSelect(cursor: SqlCursor): { expressions: readonly CopyExpression[
   return { expressions, folder }
 }
 
-/** Spark names a cast column after the column, and `_metadata.file_path` after the field. */
+/** Spark names a cast column after the column, and a field after its last part. */
 function impliedName(tokens: readonly Token[]): string | undefined {
   const cursor = new SqlCursor(tokens)
   if (cursor.skip('CAST')) {

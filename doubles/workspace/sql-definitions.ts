@@ -14,7 +14,6 @@ import type { CreateTableStatement } from './sql-statements.ts'
 import { duckDbType } from './sql-types.ts'
 import { noRows } from './sql-values.ts'
 import type { WriteQueue } from './sql-write-queue.ts'
-import type { DiskVolumes } from './volume-files.ts'
 import { SqlFailure, type StatementContext, type StatementResult } from './warehouse-engine.ts'
 
 /** The parts of a warehouse that its statements share. */
@@ -22,26 +21,23 @@ export interface WarehouseParts {
   readonly catalog: UnityCatalog
   readonly connections: DuckDbConnections
   readonly queue: WriteQueue
-  readonly volumes: DiskVolumes
   readonly fileLogs: FileLogs
 }
 
-/** One queue for all statements that create catalogs, schemas or volumes: they are too rare to need several. */
+/** One queue for all statements that create catalogs or schemas: they are too rare to need several. */
 const containers = ''
 
-/** The statements that make, change, drop and show catalogs, schemas, volumes and tables. */
+/** The statements that make, change and drop catalogs, schemas, tables and views. */
 export class Definitions {
   readonly #catalog: UnityCatalog
   readonly #connections: DuckDbConnections
   readonly #queue: WriteQueue
-  readonly #volumes: DiskVolumes
   readonly #fileLogs: FileLogs
 
   constructor(parts: WarehouseParts) {
     this.#catalog = parts.catalog
     this.#connections = parts.connections
     this.#queue = parts.queue
-    this.#volumes = parts.volumes
     this.#fileLogs = parts.fileLogs
   }
 
@@ -85,28 +81,6 @@ export class Definitions {
         `CREATE SCHEMA ${sqlIdentifier(databaseName(catalog))}.${sqlIdentifier(schema)}`,
       )
       this.#catalog.addSchema(catalog, schema)
-      return noRows
-    })
-  }
-
-  async createVolume(
-    name: readonly string[],
-    ifNotExists: boolean,
-    context: StatementContext,
-  ): Promise<StatementResult> {
-    const [catalog, schema, volume] = this.#catalog.resolve(name, context)
-    return this.#queue.run(containers, context.signal, async () => {
-      this.#catalog.requireSchema(catalog, schema)
-      if (this.#volumes.has(catalog, schema, volume)) {
-        if (ifNotExists) return noRows
-        // Class and SQLSTATE are a guess after UC_VOLUME_NOT_FOUND.
-        throw new SqlFailure(
-          'UC_VOLUME_ALREADY_EXISTS',
-          '42710',
-          `Volume ${dotted([catalog, schema, volume])} already exists.`,
-        )
-      }
-      await this.#volumes.create(catalog, schema, volume)
       return noRows
     })
   }
@@ -226,19 +200,6 @@ export class Definitions {
       this.#catalog.put({ ...table, columns: all })
       return noRows
     })
-  }
-
-  async showVolumes(schema: readonly string[], context: StatementContext): Promise<StatementResult> {
-    const [catalog, database] = this.#catalog.resolve(schema.length === 0 ? [''] : [...schema, ''], context)
-    this.#catalog.requireSchema(catalog, database)
-    return {
-      kind: 'rows',
-      columns: [
-        { name: 'database', type: 'STRING' },
-        { name: 'volume_name', type: 'STRING' },
-      ],
-      rows: this.#volumes.names(catalog, database).map((volume) => [database, volume]),
-    }
   }
 }
 

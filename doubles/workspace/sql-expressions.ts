@@ -21,8 +21,6 @@ export interface Surroundings {
    * @throws SqlFailure when there is no such table
    */
   relation(parts: readonly string[]): { readonly sql: string; readonly alias: string } | undefined
-  /** DuckDB's expression for a field of `_metadata`, where the rows come from files. */
-  metadata?(field: string): string
 }
 
 /** Words that can follow a relation and are no alias of it. */
@@ -84,7 +82,7 @@ export class Translator {
         case 'symbol':
           if (token.text === '(') open.push(before?.kind === 'word' ? before.text.toUpperCase() : '')
           if (token.text === ')') open.pop()
-          emit(symbols[token.text] ?? token.text)
+          emit(token.text)
           break
         default:
           emit(token.text)
@@ -120,12 +118,6 @@ export class Translator {
       emit('get_current_timestamp()')
       return true
     }
-    if (cursor.at('CURRENT_DATE')) {
-      cursor.next()
-      if (cursor.skipSymbol('(')) cursor.expectSymbol(')')
-      emit('CAST(get_current_timestamp() AS DATE)')
-      return true
-    }
     if (cursor.at('TIMESTAMP') && cursor.peek(1).kind === 'string') {
       cursor.next()
       emit(`CAST(${sqlString(cursor.string())} AS TIMESTAMP WITH TIME ZONE)`)
@@ -139,12 +131,6 @@ export class Translator {
     if (cursor.at('FROM_JSON') && cursor.peek(1).text === '(') {
       cursor.next()
       emit(this.#fromJson(cursor.group()))
-      return true
-    }
-    if (cursor.at('_METADATA') && cursor.peek(1).text === '.' && this.#surroundings.metadata !== undefined) {
-      cursor.next()
-      cursor.expectSymbol('.')
-      emit(this.#surroundings.metadata(cursor.identifier()))
       return true
     }
     const isFrom = cursor.at('FROM') && !withFrom.test(enclosing) && before?.text.toUpperCase() !== 'DISTINCT'
@@ -208,8 +194,6 @@ export class Translator {
     return `CAST($p${index} AS ${type})`
   }
 }
-
-const symbols: Readonly<Record<string, string>> = { '<=>': 'IS NOT DISTINCT FROM', '==': '=' }
 
 /** The names that a WITH clause anywhere in the tokens gives: every name before `AS (`. */
 function commonTableNames(tokens: readonly Token[]): ReadonlySet<string> {

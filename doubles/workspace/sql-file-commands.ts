@@ -3,12 +3,12 @@ import type { Statement } from './sql-statements.ts'
 import type { DiskVolumes } from './volume-files.ts'
 import { SqlFailure, type StagingRequest, type StatementRows } from './warehouse-engine.ts'
 
-type FileCommand = Extract<Statement, { kind: 'PUT' | 'GET' | 'REMOVE' }>
+type FileCommand = Extract<Statement, { kind: 'PUT' | 'REMOVE' }>
 
 /**
  * Checks a statement that moves a file. @returns the action of the client
  *
- * Whether the file of a GET or a REMOVE exists is not asked: the client meets a 404 at the storage.
+ * Whether the file of a REMOVE exists is not asked: the client meets a 404 at the storage.
  */
 export async function stagingRequest(command: FileCommand, volumes: DiskVolumes): Promise<StagingRequest> {
   const volumePath = volumes.normalize(command.volumePath)

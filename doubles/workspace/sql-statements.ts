@@ -22,7 +22,7 @@ export interface CreateTableStatement {
 export type Statement =
   | { readonly kind: 'SELECT'; readonly tokens: readonly Token[] }
   | {
-      readonly kind: 'CREATE CATALOG' | 'CREATE SCHEMA' | 'CREATE VOLUME'
+      readonly kind: 'CREATE CATALOG' | 'CREATE SCHEMA'
       readonly name: readonly string[]
       readonly ifNotExists: boolean
     }
@@ -47,11 +47,8 @@ export type Statement =
       readonly volumePath: string
       readonly overwrite: boolean
     }
-  | { readonly kind: 'GET'; readonly localFile: string; readonly volumePath: string }
   | { readonly kind: 'REMOVE'; readonly volumePath: string }
   | { readonly kind: 'LIST'; readonly volumePath: string; readonly limit: number }
-  | { readonly kind: 'SHOW VOLUMES'; readonly schema: readonly string[] }
-  | { readonly kind: 'OPTIMIZE'; readonly name: readonly string[] }
   | { readonly kind: 'CLEAR CACHE' }
 
 export type StatementKind = Statement['kind']
@@ -85,16 +82,7 @@ function parseCommand(cursor: SqlCursor): Statement {
     const name = cursor.name()
     return { kind: 'DELETE', name, condition: cursor.skip('WHERE') ? cursor.until() : undefined }
   }
-  if (cursor.skip('OPTIMIZE')) {
-    const name = cursor.name()
-    cursor.skip('FULL')
-    return { kind: 'OPTIMIZE', name }
-  }
   if (cursor.skip('CLEAR', 'CACHE')) return { kind: 'CLEAR CACHE' }
-  if (cursor.skip('SHOW', 'VOLUMES')) {
-    if (!cursor.skip('IN')) cursor.skip('FROM')
-    return { kind: 'SHOW VOLUMES', schema: cursor.atEnd ? [] : cursor.name() }
-  }
   return parseFileCommand(cursor)
 }
 
@@ -104,11 +92,6 @@ function parseFileCommand(cursor: SqlCursor): Statement {
     cursor.expect('INTO')
     const volumePath = cursor.string()
     return { kind: 'PUT', localFile, volumePath, overwrite: cursor.skip('OVERWRITE') }
-  }
-  if (cursor.skip('GET')) {
-    const volumePath = cursor.string()
-    cursor.expect('TO')
-    return { kind: 'GET', volumePath, localFile: cursor.string() }
   }
   if (cursor.skip('REMOVE')) return { kind: 'REMOVE', volumePath: cursor.string() }
   if (cursor.skip('LIST')) {
@@ -120,7 +103,7 @@ function parseFileCommand(cursor: SqlCursor): Statement {
 }
 
 function parseCreate(cursor: SqlCursor): Statement {
-  for (const kind of ['CATALOG', 'SCHEMA', 'VOLUME'] as const) {
+  for (const kind of ['CATALOG', 'SCHEMA'] as const) {
     if (!cursor.skip(kind)) continue
     const ifNotExists = cursor.skip('IF', 'NOT', 'EXISTS')
     const name = cursor.name()

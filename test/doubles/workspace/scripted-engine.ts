@@ -34,8 +34,6 @@ export class ScriptedEngine implements WarehouseEngine {
       }
       return { kind: 'staging', operation: 'PUT', localFile, volumePath }
     }
-    const get = /^GET '(.+)' TO '(.+)'$/.exec(statement)
-    if (get !== null) return { kind: 'staging', operation: 'GET', volumePath: get[1]!, localFile: get[2]! }
     const remove = /^REMOVE '(.+)'$/.exec(statement)
     if (remove !== null) return { kind: 'staging', operation: 'REMOVE', volumePath: remove[1]! }
     throw new Error(`Not scripted: ${statement}`)
