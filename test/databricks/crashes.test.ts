@@ -3,7 +3,6 @@ import test from 'node:test'
 import { TailraceError } from '../../src/errors.ts'
 import { retry } from '../../src/retry.ts'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
-import { HastyClock } from '../support/hasty-clock.ts'
 import {
   blob,
   type CommitterFixture,
@@ -12,7 +11,8 @@ import {
   rowsOf,
   type Step,
   span,
-} from './committer-fixture.ts'
+} from '../sinks/databricks/committer-fixture.ts'
+import { HastyClock } from '../support/hasty-clock.ts'
 
 /** The end of a process, at one of its calls to the outside. */
 class Death extends Error {}

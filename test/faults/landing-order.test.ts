@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import type { Batch } from '../../src/records.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
 import { LakehouseSink } from '../../src/sinks/lakehouse-sink.ts'
-import { committerFixture, span } from '../databricks/committer-fixture.ts'
+import { committerFixture, span } from '../sinks/databricks/committer-fixture.ts'
 import { type FileCall, watchFileCalls } from '../support/faults/file-calls.ts'
 import {
   landingWorld,

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { TailraceError } from '../../../src/errors.ts'
 import type { SetAsideBlob } from '../../../src/run/lanes/lane-schedule.ts'
-import { Landing, schedule, until, untilWhole } from '../../lanes/lane-fixture.ts'
-import { MemoryContainer } from '../../lanes/memory-container.ts'
+import { Landing, schedule, until, untilWhole } from './lane-fixture.ts'
+import { MemoryContainer } from './memory-container.ts'
 
 test('more growing blobs than lanes are all read to their ends, once', { timeout: 60_000 }, async () => {
   for (const maxLanes of [1, 2, 3]) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { isTailraceError } from '../../src/errors.ts'
-import { retry } from '../../src/retry.ts'
-import { CopyInto } from '../../src/sinks/databricks/loading/copy-into.ts'
+import { isTailraceError } from '../../../src/errors.ts'
+import { retry } from '../../../src/retry.ts'
+import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
 import {
   blob,
   committerFixture,

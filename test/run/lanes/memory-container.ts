@@ -5,7 +5,7 @@ import type {
   ListedPage,
   ListRequest,
   ReadRequest,
-} from '../../src/sources/blob-reader.ts'
+} from '../../../src/sources/blob-reader.ts'
 
 interface MemoryBlob {
   readonly content: Buffer

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rowOf } from '../sinks/encoder-harness.ts'
+import { rowOf } from '../../../sinks/encoder-harness.ts'
 
 function record(message: string, others: object = {}): object {
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { postgresLogs } from '../../src/tables/postgres/logs.ts'
-import { rowOf } from '../sinks/encoder-harness.ts'
+import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
+import { rowOf } from '../../../sinks/encoder-harness.ts'
 
 function record(timestamp: string | number, session: object = {}): object {
   return { timestamp, pid: 1, error_severity: 'LOG', message: 'm', ...session }

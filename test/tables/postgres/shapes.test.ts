@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { postgresLogs } from '../../src/tables/postgres/logs.ts'
-import { filled, rowOf } from '../sinks/encoder-harness.ts'
+import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
+import { filled, rowOf } from '../../sinks/encoder-harness.ts'
 
 const plain = {
   timestamp: '2026-11-24 08:54:35.875 UTC',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { isTailraceError } from '../../src/errors.ts'
-import { createTableSql, streamingTableSql } from '../../src/sinks/databricks/tables/definition.ts'
-import { ensureTable, inspectTable } from '../../src/sinks/databricks/tables/live-table.ts'
-import { postgresLogs } from '../../src/tables/postgres/logs.ts'
-import { committerFixture, declarationOf, directWarehouse } from './committer-fixture.ts'
+import { isTailraceError } from '../../../../src/errors.ts'
+import { createTableSql, streamingTableSql } from '../../../../src/sinks/databricks/tables/definition.ts'
+import { ensureTable, inspectTable } from '../../../../src/sinks/databricks/tables/live-table.ts'
+import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
+import { committerFixture, declarationOf, directWarehouse } from '../committer-fixture.ts'
 
 const declaration = declarationOf('logs')
 
