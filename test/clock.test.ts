@@ -15,7 +15,7 @@ test('a deadline fires when nothing happened for its time, and says what did not
   assert.equal(clock.waiting, 0)
 })
 
-test('what happens moves a deadline on, and costs no timer', () => {
+test('progress extends a deadline without another timer', () => {
   const clock = new ManualClock()
   const deadline = new Deadline(clock, 'piece', 100)
   for (let piece = 0; piece < 10_000; piece += 1) {

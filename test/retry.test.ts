@@ -48,7 +48,7 @@ test('pauses grow exponentially up to the cap, with full jitter, and never leave
   )
 })
 
-test('what the service asks for is waited at least, even over the cap', async () => {
+test('the pause is at least the one that the service requests, even above the cap', async () => {
   const clock = new VirtualClock()
   const asked = () => passing({ retryAfterMs: 60_000 })
   await retry(failing(2, asked), { clock, random: () => 0.9 })

@@ -162,7 +162,7 @@ test('storage may ask for a pause by seconds, an instant or milliseconds, and fo
   assert.equal(next, answers.length, 'the SDK repeats nothing on its own')
 })
 
-test('what may pass, what will not, and what was refused have codes of their own', async (t) => {
+test('transient failures, permanent failures and refusals have different codes', async (t) => {
   const answers: [number, string | undefined, string, RegExp?][] = [
     ...[408, 429, 500, 502, 503, 504].map((status): [number, undefined, string] => [
       status,

@@ -444,7 +444,7 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
   assert.equal(customCaFile, '/srv/ca.pem')
 })
 
-test('what a mode of a sink in Databricks needs is named when it is missing or cannot be', () => {
+test('an option that a mode of the Databricks sink requires or forbids is named when it is missing or set', () => {
   const mistakes: readonly [config: object, mistake: RegExp][] = [
     [withSink({ host: 'adb-1.2.azuredatabricks.net/sql' }), /sink\.host: .*without a path/],
     [withSink({ httpPath: undefined }), /sink\.httpPath: .*HTTP path of a SQL warehouse/],

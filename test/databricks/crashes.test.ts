@@ -136,7 +136,7 @@ const failures = (
 ).map((code) => new TailraceError(code, 'injected'))
 
 for (const mode of ['copy-into', 'merge'] as const) {
-  test(`whichever call fails once while a process lands by ${mode}, it goes on or ends with the code, and each row lands once`, async (t) => {
+  test(`a process whose landing by ${mode} has one failed call, of any kind, continues or ends with the code, and each row lands once`, async (t) => {
     const fixture = await committerFixture(t)
     const endings: Record<string, number> = {}
     let failed = 0

@@ -16,7 +16,7 @@ const firstSeed = Number(seedGiven ?? 1)
 const schedules = Number(schedulesGiven ?? (seedGiven === undefined ? 4 : 1))
 
 for (const mode of modes) {
-  test(`whatever goes wrong in the workspace, each line lands once by ${Object.values(mode).join(' and ')}`, async (t) => {
+  test(`each line lands once despite faults of the workspace, by ${Object.values(mode).join(' and ')}`, async (t) => {
     const bench = await openWorkspaceBench(t)
     const totals: Record<string, number> = {}
     for (let seed = firstSeed; seed < firstSeed + schedules; seed += 1) {

@@ -95,7 +95,7 @@ test('an answer keeps its bytes, whatever happens to the blob while it is on its
   assert.equal(Buffer.concat(pieces).toString(), '01234')
 })
 
-test('what the watched blob held before and holds after a replacement differs within 64 bytes, at every offset', () => {
+test('the contents of the watched blob before and after a replacement differ within 64 bytes, at every offset', () => {
   for (let seed = 1; seed <= 40; seed += 1) {
     const clock = new SimulatedClock()
     const blobs = new BlobService(clock)

@@ -46,7 +46,7 @@ const breakable = { stream: () => new Transform({ objectMode: true, highWaterMar
     setImmediate(() => this.push(record))
   } }) }`
 
-test('whatever ends a pipeline while a batch is encoded, the process ends within stopMs, and nothing is lost', async (t) => {
+test('a process whose pipeline ends during the encoding of a batch, for any reason, ends within stopMs and loses nothing', async (t) => {
   const seed = Number(process.env.TAILRACE_SEED ?? Math.floor(Math.random() * 2 ** 31))
   const runs = Number(process.env.TAILRACE_RUNS ?? 6)
   t.diagnostic(`seed ${seed}: repeat with TAILRACE_SEED=${seed}, more with TAILRACE_RUNS=100`)

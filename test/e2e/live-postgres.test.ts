@@ -78,7 +78,7 @@ function facts(log: string) {
   return { queryIds, severities }
 }
 
-test('what a live primary and its replica log is in their tables, line by line and digit by digit', {
+test('the logs of a live primary and its replica are in their tables, line by line and digit by digit', {
   skip,
 }, async (t) => {
   const pair = await startServers(t)

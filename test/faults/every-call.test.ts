@@ -129,7 +129,7 @@ const requests: CallKind = {
 }
 
 for (const kind of [files, shortWrites, statements, requests]) {
-  test(`whichever ${kind.name} of a start fails once, each line lands once, and what ends the run has a code`, async (t) => {
+  test(`when any ${kind.name} of a start fails once, each line lands once, and an error that ends the run has a code`, async (t) => {
     const directory = await temporaryDirectory(t)
     const endings: Record<string, number> = {}
     const faults: string[] = []

@@ -114,7 +114,7 @@ test('delta-rs reads a table whose older commits are only in a checkpoint', { sk
   assert.deepEqual(await compareRows(bench, rows), { seen: 111, missing: 0, surplus: 0 })
 })
 
-test('what delta-rs appends, compacts and checkpoints is read, landed on and replaced', {
+test('a table that delta-rs appends to, compacts and checkpoints is read, landed on and replaced', {
   skip,
 }, async (t) => {
   const bench = await workbench(t)

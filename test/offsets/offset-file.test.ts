@@ -22,7 +22,7 @@ async function openStore(t: TestContext): Promise<OffsetFile> {
   })
 }
 
-test('what is written is read again, for any blobs, generations and offsets', async (t) => {
+test('the offsets that are written are read again, for any blobs, generations and offsets', async (t) => {
   const store = await openStore(t)
   const offset = fc.record(
     {
@@ -69,7 +69,7 @@ test('the file can be read by a person, says whose it is, and nothing else lies 
   assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
 })
 
-test('what is under way is read as it was written, and goes with the write that leaves it out', async (t) => {
+test('an intent is read as it was written, and is removed by a write without one', async (t) => {
   const store = await openStore(t)
   const intent = {
     id: '5f0c',

@@ -48,7 +48,7 @@ test('a table without rows shows its columns, and one row is one row', async () 
   assert.match(await tableText(['a'], [[1]]), /\(1 row\)\n$/)
 })
 
-test('whatever the values hold, each row is one line without control characters and of bounded width', async () => {
+test('each row is one line without control characters and of bounded width, for any values', async () => {
   const cell = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 100 }),
     fc.integer(),

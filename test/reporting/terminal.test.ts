@@ -44,7 +44,7 @@ test('of all code points, none that a terminal executes, reorders or hides is le
   assert.deepEqual(JSON.parse(escapeText(JSON.stringify(value))), value)
 })
 
-test('what JSON escapes stays visible when its strings are decoded', () => {
+test('characters that JSON escapes stay visible when its strings are decoded', () => {
   const text =
     'ESC \u001b, C1 \u009b, bidi \u202e, back \b, return \r, literal \\u001b and \\\\b, \n\t"\u{e0041}é'
   const shown = JSON.parse(escapeDecodedJson(JSON.stringify(text)))

@@ -23,7 +23,7 @@ const connects = (port: number) =>
     socket.once('error', () => resolve(false)).once('connect', () => socket.end())
   })
 
-test('what is written to the primary is read from the replica, and each logs its own part', {
+test('a row that is written to the primary is read from the replica, and each server logs its own part', {
   skip,
 }, async (t) => {
   const { primary, replica, catchUp, stop } = await startPair(t)

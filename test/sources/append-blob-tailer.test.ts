@@ -40,7 +40,7 @@ async function drain(tailer: AppendBlobTailer, start = 0): Promise<Buffer> {
 
 const ended = (tailer: AppendBlobTailer, why: string): void => assert.equal(tailer.endedBy, why)
 
-test('whatever is appended, cut short or fails, every byte comes once and in order', async () => {
+test('every byte comes once and in order, with any appends, short answers and failures', async () => {
   const step = fc.oneof(
     {
       weight: 3,

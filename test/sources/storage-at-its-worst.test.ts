@@ -29,7 +29,7 @@ function seedsFor(schedules: number): readonly number[] {
 /** They mostly wait, for deadlines and pauses of real milliseconds. */
 const overSocketsAtOnce = 8
 
-test('whatever storage does, each generation comes once, in order and unmixed, and the last one whole', async (t) => {
+test('each generation comes once, in order and unmixed, and the last one whole, despite any faults of storage', async (t) => {
   const seeds = seedsFor(150)
   const { schedules, calls, failures } = await runSchedules('tail', seeds, kinds)
   t.diagnostic(`${schedules} schedules, ${calls} requests`)

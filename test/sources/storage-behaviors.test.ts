@@ -106,7 +106,7 @@ for (const [name, open] of Object.entries(storages)) {
       assert.deepEqual({ ...after, etag: before.etag }, before)
     })
 
-    test('what does not exist is told apart: the blob, or its container', async (t) => {
+    test('a missing blob is distinguished from a missing container', async (t) => {
       const { reader, elsewhere, settle } = await open(t)
       assert.deepEqual(await settle(reader.read('nowhere.json', whole)), { kind: 'missing', what: 'blob' })
       const other = new AzureBlobReader(elsewhere)

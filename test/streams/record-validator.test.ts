@@ -227,7 +227,7 @@ test('invalid UTF-8 is shown as U+FFFD with a note, and the place still names th
   )
 })
 
-test('what is no JSON is not_json, and what is no object is not_object', () => {
+test('a line that is no JSON is rejected as not_json, and JSON that is no object as not_object', () => {
   const reasons = (text: string): unknown[] => entriesOf(blockOf([text])).entries.map(({ reject }) => reject)
   for (const text of [
     'LOG:  x',

@@ -158,7 +158,7 @@ test('information_schema shows columns as they were declared, under names in low
   )
 })
 
-test('what does not exist is told by its class', async (t) => {
+test('an object that does not exist is reported by its error class', async (t) => {
   const { execute } = await bench(t)
   const cases: readonly [sql: string, errorClass: string, sqlState: string][] = [
     ['SELECT * FROM `nope`.information_schema.columns', 'NO_SUCH_CATALOG_EXCEPTION', '42704'],
@@ -181,7 +181,7 @@ test('what does not exist is told by its class', async (t) => {
   await execute('DROP TABLE IF EXISTS main.logs.t')
 })
 
-test('what exists already is told by its class, and IF NOT EXISTS leaves it as it is', async (t) => {
+test('an object that exists is reported by its error class, and IF NOT EXISTS leaves it unchanged', async (t) => {
   const { execute, query } = await withTable(t)
   const cases: readonly [sql: string, errorClass: string][] = [
     ['CREATE CATALOG main', 'CATALOG_ALREADY_EXISTS'],
@@ -441,7 +441,7 @@ test('with instantLoad a COPY INTO counts rows and stores none', async (t) => {
   assert.deepEqual(warehouse.loadedFiles('main.logs.t'), [{ path: `${folder}/a.parquet`, rows: 5 }])
 })
 
-test('whatever repeats, orphans, cancellations and broken files there are, each file is loaded at most once', async (t) => {
+test('each file is loaded at most once despite repeated, orphaned and cancelled statements and broken files', async (t) => {
   const { execute, query, stage, volumes, warehouse } = await bench(t)
   const names = ['f0.parquet', 'f1.parquet', 'f2.parquet']
   const some = fc.subarray(names, { minLength: 1 })

@@ -157,7 +157,7 @@ test('more than 256 parameters are refused', async (t) => {
   assert.deepEqual(workspace.log.statements, [])
 })
 
-test('what the engine throws by mistake fails the statement and is kept for the test to see', async (t) => {
+test('an unexpected error of the engine fails the statement and is kept for the test', async (t) => {
   const { client, workspace } = await workspaceUnderTest(t)
   const session = await client.openSession()
   const operation = await session.executeStatement('SELECT unknown')

@@ -178,7 +178,7 @@ const anyEvent: fc.Arbitrary<(world: World) => void> = fc.oneof(
   anyName.map((name) => (world: World) => world.land(name)),
 )
 
-test('whatever happens, a blob is in the one queue of its state or in none, and all is read in the end', () => {
+test('after any events, a blob is in the queue of its state or in none, and everything is read in the end', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { minLength: 60, maxLength: 150 }), (events) => {
       const world = new World()

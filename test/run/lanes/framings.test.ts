@@ -81,7 +81,7 @@ test('a records document over many lines lands in one piece, also when it is lar
   assert.deepEqual(await unitFiles(), before)
 })
 
-test('what is no log is refused with its reason and does not stop its neighbors', {
+test('a blob that is no log is refused with its reason and does not stop its neighbors', {
   timeout: 60_000,
 }, async () => {
   const reader = new MemoryContainer()

@@ -236,7 +236,7 @@ test('old rows with the very times of a replay are noticed, and not left beside 
   await assert.rejects(committer.replace(span(0, 100), [encoded]), code('LOAD_UNCLEAR'))
 })
 
-test('where a blob begins is recorded without touching the batch that is under way', async (t) => {
+test('recording where a blob begins leaves the batch that is being loaded unchanged', async (t) => {
   const fixture = await committerFixture(t)
   let isDown = true
   const committer = await fixture.open('logs', {

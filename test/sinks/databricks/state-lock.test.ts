@@ -44,7 +44,7 @@ test('a process cannot have the lock twice, and its second try does not end the 
   ;(await lockState(directory, 'primary')).release()
 })
 
-test('what a process left that was killed while it made the lock file is no obstacle', async (t) => {
+test('the remains of a process that was killed while it made the lock file do not prevent the next lock', async (t) => {
   const directory = await temporaryDirectory(t)
   const path = join(directory, 'primary.lock')
   for (const bytes of [0, 1, 4096]) {

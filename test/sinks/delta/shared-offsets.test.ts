@@ -126,7 +126,7 @@ test('a checkpoint of a table of a former release says the same as its commits',
   assert.equal(state!.transactions.size, 5)
 })
 
-test('what a process of a former release commits in the last moment counts', async (t) => {
+test('a commit that a process of a former release makes at the last moment counts', async (t) => {
   const bench = await formerTable(t)
   const storage = new FaultyStorage(bench.storage)
   storage.beforePut.push(async () => {
@@ -148,7 +148,7 @@ test('a former release refuses the table by the name of a property, a new table 
   }
 })
 
-test('what another writer made of a table stays when former releases are kept away from it', async (t) => {
+test('changes of another writer to a table stay when former releases are kept from writing it', async (t) => {
   const bench = await workbench(t)
   const metaData: MetaDataAction = {
     id: 'a-table',

@@ -57,7 +57,7 @@ test('a pattern takes what it says, and lists only below its literal base', () =
   }
 })
 
-test('what is special to a shell and not to a pattern stands for itself', () => {
+test('characters that are special in a shell but not in a pattern stand for themselves', () => {
   for (const name of [
     'pg (1)/',
     'a[b]/',

@@ -183,7 +183,7 @@ test('a connection that is refused or reset is SOURCE_UNAVAILABLE', async (t) =>
   )
 })
 
-test('what arrives is the asked range and nothing else, or the read has failed', async (t) => {
+test('a read returns the requested range and nothing else, or it fails', async (t) => {
   const content = Buffer.from('0123456789abcdefghij')
   const type = { 'content-type': 'text/html' }
   const html = '<html><body>Sign in</body></html>'
@@ -253,7 +253,7 @@ test('an endless answer is left at once', async (t) => {
   assert.ok(sent < 2 ** 26, `${sent} bytes were sent`)
 })
 
-test('what storage had granted before is asked for again when it is refused, for a quarter of an hour', async (t) => {
+test('a refusal of a request that storage granted before is retried for a quarter of an hour', async (t) => {
   const clock = new ManualClock()
   const answers: ['read' | 'list', number, string | undefined, code: string, laterMs?: number][] = [
     ['read', 403, 'AuthenticationFailed', 'SOURCE_DENIED'],

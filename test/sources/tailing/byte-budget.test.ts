@@ -5,7 +5,7 @@ import { ByteBudget } from '../../../src/sources/tailing/byte-budget.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('whoever takes and gives, no more is held than the limit, and everyone gets a turn', async () => {
+test('any takers together hold at most the limit, and each gets a turn', async () => {
   const requests = fc.array(fc.record({ bytes: fc.integer({ min: 1, max: 60 }), urgent: fc.boolean() }), {
     maxLength: 30,
   })

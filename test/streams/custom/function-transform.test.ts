@@ -69,7 +69,7 @@ test('integers beyond 2^53 arrive as bigint and leave exact', async () => {
   )
 })
 
-test('what a transform removes is gone from raw, even when raw and projected text differed', async () => {
+test('a value that a transform removes is also removed from raw, even when raw and projected text differed', async () => {
   const [output] = await apply(
     [({ secret: _removed, ...rest }) => rest],
     recordBlock(['{"secret":"\\ud800 hunter2","a":"ä"}']),
@@ -205,7 +205,7 @@ test('a transform that changes nothing changes no entry, whatever the line', asy
   }
 })
 
-test('what a transform leaves alone is written as it stood', async () => {
+test('values that a transform leaves unchanged are written byte for byte', async () => {
   const numbers =
     '"a":1e400,"b":1.0,"c":-0,"d":1E5,"e":{"n":[0.10, 12345678901234567890.5]},"f":"\\u00e9 1.0"'
   for (const [change, before, after] of [

@@ -31,7 +31,7 @@ function factory(work: Work, flush?: (this: Transform, done: TransformCallback) 
 const apply = (stream: () => Transform, ...blocks: EntryBlock[]): Promise<EntryBlock[]> =>
   through<EntryBlock>(new StreamTransform({ stream }, 'primary'), blocks)
 
-test('what a Transform pushes before it calls back belongs to its record, however many and however late it calls', async () => {
+test('all results that a Transform pushes before it calls back belong to its record, for any number and delay', async () => {
   const counts = fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 6 })
   await fc.assert(
     fc.asyncProperty(counts, fc.boolean(), async (perRecord, later) => {

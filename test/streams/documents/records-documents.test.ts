@@ -124,7 +124,7 @@ test('documents cut anywhere and laid out in any way have the entries that the v
   )
 })
 
-test('whatever the bytes are, the spans tile up to an unfinished value, and the cuts change no entry', async () => {
+test('the spans of any bytes tile up to an unfinished value, and the cuts change no entry', async () => {
   const anyText = fc.oneof(
     { weight: 2, arbitrary: anyLine },
     { weight: 1, arbitrary: anyRecordsDocument.map((text) => Buffer.from(text)) },
@@ -250,7 +250,7 @@ test("a reject's text is cut to 64 KiB and its length is the unit's", async () =
   assert.equal(unit?.end, text.length)
 })
 
-test('what begins as no object or array is a rejected line', async () => {
+test('a value that is neither an object nor an array is a rejected line', async () => {
   const units = await unitsIn('12\nLOG:  x {"records":[1]}\n"a"\r\n{"a":1},\nnull')
   assert.deepEqual(
     units.map(({ entries }) => entries.map(({ raw, reject }) => [raw, reject])),

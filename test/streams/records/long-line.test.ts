@@ -52,7 +52,7 @@ test('the records of a long line have the places and texts that those of a short
   assert.equal(offset, 100 + objects.join('').length + 1)
 })
 
-test('what JSON refuses and the engine would read is rejected, and halves of surrogate pairs are repaired', () => {
+test('text that JSON refuses and the engine would read is rejected, and halves of surrogate pairs are repaired', () => {
   for (const end of [',}', ',"b":NaN}', ',"b":[1,]}']) {
     assert.equal(entriesOfLine(`{"a":"${filler}"${end}`)[0]?.reject, 'not_json')
   }

@@ -42,7 +42,7 @@ test('only files that Tailrace named itself and that are old enough are removed'
   assert.deepEqual(await readdir(staging.directory), [...kept, `young-${id}.spool`].sort())
 })
 
-test('what was written since the first look is in use, however old it becomes', async (t) => {
+test('a file written after the first scan is in use, at any age', async (t) => {
   const staging = await openStaging(t)
   await staging.removeExpired(nowMs)
   await put(staging, 'batch.spool', 0)

@@ -118,7 +118,7 @@ test('a unit of countless tiny records goes to a file as well', async (t) => {
   assert.equal(block?.stored?.count, 1000)
 })
 
-test('what a unit had before it began again does not come out, whether it was held or in a file', async (t) => {
+test('the entries of a unit that begins again are dropped, whether they were held in memory or in a file', async (t) => {
   for (const maxHeldBytes of [1_000_000, 1]) {
     const { create, directory } = await fixture(t, { maxHeldBytes })
     const blocks = await through<EntryBlock>(create(), [

@@ -186,7 +186,7 @@ test('a connection that was never made executed nothing; of one that broke, nobo
     has(read(error), { kind: 'passing', executed: 'unknown', onTheWay: true })
 })
 
-test('where the driver leaves nothing but a text, the status is found in it', () => {
+test('the status is read from the text of an error when the driver gives nothing else', () => {
   const gaveUp = new HiveDriverError(
     'Hive driver: 503 when connecting to resource. Max retry count exceeded.',
   )
@@ -197,7 +197,7 @@ test('where the driver leaves nothing but a text, the status is found in it', ()
   has(read(new AuthenticationError('no')), { kind: 'denied' })
 })
 
-test('what is no failure of the warehouse is left alone', () => {
+test('an error that is no failure of the warehouse is passed on unchanged', () => {
   for (const error of [
     new TypeError('x'),
     Object.assign(new Error('x'), { code: 'ENOENT' }),

@@ -82,7 +82,7 @@ test('a short-lived token is renewed at half of its life', async () => {
   assert.equal((await renewed.token()).value, '2')
 })
 
-test('who gives up waiting for a token leaves the request to the others', async () => {
+test('a caller that stops waiting for a token leaves the request to the others', async () => {
   const clock = new ManualClock()
   let answer = (_token: Token): void => {}
   const renewed = new RenewedToken(clock, () => new Promise((resolve) => (answer = resolve)))

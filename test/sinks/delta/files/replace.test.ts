@@ -81,7 +81,7 @@ test('replacing by nothing removes, and removing what is not there makes no vers
   assert.deepEqual(await readdir(bench.staging, { recursive: true }).then(parquetOnly), [])
 })
 
-test('what stays of a large file is written in small row groups, as its rows may be wide', async (t) => {
+test('the remaining rows of a large file are written in small row groups, because they may be wide', async (t) => {
   const bench = await workbench(t)
   const committer = committerOf(bench)
   await committer.open()

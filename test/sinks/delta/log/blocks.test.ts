@@ -104,7 +104,7 @@ test('a checkpoint that another process removes while a table opens is replaced 
   }
 })
 
-test('what other writers commit while a table opens is part of it, also across a block', async (t) => {
+test('a table that opens includes the commits of other writers during the opening, also across a block', async (t) => {
   const { bench, table } = await longTable(t, { from: 980, to: 997, checkpoints: [990] })
   let version = 997
   const write = async (): Promise<void> => {

@@ -74,7 +74,7 @@ async function cleanOn(
   return rules && cleanLog({ storage, engine: bench.engine }, rules, nowMs)
 }
 
-test('what lies before the newest checkpoint that is old enough goes, and every version since can be read', async (t) => {
+test('files before the newest checkpoint that is old enough are removed, and every later version can be read', async (t) => {
   const bench = await workbench(t)
   await aged(bench)
   const before = await placesOf(bench)

@@ -116,7 +116,7 @@ test('files that seem older than the commit before count as a millisecond younge
   assert.equal(await at(bench, 8), 2)
 })
 
-test('where commits state their time, it counts, and the files of the others before them', async (t) => {
+test('a commit has the time that it states, and an earlier one without it that of its file', async (t) => {
   const bench = await workbench(t)
   await bench.storage.prepare()
   const metaData: MetaDataAction = {
@@ -193,7 +193,7 @@ test('the history says what each commit did, whoever made it', async (t) => {
   )
 })
 
-test('where there is no table, there is no history and no version', async (t) => {
+test('a location without a table has no history and no version', async (t) => {
   const bench = await workbench(t)
   assert.equal(await readHistory(bench.storage, 5), undefined)
   assert.equal(await versionAt(bench.storage, 0), undefined)

@@ -104,7 +104,7 @@ test('no more than 500 files are opened at a time', () => {
   )
 })
 
-test('whatever the sizes, a carried out plan leaves nothing to plan', () => {
+test('after a plan is carried out there is nothing left to plan, for files of any sizes', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 60 }), (sizes) => {
       const files = sizes.map((size) => file(size))

@@ -19,7 +19,7 @@ function pathsOf({ expired, young, needed }: ReturnType<typeof planVacuum>) {
   return [expired, young, needed].map((files) => files.map(({ path }) => path))
 }
 
-test('what is neither live nor young nor removed a short while ago goes', () => {
+test('files that are neither live nor young nor recently removed are deleted', () => {
   const plan = planVacuum(
     [
       found('live.parquet'),

@@ -91,7 +91,7 @@ test('a refusal says what to do', () => {
   }
 })
 
-test('what is not known is refused by name', () => {
+test('an unknown feature is refused by name', () => {
   const nested = {
     type: {
       type: 'array',

@@ -15,7 +15,7 @@ test('intervals are read as Spark writes them', () => {
   for (const [text, expected] of cases) assert.equal(intervalMs(text), expected, text)
 })
 
-test('what has no fixed length, or is no interval, is none', () => {
+test('an interval without a fixed length, or any other text, is no duration', () => {
   for (const text of [
     '',
     'interval',

@@ -26,7 +26,7 @@ const anyNumbers = fc
     return [...numbers].sort((a, b) => a - b)
   })
 
-test('whatever its containers are, a bitmap has the numbers that were put into it', () => {
+test('a bitmap has the numbers that were put into it, for each kind of container', () => {
   fc.assert(
     fc.property(anyNumbers, fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }), (numbers, runs) => {
       const set = readRoaringBitmap(

@@ -71,7 +71,7 @@ test('a file is kept by every condition that one of its rows meets', async (t) =
   assert.ok(tested >= 30 && columns.length === contents.columns.length)
 })
 
-test('what a condition rules out', async (t) => {
+test('a condition excludes the files that cannot have matching rows', async (t) => {
   const engine = await engineOf(t)
   const stats = (values: object): { stats: string } => ({ stats: JSON.stringify(values) })
   const table = tableOf(

@@ -267,7 +267,7 @@ test('statements that are no single SELECT run over all files', async () => {
   }
 })
 
-test('what is not one statement that reads is refused, before any of it runs', async () => {
+test('anything but one statement that reads is refused before it runs', async () => {
   const refused = [
     '',
     '; -- nothing',
@@ -351,7 +351,7 @@ test('a statement that fails after its first rows fails, and says why', async ()
   }
 })
 
-test('who takes no more rows ends the statement', async () => {
+test('a receiver that takes no more rows ends the statement', async () => {
   let parts = 0
   await withViews(bench, (views) =>
     queryViews(bench.engine, views, 'SELECT a.range FROM range(10000000000) a', {

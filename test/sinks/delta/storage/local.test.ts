@@ -39,7 +39,7 @@ test('a folder that may not be written is named as denied', {
   )
 })
 
-test('what the file system will refuse again is not to be retried, and is named with its code', async (t) => {
+test('a permanent refusal of the file system is not retried, and its code is named', async (t) => {
   const { storage, table, staging } = await prepared(t)
   await writeFile(join(table, 'plain'), '')
   const local = join(staging, 'a.parquet')

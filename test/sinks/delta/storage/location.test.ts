@@ -68,7 +68,7 @@ test('a table lies below its root, in a directory and in a container alike', () 
   assert.deepEqual(below(`${root}/x`), { ...lake, folder: 'x/logs/public/pg' })
 })
 
-test('what is no location is refused with what was expected, and never with a secret', () => {
+test('an invalid location is refused with the expected form and without a secret', () => {
   const mistakes: [text: string, message: RegExp][] = [
     ['https://acct.blob.core.windows.net/lake/x?sv=1&sig=SECRET', /a URL with a query, .*`storage`/],
     ['abfss://lake@acct.dfs.core.windows.net/x?sig=SECRET', /a URL with a query/],

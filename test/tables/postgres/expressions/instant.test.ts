@@ -126,7 +126,7 @@ test('a zone abbreviation that nothing resolves is never guessed', async (t) => 
   assert.equal(await timeOf(t, '2025-11-30 21:10:20.101'), null, 'no zone')
 })
 
-test('what is no time of this era is no event time', async (t) => {
+test('a text that is no time of this era is no event time', async (t) => {
   for (const text of [
     'infinity',
     'infinity UTC',
@@ -179,7 +179,7 @@ test('an abbreviation that the configured zone never uses is not read by that zo
     assert.equal(await timeOf(t, text, {}, 'Europe/Berlin'), null, text)
 })
 
-test('what a record proves of its own zone comes before the configured zone', async (t) => {
+test('the zone that a record proves takes precedence over the configured zone', async (t) => {
   // 0x6b05544b is 2026-11-24 09:09:31 UTC.
   const started = (start: string) => ({ session_id: '6b05544b.20cd', session_start: `2026-11-24 ${start}` })
   for (const [text, start, zone, expected] of [
