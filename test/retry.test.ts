@@ -90,7 +90,7 @@ test('after the last attempt the last error is thrown', async () => {
   assert.equal(clock.pauses.length, 2)
 })
 
-test('an abort ends the pause, and nothing is tried after it', async () => {
+test('an abort ends the pause, and no attempt follows', async () => {
   const aborting = new AbortController()
   const clock = new VirtualClock(
     (pause) => void (pause === 3 && aborting.abort(new Error('the pipeline ends'))),
@@ -110,7 +110,7 @@ test('an abort ends the pause, and nothing is tried after it', async () => {
   await assert.rejects(retry(failing(0), { signal: aborting.signal }), /the pipeline ends/)
 })
 
-test('each repetition is told with its number, its error and its pause', async () => {
+test('each repetition is reported with its number, its error and its pause', async () => {
   const events: RetryEvent[] = []
   const clock = new VirtualClock()
   await retry(failing(3), { clock, random: () => 0.5, onRetry: (event) => void events.push(event) })
@@ -157,7 +157,7 @@ test('pauses between polls that find nothing grow by half up to the limit', () =
   assert.deepEqual([longerPause(1_000, 5_000), longerPause(4_000, 5_000)], [1_500, 5_000])
 })
 
-test('Retry-After is read as seconds or a date, is never negative, and holds nothing up for longer than the limit', () => {
+test('Retry-After is read as seconds or a date, is never negative, and is limited', () => {
   const nowMs = Date.UTC(2026, 10, 28, 12, 0, 0)
   const expected: [header: string | null | undefined, ms: number | undefined][] = [
     ['5', 5_000],

@@ -93,7 +93,7 @@ test('the line of a mistake shows no secret of the config', async (t) => {
   }
 })
 
-test('a config that is missing, a directory, or awaits what never comes is named, and the command exits with 2', async (t) => {
+test('a config that is missing, is a directory, or awaits a promise that never settles is named, and the command exits with 2', async (t) => {
   const directory = await temporaryDirectory(t)
   await mkdir(join(directory, 'folder.ts'))
   await writeFile(join(directory, 'waits.mjs'), 'await new Promise(() => {})')

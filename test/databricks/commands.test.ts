@@ -92,7 +92,7 @@ const complaint =
   }
 
 for (const mode of modes) {
-  test(`status and verify tell what landed by ${mode}, and that it is complete`, async (t) => {
+  test(`status and verify report the landed rows of ${mode}, and that they are complete`, async (t) => {
     const { bench, config } = await withLanded(t, { mode })
     await bench.storage.append('primary.ndjson', '{"half a li')
     const {
@@ -196,7 +196,7 @@ test('verify is not content with offsets whose table is gone', async (t) => {
   )
 })
 
-test('without an offset file the rows tell what is landed, of the own blobs alone', async (t) => {
+test('without an offset file the landed offsets are computed from the rows, for the own blobs only', async (t) => {
   const { bench, config } = await withLanded(t)
   await bench.warehouse.rows(
     `INSERT INTO ${tableSql} SELECT * REPLACE ('logs/other.ndjson' AS source_blob) FROM ${tableSql}`,
@@ -252,7 +252,7 @@ test('query has the warehouse execute a statement as it stands, and gives 64-bit
   )
 })
 
-test('check tells how the table and the volume stand', async (t) => {
+test('check reports the state of the table and the volume', async (t) => {
   const bench = await openWorkspaceBench(t)
   const config = bench.config()
   const told = async (one = config) => (await outputOf(one, check)).text
@@ -429,7 +429,7 @@ test('a table that Databricks loads is left to it: its definition is printed, an
   )
 })
 
-test('a pipeline that stages by the Files API alone needs no warehouse, and is told where one is needed', async (t) => {
+test('a pipeline that only stages by the Files API needs no warehouse, and a command that needs one says so', async (t) => {
   const bench = await openWorkspaceBench(t)
   const raw = bench.rawConfig({ mode: 'stage-only', upload: 'files-api' })
   Reflect.deleteProperty(raw.pipelines.primary!.sink, 'httpPath')

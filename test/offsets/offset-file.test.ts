@@ -49,7 +49,7 @@ test('the offsets that are written are read again, for any blobs, generations an
   )
 })
 
-test('the file can be read by a person, says whose it is, and nothing else lies beside it', async (t) => {
+test('the file is readable text, names its pipeline and table, and no other file is beside it', async (t) => {
   const store = await openStore(t)
   await store.write(
     [

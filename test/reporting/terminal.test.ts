@@ -82,7 +82,7 @@ function failing(code: string): Writable {
   })
 }
 
-test('a reader that goes away is told to whoever prints, and a full disk is an error', async () => {
+test('a reader that closes the pipe is reported to the printer, and a full disk is an error', async () => {
   const closed = standardOutput(failing('EPIPE'))
   assert.deepEqual([await closed('a'), await closed('b'), await closed('c')], [true, false, false])
   const full = standardOutput(failing('ENOSPC'))

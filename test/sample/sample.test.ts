@@ -69,7 +69,7 @@ for (const server of ['primary', 'replica'] as const) {
     for (const key of `${rare} ${verbose}`.split(' ')) assert.ok(keys.has(key), key)
   })
 
-  test(`the ${server}'s log does not tell where it was recorded`, () => {
+  test(`the ${server}'s log does not reveal where it was recorded`, () => {
     const telling = /\/(tmp|work|home|root|Users|private)\//
     assert.deepEqual(
       lines[server].filter((line) => telling.test(line)),

@@ -135,7 +135,7 @@ test('nothing of a batch is removed, reported or followed by the next one before
   assert.deepEqual([mirrors, reports.length], [2, 2])
 })
 
-test('a batch that begins behind the start of a blob of which nothing has landed is a gap, and no step is taken', async (t) => {
+test('a batch that begins behind the start of a blob without landed bytes is a gap, and nothing is encoded or committed', async (t) => {
   const { directory, steps, land } = await bench(t)
   await assert.rejects(land(span(0, 10, b), span(10, 20)), {
     code: 'SPAN_GAP',
@@ -225,7 +225,7 @@ test('a race that is lost at the commit is not lost for the rest of the batch', 
   assert.deepEqual(await readdir(directory), [])
 })
 
-test('a batch that another process has landed all of is dropped with its spool, and the stream goes on', async (t) => {
+test('a batch that another process has landed is dropped with its spool, and the stream continues', async (t) => {
   const { directory, landed, steps, sink, batchOf } = await bench(t, {}, { onFenced: () => {} })
   landed.set({ ...a!, offset: 50 })
   await pipeline(Readable.from([await batchOf(span(0, 20)), await batchOf(span(50, 60))]), sink)

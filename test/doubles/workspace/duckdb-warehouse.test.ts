@@ -759,7 +759,7 @@ test('an empty statement is a failure of its own', async (t) => {
   await assert.rejects(execute(' -- nothing\n;'), failure('PARSE_EMPTY_STATEMENT', '42617'))
 })
 
-test('a file that goes away while its COPY INTO is held fails it, and is loaded when it is there again', async (t) => {
+test('a COPY INTO whose file is removed while it is held fails, and loads the file when it exists again', async (t) => {
   const { execute, query, stage, volumes, warehouse } = await withTable(t)
   await stage('a.parquet', "SELECT 'a' AS k, 1::BIGINT AS n")
   const hold = warehouse.holdNext(/COPY/)

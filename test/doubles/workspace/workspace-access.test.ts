@@ -20,7 +20,7 @@ test('the driver verifies the certificate, and connects with the CA it is given'
   assert.deepEqual(await operation.fetchAll(), [{ one: 1 }])
 })
 
-test('requests without a token get 401, with an unknown one 403, and nothing happens', async (t) => {
+test('requests without a token get 401, those with an unknown one 403, and neither has an effect', async (t) => {
   const { workspace } = await workspaceUnderTest(t)
   const client = await connectedClient(workspace, 'dapi-unknown')
   await assert.rejects(client.openSession(), { statusCode: 403 })

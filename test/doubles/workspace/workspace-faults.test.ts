@@ -68,7 +68,7 @@ test('a statement whose reply is lost ran to its end', async (t) => {
   assert.equal(workspace.log.statements[0]!.state, 'FINISHED')
 })
 
-test('an orphan goes on after its reply is lost', async (t) => {
+test('a statement continues after its reply is lost', async (t) => {
   const { client, workspace, engine } = await workspaceUnderTest(t)
   let end = (): void => {}
   const held = new Promise<void>((resolve) => {
@@ -122,7 +122,7 @@ test('a slow statement is seen running for some polls', async (t) => {
   assert.deepEqual(states, [1, 1, 2])
 })
 
-test('a statement that ended without telling is canceled in vain', async (t) => {
+test('cancelling a statement that ended unheard has no effect', async (t) => {
   const { client, workspace } = await withCopy(t)
   const session = await client.openSession()
   workspace.faults.add({ statement: /^COPY/, fault: { kind: 'slow', holds: 'end' } })
@@ -136,7 +136,7 @@ test('a statement that ended without telling is canceled in vain', async (t) => 
   )
 })
 
-test('a statement fails as it is told to', async (t) => {
+test('a statement fails as the test requests', async (t) => {
   const { client, workspace } = await withCopy(t)
   const session = await client.openSession()
   const failure = new SqlFailure('PATH_NOT_FOUND', '42K03', 'Path does not exist.')

@@ -89,7 +89,7 @@ for (const directResultsWaitMs of [0, 5_000]) {
     )
   })
 
-  test(`a failed statement tells its class and SQLSTATE, ${how}`, async (t) => {
+  test(`a failed statement has its error class and SQLSTATE, ${how}`, async (t) => {
     const { client, engine, workspace } = await workspaceUnderTest(t, { directResultsWaitMs })
     engine.on(/^SELECT/, () => {
       throw new SqlFailure('TABLE_OR_VIEW_NOT_FOUND', '42P01', 'The table `t` cannot be found.')

@@ -64,7 +64,7 @@ test('a removal that a killed replay left running leaves the rows that the next 
   assert.deepEqual(await fixture.rows('logs'), replaced)
 })
 
-test('a batch that does not start where the offsets are is fenced off, and nothing of it is loaded', async (t) => {
+test('a batch that does not start at the offsets is fenced, and nothing of it is loaded', async (t) => {
   const fixture = await committerFixture(t)
   const committer = await fixture.open('logs')
   await committer.land([span(0, 100)], await fixture.encode(span(0, 100)))

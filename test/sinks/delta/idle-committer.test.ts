@@ -93,7 +93,7 @@ test('offsets that another process landed behind the hole fence a committer off'
   await assert.rejects(land(bench, idle, 'idle', 1), (error) => isTailraceError(error, 'COMMIT_FENCED'))
 })
 
-test('nothing is committed where the log is gone', async (t) => {
+test('nothing is committed to a table whose log is gone', async (t) => {
   const { bench, idle, pass } = await idleCommitter(t)
   await removeCommits(bench, 0, 2)
   pass(2 * hourMs)
@@ -101,7 +101,7 @@ test('nothing is committed where the log is gone', async (t) => {
   assert.deepEqual(await bench.storage.list('_delta_log'), [])
 })
 
-test('a look at the log is taken once an hour at most, and none where commits keep coming', async (t) => {
+test('the log is read at most once an hour, and not while commits continue', async (t) => {
   const { bench, storage, idle, pass } = await idleCommitter(t)
   const looked: string[][] = []
   for (const ms of [0, hourMs, hourMs - 1, hourMs + 1, hourMs]) {

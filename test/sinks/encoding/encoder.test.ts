@@ -318,7 +318,7 @@ test('for a table without partition folders, a batch of several dates is one fil
   )
 })
 
-test('a declaration says by what its files are kept apart, and by nothing if it says so', async (t) => {
+test('a declaration names the partition columns of its files, or none', async (t) => {
   const { engine, outputDirectory, spool, read } = await encoderFixture(t)
   const usual = postgresLogs('logs.public.server')
   const lines = ['ERROR', 'LOG', 'ERROR', "o'dd"].map((level) => ({

@@ -125,7 +125,7 @@ test('a lost session is known by every text that servers were seen to use', () =
   })
 })
 
-test('an HTTP status tells whether a statement can have been executed', () => {
+test('an HTTP status determines whether a statement can have been executed', () => {
   const rows: [number, DriverFailure['kind'], DriverFailure['executed']][] = [
     [400, 'refused', 'no'],
     [401, 'denied', 'no'],

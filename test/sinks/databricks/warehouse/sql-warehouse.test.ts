@@ -33,7 +33,7 @@ test('a statement gives its rows, 64-bit integers as bigint, in a session of UTC
   assert.equal(workspace.log.statements[0]?.queryTags, 'pipeline:primary,batch:b-1,statement:ask\\, gently')
 })
 
-test('a long result comes in parts, as fast as they are taken, and no further than they are wanted', async (t) => {
+test('a long result is fetched in parts, as fast as they are taken, and only as far as they are wanted', async (t) => {
   const { warehouse, engine } = await warehouseUnderTest(t)
   const ask: Statement = { label: 'ask', sql: 'SELECT many', repeatable: false }
   const rows = Array.from({ length: 25_000 }, (_, index) => [BigInt(index)])
@@ -110,7 +110,7 @@ test('a failed statement is reported by its error class, without its text and va
   assert.doesNotMatch(JSON.stringify(logLines), /SELECT|secret-value/)
 })
 
-test('classes that callers tell apart come through', async (t) => {
+test('error classes that callers distinguish are kept', async (t) => {
   const { warehouse, engine } = await warehouseUnderTest(t)
   for (const name of ['COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED', 'PATH_NOT_FOUND']) {
     engine.on(new RegExp(name), () => {

@@ -43,7 +43,7 @@ test('a proxy that refuses the password is reported as a refusal', async (t) => 
   assert.equal(answer.status, 407)
 })
 
-test('a server that accepts and says nothing is given up in time', async (t) => {
+test('a server that accepts the connection and never answers is given up in time', async (t) => {
   const silent = createTcpServer(() => {})
   silent.listen(0, '127.0.0.1')
   await once(silent, 'listening')

@@ -188,7 +188,7 @@ onEachStorage('rows deleted while their files are merged or replaced stay delete
   )
 })
 
-test('a vector that says nothing is damage, and null is none', async (t) => {
+test('an empty deletion vector is corrupt, and null is none', async (t) => {
   const bench = await workbench(t)
   await landBatches(bench, 0, 1)
   const { files, version } = (await loadState(bench.storage, bench.engine, { keepFiles: true }))!

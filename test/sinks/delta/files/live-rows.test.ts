@@ -48,7 +48,7 @@ test('files without deleted rows are read as they are', async (t) => {
   assert.deepEqual(await heldMasks(engine), { tables: 0, masks: 0 })
 })
 
-test('many scattered deletions take no long statement, and nothing is left of them', async (t) => {
+test('many scattered deletions need no long statement, and none of the deleted rows remains', async (t) => {
   const { engine, paths } = await twoFiles(t)
   const rowCount = 64 * 25_000
   await engine.run(`COPY (SELECT i AS id FROM range(${rowCount}) rows(i) ORDER BY i)

@@ -72,7 +72,7 @@ test('replacing twice is replacing once', async (t) => {
   assert.deepEqual(await rowsOf(bench), once)
 })
 
-test('replacing by nothing removes, and removing what is not there makes no version', async (t) => {
+test('a replacement without rows removes the range, and removing a range without rows makes no version', async (t) => {
   const bench = await workbench(t)
   const committer = await filled(bench)
   assert.deepEqual(await committer.replace(span(blob, 0, 600), []), { tableVersion: 5, removedRows: 60 })
@@ -98,7 +98,7 @@ test('the remaining rows of a large file are written in small row groups, becaus
   assert.deepEqual(facts, { num_rows: 24_990, groups: 3 })
 })
 
-test('a file that the engine cannot read stops a replacement by its code and leaves nothing staged', async (t) => {
+test('a file that the engine cannot read ends a replacement with its code and leaves no staged file', async (t) => {
   const bench = await workbench(t)
   const committer = await filled(bench)
   for (const path of await bench.dataFiles()) await writeFile(join(bench.table, path), 'not Parquet')

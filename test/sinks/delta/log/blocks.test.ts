@@ -48,7 +48,7 @@ test('a checkpoint some thousand versions ago leads to the newest version', asyn
   assert.deepEqual(table.storage.listed, ['1', '2', '3', '4'])
 })
 
-test('the whole log is listed where the hint leads to nothing that can be read', async (t) => {
+test('the whole log is listed when the hint names no readable checkpoint', async (t) => {
   const { bench, table } = await longTable(t, { from: 1_900, to: 3_100, checkpoints: [1_900, 2_900] })
   const hints: [hint: string, listed: string[]][] = [
     ['{"vers', ['']],

@@ -96,7 +96,7 @@ test('files before the newest checkpoint that is old enough are removed, and eve
   assert.deepEqual(await placesOf(bench), before)
 })
 
-test('a log stays as it is when the table says so, or nothing in it is old enough', async (t) => {
+test('a log stays unchanged when the properties of the table say so, or when nothing in it is old enough', async (t) => {
   const bench = await workbench(t)
   await aged(bench)
   const all = await logNames(bench)
@@ -220,7 +220,7 @@ test('sidecars that no checkpoint names go, unless their checkpoint may be under
   ])
 })
 
-test('of a long log only the beginning is read, and what expired goes in portions', async (t) => {
+test('only the beginning of a long log is read, and its expired files are removed in portions', async (t) => {
   const bench = await workbench(t)
   const checkpoints = [100, 2_300, 2_600, 4_000]
   const { storage } = await LongTable.of(bench, { to: 5_200, checkpoints })

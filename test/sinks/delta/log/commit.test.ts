@@ -77,7 +77,7 @@ test('of writers that never pause, none is left behind', async () => {
   assert.ok(took.at(-1)! < 3_000, `${took.at(-1)} ms`)
 })
 
-test('a commit that reads first comes after what others committed, without losing a race', async () => {
+test('a commit that reads the log first follows the commits of others without losing a race', async () => {
   const context = await simulation()
   const { clock, storage } = context
   const [mine, other] = await clock.run(Promise.all([stateOf(storage), stateOf(storage)]))

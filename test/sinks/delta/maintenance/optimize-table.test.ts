@@ -213,7 +213,7 @@ test('a replay that replaces rows while files are merged loses nothing', async (
   assert.equal((await contentOf(bench)).rows, 1)
 })
 
-test('a table whose rules change while files are merged is looked at again', async (t) => {
+test('a table whose properties change while files are merged is read again', async (t) => {
   const bench = await workbench(t)
   await landBatches(bench, 0, 3)
   const { metaData } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!

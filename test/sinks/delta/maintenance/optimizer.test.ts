@@ -135,7 +135,7 @@ test('a stop while files are merged loses nothing and leaves nothing behind', as
   assert.deepEqual(warnings, [])
 })
 
-test('a table whose rules forbid it is told once and left alone from then on', async (t) => {
+test('a table whose properties forbid merging is reported once and then left unchanged', async (t) => {
   const { bench, optimizer, state, warnings } = await setUp(t, { minFiles: 2 })
   await landBatches(bench, 0, 3, 2)
   const { version, metaData } = (await loadState(bench.storage, bench.engine, { keepFiles: false }))!

@@ -132,7 +132,7 @@ test('the log, change data, indexes and temporary files are hidden', () => {
   for (const name of ['event_date=2026-01-01', 'part-0.parquet']) assert.ok(!isHiddenName(name))
 })
 
-test('nothing is decided where a vector may be stored in a way that is not known', () => {
+test('files are not removed when a deletion vector may be stored in an unknown way', () => {
   const uuid = 'd2c639aa-8816-431a-aaf6-d3fe2512ff61'
   const deletionVector = {
     storageType: 'x',

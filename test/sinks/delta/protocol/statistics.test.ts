@@ -89,7 +89,7 @@ test('statistics are kept of the first 32 leaves, partition columns not counted,
   assert.deepEqual(names({ ...nested, schemaString: JSON.stringify(schema) }), [])
 })
 
-test('every value of a written file lies within the bounds that are stated of it', async (t) => {
+test('every value of a written file lies within the bounds in its statistics', async (t) => {
   const { engine, staging } = await workbench(t)
   const text = fc.oneof(
     fc.string({ unit: fc.constantFrom('a', '~', '\x7f', 'é', '𝄞', "'"), maxLength: 80 }),

@@ -158,7 +158,7 @@ test('statistics that are wrong in form are no bounds', async (t) => {
   assert.equal((await matchingFiles(engine, counts, [{ filters: ['(c0 IS NULL)'] }])).length, 2)
 })
 
-test('more files than one statement looks at are all looked at', async (t) => {
+test('files beyond the limit of one statement are read by further statements', async (t) => {
   const engine = await engineOf(t)
   const files = Array.from({ length: 2_500 }, (_, id) => ({
     stats: JSON.stringify({ numRecords: 1, minValues: { id }, maxValues: { id } }),

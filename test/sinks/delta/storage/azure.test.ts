@@ -71,7 +71,7 @@ test('a creation that may still arrive is in doubt, and at most one of two arriv
   assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'exists')
 })
 
-test('a creation is in doubt when nobody can look at the path either', async (t) => {
+test('a creation is unknown when the path cannot be read either', async (t) => {
   const { proxy, storage } = await behindFaults(t)
   proxy.plan(({ method }) => (method === 'PUT' ? 'lost-reply' : 'busy'))
   assert.equal(await storage.putIfAbsent('_delta_log/0.json', Buffer.from('mine')), 'unknown')
@@ -128,7 +128,7 @@ test('a large file travels in blocks through every fault and arrives as it was',
   assert.deepEqual(await readdir(join(bench.directory, 'downloads')), [])
 })
 
-test('an upload that never ends well leaves nothing to see', async (t) => {
+test('an upload that never succeeds leaves no visible file', async (t) => {
   const { proxy, bench, storage } = await behindFaults(t, {
     blockBytes: 50_000,
     retry: { clock: hurriedClock, policy: { maxAttempts: 3 } },

@@ -50,7 +50,7 @@ test('a table of its own account is reached by the storage of the sink', async (
   await opened.prepare()
 })
 
-test('a credential of another account or container is refused before anything is asked', () => {
+test('a credential of another account or container is refused before any request', () => {
   const root = 'abfss://lake@acct.dfs.core.windows.net/'
   const key = 'AccountName=other;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net'
   const others = [
