@@ -3,6 +3,7 @@
 // Sources with the same tests are one run of StrykerJS. Its reports are in `.mutants/`.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 interface Proof {
@@ -71,6 +72,10 @@ interface MutationReport {
 }
 
 const directory = '.mutants'
+/** Comes with tsx. */
+const esbuild = createRequire(createRequire(import.meta.url).resolve('tsx/package.json')).resolve(
+  'esbuild/bin/esbuild',
+)
 
 const words = process.argv.slice(2)
 const isChosen = (source: string): boolean =>
@@ -101,9 +106,16 @@ function configOf({ sources, tests }: Proof, report: string): object {
     testRunner: 'tap',
     plugins: ['@stryker-mutator/tap-runner'],
     tap: {
-      testFiles: tests.map((test) => `test/${test}.test.ts`),
-      nodeArgs: ['--import', 'tsx', '-r', '{{hookFile}}', '{{testFile}}'],
+      testFiles: tests.map((test) => `test/${test}.test.mjs`),
+      nodeArgs: ['-r', '{{hookFile}}', '{{testFile}}'],
     },
+    // A test file runs once for each mutant: without the TypeScript loader that takes a half to a third of the time.
+    buildCommand: [
+      esbuild,
+      ...tests.map((test) => `test/${test}.test.ts`),
+      '--bundle --packages=external --platform=node --format=esm --target=node20 --log-level=error',
+      '--outbase=. --outdir=. --out-extension:.js=.mjs',
+    ].join(' '),
     mutate: sources.map((source) => `src/${source}`),
     mutator: { excludedMutations: ['StringLiteral', 'ObjectLiteral'] },
     ignorePatterns: [

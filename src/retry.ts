@@ -115,7 +115,6 @@ export const maxRetryAfterMs = 300_000
  */
 export function retryAfterMs(header: string | null | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? ''
-  if (text === '') return undefined
   const asked = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
   return Number.isFinite(asked) ? Math.min(Math.max(asked, 0), maxRetryAfterMs) : undefined
 }

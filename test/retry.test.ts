@@ -166,6 +166,8 @@ test('Retry-After is read as seconds or a date, is never negative, and is limite
     ['0', 0],
     ['Sat, 28 Nov 2026 12:00:07 GMT', 7_000],
     ['Sat, 28 Nov 2026 11:00:00 GMT', 0],
+    ['28 Nov 2026 12:00:07 GMT', 7_000],
+    ['Sat, 28 Nov 2026 12:00:07 +0000', 7_000],
     ['86400', maxRetryAfterMs],
     ['Sun, 29 Nov 2026 12:00:00 GMT', maxRetryAfterMs],
     ['', undefined],

@@ -16,6 +16,14 @@ export interface StorageHealthOptions {
   readonly logger: Logger
 }
 
+interface Outage {
+  readonly sinceMs: number
+  failures: number
+  reportPauseMs: number
+  nextReportAtMs: number
+  isReported: boolean
+}
+
 /**
  * Whether a storage account answers at all, judged by the results of all requests to it.
  *
@@ -27,12 +35,8 @@ export class StorageHealth {
   #clock: Clock
   #log: Logger
   #succeededAtMs = Number.NEGATIVE_INFINITY
-  /** The first failure since the last success. */
-  #failingSinceMs: number | undefined
-  #failures = 0
-  #reportPauseMs = outageMs
-  #nextReportAtMs = 0
-  #isReported = false
+  /** Since the first failure after the last success. */
+  #outage: Outage | undefined
 
   constructor({ account, clock, logger }: StorageHealthOptions) {
     this.account = account
@@ -48,15 +52,12 @@ export class StorageHealth {
   /** Notes that a request was answered. */
   succeeded(): void {
     const now = this.#clock.now()
+    const outage = this.#outage
     this.#succeededAtMs = now
-    if (this.#failingSinceMs === undefined) return
-    if (this.#isReported) {
-      const fields = { account: this.account, outageMs: now - this.#failingSinceMs, failures: this.#failures }
-      this.#log.info(fields, 'storage answers again')
-    }
-    this.#failingSinceMs = undefined
-    this.#failures = 0
-    this.#isReported = false
+    this.#outage = undefined
+    if (outage?.isReported !== true) return
+    const { sinceMs, failures } = outage
+    this.#log.info({ account: this.account, outageMs: now - sinceMs, failures }, 'storage answers again')
   }
 
   /** Notes the error of a request. Storage that refuses a request answers; only SOURCE_UNAVAILABLE counts as a failure. */
@@ -67,21 +68,24 @@ export class StorageHealth {
       return
     }
     const now = this.#clock.now()
-    if (this.#failingSinceMs === undefined) {
-      this.#failingSinceMs = now
-      this.#reportPauseMs = outageMs
-      this.#nextReportAtMs = now + outageMs
+    this.#outage ??= {
+      sinceMs: now,
+      failures: 0,
+      reportPauseMs: outageMs,
+      nextReportAtMs: now + outageMs,
+      isReported: false,
     }
-    this.#failures += 1
-    if (now < this.#nextReportAtMs) return
-    this.#isReported = true
-    this.#reportPauseMs = Math.min(this.#reportPauseMs * 2, maxReportMs)
-    this.#nextReportAtMs = now + this.#reportPauseMs
+    const outage = this.#outage
+    outage.failures += 1
+    if (now < outage.nextReportAtMs) return
+    outage.isReported = true
+    outage.reportPauseMs = Math.min(outage.reportPauseMs * 2, maxReportMs)
+    outage.nextReportAtMs = now + outage.reportPauseMs
     this.#log.warn(
       {
         account: this.account,
-        outageMs: now - this.#failingSinceMs,
-        failures: this.#failures,
+        outageMs: now - outage.sinceMs,
+        failures: outage.failures,
         err: error,
       },
       'storage does not answer; reading resumes when it does',

@@ -3,7 +3,11 @@ import { test } from 'node:test'
 import { type ErrorCode, TailraceError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/reporting/logger.ts'
 import type { BlobReader } from '../../../src/sources/blob-reader.ts'
-import { observedReader, StorageHealth } from '../../../src/sources/readers/observed-reader.ts'
+import {
+  observedReader,
+  retryingReader,
+  StorageHealth,
+} from '../../../src/sources/readers/observed-reader.ts'
 import { ManualClock } from '../manual-clock.ts'
 
 function healthOf(clock: ManualClock): { health: StorageHealth; lines: () => Record<string, unknown>[] } {
@@ -74,6 +78,23 @@ test('an outage of a day is told a few times, and its end once', () => {
   assert.deepEqual(more, [])
 })
 
+test('an outage is reported with its length and its failed requests, and so is its end', () => {
+  const clock = new ManualClock(5_000)
+  const { health, lines } = healthOf(clock)
+  health.failed(down)
+  clock.advance(10_000)
+  health.failed(down)
+  clock.advance(2_000)
+  health.succeeded()
+  assert.deepEqual(
+    lines().map(({ msg, outageMs, failures }) => [msg, outageMs, failures]),
+    [
+      ['storage does not answer; reading resumes when it does', 10_000, 2],
+      ['storage answers again', 12_000, 2],
+    ],
+  )
+})
+
 test('failures between successes are no outage', () => {
   const clock = new ManualClock(0)
   const { health, lines } = healthOf(clock)
@@ -131,4 +152,39 @@ test('every outage is reported after the same time, however long the one before 
     )
   }
   assert.deepEqual(firstReports, [10_000, 30_000, 10_000, 30_000, 10_000, 30_000])
+})
+
+test("a retrying reader repeats failed requests, with the caller's signal or else with its own", async () => {
+  const own = new AbortController().signal
+  const callers = new AbortController().signal
+  const calls: unknown[] = []
+  const failsOnce = <T>(answer: T, call: unknown): T => {
+    calls.push(call)
+    if (calls.length % 2 === 1) throw down
+    return answer
+  }
+  const within: BlobReader = {
+    container: 'logs',
+    read: async (name, { offset, signal }) => failsOnce({ kind: 'unchanged' }, [name, offset, signal]),
+    listPage: async ({ prefix, signal }) =>
+      failsOnce({ blobs: [], folders: [], next: undefined }, [prefix, signal]),
+  }
+  const clock = { now: () => 0, sleep: async () => {}, after: () => () => {} }
+  const reader = retryingReader(within, { clock, signal: own })
+  assert.equal(reader.container, 'logs')
+  assert.deepEqual(await reader.read('a', { offset: 7, maxBytes: 1 }), { kind: 'unchanged' })
+  await reader.read('a', { offset: 7, maxBytes: 1, signal: callers })
+  assert.deepEqual(await reader.listPage({ prefix: 'p' }), { blobs: [], folders: [], next: undefined })
+  await reader.listPage({ prefix: 'p', signal: callers })
+  const expected = [
+    ['a', 7, own],
+    ['a', 7, callers],
+    ['p', own],
+    ['p', callers],
+  ]
+  for (const [index, call] of calls.entries()) {
+    for (const [place, value] of expected[Math.floor(index / 2)]!.entries())
+      assert.equal((call as unknown[])[place], value)
+  }
+  assert.equal(calls.length, 8)
 })
