@@ -37,7 +37,6 @@ export class ByteBudget {
    */
   async take(bytes: number, urgent: boolean, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    if (this.tryTake(bytes)) return
     const queue = urgent ? this.#urgent : this.#waiting
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {

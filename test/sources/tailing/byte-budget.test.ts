@@ -57,3 +57,16 @@ test('one who leaves the queue holds nothing and lets those behind him through',
   await small
   assert.equal(budget.heldBytes, 10)
 })
+
+test('a lane that does not wait takes free bytes only, and none while a lane of either kind waits', async () => {
+  const budget = new ByteBudget(10)
+  assert.deepEqual([budget.tryTake(6), budget.tryTake(5), budget.tryTake(2)], [true, false, true])
+  assert.equal(budget.heldBytes, 8)
+  const waiting = budget.take(4, false)
+  assert.equal(budget.tryTake(1), false, 'one waits')
+  const urgent = budget.take(5, true)
+  assert.equal(budget.tryTake(1), false, 'two wait')
+  budget.give(8)
+  await Promise.all([urgent, waiting])
+  assert.deepEqual([budget.tryTake(1), budget.heldBytes], [true, 10])
+})
