@@ -27,7 +27,13 @@ test('DuckDB statistics become Delta bounds by type, or none where no true bound
     ['double', '0.0', '-0.0', '-0.0', '0.0'],
     ['double', '1.0', 'inf', undefined, undefined],
     ['double', '-inf', '1.0', undefined, undefined],
+    ['double', '1', '2.5e5', '1', '2.5e5'],
+    ['double', 'x1.5', '2.5', undefined, undefined],
+    ['double', '1.5', '2.5x', undefined, undefined],
+    ['long', '1.5', '+2', undefined, undefined],
+    ['integer', '1', '2x', '1', undefined],
     ['boolean', '0', '1', undefined, undefined],
+    ['date', '12026-01-01', '2026-01-011', undefined, undefined],
     ['date', '2026-01-01', '2026-12-31', '"2026-01-01"', '"2026-12-31"'],
     ['date', '0044-03-15 (BC)', 'infinity', undefined, undefined],
     [
@@ -44,6 +50,8 @@ test('DuckDB statistics become Delta bounds by type, or none where no true bound
       '"1960-01-01T00:00:00.000Z"',
       '"1960-01-01T00:00:00.100Z"',
     ],
+    ['timestamp', '12026-01-01 00:00:19+00', '2026-01-01 00:00:19+000', undefined, undefined],
+    ['timestamp', '2026-01-01 00:00:19.1234567+00', '2026-01-01 00:00:19+02', undefined, undefined],
     ['timestamp', '-infinity', '10000-01-01 00:00:00+00', undefined, undefined],
     ['string', 'a"b\n', 'é', '"a\\"b\\n"', '"é"'],
   ]
