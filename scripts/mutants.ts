@@ -2,7 +2,7 @@
 // changes that its tests notice; `pnpm test:mutants offsets retry` only the sources whose path contains one of the words.
 // Sources with the same tests are one run of StrykerJS. Its reports are in `.mutants/`.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
@@ -39,7 +39,7 @@ const proofs: readonly Proof[] = [
   { sources: ['sinks/lakehouse-sink.ts'], tests: ['sinks/lakehouse-sink'] },
   { sources: ['sinks/delta/log/commit.ts'], tests: ['sinks/delta/log/commit'] },
   { sources: ['sinks/delta/log/cleanup.ts'], tests: ['sinks/delta/log/cleanup'] },
-  { sources: ['sinks/delta/offsets.ts'], tests: ['sinks/delta/shared-offsets', 'sinks/delta/committer'] },
+  { sources: ['sinks/delta/log/offsets.ts'], tests: ['sinks/delta/shared-offsets', 'sinks/delta/committer'] },
   {
     sources: ['sinks/delta/storage/local.ts'],
     tests: ['sinks/delta/storage/local', 'sinks/delta/storage/delta-storage'],
@@ -59,7 +59,7 @@ const proofs: readonly Proof[] = [
       'sinks/databricks/loading/range-rows.ts',
       'sinks/databricks/loading/volume-loader.ts',
     ],
-    tests: ['databricks/committer', 'databricks/crashes'],
+    tests: ['sinks/databricks/committer', 'databricks/crashes'],
   },
   { sources: ['reporting/redact.ts'], tests: ['reporting/redact'] },
 ]
@@ -70,6 +70,15 @@ interface MutationReport {
     Record<string, { readonly mutants: readonly { readonly status: string }[] } | undefined>
   >
 }
+
+const missing = proofs
+  .flatMap(({ sources, tests }) => [
+    ...sources.map((source) => `src/${source}`),
+    ...tests.map((name) => `test/${name}.test.ts`),
+  ])
+  .filter((path) => !existsSync(path))
+if (missing.length > 0)
+  throw new Error(`scripts/mutants.ts names files that do not exist: ${missing.join(', ')}`)
 
 const directory = '.mutants'
 /** Comes with tsx. */
