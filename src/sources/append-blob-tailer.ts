@@ -26,6 +26,8 @@ export interface AppendBlobTailerOptions {
   readonly before?: Buffer | undefined
   /** The blob's first bytes; a blob that begins with other bytes is another generation. */
   readonly head?: Buffer | undefined
+  /** The answer to an earlier request for the bytes from `offset` on. */
+  readonly first?: BytesRead | undefined
   /** Wait for appends at the blob's end; otherwise end where the blob ended at the first read. Default true. */
   readonly follow?: boolean | undefined
   /** Stop before this offset, in any mode. */
@@ -106,6 +108,7 @@ export class AppendBlobTailer extends Readable {
       readsAhead,
       budget: options.budget ?? new ByteBudget((readsAhead + 1) * (rangeBytes + overlapBytes)),
       urgent: this.#follow,
+      first: options.first && { start: offset, read: options.first },
       signal: this.#halt,
       clock: this.#clock,
       retry: options.retry ?? {},

@@ -13,6 +13,7 @@ import {
   type KnownGeneration,
   markOf,
 } from '../../sources/recognition/identify-blob.ts'
+import type { BytesRead } from '../../sources/tailing/read-position.ts'
 import { RowMemories } from '../../streams/staging/usual-rows.ts'
 import type { BlobMemory, LaneStart } from './blob-memory.ts'
 import { Lane } from './lane.ts'
@@ -24,9 +25,14 @@ export type OpenedLane =
   | { readonly kind: 'missing'; readonly what: 'blob' | 'container' }
   | { readonly kind: 'stopped' }
 
+/** A blob up to this length is read with its head. 16 lanes hold at most 16 MiB so, beside the budget if that is used up. */
+const maxFirstBytes = 1024 * 1024
+
 export interface OpenOptions {
   readonly follow: boolean
   readonly coldStart: ColdStart
+  /** The blob's length in the listing, if it was listed: a small blob is read with its head in one request. */
+  readonly listedBytes?: number | undefined
   /** Called before each retry of a read: true gives up with the error. Default: never. */
   readonly giveUp?: ((event: RetryEvent) => boolean) | undefined
 }
@@ -70,9 +76,10 @@ export class LaneRunner {
     const { reader } = this.#context
     const blob = `${reader.container}/${memory.name}`
     const known = this.#known(blob, memory)
-    const { coldStart, giveUp } = options
+    const { coldStart, giveUp, listedBytes = 0 } = options
+    const firstBytes = listedBytes <= maxFirstBytes ? listedBytes : 0
     const identity = await this.#unlessStopped(
-      () => identifyBlob(reader, memory.name, { known, coldStart, signal: this.signal }),
+      () => identifyBlob(reader, memory.name, { known, coldStart, firstBytes, signal: this.signal }),
       giveUp,
     )
     if (identity === undefined) return { kind: 'stopped' }
@@ -103,10 +110,12 @@ export class LaneRunner {
       const recorded = this.#context.landedOf(blob).find((landed) => landed.generation === generation)
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
-    memory.identity = identity
+    const { first, ...identified } = identity
+    memory.identity = identified
     this.#context.recordMark(markOf({ blob, generation }, identity, identity.tail))
     const insideLine = identity.insideLine && framing === 'lines'
-    return { kind: 'lane', lane: this.#lane(memory, { ...identity, insideLine, framing }, options) }
+    const lane = this.#lane(memory, { ...identified, insideLine, framing }, options, first)
+    return { kind: 'lane', lane }
   }
 
   /** Prepares a lane that resumes where the blob's last one in this process ended, without identifying the blob again. */
@@ -161,7 +170,7 @@ export class LaneRunner {
     throw new TailraceError('SOURCE_UNSUPPORTED', `${blob} ${framing.reason}.`)
   }
 
-  #lane(memory: BlobMemory, start: LaneStart, { follow, giveUp }: OpenOptions): Lane {
+  #lane(memory: BlobMemory, start: LaneStart, { follow, giveUp }: OpenOptions, first?: BytesRead): Lane {
     const { config, customStages, reader, budget, staging, diskSpace, clock, logger } = this.#context
     const blobName = memory.name
     return new Lane({
@@ -170,6 +179,7 @@ export class LaneRunner {
       reader,
       blobName,
       start,
+      first,
       follow,
       budget,
       rowMemories: this.#rowMemories,

@@ -9,6 +9,7 @@ import type { BlobReader } from '../../sources/blob-reader.ts'
 import type { SourceOptions } from '../../sources/options.ts'
 import type { MarkedTail } from '../../sources/recognition/identify-blob.ts'
 import type { ByteBudget } from '../../sources/tailing/byte-budget.ts'
+import type { BytesRead } from '../../sources/tailing/read-position.ts'
 import { RecordsDocuments } from '../../streams/documents/records-documents.ts'
 import { GzipMembers } from '../../streams/gzip/gzip-members.ts'
 import { LineSplitter } from '../../streams/line-splitter.ts'
@@ -26,6 +27,8 @@ export interface LaneOptions {
   readonly reader: BlobReader
   readonly blobName: string
   readonly start: LaneStart
+  /** The answer to a request for the blob's first bytes, for a lane that starts there. */
+  readonly first?: BytesRead | undefined
   readonly follow: boolean
   /** Stop before this offset. Default: the blob's end. */
   readonly endOffset?: number | undefined
@@ -61,7 +64,8 @@ export class Lane {
       options
     this.blobName = blobName
     this.generation = start.generation
-    this.#options = options
+    // A lane may run for hours, and needs the first answer once.
+    this.#options = { ...options, first: undefined }
     this.#startedAtMs = clock.now()
     this.#customStages = options.customStages()
     this.#framer = this.#framerOf(start, source.maxLineBytes)
@@ -73,6 +77,7 @@ export class Lane {
       offset: start.resume?.readFrom ?? start.offset,
       before: start.before,
       head: start.head,
+      first: options.first,
       follow,
       endOffset,
       budget,

@@ -210,6 +210,7 @@ export class ListedLanes implements LaneSchedule {
     const options = {
       follow: this.#shouldFollow(blob),
       coldStart: 'earliest',
+      listedBytes: blob.bytes,
       giveUp: (event: RetryEvent) => failsAlone(event, this.#options.succeededSince),
     } as const
     try {

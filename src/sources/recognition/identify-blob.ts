@@ -2,6 +2,7 @@ import { TailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import { type DocumentResume, type GenerationMark, generationParts } from '../../records.ts'
 import type { BlobRead, BlobReader, BlobType } from '../blob-reader.ts'
+import type { BytesRead } from '../tailing/read-position.ts'
 import {
   type Fingerprint,
   fingerprintOf,
@@ -48,6 +49,8 @@ export interface IdentifiedBlob {
   readonly tail: MarkedTail
   /** The blob's first bytes, 256 at most. */
   readonly head: Buffer
+  /** The answer that began with the head, for a blob that is read from its start. */
+  readonly first?: BytesRead | undefined
   readonly totalBytes: number
   readonly blobType: BlobType
 }
@@ -71,10 +74,10 @@ export interface IdentifyOptions {
   readonly known: readonly KnownGeneration[]
   /** For a blob without a known generation. */
   readonly coldStart: ColdStart
+  /** Bytes of a blob without a known generation that are read together with its head. Default: the head alone. */
+  readonly firstBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
-
-type Bytes = BlobRead & { readonly kind: 'bytes' }
 
 /**
  * Reads the head of a blob, and finds out which generation it is and where reading resumes.
@@ -88,15 +91,17 @@ type Bytes = BlobRead & { readonly kind: 'bytes' }
 export async function identifyBlob(
   reader: BlobReader,
   blobName: string,
-  { known, coldStart, signal }: IdentifyOptions,
+  { known, coldStart, firstBytes = headBytes, signal }: IdentifyOptions,
 ): Promise<BlobIdentity> {
   const readAt = (offset: number, maxBytes: number): Promise<BlobRead> =>
     reader.read(blobName, { offset, maxBytes, signal })
-  const head = await readAt(0, headBytes)
-  if (head.kind === 'missing') return head
-  if (head.kind !== 'bytes') return { kind: 'empty' }
+  const first = await readAt(0, known.length === 0 ? Math.max(headBytes, firstBytes) : headBytes)
+  if (first.kind === 'missing') return first
+  if (first.kind !== 'bytes') return { kind: 'empty' }
   // A truncated answer must not be taken for a blob with another head.
-  if (head.bytes.length < Math.min(headBytes, head.totalBytes)) throw changed(blobName)
+  if (first.bytes.length < Math.min(headBytes, first.totalBytes)) throw changed(blobName)
+  // Copied: a view would keep all bytes that were read with the head.
+  const head = { ...first, bytes: Buffer.from(first.bytes.subarray(0, headBytes)) }
   const { createdAt } = head
   const readSame = async (offset: number, maxBytes: number): Promise<Buffer> => {
     const read = await readAt(offset, maxBytes)
@@ -131,6 +136,7 @@ export async function identifyBlob(
     // A document is not recognized by its end, which changes when it grows.
     tail: isOfDocuments ? (landed?.tail ?? { offset: 0, before: Buffer.alloc(0) }) : { offset, before: last },
     head: head.bytes,
+    first: offset === 0 && landed === undefined ? first : undefined,
     totalBytes: head.totalBytes,
     blobType: head.blobType,
   }
@@ -166,7 +172,7 @@ interface RecognizedGeneration extends KnownGeneration {
 
 /** @returns the landed generation that the blob is, or undefined when it is another one */
 async function recognize(
-  head: Bytes,
+  head: BytesRead,
   known: readonly KnownGeneration[],
   readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
 ): Promise<RecognizedGeneration | undefined> {
@@ -198,7 +204,7 @@ async function recognize(
 async function recognizeDocuments(
   candidate: KnownGeneration,
   found: { readonly fingerprint: Fingerprint; readonly before: Buffer } | undefined,
-  { totalBytes }: Bytes,
+  { totalBytes }: BytesRead,
   readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
 ): Promise<RecognizedGeneration | undefined> {
   const { offset, mark } = candidate

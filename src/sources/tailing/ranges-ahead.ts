@@ -4,6 +4,7 @@ import { type RetryEvent, type RetryPolicy, retry } from '../../retry.ts'
 import type { BlobRead, BlobReader } from '../blob-reader.ts'
 import { overlapBytes } from '../recognition/fingerprint.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import type { BytesRead } from './read-position.ts'
 
 export interface RangesAheadOptions {
   readonly reader: BlobReader
@@ -12,6 +13,8 @@ export interface RangesAheadOptions {
   readonly rangeBytes: number
   /** Ranges requested before their turn, at most. */
   readonly readsAhead: number
+  /** A range that was read before. */
+  readonly first?: { readonly start: number; readonly read: BytesRead } | undefined
   readonly budget: ByteBudget
   /** Whether ranges get bytes of the budget before those of a backlog. */
   readonly urgent: boolean
@@ -54,7 +57,14 @@ export class RangesAhead {
   #takenBytes = 0
 
   constructor(options: RangesAheadOptions) {
-    this.#options = options
+    const { first, budget } = options
+    this.#options = { ...options, first: undefined }
+    if (first === undefined) return
+    const { start, read } = first
+    // Its bytes are in memory already, so without room in the budget they are not counted.
+    const heldBytes = budget.tryTake(read.bytes.length) ? read.bytes.length : 0
+    const range = { start, end: start + read.bytes.length, overlap: 0, heldBytes }
+    this.#pending.push({ ...range, reading: Promise.resolve(read), abort: () => {} })
   }
 
   /** Takes the answer for the range that begins at `offset`, and requests it if that has not been done. */
@@ -77,8 +87,9 @@ export class RangesAhead {
   /** Gives the budget back the bytes of the answer taken last, but for so many. */
   keepOnly(bytes: number): void {
     const surplus = this.#takenBytes - bytes
+    if (surplus <= 0) return
     this.#takenBytes = bytes
-    if (surplus > 0) this.#options.budget.give(surplus)
+    this.#options.budget.give(surplus)
   }
 
   /** Requests the ranges from `offset` up to `end`, as far as the limits allow it now. */

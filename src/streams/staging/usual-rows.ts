@@ -10,8 +10,8 @@ const usualBytes = 320 * 1024
 /** Larger memory, which only lines of a few bytes need, is not kept. */
 const maxKeptBytes = 1024 * 1024
 
-/** Kept memory: a lane has about four blocks under way. */
-const maxKept = 8
+/** Kept memory: each of 16 lanes has a block or two under way. */
+const maxKept = 32
 
 const separator = fieldSeparator.charCodeAt(0)
 const newline = 0x0a
