@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { TailraceError } from '../../../src/errors.ts'
 import type { SetAsideBlob } from '../../../src/run/lanes/lane-schedule.ts'
 import type { BlobRead, ReadRequest } from '../../../src/sources/blob-reader.ts'
+import { ByteBudget } from '../../../src/sources/tailing/byte-budget.ts'
 import { Landing, schedule, until, untilWhole } from './lane-fixture.ts'
 import { MemoryContainer } from './memory-container.ts'
 
@@ -107,7 +108,8 @@ test('a blob overwritten between the look at it and its first bytes lands once',
 }, async () => {
   const reader = new MemoryContainer()
   const landing = new Landing()
-  reader.append('p/a', 20, 'old')
+  // Too long to be read with its head in one request.
+  reader.append('p/a', 100_000, 'old')
   let isSwapped = false
   intercept(reader, (_name, { maxBytes }) => {
     if (isSwapped || maxBytes < 1_000) return undefined
@@ -169,4 +171,25 @@ test('failures count in a row, and the list of blobs set aside is told whenever 
   lanes.stop()
   await running
   assert.deepEqual(new Set(told.flat().map(({ failures }) => failures)), new Set([1]))
+})
+
+test('a small blob that begins is read in one request, and gives back what it takes of the budget', {
+  timeout: 30_000,
+}, async () => {
+  for (const rows of [1, 20, 50_000, 90_000]) {
+    const reader = new MemoryContainer()
+    const landing = new Landing()
+    reader.append('p/a', rows)
+    let requests = 0
+    intercept(reader, () => {
+      requests += 1
+      return undefined
+    })
+    const budget = new ByteBudget(64 * 1024)
+    await schedule(reader, landing, { follow: false, budget }).run()
+    assert.equal(landing.textOf('p/a'), reader.content('p/a').toString())
+    assert.equal(budget.heldBytes, 0)
+    if (reader.content('p/a').length <= 1024 * 1024) assert.equal(requests, 1)
+    else assert.ok(requests > 1)
+  }
 })
