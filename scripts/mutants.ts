@@ -29,7 +29,10 @@ const proofs: readonly Proof[] = [
   { sources: ['streams/batcher.ts'], tests: ['streams/batcher'] },
   { sources: ['streams/units/unit-collector.ts'], tests: ['streams/units/unit-collector'] },
   { sources: ['sources/append-blob-tailer.ts'], tests: ['sources/append-blob-tailer'] },
-  { sources: ['sources/recognition/identify-blob.ts'], tests: ['sources/recognition/identify-blob'] },
+  {
+    sources: ['sources/recognition/grown-document.ts', 'sources/recognition/identify-blob.ts'],
+    tests: ['sources/recognition/identify-blob'],
+  },
   { sources: ['sources/readers/observed-reader.ts'], tests: ['sources/readers/observed-reader'] },
   { sources: ['sources/tailing/byte-budget.ts'], tests: ['sources/tailing/byte-budget'] },
   {

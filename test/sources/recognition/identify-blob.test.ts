@@ -16,7 +16,7 @@ const blob = 'logs/a'
 const instant = '20261124T084700Z'
 const laterInstant = '20261124T090000Z'
 
-async function look(
+async function identified(
   reader: ScriptedReader,
   known: readonly KnownGeneration[] = [],
   coldStart: IdentifyOptions['coldStart'] = 'earliest',
@@ -28,7 +28,7 @@ async function look(
 
 /** What is remembered of a blob that was read up to an offset. */
 async function remembered(reader: ScriptedReader, offset: number): Promise<KnownGeneration> {
-  const first = await look(reader)
+  const first = await identified(reader)
   const before = reader.content.subarray(Math.max(0, offset - 64), offset)
   const source = { blob, generation: first.generation }
   return { ...source, offset, mark: markOf(source, first, { offset, before }) }
@@ -36,14 +36,14 @@ async function remembered(reader: ScriptedReader, offset: number): Promise<Known
 
 test('a blob of which nothing is known begins at its start, or for latest at its end', async () => {
   const reader = new ScriptedReader('a\nb')
-  const earliest = await look(reader)
+  const earliest = await identified(reader)
   assert.deepEqual(
     [earliest.recognition, earliest.generation, earliest.offset, earliest.insideLine],
     ['begins', instant, 0, false],
   )
-  const latest = await look(reader, [], 'latest')
+  const latest = await identified(reader, [], 'latest')
   assert.deepEqual([latest.offset, latest.insideLine, latest.before.toString()], [3, true, 'a\nb'])
-  const whole = await look(new ScriptedReader('a\nb\n'), [], 'latest')
+  const whole = await identified(new ScriptedReader('a\nb\n'), [], 'latest')
   assert.deepEqual([whole.offset, whole.insideLine], [4, false])
 })
 
@@ -60,7 +60,7 @@ test('a blob that only grew is the generation it was, however far it was read', 
       const reader = new ScriptedReader(content)
       const known = await remembered(reader, place % (content.length + 1))
       reader.append(more)
-      const found = await look(reader, [known])
+      const found = await identified(reader, [known])
       assert.deepEqual(
         [found.recognition, found.generation, found.offset],
         ['goes-on', instant, known.offset],
@@ -78,7 +78,7 @@ test('a blob whose remembered bytes changed is another generation, though its cr
     const other = Buffer.from(content)
     other[changedAt] = 0x21
     reader.overwrite(Buffer.concat([other, Buffer.from('and more')]))
-    const found = await look(reader, [known])
+    const found = await identified(reader, [known])
     assert.deepEqual(
       [found.recognition, found.generation, found.offset],
       ['replaced', `${instant}.2`, 0],
@@ -90,7 +90,7 @@ test('a blob whose remembered bytes changed is another generation, though its cr
 test('a blob shorter than what has landed is another generation, also when nothing else is remembered', async () => {
   const reader = new ScriptedReader('short\n')
   for (const generation of [instant, `${instant}.2`]) {
-    const found = await look(reader, [{ blob, generation, offset: 100, mark: undefined }])
+    const found = await identified(reader, [{ blob, generation, offset: 100, mark: undefined }])
     assert.equal(found.recognition, 'replaced')
     assert.equal(found.generation, generation === instant ? `${instant}.2` : `${instant}.3`)
   }
@@ -100,16 +100,16 @@ test('a blob of another instant is another generation, unless its remembered byt
   const reader = new ScriptedReader('0123456789\n')
   const known = await remembered(reader, 11)
   reader.recreate('another content\n')
-  const replaced = await look(reader, [known])
+  const replaced = await identified(reader, [known])
   assert.deepEqual([replaced.recognition, replaced.generation], ['replaced', laterInstant])
 
   reader.recreate('0123456789\nmore\n')
-  const copied = await look(reader, [known])
+  const copied = await identified(reader, [known])
   assert.deepEqual([copied.recognition, copied.generation, copied.offset], ['copied', instant, 11])
   const mark = { ...known.mark, createdAt: laterInstant } as GenerationMark
-  assert.equal((await look(reader, [{ ...known, mark }])).recognition, 'goes-on')
+  assert.equal((await identified(reader, [{ ...known, mark }])).recognition, 'goes-on')
 
-  const withoutMark = await look(reader, [{ ...known, mark: undefined }])
+  const withoutMark = await identified(reader, [{ ...known, mark: undefined }])
   assert.deepEqual([withoutMark.recognition, withoutMark.generation], ['replaced', laterInstant])
 })
 
@@ -121,13 +121,13 @@ test('of several generations of one instant, the blob is the last one', async ()
     offset: index + 1,
     mark: undefined,
   }))
-  assert.equal((await look(reader, known)).generation, `${instant}.10`)
+  assert.equal((await identified(reader, known)).generation, `${instant}.10`)
   reader.overwrite('')
   reader.append('x')
-  assert.equal((await look(reader, known)).generation, `${instant}.11`)
+  assert.equal((await identified(reader, known)).generation, `${instant}.11`)
 })
 
-test('a blob that changes under the look is looked at again', async () => {
+test('a blob that changes between two reads is identified again', async () => {
   const reader = new ScriptedReader('0123456789\n')
   const known = await remembered(reader, 11)
   const read = reader.read.bind(reader)
@@ -137,15 +137,15 @@ test('a blob that changes under the look is looked at again', async () => {
     if (reads === 2) reader.recreate('another\n')
     return read(...request)
   }
-  await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
-  assert.equal((await look(reader, [known])).recognition, 'replaced')
+  await assert.rejects(identified(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+  assert.equal((await identified(reader, [known])).recognition, 'replaced')
 })
 
 test('a blob that replaced a landed one is read from its start, with cold start latest too', async () => {
   const reader = new ScriptedReader('one\ntwo\n')
   const known = await remembered(reader, 8)
   reader.recreate('three\nfour\nfive\n')
-  const found = await look(reader, [known], 'latest')
+  const found = await identified(reader, [known], 'latest')
   assert.deepEqual([found.recognition, found.offset], ['replaced', 0])
 })
 
@@ -153,5 +153,113 @@ test('a head that breaks off is no evidence of another blob: the identification 
   const reader = new ScriptedReader(`${'x'.repeat(300)}\n`)
   const known = await remembered(reader, 301)
   reader.faults.push({ kind: 'short', bytes: 20 })
-  await assert.rejects(look(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+  await assert.rejects(identified(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+})
+
+test('the mark of a generation has its instant, and the fingerprints of the bytes that were read', async () => {
+  const content = Buffer.from('0123456789'.repeat(40))
+  const reader = new ScriptedReader(content)
+  const first = await identified(reader)
+  assert.deepEqual(
+    [first.createdAt, first.head, first.totalBytes, first.blobType, first.tail],
+    [instant, content.subarray(0, 256), 400, 'append', { offset: 0, before: Buffer.alloc(0) }],
+  )
+  const source = { blob, generation: instant }
+  const unread = markOf(source, first, { offset: 0, before: Buffer.alloc(0) })
+  assert.deepEqual(
+    [unread.head, unread.tail, unread.createdAt, unread.blob],
+    [undefined, undefined, instant, blob],
+  )
+  const read = markOf(source, first, { offset: 70, before: content.subarray(6, 70), closing: 3 })
+  assert.match(read.head ?? '', /^0\+70:/)
+  assert.match(read.tail ?? '', /^6\+64:/)
+  assert.equal(read.closing, 3)
+  const resumed = await identified(reader, [{ ...source, offset: 70, mark: read }])
+  assert.deepEqual(resumed.tail, { offset: 70, before: content.subarray(6, 70) })
+})
+
+/** A document with elements of some numbers. */
+function documentOf(...numbers: readonly number[]): string {
+  return `{"records":[${numbers.map((number) => `{"number":${number}}`).join(',')}]}\n`
+}
+
+/** A blob of documents that has landed whole, with the mark of its last array if it is known. */
+async function landedDocuments(
+  reader: ScriptedReader,
+  { closing, offset = reader.content.length }: { closing: number | undefined; offset?: number },
+): Promise<KnownGeneration> {
+  const first = await identified(reader)
+  const source = { blob, generation: instant }
+  if (closing === undefined) return { ...source, offset, mark: undefined }
+  const end = offset - closing
+  const before = reader.content.subarray(Math.max(0, end - 64), end)
+  return { ...source, offset, mark: markOf(source, first, { offset: end, before, closing }) }
+}
+
+test('a landed document that did not grow, or has another one behind it, is read on from its end', async () => {
+  for (const more of ['', documentOf(3), '  \n', documentOf(3, 4)]) {
+    for (const closing of [3, undefined]) {
+      const reader = new ScriptedReader(documentOf(1, 2))
+      const known = await landedDocuments(reader, { closing })
+      reader.append(more)
+      const found = await identified(reader, [known])
+      assert.deepEqual(
+        [found.recognition, found.offset, found.resume, found.insideLine],
+        ['goes-on', known.offset, undefined, false],
+        `${JSON.stringify(more)} ${closing}`,
+      )
+    }
+  }
+})
+
+test('a landed document that has grown is resumed behind the last element that landed', async () => {
+  const reader = new ScriptedReader(documentOf(1, 2))
+  const known = await landedDocuments(reader, { closing: 3 })
+  reader.overwrite(documentOf(1, 2, 3))
+  const found = await identified(reader, [known])
+  const readFrom = known.offset - 3
+  assert.deepEqual([found.recognition, found.offset], ['goes-on', known.offset])
+  assert.deepEqual(found.resume, {
+    readFrom,
+    before: found.tail.before,
+    behind: 'element',
+    landedTo: readFrom,
+  })
+  assert.deepEqual(found.tail, { offset: readFrom, before: reader.content.subarray(0, readFrom), closing: 3 })
+  assert.deepEqual(found.before, found.tail.before)
+})
+
+test('a landed document without elements is resumed behind its bracket', async () => {
+  const reader = new ScriptedReader(documentOf())
+  const known = await landedDocuments(reader, { closing: 3 })
+  reader.overwrite(documentOf(1))
+  const { resume } = await identified(reader, [known])
+  assert.deepEqual([resume?.behind, resume?.readFrom], ['bracket', '{"records":['.length])
+})
+
+test('a document that has grown is read from its start when the place of its last element is not known', async () => {
+  for (const end of [']}\n', '], "more": 1 }\n', ']}']) {
+    const reader = new ScriptedReader(`{"records":[{"number":1}${end}`)
+    const known = await landedDocuments(reader, { closing: undefined })
+    reader.overwrite(`{"records":[{"number":1},{"number":2}${end}`)
+    const found = await identified(reader, [known])
+    assert.equal(found.recognition, 'goes-on')
+    assert.deepEqual(found.resume, {
+      readFrom: 0,
+      before: Buffer.alloc(0),
+      behind: 'documents',
+      landedTo: known.offset - end.length,
+    })
+  }
+})
+
+test('a document whose landed elements are followed by no comma and no bracket is another generation', async () => {
+  const reader = new ScriptedReader(documentOf(1, 2))
+  const known = await landedDocuments(reader, { closing: 3 })
+  const landed = reader.content.toString('latin1', 0, known.offset - 3)
+  reader.overwrite(`${landed}1,{"number":3}]}\n`)
+  const found = await identified(reader, [known])
+  assert.deepEqual([found.recognition, found.offset, found.resume], ['replaced', 0, undefined])
+  // A document is not recognized by its end, so none is remembered before one has landed.
+  assert.deepEqual(found.tail, { offset: 0, before: Buffer.alloc(0) })
 })
