@@ -128,17 +128,55 @@ test('of several generations of one instant, the blob is the last one', async ()
 })
 
 test('a blob that changes between two reads is identified again', async () => {
+  const changes: readonly ((reader: ScriptedReader) => void)[] = [
+    (reader) => reader.remove(),
+    (reader) => reader.recreate('another\n'),
+    (reader) => reader.recreate('as long as before\n'),
+    (reader) => void reader.faults.push({ kind: 'short', bytes: 3 }),
+  ]
+  for (const change of changes) {
+    const reader = new ScriptedReader('0123456789\n')
+    const known = await remembered(reader, 11)
+    const read = reader.read.bind(reader)
+    let reads = 0
+    reader.read = async (...request) => {
+      reads += 1
+      if (reads === 2) change(reader)
+      return read(...request)
+    }
+    await assert.rejects(identified(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
+  }
+})
+
+test('a blob with the instant of an earlier generation is that one, also when a later one has landed', async () => {
   const reader = new ScriptedReader('0123456789\n')
   const known = await remembered(reader, 11)
-  const read = reader.read.bind(reader)
-  let reads = 0
-  reader.read = async (...request) => {
-    reads += 1
-    if (reads === 2) reader.recreate('another\n')
-    return read(...request)
-  }
-  await assert.rejects(identified(reader, [known]), (error) => isTailraceError(error, 'SOURCE_UNAVAILABLE'))
-  assert.equal((await identified(reader, [known])).recognition, 'replaced')
+  const later = { blob, generation: laterInstant, offset: 5, mark: undefined }
+  const found = await identified(reader, [known, later])
+  assert.deepEqual([found.recognition, found.generation, found.offset], ['goes-on', instant, 11])
+})
+
+test('a blob of another instant is no copy unless it landed in part, and head and tail are remembered', async () => {
+  const content = '0123456789\n'
+  const reader = new ScriptedReader(content)
+  const known = await remembered(reader, 11)
+  reader.recreate(content)
+  const mark = known.mark!
+  for (const lacking of [
+    { ...known, mark: { ...mark, head: undefined } },
+    { ...known, mark: { ...mark, tail: undefined } },
+    { ...known, offset: 0 },
+  ])
+    assert.equal((await identified(reader, [lacking])).recognition, 'replaced')
+  assert.equal((await identified(reader, [known])).recognition, 'copied')
+})
+
+test('a blob shorter than the place up to which it was read is another generation', async () => {
+  const reader = new ScriptedReader('0123456789\n')
+  const { mark, ...known } = await remembered(reader, 11)
+  reader.cutTo(7)
+  const found = await identified(reader, [{ ...known, offset: 5, mark: { ...mark!, head: undefined } }])
+  assert.deepEqual([found.recognition, found.offset], ['replaced', 0])
 })
 
 test('a blob that replaced a landed one is read from its start, with cold start latest too', async () => {
@@ -262,4 +300,11 @@ test('a document whose landed elements are followed by no comma and no bracket i
   assert.deepEqual([found.recognition, found.offset, found.resume], ['replaced', 0, undefined])
   // A document is not recognized by its end, so none is remembered before one has landed.
   assert.deepEqual(found.tail, { offset: 0, before: Buffer.alloc(0) })
+})
+
+test('a blob of documents of which nothing has landed is read from its start', async () => {
+  const reader = new ScriptedReader(documentOf(1, 2))
+  const known = await landedDocuments(reader, { closing: undefined, offset: 0 })
+  const found = await identified(reader, [known])
+  assert.deepEqual([found.recognition, found.offset, found.resume], ['goes-on', 0, undefined])
 })
