@@ -22,7 +22,12 @@ const proofs: readonly Proof[] = [
       'offsets/offset-file.ts',
       'offsets/offset-file-writer.ts',
     ],
-    tests: ['offsets/compare-offsets', 'offsets/offset-file', 'offsets/offset-file-writer'],
+    tests: [
+      'offsets/compare-offsets',
+      'offsets/landed-offsets',
+      'offsets/offset-file',
+      'offsets/offset-file-writer',
+    ],
   },
   { sources: ['streams/lane-merge.ts'], tests: ['streams/lane-merge'] },
   { sources: ['streams/line-splitter.ts'], tests: ['streams/line-splitter'] },

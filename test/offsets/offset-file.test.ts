@@ -149,3 +149,44 @@ test('a file that is written is on disk before it takes its name, and its name b
     'file.sync folder',
   ])
 })
+
+test('the marks of generations are read as they were written, and only if they say more than the generation', async (t) => {
+  const store = await openStore(t)
+  const source = { blob: 'logs/a', generation: '20261124T084700Z' }
+  const instant = {
+    ...source,
+    createdAt: '20261124T084700Z',
+    head: undefined,
+    tail: undefined,
+    closing: undefined,
+  }
+  const marks = [
+    { ...instant, head: '0+3:aa' },
+    { ...instant, generation: '20261124T084700Z.2', tail: '0+3:bb', closing: 3 },
+    { ...instant, generation: '20261124T084700Z.3', createdAt: '20261125T000000Z' },
+    { ...instant, generation: '20261124T084700Z.4' },
+  ]
+  await store.write(
+    [...marks, { ...source, blob: 'logs/b' }].map((mark) => ({ ...mark, offset: 9 })),
+    {
+      markOf: (one) =>
+        marks.find(({ blob, generation }) => generationKey(one) === generationKey({ blob, generation })),
+    },
+  )
+  const text = await readFile(store.path, 'utf8')
+  assert.equal(text.match(/createdAt/g)?.length, 1, 'an instant that the generation states is not repeated')
+  const expected = marks.slice(0, 3)
+  assert.deepEqual((await store.read())?.marks, expected)
+  assert.deepEqual(await store.readMarks(), expected)
+})
+
+test('a missing or damaged file has no marks, and one that cannot be read is an error', async (t) => {
+  const store = await openStore(t)
+  assert.deepEqual(await store.readMarks(), [])
+  await store.write([])
+  await writeFile(store.path, 'x')
+  assert.deepEqual(await store.readMarks(), [])
+  await rm(store.path)
+  await mkdir(store.path)
+  await assert.rejects(store.readMarks(), (error) => isTailraceError(error, 'DIRECTORY_UNUSABLE'))
+})
