@@ -69,6 +69,13 @@ test('the file is readable text, names its pipeline and table, and no other file
   assert.deepEqual(await readdir(dirname(store.path)), ['primary.offset.json'])
 })
 
+test('the blobs of a file are in the order of their names', async (t) => {
+  const store = await openStore(t)
+  await store.write(['b', 'c', 'a'].map((blob) => ({ blob, generation: 'g', offset: 1 })))
+  const { blobs } = JSON.parse(await readFile(store.path, 'utf8')) as { blobs: object }
+  assert.deepEqual(Object.keys(blobs), ['a', 'b', 'c'])
+})
+
 test('an intent is read as it was written, and is removed by a write without one', async (t) => {
   const store = await openStore(t)
   const intent = {
