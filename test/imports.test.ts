@@ -112,6 +112,7 @@ const portsMayImport = [
   'sources/blob-reader.ts',
   'errors.ts',
   'tables/table.ts',
+  'tables/views.ts',
   'sinks/encoding/engine.ts',
   'sinks/table-committer.ts',
 ]

@@ -6,6 +6,7 @@ import type { OffsetFileContent } from '../offsets/offset-file.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
 import type { TableDeclaration } from '../tables/table.ts'
+import type { ViewDialect } from '../tables/views.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows } from './landed-rows.ts'
@@ -187,6 +188,12 @@ export interface SinkQuery<Options extends SinkOptions = SinkOptions> {
    * @returns undefined for the engine of this process, which goes first when a config has tables of several engines
    */
   engineOf(target: SinkTarget<Options>): string | undefined
+
+  /** The SQL that the engine runs. */
+  readonly dialect: ViewDialect
+
+  /** @returns the table's name in a statement */
+  relationOf(target: SinkTarget<Options>): string
 
   /**
    * Runs a statement and hands on its rows meanwhile.

@@ -76,6 +76,8 @@ export async function inMemorySink(): Promise<Sink<InMemoryOptions> & { close():
 
     query: {
       engineOf: () => 'memory',
+      dialect: 'duckdb',
+      relationOf: (target) => sqlIdentifier(nameOf(target)),
       run: async (_targets, { sql, take }) => engine.rolledBack(() => engine.stream(sql, take)),
     },
     history: { because: 'is in memory, which keeps no history' },

@@ -8,6 +8,7 @@ import { optimize } from '../../src/commands/optimize.ts'
 import { query } from '../../src/commands/query.ts'
 import { rejects } from '../../src/commands/rejects.ts'
 import { replayCommand } from '../../src/commands/replay.ts'
+import { search } from '../../src/commands/search.ts'
 import { start } from '../../src/commands/start.ts'
 import { status } from '../../src/commands/status.ts'
 import { createTables } from '../../src/commands/tables.ts'
@@ -85,6 +86,11 @@ test('a kind of sink that is only added to the list works with every command', a
   const counted = 'SELECT count(*)::INTEGER AS n FROM "test.logs.pg"'
   const queried = await outputOf(config, (context) => query(context, counted, { json: true }))
   assert.equal(queried.text, '{"n":21}\n')
+
+  const searched = await outputOf(config, (context) =>
+    search(context, { text: 'CONNECTION auth', limit: 9, around: 1 }),
+  )
+  assert.equal(searched.text.split('\n').filter((line) => line.includes('connection authorized')).length, 4)
 })
 
 test('a command that a kind of sink does not offer says why', async (t) => {

@@ -9,7 +9,7 @@ import {
   refuseMistakes,
   wideOption,
 } from './definition.ts'
-import { instantMs, wholeNumber } from './values.ts'
+import { durationMs, instantMs, pastInstantMs, wholeNumber } from './values.ts'
 
 /** Commands that work on tables. */
 export function addTableCommands(program: Command, runner: CommandRunner): void {
@@ -53,6 +53,49 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
         return statement === undefined
           ? promptForQueries(context, options)
           : query(context, statement, options)
+      }),
+    )
+
+  addCommand(
+    program,
+    'search',
+    'Search the records of PostgreSQL logs, and print them in the order of their time.',
+    {
+      examples: [
+        ['tailrace search deadlock --since 2h', 'the messages, details and statements of the last two hours'],
+        [
+          'tailrace search --severity ERROR --severity FATAL --db orders -C 3',
+          'with three records of the session around each',
+        ],
+        ['tailrace search "connection lost" --server primary --follow', 'and those that land from now on'],
+      ],
+      exitCodes: [130, 143],
+    },
+  )
+    .argument('[text]', 'part of a message, detail, hint, context or statement, in any case; default: any')
+    .option('--since <time>', 'only records since a time, or since 2h ago', pastInstantMs('--since'))
+    .option('--until <time>', 'only records before a time, or before 30m ago', pastInstantMs('--until'))
+    .option('--severity <name...>', 'only records of these severities, such as ERROR')
+    .option('--db <name>', 'only records of this database')
+    .option('--user <name>', 'only records of this user')
+    .option('--server <name>', 'only records of the server of this name or role (primary, replica)')
+    .option(
+      '-C, --context <n>',
+      'also print n records of the same session before and after',
+      wholeNumber('--context'),
+    )
+    .option('--follow', 'print new matches until Ctrl-C')
+    .option('--poll <time>', 'time between two searches of --follow; default: 2s', durationMs('--poll'))
+    .addOption(pipelineOption())
+    .addOption(limitOption('matches, the newest', 100))
+    .addOption(jsonOption())
+    .addOption(wideOption())
+    .action((text, { since, until, severity, db, context: around, poll, ...flags }) =>
+      runner.withConfig(async (context) => {
+        const { search } = await import('../search.ts')
+        const severities = severity?.flatMap((names) => names.toUpperCase().split(','))
+        const range = { sinceMs: since, untilMs: until }
+        return search(context, { ...flags, ...range, text, severities, database: db, around, pollMs: poll })
       }),
     )
 

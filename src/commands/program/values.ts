@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -35,6 +36,12 @@ export function instantMs(flag: string): (text: string) => number {
     if (!Number.isNaN(value)) return value
     throw wrongValue(flag, text, 'a time with a UTC offset, such as 2026-11-24T00:00:00Z')
   }
+}
+
+/** @returns a reader of times, given as such or as the time that has passed since, such as `2h` */
+export function pastInstantMs(flag: string): (text: string) => number {
+  return (text) =>
+    /^\d+[a-z]+$/.test(text) ? systemClock.now() - durationMs(flag)(text) : instantMs(flag)(text)
 }
 
 /** @throws USAGE */

@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
+import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { Sink } from '../sink.ts'
 import { type DatabricksOptions, databricksOptions, stagingFolderOf, tableId } from './options.ts'
 import { lockState } from './state-lock.ts'
@@ -68,6 +69,8 @@ export const databricksSink: Sink<DatabricksOptions> = {
 
   query: {
     engineOf: ({ sink }) => `${sink.host} ${sink.httpPath ?? ''}`,
+    dialect: 'spark',
+    relationOf: ({ table }) => qualifiedName(table.name),
     async run([first], request) {
       const { queryWorkspace } = await import('./query.ts')
       // All targets are in one workspace, so the connection of any of them serves.

@@ -14,11 +14,13 @@ import { commandStorage } from '../storage/open.ts'
 import { matchingFiles } from './pruning.ts'
 import { type PlannedScan, plannedScans } from './scans.ts'
 import { requireReading, statementKind } from './statement-kind.ts'
-import { createViews, fillView, type LakehouseView } from './views.ts'
+import { createViews, fillView, type LakehouseView, viewOf } from './views.ts'
 
 /** Statements over Delta tables, which the embedded engine runs. */
 export const deltaQuery: SinkQuery<DeltaOptions> = {
   engineOf: () => undefined,
+  dialect: 'duckdb',
+  relationOf: ({ name }) => viewOf(name),
 
   run: (targets, request) =>
     withViews(targets, request, (engine, views) => queryViews(engine, views, request.sql, request)),

@@ -40,6 +40,9 @@ function scansBelow(node: JsonValue): PlannedScan[] {
   return [...own, ...children.flatMap(scansBelow)]
 }
 
+/** The end of a condition on the first column of ORDER BY with LIMIT: a bound that is known only while the statement runs. */
+const dynamicFilter = / AND optional: Dynamic Filter \(c\d+\)$/
+
 /**
  * Splits the conditions of a plan, which lists one per line. A quoted constant may hold line breaks, so only lines that
  * start and end outside of quotes are conditions. A condition that is left out only means that more rows are read.
@@ -52,7 +55,7 @@ function separateFilters(listed: JsonValue | undefined): string[] {
     const begins = isQuoted
     for (const character of line) if (character === "'") isQuoted = !isQuoted
     // Another part of the plan applies an optional condition as well, so it may be used here.
-    if (!begins && !isQuoted) filters.push(line.replace(/^optional: /, ''))
+    if (!begins && !isQuoted) filters.push(line.replace(dynamicFilter, '').replace(/^optional: /, ''))
   }
   return filters
 }

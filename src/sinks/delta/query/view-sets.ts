@@ -32,12 +32,14 @@ export async function createSetViews(
     )
     const empty = [...columns].map(([name, type]) => `NULL::${sqlType(type)} AS ${sqlIdentifier(name)}`)
     const all = [`SELECT ${empty.join(', ')} WHERE false`, ...tables.map(({ view }) => `FROM ${view}`)]
-    await engine.run(`CREATE VIEW ${sqlIdentifier(relation)} AS ${all.join(' UNION ALL BY NAME ')}`)
+    await engine.run(
+      `CREATE OR REPLACE VIEW ${sqlIdentifier(relation)} AS ${all.join(' UNION ALL BY NAME ')}`,
+    )
     for (const { name, body } of functions) {
-      await engine.run(`CREATE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
+      await engine.run(`CREATE OR REPLACE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
     }
     for (const { name, sql } of views()) {
-      if (!taken.has(name)) await engine.run(`CREATE VIEW ${sqlIdentifier(name)} AS ${sql}`)
+      if (!taken.has(name)) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${sql}`)
     }
   }
 }

@@ -154,7 +154,8 @@ async function readMoment(
   return then === undefined ? undefined : readTable(storage, engine, then)
 }
 
-function viewOf(name: string): string {
+/** @returns the full name of the view of a pipeline's table */
+export function viewOf(name: string): string {
   return `memory.main.${sqlIdentifier(`pipeline ${name}`)}`
 }
 

@@ -1,0 +1,241 @@
+import { unsupportedError } from '../config/choose-pipelines.ts'
+import { chooseEngine } from '../run/inspection/choose-engine.ts'
+import { exitCodeOf } from '../run/process-end.ts'
+import type { SinkQuery, SinkTarget } from '../sinks/sink.ts'
+import type { CommandContext } from './command.ts'
+import {
+  type FoundRecord,
+  foundRecord,
+  type LineStyle,
+  millisecondsOf,
+  recordKey,
+  recordLines,
+} from './searching/found-record.ts'
+import {
+  isSearchable,
+  matchesSql,
+  newMatchesSql,
+  type SearchFilter,
+  sessionsSql,
+} from './searching/search-sql.ts'
+import { SessionContext, type ShownRecord } from './searching/session-context.ts'
+
+export interface SearchOptions extends SearchFilter {
+  readonly pipeline?: string | undefined
+  /** Records of the same session to show before and after each match. Default 0. */
+  readonly around?: number | undefined
+  /** Maximum number of matches, the newest ones. Later ones that `follow` finds do not count. */
+  readonly limit: number
+  /** Print new matches until a signal. Default false. */
+  readonly follow?: boolean | undefined
+  /** Time between two searches for new matches, in milliseconds. Default 2,000. */
+  readonly pollMs?: number | undefined
+  readonly json?: boolean | undefined
+  /** Print texts whole. Default false. */
+  readonly wide?: boolean | undefined
+}
+
+/** A session's records further from a match than this are not shown, so that not all of its files are read. */
+const maxContextMs = 3_600_000
+
+/** Rows can become visible this much later than rows with a later `ingest_ts`, because several processes may land. */
+const lateMs = 60_000
+
+const maxTextWidth = 200
+
+/**
+ * Searches the tables of PostgreSQL logs, and prints the matches in the order of their time.
+ *
+ * @returns the exit code: 0, or that of the signal that ended `follow`
+ * @throws USAGE when no table has the columns of PostgreSQL logs
+ */
+export async function search(context: CommandContext, options: SearchOptions): Promise<number> {
+  const tables = searchedTables(context, options.pipeline)
+  const printer = new RecordPrinter(context, options)
+  const startedAtMs = context.clock.now()
+  const found: (readonly ShownRecord[])[] = []
+  let matches = 0
+  for (const table of tables) {
+    const records = await table.read(matchesSql(table, options, options.limit))
+    matches += records.length
+    for (const group of await withContext(table, records, options.around ?? 0)) found.push(group)
+  }
+  const newest = newestGroups(found, options.limit)
+  await printer.print(newest)
+  if (matches > options.limit || (matches === options.limit && matches > 0)) {
+    context.logger.warn(
+      { limit: options.limit },
+      'only the newest matches are shown: --limit raises their number',
+    )
+  }
+  return options.follow === true ? follow(context, options, tables, printer, startedAtMs) : 0
+}
+
+/** A table with the engine that reads it. */
+class SearchedTable {
+  readonly relation: string
+  readonly dialect: SinkQuery['dialect']
+  readonly #context: CommandContext
+  readonly #ability: SinkQuery
+  readonly #target: SinkTarget
+
+  constructor(context: CommandContext, ability: SinkQuery, target: SinkTarget) {
+    this.relation = ability.relationOf(target)
+    this.dialect = ability.dialect
+    this.#context = context
+    this.#ability = ability
+    this.#target = target
+  }
+
+  async read(sql: string, signal?: AbortSignal): Promise<FoundRecord[]> {
+    const records: FoundRecord[] = []
+    await this.each(sql, (record) => records.push(record), signal)
+    return records
+  }
+
+  async each(sql: string, use: (record: FoundRecord) => void, signal?: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#context
+    await this.#ability.run([this.#target], {
+      sql,
+      unsafe: false,
+      moment: {},
+      take: async ({ rows }) => {
+        for (const row of rows) use(foundRecord(row))
+        return signal?.aborted !== true
+      },
+      signal,
+      clock,
+      logger,
+    })
+  }
+}
+
+/** Each table once, also when several pipelines land in it. */
+function searchedTables(context: CommandContext, only: string | undefined): readonly SearchedTable[] {
+  const { ability, targets } = chooseEngine(context, only)
+  const searchable = new Map<string, SearchedTable>()
+  for (const target of targets.filter(isSearchable)) {
+    const { sinkKind } = context.config.pipelines[target.name] as (typeof context.config.pipelines)[string]
+    const table = sinkKind.tableId(target)
+    if (!searchable.has(table)) searchable.set(table, new SearchedTable(context, ability, target))
+  }
+  if (searchable.size > 0) return [...searchable.values()]
+  const names = targets.map(({ name }) => name)
+  throw unsupportedError(names, { because: 'has no columns of PostgreSQL logs: use tailrace query' })
+}
+
+async function withContext(
+  table: SearchedTable,
+  matches: readonly FoundRecord[],
+  around: number,
+): Promise<readonly (readonly ShownRecord[])[]> {
+  const alone = (records: readonly FoundRecord[]) => records.map((record) => [{ record, isMatch: true }])
+  if (around === 0) return alone(matches)
+  const inSession = matches.filter(({ session_id, event_time }) => session_id !== null && event_time !== null)
+  const without = matches.filter((one) => !inSession.includes(one))
+  if (inSession.length === 0) return alone(without)
+  const times = inSession.map(({ event_time }) => millisecondsOf(event_time))
+  const fromMs = times.reduce((first, one) => Math.min(first, one)) - maxContextMs
+  const toMs = times.reduce((last, one) => Math.max(last, one)) + maxContextMs
+  const sessions = [...new Set(inSession.map(({ session_id }) => String(session_id)))]
+  const context = new SessionContext(new Set(inSession.map(recordKey)), around)
+  await table.each(sessionsSql(table, sessions, fromMs, toMs), (record) => context.add(record))
+  return [...context.groups, ...alone(without)]
+}
+
+/** @returns the groups with the newest matches, in the order of their time */
+function newestGroups(
+  groups: readonly (readonly ShownRecord[])[],
+  maxMatches: number,
+): readonly (readonly ShownRecord[])[] {
+  const timed = groups.map((group) => ({ group, atMs: groupTime(group) })).sort((a, b) => b.atMs - a.atMs)
+  const newest: (readonly ShownRecord[])[] = []
+  let matches = 0
+  for (const { group } of timed) {
+    if (matches >= maxMatches) break
+    newest.unshift(group)
+    matches += group.filter(({ isMatch }) => isMatch).length
+  }
+  return newest
+}
+
+/** A record without a time comes first. */
+function groupTime(group: readonly ShownRecord[]): number {
+  const first = group.find(({ isMatch }) => isMatch)
+  return first === undefined ? 0 : millisecondsOf(first.record.event_time) || 0
+}
+
+class RecordPrinter {
+  readonly #context: CommandContext
+  readonly #options: SearchOptions
+  readonly #style: LineStyle
+  #hasPrinted = false
+
+  constructor(context: CommandContext, options: SearchOptions) {
+    this.#context = context
+    this.#options = options
+    const { hasColors } = context.terminal
+    this.#style = {
+      text: options.text,
+      hasColors,
+      maxWidth: options.wide === true ? undefined : maxTextWidth,
+    }
+  }
+
+  async print(groups: readonly (readonly ShownRecord[])[]): Promise<boolean> {
+    let isRead = true
+    for (const group of groups) {
+      if (!isRead) break
+      isRead = await this.#context.printRaw(this.#text(group))
+    }
+    return isRead
+  }
+
+  #text(group: readonly ShownRecord[]): string {
+    if (this.#options.json === true) {
+      return group.map(({ record, isMatch }) => `${JSON.stringify({ match: isMatch, ...record })}\n`).join('')
+    }
+    const isSeparated = this.#hasPrinted && (this.#options.around ?? 0) > 0
+    this.#hasPrinted = true
+    const lines = group.map(({ record, isMatch }) => recordLines(record, isMatch, this.#style))
+    return `${isSeparated ? '--\n' : ''}${lines.join('')}`
+  }
+}
+
+/** Prints the matches that land from now on, until SIGINT or SIGTERM, or until the reader of the output is gone. */
+async function follow(
+  { clock }: CommandContext,
+  options: SearchOptions,
+  tables: readonly SearchedTable[],
+  printer: RecordPrinter,
+  startedAtMs: number,
+): Promise<number> {
+  const ending = new AbortController()
+  const { signal } = ending
+  let code = 0
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      code = exitCodeOf(name)
+      ending.abort()
+    })
+  }
+  /** The matches printed lately, by their keys, with the time of their ingestion. */
+  const printed = new Map<string, number>()
+  try {
+    for (let sinceMs = startedAtMs; ; ) {
+      await clock.sleep(options.pollMs ?? 2_000, signal)
+      const nextMs = clock.now()
+      for (const table of tables) {
+        const records = await table.read(newMatchesSql(table, options, sinceMs), signal)
+        const fresh = records.filter((record) => !printed.has(recordKey(record)))
+        for (const record of fresh) printed.set(recordKey(record), millisecondsOf(record.ingest_ts))
+        if (!(await printer.print(await withContext(table, fresh, options.around ?? 0)))) return code
+      }
+      sinceMs = Math.max(startedAtMs, nextMs - lateMs)
+      for (const [key, atMs] of printed) if (atMs < sinceMs) printed.delete(key)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return code
+  }
+}
