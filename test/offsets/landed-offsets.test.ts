@@ -14,6 +14,11 @@ test('each generation of a blob has its own offset, and the generations are in t
   assert.equal(offsets.get({ blob: 'a', generation: first }), undefined)
   assert.deepEqual(offsets.of('a'), [{ blob: 'a', generation: second, offset: 2 }])
   offsets.set({ blob: 'a', generation: first, offset: 1 })
+  assert.deepEqual(
+    offsets.of('a').map(({ offset }) => offset),
+    [1, 2],
+  )
+  assert.equal(offsets.get({ blob: 'a', generation: '20261126T000000Z' }), undefined)
   offsets.set({ blob: 'b', generation: first, offset: 3 })
   offsets.set({ blob: 'a', generation: second, offset: 7 })
   assert.equal(offsets.blobCount, 2)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { seededRandom } from '../../../../doubles/seeded-random.ts'
 import type { Clock } from '../../../../src/clock.ts'
 import { isAbort, isTailraceError } from '../../../../src/errors.ts'
-import { type CommitRequest, commit } from '../../../../src/sinks/delta/log/commit.ts'
+import { type CommitRequest, commit, mayBeVisible } from '../../../../src/sinks/delta/log/commit.ts'
 import { readNewCommits } from '../../../../src/sinks/delta/log/load.ts'
 import { TableState } from '../../../../src/sinks/delta/log/state.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
@@ -185,3 +185,103 @@ function abortable(): { readonly signal: AbortSignal; readonly abort: () => void
   const controller = new AbortController()
   return { signal: controller.signal, abort: () => queueMicrotask(() => controller.abort()) }
 }
+
+/** A clock that stands still and notes the pauses. */
+function notedPauses(nowMs = 0): { readonly pauses: number[]; readonly clock: Clock } {
+  const pauses: number[] = []
+  const sleep = async (ms: number): Promise<void> => void pauses.push(ms)
+  return { pauses, clock: { now: () => nowMs, after: () => () => {}, sleep } }
+}
+
+test('attempts without an answer are made 50 times, after pauses of 20 ms up to 2 s', async () => {
+  const { clock, storage } = await simulation()
+  for (const [outcome, code, random, pauses] of [
+    ['unknown', 'COMMIT_UNKNOWN', 0, [20, 20, 20]],
+    ['exists', 'COMMIT_CONTENDED', 0.999, [39, 79, 159]],
+  ] as const) {
+    const silent = Object.create(storage) as DeltaStorage
+    let puts = 0
+    silent.putIfAbsent = async () => {
+      puts += 1
+      return outcome
+    }
+    silent.read = async () => undefined
+    const state = await clock.run(stateOf(storage))
+    const noted = notedPauses()
+    const context = { storage: silent, clock: noted.clock, random: () => random }
+    await assert.rejects(commit(state, offsetOf('mine', 1), context), (error) => {
+      assert.ok(isTailraceError(error, code))
+      assert.deepEqual([error.context.attempts, error.context.version], [50, 0])
+      assert.equal(mayBeVisible(error), outcome === 'unknown')
+      return true
+    })
+    assert.deepEqual([puts, noted.pauses.length], [50, 49])
+    assert.deepEqual(noted.pauses.slice(0, 3), pauses)
+    assert.equal(noted.pauses.at(-1), random === 0 ? 20 : 1_998)
+  }
+})
+
+test('eight lost races are repeated at once, and later ones after a pause below 100 ms', async () => {
+  const { clock, storage } = await simulation()
+  const state = await clock.run(stateOf(storage))
+  const { pauses, clock: noting } = notedPauses()
+  const others = takenBeforeEachPut(storage)
+  let puts = 0
+  const taken = Object.create(storage) as DeltaStorage
+  taken.read = (path) => storage.read(path)
+  taken.putIfAbsent = (path, bytes) => {
+    puts += 1
+    return puts > 10 ? storage.putIfAbsent(path, bytes) : others.putIfAbsent(path, bytes)
+  }
+  const committing = commit(state, offsetOf('mine', 1), { storage: taken, clock: noting, random: () => 0.5 })
+  assert.equal(await clock.run(committing), 11)
+  assert.deepEqual(pauses, [50, 50])
+})
+
+test('a commit whose reply was lost is found by its transaction, and made once', async () => {
+  const { clock, storage } = await simulation()
+  const state = await clock.run(stateOf(storage))
+  const losing = Object.create(storage) as DeltaStorage
+  let puts = 0
+  losing.read = (path) => storage.read(path)
+  losing.putIfAbsent = async (path, bytes) => {
+    puts += 1
+    await storage.putIfAbsent(path, bytes)
+    return 'unknown'
+  }
+  const { clock: noting } = notedPauses()
+  const committing = commit(state, offsetOf('mine', 1), { storage: losing, clock: noting, random: () => 0 })
+  assert.equal(await clock.run(committing), 1)
+  assert.deepEqual([state.version, puts], [1, 1])
+})
+
+test('a commit states the version that it follows, and a time after that of the version before', async () => {
+  const { clock, storage, random } = await simulation()
+  const first = (await clock.run(storage.read(commitPath(0))))!.toString()
+  assert.doesNotMatch(first, /readVersion|isolationLevel|inCommitTimestamp/)
+
+  const state = await clock.run(stateOf(storage))
+  const timed: CommitRequest = {
+    ...created,
+    actions: [
+      { protocol: { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['inCommitTimestamp'] } },
+      {
+        metaData: {
+          id: '1',
+          format: { provider: 'parquet' },
+          schemaString: '{}',
+          partitionColumns: [],
+          configuration: { 'delta.enableInCommitTimestamps': 'true' },
+        },
+      },
+    ],
+  }
+  const at = async (nowMs: number, request: CommitRequest): Promise<string> => {
+    const context = { storage, clock: notedPauses(nowMs).clock, random }
+    const version = await clock.run(commit(state, request, context))
+    return (await clock.run(storage.read(commitPath(version))))!.toString()
+  }
+  assert.match(await at(500, timed), /"readVersion":0,"isolationLevel":"Serializable"/)
+  assert.match(await at(1_000, offsetOf('mine', 1)), /"inCommitTimestamp":1000,/)
+  assert.match(await at(900, offsetOf('mine', 2)), /"inCommitTimestamp":1001,"timestamp":900/)
+})
