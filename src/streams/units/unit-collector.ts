@@ -30,7 +30,7 @@ export class UnitCollector extends Transform {
   #held: Entry[] = []
   #heldBytes = 0
   #file: UnitFile | undefined
-  /** The file of the block that was pushed last. */
+  /** The file of the block that was pushed last, if it has one. */
   #pushed: StoredEntries | undefined
   #work: Promise<unknown> = Promise.resolve()
   #destroying = new AbortController()
@@ -50,10 +50,8 @@ export class UnitCollector extends Transform {
         done()
         return
       }
-      if (unit.stored !== undefined) {
-        this.#pushed = unit.stored
-        this.#file = undefined
-      }
+      this.#pushed = unit.stored
+      this.#file = undefined
       done(null, unit)
     }, done)
   }
@@ -70,10 +68,7 @@ export class UnitCollector extends Transform {
       await this.#discardUnit()
       await untaken?.discard()
     }
-    this.#work.then(release, release).then(
-      () => callback(error),
-      (closing: Error) => callback(error ?? closing),
-    )
+    this.#work.then(release, release).then(() => callback(error))
   }
 
   async #collect(block: EntryBlock): Promise<EntryBlock | undefined> {

@@ -156,6 +156,40 @@ test('destroying the stage removes the file of the unit that is open, and of a b
   }
 })
 
+test('destroying the stage leaves the file of a block that was taken, also when another one waits', async (t) => {
+  const { create, directory } = await fixture(t, { maxHeldBytes: 1 })
+  const stage = create()
+  stage.write(open(0, [entry('a')]))
+  stage.write(last(0, 4, [entry('b')]))
+  await once(stage, 'readable')
+  const taken = stage.read() as EntryBlock
+  stage.write(last(4, 6, [entry('c')]))
+  while (stage.readableLength === 0) await turn()
+  stage.destroy()
+  await once(stage, 'close')
+  assert.equal((await readdir(directory)).length, 1)
+  assert.deepEqual(
+    (await entriesIn(taken)).map(({ raw }) => raw),
+    ['a', 'b'],
+  )
+})
+
+test('a unit goes to a file above 1 MiB, or above the given size, of which its projected text is a part', async (t) => {
+  const isStored = async (options: Partial<UnitCollectorOptions>, entries: readonly Entry[]) => {
+    const { create } = await fixture(t, options)
+    const [block] = await through<EntryBlock>(create(), [open(0, entries), last(0, 4, [])])
+    await block?.stored?.discard()
+    return block?.stored !== undefined
+  }
+  const large = entry('x'.repeat(600_000))
+  assert.deepEqual([await isStored({}, [large]), await isStored({}, [large, large])], [false, true])
+  const small = entry('x'.repeat(72), { json: 'y'.repeat(300) })
+  assert.deepEqual(
+    [await isStored({ maxHeldBytes: 500 }, [small]), await isStored({ maxHeldBytes: 499 }, [small])],
+    [false, true],
+  )
+})
+
 test('a block that was taken keeps its file when the stage ends', async (t) => {
   const { create, directory } = await fixture(t, { maxHeldBytes: 1 })
   const [block] = await through<EntryBlock>(create(), [open(0, [entry('a')]), last(0, 4, [entry('b')])])
