@@ -4,6 +4,7 @@ import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../confi
 import { isTailraceError } from '../errors.ts'
 import { OffsetFile, type OffsetFileContent } from '../offsets/offset-file.ts'
 import { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
+import { SerialQueue } from '../offsets/serial-queue.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
 import { EmbeddedEngine } from '../sinks/encoding/engine.ts'
@@ -39,6 +40,12 @@ export interface PipelineResources {
   readonly startUpkeep: OpenedSink['startUpkeep']
   close(): Promise<void>
 }
+
+/**
+ * The pipelines of a process encode in turns. Each statement uses all threads that the engine may have; two at once would
+ * take twice the memory and no less time.
+ */
+const encoding = new SerialQueue()
 
 /**
  * Opens the resources of a pipeline, and creates the table if it does not exist.
@@ -90,6 +97,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       outputDirectory: staging.directory,
       files: encodedFiles,
       nowMs,
+      turns: encoding,
       logger,
     })
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk

@@ -53,6 +53,9 @@ export interface AppendBlobTailerOptions {
   readonly logger?: Logger | undefined
 }
 
+/** One for all tailers: a new one, with its stack, takes as long as the parse of a small answer. */
+const endOfReading = new DOMException('The blob is not read any more.', 'AbortError')
+
 /** Why a tailer ended. `replaced`: created anew, overwritten or cut short, so that it is another generation. */
 export type TailEnd = 'stopped' | 'end' | 'missing' | 'replaced'
 
@@ -278,7 +281,7 @@ export class AppendBlobTailer extends Readable {
   }
 
   #release(): void {
-    this.#ending.abort()
+    this.#ending.abort(endOfReading)
     this.#ranges.drop()
     this.#ranges.keepOnly(0)
   }

@@ -26,7 +26,7 @@ export interface BatcherOptions {
   readonly staging: Staging
   /** Repeats writes when the volume is full; without it they fail. */
   readonly diskSpace?: DiskSpaceMonitor | undefined
-  /** Seals a batch at this many source bytes. Default 64 MiB. */
+  /** Seals a batch at this many source bytes; a run's first batches have fewer. Default 64 MiB. */
   readonly maxBytes?: number | undefined
   /** Seals a batch at this many rows. Default 1,000,000. */
   readonly maxRows?: number | undefined
@@ -37,6 +37,9 @@ export interface BatcherOptions {
 
 /** Maximum size of one write to the spool. */
 const maxWriteBytes = 1024 * 1024
+
+/** Limit of a run's first batch, in source bytes; each next one may have twice as many, so that encoding begins early. */
+const firstBatchBytes = 8 * 1024 * 1024
 
 /** After a longer row, garbage is collected at once. */
 const longRowBytes = 4 * 1024 * 1024
@@ -68,6 +71,8 @@ export class Batcher extends Transform {
   #staging: Staging
   #diskSpace: DiskSpaceMonitor | undefined
   #maxBytes: number
+  /** Limit of the open batch. */
+  #sealBytes: number
   #maxRows: number
   #maxAgeMs: number
   #clock: Clock
@@ -86,6 +91,7 @@ export class Batcher extends Transform {
     this.#staging = options.staging
     this.#diskSpace = options.diskSpace
     this.#maxBytes = options.maxBytes ?? 64 * 1024 * 1024
+    this.#sealBytes = Math.min(this.#maxBytes, firstBatchBytes)
     this.#maxRows = options.maxRows ?? 1_000_000
     this.#maxAgeMs = options.maxAgeMs ?? 10_000
     this.#clock = options.clock ?? systemClock
@@ -145,7 +151,9 @@ export class Batcher extends Transform {
     }
     batch.spans[spanIndex] = { ...(batch.spans[spanIndex] as Span), end: block.span.end }
     batch.sourceBytes += spanBytes(block.span)
-    if (batch.sourceBytes >= this.#maxBytes || batch.rows >= this.#maxRows) await this.#seal()
+    if (batch.sourceBytes < this.#sealBytes && batch.rows < this.#maxRows) return
+    this.#sealBytes = Math.min(this.#maxBytes, 2 * this.#sealBytes)
+    await this.#seal()
   }
 
   async #spoolUsual(batch: OpenBatch, rows: SpoolRows, spanIndex: number): Promise<void> {

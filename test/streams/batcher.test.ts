@@ -104,6 +104,18 @@ test('a batch is sealed as soon as it has its most rows or bytes, not with the b
   }
 })
 
+test("a run's first batches are short, so that encoding begins early, and the others are full", async (t) => {
+  const { create } = await fixture(t)
+  const mebibyte = 1024 * 1024
+  const blocks = Array.from({ length: 200 }, (_, index) => {
+    const { span } = recordBlock([])
+    return { span: { ...span, start: index * mebibyte, end: (index + 1) * mebibyte }, entries: [] }
+  })
+  const batches = await through<Batch>(create(), blocks)
+  const sizes = batches.map(({ spans }) => spanBytes(spans[0]!) / mebibyte)
+  assert.deepEqual(sizes, [8, 16, 32, 64, 64, 16])
+})
+
 test('a spool whose end the file system reports a failed write at is not handed on', async (t) => {
   const { create, directory } = await fixture(t)
   const stop = await watchFileCalls(t, {

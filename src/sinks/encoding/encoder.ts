@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../clock.ts'
+import { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { Batch } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { removeStaged } from '../../streams/staging/staging.ts'
@@ -24,13 +25,15 @@ export interface SpoolEncoderOptions {
   readonly files?: 'by-partition' | 'whole' | undefined
   /** Time for `ingest_ts`, in milliseconds since the epoch. Default: the system's clock. */
   readonly nowMs?: (() => number) | undefined
+  /** Encoders with the same queue take turns. Default: a queue of its own. */
+  readonly turns?: SerialQueue | undefined
   readonly logger?: Logger | undefined
 }
 
 /**
  * Encodes sealed spools as Parquet: one SQL statement reads, projects, casts and writes the rows, outside of JavaScript.
  *
- * Encodes one batch at a time.
+ * Encodes one batch at a time, also of several encoders that share a queue.
  */
 export class SpoolEncoder {
   readonly #engine: EmbeddedEngine
@@ -39,6 +42,7 @@ export class SpoolEncoder {
   readonly #nowMs: () => number
   readonly #files: 'by-partition' | 'whole'
   readonly #partitions: readonly PartitionColumn[]
+  readonly #turns: SerialQueue
   readonly #log: Logger
   /** Whether the last batch had texts that are not JSON. */
   #checksTexts = false
@@ -49,6 +53,7 @@ export class SpoolEncoder {
     this.#engine = options.engine
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
+    this.#turns = options.turns ?? new SerialQueue()
     this.#nowMs = options.nowMs ?? systemClock.now
     this.#log = options.logger ?? silentLogger
   }
@@ -61,7 +66,14 @@ export class SpoolEncoder {
    * @param signal interrupts the running statement
    * @throws DISK_FULL, ENCODE_FAILED, or the signal's reason; the batch's files are removed
    */
-  async encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch> {
+  encode(batch: Batch, signal?: AbortSignal): Promise<EncodedBatch> {
+    return this.#turns.run(async () => {
+      signal?.throwIfAborted()
+      return this.#encode(batch, signal)
+    })
+  }
+
+  async #encode(batch: Batch, signal: AbortSignal | undefined): Promise<EncodedBatch> {
     // By this prefix, a later start recognizes and removes the directory after a crash.
     const directory = join(this.#outputDirectory, `encode-${batch.id}`)
     try {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { access, readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { SerialQueue } from '../../../src/offsets/serial-queue.ts'
 import type { RejectReason, Span } from '../../../src/records.ts'
 import { SpoolEncoder } from '../../../src/sinks/encoding/encoder.ts'
 import { parquetSql } from '../../../src/sinks/encoding/engine.ts'
@@ -537,4 +538,26 @@ test('every entry is one row with its own place, whatever the mix', async (t) =>
     }),
     { numRuns: 25 },
   )
+})
+
+test('encoders that share a queue take turns', async (t) => {
+  const turns = new SerialQueue()
+  let running = 0
+  const encodeOne = async (): Promise<number> => {
+    const { engine, directory, spool } = await encoderFixture(t)
+    const copy = engine.copy.bind(engine)
+    engine.copy = async (...statement) => {
+      running += 1
+      assert.equal(running, 1)
+      return copy(...statement).finally(() => {
+        running -= 1
+      })
+    }
+    const declaration = postgresLogs('logs.public.server')
+    const encoder = new SpoolEncoder({ engine, declaration, outputDirectory: directory, turns })
+    const batches = await Promise.all([spool([{ raw: plain }]), spool([{ raw: plain }, { raw: plain }])])
+    const encoded = await Promise.all(batches.map((batch) => encoder.encode(batch)))
+    return encoded.reduce((sum, { rows }) => sum + rows, 0)
+  }
+  assert.deepEqual(await Promise.all([encodeOne(), encodeOne()]), [3, 3])
 })
