@@ -10,6 +10,8 @@ export interface Column {
   readonly type: ColumnType
   /** A description in one sentence, shown in docs and stored in the table. */
   readonly comment: string
+  /** Whether every row has a value. Default false. */
+  readonly isRequired?: boolean | undefined
 }
 
 /** The three-part name of a table. */
@@ -73,29 +75,39 @@ export const provenanceColumns: readonly Column[] = [
     name: 'source_blob',
     type: 'string',
     comment: 'Container and name of the blob, without the account.',
+    isRequired: true,
   },
   {
     name: 'source_generation',
     type: 'string',
     comment: 'Creation instant of the blob, which distinguishes blobs of one name.',
+    isRequired: true,
   },
-  { name: 'source_offset', type: 'long', comment: "Offset of the record's first byte in the blob." },
+  {
+    name: 'source_offset',
+    type: 'long',
+    comment: "Offset of the record's first byte in the blob.",
+    isRequired: true,
+  },
   {
     name: 'source_length',
     type: 'long',
     comment: 'Bytes of the blob this row accounts for, the newline included.',
+    isRequired: true,
   },
   {
     name: 'source_index',
     type: 'integer',
     comment: 'Position among the records of one line; 0 unless a line held several.',
+    isRequired: true,
   },
   {
     name: 'parse_status',
     type: 'string',
     comment: 'ok, partial (a value did not fit its column) or rejected (no usable JSON object).',
+    isRequired: true,
   },
-  { name: 'ingest_ts', type: 'timestamp', comment: 'When the row was encoded.' },
+  { name: 'ingest_ts', type: 'timestamp', comment: 'When the row was encoded.', isRequired: true },
 ]
 
 const tableNamePart = /^[A-Za-z_][A-Za-z0-9_-]{0,127}$/

@@ -46,7 +46,7 @@ export const leadingColumns: readonly Column[] = [
   { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
 ]
 
-/** Columns of long texts. `raw` is never NULL. */
+/** Columns of long texts, and those that filters rarely use. */
 export const trailingColumns: readonly Column[] = [
   { name: 'parse_error', type: 'string', comment: 'Why the row is partial or rejected, or a remark on it.' },
   {
@@ -58,8 +58,19 @@ export const trailingColumns: readonly Column[] = [
   { name: 'hint', type: 'string', comment: 'Hint of the message.' },
   { name: 'context', type: 'string', comment: 'Where in the server the message arose.' },
   { name: 'statement', type: 'string', comment: 'SQL text: the statement at fault, audited, or timed.' },
-  { name: 'raw', type: 'string', comment: 'The whole line.' },
+  { name: 'internal_query', type: 'string', comment: 'Query that the server itself made, if that failed.' },
+  { name: 'internal_position', type: 'integer', comment: 'Position of the error in internal_query.' },
+  { name: 'cursor_position', type: 'integer', comment: 'Position of the error in the statement.' },
+  { name: 'vxid', type: 'string', comment: 'Virtual transaction.' },
+  { name: 'ps', type: 'string', comment: 'Title of the process: its command or state.' },
+  { name: 'leader_pid', type: 'integer', comment: 'Process that leads a parallel worker.' },
+  { name: 'func_name', type: 'string', comment: "Function of the server's source that wrote the record." },
+  { name: 'file_name', type: 'string', comment: "File of the server's source that wrote the record." },
+  { name: 'file_line_num', type: 'integer', comment: 'Line in that file.' },
 ]
+
+/** NULL in rows whose columns hold the whole record, where `keepRaw` says so. */
+export const rawColumn: Column = { name: 'raw', type: 'string', comment: 'The whole line.' }
 
 /** Partition column: the UTC date of `event_time`. */
 export const eventDate: Column = {

@@ -7,8 +7,9 @@ import {
   provenanceColumns,
   type TableDeclaration,
 } from '../table.ts'
-import { eventDate, leadingColumns, trailingColumns } from './columns.ts'
+import { eventDate, leadingColumns, rawColumn, trailingColumns } from './columns.ts'
 import type { ExtraColumn } from './extra-column.ts'
+import type { KeepRaw } from './held-record.ts'
 import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
 import { PostgresProjection } from './projection.ts'
 import { logViews } from './views/log-views.ts'
@@ -27,6 +28,11 @@ export interface PostgresLogsOptions {
   /** Reject a record with a value that does not fit its column, instead of storing its other values. Default false. */
   readonly strict?: boolean | undefined
   readonly extraColumns?: readonly ExtraColumn[] | undefined
+  /**
+   * `unusual`: `raw` is NULL in rows whose other columns hold the whole record, as they do for nearly all jsonlog of a
+   * server that logs in UTC. Default `always`.
+   */
+  readonly keepRaw?: KeepRaw | undefined
 }
 
 /**
@@ -36,7 +42,7 @@ export interface PostgresLogsOptions {
  * @throws CONFIG_INVALID for an invalid name, time zone, prefix or column
  */
 export function postgresLogs(name: string, options: PostgresLogsOptions = {}): TableDeclaration {
-  const extraColumns = options.extraColumns ?? []
+  const { extraColumns = [], keepRaw = 'always' } = options
   for (const { name: column, from } of extraColumns) {
     if (from.split('.').some((key) => key === '')) {
       throw new TailraceError(
@@ -56,6 +62,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
       comment: extra.comment ?? `Value of ${extra.from} in the record.`,
     })),
     ...trailingColumns,
+    keepRaw === 'always' ? { ...rawColumn, isRequired: true } : rawColumn,
     eventDate,
   ]
   checkColumnNames(columns)
@@ -73,6 +80,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
       prefixes: (options.prefixes ?? defaultPrefixes).map(compilePrefix),
       strict,
       extraColumns,
+      keepRaw,
     }),
   }
 }

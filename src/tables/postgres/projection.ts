@@ -30,6 +30,7 @@ import {
   typesOf,
   ValueList,
 } from './forms.ts'
+import type { KeepRaw } from './held-record.ts'
 import { type CompiledPrefix, prefixHead, prefixValues } from './log-line-prefix.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
@@ -45,6 +46,7 @@ export interface PostgresProjectionOptions {
   readonly prefixes: readonly CompiledPrefix[]
   readonly strict: boolean
   readonly extraColumns: readonly ExtraColumn[]
+  readonly keepRaw: KeepRaw
 }
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */

@@ -18,7 +18,8 @@ import {
 } from './expressions/usual-message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { mayBeNested } from './forms.ts'
-import { jsonlog } from './shapes/jsonlog.ts'
+import { escapedTexts, hasRare, isHeldByColumns, type KeepRaw, shortestBytes } from './held-record.ts'
+import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
 /** The options of a table that affect usual records. */
@@ -27,6 +28,7 @@ export interface UsualJsonlogOptions {
   readonly serverName: string | undefined
   readonly timezone: string | undefined
   readonly extraColumns: readonly ExtraColumn[]
+  readonly keepRaw: KeepRaw
 }
 
 /** Start of every jsonlog record that PostgreSQL itself writes. */
@@ -43,6 +45,14 @@ const structure = textKeys([...keys])
 
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
 const integers = integerColumns.filter(({ name }) => texts[name] !== undefined)
+const rareIntegers = jsonlogKeys.flatMap(({ field, type, presence }) =>
+  type === 'number' && presence === 'rarely' ? [field] : [],
+)
+
+/** SQL of whether a number is absent or has the form in which the engine writes it: 1.5 and 1e3 have not. */
+function isCanonical(name: TextField): string {
+  return `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`
+}
 
 /**
  * SQL that selects the usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their columns.
@@ -59,6 +69,7 @@ export function usualRows(
 ): string {
   const { timezone, extraColumns } = options
   const extra = extraTexts(extraColumns)
+  const when = (sql: string): string => (options.keepRaw === 'unusual' ? sql : '')
   const kept = ['raw', 'text', 'is_flat', ...passThrough.map(sqlIdentifier)].join(', ')
   // Escaped lone surrogates are valid JSON, but the parser refuses them. A flat record has no \u at all.
   const likely = [
@@ -73,7 +84,7 @@ export function usualRows(
   const cast = `(SELECT *,
       ${strings.map((name) => `${present(texts[name]!)} AS s_${name}`).join(', ')},
       ${integers.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
-      keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
+      ${when(`${hasRare(at)},`)} keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       ${sessionEpoch('keys.session_id')} AS session_epoch
       ${extraColumns.length > 0 ? `, json_extract_string(text, ${extra.paths}) AS extra` : ''}
       FROM ${parsed})`
@@ -81,19 +92,20 @@ export function usualRows(
     (column, index) => `, ${extraValue(column, extra.texts[index]!, timezone)} AS x_${index}`,
   )
   const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session,
-      ${messageBeginning('s_message')} AS beginning ${extras.join('')} FROM ${cast})`
+      ${messageBeginning('s_message')} AS beginning ${when(`, ${shortestBytes(at)}`)} ${extras.join('')} FROM ${cast})`
   const dated = `(SELECT *, ${instant('t_event_time', {
     timezone,
     sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event, ${beginningParts} FROM ${timed})`
+  })} AS u_event, ${beginningParts} ${when(`, ${escapedTexts(at)}`)} FROM ${timed})`
   const fits = [
     `${jsonlog.matches(at)}`,
     `u_event >= ${firstInstant}`,
     `u_event < ${afterLastInstant}`,
     'u_session IS NOT NULL',
-    // A number not in its canonical form, such as 1.5 or 1e3, does not fit.
-    ...integers.map(({ name }) => `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`),
+    ...integers.flatMap(({ name }) => (rareIntegers.includes(name) ? [] : [isCanonical(name)])),
+    `CASE WHEN concat(${rareIntegers.map((name) => texts[name]).join(', ')}) = '' THEN true
+      ELSE ${rareIntegers.map(isCanonical).join(' AND ')} END`,
     `CASE WHEN is_flat THEN true ELSE NOT coalesce(${strings.map((name) => mayBeNested(texts[name]!)).join(' OR ')}, false) END`,
     `starts_with(s_message, 'AUDIT: ') IS NOT TRUE`,
     ...extraColumns.map(
@@ -101,7 +113,7 @@ export function usualRows(
     ),
   ]
   const list = Object.entries(usualColumns(options)).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
-  return `SELECT ${[...list, 'raw', ...passThrough.map(sqlIdentifier)].join(',\n')}
+  return `SELECT ${[...list, ...passThrough.map(sqlIdentifier)].join(',\n')}
     FROM ${dated} WHERE ${fits.join(' AND ')}`
 }
 
@@ -110,7 +122,7 @@ function present(text: string): string {
   return `CASE WHEN ${text} = '' THEN NULL WHEN ${text} = '[unknown]' THEN NULL ELSE ${text} END`
 }
 
-/** SQL of every column of a usual record, by name, except `raw` and the provenance columns. */
+/** SQL of every column of a usual record, by name, except the provenance columns. */
 function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, string>> {
   const setting = (text: string | undefined): string =>
     text === undefined ? 'NULL::VARCHAR' : sqlString(text)
@@ -136,5 +148,6 @@ function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, str
     event_date: 'u_event::DATE',
     parse_status: `'ok'`,
     parse_error: 'NULL::VARCHAR',
+    raw: options.keepRaw === 'always' ? 'raw' : `CASE WHEN ${isHeldByColumns(at)} THEN NULL ELSE raw END`,
   })
 }

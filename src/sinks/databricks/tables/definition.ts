@@ -1,12 +1,6 @@
 import { TailraceError } from '../../../errors.ts'
 import { qualifiedName, quoteName, quoteText } from '../../../tables/spark-sql.ts'
-import {
-  type Column,
-  type ColumnType,
-  provenanceColumns,
-  type TableDeclaration,
-  type TableName,
-} from '../../../tables/table.ts'
+import type { Column, ColumnType, TableDeclaration, TableName } from '../../../tables/table.ts'
 
 /** Physical layout of a new table. */
 export type TableLayout =
@@ -23,12 +17,6 @@ export const databricksTypes: Readonly<Record<ColumnType, string>> = {
   date: 'DATE',
   timestamp: 'TIMESTAMP',
 }
-
-/** Columns with a value in every row. All others are nullable, so that a missing value does not fail a batch. */
-export const requiredColumns: ReadonlySet<string> = new Set([
-  ...provenanceColumns.map(({ name }) => name),
-  'raw',
-])
 
 /**
  * Formats the statement that creates a table from its declaration. It does nothing if the table exists.
@@ -65,8 +53,9 @@ export function addColumnsSql(name: TableName, columns: readonly Column[]): stri
 
 /** Formats column definitions, one per line. */
 function columnDefinitions(columns: readonly Column[]): string {
-  const lines = columns.map(({ name, type, comment }) => {
-    const required = requiredColumns.has(name) ? ' NOT NULL' : ''
+  const lines = columns.map(({ name, type, comment, isRequired }) => {
+    // A missing value of any other column must not fail a batch.
+    const required = isRequired === true ? ' NOT NULL' : ''
     return `  ${quoteName(name)} ${databricksTypes[type]}${required} COMMENT ${quoteText(comment)}`
   })
   return lines.join(',\n')

@@ -3,13 +3,7 @@ import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
 import type { Column, TableDeclaration, TableName } from '../../../tables/table.ts'
 import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { WorkspaceCatalog } from './catalog.ts'
-import {
-  addColumnsSql,
-  createTableSql,
-  databricksTypes,
-  requiredColumns,
-  type TableLayout,
-} from './definition.ts'
+import { addColumnsSql, createTableSql, databricksTypes, type TableLayout } from './definition.ts'
 
 /** A column in the catalog. */
 interface LiveColumn {
@@ -69,7 +63,7 @@ export async function inspectTable({
     const wanted = databricksTypes[column.type]
     if (found === undefined) lacks.push(column)
     else if (found.type !== wanted) differences.push(`${column.name} is ${found.type}, expected ${wanted}`)
-    else if (!found.isNullable && !requiredColumns.has(column.name)) {
+    else if (!found.isNullable && column.isRequired !== true) {
       differences.push(`${column.name} is NOT NULL, but rows may have no value for it`)
     }
   }
