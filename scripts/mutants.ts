@@ -148,7 +148,7 @@ function configOf({ sources, tests }: Proof, report: string): object {
     tsconfigFile: 'none.json',
     coverageAnalysis: 'perTest',
     concurrency: 2,
-    timeoutMS: 30_000,
+    timeoutMS: 10_000,
     tempDirName: directory,
     reporters: ['clear-text', 'progress-append-only', 'json'],
     jsonReporter: { fileName: report },
