@@ -26,7 +26,7 @@ export interface BatcherOptions {
   readonly staging: Staging
   /** Repeats writes when the volume is full; without it they fail. */
   readonly diskSpace?: DiskSpaceMonitor | undefined
-  /** Seals a batch at this many source bytes; a run's first batches have fewer. Default 64 MiB. */
+  /** Seals a batch at this many source bytes; a run's first batch has at most 16 MiB. Default 64 MiB. */
   readonly maxBytes?: number | undefined
   /** Seals a batch at this many rows. Default 1,000,000. */
   readonly maxRows?: number | undefined
@@ -38,8 +38,8 @@ export interface BatcherOptions {
 /** Maximum size of one write to the spool. */
 const maxWriteBytes = 1024 * 1024
 
-/** Limit of a run's first batch, in source bytes; each next one may have twice as many, so that encoding begins early. */
-const firstBatchBytes = 8 * 1024 * 1024
+/** Limit of a run's first batch, in source bytes, so that encoding begins early. More short batches would cost more CPU. */
+const firstBatchBytes = 16 * 1024 * 1024
 
 /** After a longer row, garbage is collected at once. */
 const longRowBytes = 4 * 1024 * 1024
@@ -152,7 +152,7 @@ export class Batcher extends Transform {
     batch.spans[spanIndex] = { ...(batch.spans[spanIndex] as Span), end: block.span.end }
     batch.sourceBytes += spanBytes(block.span)
     if (batch.sourceBytes < this.#sealBytes && batch.rows < this.#maxRows) return
-    this.#sealBytes = Math.min(this.#maxBytes, 2 * this.#sealBytes)
+    this.#sealBytes = this.#maxBytes
     await this.#seal()
   }
 
