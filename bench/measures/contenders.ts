@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Command, type Measurement, plainNodeCommand, projectDirectory } from '../measured-process.ts'
+import { machineFacts } from '../reports/machine.ts'
 import { landCommand, tailraceCommand } from '../tailrace-command.ts'
 import type { LinesFile } from './lines.ts'
 
@@ -105,7 +105,7 @@ function duckdb(title: string, sqlFile: string): ContenderDefinition {
   return {
     title,
     reads: 'file',
-    prepare: async () => ({ program: process.execPath, versions: `duckdb ${duckdbVersion()}` }),
+    prepare: async () => ({ program: process.execPath, versions: `duckdb ${machineFacts().duckdb}` }),
     command: ({ lines, directory }) =>
       plainNodeCommand(`${yardsticks}/duckdb.mjs`, [`${yardsticks}/${sqlFile}`, lines.path, directory]),
   }
@@ -131,7 +131,7 @@ function spark(options: readonly string[]): Omit<ContenderDefinition, 'title'> {
 async function prepareTailrace(): Promise<{ program: string; versions: string }> {
   const { program, args } = tailraceCommand(['--help'])
   await promisify(execFile)(program, args, { cwd: projectDirectory })
-  return { program, versions: `duckdb ${duckdbVersion()}` }
+  return { program, versions: `duckdb ${machineFacts().duckdb}` }
 }
 
 /** Runs the `prepare.sh` of a folder, which makes a Python environment where there is none and prints its interpreter. */
@@ -159,10 +159,4 @@ async function sparkVersions(folder: string): Promise<string> {
   const jars = await readFile(join(projectDirectory, folder, 'jars.xml'), 'utf8')
   const delta = /<artifactId>delta-spark_[\d.]+<\/artifactId>\s*<version>([\d.]+)</.exec(jars)?.[1]
   return `${await requirementsOf(folder, ['pyspark'])}, delta-spark ${delta}`
-}
-
-function duckdbVersion(): string {
-  const require = createRequire(import.meta.url)
-  const { dependencies } = require('../../package.json') as { dependencies: Record<string, string> }
-  return dependencies['@duckdb/node-api'] ?? 'unknown'
 }
