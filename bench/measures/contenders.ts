@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Command, type Measurement, plainNodeCommand, projectDirectory } from '../measured-process.ts'
 import { machineFacts } from '../reports/machine.ts'
-import { landCommand, tailraceCommand } from '../tailrace-command.ts'
+import { shippedConfig, tailraceCommand } from '../tailrace-command.ts'
 import type { LinesFile } from './lines.ts'
 
 export const contenders = [
   'tailrace',
+  'tailrace-unusual',
   'duckdb-by-hand',
   'duckdb-ndjson',
   'polars',
@@ -55,13 +56,8 @@ const servedBlob = 'lines.ndjson'
 const yardsticks = 'bench/yardsticks'
 
 export const definitions: Readonly<Record<Contender, ContenderDefinition>> = {
-  tailrace: {
-    title: 'Tailrace, blob to Delta table',
-    reads: 'blob',
-    prepare: prepareTailrace,
-    command: ({ connectionString, directory }) =>
-      landCommand(connectionString, { blobs: servedBlob, directory }),
-  },
+  tailrace: tailrace('Tailrace, blob to Delta table', 'always'),
+  'tailrace-unusual': tailrace("Tailrace with `keepRaw: 'unusual'`", 'unusual'),
   'duckdb-by-hand': duckdb('DuckDB, SQL by hand, file to Parquet', 'by-hand.sql'),
   'duckdb-ndjson': duckdb('DuckDB, `read_ndjson`, file to Parquet', 'read-ndjson.sql'),
   polars: {
@@ -99,6 +95,19 @@ export const definitions: Readonly<Record<Contender, ContenderDefinition>> = {
       env: { CONNECTION_STRING: connectionString },
     }),
   },
+}
+
+function tailrace(title: string, keepRaw: 'always' | 'unusual'): ContenderDefinition {
+  return {
+    title,
+    reads: 'blob',
+    prepare: prepareTailrace,
+    command: ({ connectionString, directory }) =>
+      tailraceCommand(['start', '--once', '--config', 'bench/measures/throughput.config.ts'], {
+        ...shippedConfig(connectionString, { blobs: servedBlob, directory }),
+        TAILRACE_BENCH_KEEP_RAW: keepRaw,
+      }),
+  }
 }
 
 function duckdb(title: string, sqlFile: string): ContenderDefinition {

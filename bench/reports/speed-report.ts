@@ -86,7 +86,11 @@ export function throughputSection(result: ThroughputResult): string {
 
 function headline(result: ThroughputResult): string {
   const ratio = speedRatio(result, 'tailrace', 'duckdb-by-hand')
-  return ratio === undefined ? '' : `**Tailrace to DuckDB with SQL by hand: ${ratioText(ratio)}.**`
+  const unusual = speedRatio(result, 'tailrace-unusual', 'duckdb-by-hand')
+  return [
+    ...(ratio === undefined ? [] : [`**Tailrace to DuckDB with SQL by hand: ${ratioText(ratio)}.**`]),
+    ...(unusual === undefined ? [] : [`With \`keepRaw: 'unusual'\`: ${ratioText(unusual)}.`]),
+  ].join(' ')
 }
 
 function otherRatios(result: ThroughputResult): string {
@@ -185,9 +189,10 @@ export function startSection({ runs }: StartResult): string {
 export function memorySection(results: BenchResults): string | undefined {
   const { throughput, large, blobs, latency } = results
   const cases: [string, readonly { readonly peakRssBytes: number }[]][] = []
-  for (const result of [throughput?.result, large?.result]) {
-    const size = result && `${sizeText(result.inputBytes, result.lines)}, 1 blob`
-    cases.push([`${size}`, result?.runs.tailrace ?? []])
+  for (const { result } of [throughput, large].filter((measured) => measured !== undefined)) {
+    const title = `${sizeText(result.inputBytes, result.lines)}, 1 blob`
+    cases.push([title, result.runs.tailrace ?? []])
+    cases.push([`${title}, \`keepRaw: 'unusual'\``, result.runs['tailrace-unusual'] ?? []])
   }
   if (blobs !== undefined) {
     const { inputBytes, lines, runs } = blobs.result
