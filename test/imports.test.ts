@@ -57,6 +57,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'offsets/offset-file.ts',
     'reporting/option-mistakes.ts',
     'run/lanes/set-aside-file.ts',
+    'run/live-status.ts',
     'run/pipeline-failure.ts',
     'sinks/databricks/options.ts',
     'sinks/delta/options.ts',

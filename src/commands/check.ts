@@ -2,6 +2,7 @@ import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
+import { recordRows } from '../run/record-rows.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
@@ -12,6 +13,8 @@ import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
 
 export interface CheckOptions {
+  /** Send no request: check only the config, the transforms and the SQL of the tables. Default false. */
+  readonly offline?: boolean | undefined
   /** A source without a blob is no failure. Default false. */
   readonly allowEmpty?: boolean | undefined
   /** Limit of the whole command, in milliseconds. Default 300,000. */
@@ -30,10 +33,11 @@ const defaultMaxDurationMs = 300_000
  */
 export async function check(
   context: CommandContext,
-  { allowEmpty, maxDurationMs = defaultMaxDurationMs }: CheckOptions = {},
+  { allowEmpty, maxDurationMs = defaultMaxDurationMs, offline = false }: CheckOptions = {},
 ): Promise<number> {
   const { config, clock, logger, print } = context
   const { stateDirectory } = config
+  if (offline) return checkOffline(context)
   await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
   const empty: string[] = []
   const left = Object.keys(config.pipelines)
@@ -66,6 +70,40 @@ export async function check(
     cancel()
   }
   return codeOfEmptySources(empty, { allowEmpty, logger })
+}
+
+/** A record that every table of PostgreSQL logs accepts. */
+const usualRecord = {
+  timestamp: '2026-01-01 00:00:00.000 UTC',
+  pid: 1,
+  session_id: '69551f00.1',
+  line_num: 1,
+  error_severity: 'LOG',
+  message: 'a record of tailrace check',
+}
+
+/**
+ * Sends one usual record through the transforms and the SQL of each table.
+ *
+ * @returns the exit code: 1 when a record is rejected
+ */
+async function checkOffline({ config, print }: CommandContext): Promise<number> {
+  let code = 0
+  for (const [name, pipeline] of Object.entries(config.pipelines)) {
+    const { table, transforms } = pipeline
+    const rows = await recordRows(name, pipeline, Buffer.from(`${JSON.stringify(usualRecord)}\n`))
+    const rejected = rows.find(({ parse_status }) => parse_status === 'rejected')
+    if (rejected !== undefined) code = 1
+    const made =
+      rejected === undefined
+        ? `becomes ${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`
+        : `is rejected: ${rejected.parse_error}`
+    const { catalog, schema, table: last } = table.name
+    await print(
+      `${name}: ${transforms.length} transforms, ${table.columns.length} columns of ${catalog}.${schema}.${last}; a usual record ${made}\n`,
+    )
+  }
+  return code
 }
 
 function timeIsUp(pipeline: string, isAtSource: boolean, limitMs: number): TailraceError {

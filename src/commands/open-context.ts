@@ -21,10 +21,20 @@ export interface ContextFlags {
 export async function openContext(flags: ContextFlags): Promise<CommandContext> {
   const terminal = process.stderr.isTTY === true
   const isQuiet = flags.quiet === true
-  const variables = readEnvironment({ LOG_LEVEL: logLevels, TAILRACE_CONFIG: 'text' })
+  const variables = readEnvironment({
+    LOG_LEVEL: logLevels,
+    TAILRACE_CONFIG: 'text',
+    // Package managers set it for their scripts.
+    npm_lifecycle_event: 'text',
+  })
   const errorOutput = standardError(terminal && !isQuiet)
   const level = isQuiet ? 'warn' : (variables.LOG_LEVEL ?? 'info')
-  const logger = createLogger({ level, pretty: terminal, output: errorOutput })
+  const logger = createLogger({
+    level,
+    pretty: terminal,
+    colors: terminal && process.stderr.hasColors(),
+    output: errorOutput,
+  })
   const path = flags.config ?? variables.TAILRACE_CONFIG ?? 'pipeline.config.ts'
   const config = await loadConfig(path).finally(() => {
     // After loading, because the config decides which variables are read. Also after a failure: a misspelled variable may be its cause.
@@ -40,6 +50,6 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
     print: (text) => output(redactSecrets(text)),
     printRows: output,
     printRaw: printTo(process.stdout, { name: 'standard output', escapes: false }),
-    terminal: terminalTraits(),
+    terminal: terminalTraits(variables.npm_lifecycle_event !== undefined),
   }
 }

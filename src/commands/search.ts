@@ -50,7 +50,7 @@ const maxTextWidth = 200
  * @throws USAGE when no table has the columns of PostgreSQL logs
  */
 export async function search(context: CommandContext, options: SearchOptions): Promise<number> {
-  const tables = searchedTables(context, options.pipeline)
+  const tables = await searchedTables(context, options.pipeline)
   const printer = new RecordPrinter(context, options)
   const startedAtMs = context.clock.now()
   const found: (readonly ShownRecord[])[] = []
@@ -111,15 +111,25 @@ class SearchedTable {
 }
 
 /** Each table once, also when several pipelines land in it. */
-function searchedTables(context: CommandContext, only: string | undefined): readonly SearchedTable[] {
+async function searchedTables(
+  context: CommandContext,
+  only: string | undefined,
+): Promise<readonly SearchedTable[]> {
   const { ability, targets } = chooseEngine(context, only)
-  const searchable = new Map<string, SearchedTable>()
+  const { clock, logger } = context
+  const { stateDirectory } = context.config
+  const searchable = new Map<string, SearchedTable | undefined>()
   for (const target of targets.filter(isSearchable)) {
     const { sinkKind } = context.config.pipelines[target.name] as (typeof context.config.pipelines)[string]
     const table = sinkKind.tableId(target)
-    if (!searchable.has(table)) searchable.set(table, new SearchedTable(context, ability, target))
+    if (searchable.has(table)) continue
+    const inspection = await sinkKind.inspect({ target, stateDirectory, clock, logger })
+    const exists = (await inspection.rows().finally(() => inspection.close())) !== undefined
+    if (!exists)
+      logger.warn({ pipeline: target.name, table }, 'the table does not exist yet: a run creates it')
+    searchable.set(table, exists ? new SearchedTable(context, ability, target) : undefined)
   }
-  if (searchable.size > 0) return [...searchable.values()]
+  if (searchable.size > 0) return [...searchable.values()].filter((one) => one !== undefined)
   const names = targets.map(({ name }) => name)
   throw unsupportedError(names, { because: 'has no columns of PostgreSQL logs: use tailrace query' })
 }

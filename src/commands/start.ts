@@ -1,8 +1,11 @@
 import { isAbort } from '../errors.ts'
 import type { Logger } from '../reporting/logger.ts'
+import { LiveStatusFile, liveStatus } from '../run/live-status.ts'
+import { PaceMeter } from '../run/pace.ts'
 import { endProcess, exitCodeOf, type StopSignal, stopSignals } from '../run/process-end.ts'
-import { ProgressLine } from '../run/progress.ts'
+import { describeProgress } from '../run/progress.ts'
 import { StopDeadline } from '../run/stop-deadline.ts'
+import type { SupervisedPipeline } from '../run/supervised-pipeline.ts'
 import { type RunSummary, Tailrace } from '../run/tailrace.ts'
 import type { RequestCounts } from '../sources/readers/counted-reader.ts'
 import type { CommandContext } from './command.ts'
@@ -20,6 +23,8 @@ export interface StartOptions {
 }
 
 const progressMs = 500
+/** The state for other processes is written with every second report. */
+const writeEvery = 2
 
 // Ctrl-C reaches every process of the terminal's group, and package managers forward it again. A second signal within
 // this time is a copy of the first, not a request to exit at once.
@@ -35,7 +40,7 @@ export async function start(
   context: CommandContext,
   { once, failFast, pipeline, allowEmpty, maxDurationMs }: StartOptions,
 ): Promise<number> {
-  const { config, logger, clock, errorOutput, print } = context
+  const { config, logger, clock, errorOutput, print, terminal } = context
   const stopped: { by?: StopSignal; atMs?: number } = {}
   const opening = new AbortController()
   let tailrace: Tailrace | undefined
@@ -82,13 +87,14 @@ export async function start(
   for (const signal of Object.keys(stopSignals) as StopSignal[]) process.on(signal, onSignal)
 
   let progress: NodeJS.Timeout | undefined
+  let reporter: ProgressReporter | undefined
   try {
     tailrace = await Tailrace.open(
       { config, only: pipeline, follow: !once, failFast, deadline, clock, logger },
       opening.signal,
     )
-    const line = new ProgressLine(tailrace.pipelines)
-    progress = setInterval(() => errorOutput.status(line.render(clock.now())), progressMs)
+    reporter = new ProgressReporter(context, tailrace.pipelines, once)
+    progress = setInterval(() => reporter?.report(), progressMs)
     if (stopped.by !== undefined || isTimeUp) tailrace.stop()
     const summary = await tailrace.run()
     errorOutput.status('')
@@ -107,9 +113,60 @@ export async function start(
     clearInterval(progress)
     deadline.cancel()
     errorOutput.status('')
+    await reporter?.close()
   }
   // No summary: the run was stopped while tables were being opened.
-  return stopped.by === undefined ? exitCodes.timeUp : exitCodeOf(stopped.by)
+  if (stopped.by === undefined) return exitCodes.timeUp
+  // A package manager reports any other code of its script as a failure of the command, though Ctrl-C ended it in order.
+  const isExpected = stopped.by === 'SIGINT' && terminal.isScript && terminal.hasInput
+  return isExpected ? exitCodes.done : exitCodeOf(stopped.by)
+}
+
+/** Shows the progress of a run on a terminal, and writes it for `tailrace top`. */
+class ProgressReporter {
+  readonly #context: CommandContext
+  readonly #members: readonly {
+    readonly pipeline: SupervisedPipeline
+    readonly meter: PaceMeter
+    readonly file: LiveStatusFile
+  }[]
+  #writing: Promise<unknown> = Promise.resolve()
+  #isWriting = false
+  #reports = 0
+
+  constructor(context: CommandContext, pipelines: readonly SupervisedPipeline[], ends: boolean) {
+    this.#context = context
+    this.#members = pipelines.map((pipeline) => ({
+      pipeline,
+      meter: new PaceMeter(ends),
+      file: new LiveStatusFile(context.config.stateDirectory, pipeline.name),
+    }))
+  }
+
+  report(): void {
+    const { clock, errorOutput } = this.#context
+    const atMs = clock.now()
+    const paced = this.#members.map(({ pipeline, meter, file }) => {
+      const { counters, lagBytes } = pipeline
+      const { bytes, rows } = counters
+      const pace = meter.note({ atMs, bytes, rows, lagBytes })
+      return { pipeline, file, pace, line: describeProgress(pipeline.name, { bytes, lagBytes }, pace) }
+    })
+    errorOutput.status(paced.map(({ line }) => line).join('   '))
+    this.#reports += 1
+    if (this.#isWriting || this.#reports % writeEvery !== 0) return
+    this.#isWriting = true
+    // A failure, such as a full disk, loses nothing that a run needs.
+    const writes = paced.map(({ pipeline, file, pace }) => file.replace(liveStatus(pipeline, pace, atMs)))
+    this.#writing = Promise.allSettled(writes).then(() => {
+      this.#isWriting = false
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await Promise.allSettled(this.#members.map(({ file }) => file.remove()))
+  }
 }
 
 /** The exit code of a run that no signal stopped. */

@@ -3,6 +3,7 @@ import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pin
 import type PinoPretty from 'pino-pretty'
 import { isTailraceError } from '../errors.ts'
 import { escapeDecodedJson, escapeText } from './escape-text.ts'
+import { landedLine } from './landed-line.ts'
 import { redactSecrets } from './redact.ts'
 
 export type { Logger } from 'pino'
@@ -12,7 +13,6 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 's
 export type LogLevel = (typeof logLevels)[number]
 
 const prettyOptions: PinoPretty.PrettyOptions = {
-  colorize: true,
   translateTime: 'HH:MM:ss.l',
   ignore: 'pid,hostname',
   singleLine: true,
@@ -27,6 +27,8 @@ export interface LoggerOptions {
   readonly level: LogLevel
   /** Readable lines for a terminal instead of JSON. */
   readonly pretty: boolean
+  /** Whether readable lines have colors. Default false. */
+  readonly colors?: boolean | undefined
   readonly output: LineOutput
 }
 
@@ -35,8 +37,8 @@ export interface LoggerOptions {
  *
  * Secrets are masked in the finished line, so no field of any event can leak one. Control characters are escaped.
  */
-export function createLogger({ level, pretty: readable, output }: LoggerOptions): Logger {
-  const format = readable ? prettyFormat() : undefined
+export function createLogger({ level, pretty: readable, colors = false, output }: LoggerOptions): Logger {
+  const format = readable ? prettyFormat(colors) : undefined
   const destination: DestinationStream = {
     write: (line) => {
       // pino-pretty decodes the JSON strings and adds colors, so the text is escaped before.
@@ -57,9 +59,11 @@ export function createLogger({ level, pretty: readable, output }: LoggerOptions)
 }
 
 /** Loaded only for a terminal: a service writes JSON. */
-function prettyFormat(): ReturnType<typeof PinoPretty.prettyFactory> {
+function prettyFormat(colors: boolean): (line: string) => string {
   const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty
-  return prettyFactory(prettyOptions)
+  const format = prettyFactory({ ...prettyOptions, colorize: colors })
+  // A batch lands every few seconds, so its line is short.
+  return (line) => landedLine(line) ?? format(line)
 }
 
 /** A logger that discards everything, the default of stages. */

@@ -91,13 +91,17 @@ export interface TerminalTraits {
   readonly hasOutput: boolean
   /** Whether standard output shows colors; NO_COLOR and FORCE_COLOR are respected. */
   readonly hasColors: boolean
+  /** Whether a script of a package manager runs the command, such as `pnpm start`. */
+  readonly isScript: boolean
 }
 
-export function terminalTraits(): TerminalTraits {
+/** @param isScript whether a package manager runs the process */
+export function terminalTraits(isScript: boolean): TerminalTraits {
   const { stdin, stdout } = process
   return {
     hasInput: stdin.isTTY === true,
     hasOutput: stdout.isTTY === true,
     hasColors: stdout.isTTY === true && stdout.hasColors(),
+    isScript,
   }
 }

@@ -15,15 +15,27 @@ export interface PipelineCounters {
 /** Blobs named in one log line; a batch can hold ranges of hundreds. */
 export const maxLoggedSpans = 10
 
+/** When a pipeline landed last. */
+export interface LastLanded {
+  readonly atMs: number
+  readonly tableVersion: number | undefined
+}
+
 /** Counts and logs what a pipeline lands. */
 export class LandingLog {
   readonly counters: PipelineCounters = { rows: 0, rejected: 0, partial: 0, bytes: 0, batches: 0 }
+  #last: LastLanded | undefined
   readonly #clock: Clock
   readonly #log: Logger
 
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#clock = clock
     this.#log = logger
+  }
+
+  /** The last batch; undefined before the first one. */
+  get last(): LastLanded | undefined {
+    return this.#last
   }
 
   /** @param lagBytes bytes of the known blobs that have not landed */
@@ -35,6 +47,7 @@ export class LandingLog {
     this.counters.partial += partial
     this.counters.bytes += bytes
     this.counters.batches += 1
+    this.#last = { atMs: this.#clock.now(), tableVersion }
     this.#log.info(
       {
         blobs: batch.spans.slice(0, maxLoggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),

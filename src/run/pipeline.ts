@@ -18,9 +18,9 @@ import { customStages } from '../streams/custom/custom-stages.ts'
 import { DiskGate } from '../streams/disk-gate.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
 import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
-import { LandingLog, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
+import { LandingLog, type LastLanded, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
 import type { LaneContext } from './lanes/lane-context.ts'
-import type { LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { BlobLag, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
 import { SingleLane } from './lanes/single-lane.ts'
@@ -115,6 +115,21 @@ export class Pipeline implements OpenedPipeline {
   /** Bytes of the known blobs that have not landed. */
   get lagBytes(): number {
     return this.#schedule.lagBytes
+  }
+
+  /** The known blobs with the most bytes that have not landed. */
+  blobsBehind(max: number): readonly BlobLag[] {
+    return this.#schedule.blobsBehind(max)
+  }
+
+  /** The last landed batch of this run. */
+  get lastLanded(): LastLanded | undefined {
+    return this.#landingLog.last
+  }
+
+  /** Whether the stream is held because disk space is short. */
+  get isHeld(): boolean {
+    return this.#diskSpace.isHolding
   }
 
   /** Running lanes. */

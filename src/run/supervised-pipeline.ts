@@ -4,8 +4,8 @@ import { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { type GrowingPauses, growingPauseMs } from '../retry.ts'
 import type { RequestCounter } from '../sources/readers/counted-reader.ts'
-import type { PipelineCounters } from './landing-log.ts'
-import type { SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { LastLanded, PipelineCounters } from './landing-log.ts'
+import type { BlobLag, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { describeFailure, type FailureFile, type PipelineFailure } from './pipeline-failure.ts'
 
 /** One run of a pipeline, opened: the parts of `Pipeline` that restarts and reports use. */
@@ -17,6 +17,12 @@ export interface OpenedPipeline {
   readonly laneCount: number
   readonly hasFoundBlobs: boolean
   readonly setAside: readonly SetAsideBlob[]
+  /** The last landed batch of this run. */
+  readonly lastLanded?: LastLanded | undefined
+  /** Whether the stream is held because disk space is short. */
+  readonly isHeld?: boolean | undefined
+  /** The known blobs with the most bytes that have not landed. */
+  blobsBehind?(max: number): readonly BlobLag[]
   run(): Promise<void>
   stop(): void
   abort(): void
@@ -81,6 +87,18 @@ export class SupervisedPipeline {
 
   get lagBytes(): number {
     return this.#pipeline?.lagBytes ?? 0
+  }
+
+  blobsBehind(max: number): readonly BlobLag[] {
+    return this.#pipeline?.blobsBehind?.(max) ?? []
+  }
+
+  get lastLanded(): LastLanded | undefined {
+    return this.#pipeline?.lastLanded
+  }
+
+  get isHeld(): boolean {
+    return this.#pipeline?.isHeld ?? false
   }
 
   get laneCount(): number {

@@ -30,6 +30,8 @@ export interface TestedPlace {
   readonly pipeline?: string | undefined
   /** Default `logs/test.ndjson`. */
   readonly blob?: string | undefined
+  /** Offset of the first line, in bytes. Default 0. */
+  readonly offset?: number | undefined
 }
 
 /**
@@ -41,11 +43,11 @@ export interface TestedPlace {
 export async function transformLines(
   lines: readonly (string | JsonObject)[],
   transforms: readonly CustomTransform[],
-  { pipeline: name = 'test', blob = 'logs/test.ndjson' }: TestedPlace = {},
+  { pipeline: name = 'test', blob = 'logs/test.ndjson', offset = 0 }: TestedPlace = {},
 ): Promise<TransformedRecord[]> {
   const text = lines.map((line) => `${typeof line === 'string' ? line : stringifyJson(line)}\n`).join('')
   const bytes = Buffer.from(text)
-  const span = { blob, generation: '20260101T000000Z', start: 0, end: bytes.length }
+  const span = { blob, generation: '20260101T000000Z', start: offset, end: offset + bytes.length }
   const chunk: Chunk = { span, bytes }
   const records: TransformedRecord[] = []
   const collect = new Writable({

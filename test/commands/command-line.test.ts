@@ -73,7 +73,10 @@ test('an option or command that does not exist is refused, with the nearest one 
   const refusals: readonly (readonly [line: readonly string[], message: RegExp])[] = [
     [['statsu'], /unknown command 'statsu': did you mean status\?/],
     [['start', '--onec'], /unknown option '--onec': did you mean --once\?/],
-    [['status', '--once'], /tailrace status has no option --once, which belongs to tailrace start\./],
+    [
+      ['status', '--once'],
+      /tailrace status has no option --once, which belongs to tailrace start, tailrace top\./,
+    ],
     [['query', '--version', '3', 'select 1'], /unknown option '--version': did you mean --table-version\?/],
     [['check', '--json'], /tailrace check has no option --json, which belongs to /],
     [['status', 'primary'], /too many arguments for 'status'/],

@@ -149,6 +149,19 @@ test('cells are cut with a mark, at the width that a terminal shows, and --wide 
   assert.equal(wide.text.split('\n')[2], `${'漢'.repeat(40)} | ${'x'.repeat(61)}`)
 })
 
+test('a catalog whose name the engine keeps for itself can be queried by the short name', async (t) => {
+  const bench = await openBench(t)
+  for (const catalog of ['main', 'Temp', 'system', 'memory']) {
+    const config = bench.config({ primary: { table: `${catalog}.logs.pg` } })
+    await bench.storage.append('primary', lines(0, 1))
+    await landAll(config)
+    const { text } = await outputOf(config, (context) =>
+      query(context, 'SELECT count(*) > 0 AS found FROM pg', { json: true }),
+    )
+    assert.equal(text, '{"found":true}\n', catalog)
+  }
+})
+
 test('a statement comes from the command line, from a file or from standard input', async (t) => {
   const directory = await temporaryDirectory(t)
   const { configPath } = await writeProject(directory, {

@@ -26,6 +26,27 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
       }),
     )
 
+  addCommand(
+    program,
+    'top',
+    'Show the running pipelines: speed, lag, disk gate, last commit, failure, and blobs behind.',
+    {
+      examples: [
+        ['tailrace top', 'beside tailrace start, redrawn every second until Ctrl-C'],
+        ['tailrace top --once', 'once, for a log or a mail'],
+      ],
+    },
+  )
+    .addOption(pipelineOption())
+    .option('--once', 'print the table once')
+    .addOption(jsonOption())
+    .action((flags) =>
+      runner.withConfig(async (context) => {
+        const { top } = await import('../top.ts')
+        return top(context, flags)
+      }),
+    )
+
   addCommand(program, 'verify', "Prove that rows cover every byte up to each blob's offset.", {
     examples: [['tailrace verify', 'exits with 1 when a byte is missing or doubled']],
   })
@@ -56,12 +77,13 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
     examples: [['tailrace check', 'before the first start, and after each change of the config']],
     exitCodes: [3],
   })
+    .option('--offline', 'send no request: check the config, the transforms and the SQL of the tables')
     .option('--allow-empty', 'a source without a blob is no failure')
     .option('--max-duration <time>', 'fail after this time; default: 5m', durationMs('--max-duration'))
-    .action(({ allowEmpty, maxDuration }) =>
+    .action(({ offline, allowEmpty, maxDuration }) =>
       runner.withConfig(async (context) => {
         const { check } = await import('../check.ts')
-        return check(context, { allowEmpty, maxDurationMs: maxDuration })
+        return check(context, { offline, allowEmpty, maxDurationMs: maxDuration })
       }),
     )
 }

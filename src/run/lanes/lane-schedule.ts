@@ -14,6 +14,15 @@ export interface SetAsideBlob {
   readonly untilMs: number
 }
 
+/** A blob whose end has not landed. */
+export interface BlobLag {
+  /** `<container>/<name>` */
+  readonly blob: string
+  readonly offset: number
+  /** Its length as last seen. */
+  readonly bytes: number
+}
+
 /** A range that this process had read, and another one landed. */
 export interface FencedRange {
   readonly span: Span
@@ -33,6 +42,8 @@ export interface LaneSchedule {
   recordMarks(): void
   /** Bytes of the known blobs that have not landed. */
   readonly lagBytes: number
+  /** The known blobs with the most bytes that have not landed. */
+  blobsBehind(max: number): readonly BlobLag[]
   /** Running lanes. */
   readonly laneCount: number
   readonly setAside: readonly SetAsideBlob[]

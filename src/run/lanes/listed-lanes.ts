@@ -11,7 +11,7 @@ import { FollowPlan } from './follow-plan.ts'
 import type { Lane } from './lane.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+import type { BlobLag, FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 import { LaneSlots } from './lane-slots.ts'
 import { canBeOfOneBlob, failsAlone, SetAsideBlobs } from './set-aside-blobs.ts'
 
@@ -65,11 +65,24 @@ export class ListedLanes implements LaneSchedule {
 
   get lagBytes(): number {
     let lag = this.#board.leftBytes
-    for (const blob of this.#board.blobs) {
-      const bytes = Math.max(blob.bytes, this.#runner.laneOf(blob.name)?.totalBytes ?? 0)
-      lag += Math.max(0, bytes - (this.#landedOf(blob) ?? 0))
-    }
+    for (const blob of this.#board.blobs)
+      lag += Math.max(0, this.#lengthOf(blob) - (this.#landedOf(blob) ?? 0))
     return lag
+  }
+
+  blobsBehind(max: number): readonly BlobLag[] {
+    const behind: BlobLag[] = []
+    for (const blob of this.#board.blobs) {
+      const offset = this.#landedOf(blob) ?? 0
+      const bytes = this.#lengthOf(blob)
+      if (bytes > offset)
+        behind.push({ blob: `${this.#context.reader.container}/${blob.name}`, offset, bytes })
+    }
+    return behind.sort((a, b) => b.bytes - b.offset - (a.bytes - a.offset)).slice(0, max)
+  }
+
+  #lengthOf(blob: BoardBlob): number {
+    return Math.max(blob.bytes, this.#runner.laneOf(blob.name)?.totalBytes ?? 0)
   }
 
   get hasFoundBlobs(): boolean {

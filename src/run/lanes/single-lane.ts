@@ -8,7 +8,7 @@ import type { BlobMemory } from './blob-memory.ts'
 import { fence, fencedError } from './fenced-blob.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+import type { BlobLag, FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
 
 /** The lanes of one blob given by its name, one after the other; while the blob does not exist, it is waited for. */
 export class SingleLane implements LaneSchedule {
@@ -42,13 +42,22 @@ export class SingleLane implements LaneSchedule {
   }
 
   get lagBytes(): number {
+    const { offset, bytes } = this.#lag()
+    return Math.max(0, bytes - offset)
+  }
+
+  blobsBehind(): readonly BlobLag[] {
+    const lag = this.#lag()
+    return lag.bytes > lag.offset ? [lag] : []
+  }
+
+  #lag(): BlobLag {
     const { name, next, seenBytes } = this.#memory
+    const blob = `${this.#context.reader.container}/${name}`
     const lane = this.#runner.laneOf(name)
     const generation = lane?.generation ?? next?.generation
-    const landed = this.#context
-      .landedOf(`${this.#context.reader.container}/${name}`)
-      .find((known) => known.generation === generation)
-    return Math.max(0, (lane?.totalBytes ?? seenBytes) - (landed?.offset ?? 0))
+    const landed = this.#context.landedOf(blob).find((known) => known.generation === generation)
+    return { blob, offset: landed?.offset ?? 0, bytes: lane?.totalBytes ?? seenBytes }
   }
 
   get hasFoundBlobs(): boolean {

@@ -11,6 +11,9 @@ import { locationText, tableLocation } from '../storage/location.ts'
 import { readTable } from './read-table.ts'
 import { createSetViews, type SetMember } from './view-sets.ts'
 
+/** Names that the engine keeps for itself; a table of such a catalog has its other names only. */
+const reservedCatalogs: ReadonlySet<string> = new Set(['main', 'memory', 'system', 'temp'])
+
 /** A table that statements can name; none of its files has been read yet. */
 export interface LakehouseView {
   readonly pipeline: string
@@ -61,7 +64,7 @@ export async function createViews(
 
     const { catalog, schema, table } = target.table.name
     const [full, short] = namesOf(target.table.name).map((one) => owners.get(one)?.size === 1)
-    if (full) {
+    if (full && !reservedCatalogs.has(catalog.toLowerCase())) {
       const place = `${sqlIdentifier(catalog)}.${sqlIdentifier(schema)}`
       await engine.run(`ATTACH IF NOT EXISTS ':memory:' AS ${sqlIdentifier(catalog)}`)
       await engine.run(`CREATE SCHEMA IF NOT EXISTS ${place}`)
