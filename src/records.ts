@@ -92,7 +92,7 @@ export interface SpoolRows {
   readonly release: () => void
 }
 
-/** Why a line became a rejected row. In a strict table the encoder adds `bad_value` and `unknown_shape`. */
+/** Why a line became a rejected row. In a strict table the encoder adds `bad_value`, `unknown_shape` and `unknown_prefix`. */
 export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error' | 'not_encodable'
 
 /** A future row: the text of one record and its place, or a rejected line and its reason. */

@@ -19,7 +19,7 @@ export interface Form {
   readonly fields: ReturnType<Shape['fields']>
   readonly prefixed: string | undefined
   /** The list that holds the values; without one they are in the struct `keys`. */
-  readonly list?: ValueList | undefined
+  readonly list?: Pick<ValueList, 'at' | 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn'> | undefined
   readonly keys: JsonStructure
 }
 
@@ -46,7 +46,12 @@ export function formsOf(clues: ValueList): readonly Form[] {
     keys: textKeys([...keys]),
   }
   const listed = shapes.map((shape): Form => {
-    const list = shape.name === 'log-text' ? clues : new ValueList('list')
+    const list =
+      shape.name === 'log-text'
+        ? clues
+        : shape.split === undefined
+          ? new ValueList('list')
+          : new SplitList('list', shape.split(clues.at))
     return {
       at: list.at,
       fields: shape.fields(list.at, prefix),
@@ -151,5 +156,28 @@ export class ValueList {
       Number(place),
     )
     return [...new Set(places)].map((place) => this.#paths[place - 1]!)
+  }
+}
+
+/** Values of a text that is no JSON, in one list column: its places are the values' numbers. */
+class SplitList {
+  readonly #column: string
+  readonly #split: string
+  readonly isEmpty = false
+  readonly topKeys: readonly string[] = []
+
+  constructor(column: string, split: string) {
+    this.#column = column
+    this.#split = split
+  }
+
+  readonly at: ValueAt = (place) => `${this.#column}[${place}]`
+
+  extract(): string {
+    return this.#split
+  }
+
+  pathsIn(): string[] {
+    return []
   }
 }

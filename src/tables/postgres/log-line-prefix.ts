@@ -1,5 +1,6 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../sql.ts'
+import { anyLevelWord, continuationWords, englishLevelWord } from './levels.ts'
 import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape.ts'
 
 /**
@@ -8,19 +9,28 @@ import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape
  */
 export const defaultPrefixes: readonly string[] = [
   '%t-%c-',
+  '%m [%p] [user=%u,db=%d,app=%a,host=%h] ',
   '%m [%p] [user=%u,db=%d,app=%a] ',
   '%m [%p] user=%u,db=%d,app=%a,client=%h ',
   '%m [%p] user=%u,db=%d,app=%a ',
   '%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ',
   '%t %p %l-1 db-%d,user-%u,app-%a,client-%h ',
+  // Amazon RDS and Aurora; the second with what IBM Guardium asks for.
+  '%t:%r:%u@%d:[%p]:',
+  '%t:%r:%u@%d:[%p]:%a:%e',
+  // Debian and Ubuntu.
+  '%m [%p] %q%u@%d ',
+  // Zalando's Spilo.
+  '%t [%p]: [%l-1] %c %x %d %u %a %h ',
   '%m [%p] ',
   '%t [%p] ',
 ]
 
 /** A prefix as a regular expression (RE2), and the field of each of its groups. */
 export interface CompiledPrefix {
+  /** Matches the prefix alone. */
   readonly pattern: string
-  readonly groups: readonly (PrefixField | 'level')[]
+  readonly groups: readonly PrefixField[]
 }
 
 const instant = '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)? (?:[A-Za-z]+|[+-]\\d+(?::\\d+)*)'
@@ -58,7 +68,7 @@ const otherEscapes: Readonly<Record<string, string>> = {
  * @throws CONFIG_INVALID for an escape that PostgreSQL does not have
  */
 export function compilePrefix(prefix: string): CompiledPrefix {
-  const groups: CompiledPrefix['groups'][number][] = []
+  const groups: PrefixField[] = []
   let pattern = ''
   let optional = 0
   const group = (field: PrefixField, expression: string): string => {
@@ -83,8 +93,7 @@ export function compilePrefix(prefix: string): CompiledPrefix {
     else throw invalidPrefix(prefix, piece)
   }
   pattern += ')?'.repeat(optional)
-  groups.push('level')
-  return { pattern: `(?s)^${pattern}(?:([A-Z]+[1-5]?):\\s+)?`, groups }
+  return { pattern: `(?s)^${pattern}`, groups }
 }
 
 function invalidPrefix(prefix: string, piece: string): TailraceError {
@@ -100,38 +109,183 @@ function quoted(text: string): string {
 
 // ASCII's unit separator, which no prefix contains.
 const separator = '\x1f'
-const order = [...prefixFields, 'level'] as const
 
 /**
- * SQL of the values of the first matching prefix, as a list in a fixed order; NULL when none matches.
+ * The values of a prefix in the order of the list. `line` is the field that the text holds where the word is no level but
+ * DETAIL or the like in another language; `unknown` is 1 where a part has no known meaning.
+ */
+const order = [...prefixFields, 'level', 'line', 'unknown'] as const
+type ListedField = (typeof order)[number]
+
+/** A SQLSTATE has a digit among its first three characters (PostgreSQL 18, appendix A). */
+const sqlstate = '(?:\\d[0-9A-Z]{4}|[A-Z]\\d[0-9A-Z]{3}|[A-Z]{2}\\d[0-9A-Z]{2})'
+
+/**
+ * A level, and the SQLSTATE that follows it with `log_error_verbosity = verbose`. Only English words: with those of all
+ * languages, each of these expressions would take a multiple of the time.
+ */
+const level = { words: `(${englishLevelWord}):  `, code: `(?:${sqlstate}: {1,2})?` }
+
+/**
+ * SQL of the values of a text's prefix, as a list in a fixed order; NULL for a text without prefix and level.
+ *
+ * A setting counts only if a level follows directly, so that a short one does not match a longer one's beginning. Where
+ * none does, the text before the level is read by the form of its parts. Only a text without a level matches a setting
+ * alone: single server and Citus leave the level out.
  *
  * Up to nine groups are rewritten by one replacement, which needs one pass of the regular expression. Extracting groups
  * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
-  const branches = prefixes.map((prefix) => {
-    const pattern = sqlString(prefix.pattern)
+  const leveled = prefixes.map(({ pattern, groups }) =>
+    groups.includes('sqlstate')
+      ? { pattern: `${pattern}${level.words}${level.code}`, groups: [...groups, 'level' as const] }
+      : {
+          pattern: `${pattern}${level.words}(?:(${sqlstate}): {1,2})?`,
+          groups: [...groups, 'level' as const, 'sqlstate' as const],
+        },
+  )
+  const branch = (prefix: Leveled): string => {
     const sorted =
       prefix.groups.length <= maxRewrittenGroups ? rewritten(text, prefix) : extracted(text, prefix)
-    return `WHEN regexp_matches(${text}, ${pattern}) THEN ${sorted}`
-  })
-  return `string_split(CASE ${branches.join('\n')} END, ${sqlString(separator)})`
+    return `WHEN regexp_matches(${text}, ${sqlString(prefix.pattern)}) THEN ${sorted}`
+  }
+  const choose = (prefixes: readonly Leveled[]): string => `CASE ${prefixes.map(branch).join('\n')} END`
+  // A part of COALESCE is evaluated only for the rows for which the parts before it are NULL.
+  const values = [choose(leveled), inferred(text), choose(prefixes.map(withoutLevel))]
+  return `string_split(coalesce(${values.join(',\n')}), ${sqlString(separator)})`
+}
+
+/** Without a level behind it, a name before an @ could begin anywhere in the text: it must have no blank. */
+function withoutLevel(prefix: CompiledPrefix): CompiledPrefix {
+  return prefix.pattern.includes('@')
+    ? { ...prefix, pattern: prefix.pattern.replaceAll('(.*?)', '(\\S*?)') }
+    : prefix
+}
+
+interface Leveled {
+  readonly pattern: string
+  readonly groups: readonly ListedField[]
 }
 
 // RE2 supports only \0 to \9 in replacement texts.
 const maxRewrittenGroups = 9
 
-function rewritten(text: string, { pattern, groups }: CompiledPrefix): string {
+function rewritten(text: string, { pattern, groups }: Leveled): string {
   const values = order.map((field) => (groups.includes(field) ? `\\${groups.indexOf(field) + 1}` : ''))
   return `regexp_replace(${text}, ${sqlString(pattern)}, ${sqlString([...values, ''].join(separator))})`
 }
 
-function extracted(text: string, { pattern, groups }: CompiledPrefix): string {
+function extracted(text: string, { pattern, groups }: Leveled): string {
   // Groups above 9 can only be extracted by name.
   const all = `regexp_extract(${text}, ${sqlString(pattern)}, [${groups.map(sqlString).join(', ')}])`
-  const values = order.map((field) => (groups.includes(field) ? `${all}."${field}"` : "''"))
-  const rest = `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`
-  return [...values, rest].join(` || ${sqlString(separator)} || `)
+  return listed((field) => (groups.includes(field) ? `${all}."${field}"` : "''"), rest(text, pattern))
+}
+
+/** SQL of the texts of a list, with separators, and the rest after it. */
+function listed(textAt: (field: ListedField) => string, after: string): string {
+  return [...order.map(textAt), after].join(` || ${sqlString(separator)} || `)
+}
+
+function rest(text: string, pattern: string): string {
+  return `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`
+}
+
+/** Any text of one line before a level. PostgreSQL writes two blanks after it; one may stand in any message. */
+const anyPrefix = `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${anyLevelWord}) ?:  (?:(${sqlstate}): {1,2})?)`
+
+/** An instant of another producer may have no blank before its zone. */
+const anyInstant = instant.replace('? (?:', '? ?(?:')
+const keyed = (keys: string, value: string): string => `(?i)(?:^|[^a-z_])(?:${keys})=${value}`
+const plainValue = '([^,;\\])\\s(]*)'
+const userAtDatabase = '([^\\s@,=:\\[\\]]+)@([^\\s@,=:\\[\\]]+)'
+const addressAndPort = '(\\[local\\]|[0-9A-Za-z.:_-]*[0-9A-Za-z])\\((\\d+)\\)'
+const sessionId = '(?:^|[^0-9a-f.])([0-9a-f]{8}\\.[0-9a-f]{1,8})(?:[^0-9a-f.]|$)'
+const epoch = '(?:^|[^0-9.])(\\d{10}\\.\\d{3})(?:[^0-9]|$)'
+
+/** Regular expressions of the parts of any prefix; the first that matches gives the value, in its last group. */
+const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: string, group: number])[]>>> =
+  {
+    time: [
+      [`(${anyInstant})`, 1],
+      [epoch, 1],
+    ],
+    session_id: [[sessionId, 1]],
+    pid: [
+      ['\\[(\\d+)(?:-\\d+)?\\]', 1],
+      [keyed('pid|process|process_id', '(\\d+)'), 1],
+    ],
+    line_num: [
+      ['\\[(\\d+)-1\\]', 1],
+      [keyed('line|line_num', '(\\d+)'), 1],
+    ],
+    user_name: [
+      [keyed('user|user_name|username|usr', plainValue), 1],
+      [userAtDatabase, 1],
+    ],
+    db_name: [
+      [keyed('db|database|dbname|db_name', plainValue), 1],
+      [userAtDatabase, 2],
+    ],
+    // A name may have blanks: it ends at the next key, or with the prefix.
+    application_name: [
+      [keyed('app|appname|application|application_name', '(.*?)(?:[,;]|\\]|[ ,;]\\w+=|[ :-]*$)'), 1],
+    ],
+    client_addr: [
+      [keyed('client|client_addr|host|hostname|rhost|remote|remote_host|ip|addr', plainValue), 1],
+      [addressAndPort, 1],
+    ],
+    client_port: [
+      [addressAndPort, 2],
+      [keyed('port|client_port|remote_port', '(\\d+)'), 1],
+    ],
+    command_tag: [[keyed('cmd|cmdtag|command|command_tag|tag|ps', plainValue), 1]],
+    sqlstate: [
+      [keyed('state|statecode|sqlstate|sql_state|error', `(${sqlstate})`), 1],
+      [`[^0-9A-Za-z](${sqlstate})[ :-]*$`, 1],
+    ],
+    txid: [[keyed('txid|xid', '(\\d+)'), 1]],
+    query_id: [[keyed('query_id|queryid|qid', '(-?\\d+)'), 1]],
+    backend_type: [[keyed('backend|backend_type|type', '(.*?)(?:[,;]|\\]|[ ,;]\\w+=|[ :-]*$)'), 1]],
+  }
+
+/** Whatever of a prefix has a known meaning; letters and digits beside it have none. */
+const meaningful = [
+  anyInstant,
+  epoch,
+  '\\w+=[^,;\\])]*',
+  sessionId,
+  '\\[(?:\\d+(?:-\\d+)?|local)\\]',
+  userAtDatabase,
+  addressAndPort,
+  `[^0-9A-Za-z]${sqlstate}[ :-]*$`,
+].join('|')
+
+/** SQL of the list of values that the form of a prefix's parts tells; NULL without a level. */
+function inferred(text: string): string {
+  const textAt = (field: ListedField): string => {
+    if (field === 'level') return "found['level']"
+    if (field === 'line') {
+      const kinds = Object.entries(continuationWords).map(
+        ([kind, words]) =>
+          `WHEN regexp_full_match(found['level'], ${sqlString(words.join('|'))}) THEN '${kind}'`,
+      )
+      return `CASE WHEN found['level'] IN ('LOG', 'ERROR', 'FATAL', 'WARNING') THEN '' ${kinds.join(' ')} ELSE '' END`
+    }
+    if (field === 'unknown') {
+      return `CASE WHEN regexp_matches(regexp_replace(found['head'], ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
+    }
+    const found = (parts[field] ?? []).map(
+      ([pattern, group]) => `nullif(regexp_extract(found['head'], ${sqlString(pattern)}, ${group}), '')`,
+    )
+    if (field === 'sqlstate') found.unshift("nullif(found['code'], '')")
+    return found.length === 0 ? "''" : `coalesce(${found.join(', ')}, '')`
+  }
+  const found = `regexp_extract(${text}, ${sqlString(anyPrefix)}, ['all', 'head', 'level', 'code'])`
+  const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
+  // The lambda evaluates the match once for all values.
+  return `CASE WHEN contains(${text}, ':  ') THEN
+    list_transform([${found}], lambda found: CASE WHEN found['all'] <> '' THEN ${values} END)[1] END`
 }
 
 /**
@@ -155,9 +309,9 @@ export function prefixHead({ whole }: PrefixColumns): string {
 
 /** SQL of the text after the prefix; NULL without a prefix. */
 function prefixRest({ whole, values }: PrefixColumns): string {
-  const rest = order.length + 1
+  const last = order.length + 1
   // The message may contain the separator, so all remaining elements belong to it.
-  const restOfHead = `CASE WHEN len(${values}) > ${rest} THEN array_to_string(${values}[${rest}:], ${sqlString(separator)}) ELSE ${values}[${rest}] END`
+  const restOfHead = `CASE WHEN len(${values}) > ${last} THEN array_to_string(${values}[${last}:], ${sqlString(separator)}) ELSE ${values}[${last}] END`
   const headChars = `least(length(${whole}), ${maxHeadChars})`
   return `CASE WHEN ${values} IS NULL THEN NULL
     WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, ${headChars} - length(${restOfHead}) + 1)

@@ -31,7 +31,7 @@ import {
   ValueList,
 } from './forms.ts'
 import type { KeepRaw } from './held-record.ts'
-import { type CompiledPrefix, prefixHead, prefixValues } from './log-line-prefix.ts'
+import { type CompiledPrefix, prefixHead, prefixValueOf, prefixValues } from './log-line-prefix.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
@@ -52,7 +52,9 @@ export interface PostgresProjectionOptions {
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
 const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
-const azureNumber = shapeNumber('azure-diagnostics')
+const textNumbers = ['azure-diagnostics', 'cloud-sql', 'log-text'].map(shapeNumber).join(', ')
+const clueNumbers = ['csv-text', 'log-text'].map(shapeNumber).join(', ')
+const azureNumbers = ['azure-diagnostics', 'azure-pooler', 'azure-statistics'].map(shapeNumber)
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -83,11 +85,11 @@ export class PostgresProjection implements Projection {
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
     chain.endStep(
-      ['shape', 'keys', `CASE WHEN shape = ${logTextNumber} THEN clues END AS clues`, kind, ...extra],
+      ['shape', 'keys', `CASE WHEN shape IN (${clueNumbers}) THEN clues END AS clues`, kind, ...extra],
       'body',
     )
     this.#readValues(chain, forms, clues)
-    chain.endStep(['shape', 'doc', 'types', ...textFields.map(textOf), ...extra])
+    chain.endStep(['shape', 'doc', 'types', 'has_unknown_prefix', ...textFields.map(textOf), ...extra])
     this.#clean(chain)
     this.#cast(chain)
     this.#judge(chain)
@@ -119,8 +121,12 @@ export class PostgresProjection implements Projection {
 
   /** Adds the shape, and the text that has the record's values. */
   #readShape(chain: SelectChain, forms: readonly Form[], outer: ValueList, outerShape: string): void {
-    const inside = `coalesce(${outer.at('log')}, ${outer.at('message')})`
-    const otherKeys = forms[azureNumber]!.list!.topKeys.filter((key) => key !== 'properties')
+    // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
+    const inside = `CASE WHEN starts_with(${outer.at('json')}, '{') THEN ${outer.at('json')}
+      WHEN ${outer.at('message')} IS NOT NULL AND starts_with(${outer.at('log')}, '{') THEN ${outer.at('message')}
+      ELSE coalesce(${outer.at('log')}, ${outer.at('message')}, ${outer.at('LogMessage')}, ${outer.at('LogEntry')}, ${outer.at('MESSAGE')}) END`
+    const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
+    const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')
     const otherValues = otherKeys.map((key, index) => `${sqlString(key)}, others[${index + 1}]`)
     chain.add({
       properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN ${propertiesText('doc')} END`,
@@ -145,7 +151,7 @@ export class PostgresProjection implements Projection {
     chain.add({
       shape: `CASE WHEN inner_shape < ${logTextNumber} THEN inner_shape ELSE outer_shape END`,
       body: `CASE WHEN inner_shape < ${logTextNumber} THEN wrapped
-        WHEN outer_shape = ${azureNumber} AND properties IS NOT NULL THEN properties ELSE doc END`,
+        WHEN outer_shape IN (${azureNumbers.join(', ')}) AND properties IS NOT NULL THEN properties ELSE doc END`,
     })
   }
 
@@ -180,6 +186,11 @@ export class PostgresProjection implements Projection {
     )
     chain.add({
       types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
+      // Text whose prefix has a part without a known meaning, or that has neither a prefix nor a level. Lines of a message
+      // after its first begin with a tab.
+      has_unknown_prefix: `shape IN (${textNumbers}) AND CASE WHEN ${values} IS NULL
+        THEN ${textOf('severity')} IS NULL AND NOT starts_with(${whole}, chr(9))
+        ELSE ${prefixValueOf(prefixColumns)('unknown')} IS NOT NULL END`,
     })
   }
 
@@ -288,7 +299,8 @@ export class PostgresProjection implements Projection {
       failure: `CASE WHEN reject IS NOT NULL THEN reject WHEN shape IS NOT NULL THEN NULL
         WHEN doc IS NULL THEN 'not_json' WHEN NOT (${beginsObject('doc')}) THEN 'not_object' END`,
       flaw: `CASE WHEN ${isMisfit} THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
-        WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape' END`,
+        WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape'
+        WHEN has_unknown_prefix THEN 'unknown_prefix' END`,
     })
     const lowered = this.#options.strict ? 'rejected' : 'partial'
     chain.add({
@@ -319,8 +331,8 @@ export class PostgresProjection implements Projection {
         query_id: 'nullif(i_query_id, 0)',
         command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
         duration_ms: durationOf('s_message'),
-        audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} END`,
-        object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} END`,
+        audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} ELSE s_audit_class END`,
+        object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} ELSE s_object_type END`,
         object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
         txid: 'nullif(i_txid, 0)',
         session_start: asInstant('t_session'),

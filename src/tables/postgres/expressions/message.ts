@@ -36,8 +36,36 @@ export function statementOf(message: string, head: string): string {
   const start = `CASE WHEN starts_with(${message}, 'duration: ') THEN instr(${message}, ' ms  ') + 5 ELSE 1 END`
   return `CASE
     WHEN starts_with(${head}, 'statement: ') THEN substring(${message}, ${start} + 11)
+    WHEN starts_with(${head}, '${planMark}') THEN ${plannedStatement(`substring(${message}, ${start} + ${planMark.length + 1})`)}
     WHEN ${startsAny(head, ['execute ', 'bind ', 'parse '])} THEN
       CASE WHEN contains(${head}, ': ') THEN substring(${message}, ${start} + instr(${head}, ': ') + 1) END END`
+}
+
+const planMark = 'plan:'
+
+/**
+ * SQL of the statement in a plan of auto_explain, in each of its formats. In text format it ends at the line of the
+ * first plan node, or of what the server logs between them.
+ */
+function plannedStatement(plan: string): string {
+  const inText = `regexp_extract(${plan}, '(?s)^Query Text: (.*?)\\n(?:Query Parameters: |Query Identifier: |[^\\n]*\\(cost=[0-9.]+)', 1)`
+  const inXml = `regexp_extract(${plan}, '(?s)<Query-Text>(.*?)</Query-Text>', 1)`
+  const entities = [
+    ['&lt;', '<'],
+    ['&gt;', '>'],
+    ['&quot;', '"'],
+    ['&amp;', '&'],
+  ]
+  const unescaped = entities.reduce(
+    (inner, [entity, character]) => `replace(${inner}, '${entity}', '${character}')`,
+    inXml,
+  )
+  const inYaml = `regexp_extract(${plan}, '^Query Text: ("(?:[^"\\\\]|\\\\.)*")', 1)`
+  return `nullif(CASE
+      WHEN starts_with(${plan}, '{') THEN CASE WHEN json_valid(${plan}) THEN json_extract_string(${plan}, '$."Query Text"') END
+      WHEN starts_with(${plan}, '<') THEN ${unescaped}
+      WHEN starts_with(${plan}, 'Query Text: "') AND json_valid(${inYaml}) THEN json_extract_string(${inYaml}, '$')
+      ELSE ${inText} END, '')`
 }
 
 const auditMark = 'AUDIT: '
@@ -104,7 +132,19 @@ export function connectionValue(
 ): string {
   const next = connectionKeys.map((other) => (other === 'SSL' ? 'SSL ' : `${other}=`)).join('|')
   const beginning = `left(${message}, ${maxConnectionChars})`
-  return `CASE WHEN ${startsAny(message, ['connection ', 'disconnection', 'replication connection '])} THEN
+  // A login that fails names them in quotes.
+  const refused = ['user', 'database', 'host'].includes(key)
+    ? `WHEN ${startsAny(message, ['no pg_hba.conf entry for ', 'pg_hba.conf rejects '])} THEN
+        nullif(regexp_extract(${beginning}, '\\b${key} "(.*?)"(?:,|$)', 1), '')`
+    : ''
+  const unauthenticated =
+    key === 'user'
+      ? `WHEN contains(${beginning}, ' authentication failed for user "') THEN
+        nullif(regexp_extract(${beginning}, '^[^"\\n]* authentication failed for user "(.*)"$', 1), '')
+      WHEN starts_with(${message}, 'connection authenticated: identity="') THEN
+        nullif(regexp_extract(${beginning}, '^connection authenticated: identity="(.*)" method=', 1), '')`
+      : ''
+  return `CASE ${refused} ${unauthenticated} WHEN ${startsAny(message, ['connection ', 'disconnection', 'replication connection '])} THEN
     nullif(regexp_extract(${beginning}, '(?s)${key}=(.*?)\\s*(?:(?:${next})|$)', 1), '') END`
 }
 

@@ -1,5 +1,17 @@
-import { textLogFields } from './log-text.ts'
-import type { Shape } from './shape.ts'
+import { statedOnce } from './first-of.ts'
+import { continuationFields, textLogFields } from './log-text.ts'
+import type { Shape, ValueAt } from './shape.ts'
+
+/** Role and name of the server, which all categories state alike. */
+function azureServer(at: ValueAt): ReturnType<Shape['fields']> {
+  const role = `lower(coalesce(nullif(${at('properties', 'replicaRole')}, ''), ${at('ReplicaRole')}))`
+  return {
+    source_role: `CASE WHEN ${role} = 'primary' THEN 'primary'
+      WHEN contains(${role}, 'replica') OR contains(${role}, 'standby') OR ${role} = 'secondary' THEN 'replica' END`,
+    server_name: `coalesce(nullif(${at('LogicalServerName')}, ''),
+      nullif(lower(regexp_extract(${at('resourceId')}, '([^/]+)/*$', 1)), ''))`,
+  }
+}
 
 /**
  * Log records in the envelope of Azure's diagnostic settings, of the flexible server, the retired single server and
@@ -14,22 +26,81 @@ export const azureDiagnostics: Shape = {
   readsConnectionMessages: true,
   fields: (at, prefix) => {
     const stated = (key: string): string => `nullif(${at('properties', key)}, '')`
-    const role = `lower(${at('ReplicaRole')})`
     return {
       ...textLogFields(prefix),
       event_time_second: `coalesce(${stated('timestamp')}, nullif(${at('time')}, ''))`,
       severity: `coalesce(${stated('errorLevel')}, ${prefix('level')})`,
       sqlstate: `coalesce(${stated('sqlerrcode')}, ${prefix('sqlstate')})`,
       message: `coalesce(${prefix('rest')}, ${at('properties', 'message')})`,
-      detail: at('properties', 'detail'),
-      hint: at('properties', 'hint'),
-      context: at('properties', 'context'),
+      ...continuationFields(prefix, {
+        detail: stated('detail'),
+        hint: stated('hint'),
+        context: stated('context'),
+        statement: statedOnce(at, 'properties', ['statement', 'query']),
+      }),
       backend_type: `coalesce(${stated('backend_type')}, ${prefix('backend_type')})`,
       pid: `coalesce(${stated('processId')}, ${prefix('pid')})`,
-      source_role: `CASE WHEN ${role} = 'primary' THEN 'primary'
-        WHEN contains(${role}, 'replica') OR contains(${role}, 'standby') THEN 'replica' END`,
-      server_name: `coalesce(nullif(${at('LogicalServerName')}, ''),
-        nullif(lower(regexp_extract(${at('resourceId')}, '([^/]+)/*$', 1)), ''))`,
+      query_id: `coalesce(${statedOnce(at, 'properties', ['query_id', 'queryId'])}, ${prefix('query_id')})`,
+      ...azureServer(at),
+    }
+  },
+}
+
+/** PgBouncer's text after its time and process: level, socket, and the database, user and address of the client. */
+const pooled =
+  '^[^\\n]*?\\[(\\d+)\\] ([A-Z]+) (?:[CS]-0x[0-9a-f]+: (?:([^/\\n]*)/([^@\\n]*)@(\\S+?)(?::(\\d+))? )?)?'
+
+/** The log of the flexible server's built-in PgBouncer. */
+export const azurePooler: Shape = {
+  name: 'azure-pooler',
+  matches: (at) => `contains(${at('category')}, 'PGBouncer') AND starts_with(${at('properties')}, '{')`,
+  prefixed: (at) => at('properties', 'message'),
+  fields: (at, prefix) => {
+    const group = (number: number): string =>
+      `nullif(nullif(regexp_extract(${prefix('head')}, '${pooled}', ${number}), ''), '(nouser)')`
+    const rest = `substring(${prefix('whole')}, length(regexp_extract(${prefix('head')}, '${pooled}', 0)) + 1)`
+    return {
+      event_time: `nullif(regexp_extract(${prefix('head')}, '^(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:[.]\\d+)? \\S+) ', 1), '')`,
+      event_time_second: at('time'),
+      severity: `coalesce(${group(2)}, ${at('properties', 'errorLevel')})`,
+      pid: group(1),
+      db_name: `nullif(${group(3)}, '(nodb)')`,
+      user_name: group(4),
+      client_addr: group(5),
+      client_port: group(6),
+      message: rest,
+      ...azureServer(at),
+    }
+  },
+}
+
+/** Rows of the server's statistics: Query Store, sessions, tables and transactions. They have no message. */
+export const azureStatistics: Shape = {
+  name: 'azure-statistics',
+  matches: (at) =>
+    `regexp_matches(${at('category')}, 'QueryStore|Sessions|TableStats|Xacts') AND starts_with(${at('properties')}, '{')`,
+  fields: (at) => {
+    // The flexible server begins the keys with a capital letter, the single server does not.
+    const stated = (...keys: string[]): string =>
+      statedOnce(
+        at,
+        'properties',
+        keys.flatMap((key) => [key, `${key[0]!.toUpperCase()}${key.slice(1)}`]),
+      )
+    return {
+      event_time: at('time'),
+      db_name: stated('datname', 'databasename', 'database_name'),
+      user_name: stated('usename', 'username', 'user_name'),
+      application_name: stated('application_name'),
+      client_addr: stated('client_addr'),
+      client_port: stated('client_port'),
+      backend_type: stated('backend_type'),
+      pid: stated('pid', 'process_id'),
+      // A number of 19 digits is also written as a string.
+      query_id: stated('queryid_str', 'queryid', 'query_id'),
+      statement: stated('query_sql_text', 'query_text', 'query'),
+      session_start: stated('backend_start'),
+      ...azureServer(at),
     }
   },
 }

@@ -1,3 +1,4 @@
+import { csvText } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
@@ -48,5 +49,21 @@ export const csvlog: Shape = {
 export const cloudnativepg: Shape = {
   name: 'cloudnativepg',
   matches: (at) => `${at('record', 'log_time')} IS NOT NULL`,
-  fields: (at) => ({ ...csvlogFields((key) => at('record', key!)), server_name: at('logging_pod') }),
+  fields: (at) => {
+    const audited = (key: string): string => at('record', 'audit', key)
+    const fields = csvlogFields((key) => at('record', key!))
+    return {
+      ...fields,
+      server_name: at('logging_pod'),
+      // pgaudit's fields, which the operator has parsed.
+      audit_class: audited('class'),
+      object_type: `nullif(${audited('object_type')}, '')`,
+      object_name: `nullif(${audited('object_name')}, '')`,
+      command_tag: `coalesce(${audited('command')}, ${fields.command_tag})`,
+      statement: `coalesce(${audited('statement')}, ${fields.statement})`,
+    }
+  },
 }
+
+/** csvlog as it is, one line under a key of an envelope. */
+export const wrappedCsvlog: Shape = csvText(csvlogFields)

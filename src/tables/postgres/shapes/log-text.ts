@@ -1,4 +1,6 @@
 import { sqlString } from '../../sql.ts'
+import type { continuationWords } from '../levels.ts'
+import { firstOf } from './first-of.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
 /** Fields that a text log has only in its prefix. */
@@ -6,36 +8,109 @@ export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> 
   const { time: event_time, ...others } = Object.fromEntries(
     prefixFields.map((name) => [name, prefix(name)]),
   ) as Record<(typeof prefixFields)[number], string>
-  return { ...others, event_time, severity: prefix('level') }
+  return { ...others, event_time, severity: prefix('level'), ...continuationFields(prefix, {}) }
 }
 
-/** Google Cloud SQL: the server's text log in `textPayload`. */
+/**
+ * Fields of the lines that follow a text log's message, each with a word of its own where others have the level.
+ *
+ * @param stated SQL of values that the record has elsewhere, which take precedence
+ */
+export function continuationFields(
+  prefix: PrefixValue,
+  stated: Readonly<Partial<Record<'detail' | 'hint' | 'context' | 'statement', string>>>,
+): ReturnType<Shape['fields']> {
+  const lineOf = (word: string, ...kinds: (keyof typeof continuationWords)[]): string =>
+    `CASE WHEN ${prefix('level')} = '${word}' OR ${prefix('line')} IN (${kinds.map(sqlString).join(', ')}) THEN ${prefix('rest')} END`
+  const either = (first: string | undefined, second: string): string =>
+    first === undefined ? second : `coalesce(${first}, ${second})`
+  return {
+    detail: either(stated.detail, lineOf('DETAIL', 'detail')),
+    hint: either(stated.hint, lineOf('HINT', 'hint')),
+    context: either(stated.context, lineOf('CONTEXT', 'context')),
+    statement: either(stated.statement, lineOf('STATEMENT', 'statement', 'query')),
+  }
+}
+
+/** Google Cloud SQL and AlloyDB: the server's text log in `textPayload`. */
 export const cloudSql: Shape = {
   name: 'cloud-sql',
   matches: (at) => `${at('textPayload')} IS NOT NULL AND ${at('logName')} IS NOT NULL`,
   prefixed: (at) => at('textPayload'),
   readsConnectionMessages: true,
-  fields: (at, prefix) => ({
-    ...textLogFields(prefix),
-    event_time_second: at('timestamp'),
-    message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
-    server_name: at('resource', 'labels', 'database_id'),
-  }),
+  fields: (at, prefix) => {
+    const own = prefix('time')
+    return {
+      ...textLogFields(prefix),
+      event_time: own,
+      event_time_second: `CASE WHEN ${own} IS NULL THEN ${at('timestamp')} END`,
+      severity: `coalesce(${prefix('level')}, ${at('severity')})`,
+      message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
+      server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')})`,
+    }
+  },
 }
+
+/** Google Cloud's audit log, with the fields of pgaudit. */
+export const cloudSqlAudit: Shape = {
+  name: 'cloud-sql-audit',
+  matches: (at) => `${at('protoPayload', 'request', 'auditClass')} IS NOT NULL`,
+  fields: (at) => {
+    const of = (key: string): string => `nullif(${at('protoPayload', 'request', key)}, '')`
+    return {
+      event_time: at('timestamp'),
+      severity: at('severity'),
+      audit_class: of('auditClass'),
+      command_tag: of('command'),
+      object_type: of('objectType'),
+      object_name: of('object'),
+      db_name: of('database'),
+      user_name: of('user'),
+      statement: of('statement'),
+      server_name: at('resource', 'labels', 'database_id'),
+    }
+  },
+}
+
+// Docker and Fluent Bit; Vector, Beats and Logstash; Azure's container logs; journald; others.
+const textKeys = ['message', 'LogMessage', 'LogEntry', 'MESSAGE', 'msg'] as const
+
+/** SQL of whether a record may be a text log: it has a text under one of the usual keys. */
+export function hasText(at: ValueAt): string {
+  return `(${['log', 'json', ...textKeys].map((key) => `${at(key)} IS NOT NULL`).join(' OR ')})`
+}
+
+/** The time, stream and tag that a container runtime writes before each line (Kubernetes' CRI logging format). */
+const criHead = '^\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
 
 /** SQL of the text inside the envelope of a container runtime or shipper, without its final newline. */
 function wrappedText(at: ValueAt): string {
-  return `rtrim(coalesce(${at('log')}, ${at('message')}), chr(10) || chr(13))`
+  // Beats and Logstash have an object of their own under `log`.
+  const text = `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
+    ELSE coalesce(${textKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
+  const line = `rtrim(${text}, chr(10) || chr(13))`
+  return `CASE WHEN regexp_matches(left(${text}, 64), '${criHead}') THEN regexp_replace(${line}, '${criHead}', '') ELSE ${line} END`
 }
 
 /** A time at the start of a text with an unknown prefix, with its zone if one follows. In `+02:10.0.0.1` the zone is +02. */
 const leadingTime =
   '^(\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?(?: ?(?:[A-Z][A-Za-z]{1,4}|Z|[+-]\\d\\d(?::?\\d\\d)?))?)(?:[^.\\w]|$)'
 
-/** Docker's json-file, Fluent Bit, Vector: the server's text log in `log` or `message`. */
+/** SQL of the time that the envelope states. */
+function envelopeTime(at: ValueAt): string {
+  return `coalesce(${['time', '@timestamp', 'timestamp', 'date', 'ts', 'TimeGenerated', 'asctime'].map((key) => at(key)).join(', ')})`
+}
+
+/** SQL of the pod or host that the envelope names. */
+function envelopeHost(at: ValueAt): string {
+  const host = `CASE WHEN NOT starts_with(${at('host')}, '{') THEN ${at('host')} END`
+  return `coalesce(${at('kubernetes', 'pod_name')}, ${at('PodName')}, ${at('host', 'name')}, ${host})`
+}
+
+/** Docker's json-file, Fluent Bit, Vector and others: the server's text log under a key, or a program's own record. */
 export const logText: Shape = {
   name: 'log-text',
-  matches: (at) => `${at('log')} IS NOT NULL OR ${at('message')} IS NOT NULL`,
+  matches: hasText,
   prefixed: wrappedText,
   readsConnectionMessages: true,
   fields: (at, prefix) => {
@@ -44,8 +119,56 @@ export const logText: Shape = {
       ...textLogFields(prefix),
       event_time: own,
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
-      event_time_second: `CASE WHEN ${own} IS NULL THEN coalesce(${at('time')}, ${at('@timestamp')}, ${at('timestamp')}, ${at('date')}) END`,
-      message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
+      event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
+      severity: `coalesce(${prefix('level')}, ${firstOf(at, ['level', 'levelname', 'severity'])})`,
+      // Lines of a message after its first begin with a tab.
+      message: `coalesce(${prefix('rest')}, CASE WHEN starts_with(${prefix('whole')}, chr(9)) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
+      server_name: envelopeHost(at),
     }
   },
 }
+
+// The quotes inside quotes are doubled, and a quoted value may hold commas and newlines.
+const csvValue = '(?:"(?:[^"]|"")*"|[^,"]*)'
+// https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
+const csvColumns = [
+  'log_time',
+  'user_name',
+  'database_name',
+  'process_id',
+  'connection_from',
+  'session_id',
+  'session_line_num',
+  'command_tag',
+  'session_start_time',
+  'virtual_transaction_id',
+  'transaction_id',
+  'error_severity',
+  'sql_state_code',
+  'message',
+  'detail',
+  'hint',
+  'internal_query',
+  'internal_query_pos',
+  'context',
+  'query',
+  'query_pos',
+  'location',
+  'application_name',
+  'backend_type',
+  'leader_pid',
+  'query_id',
+]
+
+/** A line of csvlog as it is, in an envelope. */
+export const csvText = (fieldsOf: (at: ValueAt) => ReturnType<Shape['fields']>): Shape => ({
+  name: 'csv-text',
+  matches: (at) =>
+    `${hasText(at)} AND regexp_matches(left(${wrappedText(at)}, 200), '^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
+  split: (at) => `regexp_extract_all(${wrappedText(at)}, '(?s)(${csvValue})(?:,|$)', 1)`,
+  fields: (at) =>
+    fieldsOf((column) => {
+      const value = at(String(csvColumns.indexOf(column!) + 1))
+      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(substring(${value}, 2, length(${value}) - 2), '""', '"') ELSE ${value} END, '')`
+    }),
+})

@@ -32,6 +32,8 @@ export const textFields = [
   'func_name',
   'file_name',
   'file_line_num',
+  'audit_class',
+  'object_type',
   'object_name',
   'source_role',
   'server_name',
@@ -44,10 +46,13 @@ export type TextField = (typeof textFields)[number]
 export type ValueAt = (...keys: string[]) => string
 
 /**
- * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it. NULL when no prefix matched, except for
- *   `whole`, the text with its prefix, and `head`, the beginning of that text
+ * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it, and `unknown` is 1 if a part of it has no
+ *   known meaning. NULL when no prefix matched, except for `whole`, the text with its prefix, and `head`, the beginning
+ *   of that text
  */
-export type PrefixValue = (name: PrefixField | 'level' | 'rest' | 'whole' | 'head') => string
+export type PrefixValue = (
+  name: PrefixField | 'level' | 'line' | 'unknown' | 'rest' | 'whole' | 'head',
+) => string
 
 /** Fields that a prefix can hold. */
 export const prefixFields = [
@@ -78,6 +83,8 @@ export interface Shape {
   matches(at: ValueAt): string
   /** SQL of the fields that the shape has, as VARCHAR. */
   fields(at: ValueAt, prefix: PrefixValue): Readonly<Partial<Record<TextField, string>>>
+  /** SQL of a list of a text's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
+  split?(at: ValueAt): string
   /** SQL of the text that may start with a `log_line_prefix`, for shapes with such a text. */
   prefixed?(at: ValueAt): string
   /** Whether user, database and client are read from connection messages when the prefix does not have them. */

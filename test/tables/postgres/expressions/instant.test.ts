@@ -79,13 +79,16 @@ test('a number that may be no time of a log is no event time, and stops nothing'
 })
 
 test('a record of any shape may give its time as seconds since the epoch', async (t) => {
-  const text = { log: 'no time here\n', stream: 'stderr' }
+  const text = { log: 'LOG:  no time here\n', stream: 'stderr' }
   for (const shape of [
     { level: 'info', ts: 1764321411.5, logger: 'instance-manager', msg: 'ready' },
     { ...text, time: '1764321411.5' },
     { ...text, '@timestamp': 1764321411.5 },
     { action: 'I', timestamp: '1764321411.5', schema: 'public', table: 't', columns: [] },
-    { category: 'PostgreSQLLogs', properties: { message: 'm', timestamp: '1764321411.5' } },
+    {
+      category: 'PostgreSQLLogs',
+      properties: { message: 'm', errorLevel: 'LOG', timestamp: '1764321411.5' },
+    },
     { record: { log_time: '1764321411.5', error_severity: 'LOG' } },
   ]) {
     const row = await rowOf(t, shape)
@@ -209,8 +212,8 @@ test('a time in wrapped text that is uncertain does not become the time of the s
     ['2026-06-24 10:54:35.875 UTC [4138] LOG:  x', '2026-06-24 10:54:35.875+00'],
     ['2026-06-24 10:54:35 UTC:10.0.0.1(4):u@d:[9]:LOG:  x', '2026-06-24 10:54:35+00'],
     ['2026-06-24 10:54:35 +02:10.0.0.1(4):u@d:[9]:LOG:  x', '2026-06-24 08:54:35+00'],
-    ['2026-06-24 10:54:35+02 x', '2026-06-24 08:54:35+00'],
-    ['no time of its own', '2026-06-24 15:20:36.1+00'],
+    ['2026-06-24 10:54:35+02 LOG:  x', '2026-06-24 08:54:35+00'],
+    ['LOG:  no time of its own', '2026-06-24 15:20:36.1+00'],
   ] as const) {
     const row = await rowOf(t, { log: `${text}\n`, ...shipped })
     assert.deepEqual(
