@@ -17,11 +17,14 @@ const environment = readEnvironment({
   TAILRACE_CONTAINER: 'text',
   TAILRACE_PRIMARY: 'text',
   TAILRACE_REPLICA: 'text',
+  TAILRACE_SERVERS: 'text',
+  TAILRACE_PRIMARY_TABLE: 'text',
+  TAILRACE_REPLICA_TABLE: 'text',
+  TAILRACE_TIME_ZONE: 'text',
+  TAILRACE_LOG_LINE_PREFIX: 'text',
   TAILRACE_COLD_START: ['earliest', 'latest'],
   TAILRACE_START_TIME: 'text',
-  TAILRACE_METRICS_PORT: 'whole number',
   TAILRACE_LAKEHOUSE: 'text',
-  TAILRACE_STATE: 'text',
   TAILRACE_SINK: ['delta', 'databricks'],
   TAILRACE_SINK_MODE: ['copy-into', 'merge', 'stage-only'],
   TAILRACE_VOLUME: 'text',
@@ -30,12 +33,20 @@ const environment = readEnvironment({
   DATABRICKS_TOKEN: 'text',
   DATABRICKS_CLIENT_ID: 'text',
   DATABRICKS_CLIENT_SECRET: 'text',
+  // These apply to any config. They are here so that the mistakes of all variables are reported at once.
+  TAILRACE_STATE: 'text',
+  TAILRACE_METRICS_HOST: 'text',
+  TAILRACE_METRICS_PORT: 'whole number',
+  TAILRACE_MIN_FREE_BYTES: 'whole number',
+  TAILRACE_POLL_MS: 'whole number',
+  TAILRACE_BATCH_BYTES: 'whole number',
+  TAILRACE_BATCH_ROWS: 'whole number',
+  TAILRACE_BATCH_AGE_MS: 'whole number',
 })
 const {
   AZURE_STORAGE_CONNECTION_STRING: connectionString,
   AZURE_STORAGE_SAS_URL: sasUrl,
   AZURE_STORAGE_ACCOUNT: account,
-  TAILRACE_METRICS_PORT: metricsPort,
   DATABRICKS_TOKEN: token,
   DATABRICKS_CLIENT_ID: clientId,
   DATABRICKS_CLIENT_SECRET: clientSecret,
@@ -51,11 +62,45 @@ const storage: StorageConfig = connectionString
 
 const embedded = storage.kind === 'embedded'
 
-// A blob name, a prefix ending in `/`, a pattern, or the server's resource id where Azure Monitor writes the blobs.
+interface Server {
+  /** A blob name, a prefix ending in `/`, a pattern, or a resource id where Azure Monitor writes the blobs. */
+  readonly blobs: string | undefined
+  readonly table: string | undefined
+}
+
 // With real storage, a server without its variable is left out.
-const blobs = {
-  primary: environment.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
-  replica: environment.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
+const servers: Record<string, Server> = {
+  primary: {
+    blobs: environment.TAILRACE_PRIMARY ?? (embedded ? 'primary.ndjson' : undefined),
+    table: environment.TAILRACE_PRIMARY_TABLE,
+  },
+  replica: {
+    blobs: environment.TAILRACE_REPLICA ?? (embedded ? 'replica.ndjson' : undefined),
+    table: environment.TAILRACE_REPLICA_TABLE,
+  },
+}
+
+// More servers: TAILRACE_SERVERS=orders,crm reads TAILRACE_SERVER_ORDERS, TAILRACE_SERVER_ORDERS_TABLE and so on.
+const otherServers = (environment.TAILRACE_SERVERS ?? '').split(/[\s,]+/).filter((name) => name !== '')
+const variableOf = (server: string): string => `TAILRACE_SERVER_${server.toUpperCase().replaceAll('-', '_')}`
+const ofServers = readEnvironment(
+  Object.fromEntries(
+    otherServers
+      .flatMap((name) => [variableOf(name), `${variableOf(name)}_TABLE`])
+      .map((name) => [name, 'text']),
+  ),
+)
+for (const name of otherServers) {
+  const [blobs, table] = [ofServers[variableOf(name)], ofServers[`${variableOf(name)}_TABLE`]]
+  if (blobs === undefined || name in servers) {
+    throw new TailraceError(
+      'CONFIG_INVALID',
+      name in servers
+        ? `TAILRACE_SERVERS: found ${name} twice; primary and replica are there without being named.`
+        : `TAILRACE_SERVERS names ${name}, which needs ${variableOf(name)}.`,
+    )
+  }
+  servers[name] = { blobs: String(blobs), table: table === undefined ? undefined : String(table) }
 }
 
 // Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
@@ -76,21 +121,32 @@ const sink: SinkConfig = inDatabricks
   : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
 
 const pipelines: Record<string, PipelineConfig> = {}
-for (const role of ['primary', 'replica'] as const) {
-  const path = blobs[role]
-  if (path === undefined) continue
-  pipelines[role] = {
+for (const [name, { blobs, table }] of Object.entries(servers)) {
+  if (blobs === undefined) continue
+  const role = name === 'primary' || name === 'replica' ? name : undefined
+  pipelines[name] = {
     source: {
       storage,
       container: environment.TAILRACE_CONTAINER ?? 'insights-logs-postgresqllogs',
-      blobs: path,
+      blobs,
       coldStart: environment.TAILRACE_COLD_START,
       startTime: environment.TAILRACE_START_TIME,
       // The embedded storage costs nothing to ask, and a first look should show records arriving.
       pollMs: embedded ? 1_000 : undefined,
     },
     transforms: [],
-    table: postgresLogs(`vitality_lakehouse_uat.pg_archive_sync.${role}_postgresql_logs_uat`, { role }),
+    table: postgresLogs(
+      table ?? `vitality_lakehouse_uat.pg_archive_sync.${name.replaceAll('-', '_')}_postgresql_logs_uat`,
+      {
+        role,
+        serverName: role === undefined ? name : undefined,
+        timezone: environment.TAILRACE_TIME_ZONE,
+        prefixes:
+          environment.TAILRACE_LOG_LINE_PREFIX === undefined
+            ? undefined
+            : [environment.TAILRACE_LOG_LINE_PREFIX],
+      },
+    ),
     sink,
     // A first look is not to wait; a load into a warehouse is paid for, however little it holds.
     batch: embedded && !inDatabricks ? { maxAgeMs: 2_000 } : undefined,
@@ -112,12 +168,8 @@ if (missing.length > 0) {
 if (Object.keys(pipelines).length === 0) {
   throw new TailraceError(
     'CONFIG_INVALID',
-    'Azure storage is set, but neither TAILRACE_PRIMARY nor TAILRACE_REPLICA names blobs.',
+    'Azure storage is set, but none of TAILRACE_PRIMARY, TAILRACE_REPLICA and TAILRACE_SERVERS names blobs.',
   )
 }
 
-export default defineConfig({
-  pipelines,
-  stateDirectory: environment.TAILRACE_STATE,
-  metrics: metricsPort === undefined ? undefined : { port: metricsPort },
-})
+export default defineConfig({ pipelines })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { TailraceError } from '../errors.ts'
 
 /** The variables of the shipped config and of the command line. docs/configuration.md lists them. */
@@ -8,6 +9,11 @@ export const environmentVariables = [
   'TAILRACE_CONTAINER',
   'TAILRACE_PRIMARY',
   'TAILRACE_REPLICA',
+  'TAILRACE_SERVERS',
+  'TAILRACE_PRIMARY_TABLE',
+  'TAILRACE_REPLICA_TABLE',
+  'TAILRACE_TIME_ZONE',
+  'TAILRACE_LOG_LINE_PREFIX',
   'TAILRACE_COLD_START',
   'TAILRACE_START_TIME',
   'TAILRACE_LAKEHOUSE',
@@ -21,7 +27,13 @@ export const environmentVariables = [
   'TAILRACE_VOLUME',
   'TAILRACE_STATE',
   'TAILRACE_CONFIG',
+  'TAILRACE_METRICS_HOST',
   'TAILRACE_METRICS_PORT',
+  'TAILRACE_MIN_FREE_BYTES',
+  'TAILRACE_POLL_MS',
+  'TAILRACE_BATCH_BYTES',
+  'TAILRACE_BATCH_ROWS',
+  'TAILRACE_BATCH_AGE_MS',
   'LOG_LEVEL',
 ] as const
 
@@ -58,13 +70,14 @@ export type VariableValue<Kind> = Kind extends readonly (infer Word)[]
  * Reads environment variables for a config.
  *
  * Env files of Docker and secrets of Kubernetes keep quotes and newlines in a value. So white space around a value is
- * removed, then quotes around all of it. An empty variable counts as unset.
+ * removed, then quotes around all of it. An empty variable counts as unset. With `_FILE` behind its name, a variable is
+ * the path of a file with the value, as mounted secrets are.
  *
  * @param kinds the kind of each variable, by name. Pass all variables of a config in one call, so that all mistakes are
  *   reported together
  * @param environment default `process.env`
  * @throws CONFIG_INVALID that lists each variable with a value of another kind, a quote at one end only, a control
- *   character, or an unexpanded reference such as `~/` or `${HOME}`
+ *   character, an unexpanded reference such as `~/` or `${HOME}`, or a file that cannot be read
  */
 export function readEnvironment<const Kinds extends Readonly<Record<string, VariableKind>>>(
   kinds: Kinds,
@@ -74,9 +87,9 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
   const mistakes: string[] = []
   for (const [name, kind] of Object.entries(kinds)) {
     requestedNames.add(name)
-    const text = unwrapped(environment[name] ?? '')
+    const text = textOf(name, environment)
     if (text === '') continue
-    const value = textMistake(text) ?? parsed(text, kind)
+    const value = text instanceof Mistake ? text : (textMistake(text) ?? parsed(text, kind))
     if (value instanceof Mistake) mistakes.push(`${name}: ${value.message}`)
     else values[name] = value
   }
@@ -110,12 +123,26 @@ export interface UnknownVariable {
 
 /** @returns the set variables with the prefix TAILRACE that neither the command line nor the loaded config reads */
 export function unknownVariables(environment: Environment = process.env): UnknownVariable[] {
-  const known = new Set(
-    [...environmentVariables, ...requestedNames].filter((name) => name.startsWith('TAILRACE')),
-  )
+  const names = [...environmentVariables, ...requestedNames].filter((name) => name.startsWith('TAILRACE'))
+  const known = new Set(names.flatMap((name) => [name, `${name}_FILE`]))
   return Object.keys(environment)
     .filter((name) => /^TAILRACE/i.test(name) && !known.has(name) && !developmentVariables.test(name))
     .map((name) => ({ name, nearestName: nearest(name.toUpperCase(), known) }))
+}
+
+/** @returns the text of a variable, or of the file that the variable with `_FILE` names; empty when neither is set */
+function textOf(name: string, environment: Environment): string | Mistake {
+  const text = unwrapped(environment[name] ?? '')
+  const path = unwrapped(environment[`${name}_FILE`] ?? '')
+  if (path === '') return text
+  if (text !== '') return new Mistake(`found ${name}_FILE too, expected one of the two`)
+  try {
+    const content = unwrapped(readFileSync(path, 'utf8'))
+    return content === '' ? new Mistake(`found nothing in the file ${path} of ${name}_FILE`) : content
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return new Mistake(`the file ${path} of ${name}_FILE cannot be read (${code})`)
+  }
 }
 
 function unwrapped(text: string): string {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { TailraceError } from '../errors.ts'
+import { withEnvironment } from './environment-options.ts'
 import { describeConfigFailure } from './failure.ts'
 import { importConfig } from './import-config.ts'
 import type { TailraceConfig } from './options.ts'
@@ -8,7 +9,8 @@ import { resolveConfig } from './resolve.ts'
 import type { ResolvedConfig } from './resolved.ts'
 
 /**
- * Loads and resolves a config file. Relative paths in it are resolved against the working directory.
+ * Loads and resolves a config file, with the options that the environment sets. Relative paths are resolved against the
+ * working directory.
  *
  * @throws CONFIG_UNREADABLE when the file is missing, fails to run, or exports no config
  * @throws CONFIG_INVALID
@@ -35,7 +37,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
       `The default export of ${file} is ${found}; expected: export default defineConfig({ … }).`,
     )
   }
-  return resolveConfig(loaded.default as TailraceConfig, process.cwd())
+  return resolveConfig(withEnvironment(loaded.default as TailraceConfig), process.cwd())
 }
 
 /** Rejects when the event loop is empty: a config that awaits a promise that never settles would end the process silently. */

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { environmentVariables, readEnvironment, unknownVariables } from '../../src/config/environment.ts'
+import { withEnvironment } from '../../src/config/environment-options.ts'
+import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -90,6 +94,92 @@ test('a variable that nothing reads is reported with the nearest name, and one t
   assert.deepEqual(found(), [...misspelled, ['TAILRACE_OWN', 'TAILRACE_SINK']])
   readEnvironment({ TAILRACE_OWN: 'text' }, environment)
   assert.deepEqual(found(), misspelled)
+})
+
+test('a variable with _FILE behind its name is read from that file, and its mistakes are named', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'secret')
+  await writeFile(path, '"AccountName=a;AccountKey=b"\n')
+  await writeFile(join(directory, 'empty'), ' \n')
+  const read = (environment: Record<string, string>) =>
+    readEnvironment({ TAILRACE_OWN_KEY: 'text' }, environment).TAILRACE_OWN_KEY
+  assert.equal(read({ TAILRACE_OWN_KEY_FILE: path }), 'AccountName=a;AccountKey=b')
+  for (const [environment, mistake] of [
+    [
+      { TAILRACE_OWN_KEY: 'x', TAILRACE_OWN_KEY_FILE: path },
+      /TAILRACE_OWN_KEY: found TAILRACE_OWN_KEY_FILE too/,
+    ],
+    [
+      { TAILRACE_OWN_KEY_FILE: `${path}.not` },
+      /TAILRACE_OWN_KEY: the file .*secret\.not .* cannot be read \(ENOENT\)/,
+    ],
+    [{ TAILRACE_OWN_KEY_FILE: join(directory, 'empty') }, /found nothing in the file .*empty/],
+  ] as const)
+    assert.throws(() => read(environment), mistake)
+  assert.deepEqual(unknownVariables({ TAILRACE_OWN_KEY_FILE: path }), [])
+})
+
+test('the environment sets the options of a process in any config, before the file and the defaults', () => {
+  const config = {
+    pipelines: {
+      one: {
+        source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'a', pollMs: 300 },
+        table: postgresLogs('a.b.c'),
+        sink: { kind: 'delta', root: '.' },
+      },
+    },
+    metrics: { port: 1 },
+    stateDirectory: '/file',
+  } as const
+  const resolved = resolveConfig(
+    withEnvironment(config, {
+      TAILRACE_STATE: '/environment',
+      TAILRACE_METRICS_HOST: '::1',
+      TAILRACE_MIN_FREE_BYTES: '7',
+      TAILRACE_POLL_MS: '200',
+      TAILRACE_BATCH_ROWS: '5',
+      TAILRACE_BATCH_BYTES: '65536',
+      TAILRACE_BATCH_AGE_MS: '20',
+    }),
+    '/',
+  )
+  assert.equal(resolved.stateDirectory, '/environment')
+  assert.deepEqual(resolved.metrics, { host: '::1', port: 1 })
+  assert.equal(resolved.disk.minFreeBytes, 7)
+  const { source, batch } = resolved.pipelines.one!
+  assert.equal(source.pollMs, 200)
+  assert.deepEqual(batch, { maxBytes: 65_536, maxRows: 5, maxAgeMs: 20 })
+  assert.deepEqual(withEnvironment(config, {}), config)
+  for (const wrong of [
+    'text',
+    { pipelines: 'text' },
+    { pipelines: { one: null } },
+    { pipelines: { one: { source: 1 } } },
+  ])
+    assert.throws(
+      () => resolveConfig(withEnvironment(wrong as never, { TAILRACE_POLL_MS: '200' }), '/'),
+      /CONFIG_INVALID|config has/,
+    )
+})
+
+test('more servers are pipelines of the config that ships, each with its blobs and its table', async (t) => {
+  const cwd = await temporaryDirectory(t)
+  const answer = async (env: Record<string, string>) => {
+    const args = ['history', '--pipeline', 'none', '--config', join(root, 'pipeline.config.ts')]
+    const { code, stderr } = await runTailrace(t, args, { env, cwd, asShipped: true })
+    assert.equal(code, 2)
+    return stderr
+  }
+  const orders = { TAILRACE_SERVERS: 'orders-eu', TAILRACE_SERVER_ORDERS_EU: 'orders/' }
+  const [all, without, invalid] = await Promise.all([
+    answer({ ...orders, AZURE_STORAGE_ACCOUNT: 'logs' }),
+    answer({ TAILRACE_SERVERS: 'orders-eu' }),
+    answer({ ...orders, TAILRACE_SERVER_ORDERS_EU_TABLE: 'a.b' }),
+  ])
+  assert.match(all, /no pipeline none; the config has orders-eu\./)
+  assert.doesNotMatch(all, /unknown environment variable/)
+  assert.match(without, /TAILRACE_SERVERS names orders-eu, which needs TAILRACE_SERVER_ORDERS_EU/)
+  assert.match(invalid, /"a\.b" is not a table name/)
 })
 
 test('docs/configuration.md and pipeline.config.ts have the variables of the one list, and no others', () => {

@@ -1,0 +1,58 @@
+import { type Environment, readEnvironment } from './environment.ts'
+import type { PipelineConfig, TailraceConfig } from './options.ts'
+
+/** Variables that set an option of any config, whatever its file says. */
+const optionVariables = {
+  TAILRACE_STATE: 'text',
+  TAILRACE_METRICS_HOST: 'text',
+  TAILRACE_METRICS_PORT: 'whole number',
+  TAILRACE_MIN_FREE_BYTES: 'whole number',
+  TAILRACE_POLL_MS: 'whole number',
+  TAILRACE_BATCH_BYTES: 'whole number',
+  TAILRACE_BATCH_ROWS: 'whole number',
+  TAILRACE_BATCH_AGE_MS: 'whole number',
+} as const
+
+/**
+ * Sets the options that depend on where a process runs: one file then serves several machines.
+ *
+ * @returns the config with the options of the environment in place of those of the file; it is not validated yet
+ * @throws CONFIG_INVALID
+ */
+export function withEnvironment(config: TailraceConfig, environment?: Environment): TailraceConfig {
+  const values = readEnvironment(optionVariables, environment)
+  const ofPipeline = (one: PipelineConfig | undefined): PipelineConfig | undefined =>
+    withOptions(one, {
+      source: withOptions(one?.source, { pollMs: values.TAILRACE_POLL_MS }),
+      batch: withOptions(one?.batch, {
+        maxBytes: values.TAILRACE_BATCH_BYTES,
+        maxRows: values.TAILRACE_BATCH_ROWS,
+        maxAgeMs: values.TAILRACE_BATCH_AGE_MS,
+      }),
+    })
+  const pipelines = Object.entries(config.pipelines ?? {}).map(([name, one]) => [name, ofPipeline(one)])
+  return withOptions(config, {
+    stateDirectory: values.TAILRACE_STATE,
+    disk: withOptions(config.disk, { minFreeBytes: values.TAILRACE_MIN_FREE_BYTES }),
+    metrics: withOptions(config.metrics, {
+      host: values.TAILRACE_METRICS_HOST,
+      port: values.TAILRACE_METRICS_PORT,
+    }),
+    pipelines: withOptions(config.pipelines, Object.fromEntries(pipelines)),
+  })
+}
+
+/** @returns the options with those that are given; unchanged when they are no object, which validation reports */
+function withOptions<Options extends object>(
+  options: Options,
+  given: { readonly [Name in keyof Options]?: Options[Name] | undefined },
+): Options
+function withOptions<Options extends object>(
+  options: Options | undefined,
+  given: { readonly [Name in keyof Options]?: Options[Name] | undefined },
+): Options | undefined
+function withOptions(options: object | undefined, given: object): object | undefined {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined)
+  const isWrong = options !== undefined && (typeof options !== 'object' || options === null)
+  return set.length === 0 || isWrong ? options : { ...options, ...Object.fromEntries(set) }
+}
