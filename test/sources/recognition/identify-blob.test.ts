@@ -62,8 +62,8 @@ test('a blob that only grew is the generation it was, however far it was read', 
       reader.append(more)
       const found = await identified(reader, [known])
       assert.deepEqual(
-        [found.recognition, found.generation, found.offset],
-        ['goes-on', instant, known.offset],
+        [found.recognition, found.generation, found.offset, found.resume],
+        ['goes-on', instant, known.offset, undefined],
       )
     }),
     { numRuns: 200 },
@@ -307,4 +307,59 @@ test('a blob of documents of which nothing has landed is read from its start', a
   const known = await landedDocuments(reader, { closing: undefined, offset: 0 })
   const found = await identified(reader, [known])
   assert.deepEqual([found.recognition, found.offset, found.resume], ['goes-on', 0, undefined])
+})
+
+test('a long landed document is read on from its end, whatever follows it', async () => {
+  const long = documentOf(...Array.from({ length: 20 }, (_, index) => index))
+  for (const [more, closing] of [
+    ['', undefined],
+    [long, undefined],
+    [`  ${long}`, undefined],
+    ['no document', 3],
+  ] as const) {
+    const reader = new ScriptedReader(long)
+    const known = await landedDocuments(reader, { closing })
+    reader.append(more)
+    assert.equal((await identified(reader, [known])).resume, undefined, JSON.stringify(more))
+  }
+})
+
+test('a document that grew by an element as long as its end is resumed, not taken for two documents', async () => {
+  const reader = new ScriptedReader(documentOf(1))
+  const known = await landedDocuments(reader, { closing: undefined })
+  reader.overwrite('{"records":[{"number":1},{}]}\n')
+  assert.equal((await identified(reader, [known])).resume?.behind, 'documents')
+})
+
+test('a remembered place without the length of the end behind it does not tell where a document resumes', async () => {
+  const reader = new ScriptedReader(documentOf(1, 2))
+  const known = await landedDocuments(reader, { closing: 3 })
+  const mark = { ...known.mark!, closing: undefined }
+  reader.overwrite(documentOf(1, 2, 3))
+  const { resume } = await identified(reader, [{ ...known, mark }])
+  assert.deepEqual([resume?.behind, resume?.readFrom, resume?.landedTo], ['documents', 0, known.offset - 3])
+})
+
+test('a place that was read but has not landed yet does not move the place where reading resumes', async () => {
+  const [first, second] = [documentOf(1), documentOf(2)]
+  const reader = new ScriptedReader(first + second)
+  const known = await landedDocuments(reader, { closing: 3 })
+  reader.overwrite(first + documentOf(2, 3))
+  const found = await identified(reader, [{ ...known, offset: first.length }])
+  assert.deepEqual([found.offset, found.resume], [first.length, undefined])
+})
+
+test('with the place of an earlier document, a blob is resumed there if its last document grew, and only then', async () => {
+  const [first, second] = [documentOf(1), documentOf(2)]
+  const reader = new ScriptedReader(first)
+  const { mark } = await landedDocuments(reader, { closing: 3 })
+  reader.append(second)
+  const known = { blob, generation: instant, offset: first.length + second.length, mark }
+  assert.equal((await identified(reader, [known])).resume, undefined)
+  reader.overwrite(first + documentOf(2, 3))
+  const { resume } = await identified(reader, [known])
+  assert.deepEqual(
+    [resume?.behind, resume?.readFrom, resume?.landedTo],
+    ['element', first.length - 3, known.offset - 3],
+  )
 })
