@@ -276,10 +276,10 @@ test('a landed document without elements is resumed behind its bracket', async (
 })
 
 test('a document that has grown is read from its start when the place of its last element is not known', async () => {
-  for (const end of [']}\n', '], "more": 1 }\n', ']}']) {
+  for (const end of [']}\n', '], "more": 1 }\n', ']}', '], "more": 1}']) {
     const reader = new ScriptedReader(`{"records":[{"number":1}${end}`)
     const known = await landedDocuments(reader, { closing: undefined })
-    reader.overwrite(`{"records":[{"number":1},{"number":2}${end}`)
+    reader.overwrite(`{"records":[{"number":1},{"list":[2]}${end}`)
     const found = await identified(reader, [known])
     assert.equal(found.recognition, 'goes-on')
     assert.deepEqual(found.resume, {
@@ -325,10 +325,20 @@ test('a long landed document is read on from its end, whatever follows it', asyn
 })
 
 test('a document that grew by an element as long as its end is resumed, not taken for two documents', async () => {
+  for (const count of [1, 20]) {
+    const numbers = Array.from({ length: count }, (_, index) => index)
+    const reader = new ScriptedReader(documentOf(...numbers))
+    const known = await landedDocuments(reader, { closing: undefined })
+    reader.overwrite(documentOf(...numbers).replace(']}', ',{}]}'))
+    assert.equal((await identified(reader, [known])).resume?.behind, 'documents')
+  }
+})
+
+test('a landed document whose grown form is not complete yet is taken to have had the shortest end', async () => {
   const reader = new ScriptedReader(documentOf(1))
   const known = await landedDocuments(reader, { closing: undefined })
-  reader.overwrite('{"records":[{"number":1},{}]}\n')
-  assert.equal((await identified(reader, [known])).resume?.behind, 'documents')
+  reader.overwrite('{"records":[{"number":1},{"number":2},')
+  assert.equal((await identified(reader, [known])).resume?.landedTo, known.offset - 2)
 })
 
 test('a remembered place without the length of the end behind it does not tell where a document resumes', async () => {
