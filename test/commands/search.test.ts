@@ -131,7 +131,7 @@ test('a search opens only the files of its range, and --follow prints what lands
     assert.equal((await runTailrace(t, ['start', '--once'], { env })).code, 0)
   }
   const range = ['--since', '2026-11-25T00:00:00Z', '--until', '2026-11-26T00:00:00Z']
-  const once = await runTailrace(t, ['search', 'old', ...range], { env })
+  const once = await runTailrace(t, ['search', '--severity', 'log,error', 'old', ...range], { env })
   assert.match(once.stdout, /^ 2026-11-25 09:00:00\.000Z .* old 1\n$/)
   const readings = once.process.log.filter(({ msg }) => msg === 'read files of a table')
   assert.deepEqual(

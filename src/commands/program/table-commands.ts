@@ -64,7 +64,7 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
       examples: [
         ['tailrace search deadlock --since 2h', 'the messages, details and statements of the last two hours'],
         [
-          'tailrace search --severity ERROR --severity FATAL --db orders -C 3',
+          'tailrace search --severity ERROR,FATAL --db orders -C 3',
           'with three records of the session around each',
         ],
         ['tailrace search "connection lost" --server primary --follow', 'and those that land from now on'],
@@ -75,7 +75,7 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
     .argument('[text]', 'part of a message, detail, hint, context or statement, in any case; default: any')
     .option('--since <time>', 'only records since a time, or since 2h ago', pastInstantMs('--since'))
     .option('--until <time>', 'only records before a time, or before 30m ago', pastInstantMs('--until'))
-    .option('--severity <name...>', 'only records of these severities, such as ERROR')
+    .addOption(severityOption())
     .option('--db <name>', 'only records of this database')
     .option('--user <name>', 'only records of this user')
     .option('--server <name>', 'only records of the server of this name or role (primary, replica)')
@@ -90,10 +90,9 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
     .addOption(limitOption('matches, the newest', 100))
     .addOption(jsonOption())
     .addOption(wideOption())
-    .action((text, { since, until, severity, db, context: around, poll, ...flags }) =>
+    .action((text, { since, until, severity: severities, db, context: around, poll, ...flags }) =>
       runner.withConfig(async (context) => {
         const { search } = await import('../search.ts')
-        const severities = severity?.flatMap((names) => names.toUpperCase().split(','))
         const range = { sinceMs: since, untilMs: until }
         return search(context, { ...flags, ...range, text, severities, database: db, around, pollMs: poll })
       }),
@@ -181,6 +180,12 @@ const formatOption = () =>
     ...textFormats,
     'parquet',
   ] as const)
+
+/** Not variadic: it would take the searched text behind it as one more name. */
+const severityOption = () =>
+  new Option('--severity <names>', 'only records of these severities, such as ERROR,FATAL').argParser(
+    (text, before: readonly string[] = []) => [...before, ...text.toUpperCase().split(',')],
+  )
 
 const tableVersionOption = () =>
   new Option('--table-version <n>', 'read Delta tables at this version').argParser(
