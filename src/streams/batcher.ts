@@ -15,9 +15,9 @@ import {
   spanBytes,
   touches,
 } from '../records.ts'
-import { collectGarbage } from './staging/collect-garbage.ts'
+import { collectGarbage, longRowBytes } from './staging/collect-garbage.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
-import { spoolRow } from './staging/spool.ts'
+import { spoolRowTexts } from './staging/spool.ts'
 import { type Staging, writeAt } from './staging/staging.ts'
 import { setSpanIndex } from './staging/usual-rows.ts'
 
@@ -40,9 +40,6 @@ const maxWriteBytes = 1024 * 1024
 
 /** Limit of a run's first batch, in source bytes, so that encoding begins early. More short batches would cost more CPU. */
 const firstBatchBytes = 16 * 1024 * 1024
-
-/** After a longer row, garbage is collected at once. */
-const longRowBytes = 4 * 1024 * 1024
 
 /** The batch that is being filled. */
 interface OpenBatch {
@@ -172,16 +169,19 @@ export class Batcher extends Transform {
   async #spool(batch: OpenBatch, entries: readonly Entry[], spanIndex: number): Promise<void> {
     let longest = 0
     for (const entry of entries) {
-      const row = spoolRow(entry, spanIndex)
-      longest = Math.max(longest, row.length)
+      let rowBytes = 0
+      for (const text of spoolRowTexts(entry, spanIndex)) {
+        rowBytes += text.length
+        for (let from = 0; from < text.length; ) {
+          if (batch.heldBytes === maxWriteBytes) await this.#writeHeld(batch)
+          const end = Math.min(text.length, from + maxWriteBytes - batch.heldBytes)
+          batch.heldBytes += this.#held.write(text.slice(from, end), batch.heldBytes, 'latin1')
+          from = end
+        }
+      }
+      longest = Math.max(longest, rowBytes)
       batch.rows += 1
       if (entry.reject !== undefined) batch.rejected += 1
-      for (let from = 0; from < row.length; ) {
-        if (batch.heldBytes === maxWriteBytes) await this.#writeHeld(batch)
-        const end = Math.min(row.length, from + maxWriteBytes - batch.heldBytes)
-        batch.heldBytes += this.#held.write(row.slice(from, end), batch.heldBytes, 'latin1')
-        from = end
-      }
     }
     batch.longestRowBytes = Math.max(batch.longestRowBytes, longest)
     if (longest > longRowBytes) collectGarbage()

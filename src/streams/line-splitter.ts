@@ -3,6 +3,8 @@ import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
 import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
+import { isUtf8Text } from './records/utf8-text.ts'
+import { collectGarbage, longRowBytes } from './staging/collect-garbage.ts'
 import type { UsualRows } from './staging/usual-rows.ts'
 
 export interface LineSplitterOptions {
@@ -169,8 +171,10 @@ export class LineSplitter extends Transform {
       const first = this.#held.join('')
       this.#held = []
       this.#heldBytes = 0
+      // The pieces would stay in memory while the line is passed on.
+      if (first.length > longRowBytes) collectGarbage()
       from = firstNewline + 1
-      utf8 = isUtf8(Buffer.from(first, 'latin1'))
+      utf8 = isUtf8Text(first)
       this.#isUtf8 = utf8
       this.#take(first, start + from - this.#lineStart)
     }

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import { Transform, type TransformCallback } from 'node:stream'
 import { isJsonObject, type JsonValue } from '../json.ts'
 import {
@@ -16,6 +15,7 @@ import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-l
 import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
 import { textLineRecord } from './records/text-line.ts'
 import { usualLine } from './records/usual-line.ts'
+import { isUtf8Text } from './records/utf8-text.ts'
 
 const openBrace = 0x7b
 const closeBrace = 0x7d
@@ -59,7 +59,7 @@ function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
     return
   }
   const form = usualLine(piece.latin1)
-  if (form !== undefined && (utf8 || isUtf8(Buffer.from(piece.latin1, 'latin1')))) {
+  if (form !== undefined && (utf8 || isUtf8Text(piece.latin1))) {
     const { offset, length } = line
     entries.push({ offset, length, index: 0, raw: piece.latin1, flat: form === 'flat' })
     return

@@ -1,10 +1,14 @@
-import { bytesAsLatin1, type Entry, latin1AsText } from '../../records.ts'
+import type { Entry } from '../../records.ts'
+import { collectGarbage, longRowBytes } from '../staging/collect-garbage.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
 import { decodedEntry, elementEntry, projectedEntry } from './record-entries.ts'
 import { textLineRecord } from './text-line.ts'
 
 /** Longer lines are not parsed in JavaScript: the parsed value can take fifty times the line's length in memory. */
 export const longLineBytes = 1024 * 1024
+
+/** A line without one of these in the beginning is a text: its brackets and commas have no meaning. */
+const mayHoldRecords = /^[ \t\r\v\f]*[[{,]/
 
 /** A line's text and place. */
 interface LongLine {
@@ -18,6 +22,7 @@ interface LongLine {
  *   A line with more values or records than the limits allow becomes one rejected entry with the whole text
  */
 export function longLineEntries(line: LongLine): readonly Entry[] {
+  if (!mayHoldRecords.test(line.latin1)) return [textEntry(decodedEntry(line))]
   const { objects, records, isLoose, exceeded } = outlineOf(line.latin1)
   if (exceeded !== undefined) return [exceedingEntry(decodedEntry(line), exceeded)]
   if (isLoose) return [{ ...decodedEntry(line), reject: 'not_json' }]
@@ -54,8 +59,23 @@ function arrayEntries(line: LongLine): readonly Entry[] | undefined {
 }
 
 function textEntry(entry: Entry): Entry {
-  const record = textLineRecord(latin1AsText(entry.raw))
-  return record === undefined ? withEncodableJson(entry) : projectedEntry(entry, bytesAsLatin1(record))
+  // Not decoded, to save copies: only ASCII characters decide, and JSON.stringify escapes none of the others.
+  const record = textLineRecord(entry.raw, withLongText)
+  return record === undefined ? withEncodableJson(entry) : projectedEntry(entry, record)
+}
+
+const pieceChars = 64 * 1024
+
+/** Quotes a long text in pieces: JSON.stringify takes ten times its length. @param text has characters up to U+00FF */
+function withLongText(begin: string, text: string, end: string): string {
+  const pieces = [begin, '"']
+  for (let start = 0; start < text.length; start += pieceChars)
+    pieces.push(JSON.stringify(text.slice(start, start + pieceChars)).slice(1, -1))
+  pieces.push('"', end)
+  const built = pieces.join('')
+  pieces.length = 0
+  if (built.length > longRowBytes) collectGarbage()
+  return built
 }
 
 /** @returns the entry, rejected because it exceeds a limit of the encoder */

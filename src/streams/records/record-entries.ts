@@ -1,12 +1,10 @@
-import { isUtf8 } from 'node:buffer'
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../../records.ts'
-
-const highByte = /[\x80-\xff]/
+import { isUtf8Text } from './utf8-text.ts'
 
 /** @returns the entry of a text. Undecodable bytes become U+FFFD; the row's offset and length still locate the originals */
 export function decodedEntry({ offset, length, latin1 }: Line): Entry {
   const entry = { offset, length, index: 0, raw: latin1 }
-  if (!highByte.test(latin1) || isUtf8(Buffer.from(latin1, 'latin1'))) return entry
+  if (isUtf8Text(latin1)) return entry
   const raw = bytesAsLatin1(latin1AsText(latin1))
   return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
 }

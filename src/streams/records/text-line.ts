@@ -11,15 +11,19 @@ const serverLine =
  * Converts a line that is no JSON by itself: a line of PostgreSQL's text log, or one with the prefix of a container
  * runtime before such a line or before a record.
  *
+ * @param build puts a JSON object together of its beginning, a text to quote, and its end
  * @returns the text of a JSON object; `undefined` for any other line
  */
-export function textLineRecord(line: string): string | undefined {
+export function textLineRecord(
+  line: string,
+  build = (begin: string, text: string, end: string): string => `${begin}${JSON.stringify(text)}${end}`,
+): string | undefined {
   const runtime = runtimePrefix.exec(line)
   const text = runtime === null ? line : line.slice(runtime[0].length)
   if (serverLine.test(text)) {
-    return JSON.stringify(
-      runtime === null ? { message: text } : { log: text, stream: runtime[2], time: runtime[1] },
-    )
+    if (runtime === null) return build('{"message":', text, '}')
+    const others = JSON.stringify({ stream: runtime[2], time: runtime[1] })
+    return build('{"log":', text, `,${others.slice(1)}`)
   }
   return runtime !== null && text.startsWith('{') ? text : undefined
 }

@@ -1,6 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+/** Garbage is collected after work on a longer text. */
+export const longRowBytes = 4 * 1024 * 1024
+
 let collect: (() => void) | undefined
 
 /**

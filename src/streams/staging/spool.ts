@@ -35,31 +35,53 @@ export const spoolColumns = [
 /** The separators of the fields between `flat` and `raw` when all of them are empty, as in nearly every row. */
 const emptyFields = fieldSeparator.repeat(6)
 
+/** Longer texts are not put together to a row, which would be one more copy of them. */
+const maxJoinedBytes = 64 * 1024
+
 /**
  * @param spanIndex the index of the entry's span in the batch
  * @returns one spool row as UTF-8 bytes, one character per byte (latin1), newline included
  */
 export function spoolRow(entry: Entry, spanIndex: number): string {
-  const place = `${spanIndex}${fieldSeparator}${entry.offset}${fieldSeparator}${entry.length}${fieldSeparator}${entry.flat ? 1 : ''}`
-  const encode = holdsRowSeparator(entry.raw)
+  const { raw } = entry
   if (
-    !encode &&
+    !holdsRowSeparator(raw) &&
     entry.index === 0 &&
     entry.reject === undefined &&
     entry.note === undefined &&
     entry.json === undefined
   ) {
-    return `${place}${emptyFields}${entry.raw}\n`
+    return `${placeFields(entry, spanIndex)}${emptyFields}${raw}\n`
   }
-  return `${[
-    place,
+  return rowTexts(entry, spanIndex).join('')
+}
+
+/** @returns the texts that follow each other in the row of `spoolRow`; several for a long row */
+export function spoolRowTexts(entry: Entry, spanIndex: number): readonly string[] {
+  return entry.raw.length > maxJoinedBytes ? rowTexts(entry, spanIndex) : [spoolRow(entry, spanIndex)]
+}
+
+function rowTexts(entry: Entry, spanIndex: number): readonly string[] {
+  const { raw, json = '' } = entry
+  const encode = holdsRowSeparator(raw)
+  const fields = [
+    placeFields(entry, spanIndex),
     entry.index === 0 ? '' : entry.index,
     entry.reject ?? '',
     oneLine(entry.note ?? ''),
     encode ? 'raw' : '',
-    entry.json ?? '',
-    encode ? JSON.stringify(entry.raw) : entry.raw,
-  ].join(fieldSeparator)}\n`
+  ]
+  return [
+    `${fields.join(fieldSeparator)}${fieldSeparator}`,
+    json,
+    fieldSeparator,
+    encode ? JSON.stringify(raw) : raw,
+    '\n',
+  ]
+}
+
+function placeFields({ offset, length, flat }: Entry, spanIndex: number): string {
+  return `${spanIndex}${fieldSeparator}${offset}${fieldSeparator}${length}${fieldSeparator}${flat ? 1 : ''}`
 }
 
 /** @returns the index of a spool row's span, and the record's offset in its blob */

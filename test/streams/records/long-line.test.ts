@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Entry } from '../../../src/records.ts'
+import { type Entry, latin1AsText } from '../../../src/records.ts'
 import { entriesOf } from '../../../src/streams/record-validator.ts'
 import { blockOf } from '../blob-chunks.ts'
 
@@ -58,4 +58,26 @@ test('text that JSON refuses and the engine would read is rejected, and halves o
   }
   const [entry] = entriesOfLine(`{"a":"${filler}\\ud800 \\ud83d\\ude00 \\\\ud800 \\udc00"}`)
   assert.equal(entry?.json, `{"a":"${filler}\\ufffd \\ud83d\\ude00 \\\\ud800 \\ufffd"}`)
+})
+
+test('a long line of text becomes the record that a short one does, whatever its characters', () => {
+  const server = '2026-11-24 08:54:35.875 UTC [77] LOG:  '
+  const runtime = '2026-11-24T08:54:36.5Z stderr F '
+  const piece = 'insert "é😀\u2028\\x" \t\u0001 [{,,,,,,,,,'
+  const text = piece.repeat(100_000)
+  for (const prefix of [server, `${runtime}${server}`, `${runtime.replace('stderr F ', '')}${server}`]) {
+    const [long, ...others] = entriesOfLine(`${prefix}${text}`)
+    assert.deepEqual(others, [])
+    assert.equal(long?.reject, undefined)
+    const [short] = entriesOfLine(`${prefix}${piece}`)
+    const { message, log, ...facts } = JSON.parse(latin1AsText(long?.json ?? ''))
+    const {
+      message: shortMessage,
+      log: shortLog,
+      ...shortFacts
+    } = JSON.parse(latin1AsText(short?.json ?? ''))
+    assert.deepEqual(facts, shortFacts)
+    assert.equal(message ?? log, `${server}${text}`)
+    assert.equal(shortMessage ?? shortLog, `${server}${piece}`)
+  }
 })
