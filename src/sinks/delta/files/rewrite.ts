@@ -87,11 +87,8 @@ export async function rewriteWithout(
       if (removedRows === Number(counts?.all_rows)) return { original, removedRows, kept: undefined }
 
       const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-      const written = await writeCopy(
-        `SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE`,
-        target,
-        engine,
-      )
+      const rows = `SELECT * FROM ${source} WHERE (${condition}) IS NOT TRUE`
+      const written = await writeCopy({ rows }, target, engine)
       if (written === undefined) return { original, removedRows, kept: undefined }
       const partition = new Map(Object.entries(original.partitionValues))
       return { original, removedRows, kept: { ...written, partition } }
@@ -109,27 +106,34 @@ function liesBetween(value: string, min: string | undefined, max: string | undef
   )
 }
 
-/** Row length assumed for a file that does not fit in the usual memory: the default limit of a line. */
-const maxUsualRowBytes = 16 * 1024 * 1024
+/** Rows to copy. */
+export interface CopiedRows {
+  /** SQL that selects them, with a column `raw` in any table of Tailrace. */
+  readonly rows: string
+  /** SQL of an order; without effect on rows that do not fit into the usual memory, because sorting holds all of them. */
+  readonly order?: string | undefined
+}
 
 /**
- * Writes rows of the table to one new Parquet file, with the encoder's settings.
+ * Writes rows of the table to one new Parquet file, with the encoder's settings. Rows that do not fit into the usual
+ * memory are copied again one by one, with the memory that the longest one needs.
  *
- * @param select SQL of the rows
  * @returns undefined when there is no row
  * @throws the engine's error or the signal's reason; no file is left then
  */
 export async function writeCopy(
-  select: string,
+  { rows, order = '' }: CopiedRows,
   target: string,
   engine: EmbeddedEngine,
   signal?: AbortSignal,
 ): Promise<WrittenFile | undefined> {
-  const write = () => engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`, signal)
+  const write = (select: string) =>
+    engine.copy(`COPY (${select}) TO ${sqlString(target)} (${parquetOptions})`, signal)
   try {
-    const [written] = await write().catch((error: unknown) => {
-      if (isOutOfMemory(error)) return engine.withSettings(carefulSettings(maxUsualRowBytes), write)
-      throw error
+    const [written] = await write(`${rows}${order}`).catch(async (error: unknown) => {
+      if (!isOutOfMemory(error)) throw error
+      const longest = await longestRowBytes(rows, engine, signal)
+      return engine.withSettings(carefulSettings(longest), () => write(rows))
     })
     return written
   } catch (error) {
@@ -137,3 +141,22 @@ export async function writeCopy(
     throw error
   }
 }
+
+/** Bytes of the longest text that a record had; a row has it in up to three columns. */
+async function longestRowBytes(
+  rows: string,
+  engine: EmbeddedEngine,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  // Other engines may have made the table.
+  const columns = await engine.rows(`DESCRIBE ${rows}`, signal)
+  if (!columns.some(({ column_name: name }) => name === 'raw')) return maxUsualRowBytes
+  const longest = `SELECT max(strlen(raw)) AS bytes FROM (${rows})`
+  const [found] = await engine.withSettings(carefulSettings(maxUsualRowBytes), () =>
+    engine.rows(longest, signal),
+  )
+  return Math.max(1, Number(found?.bytes ?? 0))
+}
+
+/** Row length assumed without a column `raw`: the default limit of a line. */
+const maxUsualRowBytes = 16 * 1024 * 1024

@@ -6,7 +6,7 @@ import { engineError } from '../../encoding/engine-errors.ts'
 import { liveFile } from '../files/live-files.ts'
 import { readDeletedRows, withLiveRows } from '../files/live-rows.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from '../files/placement.ts'
-import { writeCopy } from '../files/rewrite.ts'
+import { type CopiedRows, writeCopy } from '../files/rewrite.ts'
 import { type CommitContext, commit, mayBeVisible } from '../log/commit.ts'
 import type { TableState } from '../log/state.ts'
 import {
@@ -52,9 +52,9 @@ export async function mergeFiles(
   const sources = inputs.map(({ path }, index) => ({ path, deleted: deleted.get(live[index]!.path) }))
   try {
     return await withLiveRows(engine, sources, async (source) => {
-      const select = await mergedRows(source, metaData, sortByTime, engine)
+      const merged = await mergedRows(source, metaData, sortByTime, engine)
       const target = join(stagingDirectory, `rewrite-${randomUUID()}.parquet`)
-      const written = await writeCopy(select, target, engine, signal)
+      const written = await writeCopy(merged, target, engine, signal)
       const [counted] = await engine.rows(`SELECT count(*) AS rows FROM ${source}`, signal)
       if (Number(counted?.rows) !== (written?.rows ?? 0)) {
         throw new TailraceError(
@@ -78,7 +78,7 @@ async function mergedRows(
   metaData: MetaDataAction,
   sortByTime: boolean,
   engine: EmbeddedEngine,
-): Promise<string> {
+): Promise<CopiedRows> {
   const present = new Set(
     (await engine.rows(`DESCRIBE SELECT * FROM ${source}`)).map((row) =>
       String(row.column_name).toLowerCase(),
@@ -89,8 +89,10 @@ async function mergedRows(
     ({ name }) => present.has(name.toLowerCase()) && !metaData.partitionColumns.includes(name),
   )
   const isSorted = sortByTime && columns.some(({ name }) => name === 'event_time')
-  const order = isSorted ? ' ORDER BY event_time' : ''
-  return `SELECT ${columns.map(columnCast).join(', ')} FROM ${source}${order}`
+  return {
+    rows: `SELECT ${columns.map(columnCast).join(', ')} FROM ${source}`,
+    order: isSorted ? ' ORDER BY event_time' : '',
+  }
 }
 
 /** Opens all files as local files; after an error, none stays open. */
