@@ -43,7 +43,7 @@ const maxTwoThreadRowBytes = 1_200
 function anyFormSettings({ rows, bytes }: SpoolPiece): EngineSettings {
   return {
     ...ordinarySettings,
-    memory_limit: '280MiB',
+    memory_limit: '260MiB',
     threads: bytes / rows > maxTwoThreadRowBytes ? 1 : 2,
   }
 }
