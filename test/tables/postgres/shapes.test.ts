@@ -379,8 +379,8 @@ test('log text in an envelope is read by its prefix, or kept whole without one',
   )
   const other = await rowOf(t, { message: 'just text', timestamp: '2026-11-24T09:00:00.1Z', host: 'h' })
   assert.deepEqual(
-    [other.event_time, other.pid, other.severity, other.message, other.server_name, other.parse_error],
-    ['2026-11-24 09:00:00.1+00', null, null, 'just text', 'h', 'unknown_prefix'],
+    [other.event_time, other.pid, other.severity, other.message, other.server_name, other.parse_status],
+    ['2026-11-24 09:00:00.1+00', null, null, 'just text', 'h', 'ok'],
   )
 })
 

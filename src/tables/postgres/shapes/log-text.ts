@@ -128,8 +128,9 @@ export const logText: Shape = {
   },
 }
 
-// The quotes inside quotes are doubled, and a quoted value may hold commas and newlines.
-const csvValue = '(?:"(?:[^"]|"")*"|[^,"]*)'
+// The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a
+// shipper cut off has no end.
+const csvValue = '(?:"(?:[^"]|"")*(?:"|$)|[^,"]*)'
 // https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
 const csvColumns = [
   'log_time',
@@ -169,6 +170,6 @@ export const csvText = (fieldsOf: (at: ValueAt) => ReturnType<Shape['fields']>):
   fields: (at) =>
     fieldsOf((column) => {
       const value = at(String(csvColumns.indexOf(column!) + 1))
-      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(substring(${value}, 2, length(${value}) - 2), '""', '"') ELSE ${value} END, '')`
+      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
     }),
 })
