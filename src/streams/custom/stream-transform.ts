@@ -29,9 +29,19 @@ export class StreamTransform extends RecordStage {
   }
 
   override _transform(block: EntryBlock, encoding: BufferEncoding, done: TransformCallback): void {
+    super._transform(block, encoding, (error, changed) => {
+      if (error) done(error)
+      // The records of a block can pass within one turn of the event loop. What is pushed in the next one would be
+      // found when the block is in a batch already.
+      else setImmediate(() => this.#pass(changed as EntryBlock, done))
+    })
+  }
+
+  #pass(block: EntryBlock, done: TransformCallback): void {
+    this.#take()
     const held = this.#heldBack()
     if (held) done(held)
-    else super._transform(block, encoding, done)
+    else done(null, block)
   }
 
   override _flush(done: TransformCallback): void {
