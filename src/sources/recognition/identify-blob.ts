@@ -102,7 +102,7 @@ export async function identifyBlob(
   if (first.bytes.length < Math.min(headBytes, first.totalBytes)) throw changed(blobName)
   // Copied: a view would keep all bytes that were read with the head.
   const head = { ...first, bytes: Buffer.from(first.bytes.subarray(0, headBytes)) }
-  const isMore = first.bytes.length > headBytes || first.bytes.length === first.totalBytes
+  const isWhole = first.bytes.length === first.totalBytes
   const { createdAt } = head
   const readSame = async (offset: number, maxBytes: number): Promise<Buffer> => {
     const read = await readAt(offset, maxBytes)
@@ -137,7 +137,7 @@ export async function identifyBlob(
     // A document is not recognized by its end, which changes when it grows.
     tail: isOfDocuments ? (landed?.tail ?? { offset: 0, before: Buffer.alloc(0) }) : { offset, before: last },
     head: head.bytes,
-    first: offset === 0 && landed === undefined && isMore ? first : undefined,
+    first: offset === 0 && landed === undefined && isWhole ? first : undefined,
     totalBytes: head.totalBytes,
     blobType: head.blobType,
   }
