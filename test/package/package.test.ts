@@ -212,6 +212,9 @@ test('npx runs the command', async (t) => {
   assert.equal(started.code, 0, started.stderr)
   const verified = await run('verify', '--json')
   assert.equal(JSON.parse(verified.stdout).complete, true)
+  // The views are files of SQL, which the package has to hold.
+  const queried = await run('query', '--format', 'json', 'SELECT count(*)::INTEGER AS records FROM logs')
+  assert.deepEqual(JSON.parse(queried.stdout), [{ records: 1 }], queried.stderr)
 })
 
 test('a start needs no program on the PATH, as in a container that has only Node', async (t) => {
