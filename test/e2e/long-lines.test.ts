@@ -32,7 +32,7 @@ function longLines(): string[] {
   ]
 }
 
-test('lines of 16 MiB of several producers land within 600 MB of memory', { skip }, async (t) => {
+test('lines of 16 MiB of several producers land within 450 MB of memory', { skip }, async (t) => {
   const storage = await startStorage(t)
   const lines = longLines()
   for (const line of [...lines, ...lines]) {
@@ -52,5 +52,5 @@ test('lines of 16 MiB of several producers land within 600 MB of memory', { skip
   const { rows, rejected } = JSON.parse(run.stdout).pipelines.primary
   assert.deepEqual([rows, rejected], [2 * lines.length, 0])
   const kibibytes = Number(/VmHWM:\s+(\d+) kB/.exec(run.stderr)?.[1])
-  assert.ok(kibibytes > 0 && kibibytes * 1024 <= 600e6, `${kibibytes} KiB`)
+  assert.ok(kibibytes > 0 && kibibytes * 1024 <= 450e6, `${kibibytes} KiB`)
 })

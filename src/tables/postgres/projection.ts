@@ -49,6 +49,9 @@ export interface PostgresProjectionOptions {
   readonly keepRaw: KeepRaw
 }
 
+/** Values that distinguish the shapes have fewer characters, or are known by these. */
+const maxShapeChars = 4_096
+
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
 const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
@@ -80,8 +83,15 @@ export class PostgresProjection implements Projection {
     // First of all, because it adds to the list of clues.
     const outerShape = shapeOf(withProperties(clues, 'properties_text'))
     this.#readClues(chain, forms, clues)
-    chain.endStep(['is_plain', 'keys', 'clues', ...extra], 'doc')
-    this.#readShape(chain, forms, clues, outerShape)
+    // Each use of a list's value copies it, and the beginnings of the values decide on the shape.
+    const heads = `list_transform(clues, text -> left(text, ${maxShapeChars})) AS heads`
+    chain.endStep(['is_plain', 'keys', 'clues', heads, ...extra], 'doc')
+    this.#readShape(
+      chain,
+      forms,
+      clues,
+      store === undefined ? outerShape : outerShape.replaceAll('clues[', 'heads['),
+    )
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
     chain.endStep(
@@ -128,13 +138,15 @@ export class PostgresProjection implements Projection {
     const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
     const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')
     const otherValues = otherKeys.map((key, index) => `${sqlString(key)}, others[${index + 1}]`)
+    // A column of its own, because each use of a list's value copies it.
     chain.add({
       properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN ${propertiesText('doc')} END`,
-      wrapped_text: `CASE WHEN starts_with(${inside}, '{') THEN ${inside} WHEN ${beginsObject(inside)} THEN ltrim(${inside}) END`,
+      inside,
     })
+    const object = `CASE WHEN starts_with(inside, '{') THEN inside WHEN ${beginsObject('inside')} THEN ltrim(inside) END`
     chain.add({
       outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN ${beginsObject('doc')} THEN ${outerShape} END`,
-      wrapped: `CASE WHEN json_valid(wrapped_text) THEN wrapped_text END`,
+      wrapped: `CASE WHEN json_valid(${object}) THEN ${object} END`,
       // Some writers store the object as a JSON string. Their record is put together again of it and the other keys.
       others: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
         CASE WHEN json_valid(properties_text) THEN json_extract(doc, [${otherKeys.map((key) => sqlString(jsonPath([key]))).join(', ')}]) END END`,
