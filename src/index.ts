@@ -1,6 +1,6 @@
 /**
- * The public names of Tailrace: declare a config, run it, ask what has landed, and build pipelines of your own from the
- * same stages.
+ * The public names of Tailrace: they declare a config, run it, inspect its tables, and build other pipelines from the same
+ * stages.
  */
 
 export { type Clock, systemClock } from './clock.ts'

@@ -6,7 +6,7 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 
-// By its own name: the path from here differs between the sources and what is compiled from them.
+// Resolved by the package's name, because its relative path differs between the sources and the compiled modules.
 const manifest: Manifest = createRequire(import.meta.url)('tailrace/package.json')
 
 /** The release of Tailrace. */

@@ -37,6 +37,6 @@ export function cellText(value: unknown, maxWidth: number | undefined): string {
 }
 
 function isAscii(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: tells characters that may be wide from those that are not.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII begins with control characters.
   return /^[\x00-\x7f]*$/.test(text)
 }

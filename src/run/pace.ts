@@ -1,4 +1,4 @@
-/** Whether a pipeline reads what was there before, or what is being appended. */
+/** Whether a pipeline reads older records, or records as they are appended. */
 export type Phase = 'backfill' | 'following'
 
 /** How fast a pipeline lands. */

@@ -18,9 +18,13 @@ export function createViewStatements(
   { relation, functions, views }: ViewSet,
   tables: readonly [ViewedTable, ...ViewedTable[]],
 ): readonly string[] {
-  const [{ name: first, columns }] = tables
+  const [{ name: first, columns }, ...others] = tables
+  // Tables of one declaration may have more columns each, which no view reads.
+  const shared = columns.filter(({ name }) =>
+    others.every((table) => table.columns.some((column) => column.name === name)),
+  )
   const qualified = (name: string): string => qualifiedName({ ...first, table: name })
-  const list = columns.map(({ name }) => quoteName(name)).join(', ')
+  const list = shared.map(({ name }) => quoteName(name)).join(', ')
   const union = tables.map(({ name }) => `SELECT ${list} FROM ${qualifiedName(name)}`).join('\nUNION ALL\n')
   const relations = [relation, ...views().map(({ name }) => name)].join('|')
   const references = new RegExp(String.raw`\b(FROM|JOIN) (${relations})\b`, 'g')

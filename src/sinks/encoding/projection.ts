@@ -66,7 +66,7 @@ function spoolRelation({ pieces, spans, written }: SpoolSource): string {
     FROM ${written === undefined ? placed : without(placed, written, spans)})`
 }
 
-/** Leaves out the rows that a file already has. With one span, the offset and index alone tell rows apart. */
+/** Excludes the rows that a file already has. With one span, offset and index identify a row. */
 function without(placed: string, written: string, spans: readonly Span[]): string {
   const places = ['source_offset', 'source_index']
   const blobs =

@@ -102,6 +102,7 @@ export async function identifyBlob(
   if (first.bytes.length < Math.min(headBytes, first.totalBytes)) throw changed(blobName)
   // Copied: a view would keep all bytes that were read with the head.
   const head = { ...first, bytes: Buffer.from(first.bytes.subarray(0, headBytes)) }
+  // Only the checksum of a whole answer was compared. Nothing but the head confirms the bytes of a truncated one.
   const isWhole = first.bytes.length === first.totalBytes
   const { createdAt } = head
   const readSame = async (offset: number, maxBytes: number): Promise<Buffer> => {

@@ -31,8 +31,8 @@ export class StreamTransform extends RecordStage {
   override _transform(block: EntryBlock, encoding: BufferEncoding, done: TransformCallback): void {
     super._transform(block, encoding, (error, changed) => {
       if (error) done(error)
-      // The records of a block can pass within one turn of the event loop. What is pushed in the next one would be
-      // found when the block is in a batch already.
+      // All records of a block can pass in one turn of the event loop. A push in the next turn is detected here, before
+      // the block can enter a batch.
       else setImmediate(() => this.#pass(changed as EntryBlock, done))
     })
   }

@@ -55,9 +55,9 @@ export function escapedTexts(at: ValueAt): string {
 /**
  * SQL of whether the columns of a usual record hold all of it, so that its text can be left out.
  *
- * The record is not parsed again. A text of just the shortest length has the same keys and values and nothing else. Only
- * a number or boolean in place of a string makes that length too large, so the JSON types of strings that look like one
- * are read.
+ * The record is not parsed again. A text of exactly the shortest length has these keys and values and nothing else. There
+ * is one exception: a number or a boolean in place of a string is shorter than computed, so it could hide other text.
+ * Therefore the JSON type of each string that could be a number or a boolean is read.
  */
 export function isHeldByColumns(at: ValueAt): string {
   const paths = strings.map(({ key }) => sqlString(jsonPath([key])))

@@ -117,14 +117,17 @@ const separator = '\x1f'
 const order = [...prefixFields, 'level', 'line', 'unknown'] as const
 type ListedField = (typeof order)[number]
 
-/** A SQLSTATE has a digit among its first three characters (PostgreSQL 18, appendix A). */
+/**
+ * A SQLSTATE, which follows the level with `log_error_verbosity = verbose`. It has a digit among its first three
+ * characters (PostgreSQL 18, appendix A).
+ */
 const sqlstate = '(?:\\d[0-9A-Z]{4}|[A-Z]\\d[0-9A-Z]{3}|[A-Z]{2}\\d[0-9A-Z]{2})'
 
 /**
- * A level, and the SQLSTATE that follows it with `log_error_verbosity = verbose`. Only English words: with those of all
- * languages, each of these expressions would take a multiple of the time.
+ * A level. Only English words: with those of all languages, each expression that has it would take a multiple of the
+ * time.
  */
-const level = { words: `(${englishLevelWord}):  `, code: `(?:${sqlstate}: {1,2})?` }
+const level = `(${englishLevelWord}):  `
 
 /**
  * SQL of the values of a text's prefix, as a list in a fixed order; NULL for a text without prefix and level.
@@ -137,14 +140,13 @@ const level = { words: `(${englishLevelWord}):  `, code: `(?:${sqlstate}: {1,2})
  * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
-  const leveled = prefixes.map(({ pattern, groups }) =>
-    groups.includes('sqlstate')
-      ? { pattern: `${pattern}${level.words}${level.code}`, groups: [...groups, 'level' as const] }
-      : {
-          pattern: `${pattern}${level.words}(?:(${sqlstate}): {1,2})?`,
-          groups: [...groups, 'level' as const, 'sqlstate' as const],
-        },
-  )
+  const leveled = prefixes.map(({ pattern, groups }): Leveled => {
+    const statesCode = groups.includes('sqlstate')
+    return {
+      pattern: `${pattern}${level}(?:${statesCode ? sqlstate : `(${sqlstate})`}: {1,2})?`,
+      groups: [...groups, 'level', ...(statesCode ? [] : (['sqlstate'] as const))],
+    }
+  })
   const branch = (prefix: Leveled): string => {
     const sorted =
       prefix.groups.length <= maxRewrittenGroups ? rewritten(text, prefix) : extracted(text, prefix)
@@ -203,7 +205,7 @@ const addressAndPort = '(\\[local\\]|[0-9A-Za-z.:_-]*[0-9A-Za-z])\\((\\d+)\\)'
 const sessionId = '(?:^|[^0-9a-f.])([0-9a-f]{8}\\.[0-9a-f]{1,8})(?:[^0-9a-f.]|$)'
 const epoch = '(?:^|[^0-9.])(\\d{10}\\.\\d{3})(?:[^0-9]|$)'
 
-/** Regular expressions of the parts of any prefix; the first that matches gives the value, in its last group. */
+/** Regular expressions of the parts of any prefix; the first that matches gives the value, in the group of that number. */
 const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: string, group: number])[]>>> =
   {
     time: [
@@ -249,7 +251,7 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
     backend_type: [[keyed('backend|backend_type|type', '(.*?)(?:[,;]|\\]|[ ,;]\\w+=|[ :-]*$)'), 1]],
   }
 
-/** Whatever of a prefix has a known meaning; letters and digits beside it have none. */
+/** The parts of a prefix with a known meaning. Letters and digits outside of them have none. */
 const meaningful = [
   anyInstant,
   epoch,
@@ -261,7 +263,7 @@ const meaningful = [
   `[^0-9A-Za-z]${sqlstate}[ :-]*$`,
 ].join('|')
 
-/** SQL of the list of values that the form of a prefix's parts tells; NULL without a level. */
+/** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */
 function inferred(text: string): string {
   const textAt = (field: ListedField): string => {
     if (field === 'level') return "found['level']"

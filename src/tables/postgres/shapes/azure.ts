@@ -1,4 +1,4 @@
-import { statedOnce } from './first-of.ts'
+import { firstInside } from './first-of.ts'
 import { continuationFields, textLogFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
@@ -36,11 +36,11 @@ export const azureDiagnostics: Shape = {
         detail: stated('detail'),
         hint: stated('hint'),
         context: stated('context'),
-        statement: statedOnce(at, 'properties', ['statement', 'query']),
+        statement: firstInside(at, 'properties', ['statement', 'query']),
       }),
       backend_type: `coalesce(${stated('backend_type')}, ${prefix('backend_type')})`,
       pid: `coalesce(${stated('processId')}, ${prefix('pid')})`,
-      query_id: `coalesce(${statedOnce(at, 'properties', ['query_id', 'queryId'])}, ${prefix('query_id')})`,
+      query_id: `coalesce(${firstInside(at, 'properties', ['query_id', 'queryId'])}, ${prefix('query_id')})`,
       ...azureServer(at),
     }
   },
@@ -82,7 +82,7 @@ export const azureStatistics: Shape = {
   fields: (at) => {
     // The flexible server begins the keys with a capital letter, the single server does not.
     const stated = (...keys: string[]): string =>
-      statedOnce(
+      firstInside(
         at,
         'properties',
         keys.flatMap((key) => [key, `${key[0]!.toUpperCase()}${key.slice(1)}`]),

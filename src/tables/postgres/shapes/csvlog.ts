@@ -1,4 +1,4 @@
-import { csvText } from './log-text.ts'
+import { hasText, wrappedText } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
@@ -65,5 +65,48 @@ export const cloudnativepg: Shape = {
   },
 }
 
+// The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a
+// shipper cut off has no end.
+const csvValue = '(?:"(?:[^"]|"")*(?:"|$)|[^,"]*)'
+// https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
+const csvColumns = [
+  'log_time',
+  'user_name',
+  'database_name',
+  'process_id',
+  'connection_from',
+  'session_id',
+  'session_line_num',
+  'command_tag',
+  'session_start_time',
+  'virtual_transaction_id',
+  'transaction_id',
+  'error_severity',
+  'sql_state_code',
+  'message',
+  'detail',
+  'hint',
+  'internal_query',
+  'internal_query_pos',
+  'context',
+  'query',
+  'query_pos',
+  'location',
+  'application_name',
+  'backend_type',
+  'leader_pid',
+  'query_id',
+]
+
 /** csvlog as it is, one line under a key of an envelope. */
-export const wrappedCsvlog: Shape = csvText(csvlogFields)
+export const wrappedCsvlog: Shape = {
+  name: 'csv-text',
+  matches: (at) =>
+    `${hasText(at)} AND regexp_matches(left(${wrappedText(at)}, 200), '^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
+  split: (at) => `regexp_extract_all(${wrappedText(at)}, '(?s)(${csvValue})(?:,|$)', 1)`,
+  fields: (at) =>
+    csvlogFields((column) => {
+      const value = at(String(csvColumns.indexOf(column!) + 1))
+      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
+    }),
+}

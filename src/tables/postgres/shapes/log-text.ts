@@ -84,7 +84,7 @@ export function hasText(at: ValueAt): string {
 const criHead = '^\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
 
 /** SQL of the text inside the envelope of a container runtime or shipper, without its final newline. */
-function wrappedText(at: ValueAt): string {
+export function wrappedText(at: ValueAt): string {
   // Beats and Logstash have an object of their own under `log`.
   const text = `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
     ELSE coalesce(${textKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
@@ -127,49 +127,3 @@ export const logText: Shape = {
     }
   },
 }
-
-// The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a
-// shipper cut off has no end.
-const csvValue = '(?:"(?:[^"]|"")*(?:"|$)|[^,"]*)'
-// https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
-const csvColumns = [
-  'log_time',
-  'user_name',
-  'database_name',
-  'process_id',
-  'connection_from',
-  'session_id',
-  'session_line_num',
-  'command_tag',
-  'session_start_time',
-  'virtual_transaction_id',
-  'transaction_id',
-  'error_severity',
-  'sql_state_code',
-  'message',
-  'detail',
-  'hint',
-  'internal_query',
-  'internal_query_pos',
-  'context',
-  'query',
-  'query_pos',
-  'location',
-  'application_name',
-  'backend_type',
-  'leader_pid',
-  'query_id',
-]
-
-/** A line of csvlog as it is, in an envelope. */
-export const csvText = (fieldsOf: (at: ValueAt) => ReturnType<Shape['fields']>): Shape => ({
-  name: 'csv-text',
-  matches: (at) =>
-    `${hasText(at)} AND regexp_matches(left(${wrappedText(at)}, 200), '^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
-  split: (at) => `regexp_extract_all(${wrappedText(at)}, '(?s)(${csvValue})(?:,|$)', 1)`,
-  fields: (at) =>
-    fieldsOf((column) => {
-      const value = at(String(csvColumns.indexOf(column!) + 1))
-      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
-    }),
-})

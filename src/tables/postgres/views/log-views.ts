@@ -32,8 +32,10 @@ export const logViews: ViewSet = {
   relation: 'logs',
   functions: viewFunctions,
   views() {
-    const folder = viewsFolder(import.meta.url)
-    loaded ??= names.map((name) => readView(folder, name))
+    if (loaded === undefined) {
+      const folder = viewsFolder(import.meta.url)
+      loaded = names.map((name) => readView(folder, name))
+    }
     return loaded
   },
 }
