@@ -158,7 +158,7 @@ export class SingleLane implements LaneSchedule {
     const { reader, follow } = this.#context
     const why =
       found.what === undefined
-        ? 'The blob is empty.'
+        ? 'The blob is empty, or so short that its format does not show yet.'
         : await explainMissing(reader, this.#memory.name, found.what)
     this.#log.warn(
       { container: reader.container, blob: this.#memory.name, why },

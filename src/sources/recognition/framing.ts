@@ -58,6 +58,27 @@ const foreign: readonly { readonly starts: RegExp; readonly format: string; read
 const gzip = '1f8b'
 const documents = /^(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*"records"[ \t\r\n]*:[ \t\r\n]*\[/
 
+/** In UTF-8, as Latin-1 shows it. */
+const byteOrderMark = '\xef\xbb\xbf'
+const documentsStart = '{"records":['
+
+/**
+ * Whether a whole blob is so short that its framing does not show yet: one byte of a gzip member, or a part of
+ * `{"records":[`.
+ *
+ * Such a blob must wait, because its framing is told once: taken for lines, a gzip member would never be decompressed.
+ *
+ * @param content all bytes that the blob has
+ */
+export function isFramingOpen(content: Buffer): boolean {
+  if (content.length >= headBytes) return false
+  if (content.length === 1 && content[0] === 0x1f) return true
+  const text = content.toString('latin1')
+  if (text !== '' && byteOrderMark.startsWith(text)) return true
+  const start = text.replace(byteOrderMark, '').replace(/[ \t\r\n]+/g, '')
+  return start !== '' && start.length < documentsStart.length && documentsStart.startsWith(start)
+}
+
 /**
  * Recognizes a blob's framing by its first bytes.
  *

@@ -12,7 +12,7 @@ import {
   overlapBytes,
   parseFingerprint,
 } from './fingerprint.ts'
-import { framingOf } from './framing.ts'
+import { framingOf, isFramingOpen } from './framing.ts'
 import { resumeInDocument } from './grown-document.ts'
 
 /** Where reading starts in a blob without a landed generation. */
@@ -66,6 +66,7 @@ export interface MarkedTail {
 
 export type BlobIdentity =
   | IdentifiedBlob
+  /** It has no bytes, or too few to show their framing. */
   | { readonly kind: 'empty' }
   | { readonly kind: 'missing'; readonly what: 'blob' | 'container' }
 
@@ -100,6 +101,7 @@ export async function identifyBlob(
   if (first.kind !== 'bytes') return { kind: 'empty' }
   // A truncated answer must not be taken for a blob with another head.
   if (first.bytes.length < Math.min(headBytes, first.totalBytes)) throw changed(blobName)
+  if (first.bytes.length === first.totalBytes && isFramingOpen(first.bytes)) return { kind: 'empty' }
   // Copied: a view would keep all bytes that were read with the head.
   const head = { ...first, bytes: Buffer.from(first.bytes.subarray(0, headBytes)) }
   // Only the checksum of a whole answer was compared. Nothing but the head confirms the bytes of a truncated one.

@@ -57,6 +57,29 @@ test('a blob of gzip members lands member by member, whole ones only, and goes o
   assert.equal(landing.textOf('p/a.gz'), [0, 1, 2, 3, 4, 5].map(line).join(''))
 })
 
+test('wherever the first write of a blob ends, its framing is told by what comes after', {
+  timeout: 60_000,
+}, async () => {
+  const gzip = gzipSync(line(0))
+  const document = Buffer.from('\ufeff{\n "records": [{"line":0}]}\n')
+  for (const [name, content, lastCut] of [
+    ['p/a.gz', gzip, 3],
+    ['p/a.json', document, 20],
+  ] as const)
+    for (let cut = 1; cut <= lastCut; cut += 1) {
+      const reader = new MemoryContainer()
+      const landing = new Landing()
+      reader.appendText(name, content.subarray(0, cut))
+      const lanes = schedule(reader, landing)
+      const running = lanes.run()
+      await until(() => lanes.hasFoundBlobs, 'the blob is found')
+      reader.appendText(name, content.subarray(cut))
+      await until(() => landing.textOf(name) === line(0), `${name}, cut at ${cut}, is landed`)
+      lanes.stop()
+      await running
+    }
+})
+
 test('a records document over many lines lands in one piece, also when it is larger than memory is to hold', {
   timeout: 60_000,
 }, async () => {

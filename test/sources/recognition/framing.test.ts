@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { headBytes } from '../../../src/sources/recognition/fingerprint.ts'
-import { framingOf } from '../../../src/sources/recognition/framing.ts'
+import { framingOf, isFramingOpen } from '../../../src/sources/recognition/framing.ts'
 
 const bytes = (latin1: string): Buffer => Buffer.from(latin1, 'latin1')
 
@@ -101,4 +101,22 @@ test('a page blob is refused whatever it holds', () => {
 test('only the head is looked at', () => {
   const text = `${' '.repeat(headBytes)}{"records":[`
   assert.deepEqual(framingOf(Buffer.from(text), 'block'), { kind: 'lines' })
+})
+
+test('the framing of a whole blob is open while its bytes may become a gzip member or a document, and no longer', () => {
+  const isOpen = (text: string) => isFramingOpen(Buffer.from(text, 'latin1'))
+  for (const text of [
+    '\x1f',
+    '{',
+    '\xef',
+    '\xef\xbb\xbf',
+    '\xef\xbb\xbf{',
+    '\n {\r\n\t"rec',
+    '{"records"',
+    '{ "records" : ',
+  ])
+    assert.equal(isOpen(text), true, JSON.stringify(text))
+  for (const text of ['', '\n', '\x1f\x8b', '{}', '{"r":1}', '{"records":[', '{"records":1', 'LOG'])
+    assert.equal(isOpen(text), false, JSON.stringify(text))
+  assert.equal(isOpen(`{${' '.repeat(headBytes)}`), false)
 })
