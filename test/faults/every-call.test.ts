@@ -108,16 +108,18 @@ const requests: CallKind = {
       const reply = world.service.answer(request)
       if (!meets(strike, `${request.method} ${request.url}`)) return reply
       const { head, ...headless } = reply
-      const pieces = reply.pieces.map((piece) => piece.subarray(piece.length >> 1))
+      const body = Buffer.concat(reply.pieces)
+      // An answer without a body is complete with its head, so there the head is what does not come.
+      const begun = body.length === 0 ? headless : { ...reply, pieces: [body.subarray(0, body.length >> 1)] }
       switch (way) {
         case 'timeout':
           return { ...headless, ending: 'stall' }
         case 'stall in the body':
-          return { ...reply, pieces, ending: 'stall' }
+          return { ...begun, ending: 'stall' }
         case 'reset':
           return { ...headless, pieces: [], ending: 'reset' }
         case 'reset in the body':
-          return { ...reply, pieces, ending: 'reset' }
+          return { ...begun, ending: 'reset' }
         case '500':
           return errorReply(request, 500, 'InternalError', 'Server encountered an internal error.')
         default:
