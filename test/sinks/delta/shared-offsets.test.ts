@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { CommitFencedError } from '../../../src/sinks/commit-fence.ts'
 import { loadState } from '../../../src/sinks/delta/log/load.ts'
-import { type DoubledRange, Transactions } from '../../../src/sinks/delta/log/offsets.ts'
+import type { DoubledRange } from '../../../src/sinks/delta/log/offsets.ts'
 import { commitPath, encodeActions, type MetaDataAction } from '../../../src/sinks/delta/protocol/actions.ts'
 import { schemaString } from '../../../src/sinks/delta/protocol/schema.ts'
 import { FaultyStorage } from './faulty-storage.ts'
@@ -173,25 +173,4 @@ test('changes of another writer to a table stay when former releases are kept fr
   const state = await loadState(bench.storage, bench.engine, { keepFiles: false })
   const configuration = { ...changed.configuration, 'delta.enableIcebergCompatV0': 'true' }
   assert.deepEqual(state?.metaData, { ...changed, configuration })
-})
-
-test('offsets are the same in whatever order a checkpoint states them', () => {
-  const key = `logs/a@${generation}`
-  const actions = [
-    { appId: `tailrace/pg-0/${key}`, version: 10 },
-    { appId: `tailrace/pg-1/${key}`, version: 30 },
-    { appId: `tailrace:${key}`, version: 20 },
-    { appId: 'other', version: 9007199254740993n },
-    { appId: 'tailrace/odd', version: 1 },
-  ]
-  for (const order of [actions, actions.toReversed()]) {
-    const transactions = new Transactions()
-    for (const action of order) transactions.set(action)
-    assert.deepEqual([...transactions.landed], [{ blob: 'logs/a', generation, offset: 20 }])
-    assert.equal(transactions.size, 5)
-    assert.deepEqual(
-      new Map(transactions),
-      new Map<string, number | bigint>(actions.map(({ appId, version }) => [appId, version])),
-    )
-  }
 })
