@@ -34,7 +34,10 @@ const proofs: readonly Proof[] = [
   { sources: ['offsets/serial-queue.ts'], tests: ['offsets/serial-queue'] },
   { sources: ['offsets/load-intent.ts'], tests: ['offsets/load-intent'] },
   { sources: ['streams/lane-merge.ts'], tests: ['streams/lane-merge'] },
-  { sources: ['streams/line-splitter.ts'], tests: ['streams/line-splitter'] },
+  {
+    sources: ['streams/line-splitter.ts'],
+    tests: ['streams/line-splitter', 'streams/staging/usual-rows'],
+  },
   { sources: ['streams/batcher.ts'], tests: ['streams/batcher'] },
   { sources: ['streams/units/unit-collector.ts'], tests: ['streams/units/unit-collector'] },
   { sources: ['sources/append-blob-tailer.ts'], tests: ['sources/append-blob-tailer'] },

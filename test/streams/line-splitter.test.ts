@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isTailraceError } from '../../src/errors.ts'
 import type { LineBlock } from '../../src/records.ts'
-import { LineSplitter } from '../../src/streams/line-splitter.ts'
+import { defaultMaxLineBytes, LineSplitter } from '../../src/streams/line-splitter.ts'
 import { anyBytes, anyCuts, chunksOf, spanOf } from './blob-chunks.ts'
 import { through } from './through.ts'
 
@@ -85,6 +85,65 @@ test('a line exactly at the limit is whole, and one byte more is not', async () 
     const marks = blocks.flatMap(({ lines, tooLong }) => lines.map((_line, index) => tooLong.includes(index)))
     assert.deepEqual(marks, [false, true])
   }
+})
+
+test('a line is whole up to 16 MiB by default', async () => {
+  assert.equal(defaultMaxLineBytes, 16 * 1024 * 1024)
+  const bytes = Buffer.alloc(defaultMaxLineBytes + 1, 'x')
+  for (const length of [defaultMaxLineBytes, defaultMaxLineBytes + 1]) {
+    const line = Buffer.concat([bytes.subarray(0, length), Buffer.from('\n')])
+    const [block] = await through<LineBlock>(new LineSplitter(), chunksOf(line, []))
+    assert.deepEqual(block?.tooLong, length > defaultMaxLineBytes ? [0] : [])
+    assert.equal(block?.lines[0]?.latin1.length, defaultMaxLineBytes)
+  }
+})
+
+test('lines of any length around 64 KiB within one chunk keep their text and place', async () => {
+  const around = fc.oneof(
+    fc.integer({ min: 65_530, max: 65_545 }),
+    fc.integer({ min: 32_760, max: 32_775 }),
+    fc.nat({ max: 3 }),
+    fc.constant(140_000),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(around, { minLength: 1, maxLength: 6 }), async (lengths) => {
+      const texts = lengths.map((length, index) => String.fromCharCode(97 + index).repeat(length))
+      const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(''))
+      const blocks = await through<LineBlock>(new LineSplitter(), chunksOf(bytes, []))
+      let next = 0
+      const expected = texts.map((latin1) => {
+        const offset = next
+        next += latin1.length + 1
+        return { offset, length: latin1.length + 1, latin1 }
+      })
+      assert.deepEqual(
+        blocks.flatMap(({ lines }) => lines),
+        expected,
+      )
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('of a splitter that begins inside a line, the rest of that line is dropped and the first span covers it', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyBytes, anyCuts, anyStart, async (bytes, cuts, start) => {
+      const whole = await through<LineBlock>(new LineSplitter(), chunksOf(bytes, cuts, start))
+      const splitter = new LineSplitter({ insideLine: true })
+      assert.equal(splitter.insideLine, true)
+      const blocks = await through<LineBlock>(splitter, chunksOf(bytes, cuts, start))
+      assert.equal(splitter.insideLine, !bytes.includes(0x0a))
+      assert.deepEqual(
+        blocks.map(({ span }) => span),
+        whole.map(({ span }) => span),
+      )
+      assert.deepEqual(
+        blocks.flatMap(({ lines }) => lines),
+        whole.flatMap(({ lines }) => lines).slice(1),
+      )
+    }),
+  )
+  assert.equal(new LineSplitter().insideLine, false)
 })
 
 test('an overlong line of any length is held as no more than its prefix', async () => {
