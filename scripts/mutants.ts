@@ -38,7 +38,10 @@ const proofs: readonly Proof[] = [
     sources: ['streams/line-splitter.ts'],
     tests: ['streams/line-splitter', 'streams/staging/usual-rows'],
   },
-  { sources: ['streams/batcher.ts'], tests: ['streams/batcher'] },
+  {
+    sources: ['streams/batcher.ts'],
+    tests: ['streams/batcher', 'streams/batcher-spools', 'streams/staging/usual-rows'],
+  },
   { sources: ['streams/units/unit-collector.ts'], tests: ['streams/units/unit-collector'] },
   { sources: ['sources/append-blob-tailer.ts'], tests: ['sources/append-blob-tailer'] },
   {
