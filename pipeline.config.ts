@@ -33,15 +33,6 @@ const environment = readEnvironment({
   DATABRICKS_TOKEN: 'text',
   DATABRICKS_CLIENT_ID: 'text',
   DATABRICKS_CLIENT_SECRET: 'text',
-  // These apply to any config. They are here so that the mistakes of all variables are reported at once.
-  TAILRACE_STATE: 'text',
-  TAILRACE_METRICS_HOST: 'text',
-  TAILRACE_METRICS_PORT: 'whole number',
-  TAILRACE_MIN_FREE_BYTES: 'whole number',
-  TAILRACE_POLL_MS: 'whole number',
-  TAILRACE_BATCH_BYTES: 'whole number',
-  TAILRACE_BATCH_ROWS: 'whole number',
-  TAILRACE_BATCH_AGE_MS: 'whole number',
 })
 const {
   AZURE_STORAGE_CONNECTION_STRING: connectionString,

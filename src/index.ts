@@ -4,6 +4,7 @@
  */
 
 export { type Clock, systemClock } from './clock.ts'
+export type { ConfigChanges } from './config/config-changes.ts'
 export {
   type Environment,
   readEnvironment,
@@ -46,7 +47,13 @@ export type {
   RejectReason,
   Span,
 } from './records.ts'
-export { createLogger, type Logger, type LoggerOptions, silentLogger } from './reporting/logger.ts'
+export {
+  createLogger,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+  silentLogger,
+} from './reporting/logger.ts'
 export type { RetryPolicy } from './retry.ts'
 export type { BlobStatus, PipelineStatus, StatusReport } from './run/inspection/status.ts'
 export type { Verdict, VerifyReport } from './run/inspection/verify.ts'

@@ -1,12 +1,24 @@
 import type { Clock } from '../clock.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
-import type { Logger } from '../reporting/logger.ts'
+import type { Logger, LogLevel } from '../reporting/logger.ts'
 import type { Print } from '../reporting/row-printer.ts'
 import type { StatusOutput, TerminalTraits } from '../reporting/terminal.ts'
+
+/** The file that a config came from, which can be loaded again. */
+export interface ConfigSource {
+  /** @throws CONFIG_UNREADABLE, CONFIG_INVALID */
+  load(): Promise<ResolvedConfig>
+  /** The files of the user that the config depends on: it, the modules it imports, and secrets. */
+  files(): readonly string[]
+  /** The level of the log; a flag may have precedence over the config. */
+  levelOf(config: ResolvedConfig): LogLevel
+}
 
 /** The input and output of a command. */
 export interface CommandContext {
   readonly config: ResolvedConfig
+  /** Undefined for a config that cannot be loaded again. */
+  readonly source?: ConfigSource | undefined
   readonly logger: Logger
   readonly clock: Clock
   readonly errorOutput: StatusOutput

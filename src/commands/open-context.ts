@@ -1,7 +1,9 @@
 import { systemClock } from '../clock.ts'
-import { readEnvironment, unknownVariables } from '../config/environment.ts'
+import { environmentFiles, readVariables, unknownVariables } from '../config/environment.ts'
+import { configFiles } from '../config/import-config.ts'
 import { loadConfig } from '../config/load.ts'
-import { createLogger, logLevels } from '../reporting/logger.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
+import { createLogger, type LogLevel, logLevels } from '../reporting/logger.ts'
 import { redactSecrets } from '../reporting/redact.ts'
 import { printTo, standardError, standardOutput, terminalTraits } from '../reporting/terminal.ts'
 import type { CommandContext } from './command.ts'
@@ -21,16 +23,16 @@ export interface ContextFlags {
 export async function openContext(flags: ContextFlags): Promise<CommandContext> {
   const terminal = process.stderr.isTTY === true
   const isQuiet = flags.quiet === true
-  const variables = readEnvironment({
+  const variables = readVariables({
     LOG_LEVEL: logLevels,
     TAILRACE_CONFIG: 'text',
     // Package managers set it for their scripts.
     npm_lifecycle_event: 'text',
   })
   const errorOutput = standardError(terminal && !isQuiet)
-  const level = isQuiet ? 'warn' : (variables.LOG_LEVEL ?? 'info')
   const logger = createLogger({
-    level,
+    // Until the config is loaded, which may set another one.
+    level: isQuiet ? 'warn' : (variables.LOG_LEVEL ?? 'info'),
     pretty: terminal,
     colors: terminal && process.stderr.hasColors(),
     output: errorOutput,
@@ -41,9 +43,16 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
     for (const { name, nearestName } of unknownVariables())
       logger.warn({ variable: name }, `unknown environment variable ${name}: did you mean ${nearestName}?`)
   })
+  const levelOf = ({ logLevel }: ResolvedConfig): LogLevel => (isQuiet ? 'warn' : logLevel)
+  logger.level = levelOf(config)
   const output = standardOutput(process.stdout)
   return {
     config,
+    source: {
+      load: () => loadConfig(path),
+      files: () => [...configFiles(), ...environmentFiles()],
+      levelOf,
+    },
     logger,
     clock: systemClock,
     errorOutput,

@@ -1,15 +1,14 @@
-import { isAbort } from '../errors.ts'
+import { isAbort, TailraceError } from '../errors.ts'
 import type { Logger } from '../reporting/logger.ts'
-import { LiveStatusFile, liveStatus } from '../run/live-status.ts'
-import { PaceMeter } from '../run/pace.ts'
 import { endProcess, exitCodeOf, type StopSignal, stopSignals } from '../run/process-end.ts'
-import { describeProgress } from '../run/progress.ts'
 import { StopDeadline } from '../run/stop-deadline.ts'
-import type { SupervisedPipeline } from '../run/supervised-pipeline.ts'
 import { type RunSummary, Tailrace } from '../run/tailrace.ts'
 import type { RequestCounts } from '../sources/readers/counted-reader.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources, exitCodes } from './exit-code.ts'
+import { ConfigReloader } from './starting/config-reloader.ts'
+import { FileWatch } from './starting/file-watch.ts'
+import { ProgressReporter } from './starting/progress-reporter.ts'
 
 export interface StartOptions {
   readonly once: boolean
@@ -20,11 +19,11 @@ export interface StartOptions {
   readonly allowEmpty?: boolean | undefined
   /** Stop the run after this time, in milliseconds. Default: no limit. */
   readonly maxDurationMs?: number | undefined
+  /** Load the config again when one of its files changes. Default false: only at SIGHUP. */
+  readonly watch?: boolean | undefined
 }
 
 const progressMs = 500
-/** The state for other processes is written with every second report. */
-const writeEvery = 2
 
 // Ctrl-C reaches every process of the terminal's group, and package managers forward it again. A second signal within
 // this time is a copy of the first, not a request to exit at once.
@@ -33,14 +32,17 @@ const sameSignalMs = 1_000
 /**
  * Runs the pipelines of the config until a signal or, with `once`, up to the current end of each blob.
  *
+ * SIGHUP loads the config again, unless the run is to end by itself or hangs on a terminal, which has then been closed.
+ *
  * @returns the exit code: one of `exitCodes`, or 128 plus the signal's number
  * @throws the error of a pipeline that has failed and is not running at the end
  */
 export async function start(
   context: CommandContext,
-  { once, failFast, pipeline, allowEmpty, maxDurationMs }: StartOptions,
+  { once, failFast, pipeline, allowEmpty, maxDurationMs, watch = false }: StartOptions,
 ): Promise<number> {
-  const { config, logger, clock, errorOutput, print, terminal } = context
+  if (once && watch) throw new TailraceError('USAGE', '--watch and --once exclude each other.')
+  const { config, source, logger, clock, errorOutput, print, terminal } = context
   const stopped: { by?: StopSignal; atMs?: number } = {}
   const opening = new AbortController()
   let tailrace: Tailrace | undefined
@@ -71,7 +73,12 @@ export async function start(
           stop()
         })
 
+  const reloader = once || source === undefined ? undefined : new ConfigReloader(source, logger)
   const onSignal = (signal: StopSignal): void => {
+    if (signal === 'SIGHUP' && reloader !== undefined && !terminal.isAttached) {
+      reloader.request('SIGHUP')
+      return
+    }
     if (stopped.by !== undefined) {
       if (clock.now() - (stopped.atMs ?? 0) >= sameSignalMs) endProcess(signal)
       return
@@ -88,15 +95,20 @@ export async function start(
 
   let progress: NodeJS.Timeout | undefined
   let reporter: ProgressReporter | undefined
+  let fileWatch: FileWatch | undefined
   try {
     tailrace = await Tailrace.open(
       { config, only: pipeline, follow: !once, failFast, deadline, clock, logger },
       opening.signal,
     )
-    reporter = new ProgressReporter(context, tailrace.pipelines, once)
+    reporter = new ProgressReporter(context, tailrace, once)
     progress = setInterval(() => reporter?.report(), progressMs)
     if (stopped.by !== undefined || isTimeUp) tailrace.stop()
-    const summary = await tailrace.run()
+    const running = tailrace.run()
+    reloader?.begin(tailrace)
+    if (watch && source !== undefined)
+      fileWatch = new FileWatch(source.files, clock, (file) => reloader?.request(`a change of ${file}`))
+    const summary = await running
     errorOutput.status('')
     logger.info(
       { durationMs: summary.durationMs, requests: requestsOf(summary) },
@@ -111,6 +123,7 @@ export async function start(
   } finally {
     cancelTimer?.()
     clearInterval(progress)
+    fileWatch?.close()
     deadline.cancel()
     errorOutput.status('')
     await reporter?.close()
@@ -120,53 +133,6 @@ export async function start(
   // A package manager reports any other code of its script as a failure of the command, though Ctrl-C ended it in order.
   const isExpected = stopped.by === 'SIGINT' && terminal.isScript && terminal.hasInput
   return isExpected ? exitCodes.done : exitCodeOf(stopped.by)
-}
-
-/** Shows the progress of a run on a terminal, and writes it for `tailrace top`. */
-class ProgressReporter {
-  readonly #context: CommandContext
-  readonly #members: readonly {
-    readonly pipeline: SupervisedPipeline
-    readonly meter: PaceMeter
-    readonly file: LiveStatusFile
-  }[]
-  #writing: Promise<unknown> = Promise.resolve()
-  #isWriting = false
-  #reports = 0
-
-  constructor(context: CommandContext, pipelines: readonly SupervisedPipeline[], ends: boolean) {
-    this.#context = context
-    this.#members = pipelines.map((pipeline) => ({
-      pipeline,
-      meter: new PaceMeter(ends),
-      file: new LiveStatusFile(context.config.stateDirectory, pipeline.name),
-    }))
-  }
-
-  report(): void {
-    const { clock, errorOutput } = this.#context
-    const atMs = clock.now()
-    const paced = this.#members.map(({ pipeline, meter, file }) => {
-      const { counters, lagBytes } = pipeline
-      const { bytes, rows } = counters
-      const pace = meter.note({ atMs, bytes, rows, lagBytes })
-      return { pipeline, file, pace, line: describeProgress(pipeline.name, { bytes, lagBytes }, pace) }
-    })
-    errorOutput.status(paced.map(({ line }) => line).join('   '))
-    this.#reports += 1
-    if (this.#isWriting || this.#reports % writeEvery !== 0) return
-    this.#isWriting = true
-    // A failure, such as a full disk, loses nothing that a run needs.
-    const writes = paced.map(({ pipeline, file, pace }) => file.replace(liveStatus(pipeline, pace, atMs)))
-    this.#writing = Promise.allSettled(writes).then(() => {
-      this.#isWriting = false
-    })
-  }
-
-  async close(): Promise<void> {
-    await this.#writing
-    await Promise.allSettled(this.#members.map(({ file }) => file.remove()))
-  }
 }
 
 /** The exit code of a run that no signal stopped. */

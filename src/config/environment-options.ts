@@ -1,17 +1,5 @@
-import { type Environment, readEnvironment } from './environment.ts'
+import { type Environment, optionVariables, readVariables } from './environment.ts'
 import type { PipelineConfig, TailraceConfig } from './options.ts'
-
-/** Variables that set an option of any config, whatever its file says. */
-const optionVariables = {
-  TAILRACE_STATE: 'text',
-  TAILRACE_METRICS_HOST: 'text',
-  TAILRACE_METRICS_PORT: 'whole number',
-  TAILRACE_MIN_FREE_BYTES: 'whole number',
-  TAILRACE_POLL_MS: 'whole number',
-  TAILRACE_BATCH_BYTES: 'whole number',
-  TAILRACE_BATCH_ROWS: 'whole number',
-  TAILRACE_BATCH_AGE_MS: 'whole number',
-} as const
 
 /**
  * Sets the options that depend on where a process runs: one file then serves several machines.
@@ -20,7 +8,7 @@ const optionVariables = {
  * @throws CONFIG_INVALID
  */
 export function withEnvironment(config: TailraceConfig, environment?: Environment): TailraceConfig {
-  const values = readEnvironment(optionVariables, environment)
+  const values = readVariables(optionVariables, environment)
   const ofPipeline = (one: PipelineConfig | undefined): PipelineConfig | undefined =>
     withOptions(one, {
       source: withOptions(one?.source, { pollMs: values.TAILRACE_POLL_MS }),
@@ -33,6 +21,7 @@ export function withEnvironment(config: TailraceConfig, environment?: Environmen
   const pipelines = Object.entries(config.pipelines ?? {}).map(([name, one]) => [name, ofPipeline(one)])
   return withOptions(config, {
     stateDirectory: values.TAILRACE_STATE,
+    logLevel: values.LOG_LEVEL,
     disk: withOptions(config.disk, { minFreeBytes: values.TAILRACE_MIN_FREE_BYTES }),
     metrics: withOptions(config.metrics, {
       host: values.TAILRACE_METRICS_HOST,

@@ -1,5 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { TailraceError } from '../errors.ts'
+import { logLevels } from '../reporting/logger.ts'
+
+/** Variables that set an option of any config, whatever its file says. */
+export const optionVariables = {
+  TAILRACE_STATE: 'text',
+  TAILRACE_METRICS_HOST: 'text',
+  TAILRACE_METRICS_PORT: 'whole number',
+  TAILRACE_MIN_FREE_BYTES: 'whole number',
+  TAILRACE_POLL_MS: 'whole number',
+  TAILRACE_BATCH_BYTES: 'whole number',
+  TAILRACE_BATCH_ROWS: 'whole number',
+  TAILRACE_BATCH_AGE_MS: 'whole number',
+  LOG_LEVEL: logLevels,
+} as const
 
 /** The variables of the shipped config and of the command line. docs/configuration.md lists them. */
 export const environmentVariables = [
@@ -25,16 +39,8 @@ export const environmentVariables = [
   'DATABRICKS_CLIENT_SECRET',
   'TAILRACE_SINK_MODE',
   'TAILRACE_VOLUME',
-  'TAILRACE_STATE',
   'TAILRACE_CONFIG',
-  'TAILRACE_METRICS_HOST',
-  'TAILRACE_METRICS_PORT',
-  'TAILRACE_MIN_FREE_BYTES',
-  'TAILRACE_POLL_MS',
-  'TAILRACE_BATCH_BYTES',
-  'TAILRACE_BATCH_ROWS',
-  'TAILRACE_BATCH_AGE_MS',
-  'LOG_LEVEL',
+  ...(Object.keys(optionVariables) as (keyof typeof optionVariables)[]),
 ] as const
 
 /** Variables of this repository's tests and benches. A shell that has them set may also run the command. */
@@ -46,6 +52,9 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Names passed to `readEnvironment`: a user's config may read other variables than the shipped one. */
 const requestedNames = new Set<string>()
+
+/** Files that variables with `_FILE` named. */
+const requestedFiles = new Set<string>()
 
 const closingQuotes: Readonly<Record<string, string>> = { '"': '"', "'": "'", '“': '”', '‘': '’' }
 const quotes = new Set(Object.entries(closingQuotes).flat())
@@ -74,12 +83,20 @@ export type VariableValue<Kind> = Kind extends readonly (infer Word)[]
  * the path of a file with the value, as mounted secrets are.
  *
  * @param kinds the kind of each variable, by name. Pass all variables of a config in one call, so that all mistakes are
- *   reported together
+ *   reported together, with those of the variables that set an option of any config
  * @param environment default `process.env`
  * @throws CONFIG_INVALID that lists each variable with a value of another kind, a quote at one end only, a control
  *   character, an unexpanded reference such as `~/` or `${HOME}`, or a file that cannot be read
  */
 export function readEnvironment<const Kinds extends Readonly<Record<string, VariableKind>>>(
+  kinds: Kinds,
+  environment: Environment = process.env,
+): { readonly [Name in keyof Kinds]: VariableValue<Kinds[Name]> | undefined } {
+  return readVariables({ ...optionVariables, ...kinds }, environment)
+}
+
+/** Reads variables as `readEnvironment` does, without a look at any other ones. */
+export function readVariables<const Kinds extends Readonly<Record<string, VariableKind>>>(
   kinds: Kinds,
   environment: Environment = process.env,
 ): { readonly [Name in keyof Kinds]: VariableValue<Kinds[Name]> | undefined } {
@@ -101,6 +118,11 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
     )
   }
   return values as { readonly [Name in keyof Kinds]: VariableValue<Kinds[Name]> | undefined }
+}
+
+/** @returns the paths of the files that variables have named so far, such as those of mounted secrets */
+export function environmentFiles(): readonly string[] {
+  return [...requestedFiles]
 }
 
 /** @returns the name of a known variable with this value, so that an error message can name the origin of a value */
@@ -135,6 +157,7 @@ function textOf(name: string, environment: Environment): string | Mistake {
   const text = unwrapped(environment[name] ?? '')
   const path = unwrapped(environment[`${name}_FILE`] ?? '')
   if (path === '') return text
+  requestedFiles.add(path)
   if (text !== '') return new Mistake(`found ${name}_FILE too, expected one of the two`)
   try {
     const content = unwrapped(readFileSync(path, 'utf8'))

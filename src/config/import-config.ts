@@ -1,24 +1,81 @@
-import module from 'node:module'
+import module, { createRequire } from 'node:module'
 import { extname } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import * as ownModules from './own-modules.ts'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { MessageChannel } from 'node:worker_threads'
+import * as moduleHooks from './module-hooks.ts'
 
 /** Since Node 22.15; the types are those of the oldest supported release. */
-type RegisterHooks = (hooks: typeof ownModules) => void
+type RegisterHooks = (hooks: { readonly resolve: typeof moduleHooks.resolve }) => void
+
+/** How often each file was imported. */
+const loads = new Map<string, number>()
+
+/** The files of the user that the configs of this process consist of. */
+const files = new Set<string>()
+
+const commonJsCache = createRequire(import.meta.url).cache
+
+let isHooked = false
+let hasTypeScript = false
 
 /**
- * Imports a config, in JavaScript or TypeScript, from a project of any kind.
+ * Imports a config, in JavaScript or TypeScript, from a project of any kind. A file that was imported before is evaluated
+ * again, with the files that it imports; the earlier modules stay in memory.
  *
  * @throws what its evaluation throws
  */
 export async function importConfig(file: string): Promise<{ default?: unknown }> {
   // When Tailrace runs from its sources, a TypeScript loader is there already, and there is only one copy of them.
-  if (import.meta.url.endsWith('.js')) {
-    // Loaded only for TypeScript: it takes as long as the rest of a start. Node's own way strips types and knows no enums.
-    if (/^\.[cm]?ts$/.test(extname(file))) (await import('tsx/esm/api')).register()
-    const { registerHooks } = module as { readonly registerHooks?: RegisterHooks }
-    if (registerHooks === undefined) module.register(new URL('own-modules.js', import.meta.url))
-    else registerHooks(ownModules)
+  if (import.meta.url.endsWith('.js')) await prepare(file)
+  const count = loads.get(file) ?? 0
+  loads.set(file, count + 1)
+  files.add(file)
+  if (count === 0) return import(pathToFileURL(file).href)
+  forgetCommonJs()
+  return import(`${pathToFileURL(file).href}?load=${count}`)
+}
+
+/** @returns the paths of the imported configs, and of the files of the user that they import */
+export function configFiles(): readonly string[] {
+  addCommonJsFiles()
+  return [...files]
+}
+
+async function prepare(file: string): Promise<void> {
+  // Loaded only for TypeScript: it takes as long as the rest of a start. Node's own way strips types and knows no enums.
+  if (!hasTypeScript && /^\.[cm]?ts$/.test(extname(file))) {
+    hasTypeScript = true
+    const { register } = await import('tsx/esm/api')
+    register()
   }
-  return import(pathToFileURL(file).href)
+  if (isHooked) return
+  isHooked = true
+  const note = (url: string): void => void files.add(fileURLToPath(url))
+  const { registerHooks } = module as { readonly registerHooks?: RegisterHooks }
+  if (registerHooks !== undefined) {
+    moduleHooks.initialize({ port: { postMessage: note } })
+    registerHooks({ resolve: moduleHooks.resolve })
+    return
+  }
+  const { port1, port2 } = new MessageChannel()
+  port1.on('message', note).unref()
+  module.register(new URL('module-hooks.js', import.meta.url), {
+    data: { port: port2 },
+    transferList: [port2],
+  })
+}
+
+/** CommonJS modules are cached by path, whatever the query of their URL. */
+function forgetCommonJs(): void {
+  addCommonJsFiles()
+  for (const path of files) delete commonJsCache[path]
+}
+
+/** No hook sees what they require. */
+function addCommonJsFiles(): void {
+  for (const path of files) {
+    // A set that grows while it is iterated goes on with what was added.
+    for (const { filename } of commonJsCache[path]?.children ?? [])
+      if (!/[\\/]node_modules[\\/]/.test(filename)) files.add(filename)
+  }
 }

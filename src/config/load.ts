@@ -25,7 +25,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
   }
   let loaded: { default?: unknown }
   try {
-    loaded = await Promise.race([importConfig(file), rejectWhenIdle(file)])
+    loaded = await orWhenIdle(importConfig(file), file)
   } catch (error) {
     if (error instanceof TailraceError) throw error
     throw new TailraceError('CONFIG_UNREADABLE', await describeConfigFailure(file, error), { cause: error })
@@ -41,17 +41,23 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
 }
 
 /** Rejects when the event loop is empty: a config that awaits a promise that never settles would end the process silently. */
-function rejectWhenIdle(file: string): Promise<never> {
-  return new Promise((_, reject) => {
-    process.once('beforeExit', () => {
+async function orWhenIdle<T>(loading: Promise<T>, file: string): Promise<T> {
+  let giveUp: () => void = () => {}
+  const idle = new Promise<never>((_, reject) => {
+    giveUp = () =>
       reject(
         new TailraceError(
           'CONFIG_UNREADABLE',
           `The config file ${file} awaits a promise that never settles.`,
         ),
       )
-    })
+    process.once('beforeExit', giveUp)
   })
+  try {
+    return await Promise.race([loading, idle])
+  } finally {
+    process.off('beforeExit', giveUp)
+  }
 }
 
 /** @returns a description of a default export that cannot be a config; undefined for an object */

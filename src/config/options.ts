@@ -1,3 +1,4 @@
+import type { LogLevel } from '../reporting/logger.ts'
 import type { DatabricksSinkConfig } from '../sinks/databricks/options.ts'
 import type { DeltaSinkConfig } from '../sinks/delta/options.ts'
 import type { SourceConfig } from '../sources/options.ts'
@@ -69,6 +70,8 @@ export interface TailraceConfig {
   /** Limit of an orderly stop, in milliseconds: 0 to 3,600,000. The process then ends anyway. Default 30,000. */
   readonly stopMs?: number | undefined
   readonly restart?: RestartConfig | undefined
+  /** The level of the log of the command line; of `LOG_LEVEL` and this, the environment counts. Default `info`. */
+  readonly logLevel?: LogLevel | undefined
 }
 
 /** Gives a config its type. `resolveConfig` later validates it and fills in defaults. */

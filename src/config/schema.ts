@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { logLevels } from '../reporting/logger.ts'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
 import type { Sink, SinkOptions } from '../sinks/sink.ts'
 import { sourceOptions } from '../sources/options.ts'
@@ -105,4 +106,5 @@ export const configSchema = (sinks: readonly Sink[]) =>
         ...besideOthers('minPauseMs', 'maxPauseMs'),
       })
       .prefault({}),
+    logLevel: z.enum(logLevels).default('info'),
   })

@@ -91,17 +91,20 @@ export interface TerminalTraits {
   readonly hasOutput: boolean
   /** Whether standard output shows colors; NO_COLOR and FORCE_COLOR are respected. */
   readonly hasColors: boolean
+  /** Whether the process hangs on a terminal in any way, so that SIGHUP says that the terminal is gone. */
+  readonly isAttached: boolean
   /** Whether a script of a package manager runs the command, such as `pnpm start`. */
   readonly isScript: boolean
 }
 
 /** @param isScript whether a package manager runs the process */
 export function terminalTraits(isScript: boolean): TerminalTraits {
-  const { stdin, stdout } = process
+  const { stdin, stdout, stderr } = process
   return {
     hasInput: stdin.isTTY === true,
     hasOutput: stdout.isTTY === true,
     hasColors: stdout.isTTY === true && stdout.hasColors(),
+    isAttached: [stdin, stdout, stderr].some(({ isTTY }) => isTTY === true),
     isScript,
   }
 }

@@ -35,6 +35,8 @@ export interface SupervisedPipelineOptions {
   readonly open: (signal: AbortSignal) => Promise<OpenedPipeline>
   /** Counts the requests of all runs. */
   readonly requests: RequestCounter
+  /** Those of the pipeline with other options that this one replaces. Default: none. */
+  readonly totals?: Pick<SupervisedPipeline, 'counters' | 'failuresByCode'> | undefined
   /** Pauses before a restart; undefined: the first failure is thrown. */
   readonly restart: GrowingPauses | undefined
   readonly failureFile: FailureFile
@@ -47,7 +49,7 @@ export class SupervisedPipeline {
   readonly name: string
   readonly requests: RequestCounter
   /** Failures since the start of the process, by code. */
-  readonly failuresByCode = new Map<string, number>()
+  readonly failuresByCode: Map<string, number>
   readonly #options: SupervisedPipelineOptions
   readonly #log: Logger
   readonly #stopping = new AbortController()
@@ -58,9 +60,11 @@ export class SupervisedPipeline {
   #failure: (PipelineFailure & { readonly error: unknown }) | undefined
   #failuresInRow = 0
   /** Totals of the runs before this one. */
-  #earlier: PipelineCounters = nothingDone()
+  #earlier: PipelineCounters
 
   constructor(options: SupervisedPipelineOptions) {
+    this.#earlier = options.totals?.counters ?? nothingDone()
+    this.failuresByCode = new Map(options.totals?.failuresByCode)
     this.name = options.name
     this.requests = options.requests
     this.#options = options

@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.ts'
 import { choosePipelines } from '../config/choose-pipelines.ts'
+import { type ConfigChanges, compareConfigs } from '../config/config-changes.ts'
 import type { ResolvedConfig, ResolvedPipeline } from '../config/resolved.ts'
 import { isAbort } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
-import type { Logger } from '../reporting/logger.ts'
+import type { Logger, LogLevel } from '../reporting/logger.ts'
 import { countedReader, RequestCounter, type RequestCounts } from '../sources/readers/counted-reader.ts'
+import type { ObservedReader } from '../sources/readers/observed-reader.ts'
 import { ContainerStorage } from './container-storage.ts'
 import type { PipelineCounters } from './landing-log.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
@@ -55,16 +57,27 @@ const maxOffsets = 1_000
 /** All pipelines of a config, side by side in one process. */
 export class Tailrace {
   #options: TailraceOptions
+  /** The current one: `reload` replaces it. */
+  #config: ResolvedConfig
   #deadline: StopDeadline
   #storage: ContainerStorage
   #members: SupervisedPipeline[] = []
+  #logs = new Map<string, Logger>()
   #openings: readonly Promise<void>[] = []
+  /** The pipelines that run, each with its end, which never rejects. */
+  #runs = new Map<SupervisedPipeline, Promise<void>>()
+  /** The pipelines that a reload ends. */
+  #leaving = new Set<SupervisedPipeline>()
+  #failures: unknown[] = []
+  #reloading: Promise<unknown> | undefined
+  #isStopping = false
   #metricsServer: MetricsServer | undefined
   #startedAtMs: number
 
   private constructor(options: TailraceOptions) {
     const { config, follow, clock, logger } = options
     this.#options = options
+    this.#config = config
     this.#deadline = options.deadline ?? new StopDeadline({ stopMs: config.stopMs, clock })
     this.#storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
     this.#startedAtMs = clock.now()
@@ -85,7 +98,7 @@ export class Tailrace {
     try {
       await tailrace.#serveMetrics()
       for (const [name, config] of choosePipelines(options.config, options.only)) {
-        tailrace.#members.push(await tailrace.#member(name, config))
+        tailrace.#members.push(tailrace.#member(name, config, await tailrace.#storage.reader(config.source)))
       }
       signal?.throwIfAborted()
       await tailrace.#open()
@@ -119,36 +132,61 @@ export class Tailrace {
     const abort = (): void => this.abort()
     signal.addEventListener('abort', abort, { once: true })
     if (signal.aborted) abort()
-    const failures: unknown[] = []
-    const runOne = async (member: SupervisedPipeline, index: number): Promise<void> => {
-      // The member has noted a failed opening, and opens itself again.
-      await this.#openings[index]?.catch(() => {})
-      await member.run().catch((error: unknown) => {
-        failures.push(error)
-        if (this.#endsByFailure || isAbort(error)) this.stop()
-      })
-    }
+    // An opening that failed was noted; the pipeline pauses and opens itself again.
+    for (const [index, member] of this.#members.entries())
+      this.#launch(
+        member,
+        this.#openings[index]?.catch(() => {}),
+      )
     try {
-      await Promise.all(this.#members.map(runOne))
+      while (this.#runs.size > 0 || this.#reloading !== undefined)
+        await Promise.all([...this.#runs.values(), this.#reloading])
     } finally {
+      this.#isStopping = true
       signal.removeEventListener('abort', abort)
       this.#deadline.cancel()
       await this.#close()
     }
-    const [failure] = failures
-    if (failure !== undefined) throw failure
+    if (this.#failures.length > 0) throw this.#failures[0]
     return this.summary()
+  }
+
+  /**
+   * Takes over another config while `run` goes on. A pipeline that is removed or changed lands its complete lines and writes
+   * its offsets; a changed one is then opened anew, and goes on from there. All others run on.
+   *
+   * One call at a time. After a stop it has no effect.
+   *
+   * @returns the differences; options that need another process keep their values
+   * @throws CONFIG_INVALID, USAGE when a source cannot be connected to or the pipelines to run are not in it; the former
+   * config then stays
+   */
+  async reload(config: ResolvedConfig): Promise<ConfigChanges> {
+    const reloading = this.#reload(config)
+    this.#reloading = reloading.catch(() => {})
+    try {
+      return await reloading
+    } finally {
+      this.#reloading = undefined
+    }
   }
 
   /** Stops reading and lands the complete lines, as long as the deadline allows; `run` resolves after that. */
   stop(): void {
+    this.#isStopping = true
     this.#deadline.begin()
     for (const member of this.#members) member.stop()
   }
 
   /** Ends at once; the next start reads again the bytes that have not landed. */
   abort(): void {
+    this.#isStopping = true
     for (const member of this.#members) member.abort()
+  }
+
+  /** Changes the level of the log, that of the pipelines included. */
+  setLogLevel(level: LogLevel): void {
+    for (const log of [this.#options.logger, ...this.#logs.values()]) log.level = level
   }
 
   summary(): RunSummary {
@@ -187,11 +225,88 @@ export class Tailrace {
     }
   }
 
-  async #member(name: string, config: ResolvedPipeline): Promise<SupervisedPipeline> {
-    const { config: shared, follow, clock, logger } = this.#options
-    const requests = new RequestCounter()
-    const reader = await this.#storage.reader(config.source)
-    const log = logger.child({ pipeline: name })
+  /** Runs a pipeline to its end. A failure is noted, and may end the others. */
+  #launch(member: SupervisedPipeline, opening: Promise<void> = Promise.resolve()): void {
+    const run = opening
+      .then(() => member.run())
+      .catch((error: unknown) => {
+        // The drain of a reload took too long; what has not landed is read again.
+        if (this.#leaving.has(member) && isAbort(error)) return
+        this.#failures.push(error)
+        if (this.#endsByFailure || isAbort(error)) this.stop()
+      })
+      .finally(() => this.#runs.delete(member))
+    this.#runs.set(member, run)
+  }
+
+  async #reload(config: ResolvedConfig): Promise<ConfigChanges> {
+    const { only } = this.#options
+    const current = withPipelines(this.#config, only)
+    const wanted = withPipelines(config, only)
+    const changes = compareConfigs(current, wanted)
+    if (this.#isStopping) return changes
+    const readers = new Map<string, ObservedReader>()
+    for (const name of [...changes.added, ...changes.changed])
+      readers.set(name, await this.#storage.reader(wanted.pipelines[name]!.source))
+
+    const leaving = this.#members.filter(({ name }) =>
+      [...changes.removed, ...changes.changed].includes(name),
+    )
+    await this.#drain(leaving)
+    if (this.#isStopping) return changes
+    // Options of the process stay as they are until it starts again.
+    const { stateDirectory, metrics, stopMs } = this.#config
+    this.#config = { ...config, stateDirectory, metrics, stopMs }
+    const replaced = Object.entries(wanted.pipelines).map(([name, pipeline]) => {
+      const former = this.#members.find((member) => member.name === name)
+      const reader = readers.get(name)
+      if (reader === undefined && former !== undefined) return former
+      return this.#member(name, pipeline, reader!, former)
+    })
+    const running = new Set(this.#members)
+    this.#members = replaced
+    for (const member of replaced.filter((one) => !running.has(one))) {
+      const opening = member.open()
+      this.#launch(member, this.#endsByFailure ? opening : opening.catch(() => {}))
+    }
+    return changes
+  }
+
+  /** Ends pipelines in order, within the time of a stop; after that, they are aborted. */
+  async #drain(leaving: readonly SupervisedPipeline[]): Promise<void> {
+    const { clock, logger } = this.#options
+    const { stopMs } = this.#config
+    const pipelines = leaving.map(({ name }) => name)
+    const late = 'not drained in time: the bytes that have not landed are read again'
+    const deadline = new StopDeadline({
+      stopMs,
+      onLate: () => logger.warn({ pipelines, stopMs }, late),
+      clock,
+    })
+    deadline.signal.addEventListener('abort', () => {
+      for (const member of leaving) member.abort()
+    })
+    if (leaving.length > 0) deadline.begin()
+    for (const member of leaving) {
+      this.#leaving.add(member)
+      member.stop()
+    }
+    await Promise.all(leaving.map((member) => this.#runs.get(member)))
+    deadline.cancel()
+    this.#leaving.clear()
+  }
+
+  #member(
+    name: string,
+    config: ResolvedPipeline,
+    reader: ObservedReader,
+    predecessor?: SupervisedPipeline,
+  ): SupervisedPipeline {
+    const { follow, clock, logger } = this.#options
+    const shared = this.#config
+    const requests = predecessor?.requests ?? new RequestCounter()
+    const log = this.#logs.get(name) ?? logger.child({ pipeline: name })
+    this.#logs.set(name, log)
     return new SupervisedPipeline({
       name,
       open: (signal) =>
@@ -207,6 +322,7 @@ export class Tailrace {
           logger: log,
         }),
       requests,
+      totals: predecessor && { counters: predecessor.counters, failuresByCode: predecessor.failuresByCode },
       restart: this.#endsByFailure ? undefined : shared.restart,
       failureFile: new FailureFile(shared.stateDirectory, name),
       clock,
@@ -216,7 +332,7 @@ export class Tailrace {
 
   async #serveMetrics(): Promise<void> {
     const { config, only, logger } = this.#options
-    const names = choosePipelines(config, only).map(([name]) => name)
+    const names = () => choosePipelines(this.#config, only).map(([name]) => name)
     if (config.metrics === undefined) return
     const { host } = config.metrics
     // Loaded only when configured: the metrics library would slow every start down.
@@ -227,7 +343,7 @@ export class Tailrace {
     this.#metricsServer = await MetricsServer.listen({
       ...config.metrics,
       metrics: new Metrics(() => this.#members.map(measured)),
-      notRunning: () => names.flatMap((name) => this.#whyNotRunning(name)),
+      notRunning: () => names().flatMap((name) => this.#whyNotRunning(name)),
       logger,
     })
     logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics and /healthz')
@@ -244,6 +360,11 @@ export class Tailrace {
     await this.#metricsServer?.close()
     await this.#storage.stop()
   }
+}
+
+/** The config of the pipelines to run. @throws USAGE when there is no pipeline `only` */
+function withPipelines(config: ResolvedConfig, only: string | undefined): ResolvedConfig {
+  return { ...config, pipelines: Object.fromEntries(choosePipelines(config, only)) }
 }
 
 function measured(member: SupervisedPipeline): MeasuredPipeline {

@@ -117,7 +117,7 @@ export async function outputOf(
     print,
     printRows: print,
     printRaw: print,
-    terminal: { hasInput: false, hasOutput: false, hasColors: false, isScript: false },
+    terminal: { hasInput: false, hasOutput: false, hasColors: false, isAttached: false, isScript: false },
   })
   return { code, text }
 }

@@ -82,8 +82,19 @@ function defaultsOf(sink: SinkConfig): Map<string, Value> {
   }
   const config = resolveConfig(given, '/')
   const { source, batch, sink: options, whenFenced } = config.pipelines.one!
-  const { stateDirectory, disk, metrics, stopMs, restart } = config
-  const all = { stateDirectory, disk, metrics, stopMs, restart, source, batch, sink: options, whenFenced }
+  const { stateDirectory, disk, metrics, stopMs, restart, logLevel } = config
+  const all = {
+    stateDirectory,
+    disk,
+    metrics,
+    stopMs,
+    restart,
+    logLevel,
+    source,
+    batch,
+    sink: options,
+    whenFenced,
+  }
   const { one } = given.pipelines
   const chosen = new Set(leavesOf({ ...one, table: {}, metrics: given.metrics }).map(([path]) => path))
   return new Map(leavesOf(all).filter(([path]) => !chosen.has(path)))

@@ -4,7 +4,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { environmentVariables, readEnvironment, unknownVariables } from '../../src/config/environment.ts'
+import {
+  environmentVariables,
+  optionVariables,
+  readEnvironment,
+  unknownVariables,
+} from '../../src/config/environment.ts'
 import { withEnvironment } from '../../src/config/environment-options.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
@@ -192,7 +197,8 @@ test('docs/configuration.md and pipeline.config.ts have the variables of the one
   assert.deepEqual(documented.toSorted(), [...environmentVariables].toSorted())
   const config = readFileSync(join(root, 'pipeline.config.ts'), 'utf8')
   const read = [...config.matchAll(/^ {2}([A-Z_]+): (?:'|\[)/gm)].map(([, name]) => name)
-  assert.deepEqual([...read, 'LOG_LEVEL', 'TAILRACE_CONFIG'].toSorted(), [...environmentVariables].toSorted())
+  const others = ['TAILRACE_CONFIG', ...Object.keys(optionVariables)]
+  assert.deepEqual([...read, ...others].toSorted(), [...environmentVariables].toSorted())
 })
 
 test('no variable of the tests and benches is reported as unknown', () => {

@@ -71,6 +71,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
         batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 10_000 },
       },
     },
+    logLevel: 'info',
     stateDirectory: '/srv/.tailrace',
     disk: config.disk,
     stopMs: 30_000,

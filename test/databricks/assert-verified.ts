@@ -24,7 +24,7 @@ export async function assertVerified(
     print,
     printRows: print,
     printRaw: print,
-    terminal: { hasInput: false, hasOutput: false, hasColors: false, isScript: false },
+    terminal: { hasInput: false, hasOutput: false, hasColors: false, isAttached: false, isScript: false },
   }
   const code = await verify(context, undefined, true)
   assert.equal(code, 0, printed)

@@ -9,6 +9,7 @@ import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { startStorage, type TestStorage } from '../support/storage.ts'
 import { readTable } from '../support/table-rows.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { noTerminalReason, startOnTerminal } from '../support/terminal-process.ts'
 import { type TestConfig, type TestProject, writeProject } from '../support/test-project.ts'
 
 const blob = 'primary.json'
@@ -89,34 +90,63 @@ test('a wrong config exits with 2 and names every mistake at once', async (t) =>
   }
 })
 
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGHUP', 129],
-] as const) {
-  test(`${signal} lands what was read, writes the offsets and exits with ${code}`, async (t) => {
-    const { storage, project, config } = await setUp(t, { batch: { maxAgeMs: 60_000 } })
-    await storage.append(blob, lines(0, 50))
-    const running = startTailrace(t, ['start', ...config])
-    // Once the batch is open, only a seal is missing, which the batch's age would bring in a minute.
-    const staging = project.stagingDirectory('primary')
-    await eventually(async () => {
-      const names = await readdir(staging).catch(() => [])
-      return names.some((name) => name.endsWith('.spool'))
-    }, 'open batch')
-    running.kill(signal)
-    assert.deepEqual(await running.exited, { code, signal: null }, running.stderr)
-    assert.ok(running.logged('stopped'))
-    assert.equal(running.stdout, '')
-    const content = await storage.content(blob)
-    const end = assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
-    assert.equal(end, content.length)
-    assert.equal(await mirroredOffset(project.offsetPath('primary'), blob), end)
-    assert.deepEqual(
-      (await readdir(staging)).filter((name) => name !== 'spill'),
-      [],
-    )
-  })
-}
+test('SIGINT lands what was read, writes the offsets and exits with 130', async (t) => {
+  const { storage, project, config } = await setUp(t, { batch: { maxAgeMs: 60_000 } })
+  await storage.append(blob, lines(0, 50))
+  const running = startTailrace(t, ['start', ...config])
+  // Once the batch is open, only a seal is missing, which the batch's age would bring in a minute.
+  const staging = project.stagingDirectory('primary')
+  await eventually(async () => {
+    const names = await readdir(staging).catch(() => [])
+    return names.some((name) => name.endsWith('.spool'))
+  }, 'open batch')
+  running.kill('SIGINT')
+  assert.deepEqual(await running.exited, { code: 130, signal: null }, running.stderr)
+  assert.ok(running.logged('stopped'))
+  assert.equal(running.stdout, '')
+  const content = await storage.content(blob)
+  const end = assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
+  assert.equal(end, content.length)
+  assert.equal(await mirroredOffset(project.offsetPath('primary'), blob), end)
+  assert.deepEqual(
+    (await readdir(staging)).filter((name) => name !== 'spill'),
+    [],
+  )
+})
+
+test('a terminal that is closed ends its run in order', { skip: noTerminalReason }, async (t) => {
+  const { storage, project, config } = await setUp(t, { batch: { maxAgeMs: 60_000 } })
+  await storage.append(blob, lines(0, 50))
+  const running = startOnTerminal(t, ['start', ...config])
+  const names = (directory: string) => readdir(directory).catch((): string[] => [])
+  const staging = project.stagingDirectory('primary')
+  await eventually(async () => (await names(staging)).some((name) => name.endsWith('.spool')), 'open batch')
+  // Written once a second, and removed at the end.
+  const live = 'primary.live.json'
+  await eventually(async () => (await names(project.stateDirectory)).includes(live), 'live status')
+  running.close()
+  await eventually(async () => !(await names(project.stateDirectory)).includes(live), 'end of the run')
+  const content = await storage.content(blob)
+  const end = assertLandedOnce(blob, content, await readTable(project.tableDirectory('primary')))
+  assert.equal(await mirroredOffset(project.offsetPath('primary'), blob), end)
+})
+
+test('SIGHUP ends a run that ends by itself, with 129', async (t) => {
+  // Nothing listens there, so the run waits.
+  const connectionString = 'BlobEndpoint=http://127.0.0.1:9/logs;SharedAccessSignature=sig=a'
+  const { config } = await setUp(t, { storage: { kind: 'connection-string', connectionString } })
+  const running = startTailrace(t, ['start', '--once', ...config])
+  await running.until(() => running.log.some(({ level }) => level === 'warn'), 'a warning')
+  running.kill('SIGHUP')
+  assert.deepEqual(await running.exited, { code: 129, signal: null }, running.stderr)
+})
+
+test('--watch of a run that ends by itself is refused', async (t) => {
+  const { config } = await setUp(t)
+  const { code, stderr } = await runTailrace(t, ['start', '--once', '--watch', ...config])
+  assert.equal(code, 2)
+  assert.match(stderr, /USAGE: --watch and --once exclude each other/)
+})
 
 test('a second interrupt exits at once when the first one cannot come to its end', async (t) => {
   const { storage, config } = await setUp(t, {

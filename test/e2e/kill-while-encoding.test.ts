@@ -29,7 +29,7 @@ const causes = {
   'a stage fails': { signals: ['SIGUSR2'], codes: [1] },
   'the staging directory goes away': { signals: ['SIGWINCH'], codes: [1] },
   'a stop': { signals: ['SIGTERM'], codes: [143] },
-  'a closed terminal': { signals: ['SIGHUP'], codes: [129] },
+  'an interrupt': { signals: ['SIGINT'], codes: [130] },
   'a stop, then a failure': { signals: ['SIGTERM', 'SIGUSR2'], codes: [1, 143] },
   'two stops': { signals: ['SIGTERM', 'wait', 'SIGTERM'], codes: [143] },
 } as const

@@ -28,7 +28,7 @@ async function main(configPath: string, pace?: string): Promise<void> {
       print: standardOutput(process.stdout),
       printRows: standardOutput(process.stdout),
       printRaw: standardOutput(process.stdout),
-      terminal: { hasInput: false, hasOutput: false, hasColors: false, isScript: false },
+      terminal: { hasInput: false, hasOutput: false, hasColors: false, isAttached: false, isScript: false },
     },
     { once: message === 'once' },
   )

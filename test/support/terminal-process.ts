@@ -42,6 +42,8 @@ export interface TerminalProcess {
   /** Waits until what is shown behind the last match matches. @throws after a minute, and when it ends before */
   until(pattern: RegExp): Promise<RegExpExecArray>
   readonly exited: Promise<number | null>
+  /** Closes the terminal, as when its window is closed. */
+  close(): void
 }
 
 /** Starts `tailrace` on a terminal; it is killed with the test at the latest. */
@@ -99,5 +101,6 @@ export function runOnTerminal(
       }
     },
     exited,
+    close: () => void child.kill('SIGKILL'),
   }
 }

@@ -7,6 +7,7 @@ import type {
   PipelineConfig,
   RestartConfig,
 } from '../../src/config/options.ts'
+import type { LogLevel } from '../../src/reporting/logger.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import type { SourceConfig, StorageConfig } from '../../src/sources/options.ts'
 import type { PostgresLogsOptions } from '../../src/tables/postgres/logs.ts'
@@ -35,6 +36,7 @@ export interface TestConfig {
   readonly schema?: string
   readonly stopMs?: number
   readonly restart?: RestartConfig
+  readonly logLevel?: LogLevel
   readonly whenFenced?: PipelineConfig['whenFenced']
   /** Source text in front of the config. Default none. */
   readonly preamble?: string
@@ -77,6 +79,7 @@ export default defineConfig({
   metrics: ${JSON.stringify(config.metrics)},
   stopMs: ${JSON.stringify(config.stopMs)},
   restart: ${JSON.stringify(config.restart)},
+  logLevel: ${JSON.stringify(config.logLevel)},
 })
 `,
   )

@@ -1,0 +1,84 @@
+import type { ResolveFnOutput, ResolveHookContext } from 'node:module'
+
+// Module hooks, which Node 20 runs in a thread of its own: they import nothing of Tailrace.
+
+/** The modules of Tailrace, of which this is one: compiled, or their sources. */
+const ownRoot = new URL('..', import.meta.url).href
+
+const isCompiled = import.meta.url.endsWith('.js')
+
+/** What the modules were compiled from; a config of a clone may import from there. */
+const sources = new URL('../../src/', import.meta.url).href
+
+/** As `exports` of the package file. */
+const entryPoints = new Map([
+  ['tailrace', 'index.js'],
+  ['tailrace/transforms', 'transforms/index.js'],
+  ['tailrace/testing', 'streams/testing.js'],
+])
+
+/** The query of a config that is loaded again. Modules are cached by URL, so what it imports needs another URL, too. */
+const loadQuery = /[?&]load=\d+$/
+
+/** Receives the URL of each module of the user that a config imports. */
+export interface ModuleReports {
+  readonly port: { postMessage(url: string): void }
+}
+
+let reports: ModuleReports | undefined
+
+/** Called by Node in the thread of the hooks, and by `importConfig` where there is none. */
+export function initialize(given: ModuleReports): void {
+  reports = given
+}
+
+/**
+ * Resolves imports of Tailrace to the modules of the running process. Otherwise a config could get a second copy, whose
+ * errors and declarations are of other classes, or none at all when Tailrace is not installed beside the config.
+ *
+ * Every other module in TypeScript is an ES module, whatever the package file beside it says: `npm init` writes that a
+ * project's modules are CommonJS, and a config can await.
+ */
+export function resolve<Next extends ResolveFnOutput | Promise<ResolveFnOutput>>(
+  specifier: string,
+  context: ResolveHookContext,
+  next: (specifier: string, context: ResolveHookContext) => Next,
+): Next | ResolveFnOutput | Promise<ResolveFnOutput> {
+  const url = isCompiled ? ownModule(specifier, context.parentURL) : undefined
+  if (url !== undefined) return { url, shortCircuit: true }
+  const found = next(specifier, context)
+  return found instanceof Promise
+    ? found.then((one) => asUserModule(one, context))
+    : asUserModule(found, context)
+}
+
+function asUserModule(found: ResolveFnOutput, { parentURL }: ResolveHookContext): ResolveFnOutput {
+  const module = isCompiled ? asEsModule(found) : found
+  if (!isOfUser(module.url) || parentURL === undefined || !isOfUser(parentURL)) return module
+  reports?.port.postMessage(module.url)
+  const query = loadQuery.exec(parentURL)?.[0]
+  return query === undefined || loadQuery.test(module.url)
+    ? module
+    : { ...module, url: `${module.url}${module.url.includes('?') ? '&' : '?'}${query.slice(1)}` }
+}
+
+function asEsModule(found: ResolveFnOutput): ResolveFnOutput {
+  if (!/\.m?ts(?:\?|%3F|$)/.test(found.url)) return found
+  // The TypeScript loader appends queries of its own to a module that it takes for CommonJS.
+  return { ...found, url: found.url.replace(/(?:[?&]|%3F)tsx-.*$/, ''), format: 'module' }
+}
+
+/** Packages, and the modules of the running process, stay as they are for as long as it runs. */
+function isOfUser(url: string): boolean {
+  return url.startsWith('file:') && !url.includes('/node_modules/') && !url.startsWith(ownRoot)
+}
+
+function ownModule(specifier: string, parentUrl: string | undefined): string | undefined {
+  const entry = entryPoints.get(specifier)
+  if (entry !== undefined) return ownRoot + entry
+  if (!/^(?:\.|\/|file:)/.test(specifier)) return undefined
+  const { href } = new URL(specifier, parentUrl)
+  return href.startsWith(sources) && href.endsWith('.ts')
+    ? `${ownRoot}${href.slice(sources.length, -'.ts'.length)}.js`
+    : undefined
+}

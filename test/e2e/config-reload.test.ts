@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { eventually } from '../support/eventually.ts'
+import { assertLandedOnce, mirroredOffset } from '../support/landed-once.ts'
+import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { startTailrace } from '../support/run-tailrace.ts'
+import { startStorage, type TestStorage } from '../support/storage.ts'
+import { readTable } from '../support/table-rows.ts'
+import { projectRoot, type TailraceProcess } from '../support/tailrace-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { type TestConfig, writeProject } from '../support/test-project.ts'
+
+/** Appends lines to blobs without a pause until it is ended. */
+class Writers {
+  readonly #storage: TestStorage
+  readonly #loops: Promise<void>[]
+  #isEnding = false
+  #count = 0
+
+  constructor(storage: TestStorage, blobs: readonly string[]) {
+    this.#storage = storage
+    this.#loops = blobs.map((blob) => this.#write(blob))
+  }
+
+  async end(): Promise<void> {
+    this.#isEnding = true
+    await Promise.all(this.#loops)
+  }
+
+  async #write(blob: string): Promise<void> {
+    while (!this.#isEnding) {
+      const from = this.#count
+      this.#count += 20
+      const lines = Array.from({ length: 20 }, (_, index) => jsonlogLine(from + index))
+      // Now and then, half a line is there for a while.
+      const bytes = linesAsBytes(lines)
+      await this.#storage.append(blob, bytes.subarray(0, bytes.length - 30))
+      await delay(10)
+      await this.#storage.append(blob, bytes.subarray(bytes.length - 30))
+    }
+  }
+}
+
+const inUse = 'the new config is in use'
+
+/** Reads the log of reloads as they come. */
+function reloadsOf(running: TailraceProcess) {
+  let seen = 0
+  const answers = () =>
+    running.log.filter(
+      ({ msg }) => msg === inUse || msg === 'the new config is refused: the former one goes on',
+    )
+  return async (signal?: NodeJS.Signals) => {
+    if (signal !== undefined) running.kill(signal)
+    await running.until(() => answers().length > seen, 'an answer to the reload')
+    const { added, removed, changed, err } = answers()[seen] as Record<string, unknown>
+    seen += 1
+    return err === undefined ? { added, removed, changed } : { err: err as { code: string; message: string } }
+  }
+}
+
+async function setUp(t: TestContext) {
+  const storage = await startStorage(t)
+  const directory = await temporaryDirectory(t)
+  const base: TestConfig = {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { primary: { blobs: 'primary.json' }, replica: { blobs: 'replica.json' } },
+  }
+  const write = (more: Partial<TestConfig>) => writeProject(directory, { ...base, ...more })
+  return { storage, base, write, project: await write({}) }
+}
+
+test('SIGHUP under load takes over pipelines that were changed, removed and added, and every line lands exactly once', async (t) => {
+  const { storage, base, write, project } = await setUp(t)
+  const blobs = ['primary.json', 'replica.json', 'third.json']
+  const writers = new Writers(storage, blobs)
+  t.after(() => writers.end())
+  const running = startTailrace(t, ['start', '--config', project.configPath])
+  const landed = (name: string, since = 0) =>
+    running.log.slice(since).some(({ msg, pipeline }) => msg === 'landed' && pipeline === name)
+  const untilLanded = async (...names: string[]) => {
+    const since = running.log.length
+    await running.until(() => names.every((name) => landed(name, since)), `rows of ${names.join()}`)
+  }
+  await untilLanded('primary', 'replica')
+  const reload = reloadsOf(running)
+
+  assert.deepEqual(await reload('SIGHUP'), { added: [], removed: [], changed: [] })
+
+  // Open batches of a pipeline that is changed: only a drain lands them.
+  const { primary, replica } = base.pipelines
+  await write({ batch: { maxAgeMs: 3_600_000 } })
+  assert.deepEqual(await reload('SIGHUP'), { added: [], removed: [], changed: ['primary', 'replica'] })
+  await delay(300)
+  await write({ pipelines: { primary: { ...primary!, pollMs: 150 }, replica: replica! } })
+  assert.deepEqual(await reload('SIGHUP'), { added: [], removed: [], changed: ['primary', 'replica'] })
+  await untilLanded('primary', 'replica')
+
+  await write({ pipelines: { primary: { ...primary!, pollMs: 150 }, third: { blobs: 'third.json' } } })
+  assert.deepEqual(await reload('SIGHUP'), { added: ['third'], removed: ['replica'], changed: [] })
+  await untilLanded('third', 'primary')
+
+  // What was removed landed up to where its offset file says, and comes back from there.
+  await write({
+    pipelines: { ...base.pipelines, third: { blobs: 'third.json' } },
+    transforms: '[(record) => record]',
+  })
+  assert.deepEqual(await reload('SIGHUP'), {
+    added: ['replica'],
+    removed: [],
+    changed: ['primary', 'third'],
+  })
+  // Functions cannot be compared, so pipelines with transforms are opened anew.
+  const { changed } = await reload('SIGHUP')
+  assert.deepEqual(changed, ['primary', 'replica', 'third'])
+  await untilLanded('primary', 'replica', 'third')
+
+  await writers.end()
+  const names = blobs.map((blob) => blob.replace('.json', ''))
+  for (const [index, blob] of blobs.entries()) {
+    const { length } = await storage.content(blob)
+    const offsets = project.offsetPath(names[index]!)
+    await eventually(async () => (await mirroredOffset(offsets, blob)) === length, `the end of ${blob}`)
+  }
+  running.kill('SIGTERM')
+  assert.equal((await running.exited).code, 143, running.stderr)
+  for (const [index, blob] of blobs.entries()) {
+    const content = await storage.content(blob)
+    assert.ok(content.length > 10_000)
+    assertLandedOnce(blob, content, await readTable(project.tableDirectory(names[index]!)))
+  }
+})
+
+test('an invalid config is refused with its error, options that need a restart are named, and the level of the log changes at once', async (t) => {
+  const { storage, write, project } = await setUp(t)
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
+  const running = startTailrace(t, ['start', '--config', project.configPath])
+  await running.until(() => running.logged('landed'), 'rows')
+  const reload = reloadsOf(running)
+  const refused = async (text: RegExp) => {
+    const { err } = await reload('SIGHUP')
+    assert.match(err?.message ?? '', text)
+    return err?.code
+  }
+
+  await write({ batch: { maxRows: 0 } })
+  assert.equal(await refused(/pipelines\.primary\.batch\.maxRows: found 0/), 'CONFIG_INVALID')
+  await writeFile(project.configPath, 'export default {')
+  assert.equal(await refused(/pipeline\.config\.mjs/), 'CONFIG_UNREADABLE')
+  // Found only by connecting to the source, before any pipeline is drained.
+  await write({ storage: { kind: 'connection-string', connectionString: 'AccountName=logs' } })
+  assert.equal(await refused(/connection string/), 'CONFIG_INVALID')
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(1)]))
+  await running.until(() => running.log.filter(({ msg }) => msg === 'landed').length === 2, 'more rows')
+
+  await write({ metrics: { port: 0 }, stopMs: 20_000, logLevel: 'warn' })
+  running.kill('SIGHUP')
+  await running.until(() => running.logged('need a restart'), 'the options')
+  const warning = running.log.find(({ msg }) => msg?.includes('need a restart'))
+  assert.deepEqual(warning?.options, ['metrics.port', 'metrics.host', 'stopMs'])
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(2)]))
+  await eventually(async () => (await readTable(project.tableDirectory('primary'))).length === 3, 'the row')
+  running.kill('SIGTERM')
+  assert.equal((await running.exited).code, 143)
+  assert.equal(running.log.filter(({ msg }) => msg === 'landed').length, 2, running.stderr)
+})
+
+test('with --watch, a change of a module that the config imports is taken over without a signal', async (t) => {
+  const storage = await startStorage(t)
+  const directory = await temporaryDirectory(t)
+  const transform = (kept: number) =>
+    writeFile(
+      join(directory, 'transform.ts'),
+      `export const keep = (record: { pid?: number }) => ({ ...record, pid: ${kept} })\n`,
+    )
+  await transform(7)
+  await writeFile(
+    join(directory, 'pipeline.config.ts'),
+    `import { defineConfig, postgresLogs } from 'tailrace'
+import { keep } from './transform.ts'
+
+export default defineConfig({
+  pipelines: {
+    primary: {
+      source: {
+        storage: { kind: 'connection-string', connectionString: ${JSON.stringify(storage.connectionString)} },
+        container: 'logs',
+        blobs: 'primary.json',
+        pollMs: 100,
+      },
+      transforms: [keep],
+      table: postgresLogs('test.logs.primary'),
+      sink: { kind: 'delta', root: './lakehouse' },
+      batch: { maxAgeMs: 100 },
+    },
+  },
+  disk: { minFreeBytes: 0 },
+})
+`,
+  )
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
+  // The command that a user runs: compiled modules, and the loader's hooks.
+  const running = startTailrace(t, ['start', '--watch'], {
+    script: join(projectRoot, 'bin', 'tailrace.js'),
+    asShipped: true,
+    cwd: directory,
+  })
+  await running.until(() => running.logged('landed'), 'rows')
+  await transform(8)
+  await running.until(() => running.logged(inUse), 'the new transform')
+  assert.match(
+    String(running.log.find(({ msg }) => msg === 'loading the config again')?.cause),
+    /transform\.ts$/,
+  )
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(1)]))
+  await running.until(() => running.log.filter(({ msg }) => msg === 'landed').length === 2, 'more rows')
+  running.kill('SIGTERM')
+  assert.equal((await running.exited).code, 143, running.stderr)
+  const rows = await readTable(join(directory, 'lakehouse', 'test', 'logs', 'primary'))
+  assert.deepEqual(
+    rows.map(({ raw }) => (JSON.parse(raw) as { pid: number }).pid),
+    [7, 8],
+  )
+})
