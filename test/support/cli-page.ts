@@ -40,7 +40,7 @@ async function screenshots(t: TestContext): Promise<string> {
     return `\n\`\`\`text\n$ tailrace ${line}\n${stdout}\`\`\`\n`
   }
   const sql =
-    'select severity, count(*) as records from primary_postgresql_logs_uat group by all order by records desc'
+    'select severity, count(*) as records from primary_postgresql_logs_uat group by all order by records desc, severity'
   const top = topLines(topRows, topAtMs, undefined).join('\n')
   return [
     '\n## Over the sample logs\n',
