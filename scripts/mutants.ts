@@ -71,7 +71,12 @@ const proofs: readonly Proof[] = [
   },
   {
     sources: ['sinks/delta/protocol/schema.ts'],
-    tests: ['sinks/delta/protocol/schema', 'sinks/delta/protocol/schema-evolution'],
+    tests: [
+      'sinks/delta/protocol/schema',
+      'sinks/delta/protocol/schema-plan',
+      'sinks/delta/protocol/indexed-columns',
+      'sinks/delta/protocol/column-cast',
+    ],
   },
   {
     sources: [

@@ -160,8 +160,11 @@ test('a directory is not writable where a file stands, or where it cannot be ins
   await writeFile(plain, '')
   await assert.rejects(requireWritable(plain), { code: 'ENOTDIR', path: plain, message: 'not a directory' })
   await assert.rejects(requireWritable(join(plain, 'below')), { code: 'ENOTDIR' })
-  const stop = await failing(t, ({ name }) => (name === 'stat' ? 'EMFILE' : undefined))
+  const stop = await failing(t, ({ name, path }) =>
+    name === 'stat' && path === directory ? 'EMFILE' : undefined,
+  )
   await assert.rejects(requireWritable(directory), { code: 'EMFILE' })
+  await assert.rejects(makeDirectory(directory), { code: 'EMFILE' }, 'it is not reported as a file')
   stop()
 })
 

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
 import fc from 'fast-check'
-import type { MetaDataAction } from '../../../../src/sinks/delta/protocol/actions.ts'
-import { indexedColumns, schemaString } from '../../../../src/sinks/delta/protocol/schema.ts'
 import { compareText, fileStatistics } from '../../../../src/sinks/delta/protocol/statistics.ts'
 import { type ColumnStatistics, sqlString } from '../../../../src/sinks/encoding/engine.ts'
-import type { Column, ColumnType } from '../../../../src/tables/table.ts'
+import type { ColumnType } from '../../../../src/tables/table.ts'
 import { workbench } from '../support.ts'
 
 function statisticsOf(type: ColumnType, column: Partial<ColumnStatistics>): string {
@@ -61,40 +59,6 @@ test('DuckDB statistics become Delta bounds by type, or none where no true bound
   assert.equal(statisticsOf('double', { min: '1.5', max: '1.5', hasNan: true }), expected())
   assert.equal(statisticsOf('string', {}), expected())
   assert.equal(statisticsOf('string', { max: 'z' }), expected())
-})
-
-function metaDataOf(count: number, configuration: Record<string, string> = {}): MetaDataAction {
-  const columns = Array.from(
-    { length: count },
-    (_, index): Column => ({ name: `c${index}`, type: 'long', comment: '' }),
-  )
-  return {
-    id: '',
-    format: { provider: 'parquet' },
-    schemaString: schemaString(columns),
-    partitionColumns: ['c0'],
-    configuration,
-  }
-}
-
-test('statistics are kept of the first 32 leaves, partition columns not counted, unless a property says otherwise', () => {
-  const names = (metaData: MetaDataAction) => indexedColumns(metaData).map(({ name }) => name)
-  assert.deepEqual(
-    names(metaDataOf(40)),
-    Array.from({ length: 32 }, (_, index) => `c${index + 1}`),
-  )
-  assert.equal(names(metaDataOf(40, { 'delta.dataSkippingNumIndexedCols': '-1' })).length, 39)
-  assert.deepEqual(names(metaDataOf(40, { 'delta.dataSkippingNumIndexedCols': '2' })), ['c1', 'c2'])
-  assert.deepEqual(names(metaDataOf(40, { 'delta.dataSkippingStatsColumns': '`c39`, c2' })), ['c2', 'c39'])
-
-  const nested = metaDataOf(3)
-  const schema = JSON.parse(nested.schemaString)
-  const leaf = (name: string) => ({ name, type: 'long', nullable: true, metadata: {} })
-  schema.fields[1].type = {
-    type: 'struct',
-    fields: Array.from({ length: 32 }, (_, index) => leaf(`s${index}`)),
-  }
-  assert.deepEqual(names({ ...nested, schemaString: JSON.stringify(schema) }), [])
 })
 
 test('every value of a written file lies within the bounds in its statistics', async (t) => {
