@@ -87,7 +87,7 @@ const proofs: readonly Proof[] = [
     ],
     tests: ['sinks/databricks/committer', 'databricks/crashes'],
   },
-  { sources: ['reporting/redact.ts'], tests: ['reporting/redact'] },
+  { sources: ['reporting/redact.ts'], tests: ['reporting/redact', 'reporting/redact-long-texts'] },
 ]
 
 /** Of StrykerJS's report, by https://github.com/stryker-mutator/mutation-testing-elements (schema 1). */

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import type { TestContext } from 'node:test'
 import type { Clock } from '../../../src/clock.ts'
 import type { Span } from '../../../src/records.ts'
 import { DeltaCommitter } from '../../../src/sinks/delta/committer.ts'
@@ -62,7 +61,10 @@ export interface Workbench {
 export type PlaceTable = (directory: string) => Pick<Workbench, 'table' | 'storage' | 'dataFiles'>
 
 /** A directory and an engine that go away with the test. */
-export async function workbench(t: TestContext, place: PlaceTable = placeLocally): Promise<Workbench> {
+export async function workbench(
+  t: { after(end: () => Promise<void>): void },
+  place: PlaceTable = placeLocally,
+): Promise<Workbench> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-delta-'))
   const staging = join(directory, 'staging')
   await mkdir(staging)
