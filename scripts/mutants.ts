@@ -46,7 +46,7 @@ const proofs: readonly Proof[] = [
   { sources: ['sources/append-blob-tailer.ts'], tests: ['sources/append-blob-tailer'] },
   {
     sources: ['sources/recognition/grown-document.ts', 'sources/recognition/identify-blob.ts'],
-    tests: ['sources/recognition/identify-blob'],
+    tests: ['sources/recognition/identify-blob', 'sources/recognition/changing-blob'],
   },
   { sources: ['sources/recognition/framing.ts'], tests: ['sources/recognition/framing'] },
   { sources: ['sources/readers/observed-reader.ts'], tests: ['sources/readers/observed-reader'] },

@@ -87,15 +87,31 @@ export interface IdentifyOptions {
  * is overwritten. So a blob is the generation that landed last only if its instant, its length and the remembered bytes
  * (its head, and some before the last offset read) all agree. A fact that is not remembered counts as agreeing.
  *
+ * A blob may change between two reads. The result is that of the blob before or after, or an error.
+ *
  * @throws SOURCE_UNAVAILABLE when the blob changes between two reads: a retry may succeed
  */
 export async function identifyBlob(
   reader: BlobReader,
   blobName: string,
-  { known, coldStart, firstBytes = headBytes, signal }: IdentifyOptions,
+  options: IdentifyOptions,
 ): Promise<BlobIdentity> {
-  const readAt = (offset: number, maxBytes: number): Promise<BlobRead> =>
-    reader.read(blobName, { offset, maxBytes, signal })
+  let reads = 0
+  const readAt = (offset: number, maxBytes: number): Promise<BlobRead> => {
+    reads += 1
+    return reader.read(blobName, { offset, maxBytes, signal: options.signal })
+  }
+  const found = await identifyOnce(readAt, blobName, options)
+  // What differed was read after the head, so the head may be the old blob's, and no beginning of the new one.
+  const isHeadInDoubt = found.kind === 'found' && found.recognition === 'replaced' && reads > 1
+  return isHeadInDoubt ? identifyOnce(readAt, blobName, options) : found
+}
+
+async function identifyOnce(
+  readAt: (offset: number, maxBytes: number) => Promise<BlobRead>,
+  blobName: string,
+  { known, coldStart, firstBytes = headBytes }: IdentifyOptions,
+): Promise<BlobIdentity> {
   const first = await readAt(0, known.length === 0 ? Math.max(headBytes, firstBytes) : headBytes)
   if (first.kind === 'missing') return first
   if (first.kind !== 'bytes') return { kind: 'empty' }
@@ -117,8 +133,7 @@ export async function identifyBlob(
   const landed = await recognize(head, known, readSame)
   // `latest` is for blobs that were there first. A generation that replaces another one is new data.
   const offset = landed?.offset ?? (known.length === 0 && coldStart === 'latest' ? head.totalBytes : 0)
-  const overlap = Math.min(overlapBytes, offset)
-  const last = overlap === 0 ? Buffer.alloc(0) : await readSame(offset - overlap, overlap)
+  const last = landed?.last ?? (await readBefore(offset, readSame))
   const before = landed?.resume?.before ?? last
   const isOfDocuments = framingOf(head.bytes, head.blobType).kind === 'documents'
   return {
@@ -134,7 +149,7 @@ export async function identifyBlob(
     generation: landed?.generation ?? freeName(createdAt, known),
     createdAt,
     offset,
-    insideLine: offset > 0 && last.at(-1) !== 0x0a,
+    insideLine: offset > 0 && landed?.resume === undefined && last.at(-1) !== 0x0a,
     before,
     resume: landed?.resume,
     // A document is not recognized by its end, which changes when it grows.
@@ -169,12 +184,19 @@ function formatted(start: number, bytes: Buffer): string | undefined {
 
 /** The landed generation that the blob is, and where reading resumes in its last document. */
 interface RecognizedGeneration extends KnownGeneration {
+  /** The last bytes before its offset, 64 at most. */
+  readonly last: Buffer
   readonly resume?: DocumentResume | undefined
   /** The remembered place in its last document, if it was found again. */
   readonly tail?: MarkedTail | undefined
 }
 
-/** @returns the landed generation that the blob is, or undefined when it is another one */
+/**
+ * The bytes before the landed offset are read first, and everything that confirms them later: reading resumes only if they
+ * are still there, so a blob that changed before or after is noticed.
+ *
+ * @returns the landed generation that the blob is, or undefined when it is another one
+ */
 async function recognize(
   head: BytesRead,
   known: readonly KnownGeneration[],
@@ -193,25 +215,26 @@ async function recognize(
   }
   if (mark.head !== undefined && !matchesFingerprint(mark.head, head.bytes.subarray(0, mark.head.bytes)))
     return undefined
+  if (mark.tail !== undefined && mark.tail.start + mark.tail.bytes > head.totalBytes) return undefined
+  const last = await readBefore(candidate.offset, readSame)
   let before: Buffer | undefined
   if (mark.tail !== undefined) {
-    const { start, bytes } = mark.tail
-    if (start + bytes > head.totalBytes) return undefined
-    before = await readSame(start, bytes)
+    before = await readSame(mark.tail.start, mark.tail.bytes)
     if (!matchesFingerprint(mark.tail, before)) return undefined
   }
+  const landed = { ...candidate, last }
   return framingOf(head.bytes, head.blobType).kind === 'documents' && candidate.offset > 0
-    ? recognizeDocuments(candidate, mark.tail && before && { fingerprint: mark.tail, before }, head, readSame)
-    : candidate
+    ? recognizeDocuments(landed, mark.tail && before && { fingerprint: mark.tail, before }, head, readSame)
+    : landed
 }
 
 async function recognizeDocuments(
-  candidate: KnownGeneration,
+  landed: KnownGeneration & Pick<RecognizedGeneration, 'last'>,
   found: { readonly fingerprint: Fingerprint; readonly before: Buffer } | undefined,
   { totalBytes }: BytesRead,
   readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
 ): Promise<RecognizedGeneration | undefined> {
-  const { offset, mark } = candidate
+  const { offset, mark } = landed
   const tail = found && {
     offset: found.fingerprint.start + found.fingerprint.bytes,
     before: found.before,
@@ -219,7 +242,16 @@ async function recognizeDocuments(
   }
   const resume = await resumeInDocument({ offset, tail, totalBytes, readSame })
   if (resume === 'replaced') return undefined
-  return { ...candidate, resume, tail }
+  return { ...landed, resume, tail }
+}
+
+/** The last bytes before an offset, 64 at most. */
+async function readBefore(
+  offset: number,
+  readSame: (offset: number, maxBytes: number) => Promise<Buffer>,
+): Promise<Buffer> {
+  const bytes = Math.min(overlapBytes, offset)
+  return bytes === 0 ? Buffer.alloc(0) : readSame(offset - bytes, bytes)
 }
 
 function isOfInstant({ generation, mark }: KnownGeneration, createdAt: string): boolean {

@@ -112,11 +112,14 @@ test('a range that several pipelines landed ends at the second largest of their 
     { appId: `tailrace/pg-1/${key}`, version: 30 },
     { appId: `tailrace/pg-2/${key}`, version: 20 },
     { appId: `tailrace/pg-0/logs/b@${generation}`, version: 40 },
+    { appId: `tailrace/pg-1/logs/d@${generation}`, version: 4 },
+    { appId: `tailrace/pg-0/logs/d@${generation}`, version: 3 },
     { appId: `tailrace:logs/c@${generation}`, version: 50 },
     { appId: 'other', version: 60 },
   ])
   assert.deepEqual(transactions.doubled(), [
     { blob: 'logs/a', generation, pipelines: ['pg-1', 'pg-2', 'pg-0'], end: 20 },
+    { blob: 'logs/d', generation, pipelines: ['pg-1', 'pg-0'], end: 3 },
   ])
   assert.deepEqual(new Transactions().doubled(), [])
 })
