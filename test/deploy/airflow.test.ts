@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { skipUnless } from '../support/skip-unless.ts'
+import { startStorage, type TestStorage } from '../support/storage.ts'
+import { projectRoot } from '../support/tailrace-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { runTool, type ToolRun, tools, toolsMissing } from './tools.ts'
+
+const skip = skipUnless(toolsMissing('airflow'))
+
+/** An Airflow with a database of its own, whose workers have `tailrace` on their PATH. */
+interface TestAirflow {
+  /** Runs a DAG of a folder as `airflow dags test` does: every task in a process of its own code, in order. */
+  runDag(dag: string, folder: string): Promise<ToolRun>
+  /** The events of assets: the asset, and what the event says. */
+  events(): Promise<readonly (readonly [string, unknown])[]>
+  /** The states of the tasks of the newest run. */
+  states(): Promise<Readonly<Record<string, string>>>
+  readonly storage: TestStorage
+  readonly env: Readonly<Record<string, string>>
+}
+
+async function startAirflow(t: TestContext, wrapper: string): Promise<TestAirflow> {
+  const home = await temporaryDirectory(t)
+  const storage = await startStorage(t)
+  const bin = join(home, 'bin')
+  await mkdir(bin)
+  await writeFile(join(bin, 'tailrace'), wrapper)
+  await chmod(join(bin, 'tailrace'), 0o755)
+  const env = {
+    AIRFLOW_HOME: home,
+    AIRFLOW__CORE__LOAD_EXAMPLES: 'False',
+    PATH: `${bin}${delimiter}${process.env.PATH}`,
+    AZURE_STORAGE_CONNECTION_STRING: storage.connectionString,
+    TAILRACE_CONTAINER: 'logs',
+    TAILRACE_PRIMARY: 'primary/',
+    TAILRACE_REPLICA: 'replica/',
+    TAILRACE_CONFIG: join(projectRoot, 'pipeline.config.ts'),
+    TAILRACE_LAKEHOUSE: join(home, 'lakehouse'),
+    TAILRACE_STATE: join(home, 'state'),
+  }
+  const migrated = await runTool(tools.airflow, ['db', 'migrate'], { env, cwd: home })
+  assert.equal(migrated.code, 0, migrated.stderr)
+  const python = join(tools.airflow, '../python')
+  const ask = async (sql: string): Promise<(readonly [string, string])[]> => {
+    const script =
+      'import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))'
+    const { stdout } = await runTool(python, ['-c', script, join(home, 'airflow.db'), sql])
+    return JSON.parse(stdout) as (readonly [string, string])[]
+  }
+  return {
+    storage,
+    env,
+    runDag: (dag, folder) =>
+      runTool(tools.airflow, ['dags', 'test', dag], {
+        env: { ...env, AIRFLOW__CORE__DAGS_FOLDER: folder },
+        cwd: home,
+      }),
+    events: async () =>
+      (
+        await ask(
+          'select asset.uri, asset_event.extra from asset_event join asset on asset.id = asset_id order by asset_event.id',
+        )
+      ).map(([uri, extra]) => [uri, JSON.parse(extra)]),
+    states: async () =>
+      Object.fromEntries(
+        await ask(
+          'select task_id, state from task_instance where run_id = (select run_id from dag_run order by id desc limit 1) order by task_id',
+        ),
+      ),
+  }
+}
+
+const program = `"${process.execPath}" "${join(projectRoot, 'bin/tailrace.js')}"`
+const tableOf = (server: string): string =>
+  `tailrace://vitality_lakehouse_uat/pg_archive_sync/${server}_postgresql_logs_uat`
+
+test('the DAG drains each server, verifies it, and leaves an event of the asset of each table that has new rows', {
+  skip,
+}, async (t) => {
+  const airflow = await startAirflow(t, `#!/bin/sh\nexec ${program} "$@"\n`)
+  const { storage } = airflow
+  await storage.append('primary/a.ndjson', linesAsBytes([jsonlogLine(1), 'no JSON', jsonlogLine(2)]))
+  await storage.append('replica/a.ndjson', linesAsBytes([jsonlogLine(3)]))
+  const folder = join(projectRoot, 'deploy/airflow')
+  const first = await airflow.runDag('tailrace_drain', folder)
+  assert.equal(first.code, 0, first.stdout + first.stderr)
+  const all = { drain_primary: 'success', drain_replica: 'success', verify_primary: 'success' }
+  assert.deepEqual(await airflow.states(), { ...all, verify_replica: 'success' }, first.stdout)
+  assert.deepEqual((await airflow.events()).toSorted(), [
+    [tableOf('primary'), { rows: 3, rejected: 1 }],
+    [tableOf('replica'), { rows: 1, rejected: 0 }],
+  ])
+
+  // Only the primary has logged since: the other table has no new event.
+  await storage.append('primary/a.ndjson', linesAsBytes([jsonlogLine(4)]))
+  const second = await airflow.runDag('tailrace_drain', folder)
+  assert.equal(second.code, 0, second.stdout + second.stderr)
+  const skipped = { drain_replica: 'skipped', verify_replica: 'skipped' }
+  assert.deepEqual(await airflow.states(), { ...all, ...skipped })
+  assert.deepEqual((await airflow.events()).slice(2), [[tableOf('primary'), { rows: 1, rejected: 0 }]])
+})
+
+const retriedDag = `
+import sys
+from datetime import datetime, timedelta, timezone
+sys.path.insert(0, ${JSON.stringify(join(projectRoot, 'deploy/airflow'))})
+from airflow.sdk import DAG, Asset
+from tailrace_operator import TailraceDrainOperator
+with DAG(dag_id="retried", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+    TailraceDrainOperator(
+        task_id="drain", pipeline="primary", asset=Asset("tailrace://primary"), retries=1, retry_delay=timedelta(seconds=1)
+    )
+`
+
+test('an attempt that lands rows and then fails is retried without a second copy of them, and the table still has its event', {
+  skip,
+}, async (t) => {
+  // The worker is lost after the commit, once.
+  const airflow = await startAirflow(
+    t,
+    `#!/bin/sh\nif [ -e "$AIRFLOW_HOME/lost" ]; then exec ${program} "$@"; fi\n${program} "$@"; touch "$AIRFLOW_HOME/lost"; exit 1\n`,
+  )
+  await airflow.storage.append('primary/a.ndjson', linesAsBytes([jsonlogLine(1), jsonlogLine(2)]))
+  const folder = join(airflow.env['AIRFLOW_HOME']!, 'dags')
+  await mkdir(folder)
+  await writeFile(join(folder, 'retried.py'), retriedDag)
+  const run = await airflow.runDag('retried', folder)
+  assert.deepEqual(await airflow.states(), { drain: 'success' }, run.stdout + run.stderr)
+  assert.deepEqual(await airflow.events(), [['tailrace://primary/', { rows: 0, rejected: 0 }]])
+  const counted = await runTool(
+    process.execPath,
+    ['bin/tailrace.js', 'query', '--json', 'SELECT count(*)::INTEGER AS n FROM logs'],
+    {
+      env: airflow.env,
+    },
+  )
+  assert.deepEqual(JSON.parse(counted.stdout), { n: 2 })
+})
