@@ -125,6 +125,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'The offsets in the table are used, and the file is rebuilt from them.',
   },
+  FORMAT_TOO_NEW: {
+    disposition: 'halt',
+    hint: 'Run the newer release again; docs/operations.md describes the way back to an older one.',
+  },
   REPLAY_OUT_OF_RANGE: {
     disposition: 'halt',
     hint: 'Replay only bytes that have landed; tailrace status shows the offset of each blob.',

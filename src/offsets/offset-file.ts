@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { type Clock, systemClock } from '../clock.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
+import { isJsonObject, type JsonValue } from '../json.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
+import { requireFormat } from './format-version.ts'
 import { type LandedOffset, LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
 import { makeDirectory, withStateErrors, writeDurably } from './state-files.ts'
@@ -95,7 +97,8 @@ export class OffsetFile {
   /**
    * @returns undefined when the file does not exist
    * @throws DIRECTORY_UNUSABLE
-   * @throws OFFSET_FILE_CORRUPT when it has another format, or belongs to another pipeline or table
+   * @throws OFFSET_FILE_CORRUPT when it is no offset file, or belongs to another pipeline or table
+   * @throws FORMAT_TOO_NEW when a newer release wrote it
    */
   async read(): Promise<OffsetFileContent | undefined> {
     const text = await withStateErrors(this.path, () =>
@@ -157,12 +160,13 @@ export class OffsetFile {
   #parse(text: string): z.infer<typeof schema> {
     const corrupt = (why: string, cause?: unknown): TailraceError =>
       new TailraceError('OFFSET_FILE_CORRUPT', `${this.path} ${why}.`, { cause })
-    let value: unknown
+    let value: JsonValue
     try {
       value = JSON.parse(text)
     } catch (error) {
       throw corrupt('is not JSON', error)
     }
+    if (isJsonObject(value)) requireFormat(value.formatVersion, formatVersion, this.path)
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
       const [issue] = parsed.error.issues

@@ -14,7 +14,7 @@ import {
   type MetaDataAction,
   type ProtocolAction,
 } from './protocol/actions.ts'
-import { checkAppendable, clusteringDomain, withOffsetsFence } from './protocol/features.ts'
+import { checkAppendable, clusteringDomain, newTableProperties } from './protocol/features.ts'
 import {
   checkSchema,
   type IndexedColumn,
@@ -233,7 +233,7 @@ export async function createTable(table: NewTable, context: CommitContext): Prom
           partitionColumns,
           // Without `delta.setTransactionRetentionDuration`: with it, another writer's checkpoint would drop the offsets
           // of finished blobs, and a blob that is still listed would be landed again.
-          configuration: withOffsetsFence({ 'delta.checkpointInterval': checkpointInterval }),
+          configuration: newTableProperties({ 'delta.checkpointInterval': checkpointInterval }),
           createdTime: context.clock.now(),
         },
       },

@@ -314,6 +314,7 @@ onEachStorage('a new table asks no writer to drop offsets that are long unchange
     'delta.checkpointInterval': '20',
     // Of no meaning to any engine; it keeps former releases away.
     'delta.enableIcebergCompatV0': 'true',
+    'tailrace.formatVersion': '1',
   })
 })
 

@@ -1,5 +1,6 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonValue } from '../../../json.ts'
+import { requireFormat } from '../../../offsets/format-version.ts'
 import type { DomainMetadataAction, MetaDataAction, ProtocolAction } from './actions.ts'
 import { fieldsOf, indexedColumns, type SchemaField, schemaFields } from './schema.ts'
 
@@ -75,6 +76,12 @@ const fieldObligations = [
  */
 const offsetsFence = 'delta.enableIcebergCompatV0'
 
+/**
+ * The format of what this program keeps in a table beside its rows: offsets as transactions by blob generation. A table
+ * without the property has format 1. A release that changes the format raises the number, and older ones refuse the table.
+ */
+const tableFormat = { property: 'tailrace.formatVersion', version: 1 } as const
+
 /** The metadata domain that lists a clustered table's columns. */
 export const clusteringDomain = 'delta.clustering'
 
@@ -82,8 +89,14 @@ export const clusteringDomain = 'delta.clustering'
  * Checks that this program implements everything needed to read the table.
  *
  * @throws TABLE_UNSUPPORTED naming the version or feature and what to do about it
+ * @throws FORMAT_TOO_NEW when a newer release of this program changed the table's format
  */
 export function checkReadable(protocol: ProtocolAction, metaData: MetaDataAction): void {
+  requireFormat(
+    metaData.configuration?.[tableFormat.property],
+    tableFormat.version,
+    `The table (property ${tableFormat.property})`,
+  )
   const { minReaderVersion, readerFeatures } = protocol
   if (minReaderVersion > maxReaderVersion) refuse(`reader version ${minReaderVersion}`, elsewhere)
   if (minReaderVersion === 3 && !readerFeatures) refuse('reader version 3 without a feature list', elsewhere)
@@ -140,6 +153,11 @@ export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDa
 /** @returns table properties with the fence that makes release 0.1.0 refuse the table. */
 export function withOffsetsFence(configuration: MetaDataAction['configuration']): Record<string, string> {
   return { ...configuration, [offsetsFence]: 'true' }
+}
+
+/** @returns the properties of a new table */
+export function newTableProperties(others: Readonly<Record<string, string>>): Record<string, string> {
+  return withOffsetsFence({ ...others, [tableFormat.property]: String(tableFormat.version) })
 }
 
 /** @returns whether the table has the fence that makes release 0.1.0 refuse it. */
