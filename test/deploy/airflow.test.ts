@@ -125,7 +125,7 @@ test('an attempt that lands rows and then fails is retried without a second copy
     `#!/bin/sh\nif [ -e "$AIRFLOW_HOME/lost" ]; then exec ${program} "$@"; fi\n${program} "$@"; touch "$AIRFLOW_HOME/lost"; exit 1\n`,
   )
   await airflow.storage.append('primary/a.ndjson', linesAsBytes([jsonlogLine(1), jsonlogLine(2)]))
-  const folder = join(airflow.env['AIRFLOW_HOME']!, 'dags')
+  const folder = join(airflow.env.AIRFLOW_HOME!, 'dags')
   await mkdir(folder)
   await writeFile(join(folder, 'retried.py'), retriedDag)
   const run = await airflow.runDag('retried', folder)

@@ -41,7 +41,7 @@ for (const [name, values] of Object.entries(settings)) {
 test('the chart with everything has an object of each kind, and the pods have no right to change anything else', {
   skip,
 }, async () => {
-  const { stdout } = await render(...settings['everything']!)
+  const { stdout } = await render(...settings.everything!)
   const kinds = [...stdout.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind)
   assert.deepEqual(kinds.sort(), [
     'ConfigMap',
@@ -69,7 +69,7 @@ test('the chart with everything has an object of each kind, and the pods have no
 })
 
 test('the check of manifests finds an unknown field of a pod and of a ServiceMonitor', { skip }, async () => {
-  const { stdout } = await render(...settings['everything']!)
+  const { stdout } = await render(...settings.everything!)
   const wrong = stdout.replace('runAsNonRoot', 'runAsNotRoot').replace('interval: 30s', 'intervall: 30s')
   const mistakes = await mistakesOf('kubernetes', wrong, tools.serviceMonitorSchema)
   assert.equal(mistakes.length, 2)
