@@ -1,5 +1,4 @@
 import { TailraceError } from '../errors.ts'
-import { version } from '../package.ts'
 
 /**
  * Refuses what a newer release wrote in a format that this one does not know, because acting on a part of it could land
@@ -15,7 +14,7 @@ export function requireFormat(found: unknown, known: number, subject: string): v
   if (typeof number !== 'number' || !(number > known)) return
   throw new TailraceError(
     'FORMAT_TOO_NEW',
-    `${subject} has format ${number}, of a newer release; Tailrace ${version} knows formats up to ${known}. Run the newer release again.`,
+    `${subject} has format ${number}, of a newer release; this one knows formats up to ${known}. Run the newer release again.`,
     { context: { found: number, known } },
   )
 }

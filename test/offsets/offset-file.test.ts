@@ -106,7 +106,7 @@ test('there is no file before the first write', async (t) => {
   assert.equal(await (await openStore(t)).read(), undefined)
 })
 
-test('a file that is damaged, or of another pipeline, table or format, is OFFSET_FILE_CORRUPT and names the reason', async (t) => {
+test('a file that is damaged, or of another pipeline, table or unknown format, is OFFSET_FILE_CORRUPT and names the reason', async (t) => {
   const store = await openStore(t)
   await store.write([{ blob: 'logs/a', generation: 'g', offset: 1 }], { tableVersion: 7 })
   const text = await readFile(store.path, 'utf8')
@@ -115,7 +115,7 @@ test('a file that is damaged, or of another pipeline, table or format, is OFFSET
     [text.slice(0, -10), /is not JSON/],
     ['null', /is not an offset file/],
     ['[]', /is not an offset file/],
-    [text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion/],
+    [text.replace('"formatVersion": 1', '"formatVersion": 0'), /formatVersion/],
     [text.replace('"offset": 1', '"offset": -1'), /offset/],
     [text.replace('"offset": 1', '"offset": 1.5'), /offset/],
     [text.replace('"primary"', '"replica"'), /belongs to pipeline replica/],
@@ -127,6 +127,14 @@ test('a file that is damaged, or of another pipeline, table or format, is OFFSET
       store.read(),
       (error) => isTailraceError(error, 'OFFSET_FILE_CORRUPT') && reason.test(error.message),
     )
+  }
+})
+
+test('a file of a newer format is FORMAT_TOO_NEW, also when only its marks are read', async (t) => {
+  const store = await openStore(t)
+  await writeFile(store.path, '{ "formatVersion": 2, "whatever": "a newer release needs" }')
+  for (const read of [store.read(), store.readMarks()]) {
+    await assert.rejects(read, (error) => isTailraceError(error, 'FORMAT_TOO_NEW'))
   }
 })
 
