@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { type Clock, systemClock } from '../clock.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
-import { isJsonObject, type JsonValue } from '../json.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
 import { requireFormat } from './format-version.ts'
 import { type LandedOffset, LandedOffsets } from './landed-offsets.ts'
@@ -22,6 +21,9 @@ export interface OffsetFileContent {
 }
 
 const formatVersion = 1
+
+/** What a file of any format has. */
+const versioned = z.object({ formatVersion: z.number() })
 
 const byteOffset = z.number().int().nonnegative()
 const intent = z.object({
@@ -160,13 +162,13 @@ export class OffsetFile {
   #parse(text: string): z.infer<typeof schema> {
     const corrupt = (why: string, cause?: unknown): TailraceError =>
       new TailraceError('OFFSET_FILE_CORRUPT', `${this.path} ${why}.`, { cause })
-    let value: JsonValue
+    let value: unknown
     try {
       value = JSON.parse(text)
     } catch (error) {
       throw corrupt('is not JSON', error)
     }
-    if (isJsonObject(value)) requireFormat(value.formatVersion, formatVersion, this.path)
+    requireFormat(versioned.safeParse(value).data?.formatVersion, formatVersion, this.path)
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
       const [issue] = parsed.error.issues
