@@ -62,6 +62,7 @@ test('a type has an engine type exactly if each type within it has one', () => {
   const cases: [JsonValue | undefined, string | undefined][] = [
     ['string', 'VARCHAR'],
     ['decimal( 38 , 0 )', 'decimal( 38 , 0 )'],
+    ['decimal(38,10)', 'decimal(38,10)'],
     ['decimal(10,2', undefined],
     ['my decimal(10,2)', undefined],
     ['decimal(10,2) x', undefined],

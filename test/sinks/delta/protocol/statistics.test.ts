@@ -26,6 +26,7 @@ test('DuckDB statistics become Delta bounds by type, or none where no true bound
     ['double', '1.0', 'inf', undefined, undefined],
     ['double', '-inf', '1.0', undefined, undefined],
     ['double', '1', '2.5e5', '1', '2.5e5'],
+    ['double', '-12', '12.345e12', '-12', '12.345e12'],
     ['double', 'x1.5', '2.5', undefined, undefined],
     ['double', '1.5', '2.5x', undefined, undefined],
     ['long', '1.5', '+2', undefined, undefined],
@@ -59,6 +60,13 @@ test('DuckDB statistics become Delta bounds by type, or none where no true bound
   assert.equal(statisticsOf('double', { min: '1.5', max: '1.5', hasNan: true }), expected())
   assert.equal(statisticsOf('string', {}), expected())
   assert.equal(statisticsOf('string', { max: 'z' }), expected())
+  assert.equal(statisticsOf('long', { min: '1' }), expected())
+})
+
+test('a column that a file lacks has no statistics in it', () => {
+  const file = { rows: 3, columns: new Map([['c', { nullCount: 1, hasNan: false, min: '1', max: '2' }]]) }
+  const indexed = ['b', 'c', 'd'].map((name) => ({ name, type: 'long' as const }))
+  assert.equal(fileStatistics(file, indexed), expected('1', '2'))
 })
 
 test('every value of a written file lies within the bounds in its statistics', async (t) => {

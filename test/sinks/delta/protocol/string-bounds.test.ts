@@ -19,6 +19,7 @@ test('bounds of texts are cut after 32 code points, and an upper bound is closed
     [`${a32}${highest}b`, a32, `${a32}${highest}\x7f`],
     [a32 + highest.repeat(40), a32, undefined],
     [`${a32}${highest.repeat(31)}b`, a32, `${a32}${highest.repeat(31)}\x7f`],
+    [`${a32}${highest.repeat(32)}`, a32, `${a32}${highest.repeat(32)}`],
     // Closed by the next code point, it would have 65.
     [`${a32}${highest.repeat(32)}b`, a32, undefined],
     [clef.repeat(32), clef.repeat(32), clef.repeat(32)],
