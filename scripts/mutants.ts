@@ -43,7 +43,10 @@ const proofs: readonly Proof[] = [
     tests: ['streams/batcher', 'streams/batcher-spools', 'streams/staging/usual-rows'],
   },
   { sources: ['streams/units/unit-collector.ts'], tests: ['streams/units/unit-collector'] },
-  { sources: ['sources/append-blob-tailer.ts'], tests: ['sources/append-blob-tailer'] },
+  {
+    sources: ['sources/append-blob-tailer.ts'],
+    tests: ['sources/append-blob-tailer', 'sources/tailed-blob-facts'],
+  },
   {
     sources: ['sources/recognition/grown-document.ts', 'sources/recognition/identify-blob.ts'],
     tests: ['sources/recognition/identify-blob', 'sources/recognition/changing-blob'],

@@ -246,7 +246,6 @@ export class AppendBlobTailer extends Readable {
         case 'unchanged':
           if (!this.#follow && condition !== undefined) return this.#end('end')
       }
-      if (this.offset >= this.#endOffset) continue
       this.#ranges.keepOnly(0)
       await this.#pause()
     }
@@ -269,7 +268,7 @@ export class AppendBlobTailer extends Readable {
     const readEnd = Math.min(this.#endOffset, totalBytes)
     // Only a read that reached the end allows a condition: otherwise a 304 would hide unread bytes.
     this.#etag = this.offset >= totalBytes && read.etag !== '' ? read.etag : undefined
-    if (this.offset < readEnd) this.#ranges.askAhead(this.offset, readEnd)
+    this.#ranges.askAhead(this.offset, readEnd)
     this.#ranges.keepOnly(this.offset - start)
     return chunks
   }
