@@ -54,7 +54,10 @@ const proofs: readonly Proof[] = [
   { sources: ['sources/recognition/framing.ts'], tests: ['sources/recognition/framing'] },
   { sources: ['sources/readers/observed-reader.ts'], tests: ['sources/readers/observed-reader'] },
   { sources: ['sources/tailing/byte-budget.ts'], tests: ['sources/tailing/byte-budget'] },
-  { sources: ['sources/tailing/ranges-ahead.ts'], tests: ['sources/append-blob-tailer'] },
+  {
+    sources: ['sources/tailing/ranges-ahead.ts'],
+    tests: ['sources/tailing/ranges-ahead', 'sources/append-blob-tailer'],
+  },
   {
     sources: ['sources/tailing/read-position.ts'],
     tests: ['sources/tailing/read-position', 'sources/append-blob-tailer'],
