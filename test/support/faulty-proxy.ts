@@ -47,7 +47,7 @@ interface Answer {
 }
 
 /** Starts a proxy in front of `port` that stops with the test. */
-export async function faultyProxy(t: TestContext, port: number): Promise<FaultyProxy> {
+export async function faultyProxy(t: Pick<TestContext, 'after'>, port: number): Promise<FaultyProxy> {
   const seen: SeenRequest[] = []
   const late: (() => Promise<Answer>)[] = []
   let choose: (seen: SeenRequest) => NetworkFault | undefined = () => undefined

@@ -33,7 +33,7 @@ export function smallDiskMissing(): string | false {
 }
 
 /** Mounts a tmpfs that is unmounted with the test. */
-export async function smallDisk(t: TestContext, mebibytes: number): Promise<SmallDisk> {
+export async function smallDisk(t: Pick<TestContext, 'after'>, mebibytes: number): Promise<SmallDisk> {
   const directory = mkdtempSync(join(tmpdir(), 'tailrace-disk-'))
   let filler: FileHandle | undefined
   mount(directory, mebibytes)

@@ -82,6 +82,11 @@ export class TailraceProcess {
     return this.log.some(({ msg }) => msg?.includes(text))
   }
 
+  /** The number of the process; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
