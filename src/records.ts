@@ -95,6 +95,20 @@ export interface SpoolRows {
 /** Why a line became a rejected row. In a strict table the encoder adds `bad_value`, `unknown_shape` and `unknown_prefix`. */
 export type RejectReason = 'not_json' | 'not_object' | 'too_long' | 'transform_error' | 'not_encodable'
 
+/** The reasons with which the `parse_error` of a rejected row begins; `other` counts what begins otherwise. */
+export const rejectedRowReasons = [
+  'not_json',
+  'not_object',
+  'too_long',
+  'transform_error',
+  'bad_value',
+  'unknown_shape',
+  'unknown_prefix',
+  'invalid_utf8',
+  'not_encodable',
+  'other',
+] as const
+
 /** A future row: the text of one record and its place, or a rejected line and its reason. */
 export interface Entry {
   /** Offset of the record's first byte. */
@@ -168,6 +182,8 @@ export interface LandedBatch {
   readonly rows: number
   /** Rows with `parse_status = 'rejected'`. */
   readonly rejected: number
+  /** The rejected rows by reason. */
+  readonly rejectedBy?: Readonly<Record<string, number>> | undefined
   /** Rows with `parse_status = 'partial'`. */
   readonly partial: number
   /** The table version that first has the rows; undefined for a sink without versions. */

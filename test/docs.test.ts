@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { errors } from '../src/errors.ts'
+import { healthCodes } from '../src/run/monitoring/health.ts'
+import { probes } from '../src/run/monitoring/metrics-server.ts'
 import { postgresLogs } from '../src/tables/postgres/logs.ts'
 import { commandPaths } from './support/cli-page.ts'
 
@@ -57,6 +59,12 @@ test('docs/operations.md has a row for every command', () => {
   const rows = [...textOf('docs/operations.md').matchAll(/^\| `tailrace (\w+)/gm)].map(([, name]) => name)
   assert.ok(commands.length > 10)
   assert.deepEqual(rows.toSorted(), commands.toSorted())
+})
+
+test('docs/operations.md has a row for every health code, and every probe', () => {
+  const [, section = ''] = textOf('docs/operations.md').split('\n## Health\n')
+  const rows = [...section.split('\n## ', 1)[0]!.matchAll(/^\| `([^`]+)` /gm)].map(([, name]) => name)
+  assert.deepEqual(rows, [...probes.map((probe) => `/${probe}`), ...Object.keys(healthCodes)])
 })
 
 test('docs/tables.md has the columns of postgresLogs, in their order', () => {

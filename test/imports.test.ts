@@ -43,7 +43,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   picomatch: ['sources/discovery/blob-selection.ts'],
   pino: ['reporting/logger.ts'],
   'pino-pretty': ['reporting/logger.ts'],
-  'prom-client': ['run/metrics.ts'],
+  'prom-client': ['run/monitoring/metrics.ts'],
   saxes: ['azure/listing.ts'],
   split2: ['streams/line-splitter.ts'],
   'string-width': ['reporting/cell-text.ts'],
@@ -173,7 +173,7 @@ test('imports go downward only', () => {
 const maxLayers = { rooms: 9, files: 16 }
 
 /** How many pairs of rooms imports may connect. */
-const maxConnections = 90
+const maxConnections = 91
 
 /** A folder of `src`, or a file at its root. */
 function roomOf(file: string): string {

@@ -10,7 +10,7 @@ import { whileServing } from '../servers/while-serving.ts'
 import { shippedConfig, tailraceCommand } from '../tailrace-command.ts'
 import type { LinesFile } from './lines.ts'
 
-/** `--help` and `--version` as whole processes, and `start` until `/healthz` says that all its pipelines run. */
+/** `--help` and `--version` as whole processes, and `start` until `/readyz` says that all its pipelines run. */
 export type StartCase = 'help' | 'version' | 'start'
 
 export interface StartRun {
@@ -93,7 +93,7 @@ async function untilReady(lines: LinesFile, scratch: string): Promise<StartRun> 
 async function ready(...outputs: readonly Readable[]): Promise<void> {
   const port = await Promise.race(outputs.map(portIn))
   for (let waitedMs = 0; waitedMs < readyDeadlineMs; waitedMs += askEveryMs) {
-    const answer = await fetch(`http://127.0.0.1:${port}/healthz`)
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`)
     await answer.text()
     if (answer.ok) return
     await delay(askEveryMs)
@@ -104,7 +104,7 @@ async function ready(...outputs: readonly Readable[]): Promise<void> {
 function portIn(output: Readable): Promise<string> {
   return new Promise((resolve) => {
     createInterface({ input: output }).on('line', (line) => {
-      const port = /healthz/.test(line) ? /"?port"?: ?(\d+)/.exec(line)?.[1] : undefined
+      const port = /readyz/.test(line) ? /"?port"?: ?(\d+)/.exec(line)?.[1] : undefined
       if (port !== undefined) resolve(port)
     })
   })

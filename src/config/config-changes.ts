@@ -26,6 +26,11 @@ export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): C
     ['stateDirectory', before.stateDirectory, after.stateDirectory],
     ['metrics.port', before.metrics?.port, after.metrics?.port],
     ['metrics.host', before.metrics?.host, after.metrics?.host],
+    [
+      'metrics.prices',
+      String(Object.values(before.metrics?.prices ?? {})),
+      String(Object.values(after.metrics?.prices ?? {})),
+    ],
     ['stopMs', before.stopMs, after.stopMs],
   ]
   return {

@@ -29,12 +29,32 @@ export interface DiskConfig {
   readonly expireMs?: number | undefined
 }
 
-/** The HTTP server for Prometheus, with `GET /metrics`, and `GET /healthz` for a probe. */
+/** Prices of requests to blob storage in US dollars, for the estimated cost in the metrics. */
+export interface PriceConfig {
+  /** For 10,000 reads: 0 to 1,000. Default 0.0044. */
+  readonly per10kReads?: number | undefined
+  /** For 10,000 pages of a listing: 0 to 1,000. Default 0.055. */
+  readonly per10kListings?: number | undefined
+}
+
+/** The limits after which `/readyz` gives a reason against a pipeline that runs. */
+export interface HealthConfig {
+  /** Time without an answer of storage to a request, in milliseconds: 100 to 3,600,000. Default 30,000. */
+  readonly maxSilentMs?: number | undefined
+  /**
+   * Time in which rows wait and none is committed, in milliseconds: 100 to 86,400,000. Default 300,000. The age of a batch
+   * comes on top.
+   */
+  readonly maxStallMs?: number | undefined
+}
+
+/** The HTTP server for `/metrics` (Prometheus) and for the probes `/livez`, `/readyz` and `/startupz`. */
 export interface MetricsConfig {
   /** 0 to 65,535. With 0, the system chooses a free port, which is logged. */
   readonly port: number
   /** The address to listen on. Default `127.0.0.1`, which is reachable only from this machine. */
   readonly host?: string | undefined
+  readonly prices?: PriceConfig | undefined
 }
 
 /** The pauses before a failed pipeline is restarted. The other pipelines keep running. */
@@ -67,6 +87,7 @@ export interface TailraceConfig {
   readonly disk?: DiskConfig | undefined
   /** Default: no server. */
   readonly metrics?: MetricsConfig | undefined
+  readonly health?: HealthConfig | undefined
   /** Limit of an orderly stop, in milliseconds: 0 to 3,600,000. The process then ends anyway. Default 30,000. */
   readonly stopMs?: number | undefined
   readonly restart?: RestartConfig | undefined

@@ -92,8 +92,23 @@ export const configSchema = (sinks: readonly Sink[]) =>
       })
       .prefault({}),
     metrics: z
-      .strictObject({ port: whole(0, 65_535), host: z.string().min(1).max(253).default('127.0.0.1') })
+      .strictObject({
+        port: whole(0, 65_535),
+        host: z.string().min(1).max(253).default('127.0.0.1'),
+        prices: z
+          .strictObject({
+            per10kReads: z.number().min(0).max(1_000).default(0.0044),
+            per10kListings: z.number().min(0).max(1_000).default(0.055),
+          })
+          .prefault({}),
+      })
       .optional(),
+    health: z
+      .strictObject({
+        maxSilentMs: whole(100, hourMs).default(30_000),
+        maxStallMs: whole(100, 24 * hourMs).default(300_000),
+      })
+      .prefault({}),
     stopMs: whole(0, hourMs).default(30_000),
     restart: z
       .strictObject({

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type LandedBatch, spanBytes } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
+import type { PipelineStatistics } from './pipeline-statistics.ts'
 
 /** Totals of a pipeline since it was started. */
 export interface PipelineCounters {
@@ -21,6 +22,12 @@ export interface LastLanded {
   readonly tableVersion: number | undefined
 }
 
+interface LandingLogOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly statistics: PipelineStatistics
+}
+
 /** Counts and logs what a pipeline lands. */
 export class LandingLog {
   readonly counters: PipelineCounters = { rows: 0, rejected: 0, partial: 0, bytes: 0, batches: 0 }
@@ -28,9 +35,12 @@ export class LandingLog {
   readonly #clock: Clock
   readonly #log: Logger
 
-  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
+  readonly #statistics: PipelineStatistics
+
+  constructor({ clock, logger, statistics }: LandingLogOptions) {
     this.#clock = clock
     this.#log = logger
+    this.#statistics = statistics
   }
 
   /** The last batch; undefined before the first one. */
@@ -39,7 +49,9 @@ export class LandingLog {
   }
 
   /** @param lagBytes bytes of the known blobs that have not landed */
-  note({ batch, ...landed }: LandedBatch, lagBytes: number): void {
+  note(landing: LandedBatch, lagBytes: number): void {
+    this.#statistics.noteLanded(landing)
+    const { batch, ...landed } = landing
     const { rows, rejected, partial, tableVersion, fileBytes, encodeMs, commitMs } = landed
     const bytes = batch.spans.reduce((sum, span) => sum + spanBytes(span), 0)
     this.counters.rows += rows

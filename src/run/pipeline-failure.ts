@@ -31,6 +31,12 @@ export class FailureFile extends StatusFile<PipelineFailure> {
   }
 }
 
+/** @returns code and message in one text */
+export function failureLine(error: unknown): string {
+  const { code, reason } = describeFailure(error)
+  return `${code}: ${reason}`
+}
+
 /** @returns the code and the message without secrets; of a foreign error only its name, because its message may hold log content */
 export function describeFailure(error: unknown): Pick<PipelineFailure, 'code' | 'reason'> {
   if (isTailraceError(error)) return { code: error.code, reason: redactSecrets(error.message) }

@@ -24,6 +24,8 @@ import type { BlobLag, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.
 import { ListedLanes } from './lanes/listed-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
 import { SingleLane } from './lanes/single-lane.ts'
+import { type PipelinePulse, pulseOf } from './pipeline-pulse.ts'
+import { PipelineStatistics } from './pipeline-statistics.ts'
 import { recordStarts } from './record-starts.ts'
 import { openResources, type PipelineResources } from './resources.ts'
 import type { OpenedPipeline } from './supervised-pipeline.ts'
@@ -37,6 +39,10 @@ export interface PipelineOptions {
   readonly succeededSince: (instantMs: number) => boolean
   /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
   readonly follow: boolean
+  /** Takes numbers over all runs of the pipeline. Default: of this run. */
+  readonly statistics?: PipelineStatistics | undefined
+  /** The instant up to which an earlier run has landed everything, in milliseconds since the epoch. Default: now. */
+  readonly landedUpToMs?: number | undefined
   /** Aborts the opening, which has no deadline of its own. Unused afterwards. */
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
@@ -59,7 +65,10 @@ export class Pipeline implements OpenedPipeline {
   #upkeep: TableUpkeep | undefined
   #schedule: LaneSchedule
   #follow: boolean
-  #lanes = new LaneMerge()
+  #lanes: LaneMerge
+  #budget: ByteBudget
+  /** The stages of the run that hold rows; undefined before it. */
+  #landingStages: { readonly batcher: Batcher; readonly sink: LakehouseSink } | undefined
   /** For each fenced generation, the offset up to which the sink has landed or dropped its bytes. */
   #settled = new Map<string, number>()
   #aborting: AbortController
@@ -71,7 +80,10 @@ export class Pipeline implements OpenedPipeline {
     this.#clock = clock
     this.#follow = options.follow
     this.#log = logger
-    this.#landingLog = new LandingLog({ clock, logger })
+    const { statistics = new PipelineStatistics() } = options
+    this.#landingLog = new LandingLog({ clock, logger, statistics })
+    this.#lanes = new LaneMerge(clock)
+    this.#budget = new ByteBudget(config.source.maxBufferedBytes)
     this.#resources = resources
     this.#aborting = aborting
     this.#diskSpace = resources.diskSpace
@@ -132,6 +144,18 @@ export class Pipeline implements OpenedPipeline {
     return this.#diskSpace.isHolding
   }
 
+  /** What the pipeline holds now. */
+  get pulse(): PipelinePulse {
+    const stages = {
+      schedule: this.#schedule,
+      lanes: this.#lanes,
+      diskSpace: this.#diskSpace,
+      budget: this.#budget,
+      ...this.#landingStages,
+    }
+    return pulseOf(stages, this.#clock.now())
+  }
+
   /** Running lanes. */
   get laneCount(): number {
     return this.#schedule.laneCount
@@ -176,6 +200,7 @@ export class Pipeline implements OpenedPipeline {
       clock: this.#clock,
       logger: this.#log,
     })
+    this.#landingStages = { batcher, sink }
     const landing = connect([this.#lanes, gate, batcher, sink], { signal: this.#aborting.signal })
     const reading = this.#schedule.run().then(
       () => this.#lanes.close(),
@@ -225,6 +250,7 @@ export class Pipeline implements OpenedPipeline {
     reader,
     succeededSince,
     follow,
+    landedUpToMs,
     clock,
     logger,
   }: PipelineOptions): LaneSchedule {
@@ -237,6 +263,7 @@ export class Pipeline implements OpenedPipeline {
       follow,
       landedOf: (blob) => committer.landed().of(blob),
       isFirstRun: committer.landed().blobCount === 0,
+      landedUpToMs,
       recordStarts: async (starts) => {
         const { signal } = this.#aborting
         await recordStarts(starts, { committer, diskSpace: this.#diskSpace, signal, clock, logger })
@@ -247,7 +274,7 @@ export class Pipeline implements OpenedPipeline {
       markOf: (generation) => this.#offsets.markOf(generation),
       recordMark: (mark) => this.#offsets.recordMark(mark),
       inlet: (onTaken) => this.#lanes.inlet(onTaken),
-      budget: new ByteBudget(source.maxBufferedBytes),
+      budget: this.#budget,
       staging: this.#resources.staging,
       diskSpace: this.#diskSpace,
       isSettled: (source, offset) => (this.#settled.get(generationKey(source)) ?? offset) >= offset,

@@ -22,6 +22,7 @@ export class StopDeadline {
   readonly #aborting = new AbortController()
   readonly #cancelling = new AbortController()
   #hasBegun = false
+  #overdueSinceMs: number | undefined
 
   constructor(options: StopDeadlineOptions) {
     this.#options = options
@@ -30,6 +31,11 @@ export class StopDeadline {
   /** Fires when the pipelines are to be aborted. */
   get signal(): AbortSignal {
     return this.#aborting.signal
+  }
+
+  /** Since when the stop should have ended, in milliseconds since the epoch; undefined while there is time. */
+  get overdueSinceMs(): number | undefined {
+    return this.#overdueSinceMs
   }
 
   /** Starts the time of a stop; only the first call counts. */
@@ -46,14 +52,19 @@ export class StopDeadline {
   }
 
   async #run(): Promise<void> {
-    const { stopMs, onLate, onOverdue, clock } = this.#options
+    const { stopMs, onLate, clock } = this.#options
     const abortMs = stopMs < minStopMs ? 0 : Math.min(maxAbortMs, Math.floor(stopMs / 4))
     await clock.sleep(stopMs - abortMs, this.#cancelling.signal)
     onLate?.()
-    if (abortMs === 0) onOverdue?.()
+    if (abortMs === 0) this.#overdue()
     this.#aborting.abort()
     if (abortMs === 0) return
     await clock.sleep(abortMs, this.#cancelling.signal)
-    onOverdue?.()
+    this.#overdue()
+  }
+
+  #overdue(): void {
+    this.#overdueSinceMs = this.#options.clock.now()
+    this.#options.onOverdue?.()
   }
 }

@@ -2,11 +2,18 @@ import type { Clock } from '../clock.ts'
 import { isAbort, isTailraceError } from '../errors.ts'
 import { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { Logger } from '../reporting/logger.ts'
+import { noteRetries } from '../reporting/retry-log.ts'
 import { type GrowingPauses, growingPauseMs } from '../retry.ts'
 import type { RequestCounter } from '../sources/readers/counted-reader.ts'
+import type { StorageHealth } from '../sources/readers/observed-reader.ts'
 import type { LastLanded, PipelineCounters } from './landing-log.ts'
 import type { BlobLag, SetAsideBlob } from './lanes/lane-schedule.ts'
-import { describeFailure, type FailureFile, type PipelineFailure } from './pipeline-failure.ts'
+import { describeFailure, type FailureFile, failureLine, type PipelineFailure } from './pipeline-failure.ts'
+import type { PipelinePulse } from './pipeline-pulse.ts'
+import { PipelineStatistics } from './pipeline-statistics.ts'
+
+/** Whether a pipeline runs. `failed`: it is started again after a pause, unless the process ends. */
+export type PipelineState = 'opening' | 'running' | 'failed' | 'stopping' | 'ended'
 
 /** One run of a pipeline, opened: the parts of `Pipeline` that restarts and reports use. */
 export interface OpenedPipeline {
@@ -21,6 +28,7 @@ export interface OpenedPipeline {
   readonly lastLanded?: LastLanded | undefined
   /** Whether the stream is held because disk space is short. */
   readonly isHeld?: boolean | undefined
+  readonly pulse?: PipelinePulse | undefined
   /** The known blobs with the most bytes that have not landed. */
   blobsBehind?(max: number): readonly BlobLag[]
   run(): Promise<void>
@@ -31,12 +39,21 @@ export interface OpenedPipeline {
 
 export interface SupervisedPipelineOptions {
   readonly name: string
-  /** Opens the pipeline, for each run; the signal aborts the opening. */
-  readonly open: (signal: AbortSignal) => Promise<OpenedPipeline>
+  /** Opens the pipeline, for each run; the signal aborts the opening. It goes on with what earlier runs have counted. */
+  readonly open: (
+    signal: AbortSignal,
+    carried: { readonly landedUpToMs: number; readonly statistics: PipelineStatistics },
+  ) => Promise<OpenedPipeline>
   /** Counts the requests of all runs. */
   readonly requests: RequestCounter
   /** Those of the pipeline with other options that this one replaces. Default: none. */
-  readonly totals?: Pick<SupervisedPipeline, 'counters' | 'failuresByCode'> | undefined
+  readonly totals?:
+    | Pick<SupervisedPipeline, 'counters' | 'failuresByCode' | 'statistics' | 'landedUpToMs' | 'lastLanded'>
+    | undefined
+  /** The health of the source's storage. Default: it always answers. */
+  readonly storageHealth?: Pick<StorageHealth, 'unansweredSinceMs' | 'failure'> | undefined
+  /** The age at which a batch is sealed, in milliseconds. Default 0. */
+  readonly batchAgeMs?: number | undefined
   /** Pauses before a restart; undefined: the first failure is thrown. */
   readonly restart: GrowingPauses | undefined
   readonly failureFile: FailureFile
@@ -48,6 +65,8 @@ export interface SupervisedPipelineOptions {
 export class SupervisedPipeline {
   readonly name: string
   readonly requests: RequestCounter
+  readonly statistics: PipelineStatistics
+  readonly batchAgeMs: number
   /** Failures since the start of the process, by code. */
   readonly failuresByCode: Map<string, number>
   readonly #options: SupervisedPipelineOptions
@@ -57,6 +76,12 @@ export class SupervisedPipeline {
   /** The running pipeline, or the last one that ran. */
   #pipeline: OpenedPipeline | undefined
   #isRunning = false
+  #hasOpened = false
+  #state: PipelineState = 'opening'
+  #stateSinceMs: number
+  /** Of the runs before this one. */
+  #landedUpToMs: number
+  #lastLanded: LastLanded | undefined
   #failure: (PipelineFailure & { readonly error: unknown }) | undefined
   #failuresInRow = 0
   /** Totals of the runs before this one. */
@@ -67,12 +92,57 @@ export class SupervisedPipeline {
     this.failuresByCode = new Map(options.totals?.failuresByCode)
     this.name = options.name
     this.requests = options.requests
-    this.#options = options
+    this.statistics = options.totals?.statistics ?? new PipelineStatistics()
+    noteRetries(options.logger, (error) => this.statistics.noteRetry(error))
+    this.batchAgeMs = options.batchAgeMs ?? 0
+    this.#stateSinceMs = options.clock.now()
+    this.#landedUpToMs = options.totals?.landedUpToMs ?? this.#stateSinceMs
+    this.#lastLanded = options.totals?.lastLanded
+    // Without its predecessor, so that reloads keep no chain of them in memory.
+    this.#options = { ...options, totals: undefined }
     this.#log = options.logger
   }
 
   get isRunning(): boolean {
     return this.#isRunning
+  }
+
+  get state(): PipelineState {
+    return this.#state
+  }
+
+  /** When it came into its state, in milliseconds since the epoch. */
+  get stateSinceMs(): number {
+    return this.#stateSinceMs
+  }
+
+  /** Whether it has been opened at least once. */
+  get hasOpened(): boolean {
+    return this.#hasOpened
+  }
+
+  /** What it holds now; undefined while it is not open. */
+  get pulse(): PipelinePulse | undefined {
+    return this.#pipeline?.pulse
+  }
+
+  /**
+   * The last instant of which every complete line that storage had has landed, in milliseconds since the epoch; at the
+   * earliest the start of the process. It stands still while storage does not answer.
+   */
+  get landedUpToMs(): number {
+    return this.pulse?.landedUpToMs ?? this.#landedUpToMs
+  }
+
+  /** Since when storage has not answered, in milliseconds since the epoch. */
+  get storageUnansweredSinceMs(): number | undefined {
+    return this.#options.storageHealth?.unansweredSinceMs
+  }
+
+  /** Code and message of the last request to storage that failed since its last answer. */
+  get storageFailure(): string | undefined {
+    const error = this.#options.storageHealth?.failure
+    return error === undefined ? undefined : failureLine(error)
   }
 
   /** The failure after which it does not run; undefined while it runs, and after it ended in order. */
@@ -97,8 +167,9 @@ export class SupervisedPipeline {
     return this.#pipeline?.blobsBehind?.(max) ?? []
   }
 
+  /** The last landed batch of all runs. */
   get lastLanded(): LastLanded | undefined {
-    return this.#pipeline?.lastLanded
+    return this.#pipeline?.lastLanded ?? this.#lastLanded
   }
 
   get isHeld(): boolean {
@@ -142,16 +213,19 @@ export class SupervisedPipeline {
       const startedAtMs = this.#options.clock.now()
       try {
         this.#isRunning = true
+        this.#enter(this.#stopping.signal.aborted ? 'stopping' : 'running')
         await this.#pipeline?.run()
         return
       } catch (error) {
         if (this.#isStopped(error)) throw error
         this.#isRunning = false
+        this.#enter('failed')
         this.#leave(startedAtMs)
         await this.#noteFailure(error)
         if (this.#options.restart === undefined || isFinal(error)) throw error
       } finally {
         this.#isRunning = false
+        if (this.#state !== 'failed') this.#enter('ended')
       }
     }
   }
@@ -159,6 +233,7 @@ export class SupervisedPipeline {
   /** Stops reading and lands the complete lines; `run` resolves after that. */
   stop(): void {
     this.#stopping.abort()
+    if (this.#state === 'running') this.#enter('stopping')
     this.#opening?.aborting.abort()
     this.#pipeline?.stop()
   }
@@ -196,7 +271,10 @@ export class SupervisedPipeline {
 
   async #open(): Promise<void> {
     const aborting = new AbortController()
-    const done = this.#options.open(aborting.signal)
+    const done = this.#options.open(aborting.signal, {
+      landedUpToMs: this.#landedUpToMs,
+      statistics: this.statistics,
+    })
     this.#opening = { aborting, done }
     try {
       this.#pipeline = await done
@@ -204,6 +282,7 @@ export class SupervisedPipeline {
       this.#opening = undefined
     }
     this.#failure = undefined
+    this.#hasOpened = true
     await this.#note(undefined)
     if (this.#stopping.signal.aborted) this.#pipeline.stop()
   }
@@ -222,6 +301,8 @@ export class SupervisedPipeline {
     const ranMs = clock.now() - startedAtMs
     if (counters.batches > 0 || ranMs >= (restart?.maxPauseMs ?? 0)) this.#failuresInRow = 0
     if (restart === undefined) return
+    this.#landedUpToMs = this.landedUpToMs
+    this.#lastLanded = this.lastLanded
     this.#earlier = sum(this.#earlier, counters)
     this.#pipeline = undefined
   }
@@ -247,6 +328,12 @@ export class SupervisedPipeline {
         : 'the pipeline failed: it is started again after a pause',
     )
     await this.#note(failure)
+  }
+
+  #enter(state: PipelineState): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#stateSinceMs = this.#options.clock.now()
   }
 
   /** Writes the note for other processes. A failure is only logged. */

@@ -10,8 +10,8 @@ import type { ObservedReader } from '../sources/readers/observed-reader.ts'
 import { ContainerStorage } from './container-storage.ts'
 import type { PipelineCounters } from './landing-log.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
-import type { MeasuredPipeline } from './metrics.ts'
-import type { MetricsServer } from './metrics-server.ts'
+import type { MetricsServer } from './monitoring/metrics-server.ts'
+import { Monitor } from './monitoring/monitor.ts'
 import { Pipeline } from './pipeline.ts'
 import { FailureFile } from './pipeline-failure.ts'
 import { StopDeadline } from './stop-deadline.ts'
@@ -309,7 +309,7 @@ export class Tailrace {
     this.#logs.set(name, log)
     return new SupervisedPipeline({
       name,
-      open: (signal) =>
+      open: (signal, carried) =>
         Pipeline.open({
           name,
           config,
@@ -317,12 +317,15 @@ export class Tailrace {
           reader: countedReader(reader, requests),
           succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
           follow,
+          ...carried,
           signal,
           clock,
           logger: log,
         }),
       requests,
-      totals: predecessor && { counters: predecessor.counters, failuresByCode: predecessor.failuresByCode },
+      totals: predecessor,
+      storageHealth: reader.health,
+      batchAgeMs: config.batch.maxAgeMs,
       restart: this.#endsByFailure ? undefined : shared.restart,
       failureFile: new FailureFile(shared.stateDirectory, name),
       clock,
@@ -331,29 +334,29 @@ export class Tailrace {
   }
 
   async #serveMetrics(): Promise<void> {
-    const { config, only, logger } = this.#options
-    const names = () => choosePipelines(this.#config, only).map(([name]) => name)
+    const { config, only, clock, logger } = this.#options
     if (config.metrics === undefined) return
-    const { host } = config.metrics
+    const { host, port, prices } = config.metrics
+    const monitor = new Monitor({
+      names: () => choosePipelines(this.#config, only).map(([name]) => name),
+      pipelines: () => this.#members,
+      limits: () => this.#config.health,
+      stopOverdueSinceMs: () => this.#deadline.overdueSinceMs,
+      nowMs: () => clock.now(),
+    })
     // Loaded only when configured: the metrics library would slow every start down.
     const [{ Metrics }, { MetricsServer }] = await Promise.all([
-      import('./metrics.ts'),
-      import('./metrics-server.ts'),
+      import('./monitoring/metrics.ts'),
+      import('./monitoring/metrics-server.ts'),
     ])
     this.#metricsServer = await MetricsServer.listen({
-      ...config.metrics,
-      metrics: new Metrics(() => this.#members.map(measured)),
-      notRunning: () => names().flatMap((name) => this.#whyNotRunning(name)),
+      host,
+      port,
+      metrics: new Metrics(() => monitor.measure(), prices),
+      reasonsAgainst: (probe) => monitor.reasonsAgainst(probe),
       logger,
     })
-    logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics and /healthz')
-  }
-
-  /** @returns the name, with the code of the failure if there is one; nothing for a pipeline that runs */
-  #whyNotRunning(name: string): readonly string[] {
-    const member = this.#members.find((one) => one.name === name)
-    if (member?.isRunning === true) return []
-    return [member?.failure === undefined ? name : `${name} (${member.failure.code})`]
+    logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics, /livez, /readyz and /startupz')
   }
 
   async #close(): Promise<void> {
@@ -365,10 +368,4 @@ export class Tailrace {
 /** The config of the pipelines to run. @throws USAGE when there is no pipeline `only` */
 function withPipelines(config: ResolvedConfig, only: string | undefined): ResolvedConfig {
   return { ...config, pipelines: Object.fromEntries(choosePipelines(config, only)) }
-}
-
-function measured(member: SupervisedPipeline): MeasuredPipeline {
-  const { name, counters, requests, isRunning, failuresByCode, lagBytes, laneCount, setAside } = member
-  const gauges = { isRunning, lagBytes, openLanes: laneCount, setAsideBlobs: setAside.length }
-  return { name, counters, requests: requests.counts, failuresByCode, gauges }
 }

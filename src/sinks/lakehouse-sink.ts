@@ -48,6 +48,15 @@ export interface LakehouseSinkOptions {
   readonly logger?: Logger | undefined
 }
 
+/** A batch that a sink is landing. */
+export interface BatchUnderWay {
+  /** When its first record arrived, in milliseconds since the epoch. */
+  readonly sinceMs: number
+  readonly rows: number
+  /** The error of the last attempt to commit it; undefined while none has failed. */
+  readonly failure?: unknown
+}
+
 const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial: 0 }
 
 /**
@@ -69,6 +78,7 @@ export class LakehouseSink extends Writable {
   #destroying = new AbortController()
   /** The end of the last batch, landed or failed. */
   #landing: Promise<void> = Promise.resolve()
+  #underWay: BatchUnderWay | undefined
 
   constructor(options: LakehouseSinkOptions) {
     super({ objectMode: true, highWaterMark: 1 })
@@ -83,8 +93,16 @@ export class LakehouseSink extends Writable {
     this.#log = options.logger ?? silentLogger
   }
 
+  /** The batch that is being landed; undefined between batches. */
+  get underWay(): BatchUnderWay | undefined {
+    return this.#underWay
+  }
+
   override _write(batch: Batch, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    const landing = this.#land(batch)
+    this.#underWay = { sinceMs: batch.openedAtMs, rows: batch.rows }
+    const landing = this.#land(batch).finally(() => {
+      this.#underWay = undefined
+    })
     this.#landing = landing.catch(() => {})
     landing.then(() => done(), done)
   }
@@ -167,6 +185,7 @@ export class LakehouseSink extends Writable {
           batch: { ...batch, spans },
           rows: encoded.rows,
           rejected: encoded.rejected,
+          rejectedBy: encoded.rejectedBy,
           partial: encoded.partial,
           fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
           encodeMs: encodedAt - startedAt,
@@ -217,11 +236,15 @@ export class LakehouseSink extends Writable {
     encoded: EncodedBatch,
     signal: AbortSignal,
   ): Promise<CommitReceipt> {
+    const log = retryLog(this.#log, 'commit failed', { batch })
     return retry(() => this.#diskSpace.withSpace(() => this.#committer.land(spans, encoded), signal), {
       policy: this.#retry,
       clock: this.#clock,
       signal,
-      onRetry: retryLog(this.#log, 'commit failed', { batch }),
+      onRetry: (event) => {
+        if (this.#underWay !== undefined) this.#underWay = { ...this.#underWay, failure: event.error }
+        log(event)
+      },
     })
   }
 }

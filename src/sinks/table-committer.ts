@@ -8,6 +8,8 @@ export interface EncodedBatch {
   readonly files: readonly WrittenFile[]
   readonly rows: number
   readonly rejected: number
+  /** The rejected rows by reason. Default: unknown. */
+  readonly rejectedBy?: Readonly<Record<string, number>> | undefined
   readonly partial: number
 }
 

@@ -82,6 +82,7 @@ export class AppendBlobTailer extends Readable {
   #etag: string | undefined
   #totalBytes = 0
   #grewAtMs: number | undefined
+  #caughtUpAtMs: number | undefined
   #onFailure: ((error: unknown) => void) | undefined
   /** The last answer reached the blob's end, so the next request waits for a pause. */
   #isAtEnd = false
@@ -143,6 +144,11 @@ export class AppendBlobTailer extends Readable {
   /** When the blob was last found grown, in milliseconds since the epoch; undefined when it has not grown since the first answer. */
   get grewAtMs(): number | undefined {
     return this.#grewAtMs
+  }
+
+  /** When storage last answered that the blob has no byte beyond those read, in milliseconds since the epoch. */
+  get caughtUpAtMs(): number | undefined {
+    return this.#caughtUpAtMs
   }
 
   /** Why the stream ended, once it has. */
@@ -227,6 +233,7 @@ export class AppendBlobTailer extends Readable {
           const chunks = this.#accept(answer.read, answer)
           if (chunks.length > 0) {
             this.#isAtEnd = this.offset >= this.#totalBytes
+            if (this.#isAtEnd) this.#caughtUpAtMs = this.#clock.now()
             return chunks
           }
           if (!this.#follow) return this.#end('end')
@@ -247,6 +254,7 @@ export class AppendBlobTailer extends Readable {
           if (!this.#follow && condition !== undefined) return this.#end('end')
       }
       this.#ranges.keepOnly(0)
+      this.#caughtUpAtMs = this.#clock.now()
       await this.#pause()
     }
   }

@@ -35,6 +35,13 @@ export interface BatcherOptions {
   readonly clock?: Clock | undefined
 }
 
+/** Rows on their way into the table. */
+export interface WaitingRows {
+  /** When the first of them arrived, in milliseconds since the epoch. */
+  readonly sinceMs: number
+  readonly rows: number
+}
+
 /** Maximum size of one write to the spool. */
 const maxWriteBytes = 1024 * 1024
 
@@ -74,8 +81,8 @@ export class Batcher extends Transform {
   #maxAgeMs: number
   #clock: Clock
   #batch: OpenBatch | undefined
-  /** Spools of the batches that have not been read from this stream, oldest first; older ones may precede them. */
-  #sealedPaths: string[] = []
+  /** The batches that have not been read from this stream, oldest first; older ones may precede them. */
+  #sealed: Batch[] = []
   /** Rows of the open batch that are written together. */
   #held = Buffer.allocUnsafeSlow(maxWriteBytes)
   #cancelAgeTimer = (): void => {}
@@ -92,6 +99,15 @@ export class Batcher extends Transform {
     this.#maxRows = options.maxRows ?? 1_000_000
     this.#maxAgeMs = options.maxAgeMs ?? 10_000
     this.#clock = options.clock ?? systemClock
+  }
+
+  /** The rows that this stage holds, in the open batch and in sealed ones; undefined when it holds no batch. */
+  get waiting(): WaitingRows | undefined {
+    this.#forgetRead()
+    const batches = [...this.#sealed, ...(this.#batch === undefined ? [] : [this.#batch])]
+    const [oldest] = batches
+    if (oldest === undefined) return undefined
+    return { sinceMs: oldest.openedAtMs, rows: batches.reduce((sum, { rows }) => sum + rows, 0) }
   }
 
   override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -114,7 +130,7 @@ export class Batcher extends Transform {
       await batch?.file.close().catch(() => {})
       if (batch !== undefined) await this.#staging.remove(batch.spoolPath)
       this.#forgetRead()
-      for (const path of this.#sealedPaths) await this.#staging.remove(path)
+      for (const { spoolPath } of this.#sealed) await this.#staging.remove(spoolPath)
     }
     this.#work.run(discard).then(
       () => callback(error),
@@ -263,13 +279,13 @@ export class Batcher extends Transform {
       return
     }
     this.#forgetRead()
-    this.#sealedPaths.push(batch.spoolPath)
+    this.#sealed.push(sealed)
     this.push(sealed satisfies Batch)
   }
 
   /** A batch that was read belongs to the sink, which removes its spool. */
   #forgetRead(): void {
-    this.#sealedPaths.splice(0, this.#sealedPaths.length - this.readableLength)
+    this.#sealed.splice(0, this.#sealed.length - this.readableLength)
   }
 
   #withSpace<T>(write: () => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream'
+import { type Clock, systemClock } from '../clock.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -7,6 +8,7 @@ interface Offer {
   readonly inlet: Writable
   readonly value: unknown
   readonly taken: Done
+  readonly atMs: number
 }
 
 /**
@@ -20,9 +22,16 @@ export class LaneMerge extends Readable {
   #wanted = false
   #openInlets = 0
   #closed = false
+  #clock: Clock
 
-  constructor() {
+  constructor(clock: Clock = systemClock) {
     super({ objectMode: true, highWaterMark: 1 })
+    this.#clock = clock
+  }
+
+  /** Since when the oldest object waits to be taken, in milliseconds since the epoch; undefined when none does. */
+  get waitingSinceMs(): number | undefined {
+    return this.#waiting[0]?.atMs
   }
 
   /**
@@ -44,7 +53,7 @@ export class LaneMerge extends Readable {
           if (error === undefined) onTaken(value)
           done(error)
         }
-        this.#waiting.push({ inlet, value, taken })
+        this.#waiting.push({ inlet, value, taken, atMs: this.#clock.now() })
         this.#deliver()
       },
       destroy: (error, callback) => {

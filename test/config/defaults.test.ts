@@ -82,11 +82,12 @@ function defaultsOf(sink: SinkConfig): Map<string, Value> {
   }
   const config = resolveConfig(given, '/')
   const { source, batch, sink: options, whenFenced } = config.pipelines.one!
-  const { stateDirectory, disk, metrics, stopMs, restart, logLevel } = config
+  const { stateDirectory, disk, metrics, health, stopMs, restart, logLevel } = config
   const all = {
     stateDirectory,
     disk,
     metrics,
+    health,
     stopMs,
     restart,
     logLevel,
@@ -142,6 +143,8 @@ const places: Readonly<Record<string, string>> = {
   BatchConfig: 'batch.',
   DiskConfig: 'disk.',
   MetricsConfig: 'metrics.',
+  PriceConfig: 'metrics.prices.',
+  HealthConfig: 'health.',
   RestartConfig: 'restart.',
   SourceConfig: 'source.',
   DeltaSinkConfig: 'sink.',

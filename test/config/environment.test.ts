@@ -149,7 +149,7 @@ test('the environment sets the options of a process in any config, before the fi
     '/',
   )
   assert.equal(resolved.stateDirectory, '/environment')
-  assert.deepEqual(resolved.metrics, { host: '::1', port: 1 })
+  assert.deepEqual([resolved.metrics?.host, resolved.metrics?.port], ['::1', 1])
   assert.equal(resolved.disk.minFreeBytes, 7)
   const { source, batch } = resolved.pipelines.one!
   assert.equal(source.pollMs, 200)

@@ -75,6 +75,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
     stateDirectory: '/srv/.tailrace',
     disk: config.disk,
     stopMs: 30_000,
+    health: { maxSilentMs: 30_000, maxStallMs: 300_000 },
     restart: { minPauseMs: 5_000, maxPauseMs: 300_000 },
   })
   assert.deepEqual([config.disk.minFreeBytes, config.disk.expireMs], [512 * 1024 * 1024, 3_600_000])

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { errors } from '../../src/errors.ts'
+import type { ProbeAnswer } from '../../src/run/monitoring/metrics-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
@@ -48,8 +50,17 @@ test('a pipeline that fails stops no other one, shows everywhere why, and runs a
 
   const { port } = running.log.find(({ msg }) => msg?.includes('serving')) as { port?: number }
   const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
-  const health = await ask('/healthz')
-  assert.deepEqual([health.status, await health.text()], [503, 'not running: replica (TABLE_CORRUPT)\n'])
+  // The one that runs is not named, and the process itself is not to be ended for the other.
+  for (const probe of ['/readyz', '/startupz']) {
+    const health = await ask(probe)
+    const { reasons } = (await health.json()) as ProbeAnswer
+    assert.equal(health.status, 503)
+    assert.deepEqual(
+      reasons.map(({ pipeline, code, action }) => ({ pipeline, code, action })),
+      [{ pipeline: 'replica', code: 'TABLE_CORRUPT', action: errors.TABLE_CORRUPT.hint }],
+    )
+  }
+  assert.equal((await ask('/livez')).status, 200)
   const samples = samplesOf(await (await ask('/metrics')).text())
   assert.equal(samples.get('tailrace_pipeline_running{pipeline="primary"}'), 1)
   assert.equal(samples.get('tailrace_pipeline_running{pipeline="replica"}'), 0)
@@ -63,7 +74,8 @@ test('a pipeline that fails stops no other one, shows everywhere why, and runs a
   await heal()
   await running.until(() => landedBy('replica'), 'rows of the other one')
   assert.ok(running.logged('the pipeline runs again'))
-  await eventually(async () => (await ask('/healthz')).status === 200, 'health')
+  await eventually(async () => (await ask('/readyz')).status === 200, 'readiness')
+  assert.equal((await ask('/startupz')).status, 200)
   running.kill('SIGTERM')
   assert.equal((await running.exited).code, 143)
   for (const name of ['primary', 'replica']) {

@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { access } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { promtoolMissing } from '../support/promtool.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { samplesOf } from '../support/scrape.ts'
+import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
 import type { LogLine } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
+import { startWatched } from '../support/watched-run.ts'
+
+const promtoolSkip = skipUnless(promtoolMissing())
 
 const lines = (count: number): Buffer =>
   linesAsBytes(Array.from({ length: count }, (_, index) => jsonlogLine(index)))
@@ -40,7 +46,7 @@ test('a run serves rows and requests of each pipeline while it runs, and logs it
       of('storage_requests_total{pipeline="replica",kind="missing"}') > 0
     )
   }, 'metrics of what was landed')
-  assert.equal((await ask('/healthz')).status, 200)
+  assert.equal((await ask('/readyz')).status, 200)
   const requests = (kind: string) => of(`storage_requests_total{pipeline="primary",kind="${kind}"}`)
   assert.ok(requests('read') > 0 && requests('list') > 0)
   assert.equal(requests('failed'), 0)
@@ -55,6 +61,39 @@ test('a run serves rows and requests of each pipeline while it runs, and logs it
   const { primary, replica } = said('stopped')!.requests as Record<string, Record<string, number>>
   assert.ok(primary!.read! >= requests('read') && primary!.unchanged! >= requests('unchanged'))
   assert.equal(replica!.read, 0)
+})
+
+test('promtool finds no mistake in the metrics of a run that has landed and rejected rows', {
+  skip: promtoolSkip,
+}, async (t) => {
+  const run = await startWatched(t)
+  await run.storage.append('primary.json', Buffer.concat([lines(5), Buffer.from('no JSON\n')]))
+  await run.process.until(() => run.process.logged('landed'), 'the first batch')
+  const checked = spawnSync('promtool', ['check', 'metrics'], {
+    input: await run.exposition(),
+    encoding: 'utf8',
+  })
+  assert.deepEqual([checked.status, checked.stdout, checked.stderr], [0, '', ''])
+  const samples = await run.samples()
+  assert.equal(samples.get('tailrace_rejected_rows_total{pipeline="primary",reason="not_json"}'), 1)
+  const reads = samples.get('tailrace_storage_requests_total{pipeline="primary",kind="read"}')!
+  const price = samples.get('tailrace_storage_cost_usd_total{pipeline="primary",kind="read"}')!
+  assert.ok(Math.abs(price - (reads * 0.0044) / 10_000) < 1e-9)
+})
+
+test('a pipeline has as many series with 40 blobs as with one, and no name of a blob among them', async (t) => {
+  const run = await startWatched(t, { pipelines: { primary: { blobs: 'logs/', discoverMs: 100 } } })
+  const seriesOf = async () => [...(await run.samples()).keys()].filter((name) => name.includes('pipeline='))
+  const landed = async (rows: number) =>
+    (await run.samples()).get('tailrace_rows_total{pipeline="primary"}') === rows
+  await run.storage.append('logs/first.json', lines(1))
+  await run.process.until(() => run.process.logged('landed'), 'the first batch')
+  const before = await seriesOf()
+  for (let number = 0; number < 40; number += 1) await run.storage.append(`logs/n${number}.json`, lines(1))
+  await eventually(() => landed(41), 'rows of 40 blobs')
+  assert.deepEqual(await seriesOf(), before)
+  assert.ok(before.length < 110, `${before.length} series`)
+  assert.doesNotMatch(await run.exposition(), /\.json/)
 })
 
 test('a run whose metrics port is taken ends with 2, names the port, and touches nothing', async (t) => {

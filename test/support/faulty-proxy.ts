@@ -22,6 +22,8 @@ export type NetworkFault =
   | 'damaged-body'
   /** There is no answer at all. */
   | 'stalled'
+  /** It is not executed, and answered with 403. */
+  | 'denied'
 
 export interface SeenRequest {
   readonly method: string
@@ -38,6 +40,8 @@ export interface FaultyProxy {
   plan(choose: (seen: SeenRequest) => NetworkFault | undefined): void
   /** Executes what is late. */
   releaseLate(): Promise<void>
+  /** Breaks the connections of the requests that have no answer. */
+  breakStalled(): void
 }
 
 interface Answer {
@@ -50,6 +54,7 @@ interface Answer {
 export async function faultyProxy(t: Pick<TestContext, 'after'>, port: number): Promise<FaultyProxy> {
   const seen: SeenRequest[] = []
   const late: (() => Promise<Answer>)[] = []
+  const stalled: ServerResponse[] = []
   let choose: (seen: SeenRequest) => NetworkFault | undefined = () => undefined
 
   const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -79,6 +84,10 @@ export async function faultyProxy(t: Pick<TestContext, 'after'>, port: number): 
         response.writeHead(503, { 'retry-after': '0', 'x-ms-error-code': 'ServerBusy' }).end()
         return
       case 'stalled':
+        stalled.push(response)
+        return
+      case 'denied':
+        response.writeHead(403, { 'x-ms-error-code': 'AuthorizationFailure' }).end()
         return
       default: {
         const answer = await execute()
@@ -112,6 +121,9 @@ export async function faultyProxy(t: Pick<TestContext, 'after'>, port: number): 
     },
     releaseLate: async () => {
       for (const execute of late.splice(0)) await execute()
+    },
+    breakStalled: () => {
+      for (const response of stalled.splice(0)) response.destroy()
     },
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type {
   BatchConfig,
   DiskConfig,
+  HealthConfig,
   MetricsConfig,
   PipelineConfig,
   RestartConfig,
@@ -21,6 +22,7 @@ export interface TestConfig {
   readonly batch?: BatchConfig
   readonly disk?: DiskConfig
   readonly metrics?: MetricsConfig
+  readonly health?: HealthConfig
   readonly tableOptions?: PostgresLogsOptions
   /** The source text of a list of transforms. Default none. */
   readonly transforms?: string
@@ -77,6 +79,7 @@ export default defineConfig({
   stateDirectory: ${JSON.stringify(stateDirectory)},
   disk: ${JSON.stringify({ minFreeBytes: 0, ...config.disk })},
   metrics: ${JSON.stringify(config.metrics)},
+  health: ${JSON.stringify(config.health)},
   stopMs: ${JSON.stringify(config.stopMs)},
   restart: ${JSON.stringify(config.restart)},
   logLevel: ${JSON.stringify(config.logLevel)},

@@ -1,4 +1,4 @@
-import type { Command } from '@commander-js/extra-typings'
+import { type Command, Option } from '@commander-js/extra-typings'
 import {
   addCommand,
   type CommandRunner,
@@ -8,6 +8,8 @@ import {
   wideOption,
 } from './definition.ts'
 import { durationMs } from './values.ts'
+
+const probes = ['livez', 'readyz', 'startupz'] as const
 
 /** Commands that show the state of sources and tables, and change nothing. */
 export function addInspectCommands(program: Command, runner: CommandRunner): void {
@@ -44,6 +46,23 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
       runner.withConfig(async (context) => {
         const { top } = await import('../top.ts')
         return top(context, flags)
+      }),
+    )
+
+  addCommand(program, 'health', 'Ask the process that runs with this config how it is, for a HEALTHCHECK.', {
+    examples: [
+      ['tailrace health', 'exits with 1, and prints the reasons, when a pipeline does not land'],
+      ['tailrace health --probe livez', 'only whether the process itself is stuck'],
+    ],
+  })
+    .addOption(
+      new Option('--probe <name>', 'livez, readyz or startupz').choices(probes).default('readyz' as const),
+    )
+    .addOption(jsonOption())
+    .action(({ probe, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { health } = await import('../health.ts')
+        return health(context, { probe, json })
       }),
     )
 

@@ -21,6 +21,8 @@ export interface BoardBlob extends BlobMemory {
   modifiedAtMs: number
   /** When it was last found grown after it had been read to its end, in milliseconds since the epoch; 0 when never. */
   grewAtMs: number
+  /** Since when it is known to have bytes to read; undefined while it is at rest. */
+  behindSinceMs?: number | undefined
   /** Why and until when it is set aside. Kept while it is read again, so that failures in a row are counted. */
   aside?: SetAsideBlob | undefined
 }
@@ -55,6 +57,7 @@ export class BlobBoard {
   /** In name order, which in a layout by date is the order of age. */
   #backlog: string[] = []
   #leftBytes = 0
+  #leftSinceMs: number | undefined
   #newest: Newest[] = []
   /** Forgotten blobs that landed up to an unfinished last line, as they were then. */
   #unfinished = new Map<string, Pick<ListedBlob, 'bytes' | 'createdAt'>>()
@@ -74,6 +77,11 @@ export class BlobBoard {
   /** Unread bytes of the blobs that the last scan left out, because the backlog was full. */
   get leftBytes(): number {
     return this.#leftBytes
+  }
+
+  /** Since when scans have left out blobs without a break; undefined when the last complete one left out none. */
+  get leftSinceMs(): number | undefined {
+    return this.#leftSinceMs
   }
 
   get queuedCount(): number {
@@ -102,6 +110,16 @@ export class BlobBoard {
     if (blob.status.state === 'unknown') this.#blobs.delete(blob.name)
   }
 
+  #leave(bytes: number, behindSinceMs: number): void {
+    this.#leftBytes += bytes
+    this.#leftSinceMs ??= behindSinceMs
+  }
+
+  /** Ends a scan that listed every blob that is due. */
+  endScan(): void {
+    if (this.#leftBytes === 0) this.#leftSinceMs = undefined
+  }
+
   beginScan(): void {
     this.#leftBytes = 0
     this.#newest = []
@@ -111,15 +129,16 @@ export class BlobBoard {
    * Takes one blob of a scan.
    *
    * @param landedBytes how far the listed generation is landed, as far as a listing can show which one it is
+   * @param behindSinceMs the start of the scan before: news of this one appeared after it
    */
-  note(listed: ListedBlob, landedBytes: number | undefined, nowMs: number): void {
+  note(listed: ListedBlob, landedBytes: number | undefined, nowMs: number, behindSinceMs = nowMs): void {
     const known = this.#blobs.get(listed.name)
     const isWhole = listed.bytes === 0 || landedBytes === listed.bytes || this.#isUnfinishedStill(listed)
     this.#noteNewest(listed, isWhole)
-    if (known !== undefined) this.#noteKnown(known, listed, nowMs)
+    if (known !== undefined) this.#noteKnown(known, listed, nowMs, behindSinceMs)
     else if (!isWhole) {
       this.#unfinished.delete(listed.name)
-      this.#noteUnknown(listed, landedBytes ?? 0, nowMs)
+      this.#noteUnknown(listed, landedBytes ?? 0, nowMs, behindSinceMs)
     }
   }
 
@@ -165,7 +184,7 @@ export class BlobBoard {
     }
   }
 
-  #noteKnown(known: BoardBlob, listed: ListedBlob, nowMs: number): void {
+  #noteKnown(known: BoardBlob, listed: ListedBlob, nowMs: number, behindSinceMs: number): void {
     const { state } = known.status
     known.modifiedAtMs = listed.modifiedAtMs
     if (hasLane(state)) {
@@ -182,14 +201,18 @@ export class BlobBoard {
     if (isNews && listed.bytes > known.seenBytes) known.grewAtMs = nowMs
     // Compared with the bytes read, not with the last listing: that one may have been a stale answer.
     const readInstant = known.identity?.createdAt ?? listed.createdAt
-    if (listed.bytes !== known.seenBytes || listed.createdAt !== readInstant) this.apply(known, 'changed')
+    if (listed.bytes !== known.seenBytes || listed.createdAt !== readInstant) {
+      known.behindSinceMs = behindSinceMs
+      this.apply(known, 'changed')
+    }
   }
 
-  #noteUnknown(listed: ListedBlob, landedBytes: number, nowMs: number): void {
+  #noteUnknown(listed: ListedBlob, landedBytes: number, nowMs: number, behindSinceMs: number): void {
     // Landed in part: it had been read to its end or nearly so, and has grown since.
     if (landedBytes > 0) {
       const grown = this.#add(listed)
       grown.grewAtMs = nowMs
+      grown.behindSinceMs = behindSinceMs
       this.apply(grown, 'found-grown')
       return
     }
@@ -197,13 +220,15 @@ export class BlobBoard {
       const last = this.#blobs.get(this.#backlog.at(-1) ?? '')
       // A blob with bytes in flight keeps its place: nothing else knows how far it was read.
       if (last === undefined || last.next !== undefined || listed.name > last.name) {
-        this.#leftBytes += listed.bytes
+        this.#leave(listed.bytes, behindSinceMs)
         return
       }
-      this.#leftBytes += last.bytes
+      this.#leave(last.bytes, behindSinceMs)
       this.apply(last, 'displaced')
     }
-    this.apply(this.#add(listed), 'found')
+    const found = this.#add(listed)
+    found.behindSinceMs = behindSinceMs
+    this.apply(found, 'found')
   }
 
   #isUnfinishedStill({ name, bytes, createdAt }: ListedBlob): boolean {

@@ -27,6 +27,8 @@ export interface LaneContext {
   readonly landedOf: (blob: string) => readonly LandedOffset[]
   /** Whether the table had no offset of this pipeline when it was opened. */
   readonly isFirstRun: boolean
+  /** The instant up to which an earlier run has landed everything, in milliseconds since the epoch. Default: now. */
+  readonly landedUpToMs?: number | undefined
   /** Commits the offsets of cold starts that are not 0, all or none, so that a restart resumes there. */
   readonly recordStarts: (starts: readonly Span[]) => Promise<void>
   readonly markOf: (source: BlobGeneration) => GenerationMark | undefined

@@ -61,6 +61,16 @@ export class LaneRunner {
     return this.#lanes.get(blobName)?.lane
   }
 
+  /** Since when lines that a lane has read have not been handed on; undefined when there are none. */
+  get heldSinceMs(): number | undefined {
+    let since: number | undefined
+    for (const { lane } of this.#lanes.values()) {
+      const held = lane.heldSinceMs
+      if (held !== undefined) since = Math.min(held, since ?? held)
+    }
+    return since
+  }
+
   /** Stops all lanes, and those that are being opened. */
   stop(): void {
     this.#stopping.abort()

@@ -23,6 +23,12 @@ export interface BlobLag {
   readonly bytes: number
 }
 
+/** Blobs that wait for a lane, by queue. */
+export interface QueuedBlobs {
+  readonly live: number
+  readonly backlog: number
+}
+
 /** A range that this process had read, and another one landed. */
 export interface FencedRange {
   readonly span: Span
@@ -46,6 +52,14 @@ export interface LaneSchedule {
   blobsBehind(max: number): readonly BlobLag[]
   /** Running lanes. */
   readonly laneCount: number
+  readonly queuedBlobs: QueuedBlobs
+  /**
+   * The last instant of which every complete line that storage had has been handed on, in milliseconds since the epoch. It
+   * stands still while storage does not answer. Blobs set aside do not count.
+   */
+  readonly handedOnUpToMs: number
+  /** Since when lines that a lane has read have not been handed on; undefined when there are none. */
+  readonly heldSinceMs: number | undefined
   readonly setAside: readonly SetAsideBlob[]
   /** Whether the source has had any blob, be it empty or landed before. */
   readonly hasFoundBlobs: boolean

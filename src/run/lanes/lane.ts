@@ -58,6 +58,7 @@ export class Lane {
   /** The end of the last block that the inlet took. A later lane starts there. */
   #takenEnd: number | undefined
   #failure: { readonly error: unknown } | undefined
+  #handedOnUpToMs: number | undefined
 
   constructor(options: LaneOptions) {
     const { source, reader, blobName, start, follow, endOffset, budget, retry, giveUp, clock, logger } =
@@ -112,6 +113,25 @@ export class Lane {
     return this.grewAtMs ?? this.#startedAtMs
   }
 
+  /**
+   * The last instant of which the inlet has taken every complete line that storage had, in milliseconds since the epoch;
+   * undefined before the lane has first reached the blob's end.
+   */
+  get handedOnUpToMs(): number | undefined {
+    if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
+    return this.#handedOnUpToMs
+  }
+
+  /** Since when lines that were read wait for the inlet or in a transform; undefined when there are none. */
+  get heldSinceMs(): number | undefined {
+    return this.#holdsLines ? (this.#handedOnUpToMs ?? this.#startedAtMs) : undefined
+  }
+
+  get #holdsLines(): boolean {
+    if (!(this.#framer instanceof LineSplitter)) return false
+    return (this.#framer.nextOffset ?? 0) > (this.#takenEnd ?? this.#options.start.offset)
+  }
+
   /** Whether the inlet has taken any bytes. */
   get hasProgressed(): boolean {
     return this.#takenEnd !== undefined && this.#takenEnd > this.#options.start.offset
@@ -149,6 +169,7 @@ export class Lane {
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span }) => {
       this.#takenEnd = span.end
+      if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
     })
     await pipeline([this.#tailer, this.#framer, ...validators, ...this.#customStages, ...collectors, last])
     if (this.#failure !== undefined) throw this.#failure.error

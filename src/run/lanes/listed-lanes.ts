@@ -11,7 +11,7 @@ import { FollowPlan } from './follow-plan.ts'
 import type { Lane } from './lane.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { BlobLag, FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+import type { BlobLag, FencedRange, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
 import { LaneSlots } from './lane-slots.ts'
 import { canBeOfOneBlob, failsAlone, SetAsideBlobs } from './set-aside-blobs.ts'
 
@@ -42,6 +42,8 @@ export class ListedLanes implements LaneSchedule {
   #asides: SetAsideBlobs
   #slots: LaneSlots
   #maxQueued: number
+  /** The start of the last scan that came to its end. */
+  #listedUpToMs: number
   #scanAgain = new AbortController()
   #failure: { readonly error: unknown } | undefined
   #changed: () => void = () => {}
@@ -50,6 +52,7 @@ export class ListedLanes implements LaneSchedule {
     const { config, clock, logger } = context
     this.#context = context
     this.#options = options
+    this.#listedUpToMs = context.landedUpToMs ?? clock.now()
     this.#runner = new LaneRunner(context)
     this.#scanner = new BlobScanner(context, options.discovery)
     this.#maxQueued = options.maxQueued ?? 10_000
@@ -61,6 +64,25 @@ export class ListedLanes implements LaneSchedule {
 
   get laneCount(): number {
     return this.#slots.count
+  }
+
+  get queuedBlobs(): QueuedBlobs {
+    return { live: this.#board.liveCount, backlog: this.#board.backlogCount }
+  }
+
+  get handedOnUpToMs(): number {
+    let upToMs = Math.min(this.#listedUpToMs, this.#board.leftSinceMs ?? Number.POSITIVE_INFINITY)
+    for (const blob of this.#board.blobs) {
+      const { state } = blob.status
+      if (state !== 'queued' && state !== 'reading') continue
+      const blobMs = this.#runner.laneOf(blob.name)?.handedOnUpToMs ?? blob.behindSinceMs
+      upToMs = Math.min(upToMs, blobMs ?? Number.POSITIVE_INFINITY)
+    }
+    return upToMs
+  }
+
+  get heldSinceMs(): number | undefined {
+    return this.#runner.heldSinceMs
   }
 
   get lagBytes(): number {
@@ -157,20 +179,24 @@ export class ListedLanes implements LaneSchedule {
     const { signal } = this.#runner
     // Only a scan of everything finds the blobs that did not fit into the backlog.
     const everything = this.#board.leftBytes > 0
+    const startedAtMs = clock.now()
     this.#board.beginScan()
     const isComplete = await this.#scanner.scan({
       everything,
       signal,
       onBlob: (listed, landedBytes) => {
-        this.#board.note(listed, landedBytes, clock.now())
+        this.#board.note(listed, landedBytes, clock.now(), this.#listedUpToMs)
         this.#fill()
       },
     })
+    // Also after the answer that the container does not exist.
+    if (!signal.aborted) this.#listedUpToMs = startedAtMs
     if (isComplete) this.#endScan(clock.now())
   }
 
   #endScan(nowMs: number): void {
     const { follow, reader, isSettled = () => true } = this.#context
+    this.#board.endScan()
     // The sink drops the bytes in flight of a fenced blob; read again before that, they would be dropped, too.
     this.#asides.retryDue(nowMs, ({ name, fence }) => {
       const { generation = '', readTo = 0 } = fence ?? {}
@@ -268,6 +294,7 @@ export class ListedLanes implements LaneSchedule {
     else if (error !== undefined) this.#asides.noteFailure(blob, error)
     else {
       this.#asides.clear(blob)
+      blob.behindSinceMs = undefined
       blob.bytes = event === 'vanished' ? blob.bytes : Math.max(blob.bytes, blob.seenBytes)
     }
   }

@@ -8,7 +8,7 @@ import type { BlobMemory } from './blob-memory.ts'
 import { fence, fencedError } from './fenced-blob.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { BlobLag, FencedRange, LaneSchedule, SetAsideBlob } from './lane-schedule.ts'
+import type { BlobLag, FencedRange, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
 
 /** The lanes of one blob given by its name, one after the other; while the blob does not exist, it is waited for. */
 export class SingleLane implements LaneSchedule {
@@ -23,6 +23,8 @@ export class SingleLane implements LaneSchedule {
   #memory: BlobMemory
   /** `latest` counts for the first lane of a pipeline's first run: a blob created later is read whole. */
   #coldStart: ColdStart
+  /** Up to when everything was handed on when there was no lane. */
+  #handedOnUpToMs: number
 
   constructor(
     blobName: string,
@@ -34,11 +36,25 @@ export class SingleLane implements LaneSchedule {
     this.#log = context.logger
     this.#runner = new LaneRunner(context)
     this.#memory = { name: blobName, seenBytes: 0 }
+    this.#handedOnUpToMs = context.landedUpToMs ?? context.clock.now()
     this.#coldStart = context.isFirstRun ? context.config.source.coldStart : 'earliest'
   }
 
   get laneCount(): number {
     return this.#runner.laneOf(this.#memory.name) === undefined ? 0 : 1
+  }
+
+  get queuedBlobs(): QueuedBlobs {
+    return { live: 0, backlog: 0 }
+  }
+
+  get handedOnUpToMs(): number {
+    if (this.#setAside.length > 0) return this.#context.clock.now()
+    return this.#runner.laneOf(this.#memory.name)?.handedOnUpToMs ?? this.#handedOnUpToMs
+  }
+
+  get heldSinceMs(): number | undefined {
+    return this.#runner.heldSinceMs
   }
 
   get lagBytes(): number {
@@ -104,6 +120,7 @@ export class SingleLane implements LaneSchedule {
         isReported = false
         pauseMs = pollMs
         const end = await this.#runner.run(opened.lane, this.#memory)
+        this.#handedOnUpToMs = opened.lane.handedOnUpToMs ?? this.#handedOnUpToMs
         if (this.#isYielding && !signal.aborted) {
           this.#setFencedAside()
           if (!follow) return
@@ -113,6 +130,7 @@ export class SingleLane implements LaneSchedule {
         if (end !== 'replaced' && !(end === 'missing' && follow)) return
         if (opened.lane.hasProgressed) continue
       } else {
+        this.#handedOnUpToMs = clock.now()
         if (!isReported) await this.#reportMissing(opened)
         isReported = true
         if (!follow) return

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../clock.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
-import type { Batch } from '../../records.ts'
+import { type Batch, rejectedRowReasons } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { removeStaged } from '../../streams/staging/staging.ts'
 import type { PartitionColumn, TableDeclaration } from '../../tables/table.ts'
@@ -29,6 +29,9 @@ export interface SpoolEncoderOptions {
   readonly turns?: SerialQueue | undefined
   readonly logger?: Logger | undefined
 }
+
+/** Counts go by known reasons alone, so that no content of a record becomes the name of a count. */
+const knownReasons: ReadonlySet<string> = new Set(rejectedRowReasons)
 
 /**
  * Encodes sealed spools as Parquet: one SQL statement reads, projects, casts and writes the rows, outside of JavaScript.
@@ -110,9 +113,9 @@ export class SpoolEncoder {
       const files: WrittenFile[] = []
       for (const part of parts) files.push(...(await partitions.filesOf(part)))
       if (files.length === 0) await removeStaged(directory, this.#log)
-      const { rejected, partial } = await this.#countFlawed(parts, files, signal)
-      this.#checksTexts = written.checksTexts && rejected > batch.rejected
-      return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), rejected, partial }
+      const flawed = await this.#countFlawed(parts, files, signal)
+      this.#checksTexts = written.checksTexts && flawed.rejected > batch.rejected
+      return { files, rows: files.reduce((sum, { rows }) => sum + rows, 0), ...flawed }
     } catch (error) {
       await removeStaged(directory, this.#log)
       signal?.throwIfAborted()
@@ -157,18 +160,29 @@ export class SpoolEncoder {
     parts: readonly WrittenFile[],
     files: readonly WrittenFile[],
     signal: AbortSignal | undefined,
-  ): Promise<{ rejected: number; partial: number }> {
+  ): Promise<Pick<EncodedBatch, 'rejected' | 'rejectedBy' | 'partial'>> {
     const statuses = parts.map(({ columns }) => columns.get('parse_status'))
     if (statuses.every((status) => status?.min === 'ok' && status.max === 'ok'))
       return { rejected: 0, partial: 0 }
     const paths = files.map(({ path }) => path)
-    const [counts] = await this.#engine.rows(
-      `SELECT count(*) FILTER (parse_status = 'rejected')::INTEGER AS rejected,
-      count(*) FILTER (parse_status = 'partial')::INTEGER AS partial
-      FROM ${parquetSql(paths)}`,
+    const hasReason = this.#declaration.columns.some(({ name }) => name === 'parse_error')
+    const counts = await this.#engine.rows(
+      `SELECT parse_status, ${hasReason ? "regexp_extract(parse_error, '^[a-z0-9_]+')" : "''"} AS reason,
+      count(*)::INTEGER AS count
+      FROM ${parquetSql(paths)} WHERE parse_status IN ('rejected', 'partial') GROUP BY ALL`,
       signal,
     )
-    return { rejected: Number(counts?.rejected), partial: Number(counts?.partial) }
+    let partial = 0
+    const rejectedBy: Record<string, number> = {}
+    for (const { parse_status, reason, count } of counts) {
+      if (parse_status === 'partial') partial += Number(count)
+      else {
+        const known = knownReasons.has(String(reason)) ? String(reason) : 'other'
+        rejectedBy[known] = (rejectedBy[known] ?? 0) + Number(count)
+      }
+    }
+    const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0)
+    return { rejected, rejectedBy, partial }
   }
 
   /** SQL that excludes the partition columns, which Delta stores in the log and not in the files. */

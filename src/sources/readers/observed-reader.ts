@@ -19,6 +19,7 @@ export interface StorageHealthOptions {
 interface Outage {
   readonly sinceMs: number
   failures: number
+  failure: unknown
   reportPauseMs: number
   nextReportAtMs: number
   isReported: boolean
@@ -37,6 +38,9 @@ export class StorageHealth {
   #succeededAtMs = Number.NEGATIVE_INFINITY
   /** Since the first failure after the last success. */
   #outage: Outage | undefined
+  /** Requests that have not been answered. */
+  #pending = 0
+  #unansweredSinceMs: number | undefined
 
   constructor({ account, clock, logger }: StorageHealthOptions) {
     this.account = account
@@ -49,9 +53,36 @@ export class StorageHealth {
     return this.#succeededAtMs >= instantMs
   }
 
+  /**
+   * When the first of the requests was sent that storage has not answered since its last answer, in milliseconds since the
+   * epoch. Undefined while none waits for an answer, and none has failed since.
+   */
+  get unansweredSinceMs(): number | undefined {
+    return this.#unansweredSinceMs
+  }
+
+  /** The error of the last request since the last answer; undefined when none has failed. */
+  get failure(): unknown {
+    return this.#outage?.failure
+  }
+
+  /** Notes that a request was sent; its end is noted by `ended`. */
+  began(): void {
+    this.#pending += 1
+    this.#unansweredSinceMs ??= this.#clock.now()
+  }
+
+  /** Notes the end of a request, after its result. One that was aborted has no result. */
+  ended(): void {
+    this.#pending -= 1
+    if (this.#pending === 0 && this.#outage === undefined) this.#unansweredSinceMs = undefined
+  }
+
   /** Notes that a request was answered. */
   succeeded(): void {
     const now = this.#clock.now()
+    // Storage answers now, however long ago the other requests were sent.
+    this.#unansweredSinceMs = this.#pending > 0 ? now : undefined
     const outage = this.#outage
     this.#succeededAtMs = now
     this.#outage = undefined
@@ -68,15 +99,18 @@ export class StorageHealth {
       return
     }
     const now = this.#clock.now()
+    this.#unansweredSinceMs ??= now
     this.#outage ??= {
       sinceMs: now,
       failures: 0,
+      failure: error,
       reportPauseMs: outageMs,
       nextReportAtMs: now + outageMs,
       isReported: false,
     }
     const outage = this.#outage
     outage.failures += 1
+    outage.failure = error
     if (now < outage.nextReportAtMs) return
     outage.isReported = true
     outage.reportPauseMs = Math.min(outage.reportPauseMs * 2, maxReportMs)
@@ -100,21 +134,24 @@ export interface ObservedReader extends BlobReader {
 
 /** Wraps a reader so that the result of each request is noted in `health`. */
 export function observedReader(reader: BlobReader, health: StorageHealth): ObservedReader {
-  const observed = async <T>(request: Promise<T>): Promise<T> => {
+  const observed = async <T>(send: () => Promise<T>): Promise<T> => {
+    health.began()
     try {
-      const answer = await request
+      const answer = await send()
       health.succeeded()
       return answer
     } catch (error) {
       health.failed(error)
       throw error
+    } finally {
+      health.ended()
     }
   }
   return {
     container: reader.container,
     health,
-    read: (blobName, request) => observed(reader.read(blobName, request)),
-    listPage: (request) => observed(reader.listPage(request)),
+    read: (blobName, request) => observed(() => reader.read(blobName, request)),
+    listPage: (request) => observed(() => reader.listPage(request)),
   }
 }
 

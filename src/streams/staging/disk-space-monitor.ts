@@ -53,6 +53,9 @@ export class DiskSpaceMonitor {
   #log: Logger
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #holding: Promise<void> | undefined
+  #heldSinceMs: number | undefined
+  #lastFreeBytes: number | undefined
+  #measuring: Promise<unknown> | undefined
   #counters = { holds: 0, heldMs: 0, expiredBytes: 0 }
 
   constructor(options: DiskSpaceMonitorOptions) {
@@ -74,6 +77,27 @@ export class DiskSpaceMonitor {
   /** Whether work is held now. */
   get isHolding(): boolean {
     return this.#holding !== undefined
+  }
+
+  /** Since when work is held, in milliseconds since the epoch; undefined while it is not. */
+  get heldSinceMs(): number | undefined {
+    return this.#heldSinceMs
+  }
+
+  /** Below this many free bytes of any volume, work is held. */
+  get minFreeBytes(): number {
+    return this.#minFreeBytes
+  }
+
+  /**
+   * The free bytes as last measured; undefined before the first answer. Begins a new measurement and does not wait for it,
+   * because a volume that hangs must not delay the caller.
+   */
+  get lastFreeBytes(): number | undefined {
+    this.#measuring ??= this.#knownFreeBytes().finally(() => {
+      this.#measuring = undefined
+    })
+    return this.#lastFreeBytes
   }
 
   /** @returns the free bytes of the volume that has fewest */
@@ -128,7 +152,8 @@ export class DiskSpaceMonitor {
   /** Without an answer nothing is held: the next write finds out whether there is room. */
   async #knownFreeBytes(): Promise<number> {
     try {
-      return await this.freeBytes()
+      this.#lastFreeBytes = await this.freeBytes()
+      return this.#lastFreeBytes
     } catch (error) {
       this.#log.warn({ err: error }, 'the free disk space could not be determined')
       return Number.POSITIVE_INFINITY
@@ -136,8 +161,10 @@ export class DiskSpaceMonitor {
   }
 
   #hold(signal?: AbortSignal, minPauses = 0): Promise<void> {
+    this.#heldSinceMs = this.#clock.now()
     this.#holding = this.#waitForRoom(minPauses, signal).finally(() => {
       this.#holding = undefined
+      this.#heldSinceMs = undefined
     })
     return this.#holding
   }

@@ -116,6 +116,7 @@ test('lines that are no JSON object are rejected rows among the others', async (
   const notObjects = ['[1]', '3', '"text"', 'null']
   const encoded = await encoder.encode(await spool([...bad, plain, ...notObjects].map((raw) => ({ raw }))))
   assert.deepEqual([encoded.rows, encoded.rejected, encoded.partial], [11, 10, 0])
+  assert.deepEqual(encoded.rejectedBy, { not_json: 6, not_object: 4 })
   for (const row of await read(encoded)) {
     if (row.raw === plain) assert.equal(row.parse_status, 'ok')
     else
@@ -174,6 +175,7 @@ test('a strict table rejects what would be partial', async (t) => {
     ]),
   )
   assert.deepEqual([encoded.rejected, encoded.partial], [3, 0])
+  assert.deepEqual(encoded.rejectedBy, { bad_value: 1, unknown_shape: 1, invalid_utf8: 1 })
   const [bad, unknown, noted, good] = (await read(encoded)).map(filled)
   assert.deepEqual(bad, { parse_status: 'rejected', parse_error: 'bad_value: txid = x' })
   assert.deepEqual(unknown, { parse_status: 'rejected', parse_error: 'unknown_shape' })

@@ -188,3 +188,38 @@ test("a retrying reader repeats failed requests, with the caller's signal or els
   }
   assert.equal(calls.length, 8)
 })
+
+test('storage is unanswered since the first request after its last answer, through failures and pauses', async () => {
+  const clock = new ManualClock(1000)
+  const { health } = healthOf(clock)
+  const answers: { resolve: (value: { kind: 'unchanged' }) => void; reject: (reason: unknown) => void }[] = []
+  const reader = observedReader(
+    {
+      container: 'logs',
+      read: () => new Promise((resolve, reject) => answers.push({ resolve: resolve as never, reject })),
+      listPage: () => assert.fail(),
+    },
+    health,
+  )
+  const ask = () => reader.read('a', { offset: 0, maxBytes: 1 } as never)
+  assert.equal(health.unansweredSinceMs, undefined)
+  const [first, second] = [ask(), ask()]
+  assert.equal(health.unansweredSinceMs, 1000)
+  clock.advance(500)
+  answers[0]!.resolve({ kind: 'unchanged' })
+  await first
+  assert.equal(health.unansweredSinceMs, 1500, 'the other one still waits')
+  clock.advance(500)
+  answers[1]!.reject(down)
+  await assert.rejects(second)
+  clock.advance(500)
+  assert.deepEqual([health.unansweredSinceMs, health.failure], [1500, down], 'also while none is under way')
+  const third = ask()
+  answers[2]!.resolve({ kind: 'unchanged' })
+  await third
+  assert.deepEqual([health.unansweredSinceMs, health.failure], [undefined, undefined])
+  const aborted = ask()
+  answers[3]!.reject(new DOMException('stop', 'AbortError'))
+  await assert.rejects(aborted)
+  assert.equal(health.unansweredSinceMs, undefined, 'an abort is no sign of an outage')
+})

@@ -1,17 +1,28 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { TailraceError } from '../errors.ts'
-import type { Logger } from '../reporting/logger.ts'
+import { TailraceError } from '../../errors.ts'
+import type { Logger } from '../../reporting/logger.ts'
+import type { HealthReason } from './health.ts'
+
+/** The questions that an orchestrator asks of a process. */
+export const probes = ['livez', 'readyz', 'startupz'] as const
+export type Probe = (typeof probes)[number]
 
 export interface MetricsServerOptions {
   /** 0 for any free port. */
   readonly port: number
   readonly host: string
   readonly metrics: { readonly contentType: string; exposition(): Promise<string> }
-  /** The pipelines that should run and do not: they are starting, or have failed. */
-  readonly notRunning: () => readonly string[]
+  /** The reasons why a probe is answered with 503; none: with 200. */
+  readonly reasonsAgainst: (probe: Probe) => readonly HealthReason[]
   readonly logger: Logger
+}
+
+/** The body of the answer to a probe. */
+export interface ProbeAnswer {
+  readonly ok: boolean
+  readonly reasons: readonly HealthReason[]
 }
 
 interface Answer {
@@ -25,7 +36,7 @@ const maxConnections = 32
 
 const plainText = 'text/plain; charset=utf-8'
 
-/** Serves `GET /metrics` and `GET /healthz`. Does not keep the process alive. */
+/** Serves `/metrics` and the probes. Does not keep the process alive. */
 export class MetricsServer {
   /** The port in use, also when any free one was requested. */
   readonly port: number
@@ -75,24 +86,30 @@ async function respond(
     options.logger.error({ err: error }, 'the metrics could not be collected')
     return { status: 500, type: plainText, body: 'the metrics could not be collected\n' }
   })
-  response.writeHead(status, { 'content-type': type }).end(body)
+  // Node leaves the body of an answer to HEAD out.
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body)
 }
 
 async function answer(
   { method, url }: IncomingMessage,
-  { metrics, notRunning }: MetricsServerOptions,
+  { metrics, reasonsAgainst }: MetricsServerOptions,
 ): Promise<Answer> {
-  const path = method === 'GET' ? url?.split('?', 1)[0] : undefined
+  const path = method === 'GET' || method === 'HEAD' ? url?.split('?', 1)[0] : undefined
   if (path === '/metrics') {
     return { status: 200, type: metrics.contentType, body: await metrics.exposition() }
   }
-  if (path === '/healthz') {
-    const names = notRunning()
-    return names.length === 0
-      ? { status: 200, type: plainText, body: 'ok\n' }
-      : { status: 503, type: plainText, body: `not running: ${names.join(', ')}\n` }
+  // The name of earlier releases.
+  const probe = path === '/healthz' ? 'readyz' : probes.find((name) => path === `/${name}`)
+  if (probe === undefined) {
+    return { status: 404, type: plainText, body: `GET /metrics, /${probes.join(', /')}\n` }
   }
-  return { status: 404, type: plainText, body: 'GET /metrics or /healthz\n' }
+  const reasons = reasonsAgainst(probe)
+  const body: ProbeAnswer = { ok: reasons.length === 0, reasons }
+  return {
+    status: body.ok ? 200 : 503,
+    type: 'application/json; charset=utf-8',
+    body: `${JSON.stringify(body)}\n`,
+  }
 }
 
 function refusal(port: number, host: string, { code, message }: NodeJS.ErrnoException): string {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { silentLogger } from '../../src/reporting/logger.ts'
-import { MetricsServer, type MetricsServerOptions } from '../../src/run/metrics-server.ts'
+import { silentLogger } from '../../../src/reporting/logger.ts'
+import { healthCodes, healthReason } from '../../../src/run/monitoring/health.ts'
+import { MetricsServer, type MetricsServerOptions } from '../../../src/run/monitoring/metrics-server.ts'
 
 const host = '127.0.0.1'
 
@@ -18,7 +19,7 @@ async function serve(t: TestContext, more: Partial<MetricsServerOptions> = {}): 
     port: 0,
     host,
     metrics,
-    notRunning: () => [],
+    reasonsAgainst: () => [],
     logger: silentLogger,
     ...more,
   })
@@ -41,31 +42,48 @@ test('neither the server nor a connection that stays open keeps the process aliv
   const holding = (): string[] => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))
   const { server } = await serve(t)
   const client = connect(server.port, host)
-  client.write('GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n')
+  client.write('GET /livez HTTP/1.1\r\nHost: here\r\n\r\n')
   await once(client, 'data')
   client.unref()
   assert.deepEqual(holding(), [])
 })
 
-test('only GET /metrics and GET /healthz are there', async (t) => {
+test('only /metrics, the probes and the alias of /readyz are there, by GET and HEAD', async (t) => {
   const { ask } = await serve(t)
   const metrics = { status: 200, type: 'text/plain; version=0.0.4', body: 'up 1\n' }
   assert.deepEqual(await ask('/metrics'), metrics)
   assert.deepEqual(await ask('/metrics?name=up'), metrics)
-  assert.equal((await ask('/healthz')).status, 200)
-  for (const path of ['/', '/metrics/', '/healthz/x', '//metrics'])
-    assert.equal((await ask(path)).status, 404)
-  for (const method of ['POST', 'HEAD', 'DELETE']) assert.equal((await ask('/metrics', method)).status, 404)
+  const well = { status: 200, type: 'application/json; charset=utf-8', body: '{"ok":true,"reasons":[]}\n' }
+  for (const path of ['/livez', '/readyz', '/startupz', '/healthz', '/readyz?verbose']) {
+    assert.deepEqual(await ask(path), well)
+    assert.deepEqual(await ask(path, 'HEAD'), { ...well, body: '' })
+  }
+  assert.deepEqual(await ask('/metrics', 'HEAD'), { ...metrics, body: '' })
+  for (const path of ['/', '/metrics/', '/livez/x', '//metrics']) assert.equal((await ask(path)).status, 404)
+  for (const method of ['POST', 'DELETE']) assert.equal((await ask('/metrics', method)).status, 404)
 })
 
-test('health is 503 as long as a pipeline does not run, and names it', async (t) => {
-  let notRunning = ['primary', 'replica']
-  const { ask } = await serve(t, { notRunning: () => notRunning })
-  const sick = await ask('/healthz')
-  assert.equal(sick.status, 503)
-  assert.match(sick.body, /primary, replica/)
-  notRunning = []
-  assert.equal((await ask('/healthz')).status, 200)
+test('a probe is 503 with the reasons against it, and the other probes are not', async (t) => {
+  const reason = healthReason('DISK_HELD', Date.UTC(2026, 10, 29), 'the stream is held', 'primary')
+  const { ask } = await serve(t, { reasonsAgainst: (probe) => (probe === 'readyz' ? [reason] : []) })
+  for (const path of ['/readyz', '/healthz']) {
+    const { status, body } = await ask(path)
+    assert.equal(status, 503)
+    assert.deepEqual(JSON.parse(body), {
+      ok: false,
+      reasons: [
+        {
+          pipeline: 'primary',
+          code: 'DISK_HELD',
+          since: '2026-11-29T00:00:00.000Z',
+          reason: 'the stream is held',
+          action: healthCodes.DISK_HELD,
+        },
+      ],
+    })
+    assert.equal((await ask(path, 'HEAD')).status, 503)
+  }
+  for (const path of ['/livez', '/startupz']) assert.equal((await ask(path)).status, 200)
 })
 
 test('metrics that cannot be collected are a 500 without the reason, and the server goes on', async (t) => {
@@ -74,7 +92,7 @@ test('metrics that cannot be collected are a 500 without the reason, and the ser
   const { status, body } = await ask('/metrics')
   assert.equal(status, 500)
   assert.doesNotMatch(body, /AccountKey/)
-  assert.equal((await ask('/healthz')).status, 200)
+  assert.equal((await ask('/livez')).status, 200)
 })
 
 test('a port in use, and a host that is not here, are mistakes of the config', async (t) => {
@@ -82,7 +100,7 @@ test('a port in use, and a host that is not here, are mistakes of the config', a
   t.after(() => owner.close())
   await once(owner, 'listening')
   const { port } = owner.address() as { port: number }
-  const options = { metrics: { contentType: '', exposition: async () => '' }, notRunning: () => [] }
+  const options = { metrics: { contentType: '', exposition: async () => '' }, reasonsAgainst: () => [] }
   await assert.rejects(MetricsServer.listen({ ...options, port, host, logger: silentLogger }), {
     code: 'CONFIG_INVALID',
     message: `metrics.port: found ${port}, which is in use on ${host}.`,
