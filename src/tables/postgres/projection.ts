@@ -2,7 +2,7 @@ import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
 import { columnValues, integerColumns, stringColumns } from './columns.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { jsonPath, jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
+import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
@@ -25,17 +25,17 @@ import {
   mayBeNested,
   prefixColumns,
   shapeNumber,
-  shapeOf,
   textOf,
   typesOf,
   ValueList,
 } from './forms.ts'
 import type { KeepRaw } from './held-record.ts'
 import { type CompiledPrefix, prefixHead, prefixValueOf, prefixValues } from './log-line-prefix.ts'
+import { addShape, outerShapeOf } from './record-shape.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { type TextField, textFields, type ValueAt } from './shapes/shape.ts'
+import { type TextField, textFields } from './shapes/shape.ts'
 import { usualRows } from './usual-jsonlog.ts'
 
 /** Options of a table of PostgreSQL logs, with all defaults applied. */
@@ -52,12 +52,8 @@ export interface PostgresProjectionOptions {
 /** Values that distinguish the shapes have fewer characters, or are known by these. */
 const maxShapeChars = 4_096
 
-/** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
-const plainJsonlog = 0
-const logTextNumber = shapeNumber('log-text')
 const textNumbers = ['azure-diagnostics', 'cloud-sql', 'log-text'].map(shapeNumber).join(', ')
 const clueNumbers = ['csv-text', 'log-text'].map(shapeNumber).join(', ')
-const azureNumbers = ['azure-diagnostics', 'azure-pooler', 'azure-statistics'].map(shapeNumber)
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -81,12 +77,12 @@ export class PostgresProjection implements Projection {
     const forms = formsOf(clues)
     const extra = this.#options.extraColumns.length > 0 ? ['extra'] : []
     // First of all, because it adds to the list of clues.
-    const outerShape = shapeOf(withProperties(clues, 'properties_text'))
+    const outerShape = outerShapeOf(clues)
     this.#readClues(chain, forms, clues)
     // Each use of a list's value copies it, and the beginnings of the values decide on the shape.
     const heads = `list_transform(clues, text -> left(text, ${maxShapeChars})) AS heads`
     chain.endStep(['is_plain', 'keys', 'clues', heads, ...extra], 'doc')
-    this.#readShape(
+    addShape(
       chain,
       forms,
       clues,
@@ -95,11 +91,26 @@ export class PostgresProjection implements Projection {
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
     chain.endStep(
-      ['shape', 'keys', `CASE WHEN shape IN (${clueNumbers}) THEN clues END AS clues`, kind, ...extra],
+      [
+        'shape',
+        'is_unread',
+        'keys',
+        `CASE WHEN shape IN (${clueNumbers}) THEN clues END AS clues`,
+        kind,
+        ...extra,
+      ],
       'body',
     )
     this.#readValues(chain, forms, clues)
-    chain.endStep(['shape', 'doc', 'types', 'has_unknown_prefix', ...textFields.map(textOf), ...extra])
+    chain.endStep([
+      'shape',
+      'is_unread',
+      'doc',
+      'types',
+      'has_unknown_prefix',
+      ...textFields.map(textOf),
+      ...extra,
+    ])
     this.#clean(chain)
     this.#cast(chain)
     this.#judge(chain)
@@ -127,44 +138,6 @@ export class PostgresProjection implements Projection {
     // in every stage.
     const isPlain = jsonlog.matches(plain!.at)
     chain.add({ is_plain: isPlain, clues: `CASE WHEN NOT (${isPlain}) THEN ${outer.extract('doc')} END` })
-  }
-
-  /** Adds the shape, and the text that has the record's values. */
-  #readShape(chain: SelectChain, forms: readonly Form[], outer: ValueList, outerShape: string): void {
-    // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
-    const inside = `CASE WHEN starts_with(${outer.at('json')}, '{') THEN ${outer.at('json')}
-      WHEN ${outer.at('message')} IS NOT NULL AND starts_with(${outer.at('log')}, '{') THEN ${outer.at('message')}
-      ELSE coalesce(${outer.at('log')}, ${outer.at('message')}, ${outer.at('LogMessage')}, ${outer.at('LogEntry')}, ${outer.at('MESSAGE')}) END`
-    const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
-    const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')
-    const otherValues = otherKeys.map((key, index) => `${sqlString(key)}, others[${index + 1}]`)
-    // A column of its own, because each use of a list's value copies it.
-    chain.add({
-      properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN ${propertiesText('doc')} END`,
-      inside,
-    })
-    const object = `CASE WHEN starts_with(inside, '{') THEN inside WHEN ${beginsObject('inside')} THEN ltrim(inside) END`
-    chain.add({
-      outer_shape: `CASE WHEN is_plain THEN ${plainJsonlog} WHEN ${beginsObject('doc')} THEN ${outerShape} END`,
-      wrapped: `CASE WHEN json_valid(${object}) THEN ${object} END`,
-      // Some writers store the object as a JSON string. Their record is put together again of it and the other keys.
-      others: `CASE WHEN starts_with(properties_text, '{') AND properties_text <> '{' THEN
-        CASE WHEN json_valid(properties_text) THEN json_extract(doc, [${otherKeys.map((key) => sqlString(jsonPath([key]))).join(', ')}]) END END`,
-    })
-    // Only one level of records inside records is supported.
-    const inner = new ValueList('inner_clues')
-    const innerShape = shapeOf(withProperties(inner, propertiesText('wrapped')))
-    chain.add({
-      inner_clues: `CASE WHEN outer_shape = ${logTextNumber} AND wrapped IS NOT NULL THEN ${inner.extract('wrapped')} END`,
-      properties: `CASE WHEN others IS NOT NULL THEN
-        '{"properties":' || properties_text || ',' || substring(json_object(${otherValues.join(', ')})::VARCHAR, 2) END`,
-    })
-    chain.add({ inner_shape: `CASE WHEN inner_clues IS NOT NULL THEN ${innerShape} END` })
-    chain.add({
-      shape: `CASE WHEN inner_shape < ${logTextNumber} THEN inner_shape ELSE outer_shape END`,
-      body: `CASE WHEN inner_shape < ${logTextNumber} THEN wrapped
-        WHEN outer_shape IN (${azureNumbers.join(', ')}) AND properties IS NOT NULL THEN properties ELSE doc END`,
-    })
   }
 
   /** Adds one text per field, for every shape. */
@@ -310,7 +283,7 @@ export class PostgresProjection implements Projection {
       failure: `CASE WHEN reject IS NOT NULL THEN reject WHEN shape IS NOT NULL THEN NULL
         WHEN doc IS NULL THEN 'not_json' WHEN NOT (${beginsObject('doc')}) THEN 'not_object' END`,
       flaw: `CASE WHEN ${isMisfit} THEN 'bad_value: ' || concat_ws(', ', ${all.join(', ')})
-        WHEN reject IS NULL AND shape IS NULL AND (${beginsObject('doc')}) THEN 'unknown_shape'
+        WHEN reject IS NULL AND (is_unread OR shape IS NULL) AND (${beginsObject('doc')}) THEN 'unknown_shape'
         WHEN has_unknown_prefix THEN 'unknown_prefix' END`,
     })
     const lowered = this.#options.strict ? 'rejected' : 'partial'
@@ -372,17 +345,6 @@ export class PostgresProjection implements Projection {
     ]
     return `SELECT ${list.join(',\n')} FROM ${from}`
   }
-}
-
-/** SQL of a record's key `properties`: `{` for an object, because extracting it would write its text again. */
-function propertiesText(text: string): string {
-  const path = `'$."properties"'`
-  return `CASE json_type(${text}, ${path}) WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(${text}, ${path}) END`
-}
-
-/** @returns a function that gives SQL of a list's values, and other SQL for the key `properties` */
-function withProperties(list: ValueList, properties: string): ValueAt {
-  return (...keys) => (keys.join() === 'properties' ? properties : list.at(...keys))
 }
 
 /** SQL that chooses between a record's two times: the first one that is certain, or the more precise if both agree. */

@@ -228,6 +228,49 @@ test('an Azure record with its properties in a string, a loose layout or a prefi
   )
 })
 
+test('a record in a string is read also inside an envelope, and partial where it is cut off or lies deeper', async (t) => {
+  const properties = {
+    timestamp: '2026-07-02 03:10:00.25 UTC',
+    message: 'LOG:  hello',
+    errorLevel: 'LOG',
+    processId: 9,
+  }
+  const text = JSON.stringify(properties)
+  const azure = { category: 'PostgreSQLLogs', properties: text, LogicalServerName: 'S1' }
+  const statistics = {
+    category: 'PostgreSQLFlexQueryStoreRuntime',
+    time: '2026-07-02T03:10:00Z',
+    properties: JSON.stringify({ Datname: 'shop', Query_id: 5 }),
+  }
+  for (const key of ['log', 'message', 'json']) {
+    const wrapped = await rowOf(t, { [key]: JSON.stringify(azure), stream: 'stderr' })
+    assert.deepEqual(
+      [wrapped.event_time, wrapped.pid, wrapped.message, wrapped.server_name, wrapped.parse_status],
+      ['2026-07-02 03:10:00.25+00', 9, 'hello', 'S1', 'ok'],
+      key,
+    )
+    const store = await rowOf(t, { [key]: JSON.stringify(statistics) })
+    assert.deepEqual([store.db_name, store.query_id, store.parse_status], ['shop', '5', 'ok'], key)
+  }
+  const cut = { ...azure, properties: text.slice(0, 60) }
+  const operator = { level: 'info', logger: 'postgres', msg: 'record' }
+  for (const unread of [
+    cut,
+    { log: JSON.stringify(cut) },
+    { ...azure, properties: JSON.stringify(text) },
+    { log: JSON.stringify({ ...azure, properties: JSON.stringify(text) }) },
+    { log: JSON.stringify({ message: JSON.stringify(azure) }) },
+    { log: JSON.stringify({ log: JSON.stringify(plain), stream: 'stderr' }) },
+    { ...operator, record: JSON.stringify({ log_time: '2026-07-02 03:10:00.25 UTC', message: 'm' }) },
+    { log: JSON.stringify({ ...operator, record: JSON.stringify({ message: 'm' }) }) },
+  ]) {
+    const { parse_status, parse_error } = await rowOf(t, unread)
+    assert.deepEqual([parse_status, parse_error], ['partial', 'unknown_shape'], JSON.stringify(unread))
+  }
+  const program = await rowOf(t, { log: '{"level":"info","msg":"started"}' })
+  assert.equal(program.parse_status, 'ok')
+})
+
 test('a pgaudit prefix with client address and line number is understood', async (t) => {
   const row = await rowOf(t, {
     category: 'PostgreSQLLogs',
