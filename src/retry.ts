@@ -9,6 +9,8 @@ export interface RetryPolicy {
   readonly capMs: number
   /** Maximum number of attempts, the first included. Default Infinity: an outage of any length is waited out. */
   readonly maxAttempts: number
+  /** No attempt begins later than this after the first one, in milliseconds. Default Infinity. */
+  readonly maxTotalMs: number
 }
 
 /** The default policy. */
@@ -16,10 +18,14 @@ const defaultRetryPolicy: RetryPolicy = {
   baseMs: 200,
   capMs: 30_000,
   maxAttempts: Number.POSITIVE_INFINITY,
+  maxTotalMs: Number.POSITIVE_INFINITY,
 }
 
-/** For requests whose answer a person waits for: a command reports an outage instead of waiting it out. */
-export const interactiveRetry: Partial<RetryPolicy> = { maxAttempts: 5 }
+/**
+ * For requests whose answer a person waits for: a command reports an outage instead of waiting it out. The slowest request,
+ * a page of a listing, has 60 s, so a command ends within 90 s of storage's last answer.
+ */
+export const interactiveRetry: Partial<RetryPolicy> = { maxAttempts: 5, maxTotalMs: 30_000 }
 
 /** One failed attempt that will be retried. */
 export interface RetryEvent {
@@ -57,6 +63,7 @@ export async function retry<T>(
 ): Promise<T> {
   const { signal, clock = systemClock, random = Math.random, onRetry, giveUp } = options
   const policy = { ...defaultRetryPolicy, ...options.policy }
+  const startedMs = clock.now()
   let failingSinceMs: number | undefined
   for (let attempt = 1; ; attempt += 1) {
     signal?.throwIfAborted()
@@ -66,6 +73,7 @@ export async function retry<T>(
       if (!isTailraceError(error) || error.disposition !== 'retry') throw error
       if (attempt >= policy.maxAttempts || signal?.aborted) throw error
       const pauseMs = pauseBefore(attempt, error.context.retryAfterMs, policy, random)
+      if (clock.now() + pauseMs - startedMs > policy.maxTotalMs) throw error
       failingSinceMs ??= clock.now()
       const event = { error, attempt, pauseMs, failingSinceMs }
       if (giveUp?.(event) === true) throw error

@@ -90,6 +90,27 @@ test('after the last attempt the last error is thrown', async () => {
   assert.equal(clock.pauses.length, 2)
 })
 
+test('no attempt begins after the total time, and a longer requested pause ends at once', async () => {
+  for (const [answerMs, retryAfterMs, attempts] of [
+    [10_000, undefined, 3],
+    [40_000, undefined, 1],
+    [0, 60_000, 1],
+  ] as const) {
+    const clock = new VirtualClock()
+    let made = 0
+    const failing = retry(
+      async () => {
+        made += 1
+        await clock.sleep(answerMs)
+        throw new TailraceError('SOURCE_UNAVAILABLE', 'no answer', { context: { retryAfterMs } })
+      },
+      { clock, random: () => 0.5, policy: { maxTotalMs: 30_000 } },
+    )
+    await assert.rejects(failing, { message: 'no answer' })
+    assert.equal(made, attempts)
+  }
+})
+
 test('an abort ends the pause, and no attempt follows', async () => {
   const aborting = new AbortController()
   const clock = new VirtualClock(

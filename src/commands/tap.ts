@@ -91,7 +91,9 @@ async function newestBlob(
   const selection = selectionOf(blobs)
   if (selection.kind === 'one') return selection.name
   let newest: { readonly name: string; readonly modifiedAtMs: number } | undefined
-  for await (const blob of createDiscovery(selection, { reader, startTimeMs, watchMs }).scan(nowMs, {})) {
+  // The reader repeats requests, and within a limit.
+  const once = { policy: { maxAttempts: 1 } }
+  for await (const blob of createDiscovery(selection, { reader, startTimeMs, watchMs }).scan(nowMs, once)) {
     if (blob.bytes > 0 && blob.modifiedAtMs >= (newest?.modifiedAtMs ?? 0)) newest = blob
   }
   if (newest === undefined)

@@ -163,7 +163,9 @@ async function sourceLengths(
     watchMs: source.watchMs,
   })
   try {
-    for await (const listed of discovery.scan(nowMs, {})) note(listed.name, listed)
+    // The reader repeats requests, and within a limit.
+    const once = { policy: { maxAttempts: 1 } }
+    for await (const listed of discovery.scan(nowMs, once)) note(listed.name, listed)
   } catch (error) {
     // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
