@@ -79,6 +79,8 @@ export interface LineBlock {
   readonly tooLong: readonly number[]
   /** More blocks of the same unit follow: see `EntryBlock.open`. */
   readonly open?: true | undefined
+  /** See `EntryBlock.release`. */
+  readonly release?: (() => void) | undefined
 }
 
 /** Rows in the form of the spool, in memory that is used again. Nearly all lines take this form at once. */
@@ -145,6 +147,8 @@ export interface EntryBlock {
   readonly restart?: true | undefined
   /** The entries of a unit that is too large for memory; `entries` is then empty. */
   readonly stored?: StoredEntries | undefined
+  /** Present in a block with a long line: the stage that has taken its text calls it, and another long line may come. */
+  readonly release?: (() => void) | undefined
 }
 
 /** Entries in a staging file. The stage that takes their block discards them after reading. */

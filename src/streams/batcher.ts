@@ -150,6 +150,7 @@ export class Batcher extends Transform {
       await this.#add(block)
     } finally {
       await block.stored?.discard()
+      block.release?.()
     }
   }
 

@@ -3,8 +3,9 @@ import { Transform, type TransformCallback } from 'node:stream'
 import split2 from 'split2'
 import { TailraceError } from '../errors.ts'
 import { type Chunk, type Line, type LineBlock, type Span, touches } from '../records.ts'
+import { longLineBytes } from './records/long-line.ts'
+import { type LongLineTurns, OpenLine } from './records/open-line.ts'
 import { isUtf8Text } from './records/utf8-text.ts'
-import { collectGarbage, longRowBytes } from './staging/collect-garbage.ts'
 import type { UsualRows } from './staging/usual-rows.ts'
 
 export interface LineSplitterOptions {
@@ -17,6 +18,8 @@ export interface LineSplitterOptions {
   readonly insideLine?: boolean | undefined
   /** Takes the usual lines; the others become objects. Default: every line becomes an object. */
   readonly usual?: UsualRows | undefined
+  /** Bounds the memory of long lines, of all splitters that share it. Default: not bounded across splitters. */
+  readonly longLines?: LongLineTurns | undefined
 }
 
 /** Size of `before`: enough to recognize the blob by when reading resumes at `nextOffset`. */
@@ -44,9 +47,12 @@ export class LineSplitter extends Transform {
   #previous: Span | undefined
   /** Offset of the open line's first byte. The open line is the one whose newline has not been read. */
   #lineStart = 0
-  /** The open line, in pieces; of a line over the limit, one byte more than the limit. */
-  #held: string[] = []
-  #heldBytes = 0
+  #longLines: LongLineTurns | undefined
+  #destroying = new AbortController()
+  /** Of a line over the limit, one byte more than the limit. */
+  #open: OpenLine
+  /** The last chunk that was split in turn. */
+  #work: Promise<unknown> = Promise.resolve()
   #insideLine: boolean
   /** The lines found in the current chunk that became objects, and the indexes of those over the limit. */
   #lines: Line[] = []
@@ -63,6 +69,9 @@ export class LineSplitter extends Transform {
     this.#maxLineBytes = options.maxLineBytes ?? defaultMaxLineBytes
     this.#insideLine = options.insideLine ?? false
     this.#usual = options.usual
+    this.#longLines = options.longLines
+    const { longLines } = options
+    this.#open = new OpenLine(longLines && (() => longLines.createFile(this.#destroying.signal)))
   }
 
   /** Offset of the first byte after the last complete line; `undefined` before the first chunk. */
@@ -81,6 +90,10 @@ export class LineSplitter extends Transform {
   }
 
   override _transform(chunk: Chunk, _encoding: BufferEncoding, done: TransformCallback): void {
+    if (this.#longLines !== undefined && this.#isLong(chunk.bytes)) {
+      this.splitInTurn(chunk).then((block) => done(null, block), done)
+      return
+    }
     let block: LineBlock | undefined
     try {
       block = this.split(chunk)
@@ -94,7 +107,43 @@ export class LineSplitter extends Transform {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#split.destroy()
-    callback(error)
+    this.#destroying.abort()
+    const discard = (): Promise<void> => this.#open.discard()
+    this.#work.then(discard, discard).then(() => callback(error), callback)
+  }
+
+  /** As `split`, in memory that `LineSplitterOptions.longLines` bounds. */
+  splitInTurn(chunk: Chunk): Promise<LineBlock | undefined> {
+    const work = this.#splitInTurn(chunk)
+    this.#work = work
+    return work
+  }
+
+  async #splitInTurn(chunk: Chunk): Promise<LineBlock | undefined> {
+    if (this.#longLines === undefined || !this.#isLong(chunk.bytes)) return this.split(chunk)
+    if (!chunk.bytes.includes(newline)) {
+      this.split(chunk)
+      await this.#open.store(longLineBytes)
+      return undefined
+    }
+    const release = await this.#longLines.takeTurn(this.#destroying.signal)
+    try {
+      await this.#open.load()
+      const block = this.split(chunk)
+      if (block !== undefined && !this.destroyed) return { ...block, release }
+      release()
+      return undefined
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** Whether the open line is long with the part of it in a chunk. Other lines of a chunk are shorter than a range. */
+  #isLong(bytes: Buffer): boolean {
+    if (this.#open.bytes + bytes.length <= longLineBytes) return false
+    const first = bytes.indexOf(newline)
+    return this.#open.bytes + (first < 0 ? bytes.length : first) > longLineBytes
   }
 
   /**
@@ -165,14 +214,10 @@ export class LineSplitter extends Transform {
     let from = 0
     let utf8 = true
     const firstNewline = bytes.indexOf(newline)
-    const room = this.#maxLineBytes + 1 - this.#heldBytes
-    if (this.#held.length > 0 || firstNewline > room) {
+    const room = this.#maxLineBytes + 1 - this.#open.bytes
+    if (this.#open.bytes > 0 || firstNewline > room) {
       this.#hold(bytes.subarray(0, firstNewline))
-      const first = this.#held.join('')
-      this.#held = []
-      this.#heldBytes = 0
-      // The pieces would stay in memory while the line is passed on.
-      if (first.length > longRowBytes) collectGarbage()
+      const first = this.#open.take()
       from = firstNewline + 1
       utf8 = isUtf8Text(first)
       this.#isUtf8 = utf8
@@ -191,11 +236,7 @@ export class LineSplitter extends Transform {
 
   /** Holds the open line here: split2 would copy it again with every chunk. Of a long line, only the beginning is held. */
   #hold(bytes: Buffer): void {
-    const end = Math.min(bytes.length, this.#maxLineBytes + 1 - this.#heldBytes)
-    const text = bytes.toString('latin1', 0, end)
-    if (text === '') return
-    this.#held.push(text)
-    this.#heldBytes += text.length
+    this.#open.hold(bytes.toString('latin1', 0, this.#maxLineBytes + 1 - this.#open.bytes))
   }
 
   /** Takes the next line. @param length its raw bytes, which `#hold` may have cut from the text */

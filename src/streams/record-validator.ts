@@ -48,8 +48,8 @@ export function entriesOf(block: LineBlock): EntryBlock {
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
     else addEntries(line, block.utf8, entries)
   }
-  const { span, usual, open } = block
-  return { span, entries, usual, open }
+  const { span, usual, open, release } = block
+  return { span, entries, usual, open, release }
 }
 
 function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import { runTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
@@ -16,10 +16,17 @@ const printPeak = `data:text/javascript,${encodeURIComponent(`
 
 const skip = skipUnless(process.platform === 'linux' ? false : 'the peak of memory is read from /proc')
 
+const longestBytes = 16 * mebibyte - 1_024
+const serverPrefix = '2026-11-24 08:54:35.875 UTC [77] LOG:  '
+
+function longText(): string {
+  return 'INSERT INTO t VALUES (1, 2), '.repeat(longestBytes / 29)
+}
+
 /** Lines of nearly 16 MiB of several producers. */
 function longLines(): string[] {
-  const text = 'INSERT INTO t VALUES (1, 2), '.repeat((16 * mebibyte - 1_024) / 29)
-  const logged = (message: string): string => `2026-11-24 08:54:35.875 UTC [77] LOG:  ${message}`
+  const text = longText()
+  const logged = (message: string): string => `${serverPrefix}${message}`
   const azure = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs' }
   const properties = (message: string) => ({ message: logged(message), processId: 77, errorLevel: 'LOG' })
   const audit = `AUDIT: SESSION,1,1,WRITE,INSERT,,,"${text}",<none>`
@@ -28,21 +35,28 @@ function longLines(): string[] {
     JSON.stringify({ ...azure, properties: properties(audit) }),
     JSON.stringify({ ...azure, properties: JSON.stringify(properties(`statement: ${text}`)) }),
     JSON.stringify({ log: record, stream: 'stderr' }),
+    JSON.stringify({ log: JSON.stringify({ ...azure, properties: JSON.stringify(properties(text)) }) }),
     logged(`statement: ${text}`),
   ]
 }
 
-test('lines of 16 MiB of several producers land within 450 MB of memory', { skip }, async (t) => {
+/** Appends lines to blobs, lands all of them, and requires that the process needed at most 450 MB. */
+async function landWithinMemory(
+  t: TestContext,
+  blobs: Readonly<Record<string, readonly (string | Buffer)[]>>,
+  expected: { readonly rows: number; readonly rejected: number },
+): Promise<void> {
   const storage = await startStorage(t)
-  const lines = longLines()
-  for (const line of [...lines, ...lines]) {
-    const bytes = Buffer.from(`${line}\n`)
-    for (let start = 0; start < bytes.length; start += 4 * mebibyte)
-      await storage.append('long.json', bytes.subarray(start, start + 4 * mebibyte))
+  for (const [name, lines] of Object.entries(blobs)) {
+    for (const line of lines) {
+      const bytes = Buffer.concat([Buffer.from(line), Buffer.from('\n')])
+      for (let start = 0; start < bytes.length; start += 4 * mebibyte)
+        await storage.append(name, bytes.subarray(start, start + 4 * mebibyte))
+    }
   }
   const project = await writeProject(await temporaryDirectory(t), {
     storage: { kind: 'connection-string', connectionString: storage.connectionString },
-    pipelines: { primary: { blobs: 'long.json' } },
+    pipelines: { primary: { blobs: '*.json' } },
     batch: { maxAgeMs: 60_000 },
   })
   const run = await runTailrace(t, ['start', '--once', '--config', project.configPath], {
@@ -50,7 +64,28 @@ test('lines of 16 MiB of several producers land within 450 MB of memory', { skip
   })
   assert.equal(run.code, 0, run.stderr)
   const { rows, rejected } = JSON.parse(run.stdout).pipelines.primary
-  assert.deepEqual([rows, rejected], [2 * lines.length, 0])
+  assert.deepEqual({ rows, rejected }, expected)
   const kibibytes = Number(/VmHWM:\s+(\d+) kB/.exec(run.stderr)?.[1])
   assert.ok(kibibytes > 0 && kibibytes * 1024 <= 450e6, `${kibibytes} KiB`)
+}
+
+test('lines of 16 MiB of several producers land within 450 MB of memory', { skip }, async (t) => {
+  const lines = longLines()
+  const rows = 2 * lines.length
+  await landWithinMemory(t, { 'long.json': [...lines, ...lines] }, { rows, rejected: 0 })
+})
+
+test('a backlog of text lines of 16 MiB in many blobs lands within 450 MB of memory', { skip }, async (t) => {
+  const line = `${serverPrefix}${longText()}`
+  const blobs = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`text-${index}.json`, [line]]))
+  await landWithinMemory(t, blobs, { rows: 10, rejected: 0 })
+})
+
+test('lines of 16 MiB of control characters or undecodable bytes land within 450 MB of memory, as rejected rows', {
+  skip,
+}, async (t) => {
+  const lines = [0x01, 0x1f, 0xff].map((byte) =>
+    Buffer.concat([Buffer.from(serverPrefix), Buffer.alloc(longestBytes, byte)]),
+  )
+  await landWithinMemory(t, { 'control.json': lines }, { rows: 3, rejected: 3 })
 })

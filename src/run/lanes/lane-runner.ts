@@ -14,6 +14,7 @@ import {
   markOf,
 } from '../../sources/recognition/identify-blob.ts'
 import type { BytesRead } from '../../sources/tailing/read-position.ts'
+import { LongLines } from '../../streams/staging/long-lines.ts'
 import { RowMemories } from '../../streams/staging/usual-rows.ts'
 import type { BlobMemory, LaneStart } from './blob-memory.ts'
 import { Lane } from './lane.ts'
@@ -42,12 +43,14 @@ export class LaneRunner {
   #context: LaneContext
   #log: Logger
   #rowMemories = new RowMemories()
+  #longLines: LongLines
   #lanes = new Map<string, { readonly lane: Lane; readonly memory: BlobMemory }>()
   #stopping = new AbortController()
 
   constructor(context: LaneContext) {
     this.#context = context
     this.#log = context.logger
+    this.#longLines = new LongLines(context)
     // Each lane that is being opened adds a listener; Node would warn of a leak at the eleventh.
     setMaxListeners(0, this.#stopping.signal)
   }
@@ -193,6 +196,7 @@ export class LaneRunner {
       follow,
       budget,
       rowMemories: this.#rowMemories,
+      longLines: this.#longLines,
       staging,
       diskSpace,
       giveUp,

@@ -14,7 +14,9 @@ import { RecordsDocuments } from '../../streams/documents/records-documents.ts'
 import { GzipMembers } from '../../streams/gzip/gzip-members.ts'
 import { LineSplitter } from '../../streams/line-splitter.ts'
 import { RecordValidator } from '../../streams/record-validator.ts'
+import type { EndTurn, LongLineTurns } from '../../streams/records/open-line.ts'
 import type { DiskSpaceMonitor } from '../../streams/staging/disk-space-monitor.ts'
+import { LongLines } from '../../streams/staging/long-lines.ts'
 import type { Staging } from '../../streams/staging/staging.ts'
 import { RowMemories, UsualRows } from '../../streams/staging/usual-rows.ts'
 import { UnitCollector } from '../../streams/units/unit-collector.ts'
@@ -35,6 +37,8 @@ export interface LaneOptions {
   readonly budget?: ByteBudget | undefined
   /** Memory for usual records, shared by lanes. Default: of this lane's own. */
   readonly rowMemories?: RowMemories | undefined
+  /** Bounds the memory of long lines, shared by lanes. Default: of this lane's own. */
+  readonly longLines?: LongLines | undefined
   /** Takes the entries of a gzip member or a document that do not fit in memory. */
   readonly staging: Staging
   readonly diskSpace?: DiskSpaceMonitor | undefined
@@ -57,6 +61,8 @@ export class Lane {
   #startedAtMs: number
   /** The end of the last block that the inlet took. A later lane starts there. */
   #takenEnd: number | undefined
+  /** Ends the turn of a long line that the inlet has not taken. */
+  #untaken: EndTurn | undefined
   #failure: { readonly error: unknown } | undefined
   #handedOnUpToMs: number | undefined
 
@@ -167,11 +173,17 @@ export class Lane {
     const { start, staging, diskSpace } = this.#options
     const validators = start.framing === 'documents' ? [] : [new RecordValidator()]
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
-    const last = inlet(({ span }) => {
+    const last = inlet(({ span, release }) => {
       this.#takenEnd = span.end
       if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
+      if (release === this.#untaken) this.#untaken = undefined
     })
-    await pipeline([this.#tailer, this.#framer, ...validators, ...this.#customStages, ...collectors, last])
+    try {
+      await pipeline([this.#tailer, this.#framer, ...validators, ...this.#customStages, ...collectors, last])
+    } finally {
+      // A lane that failed drops its blocks, and no stage would end their turn.
+      this.#untaken?.()
+    }
     if (this.#failure !== undefined) throw this.#failure.error
     return this.#tailer.endedBy ?? 'end'
   }
@@ -183,19 +195,30 @@ export class Lane {
 
   #framerOf({ framing, insideLine, offset, resume }: LaneStart, maxLineBytes: number) {
     const { rowMemories = new RowMemories() } = this.#options
+    const longLines = this.#longLines()
     // Custom transforms work on objects.
     const usual = this.#customStages.length === 0 ? new UsualRows(rowMemories) : undefined
     switch (framing) {
       case 'lines':
-        return new LineSplitter({ maxLineBytes, insideLine, usual })
+        return new LineSplitter({ maxLineBytes, insideLine, usual, longLines })
       case 'gzip':
-        return new GzipMembers({ maxLineBytes, onRefused: (error) => this.#fail(error) })
+        return new GzipMembers({ maxLineBytes, longLines, onRefused: (error) => this.#fail(error) })
       case 'documents':
         return new RecordsDocuments({
           maxRecordBytes: maxLineBytes,
           resume: resume && { at: resume, end: offset },
         })
     }
+  }
+
+  #longLines(): LongLineTurns {
+    const { staging, diskSpace } = this.#options
+    const { longLines = new LongLines({ staging, diskSpace }) } = this.#options
+    const takeTurn = async (signal: AbortSignal): Promise<EndTurn> => {
+      this.#untaken = await longLines.takeTurn(signal)
+      return this.#untaken
+    }
+    return { takeTurn, createFile: (signal) => longLines.createFile(signal) }
   }
 
   #fail(error: unknown): void {

@@ -6,7 +6,7 @@ import { GzipMember } from './gzip-member.ts'
 
 const newline = Buffer.from('\n')
 
-export interface GzipMembersOptions extends Pick<LineSplitterOptions, 'maxLineBytes'> {
+export interface GzipMembersOptions extends Pick<LineSplitterOptions, 'maxLineBytes' | 'longLines'> {
   /**
    * Called once, for the first damaged member; the members before it still pass. Default: the stream is destroyed with
    * the error.
@@ -66,13 +66,13 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
       const member: GzipMember = this.#member
       const before = member.end
       for await (const output of member.take(rest)) {
-        const found = this.#lines(output, member)
+        const found = await this.#lines(output, member)
         if (found !== undefined) yield { ...found, open: true }
       }
       rest = rest.subarray(member.end - before)
       if (!member.isComplete) return
       this.#member = undefined
-      yield this.#finished(span, this.#lastLine(member), member.end)
+      yield this.#finished(span, await this.#lastLine(member), member.end)
     }
   }
 
@@ -90,21 +90,20 @@ export class GzipMembers extends Expander<Chunk, LineBlock> {
   }
 
   /** The member's last line, if no newline ends it. */
-  #lastLine(member: GzipMember): LineBlock | undefined {
+  async #lastLine(member: GzipMember): Promise<LineBlock | undefined> {
     if (this.#splitBytes === (this.#splitter.nextOffset ?? 0)) return undefined
     return this.#lines(newline, member)
   }
 
   /** The lines that end in these decompressed bytes, with the member's first byte as their offset. */
-  #lines(decompressed: Buffer, { start }: GzipMember): LineBlock | undefined {
+  async #lines(decompressed: Buffer, { start }: GzipMember): Promise<LineBlock | undefined> {
     const { blob, generation } = this.#previous as Span
     const bytes = withoutBlankLines(decompressed)
     const from = this.#splitBytes
     this.#splitBytes += bytes.length
-    // The splitter works synchronously: its block can be read when `write` returns.
-    this.#splitter.write({ span: { blob, generation, start: from, end: this.#splitBytes }, bytes })
-    const block = this.#splitter.read() as LineBlock | null
-    if (block === null) return undefined
+    const chunk = { span: { blob, generation, start: from, end: this.#splitBytes }, bytes }
+    const block = await this.#splitter.splitInTurn(chunk)
+    if (block === undefined) return undefined
     const lines = block.lines.map((line) => ({ ...line, offset: start }))
     const [first] = lines
     if (this.#atMemberStart && first?.latin1.startsWith(byteOrderMark)) {

@@ -1,6 +1,7 @@
 import type { Entry } from '../../records.ts'
 import { collectGarbage, longRowBytes } from '../staging/collect-garbage.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
+import { maxTextBytes, quotedText } from './quoted-text.ts'
 import { decodedEntry, elementEntry, projectedEntry } from './record-entries.ts'
 import { textLineRecord } from './text-line.ts'
 
@@ -59,23 +60,21 @@ function arrayEntries(line: LongLine): readonly Entry[] | undefined {
 }
 
 function textEntry(entry: Entry): Entry {
+  let isTooLong = false
   // Not decoded, to save copies: only ASCII characters decide, and JSON.stringify escapes none of the others.
-  const record = textLineRecord(entry.raw, withLongText)
+  const record = textLineRecord(entry.raw, (begin, text, end) => {
+    const quoted = quotedText(text)
+    isTooLong = quoted === undefined
+    return quoted === undefined ? '' : joined([begin, ...quoted, end])
+  })
+  if (isTooLong) return { ...entry, reject: 'not_encodable', note: `more than ${maxTextBytes} bytes as JSON` }
   return record === undefined ? withEncodableJson(entry) : projectedEntry(entry, record)
 }
 
-const pieceChars = 64 * 1024
-
-/** Quotes a long text in pieces: JSON.stringify takes ten times its length. @param text has characters up to U+00FF */
-function withLongText(begin: string, text: string, end: string): string {
-  const pieces = [begin, '"']
-  for (let start = 0; start < text.length; start += pieceChars)
-    pieces.push(JSON.stringify(text.slice(start, start + pieceChars)).slice(1, -1))
-  pieces.push('"', end)
-  const built = pieces.join('')
-  pieces.length = 0
-  if (built.length > longRowBytes) collectGarbage()
-  return built
+function joined(pieces: readonly string[]): string {
+  const text = pieces.join('')
+  if (text.length > longRowBytes) collectGarbage()
+  return text
 }
 
 /** @returns the entry, rejected because it exceeds a limit of the encoder */

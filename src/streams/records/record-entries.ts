@@ -1,12 +1,23 @@
 import { bytesAsLatin1, type Entry, type Line, latin1AsText } from '../../records.ts'
+import { maxTextBytes } from './quoted-text.ts'
 import { isUtf8Text } from './utf8-text.ts'
 
 /** @returns the entry of a text. Undecodable bytes become U+FFFD; the row's offset and length still locate the originals */
 export function decodedEntry({ offset, length, latin1 }: Line): Entry {
   const entry = { offset, length, index: 0, raw: latin1 }
   if (isUtf8Text(latin1)) return entry
-  const raw = bytesAsLatin1(latin1AsText(latin1))
-  return { ...entry, raw, note: 'invalid_utf8: undecodable bytes were replaced by U+FFFD' }
+  const note = 'invalid_utf8: undecodable bytes were replaced by U+FFFD'
+  if (longestDecoded(latin1) > maxTextBytes)
+    return { ...entry, raw: keptPrefix(latin1), reject: 'not_encodable', note: `${note}; ${cutNote}` }
+  return { ...entry, raw: bytesAsLatin1(latin1AsText(latin1)), note }
+}
+
+/** @returns at most how many bytes a text has when U+FFFD, of three bytes, replaces the undecodable ones */
+function longestDecoded(latin1: string): number {
+  if (latin1.length * 3 <= maxTextBytes) return latin1.length * 3
+  let bytes = latin1.length
+  for (let at = 0; at < latin1.length; at += 1) if (latin1.charCodeAt(at) > 0x7f) bytes += 2
+  return bytes
 }
 
 /**
@@ -38,6 +49,9 @@ export function tooLongEntry({ offset, length, latin1 }: Line): Entry {
 
 /** The size of `keptPrefix`, in bytes. */
 export const keptBytes = 64 * 1024
+
+/** The end of the note of a row whose text is cut to `keptPrefix`. */
+export const cutNote = `the text is cut to ${keptBytes / 1024} KiB`
 
 /** @returns the first 64 KiB of a text; decoding and encoding replaces a character that the cut splits */
 export function keptPrefix(latin1: string): string {

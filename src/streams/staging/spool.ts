@@ -6,7 +6,8 @@
  */
 
 import type { Entry } from '../../records.ts'
-import { keptBytes, keptPrefix } from '../records/record-entries.ts'
+import { maxTextBytes, quotedText } from '../records/quoted-text.ts'
+import { cutNote, keptPrefix } from '../records/record-entries.ts'
 
 export const fieldSeparator = '\x1f'
 
@@ -64,6 +65,8 @@ export function spoolRowTexts(entry: Entry, spanIndex: number): readonly string[
 function rowTexts(entry: Entry, spanIndex: number): readonly string[] {
   const { raw, json = '' } = entry
   const encode = holdsRowSeparator(raw)
+  const quoted = encode ? quotedText(raw) : [raw]
+  if (quoted === undefined) return rowTexts(cutEntry(entry), spanIndex)
   const fields = [
     placeFields(entry, spanIndex),
     entry.index === 0 ? '' : entry.index,
@@ -71,13 +74,13 @@ function rowTexts(entry: Entry, spanIndex: number): readonly string[] {
     oneLine(entry.note ?? ''),
     encode ? 'raw' : '',
   ]
-  return [
-    `${fields.join(fieldSeparator)}${fieldSeparator}`,
-    json,
-    fieldSeparator,
-    encode ? JSON.stringify(raw) : raw,
-    '\n',
-  ]
+  return [`${fields.join(fieldSeparator)}${fieldSeparator}`, json, fieldSeparator, ...quoted, '\n']
+}
+
+/** The rejected entry of a text with so many control characters that its row would be a multiple of it. */
+function cutEntry({ offset, length, index, raw, reject = 'not_encodable', note }: Entry): Entry {
+  const reason = note ?? `more than ${maxTextBytes} bytes as JSON`
+  return { offset, length, index, raw: keptPrefix(raw), reject, note: `${reason}; ${cutNote}` }
 }
 
 function placeFields({ offset, length, flat }: Entry, spanIndex: number): string {
@@ -106,8 +109,7 @@ export function rejectedRow(row: string, note: string, kept: 'whole' | 'beginnin
   if (kept === 'whole') return `${[...place, ...reason, encoding, '', raw].join(fieldSeparator)}\n`
   const text = encoding === 'raw' ? (JSON.parse(raw) as string) : raw
   const beginning = JSON.stringify(keptPrefix(text))
-  const cutNote = `${reason[1]}; the text is cut to ${keptBytes / 1024} KiB`
-  return `${[...place, reason[0], cutNote, 'raw', '', beginning].join(fieldSeparator)}\n`
+  return `${[...place, reason[0], `${reason[1]}; ${cutNote}`, 'raw', '', beginning].join(fieldSeparator)}\n`
 }
 
 /** Whether a text has a character that a row cannot contain as it is. Native scans are several times faster than one regular expression. */

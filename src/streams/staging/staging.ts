@@ -4,7 +4,7 @@ import { makeDirectory, withStateErrors } from '../../offsets/state-files.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 
 // The names that Tailrace gives to staging files. Other files in the directory must not be removed.
-const ownName = /^[\w.-]+\.(?:spool|unit|parquet)$|^part-[\w.-]+$|^(?:encode|download|optimize)-[\w-]+$/
+const ownName = /^[\w.-]+\.(?:spool|unit|line|parquet)$|^part-[\w.-]+$|^(?:encode|download|optimize)-[\w-]+$/
 
 /**
  * The directory of one pipeline's staging files.
@@ -36,6 +36,11 @@ export class Staging {
   /** The path for the entries of an incomplete unit. */
   unitPath(unitId: string): string {
     return join(this.directory, `${unitId}.unit`)
+  }
+
+  /** The path for the text of a long line whose end has not been read. */
+  linePath(lineId: string): string {
+    return join(this.directory, `${lineId}.line`)
   }
 
   /** Removes one staging file, as `removeStaged` does. */

@@ -77,15 +77,18 @@ export class UnitCollector extends Transform {
       this.#held.push(entry)
       this.#heldBytes += entry.raw.length + (entry.json?.length ?? 0) + entryBytes
     }
+    const { span, release } = block
     if (block.open) {
       if (this.#heldBytes > this.#maxHeldBytes) await this.#store()
+      release?.()
       return undefined
     }
-    const { span } = block
     if (this.#file !== undefined) await this.#store()
     const file = this.#file
     const held = this.#takeHeld()
-    if (file === undefined) return { span, entries: held.map((entry, index) => placed(entry, span, index)) }
+    if (file === undefined)
+      return { span, entries: held.map((entry, index) => placed(entry, span, index)), release }
+    release?.()
     // This stage owns the file until the block is pushed.
     return { span, entries: [], stored: file.stored(span) }
   }

@@ -75,6 +75,7 @@ export class Landing {
     const key = generationKey(span)
     const parts: (readonly Entry[])[] = [allEntries(block)]
     block.usual?.release()
+    block.release?.()
     for await (const more of stored?.read() ?? []) parts.push(more)
     await stored?.discard()
     const text = parts

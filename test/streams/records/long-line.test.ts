@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Entry, latin1AsText } from '../../../src/records.ts'
 import { entriesOf } from '../../../src/streams/record-validator.ts'
+import { spoolRowTexts } from '../../../src/streams/staging/spool.ts'
 import { blockOf } from '../blob-chunks.ts'
 
 const mebibyte = 1024 * 1024
@@ -58,6 +59,40 @@ test('text that JSON refuses and the engine would read is rejected, and halves o
   }
   const [entry] = entriesOfLine(`{"a":"${filler}\\ud800 \\ud83d\\ude00 \\\\ud800 \\udc00"}`)
   assert.equal(entry?.json, `{"a":"${filler}\\ufffd \\ud83d\\ude00 \\\\ud800 \\ufffd"}`)
+})
+
+test('a text that takes more than 32 MiB as JSON, or once its bytes are replaced, is rejected, whatever takes the room', () => {
+  const server = '2026-11-24 08:54:35.875 UTC [77] LOG:  '
+  const bytes = 12 * mebibyte
+  const lineOf = (byte: number | string): Buffer =>
+    Buffer.concat([Buffer.from(server), Buffer.alloc(bytes, byte)])
+  for (const byte of [0x01, 0x1f, 0xff]) {
+    const [entry, ...others] = entriesOf(blockOf([lineOf(byte)], 100)).entries
+    assert.equal(others.length, 0)
+    assert.deepEqual(
+      [entry?.offset, entry?.length, entry?.reject],
+      [100, server.length + bytes + 1, 'not_encodable'],
+    )
+    const row = spoolRowTexts(entry as Entry, 0)
+    assert.ok(row.reduce((sum, text) => sum + text.length, 0) < 33 * mebibyte)
+  }
+  for (const byte of ['"', '\\', '\t', 'x']) {
+    const [entry] = entriesOf(blockOf([lineOf(byte)])).entries
+    assert.equal(entry?.reject, undefined)
+    assert.equal(JSON.parse(entry?.json ?? '').message, `${server}${byte.repeat(bytes)}`)
+  }
+})
+
+test('a row keeps the first 64 KiB of a text whose separators take more than 32 MiB, and says so', () => {
+  const raw = '\x1f'.repeat(8 * mebibyte)
+  for (const given of [{}, { reject: 'not_json' }, { note: 'a remark' }] as const) {
+    const row = spoolRowTexts({ offset: 7, length: 9, index: 2, raw, json: '{}', ...given }, 3).join('')
+    const [span, offset, length, , index, reject, note, encoding, json, text] = row.slice(0, -1).split('\x1f')
+    assert.deepEqual([span, offset, length, index, encoding, json], ['3', '7', '9', '2', 'raw', ''])
+    assert.equal(reject, 'reject' in given ? 'not_json' : 'not_encodable')
+    assert.match(note ?? '', /^(a remark|more than 33554432 bytes as JSON); the text is cut to 64 KiB$/)
+    assert.equal(JSON.parse(text ?? ''), raw.slice(0, 64 * 1024))
+  }
 })
 
 test('a long line of text becomes the record that a short one does, whatever its characters', () => {
