@@ -41,6 +41,7 @@ test('the package has compiled modules with their sources mapped, and no tests',
     'dist/index.d.ts',
     'dist/cli.js',
     'docs/configuration.md',
+    'config.schema.json',
     'sample/logs/primary.ndjson.gz',
   ]) {
     assert.ok(files.includes(file), file)
