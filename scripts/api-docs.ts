@@ -14,7 +14,7 @@ const packages = ['typedoc@0.28.20', 'typedoc-plugin-markdown@4.14.1', 'typescri
 const introduction = `# API
 
 Written from the doc comments by \`pnpm docs:api\`. \`import { … } from 'tailrace'\`; the transforms that ship and their types
-are also in \`tailrace/transforms\`, and [tests of transforms](#tailracetesting) have \`tailrace/testing\`.
+are also in \`tailrace/transforms\`, and [tests of configs and transforms](#tailracetesting) have \`tailrace/testing\`.
 
 A config declares pipelines (\`defineConfig\`, [TailraceConfig](#tailraceconfig)); \`loadConfig\` checks it; \`Tailrace\` runs
 it; \`status\`, \`verify\`, \`query\` and \`replay\` are the commands of these names. The stages (\`AppendBlobTailer\` to
@@ -39,8 +39,8 @@ export function apiPage(): string {
         // A property's anchor is not unique, and nothing links to it.
         .replaceAll(/<a id="property-[^"]*"><\/a> /g, '')
         .replaceAll(/^\*\*\*\n\n## \w+\n\nRe-exports .*\n*/gm, '')
-        .replaceAll(/\]\((?:\.\.\/)*(?:index|transforms|streams\/testing|testing)\.md#/g, '](#')
-    return `${introduction}${section('index.md', '').trim()}\n\n## tailrace/testing\n\n${section('streams/testing.md', '').trim()}\n`
+        .replaceAll(/\]\((?:\.\.\/)*(?:index|transforms|run\/testing|testing)\.md#/g, '](#')
+    return `${introduction}${section('index.md', '').trim()}\n\n## tailrace/testing\n\n${section('run/testing.md', '').trim()}\n`
   } finally {
     rmSync(out, { recursive: true, force: true })
   }

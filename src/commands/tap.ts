@@ -10,7 +10,7 @@ import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import { headBytes } from '../sources/recognition/fingerprint.ts'
 import { framingOf } from '../sources/recognition/framing.ts'
-import { type TransformedRecord, transformLines } from '../streams/testing.ts'
+import { type TransformedRecord, transformLines } from '../streams/transform-lines.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TapOptions {

@@ -14,7 +14,7 @@ const sources = new URL('../../src/', import.meta.url).href
 const entryPoints = new Map([
   ['tailrace', 'index.js'],
   ['tailrace/transforms', 'transforms/index.js'],
-  ['tailrace/testing', 'streams/testing.js'],
+  ['tailrace/testing', 'run/testing.js'],
 ])
 
 /** The query of a config that is loaded again. Modules are cached by URL, so what it imports needs another URL, too. */

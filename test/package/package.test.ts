@@ -78,7 +78,7 @@ test('every entry point is imported by plain Node of each supported release', as
     const [index, transforms, testing] = stdout.split('\n')
     assert.match(index!, /\bTailrace\b.*\bdefineConfig\b/)
     assert.equal(transforms, 'redactLiterals,sampleSeverity')
-    assert.equal(testing, 'transformLines')
+    assert.equal(testing, 'LandedOffsets,MemoryBlobs,MemoryTable,landInMemory,transformLines')
   }
 })
 
@@ -197,6 +197,61 @@ test('configs in TypeScript and JavaScript land a blob from a project of CommonJ
       assert.equal(JSON.parse(stdout).pipelines.one.rows, 3, where)
       assert.doesNotMatch(stderr, /warning/i, where)
     }
+  }
+})
+
+test('a whole config is tested without storage, from a project of the package, in every release of Node', async () => {
+  await writeFile(join(consumer, 'pipeline.config.ts'), configs['pipeline.config.ts']!)
+  await writeFile(
+    join(consumer, 'config.test.mjs'),
+    `import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from 'tailrace'
+import { landInMemory, MemoryBlobs } from 'tailrace/testing'
+
+test('literals do not reach the table', async () => {
+  const blobs = new MemoryBlobs()
+  blobs.append('a.ndjson', ${JSON.stringify(`${jsonlogLine(1, "statement: SELECT * FROM users WHERE name = 'Ann'")}\n`)})
+  const { rows } = await landInMemory(await loadConfig('pipeline.config.ts'), { pipeline: 'one', blobs })
+  assert.deepEqual(rows.map(({ message }) => message), ['statement: SELECT * FROM users WHERE name = ?'])
+})
+`,
+  )
+  const connectionString = 'BlobEndpoint=http://127.0.0.1:1/logs;SharedAccessSignature=sig=a'
+  for (const release of releases) {
+    const { code, stdout, stderr } = await runProgram(nodeOf(release), ['--test', 'config.test.mjs'], {
+      cwd: consumer,
+      env: { AZURE_STORAGE_CONNECTION_STRING: connectionString, LAKEHOUSE: join(consumer, 'unused') },
+    })
+    assert.equal(code, 0, `Node ${release}: ${stdout}${stderr}`)
+    assert.match(stdout, /pass 1\b/)
+  }
+})
+
+test('a config that is loaded again is read anew with the modules it imports, in every release of Node', async () => {
+  const script = `import { writeFileSync } from 'node:fs'
+import { loadConfig } from 'tailrace'
+const ports = []
+for (const port of [1, 2, 3]) {
+  writeFileSync('value.ts', 'export const port: number = ' + port)
+  writeFileSync('value.cjs', 'module.exports = { port: ' + port + ' }')
+  for (const name of ['again.config.ts', 'again.config.cjs']) ports.push((await loadConfig(name)).metrics.port)
+}
+console.log(ports.join())`
+  const rest = `({ metrics: { port }, pipelines: { one: { source: { storage: { kind: 'account', account: 'mylogs' },
+    container: 'logs', blobs: 'a/' }, table: postgresLogs('a.b.c'), sink: { kind: 'delta', root: '.' } } } })\n`
+  await writeFile(
+    join(consumer, 'again.config.ts'),
+    `import { defineConfig, postgresLogs } from 'tailrace'\nimport { port } from './value'\nexport default defineConfig${rest}`,
+  )
+  await writeFile(
+    join(consumer, 'again.config.cjs'),
+    `const { defineConfig, postgresLogs } = require('tailrace')\nconst { port } = require('./value.cjs')\nmodule.exports = defineConfig${rest}`,
+  )
+  await writeFile(join(consumer, 'again.mjs'), script)
+  for (const release of releases) {
+    const { stdout, stderr } = await runProgram(nodeOf(release), ['again.mjs'], { cwd: consumer })
+    assert.equal(stdout, '1,1,2,2,3,3\n', `Node ${release}: ${stderr}`)
   }
 })
 

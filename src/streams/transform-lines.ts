@@ -1,5 +1,3 @@
-/** Runs transforms without storage or table, for their unit tests: `import { transformLines } from 'tailrace/testing'`. */
-
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { isJsonObject, type JsonObject, parseJson, stringifyJson } from '../json.ts'
