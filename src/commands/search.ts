@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { unsupportedError } from '../config/choose-pipelines.ts'
 import { chooseEngine } from '../run/inspection/choose-engine.ts'
 import { exitCodeOf } from '../run/process-end.ts'
@@ -52,12 +53,15 @@ const maxTextWidth = 200
 export async function search(context: CommandContext, options: SearchOptions): Promise<number> {
   const tables = await searchedTables(context, options.pipeline)
   const printer = new RecordPrinter(context, options)
-  const startedAtMs = context.clock.now()
+  const recent = new RecentMatches(options, context.clock)
+  // Before the search, not after it: what lands in between is in both, and nothing is in neither.
+  if (options.follow === true) for (const table of tables) await recent.note(table)
   const found: (readonly ShownRecord[])[] = []
   let matches = 0
   for (const table of tables) {
     const records = await table.read(matchesSql(table, options, options.limit))
     matches += records.length
+    recent.add(records)
     for (const group of await withContext(table, records, options.around ?? 0)) found.push(group)
   }
   const newest = newestGroups(found, options.limit)
@@ -68,7 +72,7 @@ export async function search(context: CommandContext, options: SearchOptions): P
       'only the newest matches are shown: --limit raises their number',
     )
   }
-  return options.follow === true ? follow(context, options, tables, printer, startedAtMs) : 0
+  return options.follow === true ? follow(context, options, tables, printer, recent) : 0
 }
 
 /** A table with the engine that reads it. */
@@ -212,13 +216,53 @@ class RecordPrinter {
   }
 }
 
+/** The matches that were ingested lately and have been seen. */
+class RecentMatches {
+  readonly #options: SearchOptions
+  readonly #clock: Clock
+  /** By their keys, with the time of their ingestion. */
+  readonly #seen = new Map<string, number>()
+
+  constructor(options: SearchOptions, clock: Clock) {
+    this.#options = options
+    this.#clock = clock
+  }
+
+  /** Notes the matches of a table without a result. */
+  async note(table: SearchedTable): Promise<void> {
+    this.add(await table.read(newMatchesSql(table, this.#options, this.#sinceMs)))
+  }
+
+  /** @returns the matches of a table that have not been seen, and notes them */
+  async fresh(table: SearchedTable, signal: AbortSignal): Promise<readonly FoundRecord[]> {
+    const records = await table.read(newMatchesSql(table, this.#options, this.#sinceMs), signal)
+    const fresh = records.filter((record) => !this.#seen.has(recordKey(record)))
+    this.add(fresh)
+    return fresh
+  }
+
+  add(records: readonly FoundRecord[]): void {
+    for (const record of records) this.#seen.set(recordKey(record), millisecondsOf(record.ingest_ts))
+  }
+
+  /** Forgets the matches that are too old to be read again. */
+  prune(): void {
+    const sinceMs = this.#sinceMs
+    for (const [key, atMs] of this.#seen) if (atMs < sinceMs) this.#seen.delete(key)
+  }
+
+  get #sinceMs(): number {
+    return this.#clock.now() - lateMs
+  }
+}
+
 /** Prints the matches that land from now on, until SIGINT or SIGTERM, or until the reader of the output is gone. */
 async function follow(
   { clock }: CommandContext,
   options: SearchOptions,
   tables: readonly SearchedTable[],
   printer: RecordPrinter,
-  startedAtMs: number,
+  recent: RecentMatches,
 ): Promise<number> {
   const ending = new AbortController()
   const { signal } = ending
@@ -229,20 +273,14 @@ async function follow(
       ending.abort()
     })
   }
-  /** The matches printed lately, by their keys, with the time of their ingestion. */
-  const printed = new Map<string, number>()
   try {
-    for (let sinceMs = startedAtMs; ; ) {
+    for (;;) {
       await clock.sleep(options.pollMs ?? 2_000, signal)
-      const nextMs = clock.now()
       for (const table of tables) {
-        const records = await table.read(newMatchesSql(table, options, sinceMs), signal)
-        const fresh = records.filter((record) => !printed.has(recordKey(record)))
-        for (const record of fresh) printed.set(recordKey(record), millisecondsOf(record.ingest_ts))
+        const fresh = await recent.fresh(table, signal)
         if (!(await printer.print(await withContext(table, fresh, options.around ?? 0)))) return code
       }
-      sinceMs = Math.max(startedAtMs, nextMs - lateMs)
-      for (const [key, atMs] of printed) if (atMs < sinceMs) printed.delete(key)
+      recent.prune()
     }
   } catch (error) {
     if (!signal.aborted) throw error

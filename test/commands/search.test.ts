@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
 import { type SearchOptions, search } from '../../src/commands/search.ts'
 import { matchesSql } from '../../src/commands/searching/search-sql.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
@@ -157,3 +158,34 @@ test('a search opens only the files of its range, and --follow prints what lands
   assert.deepEqual(await following.exited, { code: 130, signal: null })
   assert.equal(following.stdout.split('\n').length, 3, following.stdout)
 })
+
+for (const [aheadMs, what] of [
+  [5_000, 'was encoded before the search and became visible after it'],
+  [-5_000, 'was encoded after the search began and was found by it'],
+] as const) {
+  test(`--follow prints a record once that ${what}`, async (t) => {
+    const bench = await openBench(t)
+    const config = bench.config({ primary: {} })
+    const land = async (second: number) => {
+      await bench.storage.append('primary', linesAsBytes([line({ second, message: `hit ${second}` })]))
+      await landAll(config)
+    }
+    await land(1)
+    await land(2)
+    const clock = { ...systemClock, now: () => Date.now() + aheadMs }
+    const printed: string[] = []
+    await outputOf(config, (context) => {
+      const printRaw = async (text: string) => {
+        printed.push(messageOf(text.trimEnd()))
+        if (printed.length === 1) {
+          await land(3)
+          await land(4)
+        }
+        return !printed.includes('hit 4')
+      }
+      return search({ ...context, clock, printRaw }, { limit: 1, text: 'hit', follow: true, pollMs: 20 })
+    })
+    // The limit of the search left out the first.
+    assert.deepEqual(printed, ['hit 2', 'hit 3', 'hit 4'])
+  })
+}
