@@ -62,10 +62,20 @@ function asUserModule(found: ResolveFnOutput, { parentURL }: ResolveHookContext)
     : { ...module, url: `${module.url}${module.url.includes('?') ? '&' : '?'}${query.slice(1)}` }
 }
 
+/** The path of a module in TypeScript, and the query behind it, which the TypeScript loader may have encoded. */
+const typeScript = /^(.*?\.m?ts)((?:\?|%3F).*)?$/
+
 function asEsModule(found: ResolveFnOutput): ResolveFnOutput {
-  if (!/\.m?ts(?:\?|%3F|$)/.test(found.url)) return found
-  // The TypeScript loader appends queries of its own to a module that it takes for CommonJS.
-  return { ...found, url: found.url.replace(/(?:[?&]|%3F)tsx-.*$/, ''), format: 'module' }
+  const [, path, query = ''] = typeScript.exec(found.url) ?? []
+  if (path === undefined) return found
+  // The loader appends queries of its own to a module that it takes for CommonJS.
+  const isMarked = query.includes('tsx-')
+  const own = /load=\d+/.exec(query)?.[0]
+  return {
+    ...found,
+    url: isMarked ? path + (own === undefined ? '' : `?${own}`) : found.url,
+    format: 'module',
+  }
 }
 
 /** Packages, and the modules of the running process, stay as they are for as long as it runs. */
