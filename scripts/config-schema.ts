@@ -26,7 +26,7 @@ export interface OptionGroup {
 
 /** @returns the interfaces of options, each with its part of a config's schema */
 export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
-  const { pipelines, disk, metrics, restart } = root.properties!
+  const { pipelines, disk, metrics, health, restart } = root.properties!
   const pipeline = pipelines!.additionalProperties as SchemaPart
   const { source, sink, batch } = pipeline.properties!
   const [delta, databricks] = sink!.oneOf!
@@ -41,6 +41,8 @@ export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
     config('BatchConfig', batch),
     config('DiskConfig', disk),
     config('MetricsConfig', metrics),
+    config('PriceConfig', metrics?.properties?.prices),
+    config('HealthConfig', health),
     config('RestartConfig', restart),
     { file: 'sources/options.ts', name: 'SourceConfig', part: source! },
     { file: 'sinks/delta/options.ts', name: 'DeltaSinkConfig', part: delta! },

@@ -22,15 +22,16 @@ export interface ConfigChanges {
 export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): ConfigChanges {
   const [old, fresh] = [Object.keys(before.pipelines), Object.keys(after.pipelines)]
   const isShared = !isDeepStrictEqual([before.disk, before.restart], [after.disk, after.restart])
+  const metrics = new Set([...Object.keys(before.metrics ?? {}), ...Object.keys(after.metrics ?? {})])
   const processOptions: [name: string, before: unknown, after: unknown][] = [
     ['stateDirectory', before.stateDirectory, after.stateDirectory],
-    ['metrics.port', before.metrics?.port, after.metrics?.port],
-    ['metrics.host', before.metrics?.host, after.metrics?.host],
-    [
-      'metrics.prices',
-      String(Object.values(before.metrics?.prices ?? {})),
-      String(Object.values(after.metrics?.prices ?? {})),
-    ],
+    ...[...(metrics as Set<keyof NonNullable<ResolvedConfig['metrics']>>)].map(
+      (name): [string, unknown, unknown] => [
+        `metrics.${name}`,
+        before.metrics?.[name],
+        after.metrics?.[name],
+      ],
+    ),
     ['stopMs', before.stopMs, after.stopMs],
   ]
   return {
@@ -39,7 +40,9 @@ export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): C
     changed: fresh.filter(
       (name) => old.includes(name) && (isShared || !isSame(before.pipelines[name]!, after.pipelines[name]!)),
     ),
-    needRestart: processOptions.filter(([, one, other]) => one !== other).map(([name]) => name),
+    needRestart: processOptions
+      .filter(([, one, other]) => !isDeepStrictEqual(one, other))
+      .map(([name]) => name),
   }
 }
 

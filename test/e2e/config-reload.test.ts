@@ -160,7 +160,7 @@ test('an invalid config is refused with its error, options that need a restart a
   running.kill('SIGHUP')
   await running.until(() => running.logged('need a restart'), 'the options')
   const warning = running.log.find(({ msg }) => msg?.includes('need a restart'))
-  assert.deepEqual(warning?.options, ['metrics.port', 'metrics.host', 'stopMs'])
+  assert.deepEqual(warning?.options, ['metrics.port', 'metrics.host', 'metrics.prices', 'stopMs'])
   await storage.append('primary.json', linesAsBytes([jsonlogLine(2)]))
   await eventually(async () => (await readTable(project.tableDirectory('primary'))).length === 3, 'the row')
   running.kill('SIGTERM')
