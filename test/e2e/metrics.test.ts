@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
-import { promtoolMissing } from '../support/promtool.ts'
+import { prometheusMissing } from '../support/prometheus.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { samplesOf } from '../support/scrape.ts'
 import { skipUnless } from '../support/skip-unless.ts'
@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
 import { startWatched } from '../support/watched-run.ts'
 
-const promtoolSkip = skipUnless(promtoolMissing())
+const promtoolSkip = skipUnless(prometheusMissing())
 
 const lines = (count: number): Buffer =>
   linesAsBytes(Array.from({ length: count }, (_, index) => jsonlogLine(index)))

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { HealthReason } from '../../src/run/monitoring/health.ts'
 import type { Probe, ProbeAnswer } from '../../src/run/monitoring/metrics-server.ts'
 import { eventually } from './eventually.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
+import { freePort } from './free-port.ts'
 import { runTailrace, startTailrace, type TailraceRun } from './run-tailrace.ts'
 import { samplesOf } from './scrape.ts'
 import { containerName, startStorage, type TestStorage } from './storage.ts'
@@ -93,12 +92,3 @@ export async function startWatched(
 
 /** The name of the container, for faults that concern only the table or only the blobs. */
 export const ofTable = (url: string): boolean => url.startsWith(`/devstoreaccount1/${containerName}/lake`)
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
