@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 import { type BuiltImage, buildImage, Container, type ContainerOptions, imageToolsMissing } from './image.ts'
+import { runTool, tools, toolsMissing } from './tools.ts'
 
 const skip = skipUnless(imageToolsMissing())
 
@@ -47,6 +48,19 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as { port: number }
   await new Promise((resolve) => server.close(resolve))
   return port
+}
+
+/** The paths that the manifests probe. */
+function probePaths(): readonly string[] {
+  const manifests = ['helm/tailrace/templates/statefulset.yaml', 'container-apps/main.bicep']
+  const paths = manifests.flatMap((file) => {
+    const found = [
+      ...readFileSync(join(projectRoot, 'deploy', file), 'utf8').matchAll(/path: '?(\/[a-z]+z)\b/g),
+    ]
+    assert.equal(found.length, 3, file)
+    return found.map(([, path]) => path as string)
+  })
+  return [...new Set(paths)]
 }
 
 test('the image adds less than 250 MB to its base, and holds no tests, sources or tools of the build', {
@@ -99,7 +113,7 @@ test('the image holds the releases of the lock file', { skip }, () => {
   }
 })
 
-test('the container runs as an ordinary user with read-only files, as process 1, and ends in order with SIGTERM', {
+test('the container runs as an ordinary user with read-only files, as process 1, is healthy by its probes, and ends in order with SIGTERM', {
   skip,
 }, async (t) => {
   const storage = await startStorage(t)
@@ -123,6 +137,15 @@ test('the container runs as an ordinary user with read-only files, as process 1,
       ),
     'two landed rows in the metrics',
   )
+  const healthcheck = async (): Promise<number | null> => {
+    const probe = new Container(image, image.healthcheck, options)
+    return probe.exited
+  }
+  assert.equal(await healthcheck(), 0)
+  for (const path of probePaths()) {
+    const { status } = await fetch(`http://127.0.0.1:${env.TAILRACE_METRICS_PORT}${path}`)
+    assert.equal(status, 200, path)
+  }
   const status = readFileSync(`/proc/${await container.pid}/status`, 'utf8')
   assert.match(status, /^NSpid:\t\d+\t1$/m)
   assert.match(status, /^CapEff:\t0+$/m)
@@ -131,6 +154,7 @@ test('the container runs as an ordinary user with read-only files, as process 1,
   await container.kill('SIGTERM')
   assert.equal(await container.exited, 143, container.stderr)
   t.diagnostic(`stopped in ${Date.now() - stoppedAt} ms`)
+  assert.equal(await healthcheck(), 1)
 
   const verified = start(t, ['verify', '--json'], options)
   assert.equal(await verified.exited, 0, verified.stderr)
@@ -144,4 +168,53 @@ test('a container without its storage ends with the code of a wrong config and n
   const container = start(t, image.config.Cmd, { volume: await volume(t), env })
   assert.equal(await container.exited, 2, container.stderr)
   assert.match(container.stderr, /TAILRACE_PRIMARY/)
+})
+
+interface ComposeService {
+  readonly entrypoint?: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly volumes: readonly string[]
+}
+
+/** The services of the compose file that are the image, as it describes them. */
+async function composedServices(): Promise<Readonly<Record<'seed' | 'tailrace', ComposeService>>> {
+  const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)["services"]))'
+  const input = readFileSync(join(projectRoot, 'deploy/compose/compose.yaml'), 'utf8')
+  return JSON.parse((await runTool(tools.python, ['-c', script], { input })).stdout)
+}
+
+test('the services of the compose file fill an empty storage with the sample logs and land them', {
+  skip: skip === false ? skipUnless(toolsMissing('python')) : skip,
+}, async (t) => {
+  const storage = await startStorage(t)
+  const { seed, tailrace } = await composedServices()
+  const secret = join(await volume(t), 'storage')
+  await writeFile(secret, storage.connectionString)
+  const folder = join(projectRoot, 'deploy/compose')
+  const mountsOf = ({ volumes }: ComposeService): Record<string, string> =>
+    Object.fromEntries(
+      volumes
+        .filter((one) => one.startsWith('.'))
+        .map((one) => one.split(':') as [string, string])
+        .map(([from, path]) => [path, join(folder, from)]),
+    )
+  const filled = new Container(image, seed.entrypoint!, {
+    volume: await volume(t),
+    env: seed.environment,
+    mounts: { ...mountsOf(seed), '/run/secrets/storage': secret },
+  })
+  assert.equal(await filled.exited, 0, filled.stderr)
+
+  const container = start(t, ['start', '--once'], {
+    volume: await volume(t),
+    env: { ...tailrace.environment, TAILRACE_METRICS_PORT: String(await freePort()) },
+    mounts: { '/run/secrets/storage': secret },
+  })
+  assert.equal(await container.exited, 0, container.stderr)
+  const { pipelines } = JSON.parse(container.stdout)
+  for (const server of ['primary', 'replica']) {
+    const bytes = (await storage.content(`${server}.ndjson`)).length
+    assert.equal(pipelines[server].bytes, bytes, server)
+    assert.ok(pipelines[server].rows > 1_000, server)
+  }
 })

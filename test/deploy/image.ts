@@ -1,5 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -88,6 +89,8 @@ export async function buildImage(): Promise<BuiltImage> {
 export interface ContainerOptions {
   /** A directory of this machine in place of the image's volume. */
   readonly volume: string
+  /** Other files and directories of this machine, read-only, by their paths in the container. */
+  readonly mounts?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -101,7 +104,11 @@ export class Container {
   stderr = ''
   #pid: Promise<number>
 
-  constructor(image: BuiltImage, command: readonly string[], { volume, env = {} }: ContainerOptions) {
+  constructor(
+    image: BuiltImage,
+    command: readonly string[],
+    { volume, mounts = {}, env = {} }: ContainerOptions,
+  ) {
     const { config } = image
     const [uid, gid] = config.User.split(':').map(Number) as [number, number]
     const [mountPoint] = Object.keys(config.Volumes) as [string]
@@ -114,8 +121,10 @@ export class Container {
       '--die-with-parent',
       '--clearenv',
       ...['--uid', String(uid), '--gid', String(gid), '--cap-drop', 'ALL'],
-      ...['--ro-bind', image.root, '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
-      ...['--bind', volume, mountPoint, '--chdir', config.WorkingDir],
+      ...bound(image.root),
+      ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', volume, mountPoint],
+      ...Object.entries(mounts).flatMap(([path, from]) => ['--ro-bind', from, path]),
+      ...['--remount-ro', '/', '--chdir', config.WorkingDir],
       ...variables.flatMap(([name, value]) => ['--setenv', name, value]),
     ]
     const child = spawn('bwrap', ['--info-fd', '3', ...isolation, ...command], {
@@ -143,6 +152,17 @@ export class Container {
   async kill(signal: NodeJS.Signals): Promise<void> {
     process.kill(await this.#pid, signal)
   }
+}
+
+/** The entries of the image's root, each read-only: where something is mounted, the root itself needs a new one. */
+function bound(root: string): readonly string[] {
+  return readdirSync(root, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(root, entry.name)
+    if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(path), `/${entry.name}`]
+    return ['proc', 'dev', 'tmp', 'run', 'var'].includes(entry.name)
+      ? []
+      : ['--ro-bind', path, `/${entry.name}`]
+  })
 }
 
 function splitOnce(variable: string): [string, string] {
