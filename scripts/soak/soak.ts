@@ -7,7 +7,7 @@ import { type Random, seededRandom } from '../../doubles/seeded-random.ts'
 import { type FaultyProxy, faultyProxy, type NetworkFault } from '../../test/support/faulty-proxy.ts'
 import { assertLandedOnce } from '../../test/support/landed-once.ts'
 import { type SmallDisk, smallDisk } from '../../test/support/small-disk.ts'
-import { startStorage } from '../../test/support/storage.ts'
+import { startStorage, type TestStorage } from '../../test/support/storage.ts'
 import { readTable } from '../../test/support/table-rows.ts'
 import { TailraceProcess } from '../../test/support/tailrace-process.ts'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
@@ -44,6 +44,7 @@ const outageMs = 8_000
 const pressureMs = 8_000
 const calmMs = 6_000
 const sampleEveryMs = 1_000
+const maxReads = 5
 /** What an outage does to each request. */
 const outageFaults: readonly NetworkFault[] = [
   'busy',
@@ -136,7 +137,7 @@ export async function soak({ minutes, seed, t, onEvent }: SoakOptions): Promise<
     assert.equal(await codeOf(verify), 0)
     assert.equal((JSON.parse(verify.stdout) as { readonly complete: boolean }).complete, true)
     const rows = await readTable(table)
-    for (const blob of logs.blobs) assertLandedOnce(blob, await storage.content(blob), rows)
+    for (const blob of logs.blobs) assertLandedOnce(blob, await contentOf(storage, blob), rows)
     assert.equal(rows.filter(({ blob }) => blob === fixtureBlob).length, fixtureRows)
     assert.equal(rows.length, logs.lines + fixtureRows)
     const trend = trendOf(samples)
@@ -146,6 +147,18 @@ export async function soak({ minutes, seed, t, onEvent }: SoakOptions): Promise<
     writing.abort()
     running.kill('SIGKILL')
     await Promise.all([running.exited, written])
+  }
+}
+
+/** The emulator resets a connection now and then when it is asked for hundreds of blobs in a row. */
+async function contentOf(storage: TestStorage, blob: string): Promise<Buffer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await storage.content(blob)
+    } catch (error) {
+      if (attempt === maxReads) throw error
+      await delay(attempt * 200)
+    }
   }
 }
 

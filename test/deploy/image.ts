@@ -4,6 +4,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { projectRoot } from '../support/tailrace-process.ts'
 
@@ -132,15 +133,18 @@ export class Container {
       gid,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text
+    child.stdout!.setEncoding('utf8').on('data', (piece: string) => {
+      this.stdout += piece
     })
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text
+    child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
+      this.stderr += piece
     })
-    this.#pid = once(child.stdio[3] as NodeJS.ReadableStream, 'data').then(
-      ([info]) => (JSON.parse(String(info)) as { 'child-pid': number })['child-pid'],
+    // It is written in several pieces, and then closed.
+    this.#pid = text(child.stdio[3] as NodeJS.ReadableStream).then(
+      (info) => (JSON.parse(info) as { 'child-pid': number })['child-pid'],
     )
+    // What did not start has an end, which tells more.
+    this.#pid.catch(() => {})
     this.exited = once(child, 'close').then(([code]) => code as number | null)
   }
 
