@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimulatedClock } from '../../doubles/simulated-clock.ts'
 import { BlobService } from '../support/blob-service/blob-service.ts'
-import { assertGenerationsDelivered } from '../support/blob-service/delivered-generations.ts'
+import {
+  assertGenerationsDelivered,
+  continuedInstants,
+} from '../support/blob-service/delivered-generations.ts'
 import { drawFaultPlan, noWaits, worldEvents } from '../support/blob-service/fault-plan.ts'
 import { MisbehavingService } from '../support/blob-service/misbehaving-service.ts'
 import type { ServiceRequest } from '../support/blob-service/protocol.ts'
@@ -152,4 +155,24 @@ test('deliveries that lose, repeat, mix or reorder bytes are told of', () => {
   assert.throws(() => check(whole, whole), /no prefix/)
   assert.throws(() => check(delivered('mnopqr', 0)), /no prefix/)
   assertGenerationsDelivered(generations, [delivered('abc', 0)], false)
+})
+
+test('a content that begins with all of an earlier one may be delivered under its instant, and no other', () => {
+  const contents = ['ab', '', 'abcd', 'b'].map((text, second) => ({
+    createdAtMs: Date.UTC(2026, 10, 24, 8, 47, second),
+    content: Buffer.from(text),
+  }))
+  const generations = contents.map((one, index) => ({
+    ...one,
+    earlierInstants: continuedInstants(contents, index),
+  }))
+  assert.deepEqual(
+    generations.map(({ earlierInstants }) => earlierInstants),
+    [[], [], ['20261124T084700Z'], []],
+  )
+  const under = (generation: string) => () =>
+    assertGenerationsDelivered(generations.slice(0, 3), [{ generation, bytes: Buffer.from('abcd') }], true)
+  under('20261124T084700Z')()
+  under('20261124T084702Z')()
+  assert.throws(under('20261124T084701Z'), /no prefix/)
 })

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import type { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { type BlobGeneration, compareGenerations } from '../../src/records.ts'
 import type { BlobService } from '../support/blob-service/blob-service.ts'
-import { assertGenerationsDelivered } from '../support/blob-service/delivered-generations.ts'
+import {
+  assertGenerationsDelivered,
+  continuedInstants,
+} from '../support/blob-service/delivered-generations.ts'
 import type { SimulatedRow } from './row-encoder.ts'
 import { completeBytes, container, expectedRows, type WrittenBlob } from './written-blobs.ts'
 
@@ -43,9 +46,10 @@ export function assertAllLanded(
     const contents = service.generations(container, blob.name)
     try {
       assertGenerationsDelivered(
-        contents.map(({ createdAtMs, content }) => ({
+        contents.map(({ createdAtMs, content }, index) => ({
           createdAtMs,
           content: Buffer.from(expectedText(blob, content)),
+          earlierInstants: continuedInstants(contents, index),
         })),
         landed.map((source) => ({
           generation: source.generation,

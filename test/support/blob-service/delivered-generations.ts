@@ -9,6 +9,25 @@ export interface Delivery {
   readonly bytes: Buffer
 }
 
+/** A generation, and the instants of earlier contents of its name under which it may be delivered as well. */
+export interface DeliverableGeneration extends StoredGeneration {
+  readonly earlierInstants?: readonly string[]
+}
+
+/**
+ * Earlier contents of a name that are the beginning of a later one: a blob that is created anew with all that it held
+ * before is a copy of it, and goes on under the earlier instant.
+ *
+ * @param generations all contents of the name, in order
+ */
+export function continuedInstants(generations: readonly StoredGeneration[], index: number): string[] {
+  const { content } = generations[index]!
+  return generations
+    .slice(0, index)
+    .filter((one) => one.content.length > 0 && content.subarray(0, one.content.length).equals(one.content))
+    .map(({ createdAtMs }) => instantOf(new Date(createdAtMs)))
+}
+
 /**
  * Asserts that each delivery is a prefix of a generation, each of a later one than the delivery before, and that the
  * generation that is there at the end was delivered whole.
@@ -19,7 +38,7 @@ export interface Delivery {
  * @param existsAtEnd whether the last generation is still there; one that was removed may have gone unread
  */
 export function assertGenerationsDelivered(
-  generations: readonly StoredGeneration[],
+  generations: readonly DeliverableGeneration[],
   deliveries: readonly Delivery[],
   existsAtEnd: boolean,
 ): void {
@@ -46,10 +65,14 @@ export function assertGenerationsDelivered(
   )
 }
 
-function isPrefix({ generation, bytes }: Delivery, { createdAtMs, content }: StoredGeneration): boolean {
+function isPrefix(
+  { generation, bytes }: Delivery,
+  { createdAtMs, content, earlierInstants = [] }: DeliverableGeneration,
+): boolean {
   // Behind the instant, a name may number the contents that were created in it.
-  const instant = generation?.split('.', 1)[0]
-  return instant === instantOf(new Date(createdAtMs)) && bytes.equals(content.subarray(0, bytes.length))
+  const instant = generation?.split('.', 1)[0] ?? ''
+  const isNamed = instant === instantOf(new Date(createdAtMs)) || earlierInstants.includes(instant)
+  return isNamed && bytes.equals(content.subarray(0, bytes.length))
 }
 
 function describe(generations: readonly StoredGeneration[]): string {
