@@ -69,7 +69,11 @@ const proofs: readonly Proof[] = [
   { sources: ['sinks/delta/log/offsets.ts'], tests: ['sinks/delta/log/offsets'] },
   {
     sources: ['sinks/delta/storage/local.ts'],
-    tests: ['sinks/delta/storage/local', 'sinks/delta/storage/local-faults'],
+    tests: [
+      'sinks/delta/storage/local',
+      'sinks/delta/storage/local-faults',
+      'sinks/delta/storage/delta-storage',
+    ],
   },
   {
     sources: ['sinks/delta/protocol/statistics.ts'],

@@ -171,4 +171,9 @@ test('readNext goes on returning nothing at the end, without a request', async (
   await tailer.readNext()
   for (const _ of ['once', 'again']) assert.deepEqual(await tailer.readNext(), { records: [], nextOffset: 8 })
   assert.equal(reader.requests.length, 1)
+
+  const { tailer: missing } = tail(new ScriptedReader(), [], { follow: false })
+  for (const _ of ['once', 'again'])
+    assert.deepEqual(await missing.readNext(), { records: [], nextOffset: 0 })
+  ended(missing, 'missing')
 })
