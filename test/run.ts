@@ -12,7 +12,9 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
 const isApart = (file: string): boolean =>
-  /^(?:deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers/.test(file)
+  /^(?:deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/.test(
+    file,
+  )
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .filter((file) => (words.length === 0 ? !isApart(file) : words.some((word) => file.includes(word))))

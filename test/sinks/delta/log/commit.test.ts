@@ -238,6 +238,38 @@ test('eight lost races are repeated at once, and later ones after a pause below 
   assert.deepEqual(pauses, [50, 50])
 })
 
+test('a commit is one request, and a lost race costs the read of the winner and of the version after it', async () => {
+  const context = await simulation()
+  const { clock, storage } = context
+  const [mine, other] = await clock.run(Promise.all([stateOf(storage), stateOf(storage)]))
+  const requestsOf = async (state: TableState, writer: string, version: number): Promise<number> => {
+    const before = storage.requests
+    await clock.run(commit(state, offsetOf(writer, version), context))
+    return storage.requests - before
+  }
+  assert.equal(await requestsOf(other, 'other', 1), 1)
+  assert.equal(await requestsOf(mine, 'mine', 1), 4)
+  assert.equal(mine.version, 2)
+})
+
+test('the attempts that an error states are those of lost races and those without an answer', async () => {
+  const { clock, storage } = await simulation()
+  const state = await clock.run(stateOf(storage))
+  const others = takenBeforeEachPut(storage)
+  let puts = 0
+  const silent = Object.create(storage) as DeltaStorage
+  silent.read = (path) => (path === commitPath(1) ? storage.read(path) : Promise.resolve(undefined))
+  silent.putIfAbsent = (path, bytes) => {
+    puts += 1
+    return puts === 1 ? others.putIfAbsent(path, bytes) : Promise.resolve('exists' as const)
+  }
+  const context = { storage: silent, clock: notedPauses().clock, random: () => 0 }
+  await assert.rejects(clock.run(commit(state, offsetOf('mine', 1), context)), {
+    code: 'COMMIT_CONTENDED',
+    context: { attempts: 51, version: 1 },
+  })
+})
+
 test('a commit whose reply was lost is found by its transaction, and made once', async () => {
   const { clock, storage } = await simulation()
   const state = await clock.run(stateOf(storage))
@@ -284,4 +316,12 @@ test('a commit states the version that it follows, and a time after that of the 
   assert.match(await at(500, timed), /"readVersion":0,"isolationLevel":"Serializable"/)
   assert.match(await at(1_000, offsetOf('mine', 1)), /"inCommitTimestamp":1000,/)
   assert.match(await at(900, offsetOf('mine', 2)), /"inCommitTimestamp":1001,"timestamp":900/)
+
+  const empty = await simulation()
+  const second = new TableState({ keepFiles: false })
+  second.apply({ version: 0, actions: timed.actions })
+  const context = { ...empty, clock: notedPauses(700).clock }
+  assert.equal(await empty.clock.run(commit(second, offsetOf('mine', 1), context)), 1)
+  const text = (await empty.clock.run(empty.storage.read(commitPath(1))))!.toString()
+  assert.match(text, /"inCommitTimestamp":700,/)
 })
