@@ -1,12 +1,9 @@
-import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import { createGunzip } from 'node:zlib'
 import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
 import { BlobServiceClient } from '../../azure/sdk.ts'
 import type { Clock } from '../../clock.ts'
 import { requireInstalled } from '../../package.ts'
+import { openSample, type SampleLines } from './sample-lines.ts'
 import type { SampleMemory } from './sample-memory.ts'
 
 /** Blobs of the embedded storage, by the server whose logs they hold. */
@@ -67,11 +64,11 @@ export class EmbeddedStorage {
     const container = this.containerClient(options.container)
     await container.createIfNotExists()
     for (const server of Object.keys(embeddedBlobs) as Server[]) {
-      const sample = await sampleLines(server)
+      const sample = await openSample(server)
       const client = container.getAppendBlobClient(embeddedBlobs[server])
       await client.create()
-      const count = Math.max(options.memory.linesOf(server), Math.floor(sample.length * initialPart))
-      await append(client, range(sample, 0, count))
+      const count = Math.max(options.memory.linesOf(server), Math.floor(sample.count * initialPart))
+      await append(client, sample.pieces(0, count))
       await options.memory.note(server, count)
       if (options.keepWriting) this.#writers.push(this.#write(server, client, sample, count, options))
     }
@@ -92,17 +89,17 @@ export class EmbeddedStorage {
   async #write(
     server: Server,
     client: AppendBlobClient,
-    sample: readonly string[],
+    sample: SampleLines,
     from: number,
     { memory, clock, onWriterError }: SampleOptions,
   ): Promise<void> {
     const { signal } = this.#writing
     try {
-      for (let next = from; next < sample.length * maxRounds; next += linesPerAppend) {
+      for (let next = from; next < sample.count * maxRounds; next += linesPerAppend) {
         await clock.sleep(appendEveryMs, signal)
         // Noted before the append: after a crash a blob may be longer than it was, but never shorter.
         await memory.note(server, next + linesPerAppend)
-        await append(client, range(sample, next, next + linesPerAppend))
+        await append(client, sample.pieces(next, next + linesPerAppend))
       }
     } catch (error) {
       if (!signal.aborted) onWriterError?.(error)
@@ -110,23 +107,13 @@ export class EmbeddedStorage {
   }
 }
 
-/** Lines of the sample repeated without end. */
-function range(sample: readonly string[], from: number, to: number): string[] {
-  return Array.from({ length: to - from }, (_, index) => sample[(from + index) % sample.length] as string)
-}
-
-async function append(client: AppendBlobClient, lines: readonly string[]): Promise<void> {
-  const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
-  for (let from = 0; from < bytes.length; from += appendBytes) {
-    const block = bytes.subarray(from, from + appendBytes)
-    await client.appendBlock(block, block.length)
+async function append(client: AppendBlobClient, pieces: Iterable<Buffer>): Promise<void> {
+  for (const bytes of pieces) {
+    for (let from = 0; from < bytes.length; from += appendBytes) {
+      const block = bytes.subarray(from, from + appendBytes)
+      await client.appendBlock(block, block.length)
+    }
   }
-}
-
-async function sampleLines(server: Server): Promise<string[]> {
-  const file = fileURLToPath(new URL(`../../../sample/logs/${server}.ndjson.gz`, import.meta.url))
-  const content = await text(createReadStream(file).pipe(createGunzip()))
-  return content.trimEnd().split('\n')
 }
 
 interface AzuriteServer {
