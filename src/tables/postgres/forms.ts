@@ -1,9 +1,10 @@
-import { sqlString } from '../sql.ts'
+import { sqlIdentifier, sqlString } from '../sql.ts'
 import { stringColumns } from './columns.ts'
-import { type JsonStructure, jsonPath, textKeys } from './expressions/json.ts'
+import { constantList, type JsonStructure, jsonPath, jsonStruct, textKeys } from './expressions/json.ts'
 import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
+import { envelopeText, lineOf } from './shapes/log-text.ts'
 import type { Shape, TextField, ValueAt } from './shapes/shape.ts'
 
 /** @returns the number of a shape: its 1-based position in the order of detection. */
@@ -19,26 +20,32 @@ export interface Form {
   readonly fields: ReturnType<Shape['fields']>
   readonly prefixed: string | undefined
   /** The list that holds the values; without one they are in the struct `keys`. */
-  readonly list?: Pick<ValueList, 'at' | 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn'> | undefined
+  readonly list?: Pick<ValueList, 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn' | 'from'> | undefined
+  /** Whether the struct of the clues has the list's values, too. */
+  readonly isClue?: boolean | undefined
   readonly keys: JsonStructure
 }
 
 /** Columns of the projection from which a prefix is read. */
-export const prefixColumns: PrefixColumns = { whole: 'prefixed', values: 'prefix' }
+export const prefixColumns: PrefixColumns = {
+  whole: 'prefixed',
+  head: 'prefix_head',
+  values: 'prefix',
+  rest: 'prefix_rest',
+}
 
-/**
- * @param clues list of the values that distinguish the shapes; a text log's fields are read from it, because a second
- *   list would copy the long text again
- * @returns the forms by shape number; 0 is jsonlog with its first key first
- */
-export function formsOf(clues: ValueList): readonly Form[] {
+/** Column of the text inside an envelope. */
+export const lineColumn = 'line'
+
+/** @returns the forms by shape number; 0 is jsonlog with its first key first */
+export function formsOf(): readonly Form[] {
   const prefix = prefixValueOf(prefixColumns)
   const keys = new Set<string>()
   const at: ValueAt = (key) => {
     keys.add(key!)
     return `keys."${key}"`
   }
-  jsonlog.matches(at)
+  jsonlog.matches(at, 'NULL')
   const plain: Form = {
     at,
     fields: jsonlog.fields(at, prefix),
@@ -47,32 +54,36 @@ export function formsOf(clues: ValueList): readonly Form[] {
   }
   const listed = shapes.map((shape): Form => {
     const list =
-      shape.name === 'log-text'
-        ? clues
-        : shape.split === undefined
-          ? new ValueList('list')
-          : new SplitList('list', shape.split(clues.at))
+      shape.split === undefined
+        ? new ValueList('list')
+        : new SplitList('list', shape.split(`(${lineOf('line_text')})`))
     return {
       at: list.at,
       fields: shape.fields(list.at, prefix),
-      prefixed: shape.prefixed?.(list.at),
+      prefixed: shape.prefixed?.(list.at, lineColumn),
       list,
+      isClue: shape.areClues === true,
       keys: {},
     }
   })
   return [plain, ...listed]
 }
 
-/** SQL of the number of the first shape that matches. */
-export function shapeOf(at: ValueAt): string {
-  return `CASE ${shapes.map((shape, index) => `WHEN ${shape.matches(at)} THEN ${index + 1}`).join('\n')} END`
+/** SQL of the number of the first shape that matches. @param text SQL of the text inside an envelope */
+export function shapeOf(at: ValueAt, text: string): string {
+  return `CASE ${shapes.map((shape, index) => `WHEN ${shape.matches(at, text)} THEN ${index + 1}`).join('\n')} END`
 }
 
-/** SQL that chooses by shape number. Shapes with equal SQL share a branch, which saves memory. */
-export function byShape(branches: readonly (readonly [shape: number, sql: string])[]): string {
+/** SQL that chooses by the column of the shape's number. Shapes with equal SQL share a branch, which saves memory. */
+export function byShape(
+  branches: readonly (readonly [shape: number, sql: string])[],
+  shape = 'shape',
+): string {
   const shapesBySql = new Map<string, number[]>()
   for (const [shape, sql] of branches) shapesBySql.set(sql, [...(shapesBySql.get(sql) ?? []), shape])
-  const cases = [...shapesBySql].map(([sql, numbers]) => `WHEN shape IN (${numbers.join(', ')}) THEN ${sql}`)
+  const cases = [...shapesBySql].map(
+    ([sql, numbers]) => `WHEN ${shape} IN (${numbers.join(', ')}) THEN ${sql}`,
+  )
   return cases.length === 0 ? 'NULL::VARCHAR' : `CASE ${cases.join('\n')} END`
 }
 
@@ -92,20 +103,28 @@ export function mayBeNested(text: string): string {
 }
 
 /** SQL of the JSON types of the text columns' values, as a list in the order of the columns. */
-export function typesOf(forms: readonly Form[]): string {
-  const branches = forms.map(({ fields, list, prefixed }, number) => {
-    const paths = stringColumns.map((name) => {
-      const sql = fields[name]?.replaceAll(
-        new RegExp(`\\b${prefixColumns.whole}\\b`, 'g'),
-        prefixed ?? 'NULL',
-      )
-      const [path] = sql === undefined ? [] : list === undefined ? plainPaths(sql) : list.pathsIn(sql)
-      // For a missing column: an object has no element 0, so the type is NULL.
-      return sqlString(path ?? '$[0]')
-    })
-    return [number, `json_type(body, [${paths.join(', ')}])`] as const
+export function typesOf([plain]: readonly Form[]): string {
+  const branch = (number: number, pathOf: (name: TextField) => string | undefined) => {
+    // For a missing column: an object has no element 0, so the type is NULL.
+    const paths = stringColumns.map((name) => pathOf(name) ?? '$[0]')
+    return [number, `json_type(body, ${constantList(paths)})`] as const
+  }
+  const listed = shapes.map((shape, index) => {
+    // The text inside an envelope counts as the first value that it may come from.
+    const list = shape.split === undefined ? new ValueList('list') : new SplitList('list', '')
+    const prefixed = shape.prefixed?.(list.at, envelopeText(list.at)) ?? 'NULL'
+    const fields = shape.fields(
+      list.at,
+      prefixValueOf({ ...prefixColumns, whole: prefixed, head: prefixed, rest: prefixed }),
+    )
+    return branch(index + 1, (name) =>
+      fields[name] === undefined ? undefined : list.pathsIn(fields[name])[0],
+    )
   })
-  return byShape(branches)
+  return byShape([
+    branch(0, (name) => (plain!.fields[name] === undefined ? undefined : plainPaths(plain!.fields[name])[0])),
+    ...listed,
+  ])
 }
 
 /** SQL of whether a text column's value is an object or array, from the list column of `typesOf`. */
@@ -117,9 +136,62 @@ function plainPaths(sql: string): string[] {
   return [...sql.matchAll(/keys\."(\w+)"/g)].map(([, key]) => jsonPath([key!]))
 }
 
+/**
+ * Values of a JSON text in one struct column: collects the keys to read, then parses the text once for all of them. A key
+ * that the text lacks costs next to nothing, and its use copies no text; a list takes less memory.
+ */
+export class ValueStruct {
+  readonly #column: string
+  readonly #text: string
+  readonly #structure: MutableStructure = {}
+  /** Names in lower case, and their first spelling: the engine does not distinguish a struct's names by case. */
+  readonly #spellings = new Map<string, string>()
+
+  /**
+   * @param column name of the struct column
+   * @param text SQL of the text
+   */
+  constructor(column: string, text: string) {
+    this.#column = column
+    this.#text = text
+  }
+
+  /** Adds a value. @returns SQL of it; of an inner object with known keys, only whether it is NULL has a meaning */
+  readonly at: ValueAt = (...keys) => {
+    const name = keys[0]!.toLowerCase()
+    if ((this.#spellings.get(name) ?? keys[0]) !== keys[0]) {
+      const path = sqlString(jsonPath(keys))
+      return `CASE WHEN contains(${this.#text}, ${sqlString(`"${keys[0]}"`)}) THEN json_extract_string(${this.#text}, ${path}) END`
+    }
+    this.#spellings.set(name, keys[0]!)
+    addKeys(this.#structure, keys)
+    return [this.#column, ...keys.map(sqlIdentifier)].join('.')
+  }
+
+  /** SQL of the struct. Call it after all values were added with `at`. @param text SQL of well-formed JSON, or NULL */
+  extract(text: string): string {
+    return jsonStruct(text, this.#structure)
+  }
+}
+
+function addKeys(structure: MutableStructure, [key, ...inner]: readonly string[]): void {
+  const present = structure[key!]
+  if (inner.length === 0) structure[key!] ??= 'VARCHAR'
+  else {
+    const object = typeof present === 'object' ? present : {}
+    structure[key!] = object
+    addKeys(object, inner)
+  }
+}
+
+interface MutableStructure {
+  [key: string]: 'VARCHAR' | MutableStructure
+}
+
 /** Values of a JSON text in one list column: collects the paths to read, then extracts all in one call. */
 export class ValueList {
   readonly #column: string
+  readonly #keys: (readonly string[])[] = []
   readonly #paths: string[] = []
   readonly #topKeys = new Set<string>()
 
@@ -132,7 +204,10 @@ export class ValueList {
   readonly at: ValueAt = (...keys) => {
     const path = jsonPath(keys)
     this.#topKeys.add(keys[0]!)
-    if (!this.#paths.includes(path)) this.#paths.push(path)
+    if (!this.#paths.includes(path)) {
+      this.#paths.push(path)
+      this.#keys.push(keys)
+    }
     return `${this.#column}[${this.#paths.indexOf(path) + 1}]`
   }
 
@@ -147,7 +222,12 @@ export class ValueList {
 
   /** SQL of the list. Call it after all values were added with `at`. @param text SQL of well-formed JSON */
   extract(text: string): string {
-    return `json_extract_string(${text}, [${this.#paths.map(sqlString).join(', ')}])`
+    return `json_extract_string(${text}, ${constantList(this.#paths)})`
+  }
+
+  /** SQL of the list, from values that are at hand. Call it after all values were added with `at`. */
+  from(at: ValueAt): string {
+    return `[${this.#keys.map((keys) => at(...keys)).join(', ')}]`
   }
 
   /** @returns the paths of the values used in SQL */
@@ -174,6 +254,10 @@ class SplitList {
   readonly at: ValueAt = (place) => `${this.#column}[${place}]`
 
   extract(): string {
+    return this.#split
+  }
+
+  from(): string {
     return this.#split
   }
 

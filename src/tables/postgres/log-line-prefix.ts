@@ -140,7 +140,11 @@ const level = `(${englishLevelWord}):  `
  * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
-  const leveled = prefixes.map(({ pattern, groups }): Leveled => {
+  // A setting without names is tried first: no other could match up to the same level, and to look for the end of a name
+  // takes a pass over all of the text.
+  const named = (prefix: CompiledPrefix): number => (prefix.pattern.includes('.*?') ? 1 : 0)
+  const sorted = prefixes.toSorted((one, other) => named(one) - named(other))
+  const leveled = sorted.map(({ pattern, groups }): Leveled => {
     const statesCode = groups.includes('sqlstate')
     return {
       pattern: `${pattern}${level}(?:${statesCode ? sqlstate : `(${sqlstate})`}: {1,2})?`,
@@ -300,17 +304,21 @@ const maxHeadChars = 4_096
 export interface PrefixColumns {
   /** The text that may start with a prefix. */
   readonly whole: string
+  /** The part of it that is searched for a prefix. */
+  readonly head: string
   /** The list from `prefixValues`; NULL without a prefix. */
   readonly values: string
+  /** The text after the prefix; NULL without a prefix. */
+  readonly rest: string
 }
 
 /** SQL of the part of a text that is searched for a prefix. */
-export function prefixHead({ whole }: PrefixColumns): string {
-  return `CASE WHEN strlen(${whole}) > ${maxHeadChars} THEN left(${whole}, ${maxHeadChars}) ELSE ${whole} END`
+export function prefixHead(text: string): string {
+  return `CASE WHEN strlen(${text}) > ${maxHeadChars} THEN left(${text}, ${maxHeadChars}) ELSE ${text} END`
 }
 
-/** SQL of the text after the prefix; NULL without a prefix. */
-function prefixRest({ whole, values }: PrefixColumns): string {
+/** SQL of the text after the prefix. */
+export function prefixRest({ whole, values }: PrefixColumns): string {
   const last = order.length + 1
   // The message may contain the separator, so all remaining elements belong to it.
   const restOfHead = `CASE WHEN len(${values}) > ${last} THEN array_to_string(${values}[${last}:], ${sqlString(separator)}) ELSE ${values}[${last}] END`
@@ -322,10 +330,8 @@ function prefixRest({ whole, values }: PrefixColumns): string {
 
 /** @returns a function that gives SQL of a value of the prefix, or of a part of the text */
 export function prefixValueOf(columns: PrefixColumns): PrefixValue {
-  return (name) => {
-    if (name === 'whole') return columns.whole
-    if (name === 'head') return prefixHead(columns)
-    if (name === 'rest') return prefixRest(columns)
-    return `nullif(${columns.values}[${order.indexOf(name) + 1}], '')`
-  }
+  return (name) =>
+    name === 'whole' || name === 'head' || name === 'rest'
+      ? columns[name]
+      : `nullif(${columns.values}[${order.indexOf(name) + 1}], '')`
 }

@@ -2,7 +2,6 @@ import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
 import { columnValues, integerColumns, stringColumns } from './columns.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
-import { jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import {
   auditField,
   auditFields,
@@ -22,19 +21,25 @@ import {
   type Form,
   formsOf,
   isNested,
+  lineColumn,
   mayBeNested,
   prefixColumns,
   shapeNumber,
   textOf,
   typesOf,
-  ValueList,
 } from './forms.ts'
 import type { KeepRaw } from './held-record.ts'
-import { type CompiledPrefix, prefixHead, prefixValueOf, prefixValues } from './log-line-prefix.ts'
-import { addShape, outerShapeOf } from './record-shape.ts'
+import {
+  type CompiledPrefix,
+  prefixHead,
+  prefixRest,
+  prefixValueOf,
+  prefixValues,
+} from './log-line-prefix.ts'
+import { addShape } from './record-shape.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
-import { jsonlog } from './shapes/jsonlog.ts'
+import { lineOf } from './shapes/log-text.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
 import { usualRows } from './usual-jsonlog.ts'
 
@@ -49,11 +54,7 @@ export interface PostgresProjectionOptions {
   readonly keepRaw: KeepRaw
 }
 
-/** Values that distinguish the shapes have fewer characters, or are known by these. */
-const maxShapeChars = 4_096
-
 const textNumbers = ['azure-diagnostics', 'cloud-sql', 'log-text'].map(shapeNumber).join(', ')
-const clueNumbers = ['csv-text', 'log-text'].map(shapeNumber).join(', ')
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -73,35 +74,13 @@ export class PostgresProjection implements Projection {
     if (usual !== undefined) return usualRows(source, this.#options, { passThrough, usual })
     const kept = ['raw', 'reject', 'note', ...passThrough.map(sqlIdentifier)]
     const chain = new SelectChain(source, kept, store)
-    const clues = new ValueList('clues')
-    const forms = formsOf(clues)
+    const forms = formsOf()
     const extra = this.#options.extraColumns.length > 0 ? ['extra'] : []
-    // First of all, because it adds to the list of clues.
-    const outerShape = outerShapeOf(clues)
-    this.#readClues(chain, forms, clues)
-    // Each use of a list's value copies it, and the beginnings of the values decide on the shape.
-    const heads = `list_transform(clues, text -> left(text, ${maxShapeChars})) AS heads`
-    chain.endStep(['is_plain', 'keys', 'clues', heads, ...extra], 'doc')
-    addShape(
-      chain,
-      forms,
-      clues,
-      store === undefined ? outerShape : outerShape.replaceAll('clues[', 'heads['),
-    )
+    addShape(chain, forms, this.#options.extraColumns)
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
-    chain.endStep(
-      [
-        'shape',
-        'is_unread',
-        'keys',
-        `CASE WHEN shape IN (${clueNumbers}) THEN clues END AS clues`,
-        kind,
-        ...extra,
-      ],
-      'body',
-    )
-    this.#readValues(chain, forms, clues)
+    chain.endStep(['shape', 'is_unread', 'keys', 'clue_list', 'line_text', kind, ...extra], 'body')
+    this.#readValues(chain, forms)
     chain.endStep([
       'shape',
       'is_unread',
@@ -117,46 +96,27 @@ export class PostgresProjection implements Projection {
     return this.#columns(chain.from, passThrough)
   }
 
-  /** Adds the record and the values that distinguish the shapes. */
-  #readClues(chain: SelectChain, [plain]: readonly Form[], outer: ValueList): void {
-    // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
-    // one by one: with one bad line in 3,000, that was nine times slower.
-    chain.add({
-      doc: `CASE WHEN json_valid(text) THEN text
-             WHEN regexp_matches(text, '\\\\u[dD][89a-fA-F]') THEN
-               CASE WHEN json_valid(${withoutLoneSurrogates('text')}) THEN ${withoutLoneSurrogates('text')} END END`,
-    })
-    // PostgreSQL writes this key first, so most lines are parsed once, with the keys of this shape only.
-    const { extraColumns } = this.#options
-    const extra = `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, ${extraTexts(extraColumns).paths}) END`
-    chain.add({
-      keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END`,
-      ...(extraColumns.length > 0 ? { extra } : {}),
-    })
-    // For every other record, a list of the values that distinguish the shapes is read first, then a list with the values
-    // of its own shape. Lists take little memory when they are NULL; structs with so many keys would fill DuckDB's memory
-    // in every stage.
-    const isPlain = jsonlog.matches(plain!.at)
-    chain.add({ is_plain: isPlain, clues: `CASE WHEN NOT (${isPlain}) THEN ${outer.extract('doc')} END` })
-  }
-
   /** Adds one text per field, for every shape. */
-  #readValues(chain: SelectChain, forms: readonly Form[], outer: ValueList): void {
+  #readValues(chain: SelectChain, forms: readonly Form[]): void {
+    const lists = forms.flatMap(({ list }, number) =>
+      list === undefined || list.isEmpty ? [] : [[number, list.extract('body')] as const],
+    )
     chain.add({
-      list: byShape(
-        forms.flatMap(({ list }, number) =>
-          list === undefined || list === outer || list.isEmpty ? [] : [[number, list.extract('body')]],
-        ),
-      ),
+      list: `CASE WHEN clue_list IS NOT NULL THEN clue_list ELSE ${byShape(lists)} END`,
+      [lineColumn]: lineOf('line_text'),
     })
     const carriers = forms.flatMap(({ prefixed }, number) =>
       prefixed === undefined ? [] : [[number, prefixed] as const],
     )
-    chain.add({ [prefixColumns.whole]: byShape(carriers) })
-    const { whole, values } = prefixColumns
+    const { whole, head, values, rest } = prefixColumns
     chain.add({
-      [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(prefixHead(prefixColumns), this.#options.prefixes)} END`,
+      [whole]: byShape(carriers),
+      [head]: byShape(carriers.map(([number, text]) => [number, prefixHead(text)])),
     })
+    chain.add({
+      [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(head, this.#options.prefixes)} END`,
+    })
+    chain.add({ [rest]: prefixRest(prefixColumns) })
     chain.add(
       Object.fromEntries(
         textFields.map((field) => [

@@ -1,48 +1,67 @@
 import { sqlString } from '../sql.ts'
-import { jsonPath } from './expressions/json.ts'
-import { beginsObject, type Form, shapeNumber, shapeOf, ValueList } from './forms.ts'
+import { constantList, jsonPath, jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
+import { type ExtraColumn, extraTexts } from './extra-column.ts'
+import { beginsObject, byShape, type Form, shapeNumber, shapeOf, ValueStruct } from './forms.ts'
 import type { SelectChain } from './select-chain.ts'
+import { jsonlog } from './shapes/jsonlog.ts'
+import { envelopeText } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
 const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
+const csvTextNumber = shapeNumber('csv-text')
+const lineNumbers = [csvTextNumber, logTextNumber].join(', ')
 const azureNumbers = ['azure-diagnostics', 'azure-pooler', 'azure-statistics'].map(shapeNumber)
 
-/** @returns SQL of the shape of the record itself, for `addShape`; it adds to the list of clues */
-export function outerShapeOf(clues: ValueList): string {
-  return shapeOf(withProperties(clues, 'properties_text'))
-}
-
 /**
- * Adds the column `shape`, `body` with the text that has the record's values, and `is_unread` for a record whose values
- * are in a text that is not read.
- *
- * @param outer the list of clues
+ * Adds the columns `shape`, `body` (the text that has the record's values), `keys` (the values of usual jsonlog), `clue_list`
+ * (the values that are read with the clues), `line_text` (the text inside an envelope), `extra`, and
+ * `is_unread` for a record whose values are in a text that is not read.
  */
 export function addShape(
   chain: SelectChain,
   forms: readonly Form[],
-  outer: ValueList,
-  outerShape: string,
+  extraColumns: readonly ExtraColumn[],
 ): void {
-  // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
-  const inside = `CASE WHEN starts_with(${outer.at('json')}, '{') THEN ${outer.at('json')}
-    WHEN ${outer.at('message')} IS NOT NULL AND starts_with(${outer.at('log')}, '{') THEN ${outer.at('message')}
-    ELSE coalesce(${outer.at('log')}, ${outer.at('message')}, ${outer.at('LogMessage')}, ${outer.at('LogEntry')}, ${outer.at('MESSAGE')}) END`
+  const clues = new ValueStruct('clues', 'doc')
+  // First of all, because it adds to the clues.
+  const outerShape = shapeOf(withProperties(clues.at, 'properties_text'), 'envelope_text')
+  const clueLists = forms.flatMap(({ list, isClue }, number) =>
+    list === undefined || isClue !== true ? [] : [[number, list.from(clues.at)] as const],
+  )
+  const inside = insideOf(clues.at)
+  const text = envelopeText(clues.at)
+  const [plain] = forms
+  // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
+  // one by one: with one bad line in 3,000, that was nine times slower.
+  chain.add({
+    doc: `CASE WHEN json_valid(text) THEN text
+             WHEN regexp_matches(text, '\\\\u[dD][89a-fA-F]') THEN
+               CASE WHEN json_valid(${withoutLoneSurrogates('text')}) THEN ${withoutLoneSurrogates('text')} END END`,
+  })
+  // PostgreSQL writes this key first, so most lines are parsed once, with the keys of this shape only.
+  const extra = `CASE WHEN doc IS NOT NULL THEN json_extract_string(doc, ${extraTexts(extraColumns).paths}) END`
+  chain.add({
+    keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END`,
+    ...(extraColumns.length > 0 ? { extra } : {}),
+  })
+  const isPlain = jsonlog.matches(plain!.at, 'NULL')
+  chain.add({ is_plain: isPlain, clues: clues.extract(`CASE WHEN NOT (${isPlain}) THEN doc END`) })
   const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
   const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')
   const othersOf = (record: string, text: string): string =>
     `CASE WHEN starts_with(${text}, '{') AND ${text} <> '{' THEN
-      CASE WHEN json_valid(${text}) THEN json_extract(${record}, [${otherKeys.map((key) => sqlString(jsonPath([key]))).join(', ')}]) END END`
+      CASE WHEN json_valid(${text}) THEN json_extract(${record}, ${constantList(otherKeys.map((key) => jsonPath([key])))}) END END`
   const joined = (text: string, others: string): string => {
     const values = otherKeys.map((key, index) => `${sqlString(key)}, ${others}[${index + 1}]`)
     return `'{"properties":' || ${text} || ',' || substring(json_object(${values.join(', ')})::VARCHAR, 2)`
   }
-  // A column of its own, because each use of a list's value copies it.
+  const isObject = `${clues.at('properties', 'message')} IS NOT NULL OR ${clues.at('properties', 'timestamp')} IS NOT NULL`
   chain.add({
-    properties_text: `CASE WHEN ${outer.at('category')} IS NOT NULL THEN ${propertiesText('doc')} END`,
+    properties_text: `CASE WHEN ${clues.at('category')} IS NULL THEN NULL WHEN ${isObject} THEN '{' ELSE ${propertiesText('doc')} END`,
     inside,
+    envelope_text: text,
   })
   const object = `CASE WHEN starts_with(inside, '{') THEN inside WHEN ${beginsObject('inside')} THEN ltrim(inside) END`
   chain.add({
@@ -52,34 +71,59 @@ export function addShape(
     others: othersOf('doc', 'properties_text'),
   })
   // Only one level of records inside records is read; `is_unread` marks a deeper one.
-  const inner = new ValueList('inner_clues')
-  const innerShape = shapeOf(withProperties(inner, 'inner_properties'))
-  const isOtherAzure = `inner_shape IS NULL AND ${inner.at('category')} IS NOT NULL AND inner_properties IS NOT NULL`
-  const deeper = ['log', 'message', 'record'].map((key) => `starts_with(${inner.at(key)}, '{')`).join(' OR ')
+  const inner = new ValueStruct('inner_clues', 'wrapped')
+  const innerText = `(${envelopeText(inner.at)})`
+  const innerShape = shapeOf(withProperties(inner.at, 'inner_properties'), innerText)
+  const isDeep = `${['log', 'message'].map((key) => `starts_with(${inner.at(key)}, '{')`).join(' OR ')}
+    OR ${hasRecordObject(inner.at, 'wrapped')}`
   const isWrapped = `outer_shape = ${logTextNumber} AND wrapped IS NOT NULL`
   chain.add({
-    inner_clues: `CASE WHEN ${isWrapped} THEN ${inner.extract('wrapped')} END`,
+    // Here, so that the struct is in the vectors of few steps.
+    outer_list: byShape(clueLists, 'outer_shape'),
+    has_record: `outer_shape = ${logTextNumber} AND ${hasRecordObject(clues.at, 'doc')}`,
+    inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
   })
   chain.add({
-    inner_shape: `CASE WHEN inner_clues IS NOT NULL THEN ${innerShape} END`,
+    inner_shape: `CASE WHEN ${isWrapped} THEN ${innerShape} END`,
+    inner_text: `CASE WHEN ${isWrapped} THEN ${innerText} END`,
+    inner_category: inner.at('category'),
+    is_deep: `CASE WHEN ${isWrapped} THEN ${isDeep} END`,
     inner_others: othersOf('wrapped', 'inner_properties'),
   })
   const azure = azureNumbers.join(', ')
   // Text that only begins like an object has no values to read.
   const isCutOff = (shape: string, text: string, others: string): string =>
     `${shape} IN (${azure}) AND ${text} <> '{' AND ${others} IS NULL`
+  const isInner = `inner_shape < ${logTextNumber}`
+  const isOtherAzure = 'inner_shape IS NULL AND inner_category IS NOT NULL AND inner_properties IS NOT NULL'
   chain.add({
     shape: `CASE WHEN ${isCutOff('inner_shape', 'inner_properties', 'inner_others')} THEN NULL
-      WHEN inner_shape < ${logTextNumber} THEN inner_shape
+      WHEN ${isInner} THEN inner_shape
       WHEN ${isCutOff('outer_shape', 'properties_text', 'others')} THEN NULL
       ELSE outer_shape END`,
-    body: `CASE WHEN inner_shape < ${logTextNumber} THEN
+    body: `CASE WHEN ${isInner} THEN
         CASE WHEN inner_shape IN (${azure}) AND inner_others IS NOT NULL THEN ${joined('inner_properties', 'inner_others')} ELSE wrapped END
       WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties ELSE doc END`,
-    is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND (${deeper})) OR (outer_shape = ${logTextNumber} AND starts_with(${outer.at('record')}, '{')), false)`,
+    clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
+    line_text: `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text
+        WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
+    is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
   })
+}
+
+/** SQL of whether a record's key `record` has an object. @param text SQL of the record */
+function hasRecordObject(at: ValueAt, text: string): string {
+  return `CASE WHEN ${at('record')} IS NOT NULL THEN json_type(${text}, '$."record"') = 'OBJECT' ELSE false END`
+}
+
+/** SQL of the text inside an envelope that may be a record of its own. */
+function insideOf(at: ValueAt): string {
+  // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
+  return `CASE WHEN starts_with(${at('json')}, '{') THEN ${at('json')}
+    WHEN ${at('message')} IS NOT NULL AND starts_with(${at('log')}, '{') THEN ${at('message')}
+    ELSE coalesce(${at('log')}, ${at('message')}, ${at('LogMessage')}, ${at('LogEntry')}, ${at('MESSAGE')}) END`
 }
 
 /** SQL of a record's key `properties`: `{` for an object, because extracting it would write its text again. */
@@ -88,7 +132,7 @@ function propertiesText(text: string): string {
   return `CASE json_type(${text}, ${path}) WHEN 'OBJECT' THEN '{' WHEN 'VARCHAR' THEN json_extract_string(${text}, ${path}) END`
 }
 
-/** @returns a function that gives SQL of a list's values, and other SQL for the key `properties` */
-function withProperties(list: ValueList, properties: string): ValueAt {
-  return (...keys) => (keys.join() === 'properties' ? properties : list.at(...keys))
+/** @returns a function that gives SQL of values, and other SQL for the key `properties` */
+function withProperties(at: ValueAt, properties: string): ValueAt {
+  return (...keys) => (keys.join() === 'properties' ? properties : at(...keys))
 }

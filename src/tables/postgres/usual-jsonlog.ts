@@ -40,7 +40,7 @@ const at: ValueAt = (key) => {
   return `keys."${key}"`
 }
 const texts = jsonlog.fields(at, () => 'NULL')
-jsonlog.matches(at)
+jsonlog.matches(at, 'NULL')
 const structure = textKeys([...keys])
 
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
@@ -99,7 +99,7 @@ export function usualRows(
     sessionInstant: 'u_session',
   })} AS u_event, ${beginningParts} ${when(`, ${escapedTexts(at)}`)} FROM ${timed})`
   const fits = [
-    `${jsonlog.matches(at)}`,
+    `${jsonlog.matches(at, 'NULL')}`,
     `u_event >= ${firstInstant}`,
     `u_event < ${afterLastInstant}`,
     'u_session IS NOT NULL',

@@ -20,6 +20,11 @@ export function jsonPath(keys: readonly string[]): string {
   return `$${keys.map((key) => `."${key.replace(/["\\]/g, '\\$&')}"`).join('')}`
 }
 
+/** SQL of a constant list of texts. To plan one function takes the engine less time than to plan a list of constants. */
+export function constantList(texts: readonly string[]): string {
+  return texts.length === 0 ? '[]' : `string_split(${sqlString(texts.join('\x1f'))}, ${sqlString('\x1f')})`
+}
+
 // Placeholders during the replacement: characters that a JSON text never contains unescaped.
 const backslash = 'chr(1)'
 const highHalf = 'chr(2)'

@@ -24,6 +24,7 @@ export const azureDiagnostics: Shape = {
   prefixed: (at) => `CASE WHEN ${at('properties', 'prefix')} IS NULL THEN ${at('properties', 'message')}
     ELSE ${at('properties', 'prefix')} || ${at('properties', 'message')} END`,
   readsConnectionMessages: true,
+  areClues: true,
   fields: (at, prefix) => {
     const stated = (key: string): string => `nullif(${at('properties', key)}, '')`
     return {

@@ -1,4 +1,4 @@
-import { hasText, wrappedText } from './log-text.ts'
+import { criHead, hasText } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
@@ -101,9 +101,9 @@ const csvColumns = [
 /** csvlog as it is, one line under a key of an envelope. */
 export const wrappedCsvlog: Shape = {
   name: 'csv-text',
-  matches: (at) =>
-    `${hasText(at)} AND regexp_matches(left(${wrappedText(at)}, 200), '^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
-  split: (at) => `regexp_extract_all(${wrappedText(at)}, '(?s)(${csvValue})(?:,|$)', 1)`,
+  matches: (at, text) =>
+    `${hasText(at)} AND regexp_matches(${text}, '^(?:${criHead})?\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
+  split: (line) => `regexp_extract_all(${line}, '(?s)(${csvValue})(?:,|$)', 1)`,
   fields: (at) =>
     csvlogFields((column) => {
       const value = at(String(csvColumns.indexOf(column!) + 1))

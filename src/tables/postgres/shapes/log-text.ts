@@ -81,15 +81,26 @@ export function hasText(at: ValueAt): string {
 }
 
 /** The time, stream and tag that a container runtime writes before each line (Kubernetes' CRI logging format). */
-const criHead = '^\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
+export const criHead =
+  '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
 
-/** SQL of the text inside the envelope of a container runtime or shipper, without its final newline. */
-export function wrappedText(at: ValueAt): string {
+/** SQL of the text inside the envelope of a shipper, as it is. */
+export function envelopeText(at: ValueAt): string {
   // Beats and Logstash have an object of their own under `log`.
-  const text = `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
+  return `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
     ELSE coalesce(${textKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
-  const line = `rtrim(${text}, chr(10) || chr(13))`
-  return `CASE WHEN regexp_matches(left(${text}, 64), '${criHead}') THEN regexp_replace(${line}, '${criHead}', '') ELSE ${line} END`
+}
+
+/** SQL of the server's line in such a text: without the head of a container runtime, and without its final newline. */
+export function lineOf(text: string): string {
+  const ends = ['\n', '\r']
+  const endsWith = (ends: readonly string[]): string =>
+    ends.map((end) => `ends_with(${text}, ${sqlString(end)})`).join(' OR ')
+  const severalEnds = ends.flatMap((one) => ends.map((other) => one + other))
+  // For a set of characters, rtrim decodes all of the text; nearly every text has one newline, or none.
+  const line = `CASE WHEN NOT (${endsWith(ends)}) THEN ${text} WHEN ${endsWith(severalEnds)}
+    THEN rtrim(${text}, ${sqlString(ends.join(''))}) ELSE left(${text}, -1) END`
+  return `CASE WHEN regexp_matches(${text}, '^${criHead}') THEN regexp_replace(${line}, '^${criHead}', '') ELSE ${line} END`
 }
 
 /** A time at the start of a text with an unknown prefix, with its zone if one follows. In `+02:10.0.0.1` the zone is +02. */
@@ -103,16 +114,18 @@ function envelopeTime(at: ValueAt): string {
 
 /** SQL of the pod or host that the envelope names. */
 function envelopeHost(at: ValueAt): string {
-  const host = `CASE WHEN NOT starts_with(${at('host')}, '{') THEN ${at('host')} END`
-  return `coalesce(${at('kubernetes', 'pod_name')}, ${at('PodName')}, ${at('host', 'name')}, ${host})`
+  const host = at('host')
+  return `coalesce(${at('kubernetes', 'pod_name')}, ${at('PodName')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
+    WHEN json_valid(${host}) THEN json_extract_string(${host}, '$."name"') END)`
 }
 
 /** Docker's json-file, Fluent Bit, Vector and others: the server's text log under a key, or a program's own record. */
 export const logText: Shape = {
   name: 'log-text',
   matches: hasText,
-  prefixed: wrappedText,
+  prefixed: (_, line) => line,
   readsConnectionMessages: true,
+  areClues: true,
   fields: (at, prefix) => {
     const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), ''))`
     return {
@@ -122,7 +135,7 @@ export const logText: Shape = {
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
       severity: `coalesce(${prefix('level')}, ${firstOf(at, ['level', 'levelname', 'severity'])})`,
       // Lines of a message after its first begin with a tab.
-      message: `coalesce(${prefix('rest')}, CASE WHEN starts_with(${prefix('whole')}, chr(9)) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
+      message: `coalesce(${prefix('rest')}, CASE WHEN starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
       server_name: envelopeHost(at),
     }
   },

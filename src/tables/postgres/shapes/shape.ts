@@ -79,14 +79,20 @@ export type PrefixField = (typeof prefixFields)[number]
 /** A producer's format of log records. */
 export interface Shape {
   readonly name: string
-  /** SQL condition that recognizes a record. The first matching shape counts. */
-  matches(at: ValueAt): string
+  /**
+   * SQL condition that recognizes a record. The first matching shape counts.
+   *
+   * @param text SQL of the text inside the envelope of a shipper
+   */
+  matches(at: ValueAt, text: string): string
   /** SQL of the fields that the shape has, as VARCHAR. */
   fields(at: ValueAt, prefix: PrefixValue): Readonly<Partial<Record<TextField, string>>>
-  /** SQL of a list of a text's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
-  split?(at: ValueAt): string
+  /** SQL of a list of the line's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
+  split?(line: string): string
   /** SQL of the text that may start with a `log_line_prefix`, for shapes with such a text. */
-  prefixed?(at: ValueAt): string
+  prefixed?(at: ValueAt, line: string): string
+  /** Whether all values are read together with those that distinguish the shapes: for shapes with few values. */
+  readonly areClues?: boolean | undefined
   /** Whether user, database and client are read from connection messages when the prefix does not have them. */
   readonly readsConnectionMessages?: boolean | undefined
 }
