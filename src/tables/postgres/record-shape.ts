@@ -75,12 +75,12 @@ export function addShape(
   const innerText = `(${envelopeText(inner.at)})`
   const innerShape = shapeOf(withProperties(inner.at, 'inner_properties'), innerText)
   const isDeep = `${['log', 'message'].map((key) => `starts_with(${inner.at(key)}, '{')`).join(' OR ')}
-    OR ${hasRecordObject(inner.at, 'wrapped')}`
+    OR ${hasUnreadRecord(inner.at, 'wrapped')}`
   const isWrapped = `outer_shape = ${logTextNumber} AND wrapped IS NOT NULL`
   chain.add({
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
-    has_record: `outer_shape = ${logTextNumber} AND ${hasRecordObject(clues.at, 'doc')}`,
+    has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
     inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
@@ -113,9 +113,9 @@ export function addShape(
   })
 }
 
-/** SQL of whether a record's key `record` has an object. @param text SQL of the record */
-function hasRecordObject(at: ValueAt, text: string): string {
-  return `CASE WHEN ${at('record')} IS NOT NULL THEN json_type(${text}, '$."record"') = 'OBJECT' ELSE false END`
+/** SQL of whether a record's key `record` has an object, or one in a string. @param text SQL of the record */
+function hasUnreadRecord(at: ValueAt, text: string): string {
+  return `CASE WHEN ${at('record')} IS NOT NULL THEN starts_with(json_extract_string(${text}, '$."record"'), '{') ELSE false END`
 }
 
 /** SQL of the text inside an envelope that may be a record of its own. */
