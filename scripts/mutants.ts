@@ -65,7 +65,10 @@ const proofs: readonly Proof[] = [
   { sources: ['sources/tailing/tailed-record.ts'], tests: ['sources/tailing/tailed-record'] },
   { sources: ['sinks/lakehouse-sink.ts'], tests: ['sinks/lakehouse-sink'] },
   { sources: ['sinks/delta/log/commit.ts'], tests: ['sinks/delta/log/commit'] },
-  { sources: ['sinks/delta/log/cleanup.ts'], tests: ['sinks/delta/log/cleanup'] },
+  {
+    sources: ['sinks/delta/log/cleanup.ts'],
+    tests: ['sinks/delta/log/cleanup', 'sinks/delta/log/cleanup-of-long-logs'],
+  },
   { sources: ['sinks/delta/log/offsets.ts'], tests: ['sinks/delta/log/offsets'] },
   {
     sources: ['sinks/delta/storage/local.ts'],

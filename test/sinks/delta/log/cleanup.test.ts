@@ -164,6 +164,49 @@ test('a commit that seems older than the one before it is as young as that', asy
   assert.deepEqual(await logNames(bench), all)
 })
 
+test('a table that forbids it, or whose interval cannot be used, has no rules', () => {
+  const protocol = { minReaderVersion: 1, minWriterVersion: 2 }
+  const metaDataOf = (configuration: Record<string, string>) => ({
+    id: 'x',
+    format: { provider: 'parquet' },
+    schemaString: '{}',
+    partitionColumns: [],
+    configuration,
+  })
+  const rulesOf = (configuration: Record<string, string>, given = protocol) =>
+    cleanupRules(given, metaDataOf(configuration), startMs)
+  const midnightMs = startMs - dayMs / 2
+  assert.deepEqual(rulesOf({}), {
+    cutoffMs: midnightMs - 30 * dayMs,
+    checkpointCutoffMs: startMs - 2 * dayMs,
+  })
+  const [log, checkpoint] = ['delta.logRetentionDuration', 'delta.checkpointRetentionDuration'] as const
+  assert.deepEqual(rulesOf({ [log]: 'interval 0 days', [checkpoint]: 'interval 0 days' }), {
+    cutoffMs: midnightMs,
+    checkpointCutoffMs: startMs,
+  })
+  for (const name of [log, checkpoint])
+    for (const interval of ['interval 1 month', 'interval -1 days'])
+      assert.equal(rulesOf({ [name]: interval }), undefined, `${name} ${interval}`)
+  const protecting = {
+    minReaderVersion: 1,
+    minWriterVersion: 7,
+    readerFeatures: [],
+    writerFeatures: ['checkpointProtection'],
+  }
+  assert.equal(rulesOf({}, protecting), undefined)
+})
+
+test('a compaction that begins at the checkpoint that is kept goes with the commits that it covers', async (t) => {
+  const bench = await agedBench(t)
+  const path = join(bench.table, '_delta_log', `${at(7)}.${at(8)}.compacted.json`)
+  await writeFile(path, '{}')
+  await cleanOn(bench, 10, { 'delta.logRetentionDuration': 'interval 1 day' })
+  const left = await logNames(bench)
+  assert.ok(left.includes(`${at(7)}.json`))
+  assert.ok(!left.includes(`${at(7)}.${at(8)}.compacted.json`))
+})
+
 /** Fails for good after a number of removals. */
 class DyingStorage extends LocalDeltaStorage {
   left: number
