@@ -4,6 +4,9 @@ import { errors } from '../../src/errors.ts'
 import { healthCodes } from '../../src/run/monitoring/health.ts'
 import { eventually } from '../support/eventually.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { runTailrace } from '../support/run-tailrace.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { writeProject } from '../support/test-project.ts'
 import { maxSilentMs, maxStallMs, startWatched, type WatchedRun } from '../support/watched-run.ts'
 
 const lines = (count: number): Buffer =>
@@ -194,4 +197,33 @@ test('health of a process that does not run is 1, and without a fixed port it is
   const gone = await run.health()
   assert.equal(gone.code, 1)
   assert.match(gone.stdout, /^PROCESS_UNANSWERED since .*did not answer \(ECONNREFUSED\)/)
+
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'embedded' },
+    pipelines: { primary: { blobs: 'primary.json' } },
+    metrics: { port: 0 },
+  })
+  const anyPort = await runTailrace(t, ['health', '--config', configPath])
+  assert.equal(anyPort.code, 2)
+  assert.match(anyPort.stderr, /USAGE: health needs a fixed metrics\.port/)
+})
+
+test('under a prefix the lag is short while listings answer, also beside a finished blob, and grows while they do not', async (t) => {
+  const run = await startWatched(t, { pipelines: { primary: { blobs: 'logs/', discoverMs: 200 } } })
+  // A last line without its end is no lag: it is no line yet.
+  await run.storage.append('logs/a.json', Buffer.concat([lines(5), Buffer.from('{"unfinished":')]))
+  await run.storage.append('logs/b.json', lines(5))
+  await untilWell(run, 10)
+  await eventually(async () => (await lagOf(run)) < 2, 'a short lag')
+  run.proxy.plan(() => 'stalled')
+  const frozenAtMs = Date.now()
+  await run.untilUnready('STORAGE_UNANSWERED')
+  await eventually(async () => (await lagOf(run)) > 4, 'growing lag')
+  // It is no longer than the outage and the pauses before it.
+  assert.ok((await lagOf(run)) < (Date.now() - frozenAtMs) / 1000 + 3)
+  run.proxy.plan(() => undefined)
+  run.proxy.breakStalled()
+  await run.storage.append('logs/b.json', lines(5))
+  await untilWell(run, 15)
+  await eventually(async () => (await lagOf(run)) < 2, 'a short lag')
 })

@@ -18,7 +18,6 @@ export const maxStallMs = 1_000
 export interface WatchedRunOptions extends Partial<TestConfig> {
   /** Whether the table is in the storage too, where the proxy can stall its commits. Default false. */
   readonly tableInStorage?: boolean
-  readonly env?: Readonly<Record<string, string>>
   /** What happens to its requests from the start. Default: they are passed on. */
   readonly fault?: Parameters<FaultyProxy['plan']>[0]
 }
@@ -40,8 +39,14 @@ export interface WatchedRun {
 /** Starts it; the blob `primary.json` is to be appended to. */
 export async function startWatched(
   t: TestContext,
-  { tableInStorage = false, env, fault, ...config }: WatchedRunOptions = {},
+  { tableInStorage = false, fault, ...config }: WatchedRunOptions = {},
 ): Promise<WatchedRun> {
+  // Hooks run in the order of their registration: the process ends before its directory and its storage go.
+  let process: TailraceProcess | undefined
+  t.after(async () => {
+    process?.kill('SIGKILL')
+    await process?.exited
+  })
   const storage = await startStorage(t)
   const direct = new URL(storage.container.url)
   const proxy = await faultyProxy(t, Number(direct.port))
@@ -58,7 +63,8 @@ export async function startWatched(
     ...config,
   })
   const args = ['--config', configPath]
-  const process = startTailrace(t, ['start', ...args], { env: env ?? {} })
+  const started = startTailrace(t, ['start', ...args])
+  process = started
   const ask = (path: string, method = 'GET') =>
     fetch(`http://127.0.0.1:${port}${path}`, { method, signal: AbortSignal.timeout(10_000) })
   const probe: WatchedRun['probe'] = async (name) => {
@@ -69,7 +75,7 @@ export async function startWatched(
   return {
     storage,
     proxy,
-    process,
+    process: started,
     port,
     probe,
     untilUnready: async (...codes) => {
@@ -80,7 +86,7 @@ export async function startWatched(
         reasons = answer?.reasons ?? []
         return answer !== undefined && reasons.map(({ code }) => code).join() === codes.join()
       }, `${codes.join()} of /readyz`).catch((error: Error) => {
-        throw new Error(`${error.message} Found: ${JSON.stringify(reasons)}\n${process.stderr.slice(-3_000)}`)
+        throw new Error(`${error.message} Found: ${JSON.stringify(reasons)}\n${started.stderr.slice(-3_000)}`)
       })
       return reasons
     },
