@@ -4,6 +4,7 @@ import { viewFunctions } from './view-functions.ts'
 
 // A view comes after those that it reads.
 const names = [
+  'log_events',
   'plans',
   'statement_timings',
   'statements',

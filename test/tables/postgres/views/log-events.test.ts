@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { withEngine } from '../../../../src/sinks/encoding/engine-session.ts'
+import { sqlString } from '../../../../src/tables/sql.ts'
+import { createLogViews } from './create-log-views.ts'
+
+const docker = (text: string): object => ({
+  log: `2026-11-24 08:54:35.875 UTC [4138] ${text}\n`,
+  stream: 'stderr',
+})
+const azure = (category: string, properties: object): object => ({
+  category,
+  time: '2026-11-24T08:54:35Z',
+  resourceId: '/SERVERS/PG',
+  properties,
+})
+
+const records: readonly (readonly [
+  record: object,
+  kind: string,
+  event: string | null,
+  level: string | null,
+])[] = [
+  [docker('LOG:  connection received: host=10.0.0.1 port=5000'), 'server_log', 'connection_received', 'LOG'],
+  [docker('LOG:  duration: 12.5 ms  statement: SELECT 1'), 'server_log', 'duration', 'LOG'],
+  [docker('LOG:  duration: 12.5 ms  plan:\nQuery Text: SELECT 1'), 'server_log', 'plan', 'LOG'],
+  [docker('LOG:  checkpoint starting: time'), 'server_log', 'checkpoint', 'LOG'],
+  [docker('LOG:  restartpoint starting: time'), 'server_log', 'restartpoint', 'LOG'],
+  [docker('LOG:  automatic analyze of table "a.b.c"'), 'server_log', 'autoanalyze', 'LOG'],
+  [docker('LOG:  automatic aggressive vacuum of table "a.b.c"'), 'server_log', 'autovacuum', 'LOG'],
+  [docker('FEHLER:  Relation „x“ existiert nicht'), 'server_log', 'error', 'ERROR'],
+  [docker('日志:  数据库系统准备接受连接'), 'server_log', null, 'LOG'],
+  [
+    docker('FATAL:  password authentication failed for user "x"'),
+    'server_log',
+    'authentication_failed',
+    'FATAL',
+  ],
+  [docker('LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,select 1,<none>'), 'audit', 'audit', 'LOG'],
+  [
+    azure('PostgreSQLLogs', {
+      message: 'deadlock detected',
+      errorLevel: 'ERROR',
+      sqlerrcode: '40P01',
+      processId: 7,
+    }),
+    'server_log',
+    'deadlock',
+    'ERROR',
+  ],
+  [
+    azure('PostgreSQLFlexQueryStoreRuntime', { Datname: 'shop', Queryid_str: '5' }),
+    'query_store',
+    null,
+    null,
+  ],
+  [azure('PostgreSQLFlexSessions', { datname: 'shop', pid: 7 }), 'session', null, null],
+  [azure('PostgreSQLFlexTableStats', { datname: 'shop' }), 'table_stats', null, null],
+  [{ action: 'I', schema: 'public', table: 't', columns: [] }, 'change', null, null],
+  [
+    { level: 'info', logger: 'instance-manager', msg: 'started', logging_pod: 'pg-1' },
+    'operator',
+    null,
+    'INFO',
+  ],
+]
+
+test('the view log_events gives each record its kind, its event and a level in English, whoever wrote it', async () => {
+  await withEngine(async (engine, directory) => {
+    const file = join(directory, 'lines.ndjson')
+    await writeFile(file, records.map(([record]) => `${JSON.stringify(record)}\n`).join(''))
+    const table = await createLogViews(engine, file, 'primary')
+    for (const [record, ...expected] of records) {
+      const raw = JSON.stringify(record)
+      await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table} WHERE raw = ${sqlString(raw)}`)
+      const [row] = await engine.rows('SELECT record_kind, event, severity_level FROM log_events')
+      assert.deepEqual([row?.record_kind, row?.event, row?.severity_level], expected, raw)
+    }
+    await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table}`)
+    const errors = await engine.rows('SELECT severity FROM errors ORDER BY severity')
+    assert.deepEqual(
+      errors.map(({ severity }) => severity),
+      ['ERROR', 'FATAL', 'FEHLER'],
+    )
+  })
+})
