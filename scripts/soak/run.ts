@@ -9,8 +9,8 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes)
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 const missing = smallDiskMissing()
-if (!(minutes >= 2 && minutes <= 600) || !Number.isSafeInteger(seed) || missing !== false) {
-  console.error(missing || 'usage: soak [--minutes 2 to 600] [--seed NUMBER]')
+if (!(minutes >= 3 && minutes <= 600) || !Number.isSafeInteger(seed) || missing !== false) {
+  console.error(missing || 'usage: soak [--minutes 3 to 600] [--seed NUMBER]')
   process.exit(2)
 }
 

@@ -37,8 +37,9 @@ export interface SoakReport {
   readonly trend: ProcessTrend
 }
 
-/** A volume with room for the tables of an hour; below `minFreeBytes` the stream is held. */
-const volumeMiB = 1024
+/** The volume of the table and the state: small, because it is filled again and again, and with room for what lands. */
+const volumeMiBOf = (minutes: number): number => 256 + Math.ceil(minutes * 4)
+/** Below `minFreeBytes` the stream is held. */
 const disk = { minFreeBytes: 64 * MiB, resumeFreeBytes: 80 * MiB, checkMs: 500 }
 const outageMs = 8_000
 const pressureMs = 8_000
@@ -68,7 +69,7 @@ const fixtureRows = 4
  * @throws when a row is missing or twice, `verify` fails, or the process grows
  */
 export async function soak({ minutes, seed, t, onEvent }: SoakOptions): Promise<SoakReport> {
-  const volume = await smallDisk(t, volumeMiB)
+  const volume = await smallDisk(t, volumeMiBOf(minutes))
   const storage = await startStorage(t)
   const port = Number(/:(\d+)\//.exec(/BlobEndpoint=([^;]*)/.exec(storage.connectionString)![1]!)![1])
   const proxy = await faultyProxy(t, port)
