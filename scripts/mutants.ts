@@ -98,7 +98,12 @@ const proofs: readonly Proof[] = [
       'sinks/databricks/loading/range-rows.ts',
       'sinks/databricks/loading/volume-loader.ts',
     ],
-    tests: ['sinks/databricks/committer', 'databricks/crashes'],
+    tests: [
+      'sinks/databricks/loading/copy-into',
+      'sinks/databricks/loading/range-rows',
+      'sinks/databricks/committer',
+      'databricks/crashes',
+    ],
   },
   { sources: ['reporting/redact.ts'], tests: ['reporting/redact', 'reporting/redact-long-texts'] },
 ]
