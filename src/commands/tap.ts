@@ -1,6 +1,9 @@
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { choosePipeline } from '../config/choose-pipelines.ts'
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isAbort, TailraceError } from '../errors.ts'
+import { type Chunk, type EntryBlock, latin1AsText } from '../records.ts'
 import { escapeText } from '../reporting/escape-text.ts'
 import { interactiveRetry } from '../retry.ts'
 import { ContainerStorage } from '../run/container-storage.ts'
@@ -9,7 +12,10 @@ import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import { headBytes } from '../sources/recognition/fingerprint.ts'
-import { framingOf } from '../sources/recognition/framing.ts'
+import { framingOf, type KnownFraming } from '../sources/recognition/framing.ts'
+import { RecordsDocuments } from '../streams/documents/records-documents.ts'
+import { GzipMembers } from '../streams/gzip/gzip-members.ts'
+import { RecordValidator } from '../streams/record-validator.ts'
 import { type TransformedRecord, transformLines } from '../streams/transform-lines.ts'
 import type { CommandContext } from './command.ts'
 
@@ -44,26 +50,30 @@ interface TappedLine {
  * Shows the newest lines of a pipeline's newest blob before and after its transforms. Nothing is landed.
  *
  * @returns the exit code: 0
- * @throws SOURCE_MISSING when there is no blob, SOURCE_UNSUPPORTED for a blob that does not hold lines
+ * @throws SOURCE_MISSING when there is no blob, SOURCE_UNSUPPORTED for a blob of another format, USAGE for `follow` of a blob
+ * that does not hold lines
  */
 export async function tap(context: CommandContext, options: TapOptions): Promise<number> {
   const { config, clock, logger } = context
-  const pipeline = choosePipeline(config, options.pipeline)
+  const chosen = choosePipeline(config, options.pipeline)
   const storage = new ContainerStorage(config.stateDirectory, options.follow === true, clock, logger)
   const ending = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
   try {
-    const reader = retryingReader(await storage.reader(pipeline.source), { policy: interactiveRetry, clock })
-    const blob = await newestBlob(reader, pipeline.source, clock.now())
+    const reader = retryingReader(await storage.reader(chosen.source), { policy: interactiveRetry, clock })
+    const blob = await newestBlob(reader, chosen.source, clock.now())
     const counts = { kept: 0, changed: 0, dropped: 0, rejected: 0 }
     let seen = 0
-    for await (const line of linesOf(reader, blob, options.follow === true, () =>
-      clock.sleep(pollMs, ending.signal),
-    )) {
+    const reading = {
+      follows: options.follow === true,
+      max: options.limit,
+      pause: () => clock.sleep(pollMs, ending.signal),
+    }
+    for await (const line of linesOf(reader, blob, reading)) {
       if (seen >= options.limit) break
       const tapped = await tappedLine(
         line,
-        pipeline.transforms,
+        chosen.transforms,
         options.pipeline,
         `${reader.container}/${blob}`,
       )
@@ -107,22 +117,36 @@ interface BlobLine {
   readonly text: string
 }
 
+interface LineReading {
+  readonly follows: boolean
+  /** Of a blob that does not hold lines, the last so many records are yielded. */
+  readonly max: number
+  readonly pause: () => Promise<void>
+}
+
 /** Yields the complete lines near the blob's end, and with `follows` those appended later. */
 async function* linesOf(
   reader: BlobReader,
   blob: string,
-  follows: boolean,
-  pause: () => Promise<void>,
+  { follows, max, pause }: LineReading,
 ): AsyncGenerator<BlobLine> {
   const head = await reader.read(blob, { offset: 0, maxBytes: headBytes })
   if (head.kind !== 'bytes') {
     throw new TailraceError('SOURCE_MISSING', `There is no byte in ${reader.container}/${blob}.`)
   }
-  if (framingOf(head.bytes, head.blobType).kind !== 'lines') {
-    throw new TailraceError(
-      'SOURCE_UNSUPPORTED',
-      `${reader.container}/${blob} does not hold lines; tap reads no other blobs.`,
-    )
+  const framing = framingOf(head.bytes, head.blobType)
+  if (framing.kind === 'refused') {
+    throw new TailraceError('SOURCE_UNSUPPORTED', `${reader.container}/${blob} ${framing.reason}.`)
+  }
+  if (framing.kind !== 'lines') {
+    if (follows) {
+      throw new TailraceError(
+        'USAGE',
+        `${reader.container}/${blob} does not hold lines: tap follows no other blobs.`,
+      )
+    }
+    yield* unitLines(reader, blob, framing.kind, max)
+    return
   }
   let offset = Math.max(0, head.totalBytes - tailBytes)
   let isInside = offset > 0
@@ -142,6 +166,51 @@ async function* linesOf(
       offset += end + 1
       held = held.subarray(end + 1)
     }
+  }
+}
+
+/**
+ * Yields the last records of a blob of gzip members or documents. Nothing in it says where the last ones begin, so it is
+ * read whole, by the stages of a pipeline.
+ */
+async function* unitLines(
+  reader: BlobReader,
+  blob: string,
+  framing: Exclude<KnownFraming, 'lines'>,
+  max: number,
+): AsyncGenerator<BlobLine> {
+  let last: BlobLine[] = []
+  let unit: BlobLine[] = []
+  const collect = new Writable({
+    objectMode: true,
+    write: ({ entries, restart, open }: EntryBlock, _encoding, done) => {
+      // A record of a document may be on several lines; a break is never inside of a JSON text's strings.
+      const lines = entries.map(({ raw, offset }) => ({
+        offset,
+        text: latin1AsText(raw).replaceAll(/[\r\n]+/g, ' '),
+      }))
+      unit = [...(restart === true ? [] : unit), ...lines].slice(-max)
+      if (open !== true) {
+        last = [...last, ...unit].slice(-max)
+        unit = []
+      }
+      done()
+    },
+  })
+  const stages = framing === 'gzip' ? [new GzipMembers(), new RecordValidator()] : [new RecordsDocuments()]
+  await pipeline([Readable.from(chunksOf(reader, blob)), ...stages, collect])
+  yield* last
+}
+
+async function* chunksOf(reader: BlobReader, blob: string): AsyncGenerator<Chunk> {
+  for (let start = 0; ; ) {
+    const read = await reader.read(blob, { offset: start, maxBytes: readBytes })
+    if (read.kind !== 'bytes' || read.bytes.length === 0) return
+    const end = start + read.bytes.length
+    const span = { blob: `${reader.container}/${blob}`, generation: read.createdAt, start, end }
+    // A copy, because the memory of an answer gets other bytes.
+    yield { span, bytes: Buffer.from(read.bytes) }
+    start = end
   }
 }
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
@@ -169,4 +170,38 @@ test('tap shows lines before and after the transforms, and why one is dropped or
   const text = await runTailrace(t, ['tap', '--pipeline', 'pg', '--limit', '3', '--config', configPath])
   assert.match(text.stdout, /\nlogs\/pg\/1 @ \d+: dropped, a transform returned no record\n/)
   assert.match(text.stdout, /\n3 lines of pg\/1: 1 kept, 1 changed, 1 dropped, 0 rejected\n$/)
+})
+
+test('tap reads blobs of gzip members and of documents as a run does, up to their last complete unit', async (t) => {
+  const storage = await startStorage(t)
+  const records = ['keep', 'change', 'drop'].map((message, index) => jsonlogLine(index, message))
+  const member = gzipSync(linesAsBytes(records))
+  await storage.append('gzip', Buffer.concat([gzipSync(linesAsBytes([jsonlogLine(9, 'old')])), member]))
+  // What a run would not land yet is not shown.
+  await storage.append('gzip', member.subarray(0, 20))
+  const pretty = records.map((record) => JSON.stringify(JSON.parse(record), null, 2))
+  await storage.append('documents', `{"records":[${pretty.join(',')}]}\n{"records":[${records[0]}`)
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { gzip: { blobs: 'gzip' }, documents: { blobs: 'documents' } },
+    transforms,
+  })
+  for (const pipeline of ['gzip', 'documents']) {
+    const args = ['tap', '--pipeline', pipeline, '--config', configPath]
+    const run = await runTailrace(t, [...args, '--json', '--limit', '3'])
+    assert.equal(run.code, 0, run.stderr)
+    const shown = run.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const outcomes = shown.map(({ outcome, before }) => [outcome, JSON.parse(before).message])
+    assert.deepEqual(outcomes, [
+      ['kept', 'keep'],
+      ['changed', 'change'],
+      ['dropped', 'drop'],
+    ])
+    const follow = await runTailrace(t, [...args, '--follow'])
+    assert.equal(follow.code, 2)
+    assert.match(follow.stderr, /USAGE: .* does not hold lines: tap follows no other blobs/)
+  }
 })
