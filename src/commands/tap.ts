@@ -1,21 +1,16 @@
-import { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { choosePipeline } from '../config/choose-pipelines.ts'
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isAbort, TailraceError } from '../errors.ts'
-import { type Chunk, type EntryBlock, latin1AsText } from '../records.ts'
 import { escapeText } from '../reporting/escape-text.ts'
 import { interactiveRetry } from '../retry.ts'
 import { ContainerStorage } from '../run/container-storage.ts'
+import { type BlobRecord, unitRecords } from '../run/unit-records.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { retryingReader } from '../sources/readers/observed-reader.ts'
 import { headBytes } from '../sources/recognition/fingerprint.ts'
-import { framingOf, type KnownFraming } from '../sources/recognition/framing.ts'
-import { RecordsDocuments } from '../streams/documents/records-documents.ts'
-import { GzipMembers } from '../streams/gzip/gzip-members.ts'
-import { RecordValidator } from '../streams/record-validator.ts'
+import { framingOf } from '../sources/recognition/framing.ts'
 import { type TransformedRecord, transformLines } from '../streams/transform-lines.ts'
 import type { CommandContext } from './command.ts'
 
@@ -111,12 +106,6 @@ async function newestBlob(
   return newest.name
 }
 
-interface BlobLine {
-  readonly offset: number
-  /** Without its newline. */
-  readonly text: string
-}
-
 interface LineReading {
   readonly follows: boolean
   /** Of a blob that does not hold lines, the last so many records are yielded. */
@@ -129,7 +118,7 @@ async function* linesOf(
   reader: BlobReader,
   blob: string,
   { follows, max, pause }: LineReading,
-): AsyncGenerator<BlobLine> {
+): AsyncGenerator<BlobRecord> {
   const head = await reader.read(blob, { offset: 0, maxBytes: headBytes })
   if (head.kind !== 'bytes') {
     throw new TailraceError('SOURCE_MISSING', `There is no byte in ${reader.container}/${blob}.`)
@@ -145,7 +134,7 @@ async function* linesOf(
         `${reader.container}/${blob} does not hold lines: tap follows no other blobs.`,
       )
     }
-    yield* unitLines(reader, blob, framing.kind, max)
+    yield* unitRecords(reader, blob, framing.kind, max)
     return
   }
   let offset = Math.max(0, head.totalBytes - tailBytes)
@@ -169,53 +158,8 @@ async function* linesOf(
   }
 }
 
-/**
- * Yields the last records of a blob of gzip members or documents. Nothing in it says where the last ones begin, so it is
- * read whole, by the stages of a pipeline.
- */
-async function* unitLines(
-  reader: BlobReader,
-  blob: string,
-  framing: Exclude<KnownFraming, 'lines'>,
-  max: number,
-): AsyncGenerator<BlobLine> {
-  let last: BlobLine[] = []
-  let unit: BlobLine[] = []
-  const collect = new Writable({
-    objectMode: true,
-    write: ({ entries, restart, open }: EntryBlock, _encoding, done) => {
-      // A record of a document may be on several lines; a break is never inside of a JSON text's strings.
-      const lines = entries.map(({ raw, offset }) => ({
-        offset,
-        text: latin1AsText(raw).replaceAll(/[\r\n]+/g, ' '),
-      }))
-      unit = [...(restart === true ? [] : unit), ...lines].slice(-max)
-      if (open !== true) {
-        last = [...last, ...unit].slice(-max)
-        unit = []
-      }
-      done()
-    },
-  })
-  const stages = framing === 'gzip' ? [new GzipMembers(), new RecordValidator()] : [new RecordsDocuments()]
-  await pipeline([Readable.from(chunksOf(reader, blob)), ...stages, collect])
-  yield* last
-}
-
-async function* chunksOf(reader: BlobReader, blob: string): AsyncGenerator<Chunk> {
-  for (let start = 0; ; ) {
-    const read = await reader.read(blob, { offset: start, maxBytes: readBytes })
-    if (read.kind !== 'bytes' || read.bytes.length === 0) return
-    const end = start + read.bytes.length
-    const span = { blob: `${reader.container}/${blob}`, generation: read.createdAt, start, end }
-    // A copy, because the memory of an answer gets other bytes.
-    yield { span, bytes: Buffer.from(read.bytes) }
-    start = end
-  }
-}
-
 async function tappedLine(
-  { offset, text }: BlobLine,
+  { offset, text }: BlobRecord,
   transforms: Parameters<typeof transformLines>[1],
   pipeline: string,
   blob: string,
