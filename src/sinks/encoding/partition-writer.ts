@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { collectGarbage } from '../../streams/staging/collect-garbage.ts'
 import type { PartitionColumn } from '../../tables/table.ts'
 import {
@@ -41,7 +43,7 @@ export class PartitionWriter {
   async filesOf(whole: WrittenFile): Promise<readonly WrittenFile[]> {
     const { engine, columns, longestRowBytes, signal } = this.#options
     if (columns.length === 0) return [whole]
-    const source = `read_parquet(${filePathSql(whole.path)})`
+    const source = `read_parquet(${filePathSql(whole.path)}, hive_partitioning = false)`
     const values = columns.map(({ fromSql }, index) => `(${fromSql})::VARCHAR AS v${index}`)
     const partitions = await engine.rows(
       `SELECT DISTINCT ${values.join(', ')} FROM ${source} ORDER BY ALL`,
@@ -54,17 +56,42 @@ export class PartitionWriter {
       ...(heldRows < rowGroupRows ? carefulSettings(longestRowBytes) : {}),
       partitioned_write_flush_threshold: heldRows,
     }
-    const files: WrittenFile[] = []
-    for (let next = 0; next < partitions.length; next += maxConcurrentPartitions) {
-      const group = partitions.slice(next, next + maxConcurrentPartitions)
-      for (const file of await engine.withSettings(settings, () => this.#write(source, group)))
-        files.push(file)
-      // Otherwise the memory that the engine keeps grows with the number of partitions.
-      collectGarbage()
-      await engine.returnMemory()
-    }
+    const isDivided = partitions.length > maxConcurrentPartitions
+    const written = await engine.withSettings(settings, () =>
+      isDivided ? this.#divide(source, partitions) : this.#write(source, partitions),
+    )
+    // Otherwise the memory that the engine keeps grows with the number of partitions.
+    collectGarbage()
+    await engine.returnMemory()
     await rm(whole.path)
+    if (!isDivided) return written
+    const files: WrittenFile[] = []
+    for (const part of written) files.push(...(await this.filesOf(part)))
     return files
+  }
+
+  /**
+   * Divides a file into files of consecutive partitions. A scan of the whole for each dozen of partitions would take hours
+   * for a backlog of years.
+   */
+  #divide(source: string, partitions: readonly JsonRow[]): Promise<readonly WrittenFile[]> {
+    const { engine, columns, directory, signal } = this.#options
+    const perDivision = Math.ceil(partitions.length / maxConcurrentPartitions)
+    const names = columns.map((_, index) => `tailrace_value_${index}`)
+    const computed = columns.map(({ fromSql }, index) => `(${fromSql})::VARCHAR AS ${names[index]}`)
+    const rows = partitions.map((partition, place) => {
+      const values = columns.map((_, index) => textSql(partition[`v${index}`]))
+      return `(${[...values, Math.floor(place / perDivision)].join(', ')})`
+    })
+    const given = names.map((name) => `${name}_given`)
+    const isEqual = names.map((name) => `${name} IS NOT DISTINCT FROM ${name}_given`)
+    return engine.copy(
+      `COPY (SELECT * EXCLUDE (${[...names, ...given].join(', ')}) FROM (SELECT *, ${computed.join(', ')} FROM ${source})
+        JOIN (VALUES ${rows.join(', ')}) AS divisions(${[...given, 'tailrace_division'].join(', ')}) ON ${isEqual.join(' AND ')})
+      TO ${sqlString(join(directory, `divided-${randomUUID()}`))} (${parquetOptions}, PARTITION_BY (tailrace_division),
+        FILENAME_PATTERN 'part-00000-{uuid}.zstd', OVERWRITE_OR_IGNORE)`,
+      signal,
+    )
   }
 
   #write(source: string, partitions: readonly JsonRow[]): Promise<readonly WrittenFile[]> {
@@ -83,7 +110,7 @@ export class PartitionWriter {
     return this.#options.columns
       .map(({ fromSql }, index) => {
         const value = partition[`v${index}`]
-        return value === null ? `(${fromSql}) IS NULL` : `(${fromSql}) = ${sqlString(String(value))}`
+        return value === null ? `(${fromSql}) IS NULL` : `(${fromSql}) = ${textSql(value)}`
       })
       .join(' AND ')
   }
@@ -96,4 +123,8 @@ export class PartitionWriter {
       }),
     )
   }
+}
+
+function textSql(value: unknown): string {
+  return value === null ? 'NULL::VARCHAR' : sqlString(String(value))
 }
