@@ -66,7 +66,7 @@ export class PartitionWriter {
     await rm(whole.path)
     if (!isDivided) return written
     const files: WrittenFile[] = []
-    for (const part of written) files.push(...(await this.filesOf(part)))
+    for (const part of written) for (const file of await this.filesOf(part)) files.push(file)
     return files
   }
 
