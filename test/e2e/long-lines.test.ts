@@ -35,7 +35,6 @@ function longLines(): string[] {
     JSON.stringify({ ...azure, properties: properties(audit) }),
     JSON.stringify({ ...azure, properties: JSON.stringify(properties(`statement: ${text}`)) }),
     JSON.stringify({ log: record, stream: 'stderr' }),
-    JSON.stringify({ log: JSON.stringify({ ...azure, properties: JSON.stringify(properties(text)) }) }),
     logged(`statement: ${text}`),
   ]
 }
@@ -73,6 +72,19 @@ test('lines of 16 MiB of several producers land within 450 MB of memory', { skip
   const lines = longLines()
   const rows = 2 * lines.length
   await landWithinMemory(t, { 'long.json': [...lines, ...lines] }, { rows, rejected: 0 })
+})
+
+test('a line of 16 MiB with a record in a string of a record in a string lands within 450 MB of memory', {
+  skip,
+}, async (t) => {
+  const properties = JSON.stringify({
+    message: `${serverPrefix}${longText()}`,
+    processId: 77,
+    errorLevel: 'LOG',
+  })
+  const record = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs', properties }
+  const line = JSON.stringify({ log: JSON.stringify(record) })
+  await landWithinMemory(t, { 'nested.json': [line, line] }, { rows: 2, rejected: 0 })
 })
 
 test('a backlog of text lines of 16 MiB in many blobs lands within 450 MB of memory', { skip }, async (t) => {

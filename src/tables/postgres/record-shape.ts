@@ -81,6 +81,23 @@ export function addShape(
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
+  })
+  // The values of the outer record are read: of a long one, the texts inside follow in a step of their own.
+  chain.endStep(
+    [
+      'outer_shape',
+      'outer_list',
+      'has_record',
+      'keys',
+      'properties_text',
+      'others',
+      `CASE WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END AS envelope_text`,
+      `CASE WHEN ${isWrapped} THEN wrapped END AS wrapped`,
+      ...(extraColumns.length > 0 ? ['extra'] : []),
+    ],
+    'doc',
+  )
+  chain.add({
     inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
@@ -108,6 +125,7 @@ export function addShape(
       WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties ELSE doc END`,
     clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
     line_text: `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text
+        WHEN ${isInner} THEN NULL
         WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
     is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
   })
