@@ -27,6 +27,9 @@ const defaultRetryPolicy: RetryPolicy = {
  */
 export const interactiveRetry: Partial<RetryPolicy> = { maxAttempts: 5, maxTotalMs: 30_000 }
 
+/** For requests of a reader that repeats them itself, within its own limits. */
+export const singleAttempt: Partial<RetryPolicy> = { maxAttempts: 1 }
+
 /** One failed attempt that will be retried. */
 export interface RetryEvent {
   readonly error: unknown

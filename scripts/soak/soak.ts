@@ -71,7 +71,7 @@ const fixtureRows = 4
 export async function soak({ minutes, seed, t, onEvent }: SoakOptions): Promise<SoakReport> {
   const volume = await smallDisk(t, volumeMiBOf(minutes))
   const storage = await startStorage(t)
-  const port = Number(/:(\d+)\//.exec(/BlobEndpoint=([^;]*)/.exec(storage.connectionString)![1]!)![1])
+  const port = Number(new URL(storage.container.url).port)
   const proxy = await faultyProxy(t, port)
   const project = await writeProject(await temporaryDirectory(t), {
     storage: {

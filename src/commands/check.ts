@@ -1,6 +1,7 @@
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
+import { singleAttempt } from '../retry.ts'
 import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
 import { recordRows } from '../run/record-rows.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
@@ -207,7 +208,7 @@ interface Found {
 async function count(discovery: BlobDiscovery, nowMs: number): Promise<Found | undefined> {
   const found: Found = { count: 0, bytes: 0, newest: undefined, newestHourMs: undefined }
   try {
-    for await (const blob of discovery.scan(nowMs, { policy: { maxAttempts: 1 } })) {
+    for await (const blob of discovery.scan(nowMs, { policy: singleAttempt })) {
       found.count += 1
       found.bytes += blob.bytes
       if (found.newest === undefined || blob.modifiedAtMs > found.newest.modifiedAtMs) found.newest = blob

@@ -1,11 +1,11 @@
 import { TailraceError } from '../errors.ts'
+import type { Probe } from '../run/monitoring/health.ts'
 import type { ProbeAnswer } from '../run/monitoring/metrics-server.ts'
 import type { CommandContext } from './command.ts'
 import { exitCodes } from './exit-code.ts'
 
 export interface HealthOptions {
-  /** The probe to ask: `livez`, `readyz` or `startupz`. */
-  readonly probe: string
+  readonly probe: Probe
   readonly json: boolean
 }
 

@@ -2,7 +2,7 @@ import { choosePipeline } from '../config/choose-pipelines.ts'
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isAbort, TailraceError } from '../errors.ts'
 import { escapeText } from '../reporting/escape-text.ts'
-import { interactiveRetry } from '../retry.ts'
+import { interactiveRetry, singleAttempt } from '../retry.ts'
 import { ContainerStorage } from '../run/container-storage.ts'
 import { type BlobRecord, unitRecords } from '../run/unit-records.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
@@ -96,9 +96,8 @@ async function newestBlob(
   const selection = selectionOf(blobs)
   if (selection.kind === 'one') return selection.name
   let newest: { readonly name: string; readonly modifiedAtMs: number } | undefined
-  // The reader repeats requests, and within a limit.
-  const once = { policy: { maxAttempts: 1 } }
-  for await (const blob of createDiscovery(selection, { reader, startTimeMs, watchMs }).scan(nowMs, once)) {
+  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  for await (const blob of discovery.scan(nowMs, { policy: singleAttempt })) {
     if (blob.bytes > 0 && blob.modifiedAtMs >= (newest?.modifiedAtMs ?? 0)) newest = blob
   }
   if (newest === undefined)

@@ -95,7 +95,7 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
   return readVariables({ ...optionVariables, ...kinds }, environment)
 }
 
-/** Reads variables as `readEnvironment` does, without a look at any other ones. */
+/** As `readEnvironment`, but only the given variables are read and checked. */
 export function readVariables<const Kinds extends Readonly<Record<string, VariableKind>>>(
   kinds: Kinds,
   environment: Environment = process.env,

@@ -71,10 +71,10 @@ function forgetCommonJs(): void {
   for (const path of files) delete commonJsCache[path]
 }
 
-/** No hook sees what they require. */
+/** Adds the files that CommonJS modules have loaded by `require`, which the module hooks do not report. */
 function addCommonJsFiles(): void {
   for (const path of files) {
-    // A set that grows while it is iterated goes on with what was added.
+    // The loop also reaches files that it adds, because a set is iterated to its end.
     for (const { filename } of commonJsCache[path]?.children ?? [])
       if (!/[\\/]node_modules[\\/]/.test(filename)) files.add(filename)
   }

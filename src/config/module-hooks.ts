@@ -17,7 +17,10 @@ const entryPoints = new Map([
   ['tailrace/testing', 'run/testing.js'],
 ])
 
-/** The query of a config that is loaded again. Modules are cached by URL, so what it imports needs another URL, too. */
+/**
+ * The query in the URL of a config that is loaded again. Node caches modules by URL, so the modules that the config imports
+ * get the same query.
+ */
 const loadQuery = /[?&]load=\d+$/
 
 /** Receives the URL of each module of the user that a config imports. */

@@ -6,7 +6,7 @@ import { TailraceError } from '../errors.ts'
  *
  * @param found the format version as it was read; anything but a larger number is left to the reader's own checks
  * @param known the newest format version that this release reads
- * @param subject what has the format, as the beginning of a sentence
+ * @param subject the file or table, with which the message begins
  * @throws FORMAT_TOO_NEW
  */
 export function requireFormat(found: unknown, known: number, subject: string): void {

@@ -34,7 +34,6 @@ export class LandingLog {
   #last: LastLanded | undefined
   readonly #clock: Clock
   readonly #log: Logger
-
   readonly #statistics: PipelineStatistics
 
   constructor({ clock, logger, statistics }: LandingLogOptions) {

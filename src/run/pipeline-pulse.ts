@@ -28,7 +28,7 @@ export interface PipelinePulse {
   readonly bufferedBytes: number
 }
 
-/** The stages that hold what has not landed; the last two are there while the pipeline runs. */
+/** The stages that hold records which have not landed. `batcher` and `sink` exist only while the pipeline runs. */
 export interface HoldingStages {
   readonly schedule: LaneSchedule
   readonly lanes: LaneMerge
@@ -60,7 +60,7 @@ export function pulseOf(stages: HoldingStages, nowMs: number): PipelinePulse {
     heldSinceMs,
     holds: counters.holds,
     heldMs: counters.heldMs + (heldSinceMs === undefined ? 0 : nowMs - heldSinceMs),
-    freeBytes: diskSpace.lastFreeBytes,
+    freeBytes: diskSpace.latestFreeBytes(),
     minFreeBytes: diskSpace.minFreeBytes,
     queuedBlobs: schedule.queuedBlobs,
     bufferedBytes: budget.heldBytes,

@@ -75,7 +75,6 @@ export class SupervisedPipeline {
   #opening: { readonly aborting: AbortController; readonly done: Promise<OpenedPipeline> } | undefined
   /** The running pipeline, or the last one that ran. */
   #pipeline: OpenedPipeline | undefined
-  #isRunning = false
   #hasOpened = false
   #state: PipelineState = 'opening'
   #stateSinceMs: number
@@ -104,7 +103,7 @@ export class SupervisedPipeline {
   }
 
   get isRunning(): boolean {
-    return this.#isRunning
+    return this.#state === 'running' || this.#state === 'stopping'
   }
 
   get state(): PipelineState {
@@ -121,7 +120,7 @@ export class SupervisedPipeline {
     return this.#hasOpened
   }
 
-  /** What it holds now; undefined while it is not open. */
+  /** The records that wait in it now, and why; undefined while the pipeline is not open. */
   get pulse(): PipelinePulse | undefined {
     return this.#pipeline?.pulse
   }
@@ -212,19 +211,16 @@ export class SupervisedPipeline {
       if (this.#pipeline === undefined && !(await this.#reopen())) return this.#giveUp()
       const startedAtMs = this.#options.clock.now()
       try {
-        this.#isRunning = true
         this.#enter(this.#stopping.signal.aborted ? 'stopping' : 'running')
         await this.#pipeline?.run()
         return
       } catch (error) {
         if (this.#isStopped(error)) throw error
-        this.#isRunning = false
         this.#enter('failed')
         this.#leave(startedAtMs)
         await this.#noteFailure(error)
         if (this.#options.restart === undefined || isFinal(error)) throw error
       } finally {
-        this.#isRunning = false
         if (this.#state !== 'failed') this.#enter('ended')
       }
     }

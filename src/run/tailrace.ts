@@ -230,7 +230,7 @@ export class Tailrace {
     const run = opening
       .then(() => member.run())
       .catch((error: unknown) => {
-        // The drain of a reload took too long; what has not landed is read again.
+        // A reload aborted it because its drain took too long. The next run reads again what has not landed.
         if (this.#leaving.has(member) && isAbort(error)) return
         this.#failures.push(error)
         if (this.#endsByFailure || isAbort(error)) this.stop()

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { diskBytes } from '../package/consumer.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
@@ -40,14 +40,6 @@ function start(t: TestContext, args: readonly string[], options: ContainerOption
     await container.exited
   })
   return container
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** The paths that the manifests probe. */

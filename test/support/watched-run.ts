@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test'
-import type { HealthReason } from '../../src/run/monitoring/health.ts'
-import type { Probe, ProbeAnswer } from '../../src/run/monitoring/metrics-server.ts'
+import type { HealthReason, Probe } from '../../src/run/monitoring/health.ts'
+import type { ProbeAnswer } from '../../src/run/monitoring/metrics-server.ts'
 import { eventually } from './eventually.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 import { freePort } from './free-port.ts'
@@ -28,7 +28,7 @@ export interface WatchedRun {
   readonly proxy: FaultyProxy
   readonly process: TailraceProcess
   readonly port: number
-  probe(probe: Probe, method?: string): Promise<{ readonly status: number } & ProbeAnswer>
+  probe(probe: Probe): Promise<{ readonly status: number } & ProbeAnswer>
   /** Waits until /readyz has exactly these codes against it. */
   untilUnready(...codes: string[]): Promise<readonly HealthReason[]>
   samples(): Promise<Map<string, number>>
@@ -65,8 +65,8 @@ export async function startWatched(
   const args = ['--config', configPath]
   const started = startTailrace(t, ['start', ...args])
   process = started
-  const ask = (path: string, method = 'GET') =>
-    fetch(`http://127.0.0.1:${port}${path}`, { method, signal: AbortSignal.timeout(10_000) })
+  const ask = (path: string) =>
+    fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(10_000) })
   const probe: WatchedRun['probe'] = async (name) => {
     const response = await ask(`/${name}`)
     return { status: response.status, ...((await response.json()) as ProbeAnswer) }

@@ -1,4 +1,5 @@
 import { type Command, Option } from '@commander-js/extra-typings'
+import { probes } from '../../run/monitoring/health.ts'
 import {
   addCommand,
   type CommandRunner,
@@ -8,8 +9,6 @@ import {
   wideOption,
 } from './definition.ts'
 import { durationMs } from './values.ts'
-
-const probes = ['livez', 'readyz', 'startupz'] as const
 
 /** Commands that show the state of sources and tables, and change nothing. */
 export function addInspectCommands(program: Command, runner: CommandRunner): void {

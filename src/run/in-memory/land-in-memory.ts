@@ -89,8 +89,8 @@ async function openInMemory(
     offsets: new OffsetFileWriter({ file: offsetFile, marks: [], clock }),
     diskSpace: new DiskSpaceMonitor({
       directories: [staging.directory],
-      minFreeBytes: 0,
-      resumeFreeBytes: 0,
+      minFreeBytes: disk.minFreeBytes,
+      resumeFreeBytes: disk.resumeFreeBytes,
       checkMs: disk.checkMs,
       clock,
       logger,

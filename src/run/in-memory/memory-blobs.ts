@@ -1,3 +1,4 @@
+import { instantOf } from '../../records.ts'
 import type { BlobRead, BlobReader, ListedPage, ListRequest, ReadRequest } from '../../sources/blob-reader.ts'
 
 interface MemoryBlob {
@@ -47,7 +48,7 @@ export class MemoryBlobs implements BlobReader {
       bytes: Buffer.from(blob.content.subarray(offset, offset + maxBytes)),
       totalBytes: blob.content.length,
       etag,
-      createdAt: instantText(blob.createdAtMs),
+      createdAt: instantOf(new Date(blob.createdAtMs)),
       blobType: 'append',
     }
   }
@@ -73,7 +74,7 @@ export class MemoryBlobs implements BlobReader {
         const blob = this.#blobs.get(name)
         if (blob === undefined) return []
         const { content, createdAtMs, modifiedAtMs } = blob
-        return { name, bytes: content.length, createdAt: instantText(createdAtMs), modifiedAtMs }
+        return { name, bytes: content.length, createdAt: instantOf(new Date(createdAtMs)), modifiedAtMs }
       }),
       folders: page.filter((name) => !this.#blobs.has(name)),
       next: left.length > page.length ? page.at(-1) : undefined,
@@ -84,9 +85,4 @@ export class MemoryBlobs implements BlobReader {
     this.#nowMs += 1_000
     this.#blobs.set(name, { content, createdAtMs: createdAtMs ?? this.#nowMs, modifiedAtMs: this.#nowMs })
   }
-}
-
-/** As the readers of services give it: `20260101T000001Z`. */
-function instantText(instantMs: number): string {
-  return new Date(instantMs).toISOString().replace(/[-:]|\.\d+/g, '')
 }

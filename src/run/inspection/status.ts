@@ -2,6 +2,7 @@ import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import { type BlobGeneration, generationKey } from '../../records.ts'
+import { singleAttempt } from '../../retry.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../sources/discovery/create-discovery.ts'
@@ -163,9 +164,7 @@ async function sourceLengths(
     watchMs: source.watchMs,
   })
   try {
-    // The reader repeats requests, and within a limit.
-    const once = { policy: { maxAttempts: 1 } }
-    for await (const listed of discovery.scan(nowMs, once)) note(listed.name, listed)
+    for await (const listed of discovery.scan(nowMs, { policy: singleAttempt })) note(listed.name, listed)
   } catch (error) {
     // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error

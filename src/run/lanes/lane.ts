@@ -124,13 +124,17 @@ export class Lane {
    * undefined before the lane has first reached the blob's end.
    */
   get handedOnUpToMs(): number | undefined {
-    if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
+    this.#noteHandedOn()
     return this.#handedOnUpToMs
   }
 
   /** Since when lines that were read wait for the inlet or in a transform; undefined when there are none. */
   get heldSinceMs(): number | undefined {
     return this.#holdsLines ? (this.#handedOnUpToMs ?? this.#startedAtMs) : undefined
+  }
+
+  #noteHandedOn(): void {
+    if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
   }
 
   get #holdsLines(): boolean {
@@ -175,7 +179,7 @@ export class Lane {
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span, release }) => {
       this.#takenEnd = span.end
-      if (!this.#holdsLines) this.#handedOnUpToMs = this.#tailer.caughtUpAtMs
+      this.#noteHandedOn()
       if (release === this.#untaken) this.#untaken = undefined
     })
     try {

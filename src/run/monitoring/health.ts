@@ -1,6 +1,11 @@
 import { type ErrorCode, errors } from '../../errors.ts'
 import { redactSecrets } from '../../reporting/redact.ts'
+import type { PipelinePulse } from '../pipeline-pulse.ts'
 import type { SupervisedPipeline } from '../supervised-pipeline.ts'
+
+/** The questions that an orchestrator asks of a process. */
+export const probes = ['livez', 'readyz', 'startupz'] as const
+export type Probe = (typeof probes)[number]
 
 /** The limits after which a pipeline that runs is not ready. */
 export interface HealthLimits {
@@ -44,18 +49,21 @@ export type JudgedPipeline = Pick<
   | 'failure'
   | 'storageUnansweredSinceMs'
   | 'storageFailure'
-  | 'pulse'
   | 'lastLanded'
   | 'batchAgeMs'
 >
 
-/** @returns why a pipeline does not land what storage has; empty when it does */
+/**
+ * @param pulse of the pipeline at this instant
+ * @returns why a pipeline does not land what storage has; empty when it does
+ */
 export function unreadyReasons(
   pipeline: JudgedPipeline,
+  pulse: PipelinePulse | undefined,
   { maxSilentMs, maxStallMs }: HealthLimits,
   nowMs: number,
 ): readonly HealthReason[] {
-  const { name, state, stateSinceMs, failure, pulse } = pipeline
+  const { name, state, stateSinceMs, failure } = pipeline
   const reason = (code: HealthCode, sinceMs: number, text: string): HealthReason =>
     healthReason(code, sinceMs, text, name)
   if (failure !== undefined) {

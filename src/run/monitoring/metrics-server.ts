@@ -3,11 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { TailraceError } from '../../errors.ts'
 import type { Logger } from '../../reporting/logger.ts'
-import type { HealthReason } from './health.ts'
-
-/** The questions that an orchestrator asks of a process. */
-export const probes = ['livez', 'readyz', 'startupz'] as const
-export type Probe = (typeof probes)[number]
+import { type HealthReason, type Probe, probes } from './health.ts'
 
 export interface MetricsServerOptions {
   /** 0 for any free port. */

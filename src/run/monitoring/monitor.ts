@@ -1,7 +1,6 @@
 import type { SupervisedPipeline } from '../supervised-pipeline.ts'
-import { type HealthLimits, type HealthReason, healthReason, unreadyReasons } from './health.ts'
+import { type HealthLimits, type HealthReason, healthReason, type Probe, unreadyReasons } from './health.ts'
 import type { MeasuredPipeline } from './metric-families.ts'
-import type { Probe } from './metrics-server.ts'
 
 export interface MonitorOptions {
   /** The names of all pipelines, those included that have not been created yet. */
@@ -49,9 +48,9 @@ export class Monitor {
         failuresByCode,
         pulse,
         isRunning,
-        isReady: this.#unready(pipeline).length === 0,
+        isReady: this.#unready(pipeline, pulse).length === 0,
         lagBytes,
-        lagSeconds: secondsSince(pipeline.landedUpToMs),
+        lagSeconds: secondsSince(pulse?.landedUpToMs ?? pipeline.landedUpToMs),
         commitAgeSeconds: secondsSince(pipeline.lastLanded?.atMs ?? this.#startedAtMs),
         storageSilentSeconds: secondsSince(pipeline.storageUnansweredSinceMs),
         openLanes: pipeline.laneCount,
@@ -60,9 +59,9 @@ export class Monitor {
     })
   }
 
-  #unready(pipeline: SupervisedPipeline): readonly HealthReason[] {
+  #unready(pipeline: SupervisedPipeline, pulse = pipeline.pulse): readonly HealthReason[] {
     const { limits, nowMs } = this.#options
-    return unreadyReasons(pipeline, limits(), nowMs())
+    return unreadyReasons(pipeline, pulse, limits(), nowMs())
   }
 
   #ofEach(judge: (pipeline: SupervisedPipeline) => readonly HealthReason[]): readonly HealthReason[] {

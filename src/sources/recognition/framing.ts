@@ -66,7 +66,7 @@ const documentsStart = '{"records":['
  * Whether a whole blob is so short that its framing does not show yet: one byte of a gzip member, or a part of
  * `{"records":[`.
  *
- * Such a blob must wait, because its framing is told once: taken for lines, a gzip member would never be decompressed.
+ * Such a blob must wait, because its framing is chosen only once: a gzip member that is read as lines is never decompressed.
  *
  * @param content all bytes that the blob has
  */

@@ -1,7 +1,7 @@
 import type { Entry } from '../../records.ts'
 import { collectGarbage, longRowBytes } from '../staging/collect-garbage.ts'
 import { maxLineRecords, maxValues, outlineOf, type ValuePlace } from './line-outline.ts'
-import { maxTextBytes, quotedText } from './quoted-text.ts'
+import { quotedText, tooLongAsJson } from './quoted-text.ts'
 import { decodedEntry, elementEntry, projectedEntry } from './record-entries.ts'
 import { textLineRecord } from './text-line.ts'
 
@@ -67,7 +67,7 @@ function textEntry(entry: Entry): Entry {
     isTooLong = quoted === undefined
     return quoted === undefined ? '' : joined([begin, ...quoted, end])
   })
-  if (isTooLong) return { ...entry, reject: 'not_encodable', note: `more than ${maxTextBytes} bytes as JSON` }
+  if (isTooLong) return { ...entry, reject: 'not_encodable', note: tooLongAsJson }
   return record === undefined ? withEncodableJson(entry) : projectedEntry(entry, record)
 }
 

@@ -4,6 +4,9 @@
  */
 export const maxTextBytes = 32 * 1024 * 1024
 
+/** Why a text is not in the table. */
+export const tooLongAsJson = `more than ${maxTextBytes} bytes as JSON`
+
 const pieceChars = 64 * 1024
 
 /**

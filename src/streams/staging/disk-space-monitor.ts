@@ -90,10 +90,11 @@ export class DiskSpaceMonitor {
   }
 
   /**
-   * The free bytes as last measured; undefined before the first answer. Begins a new measurement and does not wait for it,
-   * because a volume that hangs must not delay the caller.
+   * Begins a new measurement, and does not wait for it: a volume that hangs must not delay the caller.
+   *
+   * @returns the free bytes as last measured; undefined before the first answer
    */
-  get lastFreeBytes(): number | undefined {
+  latestFreeBytes(): number | undefined {
     this.#measuring ??= this.#knownFreeBytes().finally(() => {
       this.#measuring = undefined
     })

@@ -6,7 +6,7 @@
  */
 
 import type { Entry } from '../../records.ts'
-import { maxTextBytes, quotedText } from '../records/quoted-text.ts'
+import { quotedText, tooLongAsJson } from '../records/quoted-text.ts'
 import { cutNote, keptPrefix } from '../records/record-entries.ts'
 
 export const fieldSeparator = '\x1f'
@@ -79,8 +79,7 @@ function rowTexts(entry: Entry, spanIndex: number): readonly string[] {
 
 /** The rejected entry of a text with so many control characters that its row would be a multiple of it. */
 function cutEntry({ offset, length, index, raw, reject = 'not_encodable', note }: Entry): Entry {
-  const reason = note ?? `more than ${maxTextBytes} bytes as JSON`
-  return { offset, length, index, raw: keptPrefix(raw), reject, note: `${reason}; ${cutNote}` }
+  return { offset, length, index, raw: keptPrefix(raw), reject, note: `${note ?? tooLongAsJson}; ${cutNote}` }
 }
 
 function placeFields({ offset, length, flat }: Entry, spanIndex: number): string {

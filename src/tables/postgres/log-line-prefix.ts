@@ -140,8 +140,8 @@ const level = `(${englishLevelWord}):  `
  * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
-  // A setting without names is tried first: no other could match up to the same level, and to look for the end of a name
-  // takes a pass over all of the text.
+  // Settings without names are tried first: where one of them matches, no other setting would match up to the same level.
+  // Names are slow, because the end of a name is searched in all of the text.
   const named = (prefix: CompiledPrefix): number => (prefix.pattern.includes('.*?') ? 1 : 0)
   const sorted = prefixes.toSorted((one, other) => named(one) - named(other))
   const leveled = sorted.map(({ pattern, groups }): Leveled => {

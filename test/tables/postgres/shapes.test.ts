@@ -179,13 +179,15 @@ test('the prefix of an Azure message counts more than the times around it', asyn
   )
 })
 
+/** What Azure's diagnostic settings write of a server's record. */
+const properties = {
+  timestamp: '2026-07-02 03:10:00.25 UTC',
+  message: 'LOG:  hello',
+  errorLevel: 'LOG',
+  processId: 9,
+}
+
 test('an Azure record with its properties in a string, a loose layout or a prefix of their own is read', async (t) => {
-  const properties = {
-    timestamp: '2026-07-02 03:10:00.25 UTC',
-    message: 'LOG:  hello',
-    errorLevel: 'LOG',
-    processId: 9,
-  }
   const inString = await rowOf(t, {
     category: 'PostgreSQLLogs',
     properties: JSON.stringify(properties),
@@ -229,12 +231,6 @@ test('an Azure record with its properties in a string, a loose layout or a prefi
 })
 
 test('a record in a string is read also inside an envelope, and partial where it is cut off or lies deeper', async (t) => {
-  const properties = {
-    timestamp: '2026-07-02 03:10:00.25 UTC',
-    message: 'LOG:  hello',
-    errorLevel: 'LOG',
-    processId: 9,
-  }
   const text = JSON.stringify(properties)
   const azure = { category: 'PostgreSQLLogs', properties: text, LogicalServerName: 'S1' }
   const statistics = {
