@@ -136,7 +136,7 @@ const foreign = imports.filter(({ target }) => !/^(?:node:|\.)|\.ts$/.test(targe
 const levels: readonly (readonly string[])[] = [
   ['index.ts', 'cli.ts'],
   ['commands/'],
-  ['run/'],
+  ['run/', 'page/'],
   ['config/'],
   ['sources/', 'sinks/'],
   ['streams/', 'azure/'],
