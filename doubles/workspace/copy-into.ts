@@ -13,6 +13,21 @@ export interface LoadedFile {
   readonly rows: number
 }
 
+/**
+ * Which of two COPY INTO of one file is refused. The message speaks of files that were committed, so it is the one that
+ * would commit second; a client sees the same when the one that starts second is refused.
+ */
+export type CopyGuard = 'refuses-second-start' | 'refuses-second-commit'
+
+/** SQLSTATE from the Databricks reference; the text as in estuary/connectors#4986 (read 2026-11-24). */
+function duplicatedFiles(): SqlFailure {
+  return new SqlFailure(
+    'COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED',
+    '25000',
+    'Duplicated files were committed in a concurrent COPY INTO operation. Please try again later.',
+  )
+}
+
 /** Which files a table was loaded from, and which a COPY INTO is loading right now. */
 class FileLog {
   readonly #loaded = new Map<string, LoadedFile>()
@@ -22,24 +37,27 @@ class FileLog {
     return [...this.#loaded.values()]
   }
 
+  /** @returns the paths of files that are not loaded */
+  unloaded(paths: readonly string[]): readonly string[] {
+    return paths.filter((path) => !this.#loaded.has(path))
+  }
+
   /**
    * Begins to load those files that were not loaded yet.
    *
-   * @throws SqlFailure when another COPY INTO loads one of them; the guard of Databricks refuses the one that would
-   *   commit second, and here this is the one that starts second
+   * @throws SqlFailure when another COPY INTO loads one of them and the guard refuses the one that starts second
    */
-  begin(paths: readonly string[]): readonly string[] {
-    const pending = paths.filter((path) => !this.#loaded.has(path))
-    if (pending.some((path) => this.#loading.has(path))) {
-      // SQLSTATE from the Databricks reference; the text as in estuary/connectors#4986 (read 2026-11-24).
-      throw new SqlFailure(
-        'COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED',
-        '25000',
-        'Duplicated files were committed in a concurrent COPY INTO operation. Please try again later.',
-      )
-    }
+  begin(paths: readonly string[], guard: CopyGuard): readonly string[] {
+    const pending = this.unloaded(paths)
+    if (guard === 'refuses-second-start' && pending.some((path) => this.#loading.has(path)))
+      throw duplicatedFiles()
     for (const path of pending) this.#loading.add(path)
     return pending
+  }
+
+  /** @throws SqlFailure when another COPY INTO has loaded one of the files since `begin` */
+  requireUnloaded(pending: readonly string[]): void {
+    if (pending.some((path) => this.#loaded.has(path))) throw duplicatedFiles()
   }
 
   /** Ends what `begin` began; without files nothing was loaded. */

@@ -1,25 +1,20 @@
-import { sqlString } from '../../src/tables/sql.ts'
-import { FileLogs, filesOf, type LoadedFile, load } from './copy-into.ts'
-import {
-  type CatalogTable,
-  relationName,
-  type SystemRelation,
-  tableKey,
-  UnityCatalog,
-} from './sql-catalog.ts'
+import { type CopyGuard, FileLogs, filesOf, type LoadedFile, load } from './copy-into.ts'
+import { type CatalogTable, hasCatalogCommits, relationName, tableKey, UnityCatalog } from './sql-catalog.ts'
 import { DuckDbConnections } from './sql-connections.ts'
 import type { CopyStatement } from './sql-copy.ts'
 import { Definitions } from './sql-definitions.ts'
-import { Translator } from './sql-expressions.ts'
-import { ambiguousMerge, catalogNotFound, dotted, fromDuckDb, tableNotFound } from './sql-failures.ts'
+import type { Translator } from './sql-expressions.ts'
+import { catalogNotFound, concurrentAppend, dotted, fromDuckDb, tableNotFound } from './sql-failures.ts'
 import { listFolder, stagingRequest } from './sql-file-commands.ts'
 import { type Hold, StatementHolds, throwIfCanceled } from './sql-holds.ts'
-import type { MergeStatement } from './sql-merge.ts'
-import { mergeSql } from './sql-merge-execution.ts'
+import type { AtomicScript, WriteStatement } from './sql-script.ts'
 import { parseStatement, type Statement, type StatementKind } from './sql-statements.ts'
 import type { Token } from './sql-tokens.ts'
+import { conflicts, Transactions } from './sql-transactions.ts'
 import { countsRow, noRows, statementRows } from './sql-values.ts'
 import { WriteQueue } from './sql-write-queue.ts'
+import { applyWrite, targetOf, translatorOf, type WriteEnvironment } from './sql-writes.ts'
+import { type TableLog, TableLogs } from './table-log.ts'
 import type { DiskVolumes } from './volume-files.ts'
 import {
   SqlFailure,
@@ -35,6 +30,16 @@ export interface DuckDbWarehouseOptions {
    * the client and not DuckDB. Default false.
    */
   readonly instantLoad?: boolean
+  /** Whether tables may have catalog-managed commits, which transactions need. Default true. */
+  readonly catalogCommits?: boolean
+  /** How a transaction may read files: by COPY INTO, by read_files, or, the default, by both. */
+  readonly transactionReads?: 'copy' | 'files'
+  /** Default `refuses-second-start`. */
+  readonly copyGuard?: CopyGuard
+}
+
+function isWrite(statement: Statement): statement is WriteStatement {
+  return ['INSERT', 'UPDATE', 'MERGE', 'DELETE'].includes(statement.kind)
 }
 
 const noDefaults = { catalog: undefined, schema: undefined }
@@ -56,6 +61,9 @@ export class DuckDbWarehouse implements WarehouseEngine {
   readonly #queue = new WriteQueue()
   readonly #holds = new StatementHolds()
   readonly #definitions: Definitions
+  readonly #tableLogs = new TableLogs()
+  readonly #transactions: Transactions
+  readonly #copyGuard: CopyGuard
 
   private constructor(connections: DuckDbConnections, options: DuckDbWarehouseOptions) {
     this.#connections = connections
@@ -67,6 +75,20 @@ export class DuckDbWarehouse implements WarehouseEngine {
       connections,
       queue: this.#queue,
       fileLogs: this.#fileLogs,
+      tableLogs: this.#tableLogs,
+      catalogCommits: options.catalogCommits ?? true,
+    })
+    this.#copyGuard = options.copyGuard ?? 'refuses-second-start'
+    this.#transactions = new Transactions({
+      catalog: this.#catalog,
+      connections,
+      volumes: options.volumes,
+      queue: this.#queue,
+      fileLogs: this.#fileLogs,
+      tableLogs: this.#tableLogs,
+      holds: this.#holds,
+      allowsCopy: options.transactionReads !== 'files',
+      allowsFiles: options.transactionReads !== 'copy',
     })
   }
 
@@ -109,13 +131,39 @@ export class DuckDbWarehouse implements WarehouseEngine {
     return this.#catalog.table(this.#catalog.resolve(table.split('.'), noDefaults))
   }
 
+  /** The id and versions of a table. @param table such as `catalog.schema.table` */
+  tableLog(table: string): TableLog {
+    return this.#tableLogs.of(this.#catalog.resolve(table.split('.'), noDefaults))
+  }
+
+  /**
+   * Changes a table as somebody else does.
+   *
+   * @param operation as the table's history has it, such as `RESTORE`
+   * @param sql DuckDB's
+   */
+  async changedByOthers(table: string, operation: string, sql: string): Promise<void> {
+    await this.#connections.change(sql)
+    this.tableLog(table).add({ operation, userName: 'somebody@example.com', hasChangedRows: true })
+  }
+
+  /** Sets the row filter and the column masks of a table, each in DuckDB's SQL; undefined for none. */
+  restrict(table: string, access: Pick<CatalogTable, 'rowFilter' | 'masks'>): void {
+    this.#catalog.put({
+      ...this.#catalog.requireTable(this.#catalog.resolve(table.split('.'), noDefaults)),
+      ...access,
+    })
+  }
+
   async execute(text: string, context: StatementContext): Promise<StatementResult> {
     throwIfCanceled(context.signal)
     const statement = parseStatement(text)
     this.statements.set(statement.kind, (this.statements.get(statement.kind) ?? 0) + 1)
     try {
-      // A COPY INTO passes the holds by itself, when it has taken its files.
+      // A write passes the holds by itself, when it has taken its files or its snapshot.
       if (statement.kind === 'COPY INTO') return await this.#copyInto(statement, text, context)
+      if (statement.kind === 'BEGIN ATOMIC') return await this.#transactions.execute(statement, text, context)
+      if (isWrite(statement)) return await this.#write(statement, text, context)
       await this.#holds.pass(text, context.signal)
       return await this.#run(statement, context)
     } catch (error) {
@@ -124,7 +172,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
   }
 
   async #run(
-    statement: Exclude<Statement, CopyStatement>,
+    statement: Exclude<Statement, CopyStatement | WriteStatement | AtomicScript>,
     context: StatementContext,
   ): Promise<StatementResult> {
     switch (statement.kind) {
@@ -142,10 +190,10 @@ export class DuckDbWarehouse implements WarehouseEngine {
         return this.#definitions.dropTable(statement.name, statement.ifExists, context)
       case 'ALTER TABLE':
         return this.#definitions.addColumns(statement.name, statement.columns, context)
-      case 'MERGE':
-        return this.#merge(statement, context)
-      case 'DELETE':
-        return this.#delete(statement.name, statement.condition, context)
+      case 'DESCRIBE DETAIL':
+        return this.#describeDetail(statement.name, context)
+      case 'DESCRIBE HISTORY':
+        return this.#describeHistory(statement.name, statement.limit, context)
       case 'PUT':
       case 'REMOVE':
         return stagingRequest(statement, this.#volumes)
@@ -177,7 +225,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
       )
     }
     const log = this.#fileLogs.of(name)
-    const pending = log.begin(await filesOf(copy, this.#volumes))
+    const pending = log.begin(await filesOf(copy, this.#volumes), this.#copyGuard)
     let loaded: readonly LoadedFile[] = []
     try {
       await this.#holds.pass(text, signal)
@@ -185,6 +233,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
         const table = this.#catalog.requireTable(name)
         // The table was dropped since, and another of its name has a list of its own.
         if (this.#fileLogs.of(name) !== log) throw tableNotFound(name)
+        log.requireUnloaded(pending)
         const source = {
           volumes: this.#volumes,
           target: relationName(name),
@@ -195,6 +244,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
           rows: (sql) => this.#connections.rows(sql),
           change: (sql) => this.#connections.change(sql, {}, signal),
         })
+        this.#tableLogs.of(name).add({ operation: 'COPY INTO', isBlindAppend: true })
       })
     } finally {
       log.end(pending, loaded)
@@ -203,29 +253,68 @@ export class DuckDbWarehouse implements WarehouseEngine {
     return countsRow({ num_affected_rows: rows, num_inserted_rows: rows, num_skipped_corrupt_files: 0 })
   }
 
-  #merge(merge: MergeStatement, context: StatementContext): Promise<StatementResult> {
-    const name = this.#catalog.resolve(merge.target, context)
-    return this.#queue.run(tableKey(name), context.signal, async () => {
-      this.#catalog.requireTable(name)
-      const translator = this.#translator(context)
-      const { ambiguous, changes } = mergeSql(merge, relationName(name), translator)
-      return this.#connections.with(context.signal, async (connection) => {
-        if (ambiguous !== undefined) {
-          const { values } = ambiguous
-          const found = await connection.runAndReadAll(ambiguous.sql, { ...values })
-          if (found.currentRowCount > 0) throw ambiguousMerge()
-        }
-        const { sql, values } = changes
-        const rows = (await connection.runAndReadAll(sql, { ...values })).getRowsJson()
-        const count = (action: string): number => rows.filter(([one]) => one === action).length
-        return countsRow({
-          num_affected_rows: rows.length,
-          num_updated_rows: count('UPDATE'),
-          num_deleted_rows: count('DELETE'),
-          num_inserted_rows: count('INSERT'),
-        })
+  /** Executes a statement that changes rows, all or none of them. */
+  async #write(statement: WriteStatement, text: string, context: StatementContext): Promise<StatementResult> {
+    const { signal } = context
+    const environment = this.#environment(context)
+    const name = targetOf(statement, environment)
+    const key = tableKey(name)
+    const version = this.#tableLogs.of(name).version
+    await this.#holds.pass(text, signal)
+    return this.#queue.run(key, signal, async () => {
+      const later = this.#tableLogs.of(name).since(version)
+      // Other statements repeat themselves when another commit was first; of this one it is not known.
+      const isReplace = statement.kind === 'INSERT' && statement.replaceWhere !== undefined
+      if (isReplace && conflicts([{ isReading: true }], later)) throw concurrentAppend(name)
+      const outcome = await this.#connections.with(signal, async (connection) => {
+        await connection.run('BEGIN')
+        const done = await applyWrite(statement, environment, connection)
+        await connection.run('COMMIT')
+        return done
       })
+      this.#tableLogs.of(name).add(outcome)
+      return countsRow(outcome.counts)
     })
+  }
+
+  #describeDetail(parts: readonly string[], context: StatementContext): StatementResult {
+    const table = this.#catalog.requireTable(this.#catalog.resolve(parts, context))
+    const { id } = this.#tableLogs.of(table.name)
+    const features = hasCatalogCommits(table) ? ['appendOnly', 'catalogManaged'] : ['appendOnly']
+    const values = {
+      format: 'delta',
+      id,
+      name: table.name.join('.'),
+      properties: JSON.stringify(Object.fromEntries(table.properties)),
+      tableFeatures: JSON.stringify(features),
+    }
+    return {
+      kind: 'rows',
+      columns: Object.keys(values).map((name) => ({ name, type: 'STRING' })),
+      rows: [Object.values(values)],
+    }
+  }
+
+  #describeHistory(parts: readonly string[], limit: number, context: StatementContext): StatementResult {
+    const { name } = this.#catalog.requireTable(this.#catalog.resolve(parts, context))
+    return {
+      kind: 'rows',
+      columns: [
+        { name: 'version', type: 'BIGINT' },
+        { name: 'timestamp', type: 'TIMESTAMP' },
+        { name: 'userName', type: 'STRING' },
+        { name: 'operation', type: 'STRING' },
+      ],
+      rows: [...this.#tableLogs.of(name).commits]
+        .reverse()
+        .slice(0, limit)
+        .map(({ version, timestampMs, userName, operation }) => [
+          BigInt(version),
+          new Date(timestampMs).toISOString().replace('T', ' ').replace('Z', ''),
+          userName,
+          operation,
+        ]),
+    }
   }
 
   #createView(
@@ -236,48 +325,11 @@ export class DuckDbWarehouse implements WarehouseEngine {
     return this.#definitions.createView(parts, this.#translator(context).translate(query), context)
   }
 
-  #delete(
-    parts: readonly string[],
-    condition: readonly Token[] | undefined,
-    context: StatementContext,
-  ): Promise<StatementResult> {
-    const name = this.#catalog.resolve(parts, context)
-    return this.#queue.run(tableKey(name), context.signal, async () => {
-      this.#catalog.requireTable(name)
-      const translator = this.#translator(context)
-      const where = condition === undefined ? '' : ` WHERE ${translator.translate(condition)}`
-      const sql = `DELETE FROM ${relationName(name)}${where}`
-      const deleted = await this.#connections.change(sql, translator.values, context.signal)
-      return countsRow({ num_affected_rows: deleted })
-    })
+  #environment(context: StatementContext): WriteEnvironment {
+    return { catalog: this.#catalog, volumes: this.#volumes, context, isInTransaction: false }
   }
 
   #translator(context: StatementContext): Translator {
-    return new Translator({
-      parameters: context.parameters,
-      relation: (parts) => {
-        const [schema, relation] = parts.slice(-2)
-        if (parts.length > 1 && schema!.toLowerCase() === 'information_schema') {
-          const catalog = (parts.length > 2 ? parts[0]! : (context.catalog ?? '')).toLowerCase()
-          const name = relation!.toLowerCase()
-          return { sql: systemSelect(this.#catalog.systemRelation(catalog, name)), alias: name }
-        }
-        const table = this.#catalog.requireTable(this.#catalog.resolve(parts, context))
-        return { sql: relationName(table.name), alias: table.name[2] }
-      },
-    })
+    return translatorOf(this.#environment(context))
   }
-}
-
-/** A subquery with all rows of a relation of `information_schema`, each a row of literals. */
-function systemSelect({ columns, rows }: SystemRelation): string {
-  const typed = columns.map(({ name, type }, index) => `CAST(c${index} AS ${type}) AS ${name}`)
-  const names = columns.map((_, index) => `c${index}`).join(', ')
-  const literals = rows.map(
-    (row) => `(${row.map((value) => (value === null ? 'NULL' : sqlString(String(value)))).join(', ')})`,
-  )
-  const nothing = `(${columns.map(() => 'NULL').join(', ')})`
-  const values = literals.length === 0 ? nothing : literals.join(', ')
-  const where = literals.length === 0 ? ' WHERE false' : ''
-  return `(SELECT ${typed.join(', ')} FROM (VALUES ${values}) AS v(${names})${where})`
 }

@@ -1,4 +1,4 @@
-import { sqlIdentifier } from '../../src/tables/sql.ts'
+import { sqlIdentifier, sqlString } from '../../src/tables/sql.ts'
 import { catalogNotFound, notEmulated, schemaNotFound, tableNotFound } from './sql-failures.ts'
 import { fullDataType, type SqlType, simpleDataType } from './sql-types.ts'
 import type { DiskVolumes } from './volume-files.ts'
@@ -22,6 +22,15 @@ export interface CatalogTable {
   readonly partitionColumns: readonly string[]
   readonly clusterColumns: readonly string[] | 'AUTO'
   readonly kind: 'MANAGED' | 'EXTERNAL' | 'VIEW'
+  /** DuckDB SQL of the rows that the clients may see; undefined without a row filter. */
+  readonly rowFilter?: string | undefined
+  /** DuckDB SQL of the values that the clients see, by column. */
+  readonly masks?: ReadonlyMap<string, string> | undefined
+}
+
+/** Whether commits to a table go through Unity Catalog: the table feature that transactions need. */
+export function hasCatalogCommits({ properties }: CatalogTable): boolean {
+  return properties.get('delta.feature.catalogManaged') === 'supported'
 }
 
 /** A relation of `information_schema` with all its rows. */
@@ -111,8 +120,15 @@ export class UnityCatalog {
     if (relation === 'columns') return columnsRelation(tables)
     if (relation === 'tables') return tablesRelation(tables)
     if (relation === 'schemata') return this.#schemataRelation(catalog)
+    if (relation === 'row_filters') return rowFiltersRelation(tables)
+    if (relation === 'column_masks') return columnMasksRelation(tables)
     if (relation === 'volumes') return this.#volumesRelation(catalog)
     throw notEmulated(`information_schema.${relation}`)
+  }
+
+  /** @returns a subquery with all rows of a relation of `information_schema` */
+  systemSelect(catalog: string, relation: string): string {
+    return systemSelect(this.systemRelation(catalog, relation))
   }
 
   #schemataRelation(catalog: string): SystemRelation {
@@ -147,6 +163,15 @@ const reserved: ReadonlySet<string> = new Set(['main', 'memory', 'system', 'temp
 /** @returns the attached database that holds a catalog: of its name, or with `_catalog` behind one DuckDB keeps */
 export function databaseName(catalog: string): string {
   return reserved.has(catalog) ? `${catalog}_catalog` : catalog
+}
+
+/** @returns what a client reads of a table: its name, or the rows and values that a filter and masks let through */
+export function visibleRelation({ name, rowFilter, masks }: CatalogTable): string {
+  const relation = relationName(name)
+  if (rowFilter === undefined && masks === undefined) return relation
+  const replaced = [...(masks ?? [])].map(([column, sql]) => `${sql} AS ${sqlIdentifier(column)}`)
+  const star = replaced.length === 0 ? '*' : `* REPLACE (${replaced.join(', ')})`
+  return `(SELECT ${star} FROM ${relation}${rowFilter === undefined ? '' : ` WHERE ${rowFilter}`})`
 }
 
 /** @returns the table's name for DuckDB */
@@ -217,4 +242,34 @@ function tablesRelation(tables: readonly CatalogTable[]): SystemRelation {
       table.kind === 'VIEW' ? 'UNKNOWN_DATA_SOURCE_FORMAT' : 'DELTA',
     ]),
   }
+}
+
+// Columns as the pages "INFORMATION_SCHEMA.ROW_FILTERS" and ".COLUMN_MASKS" list them (read 2026-11-29).
+function rowFiltersRelation(tables: readonly CatalogTable[]): SystemRelation {
+  return {
+    columns: texts('catalog_name', 'schema_name', 'table_name', 'filter_name'),
+    rows: tables.filter(({ rowFilter }) => rowFilter !== undefined).map(({ name }) => [...name, 'a_filter']),
+  }
+}
+
+function columnMasksRelation(tables: readonly CatalogTable[]): SystemRelation {
+  return {
+    columns: texts('catalog_name', 'schema_name', 'table_name', 'column_name', 'mask_name'),
+    rows: tables.flatMap(({ name, masks }) =>
+      [...(masks ?? new Map<string, string>()).keys()].map((column) => [...name, column, 'a_mask']),
+    ),
+  }
+}
+
+/** A subquery with all rows of a relation of `information_schema`, each a row of literals. */
+function systemSelect({ columns, rows }: SystemRelation): string {
+  const typed = columns.map(({ name, type }, index) => `CAST(c${index} AS ${type}) AS ${name}`)
+  const names = columns.map((_, index) => `c${index}`).join(', ')
+  const literals = rows.map(
+    (row) => `(${row.map((value) => (value === null ? 'NULL' : sqlString(String(value)))).join(', ')})`,
+  )
+  const nothing = `(${columns.map(() => 'NULL').join(', ')})`
+  const values = literals.length === 0 ? nothing : literals.join(', ')
+  const where = literals.length === 0 ? ' WHERE false' : ''
+  return `(SELECT ${typed.join(', ')} FROM (VALUES ${values}) AS v(${names})${where})`
 }

@@ -21,6 +21,13 @@ export interface Surroundings {
    * @throws SqlFailure when there is no such table
    */
   relation(parts: readonly string[]): { readonly sql: string; readonly alias: string } | undefined
+  /**
+   * DuckDB's relation for `read_files` of a path; undefined where no files can be read.
+   *
+   * @param isHinted whether the read has the hint that a transaction needs for it
+   * @throws SqlFailure when there is no such file
+   */
+  readonly files?: ((path: string, isHinted: boolean) => string) | undefined
 }
 
 /** Words that can follow a relation and are no alias of it. */
@@ -147,6 +154,13 @@ export class Translator {
     if (kind !== 'word' && kind !== 'quoted') return
     const parts = cursor.name()
     const isFunction = cursor.atSymbol('(')
+    const { files } = this.#surroundings
+    if (isFunction && files !== undefined && parts.length === 1 && /^read_files$/i.test(parts[0]!)) {
+      const path = new SqlCursor(cursor.group()).string()
+      const isHinted = cursor.skip('WITH') && cursor.group()[0]?.text === 'allow_nontransactional_reads'
+      emit(files(path, isHinted))
+      return
+    }
     const isCommonTable = parts.length === 1 && commonTables.has(parts[0]!.toLowerCase())
     const relation = isFunction || isCommonTable ? undefined : this.#surroundings.relation(parts)
     if (relation === undefined) {

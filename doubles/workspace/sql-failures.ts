@@ -75,6 +75,25 @@ export function statementCanceled(): SqlFailure {
   return new SqlFailure('OPERATION_CANCELED', 'HY008', 'Operation has been canceled.')
 }
 
+/** Another commit was first: Delta's class and SQLSTATE. */
+export function concurrentAppend(table: readonly string[]): SqlFailure {
+  return new SqlFailure(
+    'DELTA_CONCURRENT_APPEND',
+    '2D521',
+    `Transaction conflict detected. A concurrent operation changed ${dotted(table)}.`,
+  )
+}
+
+/** The class is from the pages about transactions (read 2026-11-29), which name no subclass: those here are guesses. */
+export function transactionNotSupported(subclass: string, why: string): SqlFailure {
+  return new SqlFailure(`TRANSACTION_NOT_SUPPORTED.${subclass}`, '0A000', `${why} in a transaction.`)
+}
+
+/** What SIGNAL SQLSTATE raises: the page "SIGNAL" (read 2026-11-29). */
+export function userRaised(sqlState: string, text: string): SqlFailure {
+  return new SqlFailure('USER_RAISED_EXCEPTION', sqlState, text)
+}
+
 export function ambiguousMerge(): SqlFailure {
   return new SqlFailure(
     'DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE',
@@ -118,6 +137,11 @@ export function fromDuckDb(error: unknown): SqlFailure {
   }
   if (text.startsWith('Conversion Error')) {
     return new SqlFailure('CAST_INVALID_INPUT', '22018', `The value cannot be cast. ${line}`)
+  }
+  // Of two transactions of DuckDB that change the same row, the one that comes second.
+  if (/^TransactionContext Error|^Transaction conflict|Conflict on /.test(text)) return concurrentAppend([])
+  if (/has \d+ columns but \d+ values were supplied/.test(text)) {
+    return new SqlFailure('INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS', '21S01', line)
   }
   if (text.startsWith('Out of Range Error')) return new SqlFailure('ARITHMETIC_OVERFLOW', '22003', line)
   if (text.includes('Parser Error')) return parseSyntaxError(undefined, ` ${line}`)

@@ -13,12 +13,21 @@ export interface MergeSql {
   readonly changes: Translated
 }
 
-/** @param target DuckDB's name of the table */
-export function mergeSql(merge: MergeStatement, target: string, translator: Translator): MergeSql {
+/**
+ * @param target DuckDB's name of the table
+ * @param filter the rows of the table that can match; undefined for all
+ */
+export function mergeSql(
+  merge: MergeStatement,
+  target: string,
+  translator: Translator,
+  filter?: string,
+): MergeSql {
   const { update, insert, deletion } = merge
   const source = `(${translator.translate(merge.source)}) AS ${sqlIdentifier(merge.sourceAlias)}`
   const into = `${target} AS ${sqlIdentifier(merge.targetAlias)}`
-  const condition = translator.translate(merge.condition)
+  const matches = translator.translate(merge.condition)
+  const condition = filter === undefined ? matches : `(${matches}) AND (${filter})`
   // A statement of DuckDB has to use all values that it is given.
   const forBoth = { ...translator.values }
   const clauses: string[] = []

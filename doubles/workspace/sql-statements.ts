@@ -2,8 +2,10 @@ import type { CatalogColumn } from './sql-catalog.ts'
 import { type CopyStatement, parseCopy } from './sql-copy.ts'
 import { SqlCursor } from './sql-cursor.ts'
 import { emptyStatement, notEmulated } from './sql-failures.ts'
+import { type InsertStatement, parseInsert, parseUpdate, type UpdateStatement } from './sql-insert.ts'
 import { type MergeStatement, parseMerge } from './sql-merge.ts'
 import { parseOptions } from './sql-options.ts'
+import { type AtomicScript, parseScript } from './sql-script.ts'
 import type { Token } from './sql-tokens.ts'
 import { parseType } from './sql-types.ts'
 
@@ -17,6 +19,12 @@ export interface CreateTableStatement {
   readonly comment: string | null
   readonly properties: ReadonlyMap<string, string>
   readonly external: boolean
+}
+
+export interface DeleteStatement {
+  readonly kind: 'DELETE'
+  readonly name: readonly string[]
+  readonly condition: readonly Token[] | undefined
 }
 
 export type Statement =
@@ -36,11 +44,12 @@ export type Statement =
     }
   | CopyStatement
   | MergeStatement
-  | {
-      readonly kind: 'DELETE'
-      readonly name: readonly string[]
-      readonly condition: readonly Token[] | undefined
-    }
+  | InsertStatement
+  | UpdateStatement
+  | DeleteStatement
+  | AtomicScript
+  | { readonly kind: 'DESCRIBE DETAIL'; readonly name: readonly string[] }
+  | { readonly kind: 'DESCRIBE HISTORY'; readonly name: readonly string[]; readonly limit: number }
   | {
       readonly kind: 'PUT'
       readonly localFile: string
@@ -54,7 +63,7 @@ export type Statement =
 export type StatementKind = Statement['kind']
 
 /** @throws SqlFailure with PARSE_SYNTAX_ERROR for anything but the statements this warehouse knows */
-export function parseStatement(sql: string): Statement {
+export function parseStatement(sql: string | readonly Token[]): Statement {
   const cursor = new SqlCursor(sql)
   if (cursor.atEnd) throw emptyStatement()
   if (cursor.at('SELECT') || cursor.at('WITH')) return { kind: 'SELECT', tokens: cursor.until() }
@@ -65,6 +74,14 @@ export function parseStatement(sql: string): Statement {
 
 function parseCommand(cursor: SqlCursor): Statement {
   if (cursor.skip('CREATE')) return parseCreate(cursor)
+  if (cursor.skip('BEGIN', 'ATOMIC')) return parseScript(cursor, parseStatement)
+  if (cursor.skip('INSERT', 'INTO')) return parseInsert(cursor)
+  if (cursor.skip('UPDATE')) return parseUpdate(cursor)
+  if (cursor.skip('DESCRIBE', 'DETAIL')) return { kind: 'DESCRIBE DETAIL', name: cursor.name() }
+  if (cursor.skip('DESCRIBE', 'HISTORY')) {
+    const name = cursor.name()
+    return { kind: 'DESCRIBE HISTORY', name, limit: cursor.skip('LIMIT') ? cursor.number() : 1_000 }
+  }
   if (cursor.skip('DROP', 'TABLE')) {
     const ifExists = cursor.skip('IF', 'EXISTS')
     return { kind: 'DROP TABLE', ifExists, name: cursor.name() }
