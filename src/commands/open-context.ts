@@ -13,6 +13,8 @@ export interface ContextFlags {
   readonly config?: string | undefined
   /** Log only warnings and errors, and show no progress. Default false. */
   readonly quiet?: boolean | undefined
+  /** Which part of the blobs to read, in place of the config's `shard`. */
+  readonly shard?: string | undefined
 }
 
 /**
@@ -38,7 +40,8 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
     output: errorOutput,
   })
   const path = flags.config ?? variables.TAILRACE_CONFIG ?? 'pipeline.config.ts'
-  const config = await loadConfig(path).finally(() => {
+  const load = () => loadConfig(path, { shard: flags.shard })
+  const config = await load().finally(() => {
     // After loading, because the config decides which variables are read. Also after a failure: a misspelled variable may be its cause.
     for (const { name, nearestName } of unknownVariables())
       logger.warn({ variable: name }, `unknown environment variable ${name}: did you mean ${nearestName}?`)
@@ -49,7 +52,7 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
   return {
     config,
     source: {
-      load: () => loadConfig(path),
+      load,
       files: () => [...configFiles(), ...environmentFiles()],
       levelOf,
     },

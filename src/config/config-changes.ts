@@ -25,6 +25,7 @@ export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): C
   const metrics = new Set([...Object.keys(before.metrics ?? {}), ...Object.keys(after.metrics ?? {})])
   const processOptions: [name: string, before: unknown, after: unknown][] = [
     ['stateDirectory', before.stateDirectory, after.stateDirectory],
+    ['shard', before.shard, after.shard],
     ...[...(metrics as Set<keyof NonNullable<ResolvedConfig['metrics']>>)].map(
       (name): [string, unknown, unknown] => [
         `metrics.${name}`,

@@ -1,14 +1,23 @@
+import { hostname } from 'node:os'
+import { placeShard } from '../sources/discovery/shard.ts'
 import { type Environment, optionVariables, readVariables } from './environment.ts'
 import type { PipelineConfig, TailraceConfig } from './options.ts'
 
 /**
  * Sets the options that depend on where a process runs: one file then serves several machines.
  *
+ * @param flags options of the command line, which come before the environment
  * @returns the config with the options of the environment in place of those of the file; it is not validated yet
  * @throws CONFIG_INVALID
  */
-export function withEnvironment(config: TailraceConfig, environment?: Environment): TailraceConfig {
-  const values = readVariables(optionVariables, environment)
+export function withEnvironment(
+  config: TailraceConfig,
+  environment?: Environment,
+  flags: Pick<TailraceConfig, 'shard'> = {},
+): TailraceConfig {
+  const values = readVariables({ ...optionVariables, JOB_COMPLETION_INDEX: 'text' }, environment)
+  const shard = flags.shard ?? values.TAILRACE_SHARD ?? config.shard
+  const pod = { completionIndex: values.JOB_COMPLETION_INDEX, hostName: hostname() }
   const ofPipeline = (one: PipelineConfig | undefined): PipelineConfig | undefined =>
     withOptions(one, {
       source: withOptions(one?.source, { pollMs: values.TAILRACE_POLL_MS }),
@@ -21,6 +30,7 @@ export function withEnvironment(config: TailraceConfig, environment?: Environmen
   const pipelines = Object.entries(config.pipelines ?? {}).map(([name, one]) => [name, ofPipeline(one)])
   return withOptions(config, {
     stateDirectory: values.TAILRACE_STATE,
+    shard: typeof shard === 'string' ? placeShard(shard, pod) : shard,
     logLevel: values.LOG_LEVEL,
     disk: withOptions(config.disk, { minFreeBytes: values.TAILRACE_MIN_FREE_BYTES }),
     metrics: withOptions(config.metrics, {

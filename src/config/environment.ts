@@ -5,6 +5,7 @@ import { logLevels } from '../reporting/logger.ts'
 /** Variables that set an option of any config, whatever its file says. */
 export const optionVariables = {
   TAILRACE_STATE: 'text',
+  TAILRACE_SHARD: 'text',
   TAILRACE_METRICS_HOST: 'text',
   TAILRACE_METRICS_PORT: 'whole number',
   TAILRACE_MIN_FREE_BYTES: 'whole number',

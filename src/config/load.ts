@@ -12,10 +12,14 @@ import type { ResolvedConfig } from './resolved.ts'
  * Loads and resolves a config file, with the options that the environment sets. Relative paths are resolved against the
  * working directory.
  *
+ * @param flags options of the command line
  * @throws CONFIG_UNREADABLE when the file is missing, fails to run, or exports no config
  * @throws CONFIG_INVALID
  */
-export async function loadConfig(path: string): Promise<ResolvedConfig> {
+export async function loadConfig(
+  path: string,
+  flags?: Pick<TailraceConfig, 'shard'>,
+): Promise<ResolvedConfig> {
   const file = resolve(path)
   if (!(await stat(file).catch(() => undefined))?.isFile()) {
     throw new TailraceError(
@@ -37,7 +41,7 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
       `The default export of ${file} is ${found}; expected: export default defineConfig({ … }).`,
     )
   }
-  return resolveConfig(withEnvironment(loaded.default as TailraceConfig), process.cwd())
+  return resolveConfig(withEnvironment(loaded.default as TailraceConfig, undefined, flags), process.cwd())
 }
 
 /** Rejects when the event loop is empty: a config that awaits a promise that never settles would end the process silently. */

@@ -84,6 +84,11 @@ export interface TailraceConfig {
   readonly pipelines: Readonly<Record<string, PipelineConfig>>
   /** The directory of offset files and staging. Default `./.tailrace`. */
   readonly stateDirectory?: string | undefined
+  /**
+   * Which of several processes with the same pipelines this one is: `i/n`, i from 0 to n - 1 and n up to 100, or
+   * `auto/n` in a pod of a StatefulSet or of an Indexed Job. Each reads its own part of the blobs. Default: it reads all.
+   */
+  readonly shard?: string | undefined
   readonly disk?: DiskConfig | undefined
   /** Default: no server. */
   readonly metrics?: MetricsConfig | undefined

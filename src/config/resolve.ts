@@ -1,7 +1,8 @@
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { TailraceError } from '../errors.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { shippedSinks } from '../sinks/sinks.ts'
+import type { Shard } from '../sources/discovery/shard.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
 import type { ResolvedConfig } from './resolved.ts'
@@ -24,6 +25,7 @@ export function resolveConfig(
     ...nameMistakes(input),
     ...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, input)),
     ...crossChecks(result.data?.pipelines ?? validPipelines(input, sinks)),
+    ...shardMistakes(result.data),
   ]
   if (mistakes.length > 0) {
     throw new TailraceError(
@@ -34,9 +36,7 @@ export function resolveConfig(
   const valid = result.data as ResolvedConfig
   return deepFreeze({
     ...valid,
-    stateDirectory: isAbsolute(valid.stateDirectory)
-      ? valid.stateDirectory
-      : resolve(directory, valid.stateDirectory),
+    stateDirectory: resolve(directory, valid.stateDirectory, ...shardFolder(valid.shard)),
     pipelines: Object.fromEntries(
       Object.entries(valid.pipelines).map(([name, one]) => [
         name,
@@ -68,6 +68,21 @@ function validPipelines(input: unknown, sinks: readonly Sink[]): ResolvedConfig[
 function pipelinesOf(input: unknown): object {
   const pipelines: unknown = (input as Partial<TailraceConfig> | undefined)?.pipelines
   return typeof pipelines === 'object' && pipelines !== null && !Array.isArray(pipelines) ? pipelines : {}
+}
+
+/** Shards of one machine have the same state directory, and each writes an offset file and staging of its own. */
+function shardFolder(shard: Shard | undefined): string[] {
+  return shard === undefined ? [] : ['shards', `${shard.index}-of-${shard.count}`]
+}
+
+/** Where the offset file is the truth, a shard cannot know what another one has landed. */
+function shardMistakes(config: Pick<ResolvedConfig, 'pipelines' | 'shard'> | undefined): string[] {
+  if (config?.shard === undefined) return []
+  const held = Object.entries(config.pipelines).filter(([, { sinkKind }]) => sinkKind.lock !== undefined)
+  return held.map(
+    ([name]) =>
+      `shard: found the pipeline ${name}, whose table cannot hold offsets, expected tables that can: run a process per pipeline instead`,
+  )
 }
 
 /** Checks combinations of options across the parts of a pipeline, and across pipelines. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { logLevels } from '../reporting/logger.ts'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
 import type { Sink, SinkOptions } from '../sinks/sink.ts'
+import { parseShard, type Shard } from '../sources/discovery/shard.ts'
 import { sourceOptions } from '../sources/options.ts'
 import { parseTableName, partitionMistake, type TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
@@ -78,6 +79,15 @@ export const configSchema = (sinks: readonly Sink[]) =>
       .record(z.string(), pipelineSchema(sinks))
       .refine((pipelines) => Object.keys(pipelines).length > 0, 'expected at least one pipeline'),
     stateDirectory: z.string().min(1).default('./.tailrace'),
+    shard: z
+      .string()
+      .transform((text, context): Shard => {
+        const shard = parseShard(text)
+        if (typeof shard !== 'string') return shard
+        context.issues.push({ code: 'custom', message: shard, input: text })
+        return z.NEVER
+      })
+      .optional(),
     disk: z
       .strictObject({
         minFreeBytes: bytes(0, Number.MAX_SAFE_INTEGER).default(512 * MiB),

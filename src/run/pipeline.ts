@@ -12,6 +12,7 @@ import type { TableUpkeep } from '../sinks/sink.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { blobTest, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
+import { shardTest } from '../sources/discovery/shard.ts'
 import { ByteBudget } from '../sources/tailing/byte-budget.ts'
 import { Batcher } from '../streams/batcher.ts'
 import { customStages } from '../streams/custom/custom-stages.ts'
@@ -22,6 +23,7 @@ import { LandingLog, type LastLanded, maxLoggedSpans, type PipelineCounters } fr
 import type { LaneContext } from './lanes/lane-context.ts'
 import type { BlobLag, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
+import { NoLanes } from './lanes/no-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
 import { SingleLane } from './lanes/single-lane.ts'
 import { type PipelinePulse, pulseOf } from './pipeline-pulse.ts'
@@ -33,7 +35,7 @@ import type { OpenedPipeline } from './supervised-pipeline.ts'
 export interface PipelineOptions {
   readonly name: string
   readonly config: ResolvedPipeline
-  readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk'>
+  readonly shared: Pick<ResolvedConfig, 'stateDirectory' | 'disk' | 'shard'>
   readonly reader: BlobReader
   /** Whether any request of the reader's account has succeeded since an instant. */
   readonly succeededSince: (instantMs: number) => boolean
@@ -247,6 +249,7 @@ export class Pipeline implements OpenedPipeline {
   #createSchedule({
     name,
     config,
+    shared,
     reader,
     succeededSince,
     follow,
@@ -256,10 +259,12 @@ export class Pipeline implements OpenedPipeline {
   }: PipelineOptions): LaneSchedule {
     const { committer } = this.#resources
     const { source } = config
+    const isOwn = shared.shard === undefined ? () => true : shardTest(shared.shard)
     const context: LaneContext = {
       config,
       customStages: () => customStages(config.transforms, name),
       reader,
+      isOwn,
       follow,
       landedOf: (blob) => committer.landed().of(blob),
       isFirstRun: committer.landed().blobCount === 0,
@@ -284,7 +289,12 @@ export class Pipeline implements OpenedPipeline {
     }
     const onSetAside = (blobs: readonly SetAsideBlob[]): void => this.#writeSetAside(blobs)
     const selection = selectionOf(source.blobs)
-    if (selection.kind === 'one') return new SingleLane(selection.name, context, onSetAside)
+    if (selection.kind === 'one' && isOwn(selection.name))
+      return new SingleLane(selection.name, context, onSetAside)
+    if (selection.kind === 'one') {
+      logger.info({ blob: selection.name }, 'another shard reads the blob of this pipeline')
+      return new NoLanes(clock, follow)
+    }
     const discovery = createDiscovery(selection, {
       reader,
       startTimeMs: source.startTimeMs,

@@ -96,6 +96,8 @@ export class Tailrace {
     const stop = (): void => tailrace.stop()
     signal?.addEventListener('abort', stop, { once: true })
     try {
+      const { shard } = options.config
+      if (shard !== undefined) options.logger.info(shard, 'reading one part of the blobs')
       await tailrace.#serveMetrics()
       for (const [name, config] of choosePipelines(options.config, options.only)) {
         tailrace.#members.push(tailrace.#member(name, config, await tailrace.#storage.reader(config.source)))
@@ -255,8 +257,8 @@ export class Tailrace {
     await this.#drain(leaving)
     if (this.#isStopping) return changes
     // Options of the process stay as they are until it starts again.
-    const { stateDirectory, metrics, stopMs } = this.#config
-    this.#config = { ...config, stateDirectory, metrics, stopMs }
+    const { stateDirectory, shard, metrics, stopMs } = this.#config
+    this.#config = { ...config, stateDirectory, shard, metrics, stopMs }
     const replaced = Object.entries(wanted.pipelines).map(([name, pipeline]) => {
       const former = this.#members.find((member) => member.name === name)
       const reader = readers.get(name)

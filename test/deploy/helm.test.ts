@@ -14,7 +14,7 @@ const render = (...settings: readonly string[]) =>
 const settings: Readonly<Record<string, readonly string[]>> = {
   defaults: ['--set', 'env.AZURE_STORAGE_ACCOUNT=mylogs,env.TAILRACE_PRIMARY=primary/'],
   everything: [
-    ...['--set', 'replicas=2,workloadIdentity=true,metrics.serviceMonitor.enabled=true'],
+    ...['--set', 'shards=4,workloadIdentity=true,metrics.serviceMonitor.enabled=true'],
     ...['--set', 'metrics.serviceMonitor.labels.release=prometheus,imagePullSecrets[0].name=registry'],
     ...['--set', 'secret.values.AZURE_STORAGE_CONNECTION_STRING=none,state.storageClass=managed-csi'],
     ...['--set', 'networkPolicy.extraEgressPorts={10000},nodeSelector.disk=ssd,podAnnotations.team=data'],
@@ -65,6 +65,8 @@ test('the chart with everything has an object of each kind, and the pods have no
   // The value is in the Secret alone, and a large number is not written as 6.7108864e+07.
   assert.equal(stdout.match(new RegExp(Buffer.from('none').toString('base64'), 'g'))?.length, 1)
   assert.match(stdout, /name: AZURE_STORAGE_CONNECTION_STRING_FILE\n +value: \/run\/secrets\/tailrace\//)
+  assert.match(stdout, /replicas: 4\n/)
+  assert.match(stdout, /name: TAILRACE_SHARD\n +value: auto\/4\n/)
   assert.match(stdout, /name: TAILRACE_BATCH_BYTES\n +value: "67108864"/)
 })
 
@@ -78,7 +80,7 @@ test('the check of manifests finds an unknown field of a pod and of a ServiceMon
 
 test('a wrong value of the chart is refused by its name', { skip }, async () => {
   for (const [value, named] of [
-    ['replicas=3', /replicas/],
+    ['shards=101', /shards/],
     ['repicas=1', /repicas/],
     ['env.tailrace_primary=a', /tailrace_primary/],
     ['metrics.port=80', /metrics.*port/s],

@@ -12,10 +12,12 @@ export interface CommandRunner {
   withoutConfig(work: (print: Print) => Promise<number>): Promise<void>
 }
 
-/** The options that every command has. */
+/** The options that are read before the config is loaded. */
 export interface SharedFlags {
   readonly config?: string | undefined
   readonly quiet?: true | undefined
+  /** Of `start` alone. */
+  readonly shard?: string | undefined
 }
 
 /** Facts about a command that its help shows below the options. */

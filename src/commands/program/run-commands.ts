@@ -13,6 +13,7 @@ export function addRunCommands(program: Command, runner: CommandRunner): void {
         ['tailrace start', 'follow the blobs until Ctrl-C'],
         ['tailrace start --once', 'land what is there, print a summary as JSON, and end'],
         ['tailrace start --once --max-duration 10m', 'the same for a job with a time limit'],
+        ['tailrace start --shard 0/4', 'the first of four processes that divide the blobs'],
         ['tailrace start --watch', 'take over changes of the config without a restart'],
       ],
       exitCodes: [3, 4, 129, 130, 143],
@@ -26,6 +27,7 @@ export function addRunCommands(program: Command, runner: CommandRunner): void {
       'stop in order after this time, such as 90s, 10m or 2h',
       durationMs('--max-duration'),
     )
+    .option('--shard <i/n>', 'read only part i of n of the blobs, from 0; auto/n in a Kubernetes pod')
     .option('--watch', 'load the config again when it changes, as at SIGHUP')
     .addOption(pipelineOption())
     .action(({ once = false, maxDuration, ...flags }) =>

@@ -38,7 +38,7 @@ export class BlobScanner {
    * @throws SOURCE_DENIED
    */
   async scan({ everything, signal, onBlob }: ScanRequest): Promise<boolean> {
-    const { config, reader, clock, logger } = this.#context
+    const { config, reader, isOwn = () => true, clock, logger } = this.#context
     const startsAtEnds = this.#isFirst && this.#context.isFirstRun && config.source.coldStart === 'latest'
     const starts: Span[] = []
     try {
@@ -46,9 +46,10 @@ export class BlobScanner {
       const retrying = { signal, clock, onRetry }
       for await (const listed of this.#discovery.scan(clock.now(), retrying, { everything })) {
         this.#hasFoundBlobs = true
+        // The first shard to start records the ends for all: one that starts later must not skip what came in between.
         if (startsAtEnds) {
           if (listed.bytes > 0) starts.push(this.#startAtEnd(listed))
-        } else onBlob(listed, this.#landedBytes(listed))
+        } else if (isOwn(listed.name)) onBlob(listed, this.#landedBytes(listed))
       }
     } catch (error) {
       if (signal.aborted) return false

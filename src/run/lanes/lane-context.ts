@@ -21,6 +21,8 @@ export interface LaneContext {
   /** Makes the stages of the custom transforms, for one lane. */
   readonly customStages: () => readonly Transform[]
   readonly reader: BlobReader
+  /** Whether this process reads a blob, by its name; another shard reads the others. Default: all. */
+  readonly isOwn?: ((blobName: string) => boolean) | undefined
   /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
   readonly follow: boolean
   /** The generations of `<container>/<name>` that have landed, the newest one last. */
