@@ -127,7 +127,9 @@ interface Import {
 
 const root = fileURLToPath(new URL('../src', import.meta.url))
 const architecture = readFileSync(join(root, '../ARCHITECTURE.md'), 'utf8')
-const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
+/** The page in the browser is a program of its own, with rules of its own: see the last test. */
+const files = sources.filter((file) => file.endsWith('.ts') && !file.startsWith('page/ui/'))
 const imports = files.flatMap(importsOf)
 const own = imports.filter(({ target }) => target.endsWith('.ts'))
 const foreign = imports.filter(({ target }) => !/^(?:node:|\.)|\.ts$/.test(target))
@@ -292,6 +294,21 @@ test('no list of unlimited length is spread into a call: 125,000 arguments overf
     spreading.filter((file) => !shortSpreads.includes(file)),
     [],
   )
+})
+
+/** What the page in the browser uses of the rest: the types of its requests and replies, and what has no need of Node. */
+const pageMayImport = ['page/api.ts', 'page/api-operate.ts', 'page/api-report.ts', 'reporting/escape-text.ts']
+
+test('the page in the browser imports itself, the API that it talks to, and packages that are bundled into it', () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, '../package.json'), 'utf8'))
+  const ofPage = sources.filter((file) => /^page\/ui\/.*\.tsx?$/.test(file))
+  assert.ok(ofPage.length > 0)
+  const strays = ofPage.flatMap(importsOf).filter(({ target }) => {
+    if (/\.tsx?$/.test(target)) return !ofPage.includes(target) && !pageMayImport.includes(target)
+    const name = target.split('/', target.startsWith('@') ? 2 : 1).join('/')
+    return !/^(?:preact|uplot|@codemirror|@lezer)\b/.test(name) || devDependencies[name] === undefined
+  })
+  assert.deepEqual(strays, [])
 })
 
 function importsOf(file: string): Import[] {

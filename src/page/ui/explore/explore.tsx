@@ -1,0 +1,221 @@
+import type { JSX } from 'preact'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { About, Facets, Histogram, HistogramRequest } from '../../api.ts'
+import { Empty, Failure } from '../parts/basics.tsx'
+import { Icon } from '../parts/icons.tsx'
+import { TimeRangeMenu } from '../parts/time-range-menu.tsx'
+import { change } from '../state/address.ts'
+import { countText, instantText, lengthText } from '../state/format.ts'
+import { useLive } from '../state/live.ts'
+import { filterParameters, placeOf, placeText, timeRangeOf } from '../state/record-filter.ts'
+import { pathOf, useRequest } from '../state/request.ts'
+import { FacetLists } from './facet-lists.tsx'
+import { FilterChips } from './filter-chips.tsx'
+import { HistogramPanel } from './histogram-panel.tsx'
+import { RecordList } from './record-list.tsx'
+import { RecordPanel } from './record-panel.tsx'
+import { SearchField } from './search-field.tsx'
+import { useRecordPages } from './use-record-pages.ts'
+
+type GroupedBy = NonNullable<HistogramRequest['by']>
+
+/** How often the histogram is counted again while new records are followed. */
+const recountMs = 5_000
+
+/** The records of a range of time: how many when, which, and what happened around one. */
+export function Explore({
+  about,
+  parameters,
+}: {
+  readonly about: About
+  readonly parameters: URLSearchParams
+}): JSX.Element {
+  const [round, setRound] = useState(0)
+  const [hasFacets, setFacets] = useState(false)
+  const live = useLive()
+  const isLive = parameters.get('live') === '1'
+  const last = parameters.get('last')
+  // The last hours end when the page was loaded, and move on with a refresh.
+  const nowMs = useMemo(() => Date.now(), [last, round])
+  const range = timeRangeOf(parameters, nowMs)
+  const query = filterParameters(parameters, range)
+  const text = query.toString()
+  const by = groupedBy(parameters.get('by'))
+  const histogramQuery = new URLSearchParams(query)
+  histogramQuery.set('by', by)
+  const isUsable = about.unavailable === undefined && about.records !== undefined
+  const histogram = useRequest<Histogram>(isUsable ? pathOf('histogram', histogramQuery) : undefined)
+  const facets = useRequest<Facets>(isUsable ? pathOf('facets', query) : undefined)
+  const pages = useRecordPages(text, round)
+  useRecount(isLive ? live.records.length : 0, histogram.reload)
+
+  if (about.unavailable !== undefined)
+    return (
+      <Empty title="Records cannot be shown here">
+        <p>{about.unavailable}</p>
+      </Empty>
+    )
+  if (about.records === undefined)
+    return (
+      <Empty title="No records have landed yet">
+        <p>
+          {about.isTailing
+            ? 'They appear here with the first commit.'
+            : 'Start a process with tailrace start: records appear with its first commit.'}
+        </p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Look again
+        </button>
+      </Empty>
+    )
+  const records = isLive ? withoutDoubles([...live.records, ...pages.records]) : pages.records
+  const place = placeOf(parameters.get('record'))
+  const refresh = (): void => {
+    setRound(round + 1)
+    histogram.reload()
+    facets.reload()
+  }
+  const fromMs = range.fromMs ?? about.records.fromMs
+  const toMs = range.toMs ?? about.records.toMs
+  return (
+    <>
+      <h1 class="aside-text">Explore</h1>
+      <div class="explore-bar">
+        <SearchField parameters={parameters} />
+        <TimeRangeMenu parameters={parameters} about={about} wholeName="All records" />
+        <button
+          type="button"
+          class={`button ${isLive ? 'on' : ''}`}
+          aria-pressed={isLive}
+          onClick={() => change({ live: isLive ? undefined : '1' })}
+        >
+          <Icon name="live" /> Live
+        </button>
+        <button type="button" class="button" onClick={refresh} disabled={pages.isLoading}>
+          Refresh
+        </button>
+        <button
+          type="button"
+          class="button only-narrow"
+          aria-expanded={hasFacets}
+          onClick={() => setFacets(!hasFacets)}
+        >
+          <Icon name="filter" /> Filter
+        </button>
+      </div>
+      <FilterChips parameters={parameters} range={range} />
+      <HistogramPanel histogram={histogram} by={by} range={range} />
+      <div class={`explore ${place === undefined ? '' : 'has-record'} ${hasFacets ? 'has-facets' : ''}`}>
+        <FacetLists facets={facets} parameters={parameters} />
+        <section class="card records-card" aria-label="Records">
+          <div class="records-head">
+            <h2>Records</h2>
+            <span class="soft number" role="status">
+              {histogram.data === undefined ? '' : `${countText(histogram.data.total)} match`}
+              {pages.elapsedMs !== undefined && ` · found in ${lengthText(pages.elapsedMs)}`}
+              {isLive && ` · ${countText(live.records.length)} new since following`}
+            </span>
+          </div>
+          {isLive && live.trouble !== undefined && (
+            <p class="note warn">
+              <Icon name="warn" /> New records could not be read: {live.trouble.message} It is tried again.
+            </p>
+          )}
+          {isLive && live.isCut && (
+            <p class="note warn">
+              <Icon name="warn" /> More records land than are shown. Refresh shows all.
+            </p>
+          )}
+          {pages.error !== undefined && (
+            <div class="card-body">
+              <Failure error={pages.error} retry={refresh} />
+            </div>
+          )}
+          {pages.isReady && records.length === 0 && pages.error === undefined ? (
+            <NoRecords about={about} parameters={parameters} />
+          ) : (
+            <RecordList
+              records={records}
+              newCount={isLive ? live.records.length : 0}
+              hasMore={pages.hasMore}
+              isLoading={pages.isLoading}
+              isReady={pages.isReady}
+              loadMore={pages.loadMore}
+              rangeMs={toMs - fromMs}
+              word={parameters.get('q') ?? ''}
+              opened={place === undefined ? undefined : placeText(place)}
+            />
+          )}
+        </section>
+        {place !== undefined && (
+          <RecordPanel
+            key={placeText(place)}
+            place={place}
+            known={records.find((one) => placeText(one) === placeText(place))}
+          />
+        )}
+      </div>
+    </>
+  )
+}
+
+function NoRecords({
+  about,
+  parameters,
+}: {
+  readonly about: About
+  readonly parameters: URLSearchParams
+}): JSX.Element {
+  const { records } = about
+  const hasRange = ['last', 'fromMs', 'toMs'].some((name) => parameters.has(name))
+  return (
+    <Empty title="No record matches" icon="explore">
+      <p>
+        {records !== undefined &&
+          `The tables hold records from ${instantText(records.fromMs).slice(0, 19)} to ${instantText(records.toMs).slice(0, 19)} UTC.`}
+      </p>
+      {hasRange ? (
+        <button
+          type="button"
+          class="button"
+          onClick={() => change({ last: undefined, fromMs: undefined, toMs: undefined })}
+        >
+          Show all times
+        </button>
+      ) : (
+        <p>Remove a filter above, or search for less.</p>
+      )}
+    </Empty>
+  )
+}
+
+function groupedBy(text: string | null): GroupedBy {
+  return text === 'server' || text === 'event' ? text : 'severity'
+}
+
+/** A record that landed after the following began may be in a page, too. */
+function withoutDoubles<Row extends Parameters<typeof placeText>[0]>(
+  records: readonly Row[],
+): readonly Row[] {
+  const byPlace = new Map<string, Row>()
+  for (const record of records) {
+    const key = placeText(record)
+    if (!byPlace.has(key)) byPlace.set(key, record)
+  }
+  return [...byPlace.values()]
+}
+
+/** Counts again when new records have come, at most every few seconds. */
+function useRecount(count: number, reload: () => void): void {
+  const latest = useRef({ count, counted: count, reload })
+  latest.current = { ...latest.current, count, reload }
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const { current } = latest
+      if (current.count === current.counted) return
+      latest.current = { ...current, counted: current.count }
+      current.reload()
+    }, recountMs)
+    return () => clearInterval(timer)
+  }, [])
+}

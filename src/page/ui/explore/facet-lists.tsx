@@ -1,0 +1,93 @@
+import type { JSX } from 'preact'
+import type { Facets, FacetValue } from '../../api.ts'
+import { Failure, Waiting } from '../parts/basics.tsx'
+import { levelColor } from '../parts/colors.ts'
+import { change } from '../state/address.ts'
+import { shortCount, shownText } from '../state/format.ts'
+import type { Requested } from '../state/request.ts'
+
+const lists = [
+  ['severity', 'Severity'],
+  ['event', 'Event'],
+  ['server', 'Server'],
+  ['database', 'Database'],
+  ['user', 'User'],
+] as const
+
+/** The most frequent values of each field; those that are ticked are alternatives. */
+export function FacetLists({
+  facets,
+  parameters,
+}: {
+  readonly facets: Requested<Facets>
+  readonly parameters: URLSearchParams
+}): JSX.Element {
+  const { data, error, isLoading, reload } = facets
+  return (
+    <section class={`facets ${isLoading && data !== undefined ? 'progress' : ''}`} aria-label="Filter">
+      {error !== undefined && <Failure error={error} retry={reload} />}
+      {data === undefined
+        ? error === undefined && <Waiting height={420} />
+        : lists.map(([name, title]) => (
+            <FacetList
+              key={name}
+              name={name}
+              title={title}
+              values={data[name]}
+              chosen={parameters.getAll(name)}
+              note={
+                name === 'event' && !data.isEventComplete ? 'Choose a shorter time to see events.' : undefined
+              }
+            />
+          ))}
+    </section>
+  )
+}
+
+function FacetList(props: {
+  readonly name: string
+  readonly title: string
+  readonly values: readonly FacetValue[]
+  readonly chosen: readonly string[]
+  readonly note: string | undefined
+}): JSX.Element | null {
+  const { name, title, values, chosen, note } = props
+  // A chosen value stays, so that it can be removed, although no record has it.
+  const missing = chosen.filter((one) => !values.some(({ value }) => value === one))
+  const shown = [...values, ...missing.map((value) => ({ value, count: 0 }))]
+  if (shown.length === 0 && note === undefined) return null
+  const largest = shown.reduce((max, { count }) => Math.max(max, count), 1)
+  return (
+    <fieldset class="facet">
+      <legend>{title}</legend>
+      {note !== undefined && <p class="faint">{note}</p>}
+      {shown.map(({ value, count }) => (
+        <label key={value ?? '\u0000'} style={{ '--share': (count / largest).toFixed(4) }}>
+          <input
+            type="checkbox"
+            checked={value !== null && chosen.includes(value)}
+            disabled={value === null}
+            onChange={({ currentTarget: { checked } }) => {
+              if (value === null) return
+              change({
+                [name]: checked ? [...chosen, value] : chosen.filter((one) => one !== value),
+                record: undefined,
+              })
+            }}
+          />
+          {name === 'severity' && (
+            <span class="swatch" style={{ '--series': `var(${levelColor(value)})` }} aria-hidden="true" />
+          )}
+          <span class="facet-value">
+            {value === null ? (
+              <span class="faint">none</span>
+            ) : (
+              shownText(name === 'event' ? value.replaceAll('_', ' ') : value)
+            )}
+          </span>
+          <span class="faint number">{shortCount(count)}</span>
+        </label>
+      ))}
+    </fieldset>
+  )
+}

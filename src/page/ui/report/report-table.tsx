@@ -1,0 +1,93 @@
+import type { JSX } from 'preact'
+import type { ReportTable, ReportUnit } from '../../api-report.ts'
+import { DataTable, type TableColumn } from '../parts/data-table.tsx'
+import { hrefOf } from '../state/address.ts'
+import { lineText, shownText, unitText } from '../state/format.ts'
+import { exploreParameters, type TimeRange } from '../state/record-filter.ts'
+
+type Row = ReportTable['rows'][number]
+
+const textUnits: readonly ReportUnit[] = ['text', 'sql', 'instant']
+
+/** A table of the report: its rows lead to the records behind them. */
+export function ReportTableView({
+  table,
+  range,
+}: {
+  readonly table: ReportTable
+  readonly range: TimeRange
+}): JSX.Element {
+  const hasRecords = table.rows.some(({ records }) => records !== undefined)
+  const columns = table.columns.map(({ id, label, unit }, index) =>
+    reportColumn(table, id, label, unit, index),
+  )
+  return (
+    <div class="report-table">
+      <h3>{table.title}</h3>
+      <DataTable
+        label={table.title}
+        columns={hasRecords ? [...columns, recordsColumn(range)] : columns}
+        rows={table.rows}
+        keyOf={(_, index) => String(index)}
+        maxRows={10}
+      />
+      {table.isCut && (
+        <p class="report-nothing faint">There are more rows than these. Ask for all of them in SQL.</p>
+      )}
+    </div>
+  )
+}
+
+function reportColumn(
+  table: ReportTable,
+  id: string,
+  label: string,
+  unit: ReportUnit,
+  index: number,
+): TableColumn<Row> {
+  const isText = textUnits.includes(unit)
+  const readValue = ({ cells }: Row): string | number | null => cells[index] ?? null
+  // The bar is behind the value that orders the rows: the first number.
+  const isFirstNumber =
+    !isText && table.columns.findIndex((column) => !textUnits.includes(column.unit)) === index
+  const largest = isFirstNumber
+    ? table.rows.reduce((max, row) => Math.max(max, Number(readValue(row) ?? 0)), 0)
+    : 0
+  return {
+    id,
+    label,
+    align: isText ? 'left' : 'right',
+    sortKey: readValue,
+    cell: (row) => <Cell value={readValue(row)} unit={unit} />,
+    share: largest > 0 ? (row) => Math.max(0, Number(readValue(row) ?? 0)) / largest : undefined,
+  }
+}
+
+function Cell({
+  value,
+  unit,
+}: {
+  readonly value: string | number | null
+  readonly unit: ReportUnit
+}): JSX.Element {
+  if (unit !== 'sql' || typeof value !== 'string')
+    return <span class={unit === 'instant' ? 'number nowrap' : ''}>{unitText(value, unit)}</span>
+  return (
+    <code class="sql-cell" title={shownText(value.slice(0, 4_000))} dir="ltr">
+      {lineText(value)}
+    </code>
+  )
+}
+
+function recordsColumn(range: TimeRange): TableColumn<Row> {
+  return {
+    id: 'records',
+    label: 'Records',
+    cell: ({ records }) =>
+      records === undefined ? null : (
+        <a class="nowrap" href={hrefOf('explore', exploreParameters(records, range))}>
+          Show
+        </a>
+      ),
+  }
+}

@@ -1,0 +1,160 @@
+import type { JSX } from 'preact'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { About, TableCatalog } from '../../api.ts'
+import { type ReportSectionId, reportSectionIds } from '../../api-report.ts'
+import { Choices, Empty } from '../parts/basics.tsx'
+import { Icon } from '../parts/icons.tsx'
+import { TimeRangeMenu } from '../parts/time-range-menu.tsx'
+import { change } from '../state/address.ts'
+import { timeRangeOf } from '../state/record-filter.ts'
+import { useRequest } from '../state/request.ts'
+import { Section } from './section.tsx'
+
+/** Names before a section has been computed. */
+const sectionTitles: Readonly<Record<ReportSectionId, string>> = {
+  overview: 'Overview',
+  statements: 'Statements',
+  slow: 'Slow statements',
+  errors: 'Errors',
+  locks: 'Locks and deadlocks',
+  checkpoints: 'Checkpoints',
+  autovacuum: 'Autovacuum',
+  temp_files: 'Temporary files',
+  sessions: 'Sessions and connections',
+  audit: 'Audit',
+  replication: 'Replication',
+  changes: 'Changes',
+}
+
+const comparisons = [
+  ['', 'Alone'],
+  ['previous', 'With the time before'],
+  ['week', 'With last week'],
+] as const
+
+/** What the views say of a range of time. */
+export function Report({
+  about,
+  parameters,
+}: {
+  readonly about: About
+  readonly parameters: URLSearchParams
+}): JSX.Element {
+  const last = parameters.get('last')
+  // The last hours end when they were chosen.
+  const nowMs = useMemo(() => Date.now(), [last])
+  const { data: catalog } = useRequest<TableCatalog>('tables')
+  const query = reportParameters(parameters, nowMs)
+  const text = query.toString()
+  const [settled, setSettled] = useState({ text, count: 0 })
+  const count = settled.text === text ? settled.count : 0
+  if (about.unavailable !== undefined)
+    return (
+      <Empty title="The report cannot be shown here">
+        <p>{about.unavailable}</p>
+      </Empty>
+    )
+  if (about.records === undefined)
+    return (
+      <Empty title="No records have landed yet">
+        <p>The report is made of the tables' records. Start a process with tailrace start.</p>
+      </Empty>
+    )
+  const logs = catalog?.logs.filter(({ exists }) => exists) ?? []
+  const comparison = comparisons.find(([value]) => value === parameters.get('compare'))?.[0] ?? ''
+  return (
+    <>
+      <div class="room-head">
+        <h1>Report</h1>
+        {logs.length > 1 && (
+          <Choices
+            label="Tables"
+            value={parameters.get('table') ?? ''}
+            options={[['', 'All servers'], ...logs.map(({ id }) => [id, id] as const)]}
+            onChoose={(table) => change({ table: table === '' ? undefined : table })}
+          />
+        )}
+        <Choices
+          label="Compare"
+          value={comparison}
+          options={comparisons}
+          onChoose={(value) => change({ compare: value === '' ? undefined : value })}
+        />
+        <TimeRangeMenu parameters={parameters} about={about} wholeName="Newest 24 hours" />
+        <a class="button" href={`api/report.html?${query}`} download="report.html">
+          <Icon name="download" /> HTML
+        </a>
+      </div>
+      <div class="report">
+        <SectionLinks />
+        <div class="stack">
+          {reportSectionIds.map((id, index) => (
+            <Section
+              key={id}
+              id={id}
+              title={sectionTitles[id]}
+              query={text}
+              isDue={index <= count}
+              // One after the other, so that the first is there soon and the engine has one statement at a time.
+              onSettled={() => {
+                setSettled((before) => ({
+                  text,
+                  count: Math.max(before.text === text ? before.count : 0, index + 1),
+                }))
+              }}
+            />
+          ))}
+        </div>
+      </div>
+    </>
+  )
+}
+
+/** @returns the parameters of ReportRequest without the section */
+function reportParameters(parameters: URLSearchParams, nowMs: number): URLSearchParams {
+  const query = new URLSearchParams()
+  const { fromMs, toMs } = timeRangeOf(parameters, nowMs)
+  if (fromMs !== undefined) query.set('fromMs', String(fromMs))
+  if (toMs !== undefined) query.set('toMs', String(toMs))
+  for (const table of parameters.getAll('table')) query.append('table', table)
+  const compare = parameters.get('compare')
+  if (compare === 'previous' || compare === 'week') query.set('compare', compare)
+  return query
+}
+
+/** Leads to the sections; the one in view is marked. */
+function SectionLinks(): JSX.Element {
+  const [current, setCurrent] = useState<string>(reportSectionIds[0])
+  useEffect(() => {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        const entry = entries.find(({ isIntersecting }) => isIntersecting)
+        if (entry !== undefined) setCurrent(entry.target.id)
+      },
+      { rootMargin: '-70px 0px -70% 0px' },
+    )
+    for (const id of reportSectionIds) {
+      const section = document.getElementById(id)
+      if (section !== null) observer.observe(section)
+    }
+    return () => observer.disconnect()
+  }, [])
+  return (
+    <nav class="section-links" aria-label="Sections">
+      {reportSectionIds.map((id) => (
+        <button
+          type="button"
+          key={id}
+          aria-current={id === current}
+          onClick={() => {
+            const section = document.getElementById(id)
+            section?.scrollIntoView()
+            section?.focus({ preventScroll: true })
+          }}
+        >
+          {sectionTitles[id]}
+        </button>
+      ))}
+    </nav>
+  )
+}

@@ -1,0 +1,247 @@
+import type { JSX } from 'preact'
+import { useCallback, useEffect } from 'preact/hooks'
+import type {
+  ReportChart,
+  ReportFigure,
+  Report as ReportReply,
+  ReportSection,
+  ReportServer,
+} from '../../api-report.ts'
+import { Failure, Waiting } from '../parts/basics.tsx'
+import { BucketTable } from '../parts/bucket-table.tsx'
+import { seriesColor } from '../parts/colors.ts'
+import { type ChartSeries, TimeChart } from '../parts/time-chart.tsx'
+import { change } from '../state/address.ts'
+import { lengthText, rangeText, shownText, unitText } from '../state/format.ts'
+import type { TimeRange } from '../state/record-filter.ts'
+import { useRequest } from '../state/request.ts'
+import { ReportTableView } from './report-table.tsx'
+
+const chartHeight = 170
+
+/** A section of the report, computed when it is due. */
+export function Section(props: {
+  readonly id: string
+  readonly title: string
+  readonly query: string
+  readonly isDue: boolean
+  readonly onSettled: () => void
+}): JSX.Element {
+  const { id, title, query, isDue, onSettled } = props
+  const path = `report?section=${id}${query === '' ? '' : `&${query}`}`
+  const { data, error, isLoading, reload } = useRequest<ReportReply>(isDue ? path : undefined)
+  const isSettled = isDue && !isLoading
+  // Once for each end of a request.
+  useEffect(() => {
+    if (isSettled) onSettled()
+  }, [isSettled, query])
+  const section = data?.sections[0]
+  return (
+    <section
+      class={`card report-section ${isLoading && data !== undefined ? 'progress' : ''}`}
+      id={id}
+      tabIndex={-1}
+      aria-label={title}
+      aria-busy={isLoading}
+    >
+      <div class="card-head">
+        <h2>{section?.title ?? title}</h2>
+        {data !== undefined && (
+          <span class="faint number report-time">
+            {rangeText(data.fromMs, data.toMs)}
+            {data.compared !== undefined && `, beside ${rangeText(data.compared.fromMs, data.compared.toMs)}`}
+            {` · ${lengthText(data.elapsedMs)}`}
+          </span>
+        )}
+      </div>
+      {error !== undefined && (
+        <div class="card-body">
+          <Failure error={error} retry={reload} />
+        </div>
+      )}
+      {section === undefined || data === undefined ? (
+        error === undefined && (
+          <div class="card-body">
+            <Waiting height={id === 'overview' ? 260 : 140} />
+          </div>
+        )
+      ) : (
+        <Contents section={section} report={data} />
+      )}
+    </section>
+  )
+}
+
+function Contents({
+  section,
+  report,
+}: {
+  readonly section: ReportSection
+  readonly report: ReportReply
+}): JSX.Element {
+  const { figures, charts, tables, notes } = section
+  const { servers, fromMs, toMs } = report
+  const hasNothing =
+    figures.every(({ values }) => values.every((value) => value === null || value === 0)) &&
+    charts.every(({ series }) => series.every(({ values }) => values.every((value) => (value ?? 0) === 0))) &&
+    tables.every(({ rows }) => rows.length === 0)
+  return (
+    <>
+      {hasNothing && <p class="report-nothing soft">Nothing of this was logged in this time.</p>}
+      {!hasNothing && figures.length > 0 && (
+        <dl class="report-figures">
+          {figures.map((figure) => (
+            <FigureTile key={figure.id} figure={figure} servers={servers} />
+          ))}
+        </dl>
+      )}
+      {!hasNothing && charts.length > 0 && (
+        <div class="report-charts">
+          {charts.map((chart) => (
+            <ChartPanel key={chart.id} chart={chart} servers={servers} />
+          ))}
+        </div>
+      )}
+      {tables
+        .filter(({ rows }) => rows.length > 0)
+        .map((table) => (
+          <ReportTableView key={table.id} table={table} range={{ fromMs, toMs }} />
+        ))}
+      {notes.length > 0 && (
+        <ul class="report-notes">
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}
+
+function FigureTile({
+  figure,
+  servers,
+}: {
+  readonly figure: ReportFigure
+  readonly servers: readonly ReportServer[]
+}): JSX.Element {
+  return (
+    <div>
+      <dt>{figure.label}</dt>
+      {servers.map(({ id }, index) => {
+        const value = figure.values[index] ?? null
+        const before = figure.before?.[index] ?? null
+        return (
+          <dd key={id} class="number">
+            {servers.length > 1 && (
+              <span class="swatch" style={{ '--series': `var(${seriesColor(index)})` }} title={shownText(id)}>
+                <span class="aside-text">{shownText(id)}</span>
+              </span>
+            )}
+            {unitText(value, figure.unit)}
+            {figure.before !== undefined && <Difference value={value} before={before} unit={figure.unit} />}
+          </dd>
+        )
+      })}
+    </div>
+  )
+}
+
+function Difference({
+  value,
+  before,
+  unit,
+}: {
+  readonly value: number | null
+  readonly before: number | null
+  readonly unit: ReportFigure['unit']
+}): JSX.Element | null {
+  if (value === null || before === null || unit === 'instant') return null
+  const text = before === 0 ? (value === 0 ? '±0' : 'new') : percentText((value / before - 1) * 100)
+  return (
+    <span class="faint difference" title={`before: ${unitText(before, unit)}`}>
+      {text}
+    </span>
+  )
+}
+
+function percentText(percent: number): string {
+  if (Math.abs(percent) < 0.5) return '±0 %'
+  const size = Math.abs(percent) >= 1_000 ? '>999' : Math.abs(percent).toFixed(0)
+  return `${percent > 0 ? '+' : '−'}${size} %`
+}
+
+function ChartPanel({
+  chart,
+  servers,
+}: {
+  readonly chart: ReportChart
+  readonly servers: readonly ReportServer[]
+}): JSX.Element {
+  const { title, unit, kind, fromMs, bucketMs } = chart
+  const series = chartSeries(chart, servers)
+  const buckets = chart.series.reduce((max, { values }) => Math.max(max, values.length), 0)
+  const valueText = useCallback((value: number) => unitText(value, unit), [unit])
+  const onBrush = useCallback(({ fromMs: from, toMs: to }: TimeRange) => {
+    change({ fromMs: from && Math.round(from), toMs: to && Math.round(to), last: undefined })
+  }, [])
+  return (
+    <figure class="report-chart">
+      <figcaption>
+        <h3>{title}</h3>
+        <ul class="key">
+          {series.map(({ name, color, isDashed }) => (
+            <li key={name}>
+              <span
+                class={`swatch ${isDashed === true ? 'dashed' : ''}`}
+                style={{ '--series': `var(${color})` }}
+              />
+              {name}
+            </li>
+          ))}
+        </ul>
+      </figcaption>
+      {buckets === 0 ? (
+        <p class="soft">Nothing in this time.</p>
+      ) : (
+        <>
+          <TimeChart
+            label={`${title}, ${rangeText(fromMs, fromMs + buckets * bucketMs)} UTC.`}
+            fromMs={fromMs}
+            bucketMs={bucketMs}
+            buckets={buckets}
+            series={series}
+            kind={kind}
+            height={chartHeight}
+            valueText={valueText}
+            onBrush={onBrush}
+          />
+          <details class="behind">
+            <summary>As a table</summary>
+            <BucketTable
+              label={title}
+              fromMs={fromMs}
+              bucketMs={bucketMs}
+              series={series}
+              valueText={valueText}
+            />
+          </details>
+        </>
+      )}
+    </figure>
+  )
+}
+
+/** Servers have the colors of the figures, unless a chart has several series of one server. */
+function chartSeries(chart: ReportChart, servers: readonly ReportServer[]): readonly ChartSeries[] {
+  const isByServer = new Set(chart.series.map(({ server }) => server)).size === chart.series.length
+  return chart.series.flatMap(({ name, server, values, before }, index) => {
+    const place = servers.findIndex(({ id }) => id === server)
+    const color = seriesColor(isByServer && place >= 0 ? place : index)
+    const shown = shownText(name)
+    return [
+      { name: shown, color, values },
+      ...(before === undefined ? [] : [{ name: `${shown}, before`, color, values: before, isDashed: true }]),
+    ]
+  })
+}

@@ -1,0 +1,110 @@
+import { useEffect } from 'preact/hooks'
+import type { ApiFailure, LiveEvents, RecordRow } from '../../api.ts'
+import type { OperateState } from '../../api-operate.ts'
+import { fetchApi } from './request.ts'
+import { Store } from './store.ts'
+
+/** How the page hears of the server: `lost` while it does not answer, and is asked again. */
+export type Connection = 'connecting' | 'open' | 'lost'
+
+/** The rates of a pipeline at one instant, kept for its small chart. */
+export interface RatePoint {
+  readonly atMs: number
+  readonly rowsPerSecond: number
+}
+
+export interface LiveState {
+  readonly connection: Connection
+  readonly operate: OperateState | undefined
+  /** The latest rates by pipeline, oldest first. */
+  readonly rates: ReadonlyMap<string, readonly RatePoint[]>
+  /** Records that landed since the following began, newest first. */
+  readonly records: readonly RecordRow[]
+  /** Whether there were more new records than were sent. */
+  readonly isCut: boolean
+  readonly trouble: ApiFailure['error'] | undefined
+}
+
+/** Five minutes at one snapshot a second. */
+const maxRates = 300
+const maxRecords = 2_000
+const retryMs = 1_500
+
+const state = new Store<LiveState>({
+  connection: 'connecting',
+  operate: undefined,
+  rates: new Map(),
+  records: [],
+  isCut: false,
+  trouble: undefined,
+})
+let source: EventSource | undefined
+let timer: number | undefined
+
+function set(changes: Partial<LiveState>): void {
+  state.value = { ...state.value, ...changes }
+}
+
+function withRates(operate: OperateState): LiveState['rates'] {
+  return new Map(
+    operate.pipelines.map(({ name, live }) => {
+      const point = { atMs: operate.atMs, rowsPerSecond: live?.rowsPerSecond ?? 0 }
+      return [name, [...(state.value.rates.get(name) ?? []), point].slice(-maxRates)]
+    }),
+  )
+}
+
+function connect(query: string): void {
+  const path = query === '' ? 'api/live' : `api/live?${query}`
+  const opened = new EventSource(path)
+  source = opened
+  const on = <Name extends keyof LiveEvents>(name: Name, use: (data: LiveEvents[Name]) => void): void => {
+    opened.addEventListener(name, ({ data }: MessageEvent<string>) => use(JSON.parse(data)))
+  }
+  opened.addEventListener('open', () => set({ connection: 'open' }))
+  on('operate', (operate) => set({ connection: 'open', operate, rates: withRates(operate) }))
+  on('records', ({ records, isCut }) =>
+    set({
+      records: [...records.toReversed(), ...state.value.records].slice(0, maxRecords),
+      isCut: state.value.isCut || isCut,
+      trouble: undefined,
+    }),
+  )
+  on('trouble', ({ error }) => set({ trouble: error }))
+  opened.addEventListener('error', () => {
+    set({ connection: 'lost' })
+    // The browser connects again by itself, except after an answer that is no stream of events.
+    if (opened.readyState !== EventSource.CLOSED) return
+    timer = window.setTimeout(async () => {
+      // The stream does not say why it ended; another request does, and asks for a missing token.
+      await fetchApi('operate').catch(() => {})
+      if (source === opened) connect(query)
+    }, retryMs)
+  })
+}
+
+function disconnect(): void {
+  clearTimeout(timer)
+  source?.close()
+  source = undefined
+}
+
+/**
+ * Keeps one stream of events open.
+ *
+ * @param query the parameters for new records; empty: only the state of the pipelines; undefined: no stream
+ * @param round another number connects anew, such as after signing in
+ */
+export function useLiveConnection(query: string | undefined, round: number): void {
+  // Another round connects again.
+  useEffect(() => {
+    set({ records: [], isCut: false, trouble: undefined })
+    if (query === undefined) return
+    connect(query)
+    return disconnect
+  }, [query, round])
+}
+
+export function useLive(): LiveState {
+  return state.use()
+}
