@@ -15,10 +15,10 @@ RUN npx -y pnpm@10.34.9 pack --out /tmp/tailrace.tgz \
   && tar -xzf /tmp/tailrace.tgz -C /app --strip-components=1 \
   && rm -r /app/docs /app/sample
 
-# What is left has the versions of the lock file: the dependencies, and the packages that a config needs for Azure and
-# Databricks. Azurite, of the embedded storage, is not among them. Nothing reads their
+# What is left has the versions of the lock file: the dependencies, and the packages that a config needs for Azure,
+# Databricks and OpenTelemetry. Azurite, of the embedded storage, is not among them. Nothing reads their
 # types and source maps.
-RUN npx -y pnpm@10.34.9 remove --config.modules-cache-max-age=0 $(node -p "Object.keys(require('./package.json').devDependencies).filter((name) => !['@azure/identity', '@databricks/sql'].includes(name)).join(' ')") \
+RUN npx -y pnpm@10.34.9 remove --config.modules-cache-max-age=0 $(node -p "Object.keys(require('./package.json').devDependencies).filter((name) => !/^@(?:azure|opentelemetry|databricks)\//.test(name)).join(' ')") \
   && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
   && mv node_modules /app/node_modules \
   && sed "s#'./src/index.ts'#'tailrace'#" pipeline.config.ts > /app/pipeline.config.ts

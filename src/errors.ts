@@ -137,6 +137,14 @@ export const errors = {
     disposition: 'halt',
     hint: 'Use one of the line starts that the message names.',
   },
+  TELEMETRY_UNAVAILABLE: {
+    disposition: 'retry',
+    hint: 'The receiver of telemetry does not answer; landing goes on, and records that cannot be sent are dropped.',
+  },
+  TELEMETRY_REFUSED: {
+    disposition: 'halt',
+    hint: 'Check the address, the headers and the rights of telemetry; landing goes on without it.',
+  },
   UNEXPECTED: {
     disposition: 'halt',
     hint: 'This is a bug of Tailrace, of a transform or of the config: please report it with the lines above.',

@@ -13,22 +13,37 @@ const manifest: Manifest = createRequire(import.meta.url)('tailrace/package.json
 export const { version } = manifest
 
 /** Packages that only some configs need. Together they take more room than everything else, so users install them. */
-export type OptionalPackage = '@azure/identity' | '@databricks/sql' | 'azurite'
+export type OptionalPackage =
+  | '@azure/identity'
+  | '@databricks/sql'
+  | 'azurite'
+  | `@opentelemetry/${'api' | 'otlp-exporter-base' | 'otlp-transformer' | 'resources' | 'sdk-trace-base'}`
 
 /**
- * Checks that a package is installed, without loading it.
+ * Checks that packages are installed, without loading them.
  *
- * @param user what needs it, as the beginning of a sentence
+ * @param names one package, or all those that are needed together
+ * @param user what needs them, as the beginning of a sentence
  * @throws PACKAGE_MISSING
  */
-export function requireInstalled(name: OptionalPackage, user: string): void {
+export function requireInstalled(names: OptionalPackage | readonly OptionalPackage[], user: string): void {
+  const needed = typeof names === 'string' ? [names] : names
+  const missing = needed.filter((name) => !isInstalled(name))
+  if (missing.length === 0) return
+  const [what, which] = missing.length === 1 ? ['package', 'is'] : ['packages', 'are']
+  const wanted = missing.map((name) => `${name}@${manifest.peerDependencies[name]}`)
+  throw new TailraceError(
+    'PACKAGE_MISSING',
+    `${user} needs the ${what} ${missing.join(', ')}, which ${which} not installed: npm install ${wanted.join(' ')}`,
+  )
+}
+
+function isInstalled(name: OptionalPackage): boolean {
   try {
     createRequire(import.meta.url).resolve(`${name}/package.json`)
+    return true
   } catch (error) {
-    throw new TailraceError(
-      'PACKAGE_MISSING',
-      `${user} needs the package ${name}, which is not installed: npm install ${name}@${manifest.peerDependencies[name]}`,
-      { cause: error },
-    )
+    // Some packages do not export their manifest; the error says so, and not that there is none.
+    return (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND'
   }
 }

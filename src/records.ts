@@ -177,6 +177,8 @@ export interface Batch {
   readonly longestRowBytes: number
   /** Arrival of the first block, in milliseconds since the epoch. */
   readonly openedAtMs: number
+  /** When the last block was in the spool, in milliseconds since the epoch. */
+  readonly sealedAtMs: number
 }
 
 /** The result of a batch whose rows and offsets are durable. */
@@ -194,8 +196,27 @@ export interface LandedBatch {
   readonly tableVersion?: number | undefined
   /** Total size of the data files written, in bytes. */
   readonly fileBytes: number
+  /** When its encoding began, in milliseconds since the epoch. */
+  readonly startedAtMs: number
   readonly encodeMs: number
   readonly commitMs: number
+  /** Attempts to commit it that failed and were repeated; the first ones, if there were many. */
+  readonly failedAttempts: readonly FailedAttempt[]
+}
+
+/** An attempt to commit a batch that failed. */
+export interface FailedAttempt {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number
+  readonly error: unknown
+}
+
+/** A batch that could not be landed. Its bytes are read again. */
+export interface FailedBatch {
+  readonly batch: Batch
+  /** Milliseconds since the epoch. */
+  readonly failedAtMs: number
+  readonly error: unknown
 }
 
 /** @returns the number of raw bytes in a span. */

@@ -174,6 +174,7 @@ async function encode(lines: readonly string[], span: Span, directory: string, e
     spoolBytes: spool.length,
     longestRowBytes: rows.reduce((longest, { length }) => Math.max(longest, length), 0),
     openedAtMs: Date.now(),
+    sealedAtMs: Date.now(),
   })
 }
 

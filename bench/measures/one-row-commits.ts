@@ -124,6 +124,7 @@ async function encodeOneRow(engine: EmbeddedEngine, staging: string): Promise<En
     spoolBytes: row.length,
     longestRowBytes: row.length,
     openedAtMs: Date.now(),
+    sealedAtMs: Date.now(),
   }
   return new SpoolEncoder({ engine, declaration, outputDirectory: staging }).encode(batch)
 }

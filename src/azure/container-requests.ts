@@ -162,7 +162,7 @@ export class ContainerRequests {
         client.getBlobClient(name).getProperties({ abortSignal }),
       )
       if (found.blobType === undefined || found.contentLength === undefined)
-        throw new WrongAnswer('no properties of a blob')
+        throw new WrongAnswer('no properties of a blob', found)
       return { totalBytes: found.contentLength, metadata: found.metadata ?? {} }
     } catch (error) {
       if (this.#failureOf(error)?.kind === 'missing') return undefined

@@ -19,11 +19,26 @@ export interface StorageFailure {
   readonly service: string | undefined
   /** The pause that the service requests, in milliseconds; at most `maxRetryAfterMs`. */
   readonly retryAfterMs: number | undefined
+  readonly requestIds: RequestIds
+}
+
+/** The ids of a request. With them, logs and support of the service find it. */
+export interface RequestIds {
+  /** Given by the service: `x-ms-request-id`. Undefined when it did not answer. */
+  readonly requestId?: string | undefined
+  /** Given by the SDK, and repeated in the service's logs: `x-ms-client-request-id`. */
+  readonly clientRequestId?: string | undefined
 }
 
 /** An answer that does not match its request, or does not come from storage. A later attempt may succeed. */
 export class WrongAnswer extends Error {
   override readonly name = 'WrongAnswer'
+  readonly requestIds: RequestIds
+
+  constructor(message: string, { requestId, clientRequestId }: RequestIds = {}) {
+    super(message)
+    this.requestIds = { requestId, clientRequestId }
+  }
 }
 
 /** The body did not match its checksum on arrival; the service stored nothing. */
@@ -38,7 +53,8 @@ const unansweredNames: ReadonlySet<string> = new Set(['AbortError', 'TimeoutErro
  */
 export function storageFailure(error: unknown, nowMs: number): StorageFailure | undefined {
   if (!(error instanceof Error)) return undefined
-  const unanswered = { status: undefined, service: undefined, retryAfterMs: undefined }
+  const requestIds = requestIdsOf(error)
+  const unanswered = { status: undefined, service: undefined, retryAfterMs: undefined, requestIds }
   // Errors of the identity library have no status. They report that no credential was found, or that it was refused.
   if (credentialErrorNames.has(error.name)) return { kind: 'denied', summary: error.name, ...unanswered }
   if (!isRestError(error)) {
@@ -56,6 +72,17 @@ export function storageFailure(error: unknown, nowMs: number): StorageFailure | 
     status,
     service,
     retryAfterMs: requestedPauseMs(error, nowMs),
+    requestIds,
+  }
+}
+
+/** @returns the ids of the request that failed; empty for an error without one, such as that of a deadline */
+export function requestIdsOf(error: unknown): RequestIds {
+  if (error instanceof WrongAnswer) return error.requestIds
+  if (!isRestError(error)) return {}
+  return {
+    requestId: error.response?.headers.get('x-ms-request-id') || undefined,
+    clientRequestId: error.request?.requestId || undefined,
   }
 }
 

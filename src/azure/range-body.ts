@@ -74,7 +74,7 @@ export async function downloadRange(
   // The checksum is that of the whole range, so a shorter body cannot be checked.
   const md5 = bytes.length === head.bytes ? response.contentMD5 : undefined
   if (md5 !== undefined && !createHash('md5').update(bytes).digest().equals(md5))
-    throw new WrongAnswer('the bytes do not have the checksum of the answer')
+    throw new WrongAnswer('the bytes do not have the checksum of the answer', response)
   return { bytes, totalBytes: head.totalBytes, response }
 }
 
@@ -96,7 +96,7 @@ function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRan
   const isOfStorage = blobType !== undefined && !Number.isNaN(createdOn?.getTime() ?? Number.NaN) && !!etag
   if (!isOfStorage) {
     const type = contentType === undefined ? '' : ` of type ${contentType}`
-    throw new WrongAnswer(`status ${status}${type} without the properties of a blob`)
+    throw new WrongAnswer(`status ${status}${type} without the properties of a blob`, response)
   }
   // The emulator Azurite answers so where the service answers 416: there is no byte in the blob yet.
   if (status === 206 && contentRange === 'bytes 0--1/0' && contentLength === 0) {
@@ -117,6 +117,7 @@ function requireAskedRange(response: BlobDownloadResponseParsed, asked: AskedRan
   const found = contentRange === undefined ? 'without a range' : `with the range "${contentRange}"`
   throw new WrongAnswer(
     `status ${status} ${found} and ${contentLength} bytes, for up to ${asked.maxBytes} bytes from ${asked.offset} on`,
+    response,
   )
 }
 
@@ -138,7 +139,7 @@ async function collect(
     // Events, because the SDK's stream pauses its source for every piece that is read by iteration.
     body.on('data', (piece: Buffer) => {
       if (piece.length > buffer.length - filled) {
-        body.destroy(new WrongAnswer(`more than the ${buffer.length} bytes promised`))
+        body.destroy(new WrongAnswer(`more than the ${buffer.length} bytes promised`, response))
         return
       }
       filled += piece.copy(buffer, filled)

@@ -8,6 +8,7 @@ import {
   isRestError,
   passingStatuses,
   requestedPauseMs,
+  requestIdsOf,
   serviceCode,
   WrongAnswer,
 } from './failure.ts'
@@ -46,7 +47,7 @@ export function translateAzureError(error: unknown, request: AzureRequest): Tail
     context: {
       status,
       service,
-      requestId: rest?.response?.headers.get('x-ms-request-id') || undefined,
+      ...requestIdsOf(error),
       retryAfterMs: requestedPauseMs(rest, request.nowMs),
     },
     cause: copied(error),

@@ -11,9 +11,9 @@ export function azureTableError(error: unknown, what: string, nowMs: number): un
   if (error instanceof TailraceError) return error
   const failure = storageFailure(error, nowMs)
   if (failure === undefined) return error
-  const { kind, summary, status, service, retryAfterMs } = failure
+  const { kind, summary, status, service, retryAfterMs, requestIds } = failure
   // A copy without the request: its URL may hold a SAS.
-  const details = { context: { status, service, retryAfterMs }, cause: copied(error) }
+  const details = { context: { status, service, retryAfterMs, ...requestIds }, cause: copied(error) }
   switch (kind) {
     case 'denied':
       return new TailraceError(
@@ -52,7 +52,7 @@ export function credentialError(error: unknown, nowMs: number): unknown {
   }
   const reason = error instanceof Error ? firstLine(error.message) : 'unknown'
   return new TailraceError('TABLE_UNAVAILABLE', `No credential for the table's storage: ${reason}.`, {
-    context: { status: failure?.status, retryAfterMs: failure?.retryAfterMs },
+    context: { status: failure?.status, retryAfterMs: failure?.retryAfterMs, ...failure?.requestIds },
     cause: copied(error),
   })
 }

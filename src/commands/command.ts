@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
-import type { Logger, LogLevel } from '../reporting/logger.ts'
+import type { LineOutput, Logger, LogLevel } from '../reporting/logger.ts'
 import type { Print } from '../reporting/row-printer.ts'
 import type { StatusOutput, TerminalTraits } from '../reporting/terminal.ts'
 
@@ -20,6 +20,8 @@ export interface CommandContext {
   /** Undefined for a config that cannot be loaded again. */
   readonly source?: ConfigSource | undefined
   readonly logger: Logger
+  /** Outputs that get every line of the log as JSON. Undefined where none can be added. */
+  readonly logCopies?: Set<LineOutput> | undefined
   readonly clock: Clock
   readonly errorOutput: StatusOutput
   /** Writes to standard output, with secrets masked. */

@@ -3,7 +3,7 @@ import { environmentFiles, readVariables, unknownVariables } from '../config/env
 import { configFiles } from '../config/import-config.ts'
 import { loadConfig } from '../config/load.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
-import { createLogger, type LogLevel, logLevels } from '../reporting/logger.ts'
+import { createLogger, type LineOutput, type LogLevel, logLevels } from '../reporting/logger.ts'
 import { redactSecrets } from '../reporting/redact.ts'
 import { printTo, standardError, standardOutput, terminalTraits } from '../reporting/terminal.ts'
 import type { CommandContext } from './command.ts'
@@ -32,12 +32,14 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
     npm_lifecycle_event: 'text',
   })
   const errorOutput = standardError(terminal && !isQuiet)
+  const logCopies = new Set<LineOutput>()
   const logger = createLogger({
     // Until the config is loaded, which may set another one.
     level: isQuiet ? 'warn' : (variables.LOG_LEVEL ?? 'info'),
     pretty: terminal,
     colors: terminal && process.stderr.hasColors(),
     output: errorOutput,
+    copies: logCopies,
   })
   const path = flags.config ?? variables.TAILRACE_CONFIG ?? 'pipeline.config.ts'
   const load = () => loadConfig(path, { shard: flags.shard })
@@ -57,6 +59,7 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
       levelOf,
     },
     logger,
+    logCopies,
     clock: systemClock,
     errorOutput,
     print: (text) => output(redactSecrets(text)),

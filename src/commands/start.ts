@@ -1,8 +1,10 @@
+import type { Clock } from '../clock.ts'
 import { isAbort, TailraceError } from '../errors.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { endProcess, exitCodeOf, type StopSignal, stopSignals } from '../run/process-end.ts'
 import { StopDeadline } from '../run/stop-deadline.ts'
 import { type RunSummary, Tailrace } from '../run/tailrace.ts'
+import { openTelemetry } from '../run/telemetry/open-telemetry.ts'
 import type { RequestCounts } from '../sources/readers/counted-reader.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources, exitCodes } from './exit-code.ts'
@@ -25,6 +27,9 @@ export interface StartOptions {
 
 const progressMs = 500
 
+/** The last telemetry gets this long at the end of a run, in milliseconds, and no more than is left of `stopMs`. */
+const maxFlushMs = 5_000
+
 // Ctrl-C reaches every process of the terminal's group, and package managers forward it again. A second signal within
 // this time is a copy of the first, not a request to exit at once.
 const sameSignalMs = 1_000
@@ -42,7 +47,9 @@ export async function start(
   { once, failFast, pipeline, allowEmpty, maxDurationMs, watch = false }: StartOptions,
 ): Promise<number> {
   if (once && watch) throw new TailraceError('USAGE', '--watch and --once exclude each other.')
-  const { config, source, logger, clock, errorOutput, print, terminal } = context
+  const { config, source, logger, logCopies, clock, errorOutput, print, terminal } = context
+  const telemetry = await openTelemetry({ clock, logger })
+  if (telemetry !== undefined) logCopies?.add(telemetry)
   const stopped: { by?: StopSignal; atMs?: number } = {}
   const opening = new AbortController()
   let tailrace: Tailrace | undefined
@@ -98,7 +105,7 @@ export async function start(
   let fileWatch: FileWatch | undefined
   try {
     tailrace = await Tailrace.open(
-      { config, only: pipeline, follow: !once, failFast, deadline, clock, logger },
+      { config, only: pipeline, follow: !once, failFast, deadline, telemetry, clock, logger },
       opening.signal,
     )
     reporter = new ProgressReporter(context, tailrace, once)
@@ -127,12 +134,19 @@ export async function start(
     deadline.cancel()
     errorOutput.status('')
     await reporter?.close()
+    await telemetry?.close(timeLimit(clock, Math.min(maxFlushMs, deadline.leftMs)))
   }
   // No summary: the run was stopped while tables were being opened.
   if (stopped.by === undefined) return exitCodes.timeUp
   // A package manager reports any other code of its script as a failure of the command, though Ctrl-C ended it in order.
   const isExpected = stopped.by === 'SIGINT' && terminal.isScript && terminal.hasInput
   return isExpected ? exitCodes.done : exitCodeOf(stopped.by)
+}
+
+function timeLimit(clock: Clock, ms: number): AbortSignal {
+  const controller = new AbortController()
+  clock.after(ms, () => controller.abort())
+  return controller.signal
 }
 
 /** The exit code of a run that no signal stopped. */

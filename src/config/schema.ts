@@ -11,6 +11,9 @@ const KiB = 1024
 const MiB = 1024 * KiB
 const hourMs = 3_600_000
 
+/** Of requests to blob storage, in US dollars. */
+export const defaultPrices = { per10kReads: 0.0044, per10kListings: 0.055 } as const
+
 const whole = (min: number, max: number): z.ZodNumber => z.int().min(min).max(max)
 const bytes = (min: number, max: number): z.ZodNumber => whole(min, max)
 
@@ -107,8 +110,8 @@ export const configSchema = (sinks: readonly Sink[]) =>
         host: z.string().min(1).max(253).default('127.0.0.1'),
         prices: z
           .strictObject({
-            per10kReads: z.number().min(0).max(1_000).default(0.0044),
-            per10kListings: z.number().min(0).max(1_000).default(0.055),
+            per10kReads: z.number().min(0).max(1_000).default(defaultPrices.per10kReads),
+            per10kListings: z.number().min(0).max(1_000).default(defaultPrices.per10kListings),
           })
           .prefault({}),
       })

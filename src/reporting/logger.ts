@@ -30,6 +30,8 @@ export interface LoggerOptions {
   /** Whether readable lines have colors. Default false. */
   readonly colors?: boolean | undefined
   readonly output: LineOutput
+  /** Outputs that get every line as JSON too, with secrets masked. They may be added later. Default: none. */
+  readonly copies?: ReadonlySet<LineOutput> | undefined
 }
 
 /**
@@ -37,13 +39,22 @@ export interface LoggerOptions {
  *
  * Secrets are masked in the finished line, so no field of any event can leak one. Control characters are escaped.
  */
-export function createLogger({ level, pretty: readable, colors = false, output }: LoggerOptions): Logger {
+export function createLogger({
+  level,
+  pretty: readable,
+  colors = false,
+  output,
+  copies,
+}: LoggerOptions): Logger {
   const format = readable ? prettyFormat(colors) : undefined
   const destination: DestinationStream = {
     write: (line) => {
       // pino-pretty decodes the JSON strings and adds colors, so the text is escaped before.
       const shown = format === undefined ? escapeText(line) : format(escapeDecodedJson(line))
       output.write(redactSecrets(shown))
+      if (copies === undefined || copies.size === 0) return
+      const copied = redactSecrets(line)
+      for (const copy of copies) copy.write(copied)
     },
   }
   return pino(

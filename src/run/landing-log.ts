@@ -61,6 +61,7 @@ export class LandingLog {
     this.#last = { atMs: this.#clock.now(), tableVersion }
     this.#log.info(
       {
+        batch: batch.id,
         blobs: batch.spans.slice(0, maxLoggedSpans).map(({ blob, start, end }) => ({ blob, start, end })),
         blobCount: batch.spans.length,
         rows,

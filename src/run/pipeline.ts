@@ -5,7 +5,7 @@ import { isTailraceError } from '../errors.ts'
 import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
-import { generationKey, type LandedBatch } from '../records.ts'
+import { type FailedBatch, generationKey, type LandedBatch } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
 import type { TableUpkeep } from '../sinks/sink.ts'
@@ -45,10 +45,18 @@ export interface PipelineOptions {
   readonly statistics?: PipelineStatistics | undefined
   /** The instant up to which an earlier run has landed everything, in milliseconds since the epoch. Default: now. */
   readonly landedUpToMs?: number | undefined
+  /** Called with the batches of the run; returns at once and does not throw. Default: nobody is told. */
+  readonly onBatch?: BatchListener | undefined
   /** Aborts the opening, which has no deadline of its own. Unused afterwards. */
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
+}
+
+/** Is told what became of each batch of a pipeline. */
+export interface BatchListener {
+  landed(landing: LandedBatch): void
+  failed(failed: FailedBatch): void
 }
 
 /**
@@ -60,6 +68,7 @@ export class Pipeline implements OpenedPipeline {
   #clock: Clock
   #log: Logger
   #landingLog: LandingLog
+  #onBatch: BatchListener | undefined
   #resources: PipelineResources
   #diskSpace: DiskSpaceMonitor
   #offsets: OffsetFileWriter
@@ -84,6 +93,7 @@ export class Pipeline implements OpenedPipeline {
     this.#log = logger
     const { statistics = new PipelineStatistics() } = options
     this.#landingLog = new LandingLog({ clock, logger, statistics })
+    this.#onBatch = options.onBatch
     this.#lanes = new LaneMerge(clock)
     this.#budget = new ByteBudget(config.source.maxBufferedBytes)
     this.#resources = resources
@@ -195,6 +205,7 @@ export class Pipeline implements OpenedPipeline {
       },
       diskSpace,
       onLanded: (landed) => this.#noteLanded(landed),
+      onFailed: (failed) => this.#onBatch?.failed(failed),
       onFenced: (fenced) => {
         for (const { span } of fenced) this.#settled.set(generationKey(span), span.end)
         this.#schedule.fence(fenced)
@@ -357,6 +368,7 @@ export class Pipeline implements OpenedPipeline {
     }
     if (landed.rows > 0) this.#upkeep?.noteLanded()
     this.#landingLog.note(landed, this.lagBytes)
+    this.#onBatch?.landed(landed)
   }
 }
 

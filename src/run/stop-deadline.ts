@@ -21,7 +21,7 @@ export class StopDeadline {
   readonly #options: StopDeadlineOptions
   readonly #aborting = new AbortController()
   readonly #cancelling = new AbortController()
-  #hasBegun = false
+  #begunAtMs: number | undefined
   #overdueSinceMs: number | undefined
 
   constructor(options: StopDeadlineOptions) {
@@ -38,10 +38,18 @@ export class StopDeadline {
     return this.#overdueSinceMs
   }
 
+  /** The time of a stop that is left before an abort, in milliseconds; all of it before the stop begins. */
+  get leftMs(): number {
+    const drainMs = this.#options.stopMs - this.#abortMs
+    return this.#begunAtMs === undefined
+      ? drainMs
+      : Math.max(0, this.#begunAtMs + drainMs - this.#options.clock.now())
+  }
+
   /** Starts the time of a stop; only the first call counts. */
   begin(): void {
-    if (this.#hasBegun) return
-    this.#hasBegun = true
+    if (this.#begunAtMs !== undefined) return
+    this.#begunAtMs = this.#options.clock.now()
     // It rejects only when it is cancelled.
     this.#run().catch(() => {})
   }
@@ -51,9 +59,14 @@ export class StopDeadline {
     this.#cancelling.abort()
   }
 
+  get #abortMs(): number {
+    const { stopMs } = this.#options
+    return stopMs < minStopMs ? 0 : Math.min(maxAbortMs, Math.floor(stopMs / 4))
+  }
+
   async #run(): Promise<void> {
     const { stopMs, onLate, clock } = this.#options
-    const abortMs = stopMs < minStopMs ? 0 : Math.min(maxAbortMs, Math.floor(stopMs / 4))
+    const abortMs = this.#abortMs
     await clock.sleep(stopMs - abortMs, this.#cancelling.signal)
     onLate?.()
     if (abortMs === 0) this.#overdue()

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { choosePipelines } from '../config/choose-pipelines.ts'
 import { type ConfigChanges, compareConfigs } from '../config/config-changes.ts'
 import type { ResolvedConfig, ResolvedPipeline } from '../config/resolved.ts'
+import { defaultPrices } from '../config/schema.ts'
 import { isAbort } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { Logger, LogLevel } from '../reporting/logger.ts'
@@ -10,12 +11,14 @@ import type { ObservedReader } from '../sources/readers/observed-reader.ts'
 import { ContainerStorage } from './container-storage.ts'
 import type { PipelineCounters } from './landing-log.ts'
 import type { SetAsideBlob } from './lanes/lane-schedule.ts'
+import { buildInfo, type MetricFamily, pipelineFamilies } from './monitoring/metric-families.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import { Monitor } from './monitoring/monitor.ts'
 import { Pipeline } from './pipeline.ts'
 import { FailureFile } from './pipeline-failure.ts'
 import { StopDeadline } from './stop-deadline.ts'
 import { SupervisedPipeline } from './supervised-pipeline.ts'
+import type { RunTelemetry } from './telemetry/run-telemetry.ts'
 
 export interface TailraceOptions {
   readonly config: ResolvedConfig
@@ -26,6 +29,8 @@ export interface TailraceOptions {
   readonly failFast?: boolean | undefined
   /** Limits the time of a stop, whether a caller or a failure caused it. Default: `stopMs` of the config. */
   readonly deadline?: StopDeadline | undefined
+  /** Receives what the run measures and lands; the caller closes it. Default: nothing is sent. */
+  readonly telemetry?: RunTelemetry | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -72,6 +77,7 @@ export class Tailrace {
   #reloading: Promise<unknown> | undefined
   #isStopping = false
   #metricsServer: MetricsServer | undefined
+  readonly #monitor: Monitor
   #startedAtMs: number
 
   private constructor(options: TailraceOptions) {
@@ -81,6 +87,14 @@ export class Tailrace {
     this.#deadline = options.deadline ?? new StopDeadline({ stopMs: config.stopMs, clock })
     this.#storage = new ContainerStorage(config.stateDirectory, follow, clock, logger)
     this.#startedAtMs = clock.now()
+    this.#monitor = new Monitor({
+      names: () => choosePipelines(this.#config, options.only).map(([name]) => name),
+      pipelines: () => this.#members,
+      limits: () => this.#config.health,
+      stopOverdueSinceMs: () => this.#deadline.overdueSinceMs,
+      nowMs: () => clock.now(),
+    })
+    options.telemetry?.measure(() => this.#families())
   }
 
   /**
@@ -304,7 +318,7 @@ export class Tailrace {
     reader: ObservedReader,
     predecessor?: SupervisedPipeline,
   ): SupervisedPipeline {
-    const { follow, clock, logger } = this.#options
+    const { follow, telemetry, clock, logger } = this.#options
     const shared = this.#config
     const requests = predecessor?.requests ?? new RequestCounter()
     const log = this.#logs.get(name) ?? logger.child({ pipeline: name })
@@ -320,6 +334,10 @@ export class Tailrace {
           succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
           follow,
           ...carried,
+          onBatch: telemetry && {
+            landed: (landing) => telemetry.landed(name, landing),
+            failed: (failed) => telemetry.failed(name, failed),
+          },
           signal,
           clock,
           logger: log,
@@ -336,16 +354,9 @@ export class Tailrace {
   }
 
   async #serveMetrics(): Promise<void> {
-    const { config, only, clock, logger } = this.#options
+    const { config, logger } = this.#options
     if (config.metrics === undefined) return
-    const { host, port, prices } = config.metrics
-    const monitor = new Monitor({
-      names: () => choosePipelines(this.#config, only).map(([name]) => name),
-      pipelines: () => this.#members,
-      limits: () => this.#config.health,
-      stopOverdueSinceMs: () => this.#deadline.overdueSinceMs,
-      nowMs: () => clock.now(),
-    })
+    const { host, port } = config.metrics
     // Loaded only when configured: the metrics library would slow every start down.
     const [{ Metrics }, { MetricsServer }] = await Promise.all([
       import('./monitoring/metrics.ts'),
@@ -354,11 +365,18 @@ export class Tailrace {
     this.#metricsServer = await MetricsServer.listen({
       host,
       port,
-      metrics: new Metrics(() => monitor.measure(), prices),
-      reasonsAgainst: (probe) => monitor.reasonsAgainst(probe),
+      metrics: new Metrics(() => this.#families()),
+      reasonsAgainst: (probe) => this.#monitor.reasonsAgainst(probe),
       logger,
     })
     logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics, /livez, /readyz and /startupz')
+  }
+
+  /** The metrics of the build, the pipelines and the telemetry. */
+  #families(): readonly MetricFamily[] {
+    const { config, telemetry } = this.#options
+    const pipelines = pipelineFamilies(this.#monitor.measure(), config.metrics?.prices ?? defaultPrices)
+    return [buildInfo(), ...pipelines, ...(telemetry?.families ?? [])]
   }
 
   async #close(): Promise<void> {

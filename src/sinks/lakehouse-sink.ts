@@ -1,9 +1,16 @@
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
-import { TailraceError } from '../errors.ts'
+import { isAbort, TailraceError } from '../errors.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
-import { type Batch, generationKey, type LandedBatch, type Span } from '../records.ts'
+import {
+  type Batch,
+  type FailedAttempt,
+  type FailedBatch,
+  generationKey,
+  type LandedBatch,
+  type Span,
+} from '../records.ts'
 import { type Logger, silentLogger } from '../reporting/logger.ts'
 import { retryLog } from '../reporting/retry-log.ts'
 import { type RetryPolicy, retry } from '../retry.ts'
@@ -38,6 +45,8 @@ export interface LakehouseSinkOptions {
   readonly diskSpace?: SpaceGuard | undefined
   /** Called when a batch is durable. */
   readonly onLanded?: ((landed: LandedBatch) => void) | undefined
+  /** Called when a batch has failed, unless the sink was destroyed. The stream fails with the same error. */
+  readonly onFailed?: ((failed: FailedBatch) => void) | undefined
   /**
    * Called with the spans of a batch that another process has landed. They are left out, and the other spans land.
    * Default: the batch fails with COMMIT_FENCED.
@@ -57,6 +66,9 @@ export interface BatchUnderWay {
   readonly failure?: unknown
 }
 
+/** Failed attempts that a landed batch lists; an outage of hours has thousands. */
+const maxFailedAttempts = 16
+
 const nothingEncoded: EncodedBatch = { files: [], rows: 0, rejected: 0, partial: 0 }
 
 /**
@@ -71,6 +83,7 @@ export class LakehouseSink extends Writable {
   #offsets: OffsetFollower
   #diskSpace: SpaceGuard
   #onLanded: (landed: LandedBatch) => void
+  #onFailed: (failed: FailedBatch) => void
   #onFenced: ((fenced: readonly FencedSpan[]) => void) | undefined
   #retry: Partial<RetryPolicy>
   #clock: Clock
@@ -87,6 +100,7 @@ export class LakehouseSink extends Writable {
     this.#offsets = options.offsets
     this.#diskSpace = options.diskSpace ?? { withSpace: (write) => write() }
     this.#onLanded = options.onLanded ?? (() => {})
+    this.#onFailed = options.onFailed ?? (() => {})
     this.#onFenced = options.onFenced
     this.#retry = options.retry ?? {}
     this.#clock = options.clock ?? systemClock
@@ -115,9 +129,14 @@ export class LakehouseSink extends Writable {
 
   async #land(batch: Batch): Promise<void> {
     const { signal } = this.#destroying
-    // The spool is deleted after a failure too: its bytes are read again, and repeated failures must not fill the disk.
-    const landed = await this.#landUnfenced(batch, signal).finally(() => this.#remove(batch.spoolPath))
-    if (landed !== undefined) this.#onLanded(landed)
+    try {
+      // The spool is deleted after a failure too: its bytes are read again, and repeated failures must not fill the disk.
+      const landed = await this.#landUnfenced(batch, signal).finally(() => this.#remove(batch.spoolPath))
+      if (landed !== undefined) this.#onLanded(landed)
+    } catch (error) {
+      if (!isAbort(error)) this.#onFailed({ batch, failedAtMs: this.#clock.now(), error })
+      throw error
+    }
   }
 
   /**
@@ -165,7 +184,8 @@ export class LakehouseSink extends Writable {
     spans: readonly Span[],
     signal: AbortSignal,
   ): Promise<LandedBatch> {
-    const startedAt = this.#clock.now()
+    const startedAtMs = this.#clock.now()
+    const failedAttempts: FailedAttempt[] = []
     const restPath = `${whole.spoolPath}.rest.spool`
     try {
       const batch =
@@ -178,7 +198,7 @@ export class LakehouseSink extends Writable {
           : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch, signal), signal)
       try {
         const encodedAt = this.#clock.now()
-        const receipt = await this.#commit(batch.id, spans, encoded, signal)
+        const receipt = await this.#commit(batch.id, spans, encoded, failedAttempts, signal)
         const committedAt = this.#clock.now()
         await this.#mirror(receipt.tableVersion, signal)
         return {
@@ -188,8 +208,10 @@ export class LakehouseSink extends Writable {
           rejectedBy: encoded.rejectedBy,
           partial: encoded.partial,
           fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
-          encodeMs: encodedAt - startedAt,
+          startedAtMs,
+          encodeMs: encodedAt - startedAtMs,
           commitMs: committedAt - encodedAt,
+          failedAttempts,
           tableVersion: receipt.tableVersion,
         }
       } finally {
@@ -234,6 +256,7 @@ export class LakehouseSink extends Writable {
     batch: string,
     spans: readonly Span[],
     encoded: EncodedBatch,
+    failedAttempts: FailedAttempt[],
     signal: AbortSignal,
   ): Promise<CommitReceipt> {
     const log = retryLog(this.#log, 'commit failed', { batch })
@@ -242,7 +265,9 @@ export class LakehouseSink extends Writable {
       clock: this.#clock,
       signal,
       onRetry: (event) => {
-        if (this.#underWay !== undefined) this.#underWay = { ...this.#underWay, failure: event.error }
+        const { error } = event
+        if (this.#underWay !== undefined) this.#underWay = { ...this.#underWay, failure: error }
+        if (failedAttempts.length < maxFailedAttempts) failedAttempts.push({ atMs: this.#clock.now(), error })
         log(event)
       },
     })

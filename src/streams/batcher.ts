@@ -274,14 +274,15 @@ export class Batcher extends Transform {
     if (batch.heldBytes > 0) await this.#writeHeld(batch)
     this.#batch = undefined
     await batch.file.close()
-    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, heldBytes: _held, ...sealed } = batch
+    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, heldBytes: _held, ...rest } = batch
+    const sealed: Batch = { ...rest, sealedAtMs: this.#clock.now() }
     if (this.destroyed) {
       await this.#staging.remove(batch.spoolPath)
       return
     }
     this.#forgetRead()
     this.#sealed.push(sealed)
-    this.push(sealed satisfies Batch)
+    this.push(sealed)
   }
 
   /** A batch that was read belongs to the sink, which removes its spool. */

@@ -189,6 +189,8 @@ test('transient failures, permanent failures and refusals have different codes',
     assert.equal(error.code, code, `${status} ${service}`)
     assert.deepEqual([error.context.status, error.context.service], [status, service])
     assert.equal(error.context.requestId, 'r-1')
+    // The SDK's id is in the request, so that it is there without an answer, too.
+    assert.match(String(error.context.clientRequestId), /^[0-9a-f-]{36}$/)
     assert.match(error.message, told ?? /logs\/a/)
   }
 })

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Fetches what the tests of deploy/ need beside this file, once: Helm and published schemas by the Go module proxy, Python
-# environments for checking manifests and for Airflow.
+# Fetches what the tests of deploy/ need beside this file, once: Helm, an OpenTelemetry collector and published schemas by
+# the Go module proxy, Python environments for checking manifests and for Airflow.
 #   sh test/deploy/prepare.sh && pnpm test:deploy
-# Needs Go 1.24 or newer and Python 3.10 or newer; takes 1 GB of disk, and two minutes on two cores.
+# Needs Go 1.26 or newer and Python 3.10 or newer; takes 2 GB of disk, and some minutes on two cores.
 set -eu
 folder="$(cd "$(dirname "$0")" && pwd)"
 tools="$folder/.tools"
@@ -34,4 +34,6 @@ schema github.com/compose-spec/compose-go/v2@v2.16.2 schema/compose-spec.json co
 schema github.com/prometheus-operator/prometheus-operator@v0.85.0 \
   example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml servicemonitors.yaml
 [ -x "$tools/helm" ] || GOBIN="$tools" go install helm.sh/helm/v3/cmd/helm@v3.22.0
+# Its sources are here, because the released collectors are in no package registry.
+[ "$tools/collector" -nt "$folder/collector/go.mod" ] || (cd "$folder/collector" && go build -o "$tools/collector" .)
 wait $!

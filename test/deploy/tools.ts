@@ -11,6 +11,7 @@ export const tools = {
   composeSchema: join(folder, '.tools/compose-spec.json'),
   serviceMonitorSchema: join(folder, '.tools/servicemonitors.yaml'),
   python: join(folder, '.venv/bin/python'),
+  collector: join(folder, '.tools/collector'),
   airflow: join(folder, '.venv-airflow/bin/airflow'),
 } as const
 

@@ -122,7 +122,15 @@ test('into Databricks, the intent is durable before the upload, and the offsets 
   const directory = await temporaryDirectory(t)
   const batches = [span(0, 50), span(50, 100)].map((one): Batch => {
     const spool = { spoolPath: join(directory, `${one.start}.spool`), spoolBytes: 0, longestRowBytes: 1 }
-    return { ...spool, id: String(one.start), spans: [one], rows: 5, rejected: 0, openedAtMs: 0 }
+    return {
+      ...spool,
+      id: String(one.start),
+      spans: [one],
+      rows: 5,
+      rejected: 0,
+      openedAtMs: 0,
+      sealedAtMs: 0,
+    }
   })
   await pipeline(Readable.from(batches), sink)
   const recorded = ['sync offset file', 'place offset file', 'sync state folder']

@@ -66,6 +66,7 @@ export async function encoderFixture(
       spoolBytes: rows.reduce((sum, row) => sum + row.length, 0),
       longestRowBytes: Math.max(0, ...rows.map((row) => row.length)),
       openedAtMs: 0,
+      sealedAtMs: 0,
     }
   }
 

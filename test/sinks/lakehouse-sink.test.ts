@@ -93,6 +93,7 @@ async function bench(t: TestContext, failures: Failures = {}, options: Partial<L
       rows: rows.length,
       rejected: 0,
       openedAtMs: 0,
+      sealedAtMs: 0,
       longestRowBytes: 6,
     }
   }

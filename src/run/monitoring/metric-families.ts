@@ -1,3 +1,4 @@
+import { version } from '../../package.ts'
 import { rejectedRowReasons } from '../../records.ts'
 import { type RequestCounts, type RequestKind, requestKinds } from '../../sources/readers/counted-reader.ts'
 import type { PipelineCounters } from '../landing-log.ts'
@@ -205,6 +206,16 @@ const definitions: Readonly<Record<string, Definition>> = {
 /** A request that failed may have been billed, and is counted as a read. */
 function priceOf(kind: RequestKind, { per10kReads, per10kListings }: RequestPrices): number {
   return kind === 'list' ? per10kListings : per10kReads
+}
+
+/** @returns the metric of the release */
+export function buildInfo(): MetricFamily {
+  return {
+    name: 'tailrace_build_info',
+    type: 'gauge',
+    help: 'Always 1; its labels are the versions of Tailrace and Node.js.',
+    samples: [[{ version, node: process.versions.node }, 1]],
+  }
 }
 
 /** @returns every metric of the pipelines, each with the label `pipeline` */

@@ -1,11 +1,5 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
-import { version } from '../../package.ts'
-import {
-  type MeasuredPipeline,
-  type MetricFamily,
-  pipelineFamilies,
-  type RequestPrices,
-} from './metric-families.ts'
+import type { MetricFamily } from './metric-families.ts'
 
 /** Gauges that are named like counters, which `promtool check metrics` refuses. */
 const misnamed = [
@@ -39,13 +33,11 @@ interface RegistrySample {
  */
 export class Metrics {
   readonly #registry = new Registry()
-  readonly #pipelines: () => readonly MeasuredPipeline[]
-  readonly #prices: RequestPrices
+  readonly #families: () => readonly MetricFamily[]
 
-  /** @param pipelines called for each exposition */
-  constructor(pipelines: () => readonly MeasuredPipeline[], prices: RequestPrices) {
-    this.#pipelines = pipelines
-    this.#prices = prices
+  /** @param families called for each exposition */
+  constructor(families: () => readonly MetricFamily[]) {
+    this.#families = families
     collectDefaultMetrics({ register: this.#registry })
     for (const name of misnamed) this.#registry.removeSingleMetric(name)
   }
@@ -55,29 +47,15 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** The metrics of the pipelines and of the build. */
-  families(): readonly MetricFamily[] {
-    return [buildInfo(), ...pipelineFamilies(this.#pipelines(), this.#prices)]
-  }
-
   /** One sample of everything, in the Prometheus text format. */
   async exposition(): Promise<string> {
     const registry = new Registry()
-    for (const family of this.families()) {
+    for (const family of this.#families()) {
       const metric: RegistryMetric = { name: family.name, get: async () => described(family) }
       // The library's own classes count by themselves, and a histogram of theirs takes no finished counts.
       registry.registerMetric(metric as unknown as Metric)
     }
     return `${await registry.metrics()}\n${await this.#registry.metrics()}`
-  }
-}
-
-function buildInfo(): MetricFamily {
-  return {
-    name: 'tailrace_build_info',
-    type: 'gauge',
-    help: 'Always 1; its labels are the versions of Tailrace and Node.js.',
-    samples: [[{ version, node: process.versions.node }, 1]],
   }
 }
 

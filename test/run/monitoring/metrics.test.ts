@@ -3,18 +3,34 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { TailraceError } from '../../../src/errors.ts'
 import type { Batch } from '../../../src/records.ts'
-import type { MeasuredPipeline } from '../../../src/run/monitoring/metric-families.ts'
+import {
+  buildInfo,
+  type MeasuredPipeline,
+  pipelineFamilies,
+} from '../../../src/run/monitoring/metric-families.ts'
 import { Metrics } from '../../../src/run/monitoring/metrics.ts'
 import { PipelineStatistics } from '../../../src/run/pipeline-statistics.ts'
+import { telemetryFamilies } from '../../../src/run/telemetry/telemetry-families.ts'
 import { requestKinds } from '../../../src/sources/readers/counted-reader.ts'
 import { samplesOf } from '../../support/scrape.ts'
 
 const prices = { per10kReads: 40, per10kListings: 500 }
 
+const metricsOf = (pipelines: () => readonly MeasuredPipeline[]): Metrics =>
+  new Metrics(() => [buildInfo(), ...pipelineFamilies(pipelines(), prices)])
+
 /** A pipeline of which every number is another one. */
 function measured(name: string, base: number): MeasuredPipeline {
   const statistics = new PipelineStatistics()
-  const landed = { batch: emptyBatch, rows: 9, rejected: 3, partial: 0, fileBytes: 1 }
+  const landed = {
+    batch: emptyBatch,
+    rows: 9,
+    rejected: 3,
+    partial: 0,
+    fileBytes: 1,
+    startedAtMs: 0,
+    failedAttempts: [],
+  }
   statistics.noteLanded({ ...landed, rejectedBy: { not_json: 2, too_long: 1 }, encodeMs: 300, commitMs: 20 })
   statistics.noteLanded({ ...landed, encodeMs: 400_000, commitMs: 5 })
   statistics.noteRetry(new TailraceError('TABLE_UNAVAILABLE', 'no answer'))
@@ -65,6 +81,7 @@ const emptyBatch: Batch = {
   spoolBytes: 0,
   longestRowBytes: 0,
   openedAtMs: 0,
+  sealedAtMs: 0,
 }
 
 const ofPipelines = (samples: ReadonlyMap<string, number>): Record<string, number> =>
@@ -73,7 +90,7 @@ const ofPipelines = (samples: ReadonlyMap<string, number>): Record<string, numbe
   )
 
 test('an exposition shows every number of a pipeline under its name, and nothing else of it', async () => {
-  const metrics = new Metrics(() => [measured('primary', 100)], prices)
+  const metrics = metricsOf(() => [measured('primary', 100)])
   const samples = ofPipelines(samplesOf(await metrics.exposition()))
   const reasons = Object.entries(samples).filter(([name]) => name.includes('reason='))
   assert.deepEqual(Object.fromEntries(reasons.filter(([, rows]) => rows > 0)), {
@@ -129,7 +146,7 @@ test('an exposition shows every number of a pipeline under its name, and nothing
 })
 
 test('the buckets of a duration count what is at most their bound, and the last one everything', async () => {
-  const samples = samplesOf(await new Metrics(() => [measured('primary', 0)], prices).exposition())
+  const samples = samplesOf(await metricsOf(() => [measured('primary', 0)]).exposition())
   const encoded = (le: string) =>
     samples.get(`tailrace_encode_duration_seconds_bucket{pipeline="primary",le="${le}"}`)
   assert.deepEqual(['0.25', '0.5', '300', '+Inf'].map(encoded), [0, 1, 1, 2])
@@ -139,7 +156,7 @@ test('the buckets of a duration count what is at most their bound, and the last 
 })
 
 test('a pipeline that is not open has no number that only an open one has', async () => {
-  const metrics = new Metrics(() => [{ ...measured('primary', 0), pulse: undefined }], prices)
+  const metrics = metricsOf(() => [{ ...measured('primary', 0), pulse: undefined }])
   const samples = samplesOf(await metrics.exposition())
   assert.equal(samples.get('tailrace_waiting_rows{pipeline="primary"}'), undefined)
   assert.equal(samples.get('tailrace_disk_held{pipeline="primary"}'), 0)
@@ -148,7 +165,7 @@ test('a pipeline that is not open has no number that only an open one has', asyn
 
 test('each exposition tells what is, not what was added up, also when two are asked for at once', async () => {
   let pipelines = [measured('primary', 0)]
-  const metrics = new Metrics(() => pipelines, prices)
+  const metrics = metricsOf(() => pipelines)
   const rows = 'tailrace_rows_total{pipeline="primary"}'
   const together = await Promise.all([metrics.exposition(), metrics.exposition()])
   for (const exposition of together) assert.equal(samplesOf(exposition).get(rows), 1)
@@ -161,7 +178,7 @@ test('each exposition tells what is, not what was added up, also when two are as
 })
 
 test('the process is measured too, by each set of metrics on its own', async () => {
-  for (const metrics of [new Metrics(() => [], prices), new Metrics(() => [], prices)]) {
+  for (const metrics of [metricsOf(() => []), metricsOf(() => [])]) {
     assert.ok(samplesOf(await metrics.exposition()).get('process_resident_memory_bytes')! > 0)
   }
 })
@@ -169,7 +186,11 @@ test('the process is measured too, by each set of metrics on its own', async () 
 test('docs/operations.md has one row for every metric, and every kind of request', async () => {
   const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
   const rows = [...page.matchAll(/^\| `(tailrace_\w+)(?:\{\w+\})?` /gm)].map(([, name]) => name as string)
-  const exposition = await new Metrics(() => [], prices).exposition()
+  const exposition = await new Metrics(() => [
+    buildInfo(),
+    ...pipelineFamilies([], prices),
+    ...telemetryFamilies([]),
+  ]).exposition()
   const names = [...exposition.matchAll(/^# HELP (tailrace_\w+) /gm)].map(([, name]) => name as string)
   assert.deepEqual(rows.toSorted(), names.toSorted())
   const [, table = ''] = page.split('| request ')

@@ -271,6 +271,7 @@ onEachStorage(
         spoolBytes: 40,
         longestRowBytes: 10,
         openedAtMs: 0,
+        sealedAtMs: 0,
       } satisfies Batch)
       const [error] = await failure
       assert.ok(isTailraceError(error, 'COMMIT_UNKNOWN'))

@@ -36,6 +36,7 @@ test('without some spans a batch keeps every other row as it was, however long t
     spoolBytes: 0,
     longestRowBytes: 300_100,
     openedAtMs: 0,
+    sealedAtMs: 0,
   }
   for (const left of [new Set([1, 11]), new Set([3]), new Set(spans.keys())]) {
     const path = `${spoolPath}.rest.spool`

@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto'
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** The ids of the trace of a batch and of its first span. */
+export interface TraceIdentity {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string
+  /** 16 hexadecimal digits. */
+  readonly spanId: string
+}
+
+/**
+ * Derives the ids of a batch's trace from the id of the batch, so that log records that name the batch belong to the trace
+ * without being told.
+ *
+ * @param batch a UUID; any other text gives random ids
+ */
+export function traceIdentity(batch: string): TraceIdentity {
+  if (!uuid.test(batch)) return { traceId: randomBytes(16).toString('hex'), spanId: randomSpanId() }
+  const traceId = batch.replaceAll('-', '')
+  return { traceId, spanId: traceId.slice(16) }
+}
+
+export function randomSpanId(): string {
+  return randomBytes(8).toString('hex')
+}
