@@ -8,6 +8,7 @@ import { redactSecrets } from './reporting/redact.ts'
 import { standardError, standardOutput } from './reporting/terminal.ts'
 
 const usageCodes = new Set([
+  'UNIT_INVALID',
   'USAGE',
   'CONFIG_INVALID',
   'CONFIG_UNREADABLE',

@@ -129,6 +129,14 @@ export const errors = {
     disposition: 'halt',
     hint: 'Run the newer release again; docs/operations.md describes the way back to an older one.',
   },
+  UNIT_INVALID: {
+    disposition: 'halt',
+    hint: 'Pass what tailrace plan or tailrace write printed, with the config that they had.',
+  },
+  UNIT_REFUSED: {
+    disposition: 'halt',
+    hint: 'Plan again: tailrace plan prints what has not landed by now.',
+  },
   REPLAY_OUT_OF_RANGE: {
     disposition: 'halt',
     hint: 'Replay only bytes that have landed; tailrace status shows the offset of each blob.',

@@ -30,6 +30,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'commands/program/run-commands.ts',
     'commands/program/setup-commands.ts',
     'commands/program/table-commands.ts',
+    'commands/program/unit-commands.ts',
   ],
   '@databricks/sql': ['sinks/databricks/warehouse/driver-session.ts'],
   '@duckdb/node-api': [
@@ -78,6 +79,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'run/lanes/set-aside-file.ts',
     'run/live-status.ts',
     'run/pipeline-failure.ts',
+    'run/units/unit-files.ts',
     'sinks/databricks/options.ts',
     'sinks/delta/options.ts',
     'sinks/sink.ts',

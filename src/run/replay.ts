@@ -1,12 +1,10 @@
 import { dirname } from 'node:path'
-import { Writable } from 'node:stream'
-import { pipeline as connect } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
 import { type ResolvedConfig, sinkTarget } from '../config/resolved.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
-import type { Batch, Span } from '../records.ts'
+import type { Span } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { interactiveRetry } from '../retry.ts'
 import type { EncodedBatch } from '../sinks/table-committer.ts'
@@ -15,10 +13,9 @@ import { retryingReader } from '../sources/readers/observed-reader.ts'
 import { framingOf } from '../sources/recognition/framing.ts'
 import { type IdentifiedBlob, identifyBlob } from '../sources/recognition/identify-blob.ts'
 import { requireLineStart } from '../sources/recognition/line-start.ts'
-import { Batcher } from '../streams/batcher.ts'
 import { customStages } from '../streams/custom/custom-stages.ts'
-import { LaneMerge } from '../streams/lane-merge.ts'
 import { removeStaged } from '../streams/staging/staging.ts'
+import { encodeBlocks } from './encode-blocks.ts'
 import { Lane } from './lanes/lane.ts'
 import { openResources, type PipelineResources } from './resources.ts'
 
@@ -106,7 +103,12 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
       clock,
       logger,
     })
-    await encodeLane(lane, resources, pipeline.batch, encoded)
+    await encodeBlocks(
+      async (merge) => {
+        await lane.run((onTaken) => merge.inlet(onTaken))
+      },
+      { ...resources, batch: pipeline.batch, onEncoded: (batch) => void encoded.push(batch) },
+    )
     if (lane.next.offset !== span.end) {
       throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
         context: { expected: span.end, found: lane.next.offset },
@@ -179,35 +181,4 @@ function requireWhole(span: Span, landed: LandedOffset): void {
     `${span.blob} holds gzip or documents, which are landed again as a whole: from 0 to ${landed.offset}.`,
     { context: { from: span.start, to: span.end, landed: landed.offset } },
   )
-}
-
-async function encodeLane(
-  lane: Lane,
-  { staging, encoder }: PipelineResources,
-  batch: { readonly maxBytes: number; readonly maxRows: number },
-  encoded: EncodedBatch[],
-): Promise<void> {
-  const merge = new LaneMerge()
-  const collect = new Writable({
-    objectMode: true,
-    highWaterMark: 1,
-    write: (sealed: Batch, _encoding, done) => {
-      encode(sealed).then(() => done(), done)
-    },
-  })
-  const encode = async (sealed: Batch): Promise<void> => {
-    if (sealed.rows > 0) encoded.push(await encoder.encode(sealed))
-    await staging.remove(sealed.spoolPath)
-  }
-  const reading = lane
-    .run((onTaken) => merge.inlet(onTaken))
-    .then(
-      () => merge.close(),
-      (error: Error) => {
-        merge.destroy(error)
-        throw error
-      },
-    )
-  const { maxBytes, maxRows } = batch
-  await Promise.all([connect([merge, new Batcher({ staging, maxBytes, maxRows }), collect]), reading])
 }

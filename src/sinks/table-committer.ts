@@ -18,6 +18,31 @@ export interface CommitReceipt {
   readonly tableVersion?: number | undefined
 }
 
+/** What a table's log is to say of a stored file: JSON that only the kind of sink that wrote it reads. */
+export type StoredFile = Readonly<Record<string, unknown>>
+
+/**
+ * Rows that are stored where a table can name them, and the ranges that they cover. No reader sees them before `landUnits`.
+ */
+export interface WrittenUnit {
+  /** At most one range of each blob generation. */
+  readonly spans: readonly Span[]
+  readonly files: readonly StoredFile[]
+  readonly rows: number
+}
+
+/**
+ * The result for one unit. `landed-before`: the table has its ranges already. Otherwise nothing of it is landed:
+ * `refused` says why, as a sentence.
+ */
+export type UnitOutcome = 'landed' | 'landed-before' | { readonly refused: string }
+
+/** The result of `landUnits`. */
+export interface UnitsReceipt extends CommitReceipt {
+  /** In the order of the units. */
+  readonly outcomes: readonly UnitOutcome[]
+}
+
 /**
  * Adds encoded files to one open table.
  *
@@ -63,6 +88,22 @@ export interface TableCommitter {
     span: Span,
     encoded: readonly EncodedBatch[],
   ): Promise<CommitReceipt & { readonly removedRows: number }>
+
+  /**
+   * Stores the files of batches where the table can name them, without naming them; absent where that is not possible.
+   * The same rows may be stored again by another process: only the unit that `landUnits` takes first counts.
+   *
+   * @returns the `files` of a unit
+   */
+  storeUnit?(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]>
+
+  /**
+   * Commits units in one atomic step: those whose ranges start at the table's offsets, or where the range of another one
+   * of these units ends. Doing it twice gives the same table as doing it once. A generation without an offset starts at 0.
+   *
+   * @throws COMMIT_CONTENDED, COMMIT_UNKNOWN as `land`
+   */
+  landUnits?(units: readonly WrittenUnit[]): Promise<UnitsReceipt>
 
   /** Releases cached data that can be loaded again; called when space or memory is short. */
   releaseCaches(): Promise<void>

@@ -11,6 +11,7 @@ import { addInspectCommands } from './inspect-commands.ts'
 import { addRunCommands } from './run-commands.ts'
 import { addSetupCommands } from './setup-commands.ts'
 import { addTableCommands } from './table-commands.ts'
+import { addUnitCommands } from './unit-commands.ts'
 
 /** Wide enough for examples; a wider terminal would only make lines harder to read. */
 const maxHelpWidth = 100
@@ -49,6 +50,7 @@ export function createProgram({ version, runner, onFlags, write }: ProgramOption
     })
     .hook('preAction', (_, command) => onFlags(command.optsWithGlobals()))
   addRunCommands(program, runner)
+  addUnitCommands(program, runner)
   addInspectCommands(program, runner)
   addTableCommands(program, runner)
   addSetupCommands(program, runner)

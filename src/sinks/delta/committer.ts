@@ -6,10 +6,18 @@ import type { Span } from '../../records.ts'
 import type { Column } from '../../tables/table.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { EmbeddedEngine } from '../encoding/engine.ts'
-import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
+import type {
+  CommitReceipt,
+  EncodedBatch,
+  StoredFile,
+  TableCommitter,
+  UnitsReceipt,
+  WrittenUnit,
+} from '../table-committer.ts'
+import { moveIn } from './files/placement.ts'
 import { type ReplaceReceipt, replaceRange } from './files/replace.ts'
-import { appIdOf, type DoubledRange, type Transactions } from './log/offsets.ts'
-import type { TransactionAction } from './protocol/actions.ts'
+import { landUnits } from './land-units.ts'
+import { type DoubledRange, type Transactions, transactionsOf } from './log/offsets.ts'
 import { SchemaPlan } from './protocol/schema.ts'
 import { provenanceOffsets } from './provenance-offsets.ts'
 import { raiseOffsetsFence } from './raise-offsets-fence.ts'
@@ -125,7 +133,10 @@ export class DeltaCommitter implements TableCommitter {
     const hasRows = encoded.files.length > 0
     const schema = hasRows ? this.#table.planSchema() : new SchemaPlan(this.#table.state.metaData, [])
     const files = this.#table.place(encoded.files, schema.metaData)
-    const offsets = this.#transactions(spans.map(({ end, ...source }) => ({ ...source, offset: end })))
+    const offsets = transactionsOf(
+      spans.map(({ end, ...source }) => ({ ...source, offset: end })),
+      this.#options.clock.now(),
+    )
     return this.#table.commit(files, {
       info: {
         operation: 'STREAMING UPDATE',
@@ -159,7 +170,7 @@ export class DeltaCommitter implements TableCommitter {
           isBlindAppend: false,
           operationMetrics: { numAddedFiles: '0', numOutputRows: '0' },
         },
-        actions: this.#transactions(found),
+        actions: transactionsOf(found, this.#options.clock.now()),
         check: () => {
           this.#table.checkRules()
           if (this.landed().blobCount > 0) throw new OffsetsThere()
@@ -177,15 +188,22 @@ export class DeltaCommitter implements TableCommitter {
     if (doubled.length > 0) this.#options.onDoubled?.(doubled)
   }
 
-  #transactions(landed: readonly LandedOffset[]): { readonly txn: TransactionAction }[] {
-    const lastUpdated = this.#options.clock.now()
-    return landed.map((one) => ({
-      txn: { appId: appIdOf(one), version: one.offset, lastUpdated },
-    }))
-  }
-
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<ReplaceReceipt> {
     return this.#queue.run(() => replaceRange(this.#table, span, encoded, this.#options))
+  }
+
+  async storeUnit(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]> {
+    return this.#queue.run(async () => {
+      const files = encoded.flatMap((batch) => batch.files)
+      const schema = files.length > 0 ? this.#table.planSchema() : undefined
+      const placed = this.#table.place(files, schema?.metaData)
+      await moveIn(this.#options.storage, placed)
+      return placed.map(({ add }) => ({ ...add }))
+    })
+  }
+
+  async landUnits(units: readonly WrittenUnit[]): Promise<UnitsReceipt> {
+    return this.#queue.run(() => landUnits(this.#table, units, this.#options))
   }
 
   async releaseCaches(): Promise<void> {

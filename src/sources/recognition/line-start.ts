@@ -31,3 +31,25 @@ export async function requireLineStart(reader: BlobReader, blobName: string, off
     { context: { offset, before: starts[0], after: starts[1] } },
   )
 }
+
+/**
+ * Finds the first start of a line behind an offset.
+ *
+ * @param maxLineBytes a longer line is not searched through
+ * @returns undefined when there is none so near
+ */
+export async function nextLineStart(
+  reader: BlobReader,
+  blobName: string,
+  offset: number,
+  maxLineBytes: number,
+): Promise<number | undefined> {
+  for (let from = offset; from < offset + maxLineBytes; ) {
+    const read = await reader.read(blobName, { offset: from, maxBytes: Math.min(searchBytes, maxLineBytes) })
+    if (read.kind !== 'bytes') return undefined
+    const newline = read.bytes.indexOf(0x0a)
+    if (newline !== -1) return from + newline + 1
+    from += read.bytes.length
+  }
+  return undefined
+}

@@ -106,6 +106,17 @@ export function appIdOf(source: BlobGeneration): string {
   return `${prefix}${generationKey(source)}`
 }
 
+/**
+ * @param nowMs milliseconds since the epoch
+ * @returns the actions that record offsets
+ */
+export function transactionsOf(
+  landed: readonly LandedOffset[],
+  nowMs: number,
+): { readonly txn: TransactionAction }[] {
+  return landed.map((one) => ({ txn: { appId: appIdOf(one), version: one.offset, lastUpdated: nowMs } }))
+}
+
 /** Splits at the last `@`: a blob's name may hold one, a generation never does. */
 function sourceOf(key: string): BlobGeneration | undefined {
   const at = key.lastIndexOf('@')

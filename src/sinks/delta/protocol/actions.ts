@@ -247,8 +247,7 @@ function withSchema(action: JsonObject): JsonObject {
 
 /** Checks only the fields that later code relies on. */
 function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonObject): boolean {
-  if (isJsonObject(add))
-    return typeof add.path === 'string' && isJsonObject(add.partitionValues) && hasKnownVector(add)
+  if (isJsonObject(add)) return isAddAction(add)
   if (isJsonObject(remove)) return typeof remove.path === 'string' && hasKnownVector(remove)
   if (isJsonObject(txn))
     return typeof txn.appId === 'string' && ['number', 'bigint'].includes(typeof txn.version)
@@ -261,8 +260,15 @@ function isKnown({ add, remove, txn, metaData, protocol, domainMetadata }: JsonO
   return isJsonObject(protocol) && typeof protocol.minReaderVersion === 'number'
 }
 
+/** @returns whether JSON has the fields of an add action that later code relies on */
+export function isAddAction(
+  add: Readonly<Record<string, unknown>>,
+): add is Readonly<Record<string, unknown>> & AddAction {
+  return typeof add.path === 'string' && isJsonObject(add.partitionValues) && hasKnownVector(add)
+}
+
 /** Rejects a malformed vector: ignoring it would bring deleted rows back. */
-function hasKnownVector({ deletionVector: vector }: JsonObject): boolean {
+function hasKnownVector({ deletionVector: vector }: { readonly deletionVector?: unknown }): boolean {
   if (vector == null) return true
   return (
     isJsonObject(vector) &&

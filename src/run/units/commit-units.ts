@@ -1,0 +1,87 @@
+import { choosePipeline, unsupportedError } from '../../config/choose-pipelines.ts'
+import { TailraceError } from '../../errors.ts'
+import type { UnitOutcome } from '../../sinks/table-committer.ts'
+import type { InspectionContext } from '../inspection/for-each-pipeline.ts'
+import { openResources } from '../resources.ts'
+import type { Manifest } from './unit-files.ts'
+
+/** The result of one commit, which `tailrace commit` prints. */
+export interface CommitUnitsReceipt {
+  readonly pipeline: string
+  readonly landed: number
+  /** Units whose ranges the table had already. */
+  readonly landedBefore: number
+  readonly refused: readonly { readonly manifest: string; readonly reason: string }[]
+  /** Rows of the units that were landed. */
+  readonly rows: number
+  readonly tableVersion: number | undefined
+}
+
+/** A manifest and the file that it came from, for messages. */
+export interface NamedManifest extends Manifest {
+  readonly origin: string
+}
+
+/**
+ * Lands written units: all of one pipeline in one commit, each whole or not at all.
+ *
+ * @throws UNIT_INVALID when a manifest is of another table
+ * @throws USAGE, COMMIT_CONTENDED, COMMIT_UNKNOWN
+ */
+export async function commitUnits(
+  context: InspectionContext,
+  manifests: readonly NamedManifest[],
+): Promise<readonly CommitUnitsReceipt[]> {
+  const names = [...new Set(manifests.map(({ pipeline }) => pipeline))]
+  const byPipeline = names.map((name) => [name, manifests.filter((one) => one.pipeline === name)] as const)
+  for (const [name, units] of byPipeline) requireTable(context, name, units)
+  const receipts: CommitUnitsReceipt[] = []
+  for (const [name, units] of byPipeline) receipts.push(await commitOfPipeline(context, name, units))
+  return receipts
+}
+
+function requireTable({ config }: InspectionContext, name: string, units: readonly NamedManifest[]): void {
+  const pipeline = choosePipeline(config, name)
+  const table = pipeline.sinkKind.offsetsTable(pipeline)
+  const foreign = units.find((unit) => unit.table !== table)
+  if (foreign === undefined) return
+  throw new TailraceError(
+    'UNIT_INVALID',
+    `${foreign.origin} is of the table ${foreign.table}, and ${name} lands in ${table}.`,
+  )
+}
+
+async function commitOfPipeline(
+  { config, clock, logger }: InspectionContext,
+  name: string,
+  units: readonly NamedManifest[],
+): Promise<CommitUnitsReceipt> {
+  const resources = await openResources({
+    name,
+    config: choosePipeline(config, name),
+    shared: config,
+    removeLeftovers: false,
+    clock,
+    logger,
+  })
+  try {
+    const { committer } = resources
+    if (committer.landUnits === undefined)
+      throw unsupportedError([name], { because: 'cannot hold files that are committed later' })
+    const { outcomes, tableVersion } = await committer.landUnits(units)
+    const having = (outcome: UnitOutcome) => units.filter((_, index) => outcomes[index] === outcome)
+    return {
+      pipeline: name,
+      landed: having('landed').length,
+      landedBefore: having('landed-before').length,
+      refused: units.flatMap(({ origin }, index) => {
+        const outcome = outcomes[index]
+        return typeof outcome === 'object' ? [{ manifest: origin, reason: outcome.refused }] : []
+      }),
+      rows: having('landed').reduce((sum, { rows }) => sum + rows, 0),
+      tableVersion,
+    }
+  } finally {
+    await resources.close()
+  }
+}

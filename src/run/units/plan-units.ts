@@ -1,0 +1,168 @@
+import { isTailraceError, TailraceError } from '../../errors.ts'
+import { LandedOffsets } from '../../offsets/landed-offsets.ts'
+import { generationParts } from '../../records.ts'
+import { interactiveRetry, retry } from '../../retry.ts'
+import type { BlobReader } from '../../sources/blob-reader.ts'
+import { selectionOf } from '../../sources/discovery/blob-selection.ts'
+import { createDiscovery } from '../../sources/discovery/create-discovery.ts'
+import { framingOf } from '../../sources/recognition/framing.ts'
+import { identifyBlob, markOf } from '../../sources/recognition/identify-blob.ts'
+import { nextLineStart } from '../../sources/recognition/line-start.ts'
+import {
+  forEachPipeline,
+  type InspectedPipeline,
+  type InspectionContext,
+} from '../inspection/for-each-pipeline.ts'
+import { cutsOf, packUnits, type UnlandedRange } from './pack-units.ts'
+import type { Unit } from './unit-files.ts'
+
+export interface PlanOptions {
+  /** The name of one pipeline. Default: all. */
+  readonly pipeline?: string | undefined
+  /** Bytes of a unit, about. */
+  readonly targetBytes: number
+  /** Units of a pipeline, at most: they get longer than `targetBytes` where that is needed. Default: no limit. */
+  readonly maxUnits?: number | undefined
+}
+
+/** A blob with bytes that have not landed, which is in no unit. */
+export interface LeftOutBlob {
+  readonly pipeline: string
+  /** `<container>/<name>` */
+  readonly blob: string
+  readonly reason: string
+}
+
+/** What is to be landed now. */
+export interface UnitPlan {
+  readonly units: readonly Unit[]
+  readonly leftOut: readonly LeftOutBlob[]
+}
+
+/** Blobs that are identified at the same time. */
+const parallelBlobs = 16
+
+/**
+ * Lists the bytes that have not landed and divides them into units. Nothing changes, so the pipelines may be running: a
+ * unit whose bytes are landed by then is skipped at its commit.
+ *
+ * @throws USAGE when there is no pipeline of that name, or a first run is to begin at the blobs' ends
+ */
+export async function planUnits(context: InspectionContext, options: PlanOptions): Promise<UnitPlan> {
+  const units: Unit[] = []
+  const leftOut: LeftOutBlob[] = []
+  await forEachPipeline(context, options.pipeline, async (inspected) => {
+    const { name, reader, pipeline } = inspected
+    const ranges: UnlandedRange[] = []
+    for await (const found of unlandedRanges(inspected, context)) {
+      if ('reason' in found) leftOut.push({ pipeline: name, ...found })
+      else ranges.push(found)
+    }
+    const total = ranges.reduce((sum, { span }) => sum + span.end - span.start, 0)
+    const targetBytes = Math.max(options.targetBytes, total / (options.maxUnits ?? Number.POSITIVE_INFINITY))
+    const parts: UnlandedRange[] = []
+    for (const range of ranges) {
+      for (const part of await divided(range, targetBytes, reader, pipeline.source.maxLineBytes))
+        parts.push(part)
+    }
+    for (const unit of packUnits(name, parts, targetBytes)) units.push(unit)
+  })
+  return { units, leftOut }
+}
+
+async function* unlandedRanges(
+  { name, pipeline, reader, table }: InspectedPipeline,
+  { clock }: InspectionContext,
+): AsyncGenerator<UnlandedRange | Omit<LeftOutBlob, 'pipeline'>> {
+  const { source } = pipeline
+  const landed = new LandedOffsets()
+  for (const one of await table.generations()) landed.set(one)
+  if (landed.blobCount === 0 && source.coldStart === 'latest')
+    throw new TailraceError(
+      'USAGE',
+      `Nothing of ${name} has landed, and coldStart is latest: the first tailrace start records where its blobs begin.`,
+    )
+  const identify = async (
+    blobName: string,
+  ): Promise<UnlandedRange | Omit<LeftOutBlob, 'pipeline'> | undefined> => {
+    const blob = `${reader.container}/${blobName}`
+    const known = landed.of(blob).map((one) => ({ ...one, mark: undefined }))
+    const found = await retry(() => identifyBlob(reader, blobName, { known, coldStart: 'earliest' }), {
+      policy: interactiveRetry,
+      clock,
+    })
+    if (found.kind !== 'found' || found.offset >= found.totalBytes) return undefined
+    const framing = framingOf(found.head, found.blobType)
+    if (framing.kind === 'refused') return { blob, reason: framing.reason }
+    if (found.resume !== undefined)
+      return { blob, reason: 'is a document that has grown: tailrace start lands it' }
+    if (found.insideLine && framing.kind === 'lines')
+      return { blob, reason: 'was landed up to the middle of a line: tailrace start lands it' }
+    const { generation, offset, totalBytes } = found
+    const span = { blob, generation, start: offset, end: totalBytes }
+    return {
+      span,
+      mark: markOf({ blob, generation }, found, found.tail),
+      isOfLines: framing.kind === 'lines',
+    }
+  }
+  let waiting: Promise<UnlandedRange | Omit<LeftOutBlob, 'pipeline'> | undefined>[] = []
+  const settled = async () => (await Promise.all(waiting)).filter((one) => one !== undefined)
+  for await (const blobName of blobNames(pipeline.source, reader, landed, clock.now())) {
+    waiting.push(identify(blobName))
+    if (waiting.length < parallelBlobs) continue
+    yield* await settled()
+    waiting = []
+  }
+  yield* await settled()
+}
+
+/** The blobs of a source that may have bytes to land, as far as a listing shows. */
+async function* blobNames(
+  source: InspectedPipeline['pipeline']['source'],
+  reader: BlobReader,
+  landed: LandedOffsets,
+  nowMs: number,
+): AsyncGenerator<string> {
+  const selection = selectionOf(source.blobs)
+  if (selection.kind === 'one') {
+    yield selection.name
+    return
+  }
+  const { startTimeMs, watchMs } = source
+  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  try {
+    for await (const { name, bytes, createdAt } of discovery.scan(
+      nowMs,
+      { policy: interactiveRetry },
+      { everything: true },
+    )) {
+      const newest = landed.of(`${reader.container}/${name}`).at(-1)
+      const isLanded = newest?.offset === bytes && generationParts(newest.generation)[0] === createdAt
+      if (bytes > 0 && !isLanded) yield name
+    }
+  } catch (error) {
+    // As a run, which waits for Azure Monitor to create it.
+    if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
+  }
+}
+
+/** Cuts a range at line starts. A cut without a line start near it is left out. */
+async function divided(
+  range: UnlandedRange,
+  targetBytes: number,
+  reader: BlobReader,
+  maxLineBytes: number,
+): Promise<UnlandedRange[]> {
+  const { span } = range
+  const name = span.blob.slice(reader.container.length + 1)
+  const parts: UnlandedRange[] = []
+  let { start } = span
+  for (const cut of cutsOf(range, targetBytes)) {
+    const end = await nextLineStart(reader, name, cut, maxLineBytes)
+    if (end === undefined || end <= start || end >= span.end) continue
+    parts.push({ ...range, span: { ...span, start, end } })
+    start = end
+  }
+  return [...parts, { ...range, span: { ...span, start } }]
+}
