@@ -293,6 +293,7 @@ export class Pipeline implements OpenedPipeline {
       budget: this.#budget,
       staging: this.#resources.staging,
       diskSpace: this.#diskSpace,
+      longTexts: this.#resources.longTexts,
       isSettled: (source, offset) => (this.#settled.get(generationKey(source)) ?? offset) >= offset,
       refreshOffsets: async () => committer.refresh?.(),
       clock,

@@ -30,6 +30,8 @@ export interface PipelineResourcesOptions {
 export interface PipelineResources {
   readonly staging: Staging
   readonly encoder: BatchEncoder
+  /** Steps of the encoder that take several times a long row's memory. Undefined for an encoder without them. */
+  readonly longTexts?: SerialQueue | undefined
   readonly committer: TableCommitter
   /** The content of the offset file when the pipeline was opened. */
   readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
@@ -46,6 +48,9 @@ export interface PipelineResources {
  * take twice the memory and no less time.
  */
 const encoding = new SerialQueue()
+
+/** Steps that take several times the memory of a long text, of all pipelines of a process. */
+const longTexts = new SerialQueue()
 
 /**
  * Opens the resources of a pipeline, and creates the table if it does not exist.
@@ -98,6 +103,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       files: encodedFiles,
       nowMs,
       turns: encoding,
+      longTexts,
       logger,
     })
     const { minFreeBytes, resumeFreeBytes, checkMs } = shared.disk
@@ -115,6 +121,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       staging,
       diskSpace,
       encoder,
+      longTexts,
       committer,
       storedOffsets,
       offsetFile,

@@ -128,8 +128,10 @@ export class LineSplitter extends Transform {
     }
     const release = await this.#longLines.takeTurn(this.#destroying.signal)
     try {
-      await this.#open.load()
-      const block = this.split(chunk)
+      const block = await this.#longLines.alone(async () => {
+        await this.#open.load()
+        return this.split(chunk)
+      })
       if (block !== undefined && !this.destroyed) return { ...block, release }
       release()
       return undefined

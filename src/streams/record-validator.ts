@@ -12,6 +12,7 @@ import {
 import { type ArrayRecord, recordsOf } from './records/array-records.ts'
 import { concatenatedObjects, maxLineRecords } from './records/line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
+import type { LongLineTurns } from './records/open-line.ts'
 import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
 import { textLineRecord } from './records/text-line.ts'
 import { usualLine } from './records/usual-line.ts'
@@ -30,12 +31,21 @@ const carriageReturn = 0x0d
  * and NaN.
  */
 export class RecordValidator extends Transform {
-  constructor() {
+  readonly #longLines: LongLineTurns | undefined
+
+  /** @param longLines bounds the memory of long lines. Default: it is not bounded */
+  constructor(longLines?: LongLineTurns) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    this.#longLines = longLines
   }
 
   override _transform(block: LineBlock, _encoding: BufferEncoding, done: TransformCallback): void {
-    done(null, entriesOf(block))
+    // Only a block with a long line has a turn to end.
+    if (this.#longLines === undefined || block.release === undefined) {
+      done(null, entriesOf(block))
+      return
+    }
+    this.#longLines.alone(async () => entriesOf(block)).then((entries) => done(null, entries), done)
   }
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
 import { seededRandom } from '../../doubles/seeded-random.ts'
+import { SerialQueue } from '../../src/offsets/serial-queue.ts'
 import type { EntryBlock, LineBlock } from '../../src/records.ts'
 import { Batcher } from '../../src/streams/batcher.ts'
 import { LaneMerge } from '../../src/streams/lane-merge.ts'
@@ -112,4 +113,32 @@ test('a lane that ends while it waits for its turn does not take it, and leaves 
   const endSecond = await waiting
   endSecond()
   ;(await longLines.takeTurn(new AbortController().signal))()
+})
+
+test('a long line is neither put together nor read while another stage works on a long text', async (t) => {
+  const staging = new Staging(await temporaryDirectory(t), 1e9)
+  const longTexts = new SerialQueue()
+  const longLines = new LongLines({ staging, longTexts })
+  const splitter = new LineSplitter({ longLines })
+  const validator = new RecordValidator(longLines)
+  const steps: string[] = []
+  const work = async (name: string): Promise<void> => {
+    // Everything that can move moves.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    steps.push(name)
+  }
+  splitter.on('data', (block: LineBlock) => {
+    steps.push('put together')
+    longTexts.run(() => work('second work'))
+    validator.write(block)
+  })
+  longTexts.run(() => work('first work'))
+  for (const chunk of chunksOfLine(2 * mebibyte)) splitter.write(chunk)
+  const [block] = (await once(validator, 'data')) as [EntryBlock]
+  steps.push('read')
+  assert.deepEqual(steps, ['first work', 'put together', 'second work', 'read'])
+  assert.equal(block.entries.length, 1)
+  splitter.destroy()
+  validator.destroy()
+  await once(splitter, 'close')
 })

@@ -1,6 +1,7 @@
 import type { Transform, Writable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
+import type { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { BlobGeneration, EntryBlock, GenerationMark, Span } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
@@ -41,6 +42,8 @@ export interface LaneContext {
   readonly budget: ByteBudget
   readonly staging: Staging
   readonly diskSpace?: DiskSpaceMonitor | undefined
+  /** Steps that take several times a long text's memory, also those of the encoder. Default: a queue for lanes alone. */
+  readonly longTexts?: SerialQueue | undefined
   /** Whether the sink has landed or dropped the bytes of a generation up to an offset. Default: always. */
   readonly isSettled?: ((source: BlobGeneration, offset: number) => boolean) | undefined
   /** Reads the offsets that other processes have committed. Default: there is no other process. */

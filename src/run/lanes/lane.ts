@@ -58,6 +58,7 @@ export class Lane {
   #framer: LineSplitter | GzipMembers | RecordsDocuments
   #customStages: readonly Transform[]
   #options: LaneOptions
+  #longLines: LongLineTurns
   #startedAtMs: number
   /** The end of the last block that the inlet took. A later lane starts there. */
   #takenEnd: number | undefined
@@ -75,6 +76,7 @@ export class Lane {
     this.#options = { ...options, first: undefined }
     this.#startedAtMs = clock.now()
     this.#customStages = options.customStages()
+    this.#longLines = this.#noteTurns(options)
     this.#framer = this.#framerOf(start, source.maxLineBytes)
     this.#tailer = new AppendBlobTailer({
       reader,
@@ -175,7 +177,7 @@ export class Lane {
    */
   async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
     const { start, staging, diskSpace } = this.#options
-    const validators = start.framing === 'documents' ? [] : [new RecordValidator()]
+    const validators = start.framing === 'documents' ? [] : [new RecordValidator(this.#longLines)]
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span, release }) => {
       this.#takenEnd = span.end
@@ -199,7 +201,7 @@ export class Lane {
 
   #framerOf({ framing, insideLine, offset, resume }: LaneStart, maxLineBytes: number) {
     const { rowMemories = new RowMemories() } = this.#options
-    const longLines = this.#longLines()
+    const longLines = this.#longLines
     // Custom transforms work on objects.
     const usual = this.#customStages.length === 0 ? new UsualRows(rowMemories) : undefined
     switch (framing) {
@@ -215,14 +217,21 @@ export class Lane {
     }
   }
 
-  #longLines(): LongLineTurns {
-    const { staging, diskSpace } = this.#options
-    const { longLines = new LongLines({ staging, diskSpace }) } = this.#options
+  /** Notes the turn that this lane has, so that it ends when the lane fails. */
+  #noteTurns({
+    staging,
+    diskSpace,
+    longLines = new LongLines({ staging, diskSpace }),
+  }: LaneOptions): LongLineTurns {
     const takeTurn = async (signal: AbortSignal): Promise<EndTurn> => {
       this.#untaken = await longLines.takeTurn(signal)
       return this.#untaken
     }
-    return { takeTurn, createFile: (signal) => longLines.createFile(signal) }
+    return {
+      takeTurn,
+      createFile: (signal) => longLines.createFile(signal),
+      alone: (step) => longLines.alone(step),
+    }
   }
 
   #fail(error: unknown): void {

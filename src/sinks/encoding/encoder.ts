@@ -27,6 +27,8 @@ export interface SpoolEncoderOptions {
   readonly nowMs?: (() => number) | undefined
   /** Encoders with the same queue take turns. Default: a queue of its own. */
   readonly turns?: SerialQueue | undefined
+  /** Steps that take several times a long row's memory, also those of other stages. Default: a queue of its own. */
+  readonly longTexts?: SerialQueue | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -46,6 +48,7 @@ export class SpoolEncoder {
   readonly #files: 'by-partition' | 'whole'
   readonly #partitions: readonly PartitionColumn[]
   readonly #turns: SerialQueue
+  readonly #longTexts: SerialQueue
   readonly #log: Logger
   /** Whether the last batch had texts that are not JSON. */
   #checksTexts = false
@@ -57,6 +60,7 @@ export class SpoolEncoder {
     this.#declaration = options.declaration
     this.#outputDirectory = options.outputDirectory
     this.#turns = options.turns ?? new SerialQueue()
+    this.#longTexts = options.longTexts ?? new SerialQueue()
     this.#nowMs = options.nowMs ?? systemClock.now
     this.#log = options.logger ?? silentLogger
   }
@@ -89,6 +93,7 @@ export class SpoolEncoder {
         leftOut: this.#leftOut(),
         ingestMs: this.#nowMs(),
         signal,
+        longTexts: this.#longTexts,
         checksTexts: this.#checksTexts,
         onUnencodable: (row, cause) =>
           this.#log.warn(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { Span } from '../../records.ts'
 import { collectGarbage } from '../../streams/staging/collect-garbage.ts'
 import { rejectedRow, rowPlace } from '../../streams/staging/spool.ts'
@@ -107,6 +108,8 @@ export interface PartWriterOptions {
   readonly leftOut: string
   readonly ingestMs: number
   readonly signal: AbortSignal | undefined
+  /** Rows over 4 MiB are encoded while no other stage works on a long text. */
+  readonly longTexts: SerialQueue
   /** Whether texts that are not JSON are expected, so that checking each text is cheaper than a failed statement. */
   readonly checksTexts: boolean
   readonly onUnencodable: (row: UnencodableRow, error: Error) => void
@@ -150,8 +153,8 @@ export class PartWriter {
     const careful: WrittenFile[] = []
     const longest: WrittenFile[] = []
     for (const group of groupsOf(pieces)) {
-      const files = await this.#writeCarefully(group)
-      ;(isLong(group) ? longest : careful).push(...files)
+      if (isLong(group)) longest.push(...(await this.#options.longTexts.run(() => this.#writeAlone(group))))
+      else careful.push(...(await this.#writeCarefully(group)))
     }
     return { together, careful, long: longest, checksTexts: this.#checksTexts }
   }
@@ -188,6 +191,12 @@ export class PartWriter {
       }
     }
     return this.#writePart([piece], ordinarySettings, { usual: 'checked' })
+  }
+
+  async #writeAlone(group: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {
+    // Other stages may have left garbage of other long texts.
+    await this.#returnMemory()
+    return this.#writeCarefully(group)
   }
 
   async #writeCarefully(pieces: readonly SpoolPiece[]): Promise<readonly WrittenFile[]> {

@@ -21,6 +21,8 @@ export interface LongLineTurns {
    * @throws the signal's reason when it fires before
    */
   takeTurn(signal: AbortSignal): Promise<EndTurn>
+  /** Runs a step that takes several times a line's memory, while no other step does so, here or in the encoder. */
+  alone<T>(step: () => Promise<T>): Promise<T>
   /** @param signal ends the wait for disk space */
   createFile(signal: AbortSignal): Promise<LineFile>
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers'
+import { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { EndTurn, LineFile, LongLineTurns } from '../records/open-line.ts'
 import type { DiskSpaceMonitor } from './disk-space-monitor.ts'
 import { type Staging, writeAt } from './staging.ts'
@@ -10,6 +11,8 @@ export interface LongLinesOptions {
   readonly staging: Staging
   /** Repeats writes when the volume is full; without it they fail. */
   readonly diskSpace?: DiskSpaceMonitor | undefined
+  /** Steps that take several times a long text's memory, also those of the encoder. Default: a queue for lines alone. */
+  readonly longTexts?: SerialQueue | undefined
 }
 
 /**
@@ -21,13 +24,19 @@ export interface LongLinesOptions {
 export class LongLines implements LongLineTurns {
   readonly #staging: Staging
   readonly #diskSpace: DiskSpaceMonitor | undefined
+  readonly #longTexts: SerialQueue
   /** Called to hand the turn on, the oldest one first. */
   #waiting: (() => void)[] = []
   #isTaken = false
 
-  constructor({ staging, diskSpace }: LongLinesOptions) {
+  constructor({ staging, diskSpace, longTexts = new SerialQueue() }: LongLinesOptions) {
     this.#staging = staging
     this.#diskSpace = diskSpace
+    this.#longTexts = longTexts
+  }
+
+  alone<T>(step: () => Promise<T>): Promise<T> {
+    return this.#longTexts.run(step)
   }
 
   async takeTurn(signal: AbortSignal): Promise<EndTurn> {

@@ -13,13 +13,24 @@ import { type Staging, writeAt } from '../staging/staging.ts'
 /** Runs a write, and repeats it when the volume is full. */
 export type WithSpace = <T>(write: () => Promise<T>) => Promise<T>
 
-/** The fields of an entry without its place. */
-type StoredRow = Pick<Entry, 'raw' | 'json' | 'flat' | 'reject' | 'note'>
+/** What precedes the texts of an entry in the file. */
+interface EntryHead extends Pick<Entry, 'flat' | 'reject'> {
+  readonly rawBytes: number
+  readonly jsonBytes?: number | undefined
+  /** UTF-8 bytes, one character per byte, as the texts. */
+  readonly note?: string | undefined
+}
+
+const newline = 0x0a
+
+/** Maximum size of one write. */
+const maxWriteBytes = 1024 * 1024
 
 /**
  * The staging file that holds the entries of a large unit until the unit is complete.
  *
- * Each call of `append` is written as lines of JSON and read back as one slice, so the caller bounds a slice's size.
+ * An entry is a line of JSON and then its texts, which are copied as they are: quoted, those of 16 MiB would take several
+ * times their length. Each call of `append` is read back as one slice, so the caller bounds a slice's size.
  */
 export class UnitFile {
   #staging: Staging
@@ -43,11 +54,13 @@ export class UnitFile {
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
-    const bytes = Buffer.from(entries.map((entry) => `${lineOf(entry)}\n`).join(''), 'latin1')
-    // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
-    await this.#withSpace(() => writeAt(this.#file, bytes, this.#bytes))
-    this.#bytes += bytes.length
-    this.#sliceBytes.push(bytes.length)
+    const start = this.#bytes
+    for (const bytes of writesOf(entries.flatMap(textsOf))) {
+      // Written at a fixed position: after a full volume, the repeated write overwrites the partial one.
+      await this.#withSpace(() => writeAt(this.#file, bytes, this.#bytes))
+      this.#bytes += bytes.length
+    }
+    this.#sliceBytes.push(this.#bytes - start)
     this.#count += entries.length
   }
 
@@ -78,10 +91,7 @@ export class UnitFile {
         read += bytesRead
       }
       position += bytes
-      const entries = slice
-        .toString('latin1', 0, bytes - 1)
-        .split('\n')
-        .map((line) => placed(entryOf(line), unit, index++))
+      const entries = entriesOf(slice).map((entry) => placed(entry, unit, index++))
       yield entries
     }
   }
@@ -92,14 +102,46 @@ export function placed(entry: Entry, unit: Span, index: number): Entry {
   return { ...entry, offset: unit.start, length: spanBytes(unit), index }
 }
 
-/** `note` is the only field that is not yet UTF-8 bytes, one character per byte. */
-function lineOf({ raw, json, flat, reject, note }: Entry): string {
-  const row: StoredRow = { raw, json, flat, reject, note: note && bytesAsLatin1(note) }
-  return JSON.stringify(row)
+function textsOf({ raw, json, flat, reject, note }: Entry): readonly string[] {
+  const head: EntryHead = {
+    rawBytes: raw.length,
+    jsonBytes: json?.length,
+    flat,
+    reject,
+    note: note && bytesAsLatin1(note),
+  }
+  return [`${JSON.stringify(head)}\n`, raw, json ?? '']
 }
 
-function entryOf(line: string): Entry {
-  const row = JSON.parse(line) as StoredRow
-  const entry = { offset: 0, length: 0, index: 0, ...row }
-  return row.note === undefined ? entry : { ...entry, note: latin1AsText(row.note) }
+/** Joins short texts and cuts long ones, so that a write is neither tiny nor a copy of a long text. */
+function* writesOf(texts: readonly string[]): Generator<Buffer> {
+  let held: string[] = []
+  let heldBytes = 0
+  for (const text of texts) {
+    for (let from = 0; from < text.length; from += maxWriteBytes) {
+      const piece = text.slice(from, from + maxWriteBytes)
+      held.push(piece)
+      heldBytes += piece.length
+      if (heldBytes < maxWriteBytes) continue
+      yield Buffer.from(held.join(''), 'latin1')
+      held = []
+      heldBytes = 0
+    }
+  }
+  if (heldBytes > 0) yield Buffer.from(held.join(''), 'latin1')
+}
+
+function entriesOf(slice: Buffer): Entry[] {
+  const entries: Entry[] = []
+  for (let at = 0; at < slice.length; ) {
+    const end = slice.indexOf(newline, at)
+    const { rawBytes, jsonBytes, note, ...rest } = JSON.parse(slice.toString('latin1', at, end)) as EntryHead
+    const raw = slice.toString('latin1', end + 1, end + 1 + rawBytes)
+    at = end + 1 + rawBytes + (jsonBytes ?? 0)
+    const entry: Entry = { offset: 0, length: 0, index: 0, raw, ...rest }
+    const noted = note === undefined ? entry : { ...entry, note: latin1AsText(note) }
+    const json = jsonBytes === undefined ? undefined : slice.toString('latin1', at - jsonBytes, at)
+    entries.push(json === undefined ? noted : { ...noted, json })
+  }
+  return entries
 }

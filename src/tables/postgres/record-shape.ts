@@ -110,10 +110,33 @@ export function addShape(
     inner_others: othersOf('wrapped', 'inner_properties'),
   })
   const azure = azureNumbers.join(', ')
+  const isInner = `inner_shape < ${logTextNumber}`
+  const isJoined = `inner_shape IN (${azure}) AND inner_others IS NOT NULL`
+  // The texts of both records are read. The body of a long one may be put together of them, which is one more copy.
+  chain.endStep(
+    [
+      'outer_shape',
+      'outer_list',
+      'has_record',
+      'keys',
+      'properties_text',
+      'others',
+      'properties',
+      'inner_shape',
+      'inner_category',
+      'inner_properties',
+      'inner_others',
+      'is_deep',
+      `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text END AS inner_text`,
+      `CASE WHEN ${isInner} THEN NULL ELSE envelope_text END AS envelope_text`,
+      `CASE WHEN ${isJoined} THEN NULL ELSE wrapped END AS wrapped`,
+      ...(extraColumns.length > 0 ? ['extra'] : []),
+    ],
+    'doc',
+  )
   // Text that only begins like an object has no values to read.
   const isCutOff = (shape: string, text: string, others: string): string =>
     `${shape} IN (${azure}) AND ${text} <> '{' AND ${others} IS NULL`
-  const isInner = `inner_shape < ${logTextNumber}`
   const isOtherAzure = 'inner_shape IS NULL AND inner_category IS NOT NULL AND inner_properties IS NOT NULL'
   chain.add({
     shape: `CASE WHEN ${isCutOff('inner_shape', 'inner_properties', 'inner_others')} THEN NULL
@@ -121,7 +144,7 @@ export function addShape(
       WHEN ${isCutOff('outer_shape', 'properties_text', 'others')} THEN NULL
       ELSE outer_shape END`,
     body: `CASE WHEN ${isInner} THEN
-        CASE WHEN inner_shape IN (${azure}) AND inner_others IS NOT NULL THEN ${joined('inner_properties', 'inner_others')} ELSE wrapped END
+        CASE WHEN ${isJoined} THEN ${joined('inner_properties', 'inner_others')} ELSE wrapped END
       WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties ELSE doc END`,
     clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
     line_text: `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text

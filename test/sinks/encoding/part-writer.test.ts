@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SerialQueue } from '../../../src/offsets/serial-queue.ts'
 import { SpoolEncoder } from '../../../src/sinks/encoding/encoder.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../../src/tables/table.ts'
@@ -52,6 +53,31 @@ test('long rows of many lengths among ordinary ones are each one row, within the
     lines,
   )
   assert.ok(encoded.files.length <= 3, 'few files, however many pieces')
+})
+
+test('a row over 4 MiB is encoded while no other stage works on a long text, and other rows at any time', async (t) => {
+  const { engine, outputDirectory, spool } = await encoderFixture(t)
+  const longTexts = new SerialQueue()
+  const declaration = postgresLogs('logs.public.server')
+  const encoder = new SpoolEncoder({ engine, declaration, outputDirectory, longTexts })
+  let endWork = (): void => {}
+  longTexts.run(
+    () =>
+      new Promise((resolve) => {
+        endWork = resolve as () => void
+      }),
+  )
+  const short = await encoder.encode(await spool([{ raw: azureRecord('insert '.repeat(kibibyte), 1) }]))
+  assert.equal(short.rows, 1)
+  const steps: string[] = []
+  const long = encoder
+    .encode(await spool([{ raw: azureRecord('insert '.repeat(700 * kibibyte), 1) }]))
+    .then(({ rows }) => steps.push(`${rows} row`))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  steps.push('end of the work')
+  endWork()
+  await long
+  assert.deepEqual(steps, ['end of the work', '1 row'])
 })
 
 test('for a table that loads one file per batch, a batch of many lengths is one file', async (t) => {
