@@ -14,7 +14,7 @@ const maxColumnCharacters = 64
 /** The rows of a result: only those in view exist, however many there are. */
 export function ResultTable({ result }: { readonly result: SqlResult }): JSX.Element {
   const { columns, rows } = result
-  const frame = useRef<HTMLElement>(null)
+  const frame = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
   const [height, setHeight] = useState(500)
   const [opened, setOpened] = useState<number | undefined>(undefined)
@@ -32,8 +32,9 @@ export function ResultTable({ result }: { readonly result: SqlResult }): JSX.Ele
   const openedRow = opened === undefined ? undefined : rows[opened]
   return (
     <>
-      <section
+      <div
         class="result-frame"
+        role="group"
         ref={frame}
         aria-label="Rows of the result"
         tabIndex={0}
@@ -105,7 +106,7 @@ export function ResultTable({ result }: { readonly result: SqlResult }): JSX.Ele
             )}
           </tbody>
         </table>
-      </section>
+      </div>
       {openedRow !== undefined && opened !== undefined && (
         <Window title={`Row ${opened + 1}`} onClose={() => setOpened(undefined)}>
           <dl class="columns">

@@ -23,10 +23,11 @@ export function numberOf(value: unknown): number | undefined {
 
 /** @returns milliseconds of an instant as the engine writes it, such as `2026-11-24 10:00:00.5+00`; undefined for others */
 export function millisecondsOf(value: unknown): number | undefined {
-  const text = String(value ?? '')
-    .replace(' ', 'T')
-    .replace(/([+-]\d\d)$/, '$1:00')
-  const ms = Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) || text.length === 10 ? text : `${text}Z`)
+  const text = String(value ?? '').replace(' ', 'T')
+  const hasTime = text.includes('T')
+  const hasZone = /(?:Z|[+-]\d\d(?::?\d\d)?)$/.test(text)
+  const zoned = hasZone ? text.replace(/([+-]\d\d)$/, '$1:00') : `${text}Z`
+  const ms = Date.parse(hasTime ? zoned : text)
   return Number.isNaN(ms) ? undefined : ms
 }
 

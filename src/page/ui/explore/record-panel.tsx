@@ -58,7 +58,7 @@ export function RecordPanel({
           </button>
         </span>
       </div>
-      <section class="record-panel-body" aria-label="Contents of the record" tabIndex={0}>
+      <div class="record-panel-body" role="group" aria-label="Contents of the record" tabIndex={0}>
         {error !== undefined && <Failure error={error} retry={reload} />}
         {record === undefined ? (
           error === undefined && <Waiting height={300} />
@@ -70,7 +70,7 @@ export function RecordPanel({
         ) : (
           <Behind details={data} />
         )}
-      </section>
+      </div>
     </aside>
   )
 }
@@ -162,7 +162,7 @@ function Fact({
 
 function LogText({ label, children }: { readonly label: string; readonly children: string }): JSX.Element {
   return (
-    <pre class="raw" role="region" aria-label={label} tabIndex={0} dir="ltr">
+    <pre class="raw" role="group" aria-label={label} tabIndex={0} dir="ltr">
       {shownText(children)}
     </pre>
   )

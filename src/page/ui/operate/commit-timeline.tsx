@@ -12,14 +12,14 @@ const spans = [
   ['3600000', '1 h'],
 ] as const
 
-/** Commits on a line of time for each pipeline: a circle's area is its rows. */
+/** Commits on a line of time for each pipeline: higher ones landed more rows. */
 export function CommitTimeline(props: {
   readonly commits: readonly LandedCommit[]
   readonly pipelines: readonly string[]
   readonly nowMs: number
 }): JSX.Element {
   const { commits, pipelines, nowMs } = props
-  const [span, setSpan] = useState<(typeof spans)[number][0]>('900000')
+  const [span, setSpan] = useState<(typeof spans)[number][0]>('120000')
   const spanMs = Number(span)
   const shown = commits.filter(({ atMs }) => atMs > nowMs - spanMs)
   const largest = shown.reduce((max, { rows }) => Math.max(max, rows), 1)
@@ -45,7 +45,7 @@ export function CommitTimeline(props: {
                   {shown
                     .filter((commit) => commit.pipeline === pipeline)
                     .map((commit) => (
-                      <Circle
+                      <CommitMark
                         key={`${commit.atMs} ${commit.tableVersion}`}
                         {...{ commit, nowMs, spanMs, largest }}
                       />
@@ -77,19 +77,20 @@ export function CommitTimeline(props: {
   )
 }
 
-function Circle(props: {
+function CommitMark(props: {
   readonly commit: LandedCommit
   readonly nowMs: number
   readonly spanMs: number
   readonly largest: number
 }): JSX.Element {
   const { commit, nowMs, spanMs, largest } = props
-  const size = Math.max(6, 26 * Math.sqrt(commit.rows / largest))
+  // The root, because a backfill's commits are a thousand times as large as those that follow a writer.
+  const height = Math.max(10, 100 * Math.sqrt(commit.rows / largest))
   const right = ((nowMs - commit.atMs) / spanMs) * 100
   return (
     <span
       class={`commit ${commit.rejected > 0 ? 'has-rejected' : ''}`}
-      style={{ right: `${right.toFixed(2)}%`, width: `${size.toFixed(1)}px`, height: `${size.toFixed(1)}px` }}
+      style={{ right: `${right.toFixed(2)}%`, height: `${height.toFixed(1)}%` }}
       title={`${instantText(commit.atMs)} UTC: ${countText(commit.rows)} rows, ${bytesText(commit.bytes)}, encoded in ${lengthText(commit.encodeMs)}, committed in ${lengthText(commit.commitMs)}`}
     />
   )

@@ -4,17 +4,19 @@ import type { RatePoint } from '../state/live.ts'
 
 const width = 240
 const height = 44
-const shownMs = 120_000
+/** While less is known, the line fills the width all the same. */
+const shownMs = { min: 15_000, max: 120_000 }
 
 /** The rate of the last two minutes, without axes. */
 export function RateLine({ points }: { readonly points: readonly RatePoint[] }): JSX.Element {
   const endMs = points.at(-1)?.atMs ?? 0
-  const shown = points.filter(({ atMs }) => atMs > endMs - shownMs)
+  const shown = points.filter(({ atMs }) => atMs > endMs - shownMs.max)
+  const lengthMs = Math.max(shownMs.min, endMs - (shown[0]?.atMs ?? endMs))
   const highest = shown.reduce((max, { rowsPerSecond }) => Math.max(max, rowsPerSecond), 1)
   const at = ({ atMs, rowsPerSecond }: RatePoint): string =>
-    `${(width - ((endMs - atMs) / shownMs) * width).toFixed(1)},${(height - 2 - (rowsPerSecond / highest) * (height - 6)).toFixed(1)}`
+    `${(width - ((endMs - atMs) / lengthMs) * width).toFixed(1)},${(height - 2 - (rowsPerSecond / highest) * (height - 6)).toFixed(1)}`
   const line = shown.map(at).join('L')
-  const left = shown[0] === undefined ? width : width - ((endMs - shown[0].atMs) / shownMs) * width
+  const left = shown[0] === undefined ? width : width - ((endMs - shown[0].atMs) / lengthMs) * width
   return (
     <svg
       class="rate-line"

@@ -92,7 +92,7 @@ function Verdicts({ result }: { readonly result: VerifyResult }): JSX.Element {
       <p class="verdict" role="status">
         <span class={`badge ${isComplete ? 'good' : 'bad'}`}>{isComplete ? 'complete' : 'not complete'}</span>
         {isComplete
-          ? `Every byte of ${countText(blobs.length)} blobs is accounted for.`
+          ? `Every byte of ${blobs.length === 1 ? 'one blob' : `${countText(blobs.length)} blobs`} is accounted for.`
           : 'Bytes are missing or landed twice: see the blobs below, and Guarantees in the documentation.'}
         <span class="faint number">{lengthText(elapsedMs)}</span>
       </p>

@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { shownText } from '../state/format.ts'
 import type { RequestError } from '../state/request.ts'
 import { Icon, type IconName } from './icons.tsx'
 
@@ -54,9 +55,14 @@ export function Failure({
     <div class="note bad" role="alert">
       <Icon name="warn" />
       <div>
-        <p>
-          <strong>{error.message}</strong>
-        </p>
+        {/* The engine marks the place of a mistake below its line. */}
+        {error.message.includes('\n') ? (
+          <pre class="failure-text">{shownText(error.message)}</pre>
+        ) : (
+          <p>
+            <strong>{shownText(error.message)}</strong>
+          </p>
+        )}
         <p>{error.hint}</p>
         <p class="faint mono">{error.code}</p>
       </div>

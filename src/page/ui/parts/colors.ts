@@ -33,6 +33,11 @@ const levelColors: ReadonlyMap<string, string> = new Map([
   ['LOG', '--level-log'],
 ])
 
+/** @returns whether a name is that of a severity */
+export function isLevel(name: string): boolean {
+  return name.startsWith('DEBUG') || levelColors.has(name)
+}
+
 /** @returns the color of a severity in any spelling of PostgreSQL; others are shown as debugging ones */
 export function levelColor(severity: string | null): string {
   return levelColors.get((severity ?? '').toUpperCase()) ?? '--level-debug'

@@ -34,7 +34,7 @@ export function DataTable<Row>(props: {
   const shown = isWhole ? sorted : sorted.slice(0, maxRows)
   return (
     <>
-      <section class="table-frame" aria-label={label} tabIndex={0}>
+      <div class="table-frame" role="group" aria-label={label} tabIndex={0}>
         <table class="rows">
           <thead>
             <tr>
@@ -63,7 +63,7 @@ export function DataTable<Row>(props: {
             ))}
           </tbody>
         </table>
-      </section>
+      </div>
       {sorted.length > maxRows && (
         <div class="table-more">
           <button type="button" class="button plain small" onClick={() => setWhole(!isWhole)}>

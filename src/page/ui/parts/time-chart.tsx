@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import { useIsDark } from '../shell/theme.ts'
-import { rangeText } from '../state/format.ts'
+import { markText, rangeText } from '../state/format.ts'
 import type { TimeRange } from '../state/record-filter.ts'
 import { paintedColor } from './colors.ts'
 
@@ -192,7 +192,15 @@ function chartOptions(
       y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.06 : 1] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, gap: 6, space: 90 },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 26,
+        gap: 6,
+        space: 96,
+        values: (_chart, splits) =>
+          splits.map((ms, index) => markText(ms, (splits[1] ?? ms) - (splits[0] ?? ms), index === 0)),
+      },
       {
         ...axis,
         grid: { stroke: line, width: 1 },
@@ -217,7 +225,7 @@ function chartOptions(
             stroke,
             width: isDashed === true ? 1.2 : 1.8,
             ...(isDashed === true ? { dash: [4, 4] } : {}),
-            points: { show: buckets < 3 },
+            points: { show: true, size: 5, fill: stroke, filter: loneValues },
           }
         return {
           label: name,
@@ -239,6 +247,15 @@ function chartOptions(
       setSelect: [(chart) => chooseSelection(chart, events.onBrush)],
     },
   }
+}
+
+/** A value without a neighbor is no line: it needs a point to be seen. */
+const loneValues: uPlot.Series.Points.Filter = (chart, seriesIndex) => {
+  const values = chart.data[seriesIndex] ?? []
+  const isThere = (index: number): boolean => (values[index] ?? null) !== null
+  return Array.from(values, (_, index) => index).filter(
+    (index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1),
+  )
 }
 
 /** Bars that fill a bucket, or share it with others. They are drawn here: uPlot's own ones are centered on a value. */

@@ -47,12 +47,8 @@ function reportColumn(
 ): TableColumn<Row> {
   const isText = textUnits.includes(unit)
   const readValue = ({ cells }: Row): string | number | null => cells[index] ?? null
-  // The bar is behind the value that orders the rows: the first number.
-  const isFirstNumber =
-    !isText && table.columns.findIndex((column) => !textUnits.includes(column.unit)) === index
-  const largest = isFirstNumber
-    ? table.rows.reduce((max, row) => Math.max(max, Number(readValue(row) ?? 0)), 0)
-    : 0
+  const isOrder = index === orderColumn(table)
+  const largest = isOrder ? Number(table.rows[0]?.cells[index] ?? 0) : 0
   return {
     id,
     label,
@@ -61,6 +57,20 @@ function reportColumn(
     cell: (row) => <Cell value={readValue(row)} unit={unit} />,
     share: largest > 0 ? (row) => Math.max(0, Number(readValue(row) ?? 0)) / largest : undefined,
   }
+}
+
+/** @returns the column of numbers by which the rows are ordered, from the largest down; a bar is behind its cells */
+function orderColumn({ columns, rows }: ReportTable): number | undefined {
+  if (rows.length < 2) return undefined
+  const index = columns.findIndex(
+    ({ unit }, place) =>
+      !textUnits.includes(unit) &&
+      rows.every(
+        ({ cells }, row) => Number(cells[place] ?? 0) <= Number(rows[row - 1]?.cells[place] ?? Infinity),
+      ) &&
+      Number(rows[0]?.cells[place] ?? 0) > Number(rows.at(-1)?.cells[place] ?? 0),
+  )
+  return index < 0 ? undefined : index
 }
 
 function Cell({

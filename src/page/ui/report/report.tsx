@@ -26,6 +26,8 @@ const sectionTitles: Readonly<Record<ReportSectionId, string>> = {
   changes: 'Changes',
 }
 
+const dayMs = 86_400_000
+
 const comparisons = [
   ['', 'Alone'],
   ['previous', 'With the time before'],
@@ -44,7 +46,7 @@ export function Report({
   // The last hours end when they were chosen.
   const nowMs = useMemo(() => Date.now(), [last])
   const { data: catalog } = useRequest<TableCatalog>('tables')
-  const query = reportParameters(parameters, nowMs)
+  const query = reportParameters(parameters, nowMs, about.records)
   const text = query.toString()
   const [settled, setSettled] = useState({ text, count: 0 })
   const count = settled.text === text ? settled.count : 0
@@ -80,7 +82,7 @@ export function Report({
           options={comparisons}
           onChoose={(value) => change({ compare: value === '' ? undefined : value })}
         />
-        <TimeRangeMenu parameters={parameters} about={about} wholeName="Newest 24 hours" />
+        <TimeRangeMenu parameters={parameters} about={about} wholeName="Newest day" />
         <a class="button" href={`api/report.html?${query}`} download="report.html">
           <Icon name="download" /> HTML
         </a>
@@ -111,9 +113,16 @@ export function Report({
 }
 
 /** @returns the parameters of ReportRequest without the section */
-function reportParameters(parameters: URLSearchParams, nowMs: number): URLSearchParams {
+function reportParameters(
+  parameters: URLSearchParams,
+  nowMs: number,
+  records: About['records'],
+): URLSearchParams {
   const query = new URLSearchParams()
-  const { fromMs, toMs } = timeRangeOf(parameters, nowMs)
+  const chosen = timeRangeOf(parameters, nowMs)
+  const toMs = chosen.toMs ?? records?.toMs
+  const newestDay = toMs === undefined ? undefined : Math.max(records?.fromMs ?? 0, toMs - dayMs)
+  const fromMs = chosen.fromMs ?? newestDay
   if (fromMs !== undefined) query.set('fromMs', String(fromMs))
   if (toMs !== undefined) query.set('toMs', String(toMs))
   for (const table of parameters.getAll('table')) query.append('table', table)

@@ -5,11 +5,12 @@ import type {
   ReportFigure,
   Report as ReportReply,
   ReportSection,
+  ReportSeries,
   ReportServer,
 } from '../../api-report.ts'
 import { Failure, Waiting } from '../parts/basics.tsx'
 import { BucketTable } from '../parts/bucket-table.tsx'
-import { seriesColor } from '../parts/colors.ts'
+import { isLevel, levelColor, seriesColor } from '../parts/colors.ts'
 import { type ChartSeries, TimeChart } from '../parts/time-chart.tsx'
 import { change } from '../state/address.ts'
 import { lengthText, rangeText, shownText, unitText } from '../state/format.ts'
@@ -29,8 +30,8 @@ export function Section(props: {
 }): JSX.Element {
   const { id, title, query, isDue, onSettled } = props
   const path = `report?section=${id}${query === '' ? '' : `&${query}`}`
-  const { data, error, isLoading, reload } = useRequest<ReportReply>(isDue ? path : undefined)
-  const isSettled = isDue && !isLoading
+  const { data, error, isLoading, settledPath, reload } = useRequest<ReportReply>(isDue ? path : undefined)
+  const isSettled = isDue && settledPath === path
   // Once for each end of a request.
   useEffect(() => {
     if (isSettled) onSettled()
@@ -98,7 +99,7 @@ function Contents({
       {!hasNothing && charts.length > 0 && (
         <div class="report-charts">
           {charts.map((chart) => (
-            <ChartPanel key={chart.id} chart={chart} servers={servers} />
+            <Charts key={chart.id} chart={chart} servers={servers} />
           ))}
         </div>
       )}
@@ -132,19 +133,25 @@ function FigureTile({
         const value = figure.values[index] ?? null
         const before = figure.before?.[index] ?? null
         return (
-          <dd key={id} class="number">
+          <dd key={id} class={`number ${figure.unit === 'instant' ? 'small-figure' : ''}`}>
             {servers.length > 1 && (
               <span class="swatch" style={{ '--series': `var(${seriesColor(index)})` }} title={shownText(id)}>
                 <span class="aside-text">{shownText(id)}</span>
               </span>
             )}
-            {unitText(value, figure.unit)}
+            {figureText(value, figure.unit)}
             {figure.before !== undefined && <Difference value={value} before={before} unit={figure.unit} />}
           </dd>
         )
       })}
     </div>
   )
+}
+
+/** An instant takes too much space for a figure with its fraction of a second. */
+function figureText(value: number | null, unit: ReportFigure['unit']): string {
+  const text = unitText(value, unit)
+  return unit === 'instant' ? text.slice(0, 19) : text
 }
 
 function Difference({
@@ -171,20 +178,44 @@ function percentText(percent: number): string {
   return `${percent > 0 ? '+' : '−'}${size} %`
 }
 
-function ChartPanel({
+/** A chart with several kinds of values for each server is drawn once for each server, so that they lie beside each other. */
+function Charts({
   chart,
   servers,
 }: {
   readonly chart: ReportChart
   readonly servers: readonly ReportServer[]
 }): JSX.Element {
-  const { title, unit, kind, fromMs, bucketMs } = chart
-  const series = chartSeries(chart, servers)
-  const buckets = chart.series.reduce((max, { values }) => Math.max(max, values.length), 0)
+  const ids = [...new Set(chart.series.map(({ server }) => server))]
+  if (ids.length === chart.series.length)
+    return <ChartPanel chart={chart} series={seriesByServer(chart, servers)} />
+  const names = [...new Set(chart.series.map(({ name }) => name))]
+  return (
+    <>
+      {ids.map((id) => {
+        const own = chart.series.filter(({ server }) => server === id)
+        const series = own.flatMap((one) => withBefore(one, one.name, kindColor(one.name, names)))
+        const title = ids.length > 1 ? `${chart.title}: ${shownText(id)}` : chart.title
+        return <ChartPanel key={id} chart={{ ...chart, title }} series={series} />
+      })}
+    </>
+  )
+}
+
+function ChartPanel({
+  chart: { title, unit, kind, fromMs, bucketMs },
+  series,
+}: {
+  readonly chart: ReportChart
+  readonly series: readonly ChartSeries[]
+}): JSX.Element {
+  const buckets = series.reduce((max, { values }) => Math.max(max, values.length), 0)
   const valueText = useCallback((value: number) => unitText(value, unit), [unit])
   const onBrush = useCallback(({ fromMs: from, toMs: to }: TimeRange) => {
     change({ fromMs: from && Math.round(from), toMs: to && Math.round(to), last: undefined })
   }, [])
+  // Bars upon each other are one kind of thing in parts; bars beside each other would be too many to tell apart.
+  const isStack = kind === 'bars' && series.length > 2 && series.every(({ isDashed }) => isDashed !== true)
   return (
     <figure class="report-chart">
       <figcaption>
@@ -211,7 +242,7 @@ function ChartPanel({
             bucketMs={bucketMs}
             buckets={buckets}
             series={series}
-            kind={kind}
+            kind={isStack ? 'stack' : kind}
             height={chartHeight}
             valueText={valueText}
             onBrush={onBrush}
@@ -232,16 +263,24 @@ function ChartPanel({
   )
 }
 
-/** Servers have the colors of the figures, unless a chart has several series of one server. */
-function chartSeries(chart: ReportChart, servers: readonly ReportServer[]): readonly ChartSeries[] {
-  const isByServer = new Set(chart.series.map(({ server }) => server)).size === chart.series.length
-  return chart.series.flatMap(({ name, server, values, before }, index) => {
-    const place = servers.findIndex(({ id }) => id === server)
-    const color = seriesColor(isByServer && place >= 0 ? place : index)
-    const shown = shownText(name)
-    return [
-      { name: shown, color, values },
-      ...(before === undefined ? [] : [{ name: `${shown}, before`, color, values: before, isDashed: true }]),
-    ]
+/** Servers have the colors that they have in the figures. */
+function seriesByServer({ series }: ReportChart, servers: readonly ReportServer[]): readonly ChartSeries[] {
+  const isOneKind = new Set(series.map(({ name }) => name)).size === 1
+  return series.flatMap((one, index) => {
+    const place = servers.findIndex(({ id }) => id === one.server)
+    const name = isOneKind ? one.server : series.length === 1 ? one.name : `${one.name}, ${one.server}`
+    return withBefore(one, name, seriesColor(place < 0 ? index : place))
   })
+}
+
+function kindColor(name: string, names: readonly string[]): string {
+  return isLevel(name) ? levelColor(name) : seriesColor(names.indexOf(name))
+}
+
+function withBefore({ values, before }: ReportSeries, name: string, color: string): readonly ChartSeries[] {
+  const shown = shownText(name)
+  const own = { name: shown, color, values }
+  return before === undefined
+    ? [own]
+    : [own, { name: `${shown}, before`, color, values: before, isDashed: true }]
 }

@@ -66,6 +66,18 @@ export function timeText(ms: number, rangeMs: number): string {
   return rangeMs > 86_400_000 ? text.slice(0, 19) : text.slice(11)
 }
 
+/**
+ * @param stepMs the distance between two marks of an axis
+ * @param isFirst whether the date stands before the time, too
+ * @returns an instant as a mark of an axis
+ */
+export function markText(ms: number, stepMs: number, isFirst: boolean): string {
+  const date = new Date(ms).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+  if (stepMs >= 86_400_000 || (ms % 86_400_000 === 0 && !isFirst)) return date
+  const time = new Date(ms).toISOString().slice(11, stepMs >= 60_000 ? 16 : stepMs >= 1_000 ? 19 : 23)
+  return isFirst ? `${date} ${time}` : time
+}
+
 /** @returns a range of time in UTC, with the date once if it is the same */
 export function rangeText(fromMs: number, toMs: number): string {
   const cut = toMs - fromMs < 60_000 ? 23 : 19

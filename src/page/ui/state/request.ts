@@ -58,6 +58,8 @@ export interface Requested<Data> {
   readonly data: Data | undefined
   readonly error: RequestError | undefined
   readonly isLoading: boolean
+  /** The path whose request ended last, with `data` or with `error`. */
+  readonly settledPath: string | undefined
   readonly reload: () => void
 }
 
@@ -71,21 +73,22 @@ export function useRequest<Data>(path: string | undefined): Requested<Data> {
     data: undefined,
     error: undefined,
     isLoading: path !== undefined,
+    settledPath: undefined,
   })
   const [round, setRound] = useState(0)
   // Another round is the same request again.
   useEffect(() => {
     if (path === undefined) return
     const ending = new AbortController()
-    setState(({ data, error }) => ({ data, error, isLoading: true }))
+    setState((last) => ({ ...last, isLoading: true }))
     fetchApi(path, { signal: ending.signal })
       .then((response) => response.json() as Promise<Data>)
       .then((data) => {
-        if (!ending.signal.aborted) setState({ data, error: undefined, isLoading: false })
+        if (!ending.signal.aborted) setState({ data, error: undefined, isLoading: false, settledPath: path })
       })
       .catch((error: unknown) => {
         if (ending.signal.aborted) return
-        setState(({ data }) => ({ data, error: asRequestError(error), isLoading: false }))
+        setState(({ data }) => ({ data, error: asRequestError(error), isLoading: false, settledPath: path }))
       })
     return () => ending.abort()
   }, [path, round])
