@@ -72,13 +72,17 @@ async function landUpTo(
 
 const end = 200
 
-for (const mode of ['copy-into', 'merge'] as const) {
+const calls = { transaction: 8, 'replace-where': 8, 'copy-into': 14, merge: 8 } as const
+
+for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as const) {
   test(`a process that ends at any call while it lands by ${mode} leaves every row once, however the rest is cut`, async (t) => {
     const fixture = await committerFixture(t)
+    // The first pipeline of a schema makes what all of them share.
+    await landUpTo(fixture, 'first', end, end, { mode })
     const whole = dyingAt(0, 'before')
     await landUpTo(fixture, 'whole', end, 70, { mode, step: whole.step })
     assert.deepEqual(await fixture.rows('whole'), rowsOf({ start: 0, end }))
-    assert.ok(whole.calls.length >= (mode === 'merge' ? 8 : 14), String(whole.calls))
+    assert.ok(whole.calls.length >= calls[mode], String(whole.calls))
     for (const [index, name] of whole.calls.entries()) {
       for (const side of ['before', 'after'] as const) {
         const table = `t${index}${side}`
@@ -130,12 +134,35 @@ for (const mode of ['copy-into', 'merge'] as const) {
   })
 }
 
+for (const mode of ['transaction', 'replace-where', 'merge'] as const) {
+  test(`a process that ends at any call while it lands by ${mode}, and loses its state directory, leaves every row once`, async (t) => {
+    const fixture = await committerFixture(t)
+    await landUpTo(fixture, 'first', end, end, { mode })
+    const whole = dyingAt(0, 'before')
+    await landUpTo(fixture, 'whole', end, 70, { mode, step: whole.step })
+    for (const [index, name] of whole.calls.entries()) {
+      for (const side of ['before', 'after'] as const) {
+        const table = `l${index}${side}`
+        const death = dyingAt(index + 1, side)
+        await assert.rejects(landUpTo(fixture, table, end, 70, { mode, step: death.step }), Death)
+        await fixture.forget(table)
+        await landUpTo(fixture, table, end, 50, { mode, recoversOffsets: true })
+        assert.deepEqual(
+          await fixture.rows(table),
+          rowsOf({ start: 0, end }),
+          `${side} ${name} (${index + 1})`,
+        )
+      }
+    }
+  })
+}
+
 /** How a call to the workspace or to the offset file fails: what passes by itself, and what does not. */
 const failures = (
   ['WAREHOUSE_UNAVAILABLE', 'STATEMENT_FAILED', 'DISK_FULL', 'DIRECTORY_UNUSABLE'] as const
 ).map((code) => new TailraceError(code, 'injected'))
 
-for (const mode of ['copy-into', 'merge'] as const) {
+for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as const) {
   test(`a process whose landing by ${mode} has one failed call, of any kind, continues or ends with the code, and each row lands once`, async (t) => {
     const fixture = await committerFixture(t)
     const endings: Record<string, number> = {}

@@ -6,6 +6,11 @@ import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts
 /** How rows get from here into the workspace. */
 export type SinkMode = Pick<DatabricksSinkConfig, 'mode' | 'upload'>
 
+/** Whether a mode loads files that it stages. */
+export function loadsFiles({ mode }: SinkMode): boolean {
+  return mode !== 'merge' && mode !== 'stage-only'
+}
+
 /** What goes wrong in one schedule. */
 export interface FaultSchedule {
   /** Faults that pass: a run outlasts them. */
@@ -34,7 +39,16 @@ export function faultSchedule(mode: SinkMode, random: Random): FaultSchedule {
 
 /** What the statement that loads a batch begins with. */
 export function loading({ mode }: SinkMode): RegExp {
-  return mode === 'merge' ? /^MERGE/ : /^COPY INTO/
+  switch (mode) {
+    case 'merge':
+      return /^MERGE/
+    case 'transaction':
+      return /^BEGIN ATOMIC(?=[\s\S]*read_files)/
+    case 'replace-where':
+      return /^INSERT INTO/
+    default:
+      return /^COPY INTO/
+  }
 }
 
 function passingRule(mode: SinkMode, random: Random): FaultRule {
@@ -44,7 +58,7 @@ function passingRule(mode: SinkMode, random: Random): FaultRule {
   const site = oneOf(random, [
     ...(usesWarehouse ? (['statement', 'statement', 'load', 'load', 'rpc', 'open'] as const) : []),
     ...(usesFilesApi ? (['files', 'upload', 'upload'] as const) : []),
-    ...(mode.mode === 'copy-into' && !usesFilesApi ? (['staging', 'staging', 'upload'] as const) : []),
+    ...(loadsFiles(mode) && !usesFilesApi ? (['staging', 'staging', 'upload'] as const) : []),
   ])
   switch (site) {
     case 'open':
@@ -91,7 +105,7 @@ function endingRule(mode: SinkMode, random: Random): FaultRule {
     times: 1,
   }
   const refused: FaultRule = { rpc: 'ExecuteStatement', fault: denied, probability: 0.2, times: 2 }
-  return oneOf(random, [failed, refused, ...(mode.mode === 'copy-into' ? [deniedUpload] : [])])
+  return oneOf(random, [failed, refused, ...(loadsFiles(mode) ? [deniedUpload] : [])])
 }
 
 function uploads({ upload }: SinkMode): RegExp {

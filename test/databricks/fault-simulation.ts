@@ -17,7 +17,7 @@ import { eventually } from '../support/eventually.ts'
 import { HastyClock } from '../support/hasty-clock.ts'
 import { LogGenerator } from '../support/log-lines.ts'
 import { assertVerified } from './assert-verified.ts'
-import { type FaultSchedule, faultSchedule, loading, type SinkMode } from './fault-schedule.ts'
+import { type FaultSchedule, faultSchedule, loading, loadsFiles, type SinkMode } from './fault-schedule.ts'
 import { assertEachLineOnce, rowsIn } from './landed-lines.ts'
 import { assertNothingTold } from './nothing-told.ts'
 import { catalog, schema, type WorkspaceBench } from './workspace-bench.ts'
@@ -139,8 +139,7 @@ class Simulation {
     if (isLate) this.#expectOrphan()
     await this.#append()
     await this.#landAll()
-    const mayReplay = mode.mode === 'copy-into'
-    if (mayReplay && random.next() < 0.5) await this.#replay()
+    if (loadsFiles(mode) && random.next() < 0.5) await this.#replay()
 
     const strikes = [...this.#passing, ...this.#ending].reduce((sum, fault) => sum + fault.strikes, 0)
     workspace.faults.releaseAll()
@@ -240,7 +239,12 @@ class Simulation {
     const to = random.between(1, ends.length - 1)
     const from = random.between(0, to - 1)
     for (const fault of ['drop-before', 'drop-after'] as const) {
-      this.#add({ statement: /^(?:DELETE|COPY INTO)/, fault: { kind: fault }, probability: 0.5, times: 2 })
+      this.#add({
+        statement: /^(?:DELETE|COPY INTO|BEGIN ATOMIC|INSERT INTO)/,
+        fault: { kind: fault },
+        probability: 0.5,
+        times: 2,
+      })
     }
     this.#add({ statement: /^DELETE/, fault: { kind: 'session-expired' }, probability: 0.3, times: 1 })
     const { source } = this.#config.pipelines.primary!

@@ -4,6 +4,10 @@ import { runSimulation } from './fault-simulation.ts'
 import { openWorkspaceBench } from './workspace-bench.ts'
 
 const modes: readonly SinkMode[] = [
+  { mode: 'transaction', upload: 'put' },
+  { mode: 'transaction', upload: 'files-api' },
+  { mode: 'replace-where', upload: 'put' },
+  { mode: 'replace-where', upload: 'files-api' },
   { mode: 'copy-into', upload: 'put' },
   { mode: 'copy-into', upload: 'files-api' },
   { mode: 'merge' },

@@ -33,7 +33,7 @@ interface Setup extends WorkspaceBench {
 
 async function setUp(
   t: TestContext,
-  sink: Partial<DatabricksSinkConfig> = {},
+  sink: Partial<DatabricksSinkConfig> = { mode: 'copy-into' },
   more: { readonly stopMs?: number } = {},
 ): Promise<Setup> {
   const bench = await openWorkspaceBench(t)
@@ -109,7 +109,7 @@ test('a COPY of a killed process that still runs is waited for by the next start
 
 test('a process killed just after its upload has its file loaded by the next start', async (t) => {
   for (const upload of ['put', 'files-api'] as const) {
-    const setup = await setUp(t, { upload })
+    const setup = await setUp(t, { mode: 'copy-into', upload })
     // Its COPY never arrives, however often it is sent.
     const times = Number.POSITIVE_INFINITY
     const lost = setup.workspace.faults.add({ statement: copies, fault: { kind: 'drop-before' }, times })
@@ -126,6 +126,8 @@ test('a process killed just after its upload has its file loaded by the next sta
 })
 
 for (const [mode, load] of [
+  ['transaction', /^BEGIN ATOMIC(?=[\s\S]*read_files)/],
+  ['replace-where', /^INSERT INTO/],
   ['copy-into', copies],
   ['merge', /^MERGE/],
 ] as const) {
@@ -199,7 +201,7 @@ test('a stop during a load lands what is under way, and exits with 143', async (
 })
 
 test('a stop during a load that does not end exits after stopMs, and the next start ends it', async (t) => {
-  const setup = await setUp(t, {}, { stopMs: 300 })
+  const setup = await setUp(t, { mode: 'copy-into' }, { stopMs: 300 })
   const hold = setup.warehouse.holdNext(copies)
   const stopped = begin(t, setup, ['start'])
   await hold.reached
@@ -215,6 +217,8 @@ test('a stop during a load that does not end exits after stopMs, and the next st
 test('a process killed again and again at any instant has every line in the warehouse exactly once', async (t) => {
   const seed = Number(process.env.TAILRACE_SEED ?? 1)
   const modes = [
+    { mode: 'transaction', upload: 'files-api' },
+    { mode: 'replace-where', upload: 'put' },
     { mode: 'copy-into', upload: 'put' },
     { mode: 'copy-into', upload: 'files-api' },
     { mode: 'merge' },

@@ -4,6 +4,9 @@ import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { landAll, openWorkspaceBench, tableSql } from './workspace-bench.ts'
 
 for (const sink of [
+  { mode: 'auto' },
+  { mode: 'transaction', upload: 'files-api' },
+  { mode: 'replace-where' },
   { mode: 'copy-into' },
   { mode: 'copy-into', upload: 'files-api' },
   { mode: 'merge' },

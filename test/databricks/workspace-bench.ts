@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { DuckDbWarehouse } from '../../doubles/workspace/duckdb-warehouse.ts'
+import { DuckDbWarehouse, type DuckDbWarehouseOptions } from '../../doubles/workspace/duckdb-warehouse.ts'
 import { DiskVolumes } from '../../doubles/workspace/volume-files.ts'
 import { Workspace, type WorkspaceOptions } from '../../doubles/workspace/workspace.ts'
 import { systemClock } from '../../src/clock.ts'
@@ -31,6 +32,9 @@ export interface WorkspaceBench {
   sink(more?: Partial<DatabricksSinkConfig>): DatabricksSinkConfig
   /** One pipeline `primary` of the blob `primary.ndjson` into the table `primary_logs`. */
   config(sink?: Partial<DatabricksSinkConfig>, rest?: Partial<Omit<PipelineConfig, 'sink'>>): ResolvedConfig
+  /** Copies the state directory of its configs. */
+  saveState(): Promise<string>
+  restoreState(saved: string): Promise<void>
   /** The same before defaults are filled in, for a process of its own. */
   rawConfig(
     sink?: Partial<DatabricksSinkConfig>,
@@ -41,6 +45,7 @@ export interface WorkspaceBench {
 export async function openWorkspaceBench(
   t: Pick<TestContext, 'after'>,
   options: Partial<WorkspaceOptions> = {},
+  warehouseOptions: Partial<DuckDbWarehouseOptions> = {},
 ): Promise<WorkspaceBench> {
   const storage = await startStorage(t)
   const directory = await temporaryDirectory(t)
@@ -48,7 +53,7 @@ export async function openWorkspaceBench(
   await mkdir(root)
   const volumes = new DiskVolumes(root)
   await volumes.create(catalog, schema, 'staging')
-  const warehouse = await DuckDbWarehouse.open({ volumes })
+  const warehouse = await DuckDbWarehouse.open({ volumes, ...warehouseOptions })
   const context = {
     parameters: [],
     catalog: undefined,
@@ -98,6 +103,15 @@ export async function openWorkspaceBench(
     directory,
     sink,
     rawConfig,
+    saveState: async () => {
+      const saved = join(directory, `saved-${randomUUID()}`)
+      await cp(join(directory, 'state'), saved, { recursive: true })
+      return saved
+    },
+    restoreState: async (saved) => {
+      await rm(join(directory, 'state'), { recursive: true })
+      await cp(saved, join(directory, 'state'), { recursive: true })
+    },
     config: (more, rest) => resolveConfig(rawConfig(more, rest), directory),
   }
 }

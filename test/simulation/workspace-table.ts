@@ -121,7 +121,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       stagedFiles: new StagedFiles({
         staging,
         retentionMs: mode === 'stage-only' ? undefined : 0,
-        intent: () => offsets.intent,
+        held: () => offsets.intent?.files.map(({ name }) => name) ?? [],
         clock,
         onFailed: () => {},
       }),

@@ -1,9 +1,9 @@
 import { TailraceError } from '../../errors.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { SinkContext } from '../sink.ts'
-import { readOffsets } from './inspect.ts'
 import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
+import { readOffsets } from './read-offsets.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { ensureTable } from './tables/live-table.ts'
 

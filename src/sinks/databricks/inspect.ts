@@ -1,15 +1,17 @@
-import { isTailraceError } from '../../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { OffsetFile, type OffsetFileContent } from '../../offsets/offset-file.ts'
 import { interactiveRetry } from '../../retry.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import { LandedRows } from '../landed-rows.ts'
 import type { SinkContext, TableInspection } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
+import { obstacleOf, refuseNoTransactions, requireVisibleRows, restrictionOf } from './open-table.ts'
 import { openWorkspace, type Workspace } from './open-workspace.ts'
-import { type DatabricksOptions, type DatabricksTarget, tableId } from './options.ts'
+import type { DatabricksOptions, DatabricksTarget } from './options.ts'
+import { readOffsets } from './read-offsets.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
+import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
+import { OffsetsTable } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
 
 /**
@@ -29,6 +31,8 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
     warehouse !== undefined && (await new WorkspaceCatalog(warehouse).hasTable(table)) ? warehouse : undefined
   return {
     generations: async () => {
+      const stored = await offsetsInTable(warehouse, target)
+      if (stored !== undefined) return stored
       if (file !== undefined) return [...file.offsets]
       const from = target.sink.mode === 'stage-only' ? undefined : await present()
       if (from === undefined) return []
@@ -43,32 +47,11 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
       return from && rowsOf(from, qualifiedName(table))
     },
     check: async () => [
-      await checkTable(warehouse, target, (file?.offsets.blobCount ?? 0) > 0),
+      ...(await checkTable(warehouse, target, (file?.offsets.blobCount ?? 0) > 0)),
       ...(await checkStaging(workspace)),
       ...(file?.intent === undefined ? [] : ['a batch is under way, or the next start ends it']),
     ],
     close: () => workspace.close(),
-  }
-}
-
-/** @returns undefined when there is none, and where the rows can stand in for one that is unusable */
-export async function readOffsets({
-  target,
-  stateDirectory,
-  logger,
-}: SinkContext<DatabricksOptions>): Promise<OffsetFileContent | undefined> {
-  const { name } = target
-  const store = new OffsetFile({
-    stateDirectory,
-    pipeline: name,
-    table: tableId(target),
-  })
-  try {
-    return await store.read()
-  } catch (error) {
-    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT') || target.sink.mode === 'stage-only') throw error
-    logger.warn({ err: error, pipeline: name }, 'the offset file is unusable')
-    return undefined
   }
 }
 
@@ -83,26 +66,67 @@ async function offsetsByRows(
   return [...offsets]
 }
 
+/** @returns undefined where the offsets table is not the authority, in modes that use it */
+async function offsetsInTable(
+  warehouse: StreamingWarehouse | undefined,
+  { name, sink, table, landsBlob }: DatabricksTarget,
+): Promise<readonly LandedOffset[] | undefined> {
+  if (warehouse === undefined || (sink.mode !== 'auto' && sink.mode !== 'transaction')) return undefined
+  const stored = new OffsetsTable(warehouse, table.name, name)
+  if (!(await stored.exists())) return undefined
+  const { isAuthority, offsets } = await stored.read()
+  if (!isAuthority) return undefined
+  const landed = new LandedOffsets()
+  for (const { blob, generation, offset } of offsets) {
+    if (landsBlob(blob)) landed.set({ blob, generation, offset })
+  }
+  return [...landed]
+}
+
 /** Fails where a run would. */
 async function checkTable(
   warehouse: StreamingWarehouse | undefined,
-  { sink, table }: DatabricksTarget,
+  target: DatabricksTarget,
   hasLanded: boolean,
-): Promise<string> {
+): Promise<readonly string[]> {
+  const { sink, table } = target
   const name = qualifiedName(table.name)
-  const isLoadedThere = `table ${name} is loaded by Databricks itself`
+  const isLoadedThere = [`table ${name} is loaded by Databricks itself`]
   if (warehouse === undefined) return isLoadedThere
   if (sink.mode === 'stage-only') {
     const catalog = new WorkspaceCatalog(warehouse)
     await catalog.requireSchema(table.name)
     if (await catalog.hasTable(table.name)) return isLoadedThere
-    return `no table ${name}: run there what tailrace tables create --print prints`
+    return [`no table ${name}: run there what tailrace tables create --print prints`]
   }
   const { createTable: create, evolve } = sink
   const plan = await planTable({ warehouse, declaration: table, create, evolve, hasLanded })
-  if (plan.kind === 'create') return `no table yet: a run creates ${name}`
-  if (plan.lacks.length === 0) return `table ${name} has the declared columns`
-  return `table ${name} does not have ${plan.lacks.map((column) => column.name).join(', ')}: a run adds them`
+  if (plan.kind === 'create') return [`no table yet: a run creates ${name}`]
+  const facts = await readTableFacts(warehouse, table.name)
+  const lacks = plan.lacks.map((column) => column.name).join(', ')
+  return [
+    lacks === ''
+      ? `table ${name} has the declared columns`
+      : `table ${name} does not have ${lacks}: a run adds them`,
+    modeSentence(facts, target),
+  ]
+}
+
+/** @throws TABLE_UNSUPPORTED when the mode cannot land in a table with these facts */
+function modeSentence(facts: TableFacts, target: DatabricksTarget): string {
+  const { mode } = target.sink
+  const obstacle = obstacleOf(facts)
+  if (mode === 'transaction' && obstacle !== undefined)
+    refuseNoTransactions(target, { because: obstacle, facts })
+  if (mode === 'merge' || mode === 'replace-where') requireVisibleRows(facts, target)
+  const restriction = restrictionOf(facts)
+  if (restriction !== undefined) {
+    return `the table ${restriction}: mode copy-into counts on the list of loaded files, and a lost offset file cannot be computed from rows`
+  }
+  if (mode !== 'auto') return `rows land by mode ${mode}`
+  return obstacle === undefined
+    ? 'rows and offsets land in one transaction, if the warehouse has transactions'
+    : `rows land by mode replace-where: the table ${obstacle}`
 }
 
 async function checkStaging({ warehouse, staging }: Workspace): Promise<readonly string[]> {

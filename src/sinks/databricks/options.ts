@@ -18,11 +18,14 @@ export interface DatabricksSinkConfig {
   readonly httpPath?: string | undefined
   readonly auth: WorkspaceAuth
   /**
-   * How rows get into the table. `copy-into` (default): a file in a volume is loaded by COPY INTO. `merge`: rows travel
-   * as the parameter of a MERGE, for low volumes where there is no volume. `stage-only`: files are left in the volume
-   * for an Auto Loader or a streaming table.
+   * How rows get into the table. `auto` (default): `transaction` where the table and the warehouse allow it, else
+   * `replace-where`, or `copy-into` where rows may be hidden. `transaction`: one transaction adds the rows of a staged
+   * file and moves the offsets in the table `tailrace_offsets`. `replace-where`: the rows of a batch's ranges are
+   * replaced by those of a staged file. `copy-into`: a staged file is loaded by COPY INTO. `merge`: rows travel as the
+   * parameter of a MERGE, for low volumes where there is no volume. `stage-only`: files are left in the volume for an
+   * Auto Loader or a streaming table.
    */
-  readonly mode?: 'copy-into' | 'merge' | 'stage-only' | undefined
+  readonly mode?: 'auto' | 'transaction' | 'replace-where' | 'copy-into' | 'merge' | 'stage-only' | undefined
   /**
    * Where files are staged, a volume or a folder in one: `/Volumes/catalog/schema/volume/folder`. Needed by all modes
    * but `merge`. One pipeline's files lie in a folder of its own below it.
@@ -94,7 +97,9 @@ export const databricksOptions = z
       .regex(/^\/?sql\/[A-Za-z0-9._/-]+(?:\?o=\d+)?$/, 'expected /sql/1.0/warehouses/ID')
       .optional(),
     auth,
-    mode: z.enum(['copy-into', 'merge', 'stage-only']).default('copy-into'),
+    mode: z
+      .enum(['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'])
+      .default('auto'),
     volume: z
       .string()
       .regex(volumePath, 'expected /Volumes/catalog/schema/volume, with a folder or without')

@@ -15,14 +15,19 @@ import { DatabricksCommitter } from '../../../src/sinks/databricks/committer.ts'
 import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../../src/sinks/databricks/loading/range-rows.ts'
+import { ReplaceWhereLoader } from '../../../src/sinks/databricks/loading/replace-where-loader.ts'
 import type { LoadLedger } from '../../../src/sinks/databricks/loading/row-loader.ts'
 import { VolumeLoader } from '../../../src/sinks/databricks/loading/volume-loader.ts'
+import { BatchFiles } from '../../../src/sinks/databricks/staging/batch-files.ts'
 import { StagedFiles } from '../../../src/sinks/databricks/staging/staged-files.ts'
 import type { VolumeStaging } from '../../../src/sinks/databricks/staging/volume-staging.ts'
-import { ensureTable } from '../../../src/sinks/databricks/tables/live-table.ts'
+import { ensureTable, liveColumnNames } from '../../../src/sinks/databricks/tables/live-table.ts'
+import { startingOffsets } from '../../../src/sinks/databricks/transactions/hand-over.ts'
+import { OffsetsTable } from '../../../src/sinks/databricks/transactions/offsets-table.ts'
+import { TransactionCommitter } from '../../../src/sinks/databricks/transactions/transaction-committer.ts'
 import type { Statement, StatementRow, Warehouse } from '../../../src/sinks/databricks/warehouse/warehouse.ts'
 import { EmbeddedEngine, sqlString } from '../../../src/sinks/encoding/engine.ts'
-import type { EncodedBatch } from '../../../src/sinks/table-committer.ts'
+import type { EncodedBatch, TableCommitter } from '../../../src/sinks/table-committer.ts'
 import { type Column, provenanceColumns, type TableDeclaration } from '../../../src/tables/table.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
@@ -42,7 +47,7 @@ const undisturbed: Step = (_name, call) => call()
 export interface CommitterFixture {
   readonly warehouse: DuckDbWarehouse
   readonly volumes: DiskVolumes
-  open(table: string, options?: OpenOptions): Promise<DatabricksCommitter>
+  open(table: string, options?: OpenOptions): Promise<TableCommitter>
   /** Rows of `[start, end)`, each of ten bytes, whose message is their offset and `text`. */
   encode(span: Span, text?: string): Promise<EncodedBatch>
   /** Names in a table's staging folder. */
@@ -56,12 +61,16 @@ export interface CommitterFixture {
   rows(table: string): Promise<readonly string[]>
 }
 
+export type FixtureMode = 'transaction' | 'replace-where' | 'copy-into' | 'merge' | 'stage-only'
+
 export interface OpenOptions {
-  readonly mode?: 'copy-into' | 'merge' | 'stage-only'
+  readonly mode?: FixtureMode
   readonly step?: Step
   readonly clock?: Clock
   readonly retentionMs?: number
   readonly recoversOffsets?: boolean
+  /** Default: the table's name. */
+  readonly pipeline?: string
   readonly onClose?: () => void
 }
 
@@ -130,46 +139,90 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
         warehouse: stepping,
         declaration,
         layout: { clusterBy: ['event_time'] },
-        properties: {},
+        properties: mode === 'transaction' ? { 'delta.feature.catalogManaged': 'supported' } : {},
         create: true,
         evolve: false,
         hasLanded: (file?.offsets.blobCount ?? 0) > 0,
       })
+    const files = new BatchFiles(staging, clock)
+    const stagedFiles = new StagedFiles({
+      staging,
+      retentionMs: options.retentionMs,
+      held: () => files.held,
+      clock,
+      onFailed: (error) => {
+        throw error
+      },
+    })
+    if (mode === 'transaction') {
+      await ensure()
+      const offsets = new OffsetsTable(stepping, declaration.name, options.pipeline ?? table)
+      await offsets.create()
+      const committer = new TransactionCommitter({
+        location: table,
+        warehouse: stepping,
+        declaration,
+        offsets,
+        rows,
+        files,
+        stagedFiles,
+        earlierOffsets: async () => startingOffsets(file?.offsets, await rows.ends()),
+        landsBlob: () => true,
+        markOf: () => undefined,
+        onMark: () => {},
+        clock,
+        close: async () => options.onClose?.(),
+      })
+      await committer.open()
+      return committer
+    }
     const loader =
-      mode === 'merge'
-        ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
-        : new VolumeLoader({
-            staging,
-            stagedFiles: new StagedFiles({
-              staging,
-              retentionMs: options.retentionMs,
-              intent: () => mirror.intent,
-              clock,
-              onFailed: (error) => {
-                throw error
-              },
-            }),
-            table:
-              mode === 'stage-only'
-                ? undefined
-                : {
-                    rows,
-                    ensureTable: ensure,
-                    copy: new CopyInto({
-                      warehouse: stepping,
-                      declaration,
-                      stagingFolder: staging.folder,
-                      retry: { clock },
-                    }),
-                    clearCache: async () => {},
-                  },
-            clock,
+      mode === 'replace-where'
+        ? new ReplaceWhereLoader({
+            warehouse: stepping,
+            declaration,
+            rows,
+            files,
+            stagedFiles,
+            ensureTable: async () => {
+              await ensure()
+              return liveColumnNames(stepping, declaration.name)
+            },
           })
+        : mode === 'merge'
+          ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
+          : new VolumeLoader({
+              staging,
+              stagedFiles: new StagedFiles({
+                staging,
+                retentionMs: options.retentionMs,
+                held: () => mirror.intent?.files.map(({ name }) => name) ?? [],
+                clock,
+                onFailed: (error) => {
+                  throw error
+                },
+              }),
+              table:
+                mode === 'stage-only'
+                  ? undefined
+                  : {
+                      rows,
+                      ensureTable: ensure,
+                      copy: new CopyInto({
+                        warehouse: stepping,
+                        declaration,
+                        stagingFolder: staging.folder,
+                        retry: { clock },
+                      }),
+                      clearCache: async () => {},
+                    },
+              clock,
+            })
     const committer = new DatabricksCommitter({
       location: table,
       loader,
       ledger,
-      mode: mode === 'merge' ? undefined : mode,
+      mode: mode === 'merge' || mode === 'replace-where' ? undefined : mode,
       offsets: file?.offsets ?? new LandedOffsets(),
       recoversOffsets,
       landsBlob: () => true,
@@ -199,7 +252,7 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
       for (const name of await staged(table)) await volumes.remove(`${volume}/${table}/${name}`)
     },
     offsetPath,
-    forget: (table) => rm(offsetPath(table)),
+    forget: (table) => rm(offsetPath(table), { force: true }),
     encode: async (span, text = '') => {
       ingestUs += 1_234
       const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)
@@ -273,8 +326,10 @@ class DirectWarehouse implements Warehouse {
       )
     } catch (error) {
       if (!(error instanceof SqlFailure)) throw error
-      throw new TailraceError('STATEMENT_FAILED', error.message, {
-        context: { errorClass: error.errorClass, sqlState: error.sqlState },
+      // As the driver's errors are read: a conflict passes, and had no effect.
+      const isConflict = error.errorClass === 'DELTA_CONCURRENT_APPEND'
+      throw new TailraceError(isConflict ? 'WAREHOUSE_UNAVAILABLE' : 'STATEMENT_FAILED', error.message, {
+        context: { errorClass: error.errorClass, sqlState: error.sqlState, executed: 'failed' },
       })
     }
   }

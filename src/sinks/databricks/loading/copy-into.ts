@@ -24,6 +24,7 @@ const missingFileClasses: ReadonlySet<string> = new Set([
   'FAILED_READ_FILE.FILE_NOT_EXIST',
   'FAILED_READ_FILE.DBR_FILE_NOT_EXIST',
   'COPY_INTO_SOURCE_FILE_NOT_FOUND',
+  'CF_PATH_DOES_NOT_EXIST_FOR_READ_FILES',
 ])
 
 /**
@@ -43,6 +44,30 @@ export function copyIntoSql(
     `FILES = (${files.map(quoteText).join(', ')})`,
     "FORMAT_OPTIONS ('ignoreMissingFiles' = 'false', 'mode' = 'FAILFAST')",
   ].join('\n')
+}
+
+/**
+ * Formats the statement that adds the rows of staged files, without the table's list of loaded files: executed twice, it
+ * adds them twice.
+ *
+ * https://docs.databricks.com/sql/language-manual/functions/read_files; the hint of a transaction is from
+ * https://docs.databricks.com/aws/en/transactions/ (both read 2026-11-29)
+ */
+export function insertFilesSql(
+  { name, columns }: Pick<TableDeclaration, 'name' | 'columns'>,
+  paths: readonly string[],
+  { isInTransaction }: { readonly isInTransaction: boolean },
+): string {
+  const hint = isInTransaction ? ' WITH (allow_nontransactional_reads = true)' : ''
+  return [
+    `INSERT INTO ${qualifiedName(name)} (${columns.map((column) => quoteName(column.name)).join(', ')})`,
+    paths.map((path) => `${selectFilesSql(columns, path)}${hint}`).join('\nUNION ALL '),
+  ].join('\n')
+}
+
+/** Formats the query of a staged file's rows, with each column named and cast. */
+export function selectFilesSql(columns: readonly Column[], path: string): string {
+  return `SELECT ${columns.map(selected).join(', ')} FROM read_files(${quoteText(path)}, format => 'parquet')`
 }
 
 function selected({ name, type }: Column): string {

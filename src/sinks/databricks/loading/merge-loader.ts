@@ -14,7 +14,7 @@ import type { RowLoader, Settlement } from './row-loader.ts'
 const maxRowsBytes = 1024 * 1024
 
 /** Columns that identify a row. */
-const keyColumns = ['source_blob', 'source_generation', 'source_offset', 'source_index'] as const
+export const keyColumns = ['source_blob', 'source_generation', 'source_offset', 'source_index'] as const
 
 export interface MergeLoaderOptions {
   readonly warehouse: Warehouse

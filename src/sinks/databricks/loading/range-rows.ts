@@ -6,7 +6,7 @@ import type { TableName } from '../../../tables/table.ts'
 import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
 
 /** Each range needs four parameters, of the 256 that a statement may have. */
-const maxRangesPerStatement = 50
+export const maxRangesPerStatement = 50
 
 /** First and last encoding time of a replay's new rows, as SQL text in UTC. */
 export type IngestTimes = Pick<Replacement, 'ingestedFrom' | 'ingestedTo'>
@@ -55,6 +55,17 @@ export class RangeRows {
     return Number(result?.num_affected_rows ?? 0)
   }
 
+  /** Removes all rows of a range. */
+  async removeAll(span: Span): Promise<void> {
+    const { condition, parameters } = withinRanges([span])
+    await this.#warehouse.execute({
+      label: 'remove the rows of a range',
+      sql: `DELETE FROM ${this.#table} WHERE ${condition}`,
+      parameters,
+      repeatable: true,
+    })
+  }
+
   /** Computes the end of the last row of each blob generation. Reads the whole table. */
   async ends(): Promise<readonly LandedOffset[]> {
     const rows = await this.#warehouse.execute({
@@ -72,7 +83,7 @@ FROM ${this.#table} GROUP BY source_blob, source_generation`,
 }
 
 /** @returns an SQL condition for rows in any of the spans, with the values as parameters, so that no blob name becomes SQL. */
-function withinRanges(spans: readonly Span[]): {
+export function withinRanges(spans: readonly Span[]): {
   readonly condition: string
   readonly parameters: Readonly<Record<string, ParameterValue>>
 } {

@@ -1,6 +1,5 @@
 import type { Clock } from '../../../clock.ts'
 import { isAbort, TailraceError } from '../../../errors.ts'
-import type { LoadIntent } from '../../../offsets/load-intent.ts'
 import type { VolumeStaging } from './volume-staging.ts'
 
 const hourMs = 3_600_000
@@ -24,8 +23,8 @@ export interface StagedFilesOptions {
   readonly staging: VolumeStaging
   /** Age at which files are removed, in milliseconds; undefined keeps them forever. */
   readonly retentionMs: number | undefined
-  /** The current load, whose files are kept. */
-  readonly intent: () => LoadIntent | undefined
+  /** The names of the current load's files, which are kept. */
+  readonly held: () => readonly string[]
   readonly clock: Clock
   /** Called when files could not be removed; they only take up space. */
   readonly onFailed: (error: unknown) => void
@@ -81,9 +80,9 @@ export class StagedFiles {
   }
 
   async #removeHour(folder: string): Promise<void> {
-    const { staging, intent } = this.#options
+    const { staging, held } = this.#options
     const { files } = await staging.list(folder)
-    const kept = new Set(intent()?.files.map(({ name }) => name))
+    const kept = new Set(held())
     for (const { name } of files) if (!kept.has(name)) await staging.remove(name)
   }
 

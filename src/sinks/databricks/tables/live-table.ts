@@ -148,6 +148,12 @@ export async function ensureTable(options: LiveTableOptions): Promise<void> {
   }
 }
 
+/** @returns the names of the columns of a table that exists, in their order */
+export async function liveColumnNames(warehouse: Warehouse, name: TableName): Promise<readonly string[]> {
+  const live = await readTable(warehouse, name)
+  return live?.columns.map((column) => column.name) ?? []
+}
+
 function namesOf(columns: readonly Column[]): string {
   return columns.map((column) => column.name).join(', ')
 }

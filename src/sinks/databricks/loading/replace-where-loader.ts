@@ -1,0 +1,139 @@
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
+import type { Span } from '../../../records.ts'
+import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
+import type { TableDeclaration } from '../../../tables/table.ts'
+import type { EncodedBatch } from '../../table-committer.ts'
+import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
+import type { StagedFiles } from '../staging/staged-files.ts'
+import type { Warehouse } from '../warehouse/warehouse.ts'
+import { isMissingStagedFile, selectFilesSql } from './copy-into.ts'
+import { maxRangesPerStatement, type RangeRows, rangesOf, withinRanges } from './range-rows.ts'
+import type { RowLoader, Settlement } from './row-loader.ts'
+
+export interface ReplaceWhereLoaderOptions {
+  readonly warehouse: Warehouse
+  readonly declaration: TableDeclaration
+  readonly rows: RangeRows
+  readonly files: BatchFiles
+  readonly stagedFiles: StagedFiles
+  /** Creates the table or checks its schema. @returns its columns in their order */
+  readonly ensureTable: () => Promise<readonly string[]>
+}
+
+/** Attempts of a batch whose staged file was removed, or whose table got a column meanwhile. */
+const maxAttempts = 3
+
+/**
+ * Loads batches by replacing the rows of their ranges. A statement that is executed twice, late, or by two processes
+ * leaves the same rows, whatever else was lost, so a batch needs no intent.
+ *
+ * https://docs.databricks.com/sql/language-manual/sql-ref-syntax-dml-insert-into (read 2026-11-29)
+ */
+export class ReplaceWhereLoader implements RowLoader {
+  readonly #options: ReplaceWhereLoaderOptions
+  #columns: readonly string[] = []
+
+  constructor(options: ReplaceWhereLoaderOptions) {
+    this.#options = options
+  }
+
+  async open(): Promise<void> {
+    this.#columns = await this.#options.ensureTable()
+  }
+
+  async settle(): Promise<Settlement> {
+    return 'not-begun'
+  }
+
+  async add({
+    spans,
+    encoded,
+  }: {
+    readonly spans: readonly Span[]
+    readonly encoded: EncodedBatch
+  }): Promise<void> {
+    const added = await this.#replaced(spans, encoded)
+    if (added === encoded.rows) return
+    const found = await this.#options.rows.count(spans)
+    if (found === encoded.rows) return
+    throw new TailraceError(
+      'LOAD_UNCLEAR',
+      `After a load the table has a wrong number of rows: expected ${encoded.rows}, found ${found}${rangesOf(spans)}.`,
+      { context: { rows: encoded.rows, found } },
+    )
+  }
+
+  async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
+    const { rows } = this.#options
+    const removed = await rows.count([span])
+    const files = encoded.flatMap((batch) => batch.files)
+    if (files.length === 0) await rows.removeAll(span)
+    else await this.#replaced([span], { files })
+    return removed
+  }
+
+  async landedByRows(): Promise<readonly LandedOffset[]> {
+    return this.#options.rows.ends()
+  }
+
+  async tidy(): Promise<void> {
+    this.#options.files.forget()
+    await this.#options.stagedFiles.removeExpired()
+  }
+
+  async reclaim(): Promise<void> {
+    await this.#options.stagedFiles.removeLoaded()
+  }
+
+  /** @returns the number of rows that were added */
+  async #replaced(spans: readonly Span[], { files }: Pick<EncodedBatch, 'files'>): Promise<number> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#inParts(spans, await this.#options.files.stage(files))
+      } catch (error) {
+        if (attempt >= maxAttempts) throw error
+        if (isMissingStagedFile(error)) this.#options.files.forget()
+        else if (hasOtherColumns(error)) await this.open()
+        else throw error
+      }
+    }
+  }
+
+  /** A statement has room for the parameters of some ranges only; each range is replaced as a whole. */
+  async #inParts(spans: readonly Span[], batch: StagedBatch): Promise<number> {
+    let added = 0
+    for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
+      const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
+      const [result] = await this.#options.warehouse.execute({
+        label: 'replace the rows of ranges',
+        sql: this.#sql(condition, batch, spans.length > maxRangesPerStatement),
+        parameters,
+        repeatable: true,
+        batch: batch.id,
+      })
+      added += Number(result?.num_inserted_rows ?? 0)
+    }
+    return added
+  }
+
+  /** The statement has no list of columns, so it names all of the table, in their order. */
+  #sql(condition: string, { paths }: StagedBatch, isPart: boolean): string {
+    const { declaration } = this.#options
+    const declared = new Map(declaration.columns.map((column) => [column.name.toLowerCase(), column]))
+    const list = this.#columns.map((name) =>
+      declared.has(name.toLowerCase()) ? quoteName(name) : `NULL AS ${quoteName(name)}`,
+    )
+    const rows = paths.map((path) => selectFilesSql(declaration.columns, path)).join('\nUNION ALL ')
+    return `INSERT INTO ${qualifiedName(declaration.name)} REPLACE WHERE ${condition}
+SELECT ${list.join(', ')} FROM (${rows})${isPart ? ` WHERE ${condition}` : ''}`
+  }
+}
+
+/** Whether somebody has added a column to the table since it was opened. */
+function hasOtherColumns(error: unknown): boolean {
+  return (
+    isTailraceError(error, 'STATEMENT_FAILED') &&
+    String(error.context.errorClass).startsWith('INSERT_COLUMN_ARITY_MISMATCH')
+  )
+}

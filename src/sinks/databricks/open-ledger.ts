@@ -1,0 +1,197 @@
+import { TailraceError } from '../../errors.ts'
+import { LandedOffsets } from '../../offsets/landed-offsets.ts'
+import type { LoadIntent } from '../../offsets/load-intent.ts'
+import { retryLog } from '../../reporting/retry-log.ts'
+import type { OpenSink } from '../sink.ts'
+import { DatabricksCommitter } from './committer.ts'
+import { CopyInto } from './loading/copy-into.ts'
+import { MergeLoader } from './loading/merge-loader.ts'
+import { RangeRows } from './loading/range-rows.ts'
+import { ReplaceWhereLoader } from './loading/replace-where-loader.ts'
+import type { RowLoader } from './loading/row-loader.ts'
+import { type TableLoad, VolumeLoader } from './loading/volume-loader.ts'
+import { openTable, requireVisibleRows } from './open-table.ts'
+import type { Workspace } from './open-workspace.ts'
+import type { DatabricksOptions } from './options.ts'
+import { BatchFiles } from './staging/batch-files.ts'
+import { StagedFiles } from './staging/staged-files.ts'
+import type { VolumeStaging } from './staging/volume-staging.ts'
+import { liveColumnNames } from './tables/live-table.ts'
+import { readTableFacts } from './tables/table-facts.ts'
+import { handOver } from './transactions/hand-over.ts'
+import { OffsetsTable } from './transactions/offsets-table.ts'
+import type { StreamingWarehouse } from './warehouse/warehouse.ts'
+
+/** A mode whose offsets are in the offset file. */
+export type LedgerMode = Exclude<DatabricksOptions['mode'], 'auto' | 'transaction'>
+
+/**
+ * Opens a table for a mode whose offsets are in the offset file: first completes or discards the load of an earlier
+ * process, and takes the offsets over from the offsets table if the pipeline has landed by transactions before.
+ *
+ * @throws TABLE_UNSUPPORTED, LOAD_UNCLEAR
+ */
+export async function openLedger(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Workspace,
+  mode: LedgerMode,
+): Promise<DatabricksCommitter> {
+  const { target, offsets } = context
+  const recorded = await settledOffsets(context, workspace, mode)
+  const table = workspace.warehouse && new OffsetsTable(workspace.warehouse, target.table.name, target.name)
+  const handedOver = table && (await handOver(table, target.landsBlob, offsets))
+  return openedIn(context, workspace, mode, handedOver ?? recorded)
+}
+
+/**
+ * Completes or discards a load that was begun in mode copy-into, before the pipeline lands in a mode that records none.
+ *
+ * @returns the recorded offsets; undefined when there is no usable offset file
+ */
+export async function settledOffsets(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Workspace,
+  mode: DatabricksOptions['mode'],
+): Promise<LandedOffsets | undefined> {
+  const { offsets, storedOffsets } = context
+  const recorded = typeof storedOffsets === 'object' ? storedOffsets.offsets : undefined
+  const mayBeginOther = mode === 'transaction' || mode === 'auto' || mode === 'replace-where'
+  if (offsets.intent?.mode !== 'copy-into' || !mayBeginOther) return recorded
+  return (await openedIn(context, workspace, 'copy-into', recorded)).landed()
+}
+
+async function openedIn(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Workspace,
+  mode: LedgerMode,
+  recorded: LandedOffsets | undefined,
+): Promise<DatabricksCommitter> {
+  const { target, offsets, clock, logger } = context
+  const { sink, table } = target
+  const committer = new DatabricksCommitter({
+    location: `${sink.host}/${Object.values(table.name).join('.')}`,
+    loader: loaderOf(context, workspace, mode, (recorded?.blobCount ?? 0) > 0),
+    ledger: offsets,
+    offsets: recorded ?? new LandedOffsets(),
+    recoversOffsets: recorded === undefined,
+    landsBlob: target.landsBlob,
+    onOffsetsRecovered: (count) =>
+      logger.warn(
+        { count },
+        'there is no usable offset file: offsets were computed from the rows of the table',
+      ),
+    onSettled: (intent, landed) =>
+      logger.info(
+        { batch: intent.id, landed, files: intent.files.length, blobCount: intent.spans.length },
+        settled(intent, landed),
+      ),
+    mode: mode === 'copy-into' || mode === 'stage-only' ? mode : undefined,
+    clock,
+    close: () => workspace.close(),
+  })
+  await committer.open()
+  return committer
+}
+
+function settled({ replaces }: LoadIntent, landed: boolean): string {
+  if (replaces !== undefined) {
+    return landed ? 'an earlier replay is loaded' : 'an earlier replay changed nothing: repeat it'
+  }
+  return landed
+    ? 'a batch of an earlier run is loaded'
+    : 'a batch of an earlier run was not loaded: it is read again'
+}
+
+function loaderOf(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Workspace,
+  mode: LedgerMode,
+  hasLanded: boolean,
+): RowLoader {
+  const { target, engine } = context
+  const { warehouse, staging } = workspace
+  const open = { target, stagingFolder: staging?.folder, hasLanded }
+  if (mode === 'stage-only') return volumeLoader(context, requireStaging(staging, mode), undefined)
+  if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
+  const { table: declaration } = target
+  const rows = new RangeRows(warehouse, declaration.name)
+  if (mode === 'merge') {
+    const ensureTable = async (): Promise<void> => {
+      await openTable({ warehouse, ...open })
+      requireVisibleRows(await readTableFacts(warehouse, declaration.name), target)
+    }
+    return new MergeLoader({ warehouse, declaration, engine, rows, ensureTable })
+  }
+  const folder = requireStaging(staging, mode)
+  if (mode === 'replace-where') {
+    const files = new BatchFiles(folder, context.clock)
+    const ensureTable = async (): Promise<readonly string[]> => {
+      await openTable({ warehouse, ...open })
+      requireVisibleRows(await readTableFacts(warehouse, declaration.name), target)
+      return liveColumnNames(warehouse, declaration.name)
+    }
+    const stagedFiles = stagedFilesOf(context, folder, () => files.held)
+    return new ReplaceWhereLoader({ warehouse, declaration, rows, files, stagedFiles, ensureTable })
+  }
+  return volumeLoader(
+    context,
+    folder,
+    copyLoad(context, warehouse, folder, rows, () => openTable({ warehouse, ...open })),
+  )
+}
+
+function volumeLoader(
+  context: OpenSink<DatabricksOptions>,
+  staging: VolumeStaging,
+  table: TableLoad | undefined,
+): VolumeLoader {
+  const { offsets, clock } = context
+  const held = (): readonly string[] => offsets.intent?.files.map(({ name }) => name) ?? []
+  return new VolumeLoader({ staging, stagedFiles: stagedFilesOf(context, staging, held), table, clock })
+}
+
+function copyLoad(
+  { target, signal, clock, logger }: OpenSink<DatabricksOptions>,
+  warehouse: StreamingWarehouse,
+  staging: VolumeStaging,
+  rows: RangeRows,
+  ensureTable: () => Promise<void>,
+): TableLoad {
+  return {
+    rows,
+    ensureTable,
+    copy: new CopyInto({
+      warehouse,
+      declaration: target.table,
+      stagingFolder: staging.folder,
+      retry: { clock, onRetry: retryLog(logger, 'loading failed'), signal },
+    }),
+    clearCache: async () => {
+      // Not every warehouse knows the statement, and nothing depends on it.
+      await warehouse
+        .execute({ label: 'clear the cache', sql: 'CLEAR CACHE', repeatable: false })
+        .catch((error: unknown) => logger.debug({ err: error }, 'the cache was not cleared'))
+    },
+  }
+}
+
+/** @param held the names of the files that must not be removed */
+export function stagedFilesOf(
+  { target, clock, logger }: Pick<OpenSink<DatabricksOptions>, 'target' | 'clock' | 'logger'>,
+  staging: VolumeStaging,
+  held: () => readonly string[],
+): StagedFiles {
+  return new StagedFiles({
+    staging,
+    retentionMs: target.sink.stagedRetentionMs,
+    held,
+    clock,
+    onFailed: (error) => logger.warn({ err: error }, 'staged files could not be removed'),
+  })
+}
+
+/** @throws CONFIG_INVALID without a volume, where a mode stages files */
+export function requireStaging(staging: VolumeStaging | undefined, mode: string): VolumeStaging {
+  if (staging !== undefined) return staging
+  throw new TailraceError('CONFIG_INVALID', `sink.volume is missing, where mode ${mode} stages files.`)
+}

@@ -1,0 +1,101 @@
+import { isTailraceError, TailraceError } from '../../errors.ts'
+import { qualifiedName } from '../../tables/spark-sql.ts'
+import { keyColumns } from './loading/merge-loader.ts'
+import type { DatabricksTarget } from './options.ts'
+import { WorkspaceCatalog } from './tables/catalog.ts'
+import { ensureTable } from './tables/live-table.ts'
+import type { TableFacts } from './tables/table-facts.ts'
+import type { Warehouse } from './warehouse/warehouse.ts'
+
+export interface OpenTableOptions {
+  readonly warehouse: Warehouse
+  readonly target: DatabricksTarget
+  /** The folder of staged files; undefined where none are staged. */
+  readonly stagingFolder: string | undefined
+  /** Whether rows were landed in the table before; a missing table is an error then. */
+  readonly hasLanded: boolean
+}
+
+/** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */
+const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
+
+/**
+ * Creates the table of a pipeline or checks its schema, and checks that the volume is there.
+ *
+ * @param catalogManaged whether a table that is created gets catalog-managed commits: `preferred` creates it without them
+ * where the workspace refuses them
+ */
+export async function openTable(
+  { warehouse, target, stagingFolder, hasLanded }: OpenTableOptions,
+  catalogManaged: 'no' | 'preferred' | 'required' = 'no',
+): Promise<void> {
+  const { sink, table: declaration } = target
+  if (stagingFolder !== undefined) await new WorkspaceCatalog(warehouse).requireVolume(stagingFolder)
+  const ensure = (more: Readonly<Record<string, string>>): Promise<void> =>
+    ensureTable({
+      warehouse,
+      declaration,
+      layout: sink.layout,
+      properties: { ...more, ...sink.properties },
+      create: sink.createTable,
+      evolve: sink.evolve,
+      hasLanded,
+    })
+  try {
+    await ensure(catalogManaged === 'no' ? {} : catalogCommits)
+  } catch (error) {
+    if (catalogManaged !== 'preferred' || !isTailraceError(error, 'STATEMENT_FAILED')) throw error
+    await ensure({})
+  }
+}
+
+/**
+ * @returns why the rows of a table cannot be seen or compared by a mode, as the end of a sentence; undefined when they can
+ */
+export function restrictionOf({ hasRowFilter, maskedColumns }: TableFacts): string | undefined {
+  if (hasRowFilter) return 'has a row filter, which may hide rows that are landed'
+  const masked = maskedColumns.filter((column) => places.has(column.toLowerCase()))
+  return masked.length === 0
+    ? undefined
+    : `has a mask on ${masked.join(', ')}, which may hide where rows come from`
+}
+
+/** @throws TABLE_UNSUPPORTED when a mode that compares rows could not see some of them, and would land them again */
+export function requireVisibleRows(facts: TableFacts, { sink, table }: DatabricksTarget): void {
+  const restriction = restrictionOf(facts)
+  if (restriction === undefined) return
+  throw new TailraceError(
+    'TABLE_UNSUPPORTED',
+    `The table ${qualifiedName(table.name)} ${restriction}: mode ${sink.mode} would land them again. Remove it, or use mode copy-into.`,
+  )
+}
+
+/** Why a pipeline does not land by transactions. */
+export interface NoTransactions {
+  /** Completes the sentence "The table … does not land by transactions: it …". */
+  readonly because: string
+  readonly facts: TableFacts
+  readonly cause?: unknown
+}
+
+/** @returns undefined when a transaction can write to a table with these facts */
+export function obstacleOf(facts: TableFacts): string | undefined {
+  if (!facts.hasCatalogCommits) return 'has no catalog-managed commits'
+  if (facts.maskedColumns.length > 0) return `has a mask on ${facts.maskedColumns.join(', ')}`
+  return restrictionOf(facts)
+}
+
+/** @throws TABLE_UNSUPPORTED, LOAD_UNCLEAR */
+export function refuseNoTransactions(
+  { table }: Pick<DatabricksTarget, 'table'>,
+  { because, cause }: NoTransactions,
+): never {
+  throw new TailraceError(
+    'TABLE_UNSUPPORTED',
+    `The table ${qualifiedName(table.name)} cannot take transactions: it ${because}. Set sink.mode to replace-where or copy-into, or leave it out.`,
+    { cause },
+  )
+}
+
+/** The columns that say where a row comes from. */
+const places: ReadonlySet<string> = new Set([...keyColumns, 'source_length', 'ingest_ts'])

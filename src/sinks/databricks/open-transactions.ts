@@ -1,0 +1,92 @@
+import { isTailraceError, TailraceError } from '../../errors.ts'
+import type { OpenSink } from '../sink.ts'
+import { RangeRows } from './loading/range-rows.ts'
+import { requireStaging, settledOffsets, stagedFilesOf } from './open-ledger.ts'
+import { type NoTransactions, obstacleOf, openTable } from './open-table.ts'
+import type { Workspace } from './open-workspace.ts'
+import type { DatabricksOptions } from './options.ts'
+import { BatchFiles } from './staging/batch-files.ts'
+import { readTableFacts } from './tables/table-facts.ts'
+import { OffsetsDisagree, startingOffsets } from './transactions/hand-over.ts'
+import { OffsetsTable, TransactionsRefused } from './transactions/offsets-table.ts'
+import { TransactionCommitter } from './transactions/transaction-committer.ts'
+
+/**
+ * Opens a table for landing by transactions.
+ *
+ * @returns why that is not possible; then nothing but the table itself was created
+ * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, WAREHOUSE_DENIED, LOAD_UNCLEAR
+ */
+export async function openTransactions(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Workspace,
+): Promise<TransactionCommitter | NoTransactions> {
+  const { target, offsets, storedOffsets, clock, logger } = context
+  const { sink, table: declaration } = target
+  const { warehouse } = workspace
+  if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
+  const staging = requireStaging(workspace.staging, sink.mode)
+  const hasLanded = typeof storedOffsets === 'object' && storedOffsets.offsets.blobCount > 0
+  await openTable(
+    { warehouse, target, stagingFolder: staging.folder, hasLanded },
+    sink.mode === 'transaction' ? 'required' : 'preferred',
+  )
+  const facts = await readTableFacts(warehouse, declaration.name)
+  const obstacle = obstacleOf(facts)
+  if (obstacle !== undefined) return { because: obstacle, facts }
+  const rows = new RangeRows(warehouse, declaration.name)
+  const files = new BatchFiles(staging, clock)
+  const offsetsTable = new OffsetsTable(warehouse, declaration.name, target.name)
+  const committer = new TransactionCommitter({
+    location: `${sink.host}/${Object.values(declaration.name).join('.')}`,
+    warehouse,
+    declaration,
+    offsets: offsetsTable,
+    rows,
+    files,
+    stagedFiles: stagedFilesOf(context, staging, () => files.held),
+    earlierOffsets: async () => {
+      const recorded = await settledOffsets(context, workspace, sink.mode)
+      const byRows = (await rows.ends()).filter(({ blob }) => target.landsBlob(blob))
+      const starting = startingOffsets(recorded, byRows)
+      if (starting.length > 0) {
+        logger.info({ count: starting.length }, 'the offsets move into the offsets table')
+      }
+      return starting
+    },
+    landsBlob: target.landsBlob,
+    markOf: (source) => offsets.markOf(source),
+    onMark: (mark) => {
+      if (offsets.markOf(mark) === undefined) offsets.recordMark(mark)
+    },
+    clock,
+    close: () => workspace.close(),
+  })
+  try {
+    await offsetsTable.create()
+    await committer.open()
+    return committer
+  } catch (error) {
+    if (error instanceof TransactionsRefused) {
+      return { because: 'has a warehouse without transactions', facts, cause: error.cause }
+    }
+    if (error instanceof OffsetsDisagree) return { because: disagreement(error), facts }
+    if (sink.mode === 'auto' && isTailraceError(error) && isAboutCreation(error)) {
+      return { because: `has no offsets table beside it (${error.message})`, facts, cause: error }
+    }
+    throw error
+  }
+}
+
+function disagreement({ beyond }: OffsetsDisagree): string {
+  const [first] = beyond
+  return `has rows of ${beyond.length} blobs beyond the offset file, such as ${first?.blob} up to ${first?.offset}: start once in the mode that landed them`
+}
+
+/** Whether the offsets table could not be created. */
+function isAboutCreation({ code, message }: TailraceError): boolean {
+  return (
+    (code === 'WAREHOUSE_DENIED' || code === 'STATEMENT_FAILED') &&
+    message.includes('"create the offsets table"')
+  )
+}

@@ -1,0 +1,54 @@
+import { type LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
+import type { LoadLedger } from '../loading/row-loader.ts'
+import type { OffsetsTable } from './offsets-table.ts'
+
+/**
+ * Takes the offsets of a pipeline that has landed by transactions over into the offset file, before it lands in another
+ * mode. A process that still lands by transactions is fenced off, because its offsets are gone.
+ *
+ * @returns undefined when the offsets table is not the authority for the pipeline
+ */
+export async function handOver(
+  table: OffsetsTable,
+  landsBlob: (blob: string) => boolean,
+  ledger: LoadLedger,
+): Promise<LandedOffsets | undefined> {
+  if (!(await table.exists())) return undefined
+  const { isAuthority, offsets } = await table.read()
+  if (!isAuthority) return undefined
+  const own = offsets.filter(({ blob }) => landsBlob(blob))
+  const landed = new LandedOffsets()
+  for (const { blob, generation, offset } of own) landed.set({ blob, generation, offset })
+  // In this order: after a crash in between, the table is still the authority.
+  await ledger.record(landed, undefined)
+  await table.end(own)
+  return landed
+}
+
+/** The offsets of the file and those of the rows contradict each other. */
+export class OffsetsDisagree extends Error {
+  readonly beyond: readonly LandedOffset[]
+
+  constructor(beyond: readonly LandedOffset[]) {
+    super('the table has rows beyond the recorded offsets')
+    this.beyond = beyond
+  }
+}
+
+/**
+ * Computes the offsets of a pipeline that lands by transactions for the first time. Those of the file may be ahead of the
+ * rows, by blank lines or dropped records; rows beyond the file were landed by somebody else, or by a process that was
+ * killed before it recorded them.
+ *
+ * @param recorded the offset file's; undefined without one
+ * @throws OffsetsDisagree
+ */
+export function startingOffsets(
+  recorded: LandedOffsets | undefined,
+  byRows: readonly LandedOffset[],
+): readonly LandedOffset[] {
+  if (recorded === undefined) return byRows
+  const beyond = byRows.filter((landed) => landed.offset > (recorded.get(landed) ?? 0))
+  if (beyond.length > 0) throw new OffsetsDisagree(beyond)
+  return [...recorded]
+}

@@ -1,0 +1,186 @@
+import { isTailraceError, type TailraceError } from '../../../errors.ts'
+import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
+import type { BlobGeneration, GenerationMark } from '../../../records.ts'
+import { qualifiedName } from '../../../tables/spark-sql.ts'
+import type { TableName } from '../../../tables/table.ts'
+import { WorkspaceCatalog } from '../tables/catalog.ts'
+import type { ParameterValue, StatementRow, Warehouse } from '../warehouse/warehouse.ts'
+import { beginOffsetsSql, createOffsetsSql, type SpanRow, spanRow } from './transaction-sql.ts'
+
+/** An offset as the table has it, and who moved it last. */
+export interface StoredOffset extends LandedOffset {
+  readonly epoch: number
+  readonly runId: string
+  readonly batchId: string
+  readonly mark: GenerationMark | undefined
+}
+
+/** The content of the offsets table for one target. */
+export interface StoredOffsets {
+  /** Whether the table is the authority for the pipeline's offsets. */
+  readonly isAuthority: boolean
+  readonly offsets: readonly StoredOffset[]
+}
+
+/** The process that lands, as the offsets table names it. */
+export interface OffsetOwner {
+  readonly epoch: number
+  readonly runId: string
+}
+
+/**
+ * The table `tailrace_offsets` in the schema of the target: a row per blob generation, and one per pipeline, which is
+ * there as long as the table is the authority for the pipeline's offsets.
+ */
+export class OffsetsTable {
+  readonly name: TableName
+  readonly #warehouse: Warehouse
+  readonly #target: string
+  readonly #pipeline: string
+
+  constructor(warehouse: Warehouse, table: TableName, pipeline: string) {
+    this.name = { ...table, table: 'tailrace_offsets' }
+    this.#warehouse = warehouse
+    this.#target = Object.values(table).join('.').toLowerCase()
+    this.#pipeline = pipeline
+  }
+
+  /** The parameters that all statements have. */
+  get parameters(): { readonly target: string; readonly pipeline: string } {
+    return { target: this.#target, pipeline: this.#pipeline }
+  }
+
+  async exists(): Promise<boolean> {
+    return new WorkspaceCatalog(this.#warehouse).hasTable(this.name)
+  }
+
+  /** Creates the table if it is missing. */
+  async create(): Promise<void> {
+    if (await this.exists()) return
+    await this.#warehouse.execute({
+      label: 'create the offsets table',
+      sql: createOffsetsSql(this.name),
+      repeatable: true,
+    })
+  }
+
+  /** Reads all offsets of the target; the table must exist. */
+  async read(): Promise<StoredOffsets> {
+    const rows = await this.#warehouse.execute({
+      label: 'read the offsets',
+      sql: `SELECT source_blob, source_generation, landed_to, mark, epoch, run_id, batch_id FROM ${qualifiedName(this.name)} WHERE target = :target`,
+      parameters: { target: this.#target },
+      repeatable: true,
+    })
+    const ofPipelines = rows.filter((row) => row.source_blob === '')
+    return {
+      isAuthority: ofPipelines.some((row) => row.source_generation === this.#pipeline),
+      offsets: rows.filter((row) => row.source_blob !== '').map(storedOffset),
+    }
+  }
+
+  /**
+   * Makes the table the authority for the pipeline, with the offsets known so far, in one transaction.
+   *
+   * @throws TransactionsRefused when the warehouse or the table has no transactions
+   */
+  async begin(
+    offsets: readonly LandedOffset[],
+    markOf: (source: BlobGeneration) => GenerationMark | undefined,
+    { epoch, runId }: OffsetOwner,
+  ): Promise<void> {
+    const spans = offsets.map(({ offset, ...source }) =>
+      spanRow({ ...source, start: offset, end: offset }, false, markText(markOf(source))),
+    )
+    try {
+      await this.#warehouse.execute({
+        label: 'begin the offsets',
+        sql: beginOffsetsSql(this.name),
+        parameters: {
+          ...this.parameters,
+          ...batchParameters(spans, { epoch, runId }, ''),
+        },
+        repeatable: true,
+      })
+    } catch (error) {
+      throw isRefusal(error) ? new TransactionsRefused(error) : error
+    }
+  }
+
+  /** Ends the table's authority for a pipeline: its offsets must be recorded elsewhere before. */
+  async end(offsets: readonly LandedOffset[]): Promise<void> {
+    await this.#warehouse.execute({
+      label: 'hand over the offsets',
+      sql: `DELETE FROM ${qualifiedName(this.name)} WHERE target = :target AND ((source_blob = '' AND source_generation = :pipeline)
+  OR EXISTS (SELECT 1 FROM (SELECT inline(from_json(:spans, 'ARRAY<STRUCT<blob: STRING, generation: STRING>>'))) AS s WHERE s.blob = source_blob AND s.generation = source_generation))`,
+      parameters: {
+        ...this.parameters,
+        spans: JSON.stringify(offsets.map(({ blob, generation }) => ({ blob, generation }))),
+      },
+      repeatable: true,
+    })
+  }
+}
+
+/** The warehouse or the table has no transactions. Caught where the mode is chosen. */
+export class TransactionsRefused extends Error {
+  constructor(cause: unknown) {
+    super('transactions are refused', { cause })
+  }
+}
+
+/** Classes for statements that a transaction does not take, by two generations of the documentation. */
+const unsupported = /^(?:MULTI_STATEMENT_)?TRANSACTION_NOT_SUPPORTED/
+
+/** @returns whether a transaction was refused for one of its statements or tables */
+export function isUnsupportedInTransaction(error: unknown): error is TailraceError {
+  return isTailraceError(error, 'STATEMENT_FAILED') && unsupported.test(String(error.context.errorClass))
+}
+
+/** A warehouse that does not know BEGIN ATOMIC takes it for a mistake of syntax. */
+function isRefusal(error: unknown): error is TailraceError {
+  if (isUnsupportedInTransaction(error)) return true
+  return (
+    isTailraceError(error, 'STATEMENT_FAILED') &&
+    /^(?:PARSE_SYNTAX_ERROR|UNSUPPORTED_FEATURE)/.test(String(error.context.errorClass))
+  )
+}
+
+/** @returns the parameters by which a transaction moves offsets */
+export function batchParameters(
+  spans: readonly SpanRow[],
+  { epoch, runId }: OffsetOwner,
+  batch: string,
+): Readonly<Record<string, ParameterValue>> {
+  return { spans: JSON.stringify(spans), epoch: BigInt(epoch), run: runId, batch }
+}
+
+/** @returns a mark as the table stores it; undefined without one */
+export function markText(mark: GenerationMark | undefined): string | undefined {
+  if (mark === undefined) return undefined
+  const { createdAt, head, tail, closing } = mark
+  return JSON.stringify({ createdAt, head, tail, closing })
+}
+
+function storedOffset(row: StatementRow): StoredOffset {
+  const source = { blob: String(row.source_blob), generation: String(row.source_generation) }
+  return {
+    ...source,
+    offset: Number(row.landed_to),
+    epoch: Number(row.epoch ?? 0),
+    runId: String(row.run_id ?? ''),
+    batchId: String(row.batch_id ?? ''),
+    mark: markOf(source, row.mark),
+  }
+}
+
+/** A mark only helps to recognize a blob sooner, so one that cannot be read is left out. */
+function markOf(source: BlobGeneration, text: unknown): GenerationMark | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    const { createdAt, head, tail, closing } = JSON.parse(text)
+    return typeof createdAt === 'string' ? { ...source, createdAt, head, tail, closing } : undefined
+  } catch {
+    return undefined
+  }
+}

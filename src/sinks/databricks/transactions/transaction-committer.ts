@@ -1,0 +1,285 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../../clock.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { type LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
+import { SerialQueue } from '../../../offsets/serial-queue.ts'
+import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../../records.ts'
+import type { TableDeclaration } from '../../../tables/table.ts'
+import { CommitFencedError, type FencedSpan, requireOffsets } from '../../commit-fence.ts'
+import type { CommitReceipt, EncodedBatch, TableCommitter } from '../../table-committer.ts'
+import { copyIntoSql, insertFilesSql, isMissingStagedFile } from '../loading/copy-into.ts'
+import type { RangeRows } from '../loading/range-rows.ts'
+import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
+import type { StagedFiles } from '../staging/staged-files.ts'
+import type { Warehouse } from '../warehouse/warehouse.ts'
+import {
+  batchParameters,
+  isUnsupportedInTransaction,
+  markText,
+  type OffsetsTable,
+  type StoredOffset,
+} from './offsets-table.ts'
+import { fencedState, handedOverState, landSql, replaceRangeSql, spanRow } from './transaction-sql.ts'
+
+export interface TransactionCommitterOptions {
+  /** Host and table, for logs. */
+  readonly location: string
+  readonly warehouse: Warehouse
+  readonly declaration: TableDeclaration
+  readonly offsets: OffsetsTable
+  readonly rows: RangeRows
+  readonly files: BatchFiles
+  readonly stagedFiles: StagedFiles
+  /** Offsets for a pipeline that lands by transactions for the first time. */
+  readonly earlierOffsets: () => Promise<readonly LandedOffset[]>
+  /** Whether this pipeline lands a blob, by `source_blob`. */
+  readonly landsBlob: (blob: string) => boolean
+  /** How a generation is recognized, stored with its offset. */
+  readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
+  /** Called for each mark that the offsets table has when it is opened. */
+  readonly onMark: (mark: GenerationMark) => void
+  readonly clock: Clock
+  /** Closes the connections. */
+  readonly close: () => Promise<void>
+}
+
+/** Attempts of one landing whose staged files are missing, or whose way to read them is refused. */
+const maxAttempts = 4
+
+/** Longest wait of `close` for background cleanup, in milliseconds. */
+const closeMs = 5_000
+
+/**
+ * Lands batches by transactions: one statement adds a batch's rows and moves its offsets in the offsets table, unless
+ * another process has moved one. The tables alone have to survive a crash, so no intent is recorded, and whether a batch
+ * whose reply is lost has landed is read off the offsets.
+ *
+ * Each process has an epoch, one higher than the highest in the table, and a blob that a higher one has landed is fenced
+ * off from a lower one. `refresh` takes a new epoch.
+ */
+export class TransactionCommitter implements TableCommitter {
+  readonly location: string
+  readonly tableVersion = undefined
+  readonly #options: TransactionCommitterOptions
+  readonly #runId = randomUUID()
+  readonly #offsets = new LandedOffsets()
+  #epoch = 1
+  /** How staged files are read: pages of the documentation contradict each other about both. */
+  #reads: 'read-files' | 'copy-into' = 'read-files'
+  /** One transaction at a time. */
+  #queue = new SerialQueue()
+  #tidying: Promise<void> | undefined
+
+  constructor(options: TransactionCommitterOptions) {
+    this.location = options.location
+    this.#options = options
+  }
+
+  /** @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then */
+  async open(): Promise<void> {
+    await this.#queue.run(async () => {
+      const { offsets, earlierOffsets, markOf, onMark } = this.#options
+      const stored = await offsets.read()
+      this.#epoch = nextEpoch(stored.offsets)
+      if (!stored.isAuthority) {
+        const known = new Set(stored.offsets.map(generationKey))
+        // A blob that another pipeline has landed in the table keeps its offset.
+        const earlier = (await earlierOffsets()).filter((landed) => !known.has(generationKey(landed)))
+        await offsets.begin(earlier, markOf, { epoch: this.#epoch, runId: this.#runId })
+      }
+      for (const { mark } of await this.#read()) if (mark !== undefined) onMark(mark)
+    })
+  }
+
+  async refresh(): Promise<void> {
+    await this.#queue.run(async () => {
+      this.#epoch = Math.max(this.#epoch, nextEpoch(await this.#read()))
+    })
+  }
+
+  landed(): LandedOffsets {
+    return this.#offsets
+  }
+
+  async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
+    return this.#queue.run(async () => {
+      requireOffsets(spans, (source) => this.#offsets.get(source))
+      await this.#attempts(encoded, (batch) => this.#landOnce(spans, batch))
+      for (const { blob, generation, end } of spans) this.#offsets.set({ blob, generation, offset: end })
+      this.#options.files.forget()
+      this.#inBackground(() => this.#options.stagedFiles.removeExpired())
+      return {}
+    })
+  }
+
+  async replace(
+    span: Span,
+    encoded: readonly EncodedBatch[],
+  ): Promise<CommitReceipt & { readonly removedRows: number }> {
+    return this.#queue.run(async () => {
+      const removedRows = await this.#options.rows.count([span])
+      const files = encoded.flatMap((batch) => batch.files)
+      await this.#attempts({ files }, (batch) => this.#replaceOnce(span, batch))
+      this.#options.files.forget()
+      return { removedRows }
+    })
+  }
+
+  async releaseCaches(): Promise<void> {
+    this.#inBackground(() => this.#options.stagedFiles.removeLoaded())
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.idle()
+    const { clock, close } = this.#options
+    let cancel = (): void => {}
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(closeMs, resolve)
+    })
+    await Promise.race([this.#tidying, late])
+    cancel()
+    await close()
+    await this.#tidying
+  }
+
+  async #landOnce(spans: readonly Span[], { id, paths }: StagedBatch): Promise<void> {
+    const { warehouse, offsets, markOf } = this.#options
+    const rows = spans.map((span) =>
+      spanRow(span, this.#offsets.get(span) !== undefined, markText(markOf(span))),
+    )
+    const opensGenerations = rows.some((row) => !row.is_known)
+    try {
+      await warehouse.execute({
+        label: 'land a batch',
+        sql: landSql(offsets.name, this.#addRows(paths), { opensGenerations }),
+        parameters: {
+          ...offsets.parameters,
+          ...batchParameters(rows, { epoch: this.#epoch, runId: this.#runId }, id),
+        },
+        // Sent again blindly it would be fenced by itself; one read of the offsets is sooner and cheaper.
+        repeatable: false,
+        batch: id,
+      })
+    } catch (error) {
+      if (!isUnclear(error)) throw error
+      await this.#settle(spans, id, error)
+    }
+  }
+
+  /** Returns when a batch has landed after all. @throws CommitFencedError, or the error when it has not landed */
+  async #settle(spans: readonly Span[], batch: string, error: TailraceError): Promise<void> {
+    const stored = new Map((await this.#read()).map((one) => [generationKey(one), one]))
+    const isLanded = (span: Span): boolean => {
+      const found = stored.get(generationKey(span))
+      return found?.batchId === batch && found.offset === span.end
+    }
+    if (spans.every(isLanded)) return
+    if (stateOf(error) === handedOverState) {
+      throw new TailraceError(
+        'LOAD_UNCLEAR',
+        "Somebody removed this pipeline's offsets from the offsets table, or lands in another mode: stop the other process and start again.",
+        { cause: error },
+      )
+    }
+    const fenced = spans.flatMap((span) => this.#fence(span, stored.get(generationKey(span))))
+    throw fenced.length > 0 ? new CommitFencedError(fenced) : error
+  }
+
+  #fence(span: Span, stored: StoredOffset | undefined): readonly FencedSpan[] {
+    if (stored === undefined) return []
+    const { offset: landedTo, epoch, runId } = stored
+    const isOwn = epoch < this.#epoch || (epoch === this.#epoch && runId === this.#runId)
+    return landedTo === span.start && isOwn ? [] : [{ span, landedTo }]
+  }
+
+  async #replaceOnce(span: Span, { id, paths }: StagedBatch): Promise<void> {
+    const { warehouse, declaration, offsets } = this.#options
+    const { blob, generation, start, end } = span
+    try {
+      await warehouse.execute({
+        label: 'replace the rows of a range',
+        sql: replaceRangeSql(offsets.name, declaration.name, this.#addRows(paths)),
+        parameters: {
+          ...offsets.parameters,
+          batch: id,
+          blob,
+          generation,
+          from: BigInt(start),
+          to: BigInt(end),
+        },
+        // Executed twice, it leaves the same rows.
+        repeatable: true,
+        batch: id,
+      })
+    } catch (error) {
+      if (stateOf(error) !== fencedState && stateOf(error) !== handedOverState) throw error
+      throw new TailraceError(
+        'REPLAY_OUT_OF_RANGE',
+        `The offsets table does not say that ${blob} is landed up to ${end}.`,
+        { cause: error },
+      )
+    }
+  }
+
+  #addRows(paths: readonly string[]): string | undefined {
+    const { declaration } = this.#options
+    if (paths.length === 0) return undefined
+    if (this.#reads === 'read-files') return insertFilesSql(declaration, paths, { isInTransaction: true })
+    const [first = ''] = paths
+    const files = paths.map((path) => path.slice(path.lastIndexOf('/') + 1))
+    return copyIntoSql(declaration, { folder: first.slice(0, first.lastIndexOf('/')), files })
+  }
+
+  /** Stages the files and runs `work`; again when the files are gone, or by the other way to read them. */
+  async #attempts(
+    { files }: Pick<EncodedBatch, 'files'>,
+    work: (batch: StagedBatch) => Promise<void>,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await work(await this.#options.files.stage(files))
+        return
+      } catch (error) {
+        if (attempt >= maxAttempts) throw error
+        if (isMissingStagedFile(error)) this.#options.files.forget()
+        else if (isUnsupportedInTransaction(error) && this.#reads === 'read-files') this.#reads = 'copy-into'
+        else throw error
+      }
+    }
+  }
+
+  /** Reads the offsets of the target, and keeps those of this pipeline's blobs. */
+  async #read(): Promise<readonly StoredOffset[]> {
+    const { offsets, landsBlob } = this.#options
+    const stored = (await offsets.read()).offsets.filter(({ blob }) => landsBlob(blob))
+    for (const { blob, generation, offset } of stored) this.#offsets.set({ blob, generation, offset })
+    return stored
+  }
+
+  /** Starts background work, unless some is running. The work reports its own failures. */
+  #inBackground(work: () => Promise<void>): void {
+    this.#tidying ??= work().finally(() => {
+      this.#tidying = undefined
+    })
+  }
+}
+
+function nextEpoch(stored: readonly StoredOffset[]): number {
+  return stored.reduce((highest, { epoch }) => Math.max(highest, epoch), 0) + 1
+}
+
+/** Whether only the offsets tell if a batch has landed. */
+function isUnclear(error: unknown): error is TailraceError {
+  if (!isTailraceError(error)) return false
+  const state = stateOf(error)
+  return (
+    error.context.executed === 'unknown' ||
+    error.context.executed === 'yes' ||
+    state === fencedState ||
+    state === handedOverState
+  )
+}
+
+function stateOf(error: unknown): unknown {
+  return isTailraceError(error) ? error.context.sqlState : undefined
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isTailraceError, TailraceError } from '../../../src/errors.ts'
+import { CommitFencedError } from '../../../src/sinks/commit-fence.ts'
+import { blob, type CommitterFixture, committerFixture, rowsOf, span } from './committer-fixture.ts'
+
+const mode = 'transaction'
+
+async function opened(fixture: CommitterFixture, table: string): ReturnType<CommitterFixture['open']> {
+  return fixture.open(table, { mode })
+}
+
+test('a process that another one has overtaken is fenced, learns the offsets, and goes on after a refresh', async (t) => {
+  const fixture = await committerFixture(t)
+  const old = await opened(fixture, 'events')
+  await old.land([span(0, 20)], await fixture.encode(span(0, 20)))
+  const newer = await opened(fixture, 'events')
+  await newer.land([span(20, 50)], await fixture.encode(span(20, 50)))
+  const late = await fixture.encode(span(20, 70))
+  await assert.rejects(
+    old.land([span(20, 70)], late),
+    (error) => error instanceof CommitFencedError && error.fenced[0]?.landedTo === 50,
+  )
+  assert.equal(old.landed().get(blob), 50)
+  await old.refresh?.()
+  await old.land([span(50, 70)], await fixture.encode(span(50, 70)))
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 70 }))
+})
+
+test('an older owner of a blob is fenced even at the right offset, until it has refreshed', async (t) => {
+  const fixture = await committerFixture(t)
+  const old = await opened(fixture, 'events')
+  await old.land([span(0, 20)], await fixture.encode(span(0, 20)))
+  const newer = await opened(fixture, 'events')
+  await newer.land([span(20, 40)], await fixture.encode(span(20, 40)))
+  await assert.rejects(old.land([span(20, 40)], await fixture.encode(span(20, 40))), CommitFencedError)
+  await assert.rejects(old.land([span(40, 60)], await fixture.encode(span(40, 60))), CommitFencedError)
+  await old.refresh?.()
+  await old.land([span(40, 60)], await fixture.encode(span(40, 60)))
+  await assert.rejects(newer.land([span(40, 60)], await fixture.encode(span(40, 60))), CommitFencedError)
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 60 }))
+})
+
+for (const known of [false, true]) {
+  test(`of two transactions that land the same range of a ${known ? 'known' : 'new'} blob, the one that commits second adds nothing`, async (t) => {
+    const fixture = await committerFixture(t)
+    const from = known ? 20 : 0
+    const first = await opened(fixture, 'events')
+    if (known) await first.land([span(0, from)], await fixture.encode(span(0, from)))
+    const second = await opened(fixture, 'events')
+    const range = span(from, 60)
+    const encoded = await Promise.all([fixture.encode(range), fixture.encode(range)])
+    const hold = fixture.warehouse.holdNext(/^BEGIN ATOMIC[\s\S]*INSERT INTO `lake`.`logs`.`events`/)
+    const orphan = first.land([range], encoded[0])
+    await hold.reached
+    await second.land([range], encoded[1])
+    hold.release()
+    await assert.rejects(orphan, (error) => isTailraceError(error) && error.context.executed === 'failed')
+    await assert.rejects(first.land([range], encoded[0]), CommitFencedError)
+    assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 60 }))
+  })
+}
+
+test('a batch whose reply is lost is found landed by one read of the offsets, and not landed again', async (t) => {
+  const fixture = await committerFixture(t)
+  const calls: string[] = []
+  const committer = await fixture.open('events', {
+    mode,
+    step: async (name, call) => {
+      calls.push(name)
+      const result = await call()
+      if (name === 'land a batch') throw lostReply()
+      return result
+    },
+  })
+  calls.length = 0
+  await committer.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  assert.deepEqual(calls, ['put', 'land a batch', 'read the offsets'])
+  assert.equal(committer.landed().get(blob), 50)
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 50 }))
+})
+
+test('a batch whose reply is lost before it was executed is landed once when it is repeated', async (t) => {
+  const fixture = await committerFixture(t)
+  let lost = 1
+  const committer = await fixture.open('events', {
+    mode,
+    step: async (name, call) => {
+      if (name === 'land a batch' && lost-- > 0) throw lostReply()
+      return call()
+    },
+  })
+  const encoded = await fixture.encode(span(0, 50))
+  await assert.rejects(committer.land([span(0, 50)], encoded), /reply is lost/)
+  await committer.land([span(0, 50)], encoded)
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 50 }))
+  assert.equal((await fixture.staged('events')).length, 1, 'the file is staged once')
+})
+
+test('a staged file that somebody removes before its transaction is uploaded again', async (t) => {
+  for (const one of ['transaction', 'replace-where'] as const) {
+    const fixture = await committerFixture(t)
+    let removals = 1
+    const committer = await fixture.open('events', {
+      mode: one,
+      step: async (name, call) => {
+        if (/land a batch|replace the rows/.test(name) && removals-- > 0) await fixture.removeStaged('events')
+        return call()
+      },
+    })
+    await committer.land([span(0, 50)], await fixture.encode(span(0, 50)))
+    assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 50 }))
+  }
+})
+
+test('two processes with two state directories that land by replace-where leave every row once', async (t) => {
+  const fixture = await committerFixture(t)
+  const options = { mode: 'replace-where', recoversOffsets: true } as const
+  const first = await fixture.open('events', options)
+  await fixture.forget('events')
+  const second = await fixture.open('events', options)
+  await first.land([span(0, 70)], await fixture.encode(span(0, 70)))
+  await second.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  await first.land([span(70, 100)], await fixture.encode(span(70, 100)))
+  const range = span(50, 120)
+  const hold = fixture.warehouse.holdNext(/REPLACE WHERE/)
+  const late = second.land([range], await fixture.encode(range))
+  await hold.reached
+  await first.land([span(100, 120)], await fixture.encode(span(100, 120)))
+  hold.release()
+  await assert.rejects(late, /CONCURRENT/)
+  await second.land([range], await fixture.encode(range))
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 120 }))
+})
+
+function lostReply(): TailraceError {
+  return new TailraceError('WAREHOUSE_UNAVAILABLE', 'the reply is lost', { context: { executed: 'unknown' } })
+}
