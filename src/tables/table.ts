@@ -110,6 +110,18 @@ export const provenanceColumns: readonly Column[] = [
   { name: 'ingest_ts', type: 'timestamp', comment: 'When the row was encoded.', isRequired: true },
 ]
 
+/** Whether columns of the declaration that an existing table lacks are added to it; `own-tables`: see `mayAddColumns`. */
+export type Evolution = boolean | 'own-tables'
+
+/**
+ * Whether missing columns may be added to a table. With `own-tables`, only to one that has all provenance columns: any
+ * other was not made for these rows, and its name may be a mistake.
+ */
+export function mayAddColumns(evolve: Evolution, missing: readonly Pick<Column, 'name'>[]): boolean {
+  if (evolve !== 'own-tables') return evolve
+  return !missing.some(({ name }) => provenanceColumns.some((column) => column.name === name))
+}
+
 const tableNamePart = /^[A-Za-z_][A-Za-z0-9_-]{0,127}$/
 
 /**

@@ -63,7 +63,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
         sink: {
           kind: 'delta',
           root: '/srv/lakehouse',
-          evolve: false,
+          evolve: 'own-tables',
           optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
         },
         sinkKind: deltaSink,
@@ -431,7 +431,7 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
     createTable: true,
     layout: { clusterBy: 'auto' },
     properties: {},
-    evolve: false,
+    evolve: 'own-tables',
     statementTimeoutMs: 600_000,
     stagedRetentionMs: 86_400_000,
   })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { besideOthers } from '../../reporting/option-mistakes.ts'
+import type { Evolution } from '../../tables/table.ts'
 import type { SinkTarget, TableOf } from '../sink.ts'
 import type { WorkspaceAuth } from './workspace/auth.ts'
 
@@ -46,10 +47,11 @@ export interface DatabricksSinkConfig {
   /** Properties of a table that is created. Default none. */
   readonly properties?: Readonly<Record<string, string>> | undefined
   /**
-   * Whether columns of the declaration that an existing table lacks are added to it. Default false: such a table is
-   * refused.
+   * Whether columns of the declaration that an existing table lacks are added to it; otherwise such a table is refused.
+   * Default `own-tables`: if the table has all columns that begin with `source_`, `parse_status` and `ingest_ts`, as
+   * those have that Tailrace created.
    */
-  readonly evolve?: boolean | undefined
+  readonly evolve?: Evolution | undefined
   /**
    * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default
    * 86,400,000 (a day); with `stage-only` never, because it is unknown when a file was loaded.
@@ -114,7 +116,7 @@ export const databricksOptions = z
       ])
       .default({ clusterBy: 'auto' }),
     properties: z.record(z.string().min(1), z.string()).default({}),
-    evolve: z.boolean().default(false),
+    evolve: z.union([z.boolean(), z.literal('own-tables')]).default('own-tables'),
     stagedRetentionMs: z
       .int()
       .min(hourMs)

@@ -3,7 +3,7 @@ import { TailraceError } from '../../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { Span } from '../../records.ts'
-import type { Column } from '../../tables/table.ts'
+import type { Column, Evolution } from '../../tables/table.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { EmbeddedEngine } from '../encoding/engine.ts'
 import type {
@@ -35,7 +35,7 @@ export interface DeltaCommitterOptions {
   readonly columns: readonly Column[]
   readonly partitionColumns: readonly string[]
   /** Add missing columns with the first rows that have them. Default false. */
-  readonly evolve?: boolean | undefined
+  readonly evolve?: Evolution | undefined
   /** Stored in a newly created table. */
   readonly tableName: string
   /** Directory where rewritten files and checkpoints are staged before they move into the table. Must exist. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../../azure/account-storage.ts'
 import { isTailraceError } from '../../errors.ts'
+import type { Evolution } from '../../tables/table.ts'
 import type { SinkTarget } from '../sink.ts'
 import { parseTableLocation } from './storage/location.ts'
 
@@ -21,9 +22,10 @@ export interface DeltaSinkConfig {
   readonly storage?: AccountStorage | undefined
   /**
    * Whether columns of the declaration that an existing table lacks are added to it, with the first rows that are
-   * landed. Default false: such a table is refused.
+   * landed; otherwise such a table is refused. Default `own-tables`: if the table has all columns that begin with
+   * `source_`, `parse_status` and `ingest_ts`, as those have that Tailrace created.
    */
-  readonly evolve?: boolean | undefined
+  readonly evolve?: Evolution | undefined
   /** How small files are merged while the pipeline runs; false for not at all. */
   readonly optimize?: OptimizeConfig | false | undefined
 }
@@ -72,7 +74,7 @@ export const deltaOptions = z.strictObject({
     .refine((given) => given.kind !== 'embedded', 'expected the storage of an account')
     .transform((given) => given as Exclude<typeof given, { kind: 'embedded' }>)
     .optional(),
-  evolve: z.boolean().default(false),
+  evolve: z.union([z.boolean(), z.literal('own-tables')]).default('own-tables'),
   optimize: z
     .union([z.literal(false), optimize], {
       error: 'expected false, or { minFiles, targetBytes, sortByTime }',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { TailraceError } from '../../errors.ts'
-import type { Column } from '../../tables/table.ts'
+import type { Column, Evolution } from '../../tables/table.ts'
 import type { WrittenFile } from '../encoding/engine.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from './files/placement.ts'
 import { hintedVersion } from './log/blocks.ts'
@@ -28,7 +28,7 @@ const trustedMs = 3_600_000
 
 export interface DeltaTableOptions extends NewTable, LogUpkeepOptions {
   /** Add missing columns with the first rows that have them. Default false. */
-  readonly evolve?: boolean | undefined
+  readonly evolve?: Evolution | undefined
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** Ends the pauses between attempts to commit. */

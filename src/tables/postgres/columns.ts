@@ -13,6 +13,22 @@ export const leadingColumns: readonly Column[] = [
   },
   { name: 'severity', type: 'string', comment: 'LOG, ERROR, FATAL and so on, as the server wrote it.' },
   {
+    name: 'severity_level',
+    type: 'string',
+    comment: 'DEBUG, LOG, INFO, NOTICE, WARNING, ERROR, FATAL or PANIC, in whatever language severity is.',
+  },
+  {
+    name: 'record_kind',
+    type: 'string',
+    comment:
+      'server_log, audit, change, session, query_store, table_stats, pooler, operator or other; NULL in rejected rows.',
+  },
+  {
+    name: 'event',
+    type: 'string',
+    comment: 'What happened: connection_received, duration, plan, lock_wait, checkpoint and so on.',
+  },
+  {
     name: 'server_name',
     type: 'string',
     comment: 'Server the record comes from, from the record or the configuration.',
@@ -38,12 +54,9 @@ export const leadingColumns: readonly Column[] = [
   { name: 'command_tag', type: 'string', comment: 'Command as pgaudit names it, or else the process title.' },
   { name: 'duration_ms', type: 'double', comment: 'Milliseconds a statement took, from its message.' },
   { name: 'audit_class', type: 'string', comment: "pgaudit's class: READ, WRITE, DDL and so on." },
-  { name: 'object_type', type: 'string', comment: 'Kind of object that pgaudit names.' },
   { name: 'object_name', type: 'string', comment: 'Object that pgaudit or a change record names.' },
   { name: 'txid', type: 'long', comment: 'Transaction; NULL for none.' },
   { name: 'line_num', type: 'long', comment: 'Number of the record within its session.' },
-  { name: 'session_start', type: 'timestamp', comment: 'When the session started.' },
-  { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
 ]
 
 /** Columns of long texts, and those that filters rarely use. */
@@ -58,6 +71,31 @@ export const trailingColumns: readonly Column[] = [
   { name: 'hint', type: 'string', comment: 'Hint of the message.' },
   { name: 'context', type: 'string', comment: 'Where in the server the message arose.' },
   { name: 'statement', type: 'string', comment: 'SQL text: the statement at fault, audited, or timed.' },
+  { name: 'plan', type: 'string', comment: 'Plan of auto_explain, in the format in which it was written.' },
+  { name: 'session_start', type: 'timestamp', comment: 'When the session started.' },
+  { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
+  { name: 'object_type', type: 'string', comment: 'Kind of object that pgaudit names.' },
+  { name: 'audit_type', type: 'string', comment: "pgaudit's type: SESSION or OBJECT." },
+  { name: 'audit_statement_id', type: 'long', comment: "pgaudit's number of the statement in its session." },
+  {
+    name: 'audit_substatement_id',
+    type: 'long',
+    comment: "pgaudit's number of the statement within its statement.",
+  },
+  {
+    name: 'audit_parameters',
+    type: 'string',
+    comment: "The statement's parameters, as pgaudit writes them.",
+  },
+  { name: 'audit_rows', type: 'long', comment: 'Rows that an audited statement returned or changed.' },
+  { name: 'lsn', type: 'string', comment: 'Position of a change in the WAL.' },
+  { name: 'commit_time', type: 'timestamp', comment: 'When the transaction of a change was committed.' },
+  {
+    name: 'old_values',
+    type: 'string',
+    comment: 'The row before a change, or its key, as a JSON object by column.',
+  },
+  { name: 'new_values', type: 'string', comment: 'The row after a change as a JSON object by column.' },
   { name: 'internal_query', type: 'string', comment: 'Query that the server itself made, if that failed.' },
   { name: 'internal_position', type: 'integer', comment: 'Position of the error in internal_query.' },
   { name: 'cursor_position', type: 'integer', comment: 'Position of the error in the statement.' },
@@ -67,6 +105,11 @@ export const trailingColumns: readonly Column[] = [
   { name: 'func_name', type: 'string', comment: "Function of the server's source that wrote the record." },
   { name: 'file_name', type: 'string', comment: "File of the server's source that wrote the record." },
   { name: 'file_line_num', type: 'integer', comment: 'Line in that file.' },
+  {
+    name: 'extra',
+    type: 'string',
+    comment: 'Keys of the record and of its envelope that have no column of their own, as a JSON object.',
+  },
 ]
 
 /** NULL in rows whose columns hold the whole record, where `keepRaw` says so. */
@@ -86,8 +129,11 @@ interface FieldColumn {
   readonly type: string
 }
 
+/** Columns whose text is JSON: an object in them is no mistake. */
+export const jsonColumns = ['old_values', 'new_values'] as const
+
 const fieldColumns = [...leadingColumns, ...trailingColumns].flatMap(({ name, type }): FieldColumn[] => {
-  const field = textFields.find((one) => one === name)
+  const field = textFields.find((one) => one === name && !jsonColumns.some((column) => column === one))
   const engineType = { string: 'VARCHAR', integer: 'INTEGER', long: 'BIGINT' }[type as string]
   return field === undefined || engineType === undefined ? [] : [{ name: field, type: engineType }]
 })

@@ -3,7 +3,7 @@ import { stringColumns } from './columns.ts'
 import { constantList, type JsonStructure, jsonPath, jsonStruct, textKeys } from './expressions/json.ts'
 import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
 import { shapes } from './shapes/index.ts'
-import { jsonlog } from './shapes/jsonlog.ts'
+import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
 import { envelopeText, lineOf } from './shapes/log-text.ts'
 import type { Shape, TextField, ValueAt } from './shapes/shape.ts'
 
@@ -20,7 +20,11 @@ export interface Form {
   readonly fields: ReturnType<Shape['fields']>
   readonly prefixed: string | undefined
   /** The list that holds the values; without one they are in the struct `keys`. */
-  readonly list?: Pick<ValueList, 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn' | 'from'> | undefined
+  readonly list?:
+    | Pick<ValueList, 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn' | 'keysIn' | 'from'>
+    | undefined
+  /** Paths of the values that columns have, one key per level. Default: that of an envelope, whose text alone is read. */
+  readonly readKeys?: readonly (readonly string[])[] | undefined
   /** Whether the struct of the clues has the list's values, too. */
   readonly isClue?: boolean | undefined
   readonly keys: JsonStructure
@@ -37,6 +41,9 @@ export const prefixColumns: PrefixColumns = {
 /** Column of the text inside an envelope. */
 export const lineColumn = 'line'
 
+/** Fields for which a record has several values, or a longer one than the column. */
+const partlyHeld: ReadonlySet<string> = new Set(['event_time_second', 'server_name', 'source_role'])
+
 /** @returns the forms by shape number; 0 is jsonlog with its first key first */
 export function formsOf(): readonly Form[] {
   const prefix = prefixValueOf(prefixColumns)
@@ -51,17 +58,25 @@ export function formsOf(): readonly Form[] {
     fields: jsonlog.fields(at, prefix),
     prefixed: undefined,
     keys: textKeys([...keys]),
+    readKeys: jsonlogKeys.map(({ key }) => [key]),
   }
   const listed = shapes.map((shape): Form => {
     const list =
       shape.split === undefined
         ? new ValueList('list')
         : new SplitList('list', shape.split(`(${lineOf('line_text')})`))
+    const fields = shape.fields(list.at, prefix)
+    const prefixed = shape.prefixed?.(list.at, lineColumn)
+    const held = Object.entries(fields).flatMap(([name, sql]) => (partlyHeld.has(name) ? [] : [sql]))
     return {
       at: list.at,
-      fields: shape.fields(list.at, prefix),
-      prefixed: shape.prefixed?.(list.at, lineColumn),
+      fields,
+      prefixed,
       list,
+      readKeys:
+        prefixed === lineColumn || shape.split !== undefined
+          ? undefined
+          : list.keysIn([...held, prefixed].join(' ')),
       isClue: shape.areClues === true,
       keys: {},
     }
@@ -232,10 +247,17 @@ export class ValueList {
 
   /** @returns the paths of the values used in SQL */
   pathsIn(sql: string): string[] {
-    const places = [...sql.matchAll(new RegExp(`\\b${this.#column}\\[(\\d+)\\]`, 'g'))].map(([, place]) =>
-      Number(place),
-    )
-    return [...new Set(places)].map((place) => this.#paths[place - 1]!)
+    return this.#placesIn(sql).map((place) => this.#paths[place]!)
+  }
+
+  /** @returns these paths, one key per level */
+  keysIn(sql: string): (readonly string[])[] {
+    return this.#placesIn(sql).map((place) => this.#keys[place]!)
+  }
+
+  #placesIn(sql: string): readonly number[] {
+    const found = sql.matchAll(new RegExp(`\\b${this.#column}\\[(\\d+)\\]`, 'g'))
+    return [...new Set([...found].map(([, place]) => Number(place) - 1))]
   }
 }
 
@@ -262,6 +284,10 @@ class SplitList {
   }
 
   pathsIn(): string[] {
+    return []
+  }
+
+  keysIn(): (readonly string[])[] {
     return []
   }
 }

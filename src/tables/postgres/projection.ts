@@ -1,6 +1,8 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { Projection, ProjectionOptions } from '../table.ts'
-import { columnValues, integerColumns, stringColumns } from './columns.ts'
+import { columnValues, integerColumns, jsonColumns, stringColumns } from './columns.ts'
+import { engineSeverityLevel, eventHead, eventOf } from './events.ts'
+import { withNumbers } from './expressions/exact-numbers.ts'
 import { asInstant, epochInstant, inCalendar, instant, sessionEpoch } from './expressions/instant.ts'
 import {
   auditField,
@@ -8,8 +10,10 @@ import {
   auditHead,
   auditPosition,
   auditStatement,
+  auditTailField,
   connectionValue,
   durationOf,
+  planMark,
   statementHead,
   statementOf,
   unquoted,
@@ -36,6 +40,7 @@ import {
   prefixValueOf,
   prefixValues,
 } from './log-line-prefix.ts'
+import { joinedKeys, removalPatch, withoutKeys } from './other-keys.ts'
 import { addShape } from './record-shape.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
@@ -79,7 +84,10 @@ export class PostgresProjection implements Projection {
     addShape(chain, forms, this.#options.extraColumns)
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
-    chain.endStep(['shape', 'is_unread', 'keys', 'clue_list', 'line_text', kind, ...extra], 'body')
+    chain.endStep(
+      ['shape', 'is_unread', 'keys', 'clue_list', 'line_text', 'envelope_keys', kind, ...extra],
+      'body',
+    )
     this.#readValues(chain, forms)
     chain.endStep([
       'shape',
@@ -87,6 +95,8 @@ export class PostgresProjection implements Projection {
       'doc',
       'types',
       'has_unknown_prefix',
+      'envelope_keys',
+      'own_keys',
       ...textFields.map(textOf),
       ...extra,
     ])
@@ -129,7 +139,11 @@ export class PostgresProjection implements Projection {
         ]),
       ),
     )
+    const patches = forms.flatMap(({ readKeys }, number) =>
+      readKeys === undefined ? [] : [[number, sqlString(removalPatch(readKeys))] as const],
+    )
     chain.add({
+      own_keys: withoutKeys('body', byShape(patches)),
       types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
       // Text whose prefix has a part without a known meaning, or that begins with a time but has no level.
       has_unknown_prefix: `shape IN (${textNumbers}) AND CASE WHEN ${values} IS NULL
@@ -163,9 +177,13 @@ export class PostgresProjection implements Projection {
     chain.add({
       audit_head: auditHead('s_message'),
       statement_head: statementHead('s_message'),
+      event_head: eventHead('s_message'),
+      level: engineSeverityLevel('s_severity'),
       session_epoch: sessionEpoch('s_session_id'),
     })
     chain.add({
+      kind: `CASE WHEN s_audit_class IS NOT NULL OR starts_with(s_message, 'AUDIT: ') THEN 'audit'
+        WHEN s_record_kind IS NOT NULL THEN s_record_kind WHEN level IS NOT NULL THEN 'server_log' ELSE 'other' END`,
       audit: auditFields('audit_head'),
       audit_tail: `CASE WHEN audit_head IS NOT NULL THEN substring(s_message, length(audit_head) + 1) END`,
       session_instant: epochInstant('session_epoch'),
@@ -180,9 +198,13 @@ export class PostgresProjection implements Projection {
       u_event_time_second: instant(textOf('event_time_second'), { timezone, zonelessIsUtc: true }),
       u_session_start: `CASE WHEN session_instant IS NOT NULL THEN session_instant ELSE ${instant(textOf('session_start'), { timezone })} END`,
     })
-    chain.add({ v_event_time: bestTime() })
+    chain.add({
+      v_event_time: bestTime(),
+      u_commit_time: instant(textOf('commit_time'), { timezone, zonelessIsUtc: true }),
+    })
     chain.add({
       t_event: inCalendar('v_event_time'),
+      t_commit: inCalendar('u_commit_time'),
       t_session: inCalendar('u_session_start'),
       ...Object.fromEntries(
         integerColumns.map(({ name }) => [
@@ -220,6 +242,7 @@ export class PostgresProjection implements Projection {
         `${textOf('session_start')} IS NOT NULL AND t_session IS NULL`,
         textOf('session_start'),
       ],
+      ['commit_time', `${textOf('commit_time')} IS NOT NULL AND t_commit IS NULL`, textOf('commit_time')],
       ...integerColumns.map(
         ({ name }) =>
           [
@@ -260,6 +283,11 @@ export class PostgresProjection implements Projection {
       setting === undefined
         ? column
         : `coalesce(${column}, CASE WHEN parse_status <> 'rejected' THEN ${sqlString(setting)} END)`
+    const audited = (field: TextField, position: number): string =>
+      `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', position)} ELSE s_${field} END`
+    const auditNumber = (field: TextField, position: number): string =>
+      `CASE WHEN audit IS NOT NULL THEN TRY_CAST(audit[${position}] AS BIGINT) ELSE i_${field} END`
+    const isKept = (sql: string): string => `CASE WHEN parse_status <> 'rejected' THEN ${sql} END`
     const typed = columnValues(
       (name) => `s_${name}`,
       (name) => `i_${name}`,
@@ -275,9 +303,31 @@ export class PostgresProjection implements Projection {
         query_id: 'nullif(i_query_id, 0)',
         command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
         duration_ms: durationOf('s_message'),
-        audit_class: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.class)} ELSE s_audit_class END`,
-        object_type: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectType)} ELSE s_object_type END`,
-        object_name: `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', auditPosition.objectName)} ELSE s_object_name END`,
+        severity_level: 'level',
+        record_kind: isKept('kind'),
+        event: isKept(
+          eventOf({
+            kind: 'kind',
+            level: 'level',
+            sqlstate: 's_sqlstate',
+            message: 's_message',
+            head: 'event_head',
+          }),
+        ),
+        audit_type: audited('audit_type', auditPosition.type),
+        audit_class: audited('audit_class', auditPosition.class),
+        object_type: audited('object_type', auditPosition.objectType),
+        object_name: audited('object_name', auditPosition.objectName),
+        audit_statement_id: auditNumber('audit_statement_id', auditPosition.statementId),
+        audit_substatement_id: auditNumber('audit_substatement_id', auditPosition.substatementId),
+        audit_parameters: `CASE WHEN audit IS NOT NULL THEN ${auditTailField('audit_tail', 1)} ELSE s_audit_parameters END`,
+        audit_rows: `CASE WHEN audit IS NOT NULL THEN TRY_CAST(${auditTailField('audit_tail', 2)} AS BIGINT) ELSE i_audit_rows END`,
+        plan: `CASE WHEN starts_with(statement_head, '${planMark}') THEN nullif(substring(s_message, instr(s_message, ' ms  ') + ${planMark.length + 6}), '') END`,
+        commit_time: asInstant('t_commit'),
+        ...Object.fromEntries(
+          jsonColumns.map((name) => [name, `nullif(nullif(${textOf(name)}, ''), 'null')`]),
+        ),
+        extra: isKept(joinedKeys('envelope_keys', withNumbers('own_keys'))),
         txid: 'nullif(i_txid, 0)',
         session_start: asInstant('t_session'),
         client_port: 'coalesce(i_client_port, c_client_port)',

@@ -1,10 +1,13 @@
 import { sqlString } from '../sql.ts'
+import { withMarkedNumbers } from './expressions/exact-numbers.ts'
 import { constantList, jsonPath, jsonStruct, withoutLoneSurrogates } from './expressions/json.ts'
 import { type ExtraColumn, extraTexts } from './extra-column.ts'
 import { beginsObject, byShape, type Form, shapeNumber, shapeOf, ValueStruct } from './forms.ts'
+import { removalPatch, withoutKeys } from './other-keys.ts'
 import type { SelectChain } from './select-chain.ts'
+import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { envelopeText } from './shapes/log-text.ts'
+import { envelopeText, envelopeTextKeys } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
@@ -12,11 +15,14 @@ const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
 const csvTextNumber = shapeNumber('csv-text')
 const lineNumbers = [csvTextNumber, logTextNumber].join(', ')
+const exactNumbers = shapes
+  .flatMap(({ hasExactNumbers }, index) => (hasExactNumbers === true ? [index + 1] : []))
+  .join(', ')
 const azureNumbers = ['azure-diagnostics', 'azure-pooler', 'azure-statistics'].map(shapeNumber)
 
 /**
  * Adds the columns `shape`, `body` (the text that has the record's values), `keys` (the values of usual jsonlog), `clue_list`
- * (the values that are read with the clues), `line_text` (the text inside an envelope), `extra`, and
+ * (the values that are read with the clues), `line_text` (the text inside an envelope), `extra`, `envelope_keys`, and
  * `is_unread` for a record whose values are in a text that is not read.
  */
 export function addShape(
@@ -81,6 +87,8 @@ export function addShape(
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
+    envelope_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${envelopeRemoval(clues.at)}
+      WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,
   })
   // The values of the outer record are read: of a long one, the texts inside follow in a step of their own.
   chain.endStep(
@@ -88,6 +96,7 @@ export function addShape(
       'outer_shape',
       'outer_list',
       'has_record',
+      'envelope_removal',
       'keys',
       'properties_text',
       'others',
@@ -98,6 +107,7 @@ export function addShape(
     'doc',
   )
   chain.add({
+    envelope_keys: withoutKeys('doc', 'envelope_removal'),
     inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
@@ -118,6 +128,7 @@ export function addShape(
       'outer_shape',
       'outer_list',
       'has_record',
+      'envelope_keys',
       'keys',
       'properties_text',
       'others',
@@ -144,14 +155,24 @@ export function addShape(
       WHEN ${isCutOff('outer_shape', 'properties_text', 'others')} THEN NULL
       ELSE outer_shape END`,
     body: `CASE WHEN ${isInner} THEN
-        CASE WHEN ${isJoined} THEN ${joined('inner_properties', 'inner_others')} ELSE wrapped END
-      WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties ELSE doc END`,
+        CASE WHEN ${isJoined} THEN ${joined('inner_properties', 'inner_others')}
+          WHEN inner_shape IN (${exactNumbers}) THEN ${withMarkedNumbers('wrapped')} ELSE wrapped END
+      WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties
+      WHEN outer_shape IN (${exactNumbers}) THEN ${withMarkedNumbers('doc')} ELSE doc END`,
     clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
     line_text: `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text
         WHEN ${isInner} THEN NULL
         WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
     is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
   })
+}
+
+/** SQL of `removalPatch` the text or record in an envelope. */
+function envelopeRemoval(at: ValueAt): string {
+  const removal = (keys: readonly string[]): string => sqlString(removalPatch(keys.map((key) => [key])))
+  return `CASE WHEN starts_with(${at('json')}, '{') THEN ${removal(['json'])}
+    WHEN starts_with(${at('log')}, '{') AND ${at('message')} IS NOT NULL THEN ${removal(envelopeTextKeys)}
+    ELSE ${removal(['log', ...envelopeTextKeys])} END`
 }
 
 /** SQL of whether a record's key `record` has an object, or one in a string. @param text SQL of the record */

@@ -1,6 +1,7 @@
 import { sqlIdentifier, sqlString } from '../sql.ts'
 import type { ProjectionOptions } from '../table.ts'
-import { columnValues, integerColumns, stringColumns } from './columns.ts'
+import { columnValues, integerColumns, jsonColumns, stringColumns } from './columns.ts'
+import { engineSeverityLevel } from './events.ts'
 import {
   afterLastInstant,
   asInstant,
@@ -15,10 +16,14 @@ import {
   durationValue,
   messageBeginning,
   statementValue,
+  usualEvent,
+  usualEventHead,
+  usualPlan,
 } from './expressions/usual-message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { mayBeNested } from './forms.ts'
 import { escapedTexts, hasRare, isHeldByColumns, type KeepRaw, shortestBytes } from './held-record.ts'
+import { removalPatch, withoutKeys } from './other-keys.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
@@ -54,6 +59,14 @@ function isCanonical(name: TextField): string {
   return `n_${name}::VARCHAR IS NOT DISTINCT FROM ${texts[name]}`
 }
 
+const readKeys = removalPatch(jsonlogKeys.map(({ key }) => [key]))
+
+/**
+ * SQL of whether a record ends as PostgreSQL writes it. Of such a record, no other key is searched: what forwards records
+ * adds its own keys before or behind them.
+ */
+const endsAsWritten = `ends_with(text, '"query_id":' || keys.query_id || '}')`
+
 /**
  * SQL that selects the usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their columns.
  * Nearly all records are usual, and they need none of the checks for other shapes.
@@ -85,7 +98,8 @@ export function usualRows(
       ${strings.map((name) => `${present(texts[name]!)} AS s_${name}`).join(', ')},
       ${integers.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
       ${when(`${hasRare(at)},`)} keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
-      ${sessionEpoch('keys.session_id')} AS session_epoch
+      ${sessionEpoch('keys.session_id')} AS session_epoch,
+      ${engineSeverityLevel(texts.severity!)} AS level
       ${extraColumns.length > 0 ? `, json_extract_string(text, ${extra.paths}) AS extra` : ''}
       FROM ${parsed})`
   const extras = extraColumns.map(
@@ -97,7 +111,7 @@ export function usualRows(
     timezone,
     sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event, ${beginningParts} ${when(`, ${escapedTexts(at)}`)} FROM ${timed})`
+  })} AS u_event, ${beginningParts}, ${usualEventHead('s_message')} AS event_head ${when(`, ${escapedTexts(at)}`)} FROM ${timed})`
   const fits = [
     `${jsonlog.matches(at, 'NULL')}`,
     `u_event >= ${firstInstant}`,
@@ -134,8 +148,15 @@ function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, str
     source_role: setting(options.role),
     query_id: 'nullif(n_query_id, 0)',
     duration_ms: durationValue('s_message'),
+    severity_level: 'level',
+    record_kind: `CASE WHEN level IS NULL THEN 'other' ELSE 'server_log' END`,
+    event: usualEvent('s_message'),
+    plan: usualPlan('s_message'),
     audit_class: 'NULL::VARCHAR',
     object_type: 'NULL::VARCHAR',
+    commit_time: 'NULL::TIMESTAMPTZ',
+    ...Object.fromEntries(jsonColumns.map((name) => [name, 'NULL::VARCHAR'])),
+    extra: `CASE WHEN ${endsAsWritten} THEN NULL ELSE nullif(${withoutKeys('text', sqlString(readKeys))}, '{}') END`,
     txid: 'nullif(n_txid, 0)',
     session_start: asInstant('u_session'),
     ...Object.fromEntries(

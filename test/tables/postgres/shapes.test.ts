@@ -38,6 +38,9 @@ const plain = {
 const plainRow = {
   event_time: '2026-11-24 08:54:35.875+00',
   severity: 'ERROR',
+  severity_level: 'ERROR',
+  record_kind: 'server_log',
+  event: 'error',
   db_name: 'orders',
   user_name: 'shop',
   client_addr: '10.1.2.3',
@@ -79,19 +82,19 @@ test('a jsonlog record is the same with its keys in another order, or inside an 
     filled(
       await rowOf(t, { log: `${JSON.stringify(plain)}\n`, stream: 'stderr', time: '2026-11-24T09:00:00Z' }),
     ),
-    plainRow,
+    { ...plainRow, extra: '{"stream":"stderr","time":"2026-11-24T09:00:00Z"}' },
     'Docker',
   )
   assert.deepEqual(
     filled(await rowOf(t, { '@timestamp': '2026-11-24T09:00:00.000001Z', ...plain })),
-    plainRow,
+    { ...plainRow, extra: '{"@timestamp":"2026-11-24T09:00:00.000001Z"}' },
     'Fluent Bit',
   )
   assert.deepEqual(
     filled(
       await rowOf(t, { message: JSON.stringify(plain), timestamp: 'x', host: 'h', source_type: 'file' }),
     ),
-    plainRow,
+    { ...plainRow, extra: '{"timestamp":"x","host":"h","source_type":"file"}' },
     'Vector',
   )
 })
@@ -112,6 +115,8 @@ test('a jsonlog record without a session has SQLSTATE 00000 and no user', async 
   assert.deepEqual(filled(row), {
     event_time: '2026-11-24 08:54:35.875+00',
     severity: 'LOG',
+    severity_level: 'LOG',
+    record_kind: 'server_log',
     sqlstate: '00000',
     message: 'starting',
     backend_type: 'postmaster',
@@ -143,9 +148,23 @@ test('an Azure flexible server record loses the prefix of its message', async (t
     ReplicaRole: 'Primary',
     LogicalServerName: '',
   })
-  assert.deepEqual(filled(row), {
+  const { extra, ...columns } = filled(row)
+  assert.deepEqual(JSON.parse(String(extra)), {
+    properties: { timestamp: '2026-07-02 03:00:06.123 UTC' },
+    time: '2026-07-02T03:00:07.9Z',
+    resourceId:
+      '/SUBSCRIPTIONS/0/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.DBFORPOSTGRESQL/FLEXIBLESERVERS/PG-ONE',
+    category: 'PostgreSQLLogs',
+    operationName: 'LogEvent',
+    ReplicaRole: 'Primary',
+    LogicalServerName: '',
+  })
+  assert.deepEqual(columns, {
     event_time: '2026-07-02 03:00:06.123+00',
     severity: 'LOG',
+    severity_level: 'LOG',
+    record_kind: 'server_log',
+    event: 'connection_authorized',
     sqlstate: '00000',
     server_name: 'pg-one',
     source_role: 'primary',
@@ -318,6 +337,8 @@ const csvlog = {
 const csvlogRow = {
   event_time: '2026-11-24 08:54:35.875+00',
   severity: 'LOG',
+  severity_level: 'LOG',
+  record_kind: 'server_log',
   db_name: 'shop',
   user_name: 'app',
   client_addr: '10.1.2.3',
@@ -351,7 +372,11 @@ test('csvlog names at the top or in a CloudNativePG record mean the same', async
     record: csvlog,
     logging_pod: 'pod-1',
   }
-  assert.deepEqual(filled(await rowOf(t, wrapped)), { ...csvlogRow, server_name: 'pod-1' })
+  assert.deepEqual(filled(await rowOf(t, wrapped)), {
+    ...csvlogRow,
+    server_name: 'pod-1',
+    extra: '{"level":"info","ts":"1700000000.5","logger":"postgres","msg":"record","logging_pod":"pod-1"}',
+  })
 })
 
 test('the port follows the last colon of connection_from', async (t) => {
@@ -377,8 +402,11 @@ test('an operator line of CloudNativePG keeps its level, message and pod', async
   assert.deepEqual(filled(row), {
     event_time: '2026-11-24 08:54:35.123456+00',
     severity: 'info',
+    severity_level: 'INFO',
+    record_kind: 'operator',
     message: 'ready',
     server_name: 'pod-1',
+    extra: '{"logger":"instance-manager","logging_pod":"pod-1"}',
     parse_status: 'ok',
   })
 })
@@ -450,31 +478,136 @@ test('a text is the same behind its prefix, however long it is', async (t) => {
   assert.equal(audited.object_name, 'public.t')
 })
 
-test('change data of wal2json is a generic row', async (t) => {
-  const row = await rowOf(
-    t,
-    '{"action":"U","xid":603,"timestamp":"2019-12-29 04:58:34.806671-03","schema":"public","table":"t","columns":[{"name":"a","type":"bigint","value":9007199254740993}]}',
-  )
-  assert.deepEqual(filled(row), {
-    event_time: '2019-12-29 07:58:34.806671+00',
-    command_tag: 'UPDATE',
-    object_name: 'public.t',
-    txid: '603',
-    parse_status: 'ok',
-  })
-  const message = await rowOf(t, { action: 'M', transactional: true, prefix: 'p', content: 'payload' })
-  assert.deepEqual(filled(message), { command_tag: 'MESSAGE', message: 'payload', parse_status: 'ok' })
+test('a change of any producer has its kind, table, position, commit, and values with every digit', async (t) => {
+  const at = '2026-11-24 08:54:35.875+00'
+  const cases: readonly (readonly [record: string | object, row: object])[] = [
+    [
+      '{"action":"U","xid":603,"timestamp":"2026-11-24 05:54:35.875-03","lsn":"0/16A5C58","schema":"public","table":"t","columns":[{"name":"a","type":"bigint","value":9007199254740993},{"name":"n","type":"numeric","value":12345678901234567890.1200},{"name":"t","type":"text","value":"x \\"1\\""},{"name":"z","type":"text","value":null}],"identity":[{"name":"a","type":"bigint","value":1}]}',
+      {
+        command_tag: 'UPDATE',
+        object_name: 'public.t',
+        txid: '603',
+        lsn: '0/16A5C58',
+        event_time: at,
+        commit_time: at,
+        old_values: '{"a":1}',
+        new_values: '{"a":9007199254740993,"n":12345678901234567890.1200,"t":"x \\"1\\"","z":null}',
+      },
+    ],
+    [
+      { action: 'M', transactional: true, prefix: 'p', content: 'payload' },
+      {
+        command_tag: 'MESSAGE',
+        message: 'payload',
+        extra: '{"transactional":true,"prefix":"p"}',
+      },
+    ],
+    [
+      '{"xid":701,"nextlsn":"0/16A5C58","timestamp":"2026-11-24 08:54:35.875+00","change":[{"kind":"update","schema":"public","table":"t","columnnames":["a","n"],"columntypes":["int","numeric"],"columnvalues":[1,1.50],"oldkeys":{"keynames":["a"],"keytypes":["int"],"keyvalues":[2]}}]}',
+      {
+        command_tag: 'UPDATE',
+        object_name: 'public.t',
+        txid: '701',
+        lsn: '0/16A5C58',
+        event_time: at,
+        commit_time: at,
+        old_values: '{"a":2}',
+        new_values: '{"a":1,"n":1.50}',
+      },
+    ],
+    [
+      '{"xid":1,"change":[{"kind":"insert","schema":"s","table":"t","columnnames":["a"],"columnvalues":[1]},{"kind":"delete","schema":"s","table":"u","oldkeys":{"keynames":["b"],"keyvalues":["x"]}}]}',
+      { txid: '1', old_values: '[null,{"b":"x"}]', new_values: '[{"a":1},null]' },
+    ],
+    [
+      '{"payload":{"before":null,"after":{"id":1,"n":1.10},"source":{"connector":"postgresql","name":"srv","ts_ms":1795510475875,"db":"orders","schema":"public","table":"t","txId":701,"lsn":23894096},"op":"c","ts_ms":1795510476001}}',
+      {
+        command_tag: 'INSERT',
+        object_name: 'public.t',
+        db_name: 'orders',
+        server_name: 'srv',
+        txid: '701',
+        lsn: '0/16C9850',
+        event_time: at,
+        commit_time: at,
+        new_values: '{"id":1,"n":1.10}',
+      },
+    ],
+    [
+      {
+        lsn: '0/16A5C28',
+        xid: '701',
+        data: `table public."T x": UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2 name[character varying]:'it''s' tags[text[]]:'{a}' ok[boolean]:true gone[text]:null big[text]:unchanged-toast-datum`,
+      },
+      {
+        command_tag: 'UPDATE',
+        object_name: 'public."T x"',
+        txid: '701',
+        lsn: '0/16A5C28',
+        old_values: '{"id":1}',
+        new_values:
+          '{"id":2,"name":"it\'s","tags":"{a}","ok":true,"gone":null,"big":"unchanged-toast-datum"}',
+      },
+    ],
+    [
+      { lsn: '0/16A5D00', xid: '701', data: 'COMMIT 701 (at 2026-11-24 08:54:35.875+00)' },
+      { command_tag: 'COMMIT', txid: '701', lsn: '0/16A5D00', event_time: at, commit_time: at },
+    ],
+    [
+      '{"data":{"id":1,"n":2.50},"metadata":{"timestamp":"2026-11-24T08:54:36Z","record-type":"data","operation":"insert","schema-name":"public","table-name":"t","transaction-id":9,"commit-timestamp":"2026-11-24T08:54:35.875Z"}}',
+      {
+        command_tag: 'INSERT',
+        object_name: 'public.t',
+        txid: '9',
+        event_time: at,
+        commit_time: at,
+        new_values: '{"id":1,"n":2.50}',
+      },
+    ],
+    [
+      '{"record":{"id":1,"name":"b"},"changes":{"name":"a"},"action":"update","metadata":{"table_schema":"public","table_name":"t","commit_timestamp":"2026-11-24T08:54:35.875Z","commit_lsn":23894096,"database_name":"orders"}}',
+      {
+        command_tag: 'UPDATE',
+        object_name: 'public.t',
+        db_name: 'orders',
+        lsn: '0/16C9850',
+        event_time: at,
+        commit_time: at,
+        old_values: '{"name":"a"}',
+        new_values: '{"id":1,"name":"b"}',
+      },
+    ],
+  ]
+  for (const [record, row] of cases) {
+    const { extra, message, ...found } = filled(await rowOf(t, record))
+    const { extra: others, message: text, ...expected } = row as Record<string, unknown>
+    assert.deepEqual(
+      found,
+      { record_kind: 'change', parse_status: 'ok', ...expected },
+      JSON.stringify(record),
+    )
+    if (others !== undefined) assert.deepEqual([extra, message], [others, text])
+  }
 })
 
 test('known shapes without a mapping are raw text, and unknown ones are partial', async (t) => {
   for (const record of [{ metricName: 'cpu_percent', timeGrain: 'PT1M', average: 1 }, { resourceLogs: [] }]) {
-    assert.deepEqual(filled(await rowOf(t, record)), { parse_status: 'ok' })
+    assert.deepEqual(filled(await rowOf(t, record)), {
+      record_kind: 'other',
+      parse_status: 'ok',
+      extra: JSON.stringify(record),
+    })
   }
   assert.deepEqual(filled(await rowOf(t, { a: 1 })), {
+    record_kind: 'other',
     parse_status: 'partial',
     parse_error: 'unknown_shape',
   })
-  assert.deepEqual(filled(await rowOf(t, {})), { parse_status: 'partial', parse_error: 'unknown_shape' })
+  assert.deepEqual(filled(await rowOf(t, {})), {
+    record_kind: 'other',
+    parse_status: 'partial',
+    parse_error: 'unknown_shape',
+  })
 })
 
 test('role and server name come from the record first, then from the declaration', async (t) => {

@@ -1,6 +1,12 @@
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
-import type { Column, TableDeclaration, TableName } from '../../../tables/table.ts'
+import {
+  type Column,
+  type Evolution,
+  mayAddColumns,
+  type TableDeclaration,
+  type TableName,
+} from '../../../tables/table.ts'
 import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { WorkspaceCatalog } from './catalog.ts'
 import { addColumnsSql, createTableSql, databricksTypes, type TableLayout } from './definition.ts'
@@ -26,7 +32,7 @@ export interface PlanTableOptions {
   /** Whether a missing table is created. */
   readonly create: boolean
   /** Whether missing columns are added. */
-  readonly evolve: boolean
+  readonly evolve: Evolution
   /** Whether rows were landed in the table before; a missing table is an error then. */
   readonly hasLanded: boolean
 }
@@ -110,7 +116,7 @@ export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
       `The principal cannot see the table ${name}, and sink.createTable is false: run tailrace tables create.`,
     )
   }
-  if (found.lacks.length > 0 && !evolve) {
+  if (found.lacks.length > 0 && !mayAddColumns(evolve, found.lacks)) {
     throw new TailraceError(
       'TABLE_SCHEMA_MISMATCH',
       `The table ${name} does not have the columns ${namesOf(found.lacks)}, which \`sink.evolve: true\` would add.`,

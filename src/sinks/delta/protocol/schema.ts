@@ -1,7 +1,7 @@
 import { TailraceError } from '../../../errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../json.ts'
 import { sqlIdentifier } from '../../../tables/sql.ts'
-import type { Column, ColumnType } from '../../../tables/table.ts'
+import { type Column, type ColumnType, type Evolution, mayAddColumns } from '../../../tables/table.ts'
 import type { DeltaAction, MetaDataAction } from './actions.ts'
 
 /** One top-level column of a Delta table. */
@@ -51,18 +51,20 @@ export function fieldsOf(type: JsonValue | undefined): SchemaField[] | undefined
  *
  * The table may have further nullable columns, and its own order and comments.
  *
- * @param options.evolve whether missing columns are allowed because a commit will add them
+ * @param options.evolve whether missing columns are allowed because a commit will add them. Default false
  * @throws TABLE_SCHEMA_MISMATCH naming every difference
  */
 export function checkSchema(
   metaData: MetaDataAction,
   columns: readonly Column[],
   partitionColumns: readonly string[],
-  options: { readonly evolve?: boolean | undefined } = {},
+  options: { readonly evolve?: Evolution | undefined } = {},
 ): void {
   const fields = new Map(schemaFields(metaData).map((field) => [field.name, field]))
   const byLowerCase = new Map([...fields.keys()].map((name) => [name.toLowerCase(), name]))
   const own = new Set(columns.map(({ name }) => name))
+  const missing = columns.filter(({ name }) => !fields.has(name))
+  const mayEvolve = mayAddColumns(options.evolve ?? false, missing)
   const differences: string[] = []
 
   for (const { name, type } of columns) {
@@ -71,11 +73,11 @@ export function checkSchema(
     if (field === undefined && namesake !== undefined)
       differences.push(`column ${name} differs only by case from the table's column ${namesake}`)
     else if (field === undefined) {
-      const missing = `column ${name} (${type}) is missing`
+      const lack = `column ${name} (${type}) is missing`
       if (isReserved(name, metaData))
-        differences.push(`${missing}, and the table's change data feed reserves the name`)
-      else if (partitionColumns.includes(name)) differences.push(missing)
-      else if (options.evolve !== true) differences.push(`${missing}, which \`sink.evolve: true\` would add`)
+        differences.push(`${lack}, and the table's change data feed reserves the name`)
+      else if (partitionColumns.includes(name)) differences.push(lack)
+      else if (!mayEvolve) differences.push(`${lack}, which \`sink.evolve: true\` would add`)
     } else if (field.type !== type)
       differences.push(`column ${name} is ${typeName(field.type)}, expected ${type}`)
     else if (!field.nullable) differences.push(`column ${name} is NOT NULL`)

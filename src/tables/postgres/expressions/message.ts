@@ -1,3 +1,5 @@
+import { sqlString } from '../../sql.ts'
+
 /**
  * SQL that extracts values which the server writes only in the text of a message.
  *
@@ -41,7 +43,8 @@ export function statementOf(message: string, head: string): string {
       CASE WHEN contains(${head}, ': ') THEN substring(${message}, ${start} + instr(${head}, ': ') + 1) END END`
 }
 
-const planMark = 'plan:'
+/** Stands where other messages of a duration have the words before a statement. */
+export const planMark = 'plan:'
 
 /**
  * SQL of the statement in a plan of auto_explain, in each of its formats. In text format it ends at the line of the
@@ -74,7 +77,15 @@ const auditMark = 'AUDIT: '
 const auditText = `(?:"(?:[^"]|"")*"|[^,"]*)`
 
 /** 1-based positions of the stored fields before the statement of a pgaudit message (format since 1.0). */
-export const auditPosition = { class: 4, command: 5, objectType: 6, objectName: 7 } as const
+export const auditPosition = {
+  type: 1,
+  statementId: 2,
+  substatementId: 3,
+  class: 4,
+  command: 5,
+  objectType: 6,
+  objectName: 7,
+} as const
 
 /** The fields before the statement are numbers, keywords and a name of two parts. */
 const maxAuditHeadChars = 4_096
@@ -101,6 +112,17 @@ export function auditField(fields: string, position: number): string {
 export function auditStatement(tail: string): string {
   return `CASE WHEN starts_with(${tail}, '"') THEN regexp_extract(${tail}, '(?s)^"((?:[^"]|"")*)"', 1)
     ELSE regexp_extract(${tail}, '^[^,"]*') END`
+}
+
+/**
+ * SQL of a field after the statement, as it is written; NULL without one.
+ *
+ * @param tail SQL of the text from the statement on
+ * @param position 1 for the parameters, 2 for the number of rows
+ */
+export function auditTailField(tail: string, position: 1 | 2): string {
+  const pattern = sqlString(`^${auditText},(${auditText})(?:,([0-9]+))?\\s*$`)
+  return `nullif(regexp_extract(${tail}, ${pattern}, ${position}), '')`
 }
 
 /** SQL of a column without the doubling of quotes; '' becomes NULL. */

@@ -1,4 +1,5 @@
-import { durationOf, isStatementHead, statementHead, statementOf } from './message.ts'
+import { eventHead, eventOf } from '../events.ts'
+import { durationOf, isStatementHead, planMark, statementHead, statementOf } from './message.ts'
 
 /**
  * The values of `message.ts` for messages as PostgreSQL writes them: one search finds a message's beginning, up to the
@@ -31,4 +32,34 @@ export function statementValue(message: string): string {
   return `CASE WHEN beginning_chars > coalesce(duration_chars + 14, 0) AND beginning_chars <= ${maxBeginningChars}
     THEN substring(${message}, beginning_chars + 1)
     WHEN starts_with(${message}, 'duration: ') OR ${isStatementHead(message)} THEN ${statementOf(message, `(${statementHead(message)})`)} END`
+}
+
+/** SQL of whether the duration is that of a plan: no words before a statement follow it, but the word for a plan. */
+function isPlan(message: string): string {
+  return `beginning_chars = duration_chars + 13 AND substring(${message}, duration_chars + 16, ${planMark.length}) = '${planMark}'`
+}
+
+/** SQL of a column `event_head`; messages with a duration need none. */
+export function usualEventHead(message: string): string {
+  return `CASE WHEN starts_with(beginning, 'duration: ') THEN 'duration: ' ELSE ${eventHead(message)} END`
+}
+
+/** SQL of `event`, also from the columns `level` and `s_sqlstate`. */
+export function usualEvent(message: string): string {
+  const event = eventOf({
+    kind: "'server_log'",
+    level: 'level',
+    sqlstate: 's_sqlstate',
+    message,
+    head: 'event_head',
+  })
+  return `CASE WHEN duration_chars IS NOT NULL AND level = 'LOG' AND s_sqlstate = '00000' THEN CASE WHEN ${isPlan(message)} THEN 'plan' ELSE 'duration' END
+    ELSE ${event} END`
+}
+
+/** SQL of `plan`. */
+export function usualPlan(message: string): string {
+  return `CASE WHEN ${isPlan(message)} THEN nullif(substring(${message}, duration_chars + ${planMark.length + 17}), '')
+    WHEN duration_chars IS NULL AND starts_with(${message}, 'duration: ') AND starts_with(${statementHead(message)}, '${planMark}')
+    THEN nullif(substring(${message}, instr(${message}, ' ms  ') + ${planMark.length + 6}), '') END`
 }

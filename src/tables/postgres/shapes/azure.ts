@@ -61,6 +61,7 @@ export const azurePooler: Shape = {
       `nullif(nullif(regexp_extract(${prefix('head')}, '${pooled}', ${number}), ''), '(nouser)')`
     const rest = `substring(${prefix('whole')}, length(regexp_extract(${prefix('head')}, '${pooled}', 0)) + 1)`
     return {
+      record_kind: `'pooler'`,
       event_time: `nullif(regexp_extract(${prefix('head')}, '^(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:[.]\\d+)? \\S+) ', 1), '')`,
       event_time_second: at('time'),
       severity: `coalesce(${group(2)}, ${at('properties', 'errorLevel')})`,
@@ -88,7 +89,13 @@ export const azureStatistics: Shape = {
         'properties',
         keys.flatMap((key) => [key, `${key[0]!.toUpperCase()}${key.slice(1)}`]),
       )
+    const kinds = [
+      ['QueryStore', 'query_store'],
+      ['TableStats', 'table_stats'],
+      ['Sessions', 'session'],
+    ].map(([part, kind]) => `WHEN contains(${at('category')}, '${part}') THEN '${kind}'`)
     return {
+      record_kind: `CASE ${kinds.join(' ')} ELSE 'other' END`,
       event_time: at('time'),
       db_name: stated('datname', 'databasename', 'database_name'),
       user_name: stated('usename', 'username', 'user_name'),

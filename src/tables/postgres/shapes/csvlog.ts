@@ -56,6 +56,11 @@ export const cloudnativepg: Shape = {
       ...fields,
       server_name: at('logging_pod'),
       // pgaudit's fields, which the operator has parsed.
+      audit_type: audited('audit_type'),
+      audit_statement_id: audited('statement_id'),
+      audit_substatement_id: audited('substatement_id'),
+      audit_parameters: `nullif(${audited('parameter')}, '')`,
+      audit_rows: `nullif(${audited('rows')}, '')`,
       audit_class: audited('class'),
       object_type: `nullif(${audited('object_type')}, '')`,
       object_name: `nullif(${audited('object_name')}, '')`,

@@ -1,16 +1,9 @@
 import { azureDiagnostics, azureMetric, azurePooler, azureStatistics } from './azure.ts'
+import { debezium, dms, sequin, testDecoding, wal2json, wal2jsonTransaction } from './change-data.ts'
 import { cloudnativepg, csvlog, wrappedCsvlog } from './csvlog.ts'
 import { jsonlog } from './jsonlog.ts'
 import { cloudSql, cloudSqlAudit, logText } from './log-text.ts'
-import {
-  cloudnativepgOperator,
-  debezium,
-  otlp,
-  pgTurret,
-  testDecoding,
-  wal2json,
-  wal2jsonTransaction,
-} from './other.ts'
+import { cloudnativepgOperator, otlp, pgTurret } from './other.ts'
 import type { Shape } from './shape.ts'
 
 /** Every shape, in the order of detection. A shape's number is its 1-based position in this list. */
@@ -30,6 +23,8 @@ export const shapes: readonly Shape[] = [
   wal2jsonTransaction,
   debezium,
   testDecoding,
+  dms,
+  sequin,
   otlp,
   csvlog,
   pgTurret,

@@ -8,7 +8,14 @@ export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> 
   const { time: event_time, ...others } = Object.fromEntries(
     prefixFields.map((name) => [name, prefix(name)]),
   ) as Record<(typeof prefixFields)[number], string>
-  return { ...others, event_time, severity: prefix('level'), ...continuationFields(prefix, {}) }
+  return {
+    ...others,
+    event_time,
+    severity: prefix('level'),
+    // The lines that follow a message belong to the server's log, too.
+    record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL THEN 'server_log' END`,
+    ...continuationFields(prefix, {}),
+  }
 }
 
 /**
@@ -60,6 +67,10 @@ export const cloudSqlAudit: Shape = {
     return {
       event_time: at('timestamp'),
       severity: at('severity'),
+      audit_type: of('auditType'),
+      audit_statement_id: of('statementId'),
+      audit_substatement_id: of('substatementId'),
+      audit_parameters: of('parameter'),
       audit_class: of('auditClass'),
       command_tag: of('command'),
       object_type: of('objectType'),
@@ -72,12 +83,12 @@ export const cloudSqlAudit: Shape = {
   },
 }
 
-// Docker and Fluent Bit; Vector, Beats and Logstash; Azure's container logs; journald; others.
-const textKeys = ['message', 'LogMessage', 'LogEntry', 'MESSAGE', 'msg'] as const
+/** Keys of the text in envelopes: Vector, Beats and Logstash; Azure's container logs; journald; others. Docker has `log`. */
+export const envelopeTextKeys = ['message', 'LogMessage', 'LogEntry', 'MESSAGE', 'msg'] as const
 
 /** SQL of whether a record may be a text log: it has a text under one of the usual keys. */
 export function hasText(at: ValueAt): string {
-  return `(${['log', 'json', ...textKeys].map((key) => `${at(key)} IS NOT NULL`).join(' OR ')})`
+  return `(${['log', 'json', ...envelopeTextKeys].map((key) => `${at(key)} IS NOT NULL`).join(' OR ')})`
 }
 
 /** The time, stream and tag that a container runtime writes before each line (Kubernetes' CRI logging format). */
@@ -88,7 +99,7 @@ export const criHead =
 export function envelopeText(at: ValueAt): string {
   // Beats and Logstash have an object of their own under `log`.
   return `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
-    ELSE coalesce(${textKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
+    ELSE coalesce(${envelopeTextKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
 }
 
 /** SQL of the server's line in such a text: without the head of a container runtime, and without its final newline. */
@@ -127,13 +138,16 @@ export const logText: Shape = {
   readsConnectionMessages: true,
   areClues: true,
   fields: (at, prefix) => {
+    const programLevel = firstOf(at, ['level', 'levelname', 'severity'])
     const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), ''))`
     return {
       ...textLogFields(prefix),
       event_time: own,
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
-      severity: `coalesce(${prefix('level')}, ${firstOf(at, ['level', 'levelname', 'severity'])})`,
+      severity: `coalesce(${prefix('level')}, ${programLevel})`,
+      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL OR starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN 'server_log'
+        WHEN ${programLevel} IS NOT NULL THEN 'operator' END`,
       // Lines of a message after its first begin with a tab.
       message: `coalesce(${prefix('rest')}, CASE WHEN starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
       server_name: envelopeHost(at),

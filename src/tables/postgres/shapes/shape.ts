@@ -35,6 +35,17 @@ export const textFields = [
   'audit_class',
   'object_type',
   'object_name',
+  'audit_type',
+  'audit_statement_id',
+  'audit_substatement_id',
+  'audit_parameters',
+  'audit_rows',
+  // Default: audit for pgaudit's records, server_log for those with a level, other for the rest.
+  'record_kind',
+  'lsn',
+  'commit_time',
+  'old_values',
+  'new_values',
   'source_role',
   'server_name',
 ] as const
@@ -93,6 +104,10 @@ export interface Shape {
   prefixed?(at: ValueAt, line: string): string
   /** Whether all values are read together with those that distinguish the shapes: for shapes with few values. */
   readonly areClues?: boolean | undefined
+  /**
+   * Whether the numbers in the record are marked (`expressions/exact-numbers.ts`), because its values can exceed a double.
+   */
+  readonly hasExactNumbers?: boolean | undefined
   /** Whether user, database and client are read from connection messages when the prefix does not have them. */
   readonly readsConnectionMessages?: boolean | undefined
 }

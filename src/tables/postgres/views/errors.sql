@@ -5,4 +5,4 @@ SELECT event_time, source_role, server_name, db_name, user_name, client_addr, ap
   message, normalize_message(message) AS message_normalized,
   detail, hint, context, statement
 FROM logs
-WHERE parse_status <> 'rejected' AND severity_level(severity) IN ('WARNING', 'ERROR', 'FATAL', 'PANIC')
+WHERE parse_status <> 'rejected' AND coalesce(severity_level, severity_level(severity)) IN ('WARNING', 'ERROR', 'FATAL', 'PANIC')

@@ -22,6 +22,7 @@ const names = [
   'sessions',
   'connections_per_minute',
   'audit_log',
+  'row_changes',
   'changes',
   'replication_events',
 ] as const

@@ -3,9 +3,9 @@
 WITH found AS (
   SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
     line_num, query_id, duration_ms, context, statement,
-    regexp_extract(message, '^duration: [0-9.]+ ms  plan:(?s:.)((?s:.*))', 1) AS plan
+    coalesce(plan, regexp_extract(message, '^duration: [0-9.]+ ms  plan:(?s:.)((?s:.*))', 1)) AS plan
   FROM logs
-  WHERE parse_status <> 'rejected' AND message LIKE 'duration: % ms  plan:%'
+  WHERE parse_status <> 'rejected' AND (plan IS NOT NULL OR (record_kind IS NULL AND message LIKE 'duration: % ms  plan:%'))
 )
 SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
   line_num, query_id, duration_ms,

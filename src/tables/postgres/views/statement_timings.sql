@@ -9,7 +9,7 @@ WITH timed AS (
   FROM logs
   WHERE parse_status <> 'rejected' AND severity = 'LOG'
     AND (message LIKE 'duration: %' OR message LIKE 'statement: %' OR message LIKE 'execute %: %')
-    AND NOT message LIKE 'duration: % ms  plan:%'
+    AND plan IS NULL AND NOT (record_kind IS NULL AND message LIKE 'duration: % ms  plan:%')
 ),
 phases AS (
   SELECT *,

@@ -1,6 +1,5 @@
-import { sqlString } from '../../sql.ts'
 import type { ViewDialect, ViewFunction } from '../../views.ts'
-import { levelWords } from '../levels.ts'
+import { codeEvent, messageEvent, severityLevel } from '../events.ts'
 
 /**
  * Replaces every match of a regular expression that both RE2 and Java read alike. It must have no quote: `\x27` and
@@ -88,26 +87,6 @@ function normalizedMessage(dialect: ViewDialect): string {
   ])
 }
 
-/** What producers write in place of PostgreSQL's own words. */
-const otherLevelWords: Readonly<Partial<Record<keyof typeof levelWords, readonly string[]>>> = {
-  DEBUG: ['TRACE'],
-  NOTICE: ['NOTE'],
-  WARNING: ['WARN'],
-  FATAL: ['CRITICAL'],
-}
-
-/** Words of other languages are compared as they are, because the dialects need not agree on their upper case. */
-function severityLevel(): string {
-  const levels = Object.entries(levelWords).map(([level, words]) => {
-    const all = [...words, ...(otherLevelWords[level as keyof typeof levelWords] ?? [])]
-    const english = all.filter((word) => /^[A-Z0-9]+$/.test(word))
-    const others = all.filter((word) => !english.includes(word))
-    const isOther = others.length === 0 ? '' : ` OR s IN (${others.map(sqlString).join(', ')})`
-    return `WHEN upper(s) IN (${english.map(sqlString).join(', ')})${isOther} THEN '${level}'`
-  })
-  return `CASE ${levels.join(' ')} END`
-}
-
 function inBothDialects(of: (dialect: ViewDialect) => string): Readonly<Record<ViewDialect, string>> {
   return { duckdb: of('duckdb'), spark: of('spark') }
 }
@@ -128,6 +107,16 @@ export const viewFunctions: readonly ViewFunction[] = [
     name: 'severity_level',
     comment:
       'DEBUG, LOG, INFO, NOTICE, WARNING, ERROR, FATAL or PANIC, of a severity in any language of PostgreSQL; NULL for other texts.',
-    body: inBothDialects(severityLevel),
+    body: inBothDialects(() => severityLevel('s')),
+  },
+  {
+    name: 'message_event',
+    comment: 'The event that an English message of PostgreSQL reports; NULL for other messages.',
+    body: inBothDialects(() => messageEvent('s')),
+  },
+  {
+    name: 'sqlstate_event',
+    comment: 'The event that a SQLSTATE states, in every language; NULL for other codes.',
+    body: inBothDialects(() => codeEvent('s')),
   },
 ]

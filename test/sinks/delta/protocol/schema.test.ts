@@ -3,6 +3,7 @@ import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
 import type { MetaDataAction } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { checkSchema, schemaString } from '../../../../src/sinks/delta/protocol/schema.ts'
+import { provenanceColumns } from '../../../../src/tables/table.ts'
 import { columns } from '../support.ts'
 
 const partitionColumns = ['event_date']
@@ -59,6 +60,24 @@ test('a table whose columns are in another order and have other comments fits', 
   for (const field of schema.fields) field.metadata = { comment: 'Another one.' }
   schema.fields.reverse()
   checkSchema({ ...own, schemaString: JSON.stringify(schema) }, columns, partitionColumns)
+})
+
+test('by default, columns are added to a table that has every provenance column, and to no other', () => {
+  const declared = [
+    ...columns,
+    ...provenanceColumns.filter((one) => !columns.some(({ name }) => name === one.name)),
+  ]
+  const without = (...names: string[]): MetaDataAction => ({
+    ...own,
+    schemaString: schemaString(declared.filter(({ name }) => !names.includes(name))),
+  })
+  const evolve = { evolve: 'own-tables' } as const
+  checkSchema(without('pid', 'message'), declared, partitionColumns, evolve)
+  assert.throws(
+    () => checkSchema(without('pid', 'parse_status'), declared, partitionColumns, evolve),
+    (error) =>
+      isTailraceError(error, 'TABLE_SCHEMA_MISMATCH') && /column pid .*would add/.test(error.message),
+  )
 })
 
 test('with evolution, only columns that a commit can add may be missing', () => {

@@ -67,16 +67,19 @@ const records: readonly (readonly [
   ],
 ]
 
-test('the view log_events gives each record its kind, its event and a level in English, whoever wrote it', async () => {
+test('the view log_events gives each record its kind, its event and a level in English, whoever wrote it, also of rows without these columns', async () => {
   await withEngine(async (engine, directory) => {
     const file = join(directory, 'lines.ndjson')
     await writeFile(file, records.map(([record]) => `${JSON.stringify(record)}\n`).join(''))
     const table = await createLogViews(engine, file, 'primary')
-    for (const [record, ...expected] of records) {
-      const raw = JSON.stringify(record)
-      await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table} WHERE raw = ${sqlString(raw)}`)
-      const [row] = await engine.rows('SELECT record_kind, event, severity_level FROM log_events')
-      assert.deepEqual([row?.record_kind, row?.event, row?.severity_level], expected, raw)
+    const landedBefore = `SELECT * REPLACE (NULL AS record_kind, NULL AS event, NULL AS severity_level) FROM ${table}`
+    for (const rows of [`FROM ${table}`, landedBefore]) {
+      for (const [record, ...expected] of records) {
+        const raw = JSON.stringify(record)
+        await engine.run(`CREATE OR REPLACE VIEW logs AS ${rows} WHERE raw = ${sqlString(raw)}`)
+        const [row] = await engine.rows('SELECT record_kind, event, severity_level FROM log_events')
+        assert.deepEqual([row?.record_kind, row?.event, row?.severity_level], expected, raw)
+      }
     }
     await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table}`)
     const errors = await engine.rows('SELECT severity FROM errors ORDER BY severity')

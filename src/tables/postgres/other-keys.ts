@@ -1,0 +1,47 @@
+/**
+ * Other keys are read only from a text up to this length, in bytes: the engine takes a multiple of it, and of a longer
+ * record, `raw` has them.
+ */
+const maxTextBytes = 1024 * 1024
+
+/** @returns a JSON object that removes values when it is merged (RFC 7396). @param paths one key per level */
+export function removalPatch(paths: readonly (readonly string[])[]): string {
+  const patch: Patch = {}
+  for (const path of paths) remove(patch, path)
+  return JSON.stringify(patch)
+}
+
+interface Patch {
+  [key: string]: Patch | null
+}
+
+function remove(patch: Patch, [key, ...inner]: readonly string[]): void {
+  const present = patch[key!]
+  if (inner.length === 0) patch[key!] = null
+  else if (present !== null) {
+    const object = present ?? {}
+    patch[key!] = object
+    remove(object, inner)
+  }
+}
+
+/** Objects of which nothing is left. The merge also makes those that the record lacks. */
+const emptyObject =
+  '"(?:properties|record|audit|source|payload|metadata|resource|labels|protoPayload|request)":\\{(?:"[a-z]+":\\{\\})?\\}'
+
+/**
+ * SQL of a JSON object without some of its values; NULL for a long text. Numbers that exceed a double are rounded.
+ *
+ * @param text SQL of a JSON object
+ * @param removal SQL of `removalPatch` the values to leave out
+ */
+export function withoutKeys(text: string, removal: string): string {
+  const rest = `json_merge_patch(${text}, ${removal})::VARCHAR`
+  return `CASE WHEN strlen(${text}) <= ${maxTextBytes} THEN regexp_replace(${rest}, ',${emptyObject}|${emptyObject},?', '', 'g') END`
+}
+
+/** SQL of the keys of two objects together; NULL when there are none. */
+export function joinedKeys(outer: string, inner: string): string {
+  return `nullif(CASE WHEN ${outer} IS NULL THEN ${inner} WHEN ${inner} IS NULL THEN ${outer}
+    ELSE json_merge_patch(${outer}, ${inner})::VARCHAR END, '{}')`
+}

@@ -1,0 +1,208 @@
+import { sqlString } from '../../sql.ts'
+import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
+import type { Shape, ValueAt } from './shape.ts'
+
+/** The kind of every record of change data. */
+const change = `'change'`
+
+/** SQL of a JSON object. @param members SQL of a list of its members' texts */
+function jsonObject(members: string): string {
+  return `'{' || array_to_string(${members}, ',') || '}'`
+}
+
+/** SQL of the row that wal2json writes as a list of `{ name, value }`. Values keep their text: they may exceed a double. */
+function namedValues(list: string): string {
+  const member = `json_extract(one, '$.name')::VARCHAR || ':' || coalesce(json_extract(one, '$.value')::VARCHAR, 'null')`
+  return `CASE WHEN starts_with(${list}, '[') AND strlen(${list}) <= ${maxMarkedBytes}
+    THEN ${jsonObject(`list_transform(json_extract(${list}, '$[*]'), lambda one: ${member})`)} END`
+}
+
+/** wal2json, format version 2: one change per record. */
+export const wal2json: Shape = {
+  name: 'wal2json',
+  matches: (at) => `${at('action')} IN ('B', 'C', 'I', 'U', 'D', 'T', 'M')`,
+  hasExactNumbers: true,
+  fields: (at) => ({
+    record_kind: change,
+    event_time: at('timestamp'),
+    commit_time: at('timestamp'),
+    txid: unmarked(at('xid')),
+    lsn: `coalesce(${at('lsn')}, ${at('nextlsn')})`,
+    command_tag: `CASE ${at('action')} WHEN 'I' THEN 'INSERT' WHEN 'U' THEN 'UPDATE' WHEN 'D' THEN 'DELETE'
+      WHEN 'T' THEN 'TRUNCATE' WHEN 'B' THEN 'BEGIN' WHEN 'C' THEN 'COMMIT' ELSE 'MESSAGE' END`,
+    message: `CASE WHEN ${at('action')} = 'M' THEN ${at('content')} END`,
+    object_name: `${at('schema')} || '.' || ${at('table')}`,
+    old_values: withNumbers(namedValues(at('identity'))),
+    new_values: withNumbers(namedValues(at('columns'))),
+  }),
+}
+
+/** SQL of the rows of a transaction: of one change its row, of several an array with a row, or null, for each. */
+function rowsOfChanges(changes: string, names: string, values: string): string {
+  const listOf = (path: string): string => `json_extract(one, '$.${path}[*]')`
+  const member = `pair[1]::VARCHAR || ':' || coalesce(pair[2]::VARCHAR, 'null')`
+  const members = `list_transform(list_zip(${listOf(names)}, ${listOf(values)}), lambda pair: ${member})`
+  const row = `CASE WHEN len(${listOf(names)}) > 0 THEN ${jsonObject(members)} ELSE 'null' END`
+  const rows = `list_transform(json_extract(${changes}, '$[*]'), lambda one: ${row})`
+  return `CASE WHEN strlen(${changes}) <= ${maxMarkedBytes} THEN list_transform([${rows}], lambda rows:
+    CASE WHEN len(list_filter(rows, lambda row: row <> 'null')) = 0 THEN NULL WHEN len(rows) = 1 THEN rows[1]
+      ELSE '[' || array_to_string(rows, ',') || ']' END)[1] END`
+}
+
+/** wal2json, format version 1: a whole transaction in one object. Its command and table are those of all its changes. */
+export const wal2jsonTransaction: Shape = {
+  name: 'wal2json-transaction',
+  matches: (at) => `starts_with(${at('change')}, '[')`,
+  hasExactNumbers: true,
+  fields: (at) => {
+    const only = (path: string): string => {
+      const values = `list_distinct(json_extract_string(${at('change')}, '$[*].${path}'))`
+      return `CASE WHEN len(${values}) = 1 THEN ${values}[1] END`
+    }
+    return {
+      record_kind: change,
+      event_time: at('timestamp'),
+      commit_time: at('timestamp'),
+      txid: unmarked(at('xid')),
+      lsn: at('nextlsn'),
+      command_tag: `upper(${only('kind')})`,
+      object_name: `${only('schema')} || '.' || ${only('table')}`,
+      old_values: withNumbers(rowsOfChanges(at('change'), 'oldkeys.keynames', 'oldkeys.keyvalues')),
+      new_values: withNumbers(rowsOfChanges(at('change'), 'columnnames', 'columnvalues')),
+    }
+  },
+}
+
+/** SQL of a position in the WAL as PostgreSQL writes it, also from the number that some producers write. */
+function walPosition(position: string): string {
+  const number = `TRY_CAST(${position} AS UBIGINT)`
+  return `CASE WHEN contains(${position}, '/') THEN ${position}
+    WHEN ${number} IS NOT NULL THEN format('{:X}/{:X}', ${number} >> 32, ${number} & 4294967295) END`
+}
+
+/** Debezium's change events, with or without their schema. */
+export const debezium: Shape = {
+  name: 'debezium',
+  matches: (at) =>
+    `(${at('source', 'connector')} = 'postgresql' AND ${at('op')} IS NOT NULL) OR (${at('payload', 'source', 'connector')} = 'postgresql' AND ${at('payload', 'op')} IS NOT NULL)`,
+  hasExactNumbers: true,
+  fields: (at) => {
+    const anyOf = (...keys: string[]): string => `coalesce(${at(...keys)}, ${at('payload', ...keys)})`
+    const of: ValueAt = (...keys) => unmarked(anyOf(...keys))
+    return {
+      record_kind: change,
+      event_time: of('source', 'ts_ms'),
+      event_time_second: of('ts_ms'),
+      commit_time: of('source', 'ts_ms'),
+      txid: of('source', 'txId'),
+      lsn: walPosition(of('source', 'lsn')),
+      command_tag: `CASE ${of('op')} WHEN 'c' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+        WHEN 't' THEN 'TRUNCATE' WHEN 'r' THEN 'READ' WHEN 'm' THEN 'MESSAGE' END`,
+      object_name: tableOf(of('source', 'schema'), of('source', 'table')),
+      db_name: of('source', 'db'),
+      server_name: of('source', 'name'),
+      old_values: withNumbers(anyOf('before')),
+      new_values: withNumbers(anyOf('after')),
+    }
+  },
+}
+
+/** A column of test_decoding: name, type in brackets, and a value, which is quoted unless it is a number or a word. */
+const decodedColumn = `(?:^| )("(?:[^"]|"")+"|[^\\s"\\[\\]]+)\\[(?:[^\\[\\]]|\\[\\])+\\]:('(?:[^']|'')*'|\\S+)`
+
+/** SQL of the row in a part of test_decoding's text; NULL for a part without columns. */
+function decodedRow(text: string): string {
+  const group = (number: number): string => `regexp_extract(one, ${sqlString(decodedColumn)}, ${number})`
+  const unquoted = (quoted: string, quote: string): string =>
+    `replace(substring(${quoted}, 2, length(${quoted}) - 2), ${sqlString(quote + quote)}, ${sqlString(quote)})`
+  const json = (value: string): string => `to_json(${value})::VARCHAR`
+  const name = `CASE WHEN starts_with(${group(1)}, '"') THEN ${json(unquoted(group(1), '"'))} ELSE ${json(group(1))} END`
+  const value = `CASE WHEN starts_with(${group(2)}, '''') THEN ${json(unquoted(group(2), "'"))}
+    WHEN regexp_full_match(${group(2)}, 'null|true|false|-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?') THEN ${group(2)}
+    ELSE ${json(group(2))} END`
+  const columns = `regexp_extract_all(${text}, ${sqlString(decodedColumn)})`
+  return `CASE WHEN strlen(${text}) <= ${maxMarkedBytes}
+    THEN nullif(${jsonObject(`list_transform(${columns}, lambda one: ${name} || ':' || ${value})`)}, '{}') END`
+}
+
+/** Text of test_decoding, with its position and transaction around it. */
+export const testDecoding: Shape = {
+  name: 'test-decoding',
+  matches: (at) => `${at('lsn')} IS NOT NULL AND ${at('xid')} IS NOT NULL AND ${at('data')} IS NOT NULL`,
+  fields: (at) => {
+    const text = at('data')
+    const part = (group: number): string =>
+      `nullif(regexp_extract(left(${text}, 1024), '^table (.+?): (INSERT|UPDATE|DELETE|TRUNCATE):', ${group}), '')`
+    const command = part(2)
+    const committed = `nullif(regexp_extract(left(${text}, 256), '^COMMIT .*[(]at ([^)]+)[)]', 1), '')`
+    // Without a replica identity of its own, an update has the new row alone, and no word before it.
+    const newRow = `instr(${text}, ' new-tuple: ')`
+    return {
+      record_kind: change,
+      event_time: committed,
+      commit_time: committed,
+      txid: at('xid'),
+      lsn: at('lsn'),
+      command_tag: `coalesce(${command}, nullif(regexp_extract(left(${text}, 32), '^(BEGIN|COMMIT)\\b', 1), ''))`,
+      object_name: part(1),
+      message: text,
+      old_values: `CASE WHEN ${command} = 'DELETE' THEN ${decodedRow(text)}
+        WHEN ${command} = 'UPDATE' AND ${newRow} > 0 THEN ${decodedRow(`left(${text}, ${newRow})`)} END`,
+      new_values: `CASE WHEN ${command} = 'INSERT' THEN ${decodedRow(text)}
+        WHEN ${command} = 'UPDATE' THEN ${decodedRow(`substring(${text}, ${newRow} + 1)`)} END`,
+    }
+  },
+}
+
+/** Records that AWS DMS writes to a stream. */
+export const dms: Shape = {
+  name: 'dms',
+  matches: (at) =>
+    `${at('metadata', 'record-type')} IS NOT NULL AND ${at('metadata', 'operation')} IS NOT NULL`,
+  hasExactNumbers: true,
+  fields: (at) => {
+    const of = (key: string): string => unmarked(at('metadata', key))
+    const isDelete = `${of('operation')} = 'delete'`
+    return {
+      record_kind: change,
+      event_time: `coalesce(${of('commit-timestamp')}, ${of('timestamp')})`,
+      commit_time: of('commit-timestamp'),
+      txid: of('transaction-id'),
+      lsn: of('stream-position'),
+      command_tag: `CASE ${of('operation')} WHEN 'load' THEN 'READ' ELSE upper(${of('operation')}) END`,
+      object_name: tableOf(of('schema-name'), of('table-name')),
+      old_values: withNumbers(
+        `coalesce(${at('before-image')}, CASE WHEN ${isDelete} THEN ${at('data')} END)`,
+      ),
+      new_values: withNumbers(`CASE WHEN ${isDelete} THEN NULL ELSE ${at('data')} END`),
+    }
+  },
+}
+
+/** Sequin's messages. `changes` has the old values of the changed columns. */
+export const sequin: Shape = {
+  name: 'sequin',
+  matches: (at) =>
+    `${at('action')} IN ('insert', 'update', 'delete', 'read') AND ${at('metadata', 'table_name')} IS NOT NULL`,
+  hasExactNumbers: true,
+  fields: (at) => {
+    const of = (key: string): string => unmarked(at('metadata', key))
+    const isDelete = `${at('action')} = 'delete'`
+    return {
+      record_kind: change,
+      event_time: of('commit_timestamp'),
+      commit_time: of('commit_timestamp'),
+      lsn: walPosition(of('commit_lsn')),
+      command_tag: `upper(${at('action')})`,
+      object_name: tableOf(of('table_schema'), of('table_name')),
+      db_name: of('database_name'),
+      old_values: withNumbers(`CASE WHEN ${isDelete} THEN ${at('record')} ELSE ${at('changes')} END`),
+      new_values: withNumbers(`CASE WHEN ${isDelete} THEN NULL ELSE ${at('record')} END`),
+    }
+  },
+}
+
+/** SQL of a table's name; NULL when both parts are. */
+function tableOf(schema: string, table: string): string {
+  return `nullif(concat_ws('.', nullif(${schema}, ''), nullif(${table}, '')), '')`
+}
