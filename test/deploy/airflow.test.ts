@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
@@ -102,6 +102,44 @@ test('the DAG drains each server, verifies it, and leaves an event of the asset 
   const skipped = { drain_replica: 'skipped', verify_replica: 'skipped' }
   assert.deepEqual(await airflow.states(), { ...all, ...skipped })
   assert.deepEqual((await airflow.events()).slice(2), [[tableOf('primary'), { rows: 1, rejected: 0 }]])
+})
+
+test('the backfill DAG has its units written by mapped tasks, and lands them in one commit', {
+  skip,
+}, async (t) => {
+  const airflow = await startAirflow(t, `#!/bin/sh\nexec ${program} "$@"\n`)
+  const { storage } = airflow
+  // More than one unit: the plan takes 256 MiB for one, so parts of it are asked for by a smaller number here.
+  const lines = Array.from({ length: 6_000 }, (_, index) => jsonlogLine(index))
+  await storage.append('primary/a.ndjson', linesAsBytes(lines))
+  await storage.append('primary/b.ndjson', linesAsBytes(lines.slice(0, 3)))
+  const dags = await temporaryDirectory(t)
+  for (const file of ['tailrace_operator.py', 'tailrace_backfill.py']) {
+    const text = await readFile(join(projectRoot, 'deploy/airflow', file), 'utf8')
+    await writeFile(join(dags, file), text.replace('unit_mib: int = 256', 'unit_mib: int = 1'))
+  }
+  const run = await airflow.runDag('tailrace_backfill', dags)
+  assert.equal(run.code, 0, run.stdout + run.stderr)
+  const states = await airflow.states()
+  const success = { plan_primary: 'success', write_primary: 'success', commit_primary: 'success' }
+  // The replica has no blob: nothing is mapped, and what follows is skipped.
+  assert.deepEqual(
+    states,
+    {
+      ...success,
+      verify_primary: 'success',
+      plan_replica: 'success',
+      write_replica: 'skipped',
+      commit_replica: 'skipped',
+      verify_replica: 'skipped',
+    },
+    run.stdout,
+  )
+  const [[uri, extra], ...others] = (await airflow.events()) as [
+    readonly [string, { rows: number; units: number }],
+  ]
+  assert.deepEqual([uri, extra.rows, others], [tableOf('primary'), lines.length + 3, []])
+  assert.ok(extra.units > 1, JSON.stringify(extra))
 })
 
 const retriedDag = `

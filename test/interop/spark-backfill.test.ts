@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { assertLandedOnce } from '../support/landed-once.ts'
+import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { runTailrace } from '../support/run-tailrace.ts'
+import { skipUnless } from '../support/skip-unless.ts'
+import { startStorage } from '../support/storage.ts'
+import { readTable } from '../support/table-rows.ts'
+import { projectRoot } from '../support/tailrace-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { writeProject } from '../support/test-project.ts'
+import { sparkMissing } from './spark/spark.ts'
+
+const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
+const python = process.env.TAILRACE_INTEROP_SPARK!
+const run = promisify(execFile)
+
+/** The processes of executors that run under another process. */
+async function executorsBelow(parent: number): Promise<number[]> {
+  const { stdout } = await run('ps', ['-eo', 'pid=,ppid=,args='])
+  const all = stdout.split('\n').flatMap((text) => {
+    const [, pid, ppid, args] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(text) ?? []
+    return pid === undefined ? [] : [{ pid: Number(pid), ppid: Number(ppid), args: args! }]
+  })
+  const below = new Set([parent])
+  for (let isChanged = true; isChanged; ) {
+    const found = all.filter(({ pid, ppid }) => below.has(ppid) && !below.has(pid))
+    for (const { pid } of found) below.add(pid)
+    isChanged = found.length > 0
+  }
+  return all
+    .filter(({ pid, args }) => below.has(pid) && args.includes('CoarseGrainedExecutorBackend'))
+    .map(({ pid }) => pid)
+}
+
+test(
+  'a Spark job lands a backlog in one commit, each line once, while an executor is killed and a task runs twice',
+  options,
+  async (t) => {
+    const storage = await startStorage(t)
+    const directory = await temporaryDirectory(t)
+    const project = await writeProject(directory, {
+      storage: { kind: 'connection-string', connectionString: storage.connectionString },
+      pipelines: { primary: { blobs: 'p/' } },
+    })
+    const blobs = Array.from({ length: 6 }, (_, index) => `p/${index}.json`)
+    for (const [index, name] of blobs.entries())
+      await storage.append(
+        name,
+        linesAsBytes(Array.from({ length: 4_000 }, (_, line) => jsonlogLine(index * 4_000 + line))),
+      )
+
+    // The first attempt at the unit of the last blob hangs, until Spark has run a copy of it.
+    const command = join(directory, 'tailrace')
+    const begun = join(directory, 'begun')
+    const attempts = join(directory, 'attempts')
+    await writeFile(
+      command,
+      `#!/bin/sh
+if [ "$1" = write ]; then
+  unit="$(cat)"
+  touch "${begun}"
+  case "$unit" in *p/5.json*) echo begun >>"${attempts}"; mkdir "${directory}/hung" 2>/dev/null && sleep 25 ;; esac
+  printf %s "$unit" | "${process.execPath}" "${join(projectRoot, 'bin/tailrace.js')}" "$@"
+else
+  exec "${process.execPath}" "${join(projectRoot, 'bin/tailrace.js')}" "$@"
+fi
+`,
+    )
+    await chmod(command, 0o755)
+    const settings = {
+      'spark.speculation': 'true',
+      'spark.speculation.interval': '100ms',
+      'spark.speculation.quantile': '0.5',
+      'spark.speculation.multiplier': '1.2',
+      'spark.ui.enabled': 'false',
+    }
+    const job = spawn(
+      python,
+      [
+        join(projectRoot, 'deploy/spark/tailrace_backfill.py'),
+        ...['--config', project.configPath, '--unit-mib', '1', '--command', command],
+      ],
+      {
+        cwd: directory,
+        env: {
+          ...process.env,
+          PYSPARK_SUBMIT_ARGS: `--master local-cluster[2,1,1024] ${Object.entries(settings)
+            .map(([name, value]) => `--conf ${name}=${value}`)
+            .join(' ')} pyspark-shell`,
+        },
+      },
+    )
+    let [output, log] = ['', '']
+    job.stdout.on('data', (text) => (output += text))
+    job.stderr.on('data', (text) => (log += text))
+    const exited = new Promise<number | null>((resolve) => job.once('exit', resolve))
+    t.after(() => job.kill('SIGKILL'))
+    // A cluster starts slowly on a busy machine; the test's own limit ends the wait.
+    while (job.exitCode === null && !(await readdir(directory)).includes('begun')) await delay(50)
+    const [executor] = await executorsBelow(job.pid!)
+    assert.ok(executor !== undefined, log.slice(-4_000))
+    process.kill(executor, 'SIGKILL')
+    assert.equal(await exited, 0, log.slice(-8_000))
+
+    const { landed, landedBefore, refused, rows, tableVersion } = JSON.parse(output) as Record<
+      string,
+      unknown
+    >
+    assert.deepEqual([landedBefore, refused, rows, tableVersion], [0, [], 24_000, 1])
+    assert.ok((landed as number) >= 6, output)
+    assert.match(log, /Lost executor/)
+    const begunTwice = (await readFile(attempts, 'utf8')).split('\n').length > 2
+    assert.ok(begunTwice, 'the hanging task has no copy')
+    const table = await readTable(project.tableDirectory('primary'))
+    for (const name of blobs) assertLandedOnce(name, await storage.content(name), table)
+    const { code, stdout } = await runTailrace(t, ['verify', '--config', project.configPath])
+    assert.equal(code, 0, stdout)
+  },
+)
