@@ -48,8 +48,10 @@ export function Report({
   const { data: catalog } = useRequest<TableCatalog>('tables')
   const query = reportParameters(parameters, nowMs, about.records)
   const text = query.toString()
-  const [settled, setSettled] = useState({ text, count: 0 })
-  const count = settled.text === text ? settled.count : 0
+  const [settled, setSettled] = useState<SettledSections>({ text, ids: [] })
+  const settledIds = settled.text === text ? settled.ids : []
+  const next = reportSectionIds.find((id) => !settledIds.includes(id))
+  const [current, setCurrent] = useState<string>(reportSectionIds[0])
   if (about.unavailable !== undefined)
     return (
       <Empty title="The report cannot be shown here">
@@ -88,28 +90,33 @@ export function Report({
         </a>
       </div>
       <div class="report">
-        <SectionLinks />
+        <SectionLinks current={current} onCurrent={setCurrent} />
         <div class="stack">
-          {reportSectionIds.map((id, index) => (
+          {reportSectionIds.map((id) => (
             <Section
               key={id}
               id={id}
               title={sectionTitles[id]}
               query={text}
-              isDue={index <= count}
-              // One after the other, so that the first is there soon and the engine has one statement at a time.
-              onSettled={() => {
-                setSettled((before) => ({
-                  text,
-                  count: Math.max(before.text === text ? before.count : 0, index + 1),
-                }))
-              }}
+              // One after the other, so that the first is there soon; but not the one that is looked at.
+              isDue={settledIds.includes(id) || id === next || id === current}
+              onSettled={() => setSettled((before) => settledWith(before, text, id))}
             />
           ))}
         </div>
       </div>
     </>
   )
+}
+
+/** The sections that have been computed for a query. */
+interface SettledSections {
+  readonly text: string
+  readonly ids: readonly ReportSectionId[]
+}
+
+function settledWith(before: SettledSections, text: string, id: ReportSectionId): SettledSections {
+  return { text, ids: [...(before.text === text ? before.ids : []), id] }
 }
 
 /** @returns the parameters of ReportRequest without the section */
@@ -120,7 +127,8 @@ function reportParameters(
 ): URLSearchParams {
   const query = new URLSearchParams()
   const chosen = timeRangeOf(parameters, nowMs)
-  const toMs = chosen.toMs ?? records?.toMs
+  // The end is exclusive, and the newest record belongs to the day.
+  const toMs = chosen.toMs ?? (records && records.toMs + 1)
   const newestDay = toMs === undefined ? undefined : Math.max(records?.fromMs ?? 0, toMs - dayMs)
   const fromMs = chosen.fromMs ?? newestDay
   if (fromMs !== undefined) query.set('fromMs', String(fromMs))
@@ -132,13 +140,16 @@ function reportParameters(
 }
 
 /** Leads to the sections; the one in view is marked. */
-function SectionLinks(): JSX.Element {
-  const [current, setCurrent] = useState<string>(reportSectionIds[0])
+function SectionLinks(props: {
+  readonly current: string
+  readonly onCurrent: (id: string) => void
+}): JSX.Element {
+  const { current, onCurrent } = props
   useEffect(() => {
     const observer = new IntersectionObserver(
       (entries) => {
         const entry = entries.find(({ isIntersecting }) => isIntersecting)
-        if (entry !== undefined) setCurrent(entry.target.id)
+        if (entry !== undefined) onCurrent(entry.target.id)
       },
       { rootMargin: '-70px 0px -70% 0px' },
     )
@@ -147,7 +158,7 @@ function SectionLinks(): JSX.Element {
       if (section !== null) observer.observe(section)
     }
     return () => observer.disconnect()
-  }, [])
+  }, [onCurrent])
   return (
     <nav class="section-links" aria-label="Sections">
       {reportSectionIds.map((id) => (

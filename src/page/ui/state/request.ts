@@ -78,7 +78,11 @@ export function useRequest<Data>(path: string | undefined): Requested<Data> {
   const [round, setRound] = useState(0)
   // Another round is the same request again.
   useEffect(() => {
-    if (path === undefined) return
+    if (path === undefined) {
+      // A request that was awaited has been aborted.
+      setState((last) => (last.isLoading ? { ...last, isLoading: false } : last))
+      return
+    }
     const ending = new AbortController()
     setState((last) => ({ ...last, isLoading: true }))
     fetchApi(path, { signal: ending.signal })
