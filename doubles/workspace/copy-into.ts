@@ -90,7 +90,7 @@ export interface CopyEngine {
 }
 
 export interface CopySource {
-  readonly volumes: DiskVolumes
+  readonly volumes: Pick<DiskVolumes, 'root' | 'onDisk'>
   /** The table's name for DuckDB. */
   readonly target: string
   readonly table: CatalogTable

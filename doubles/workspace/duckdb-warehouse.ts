@@ -34,6 +34,8 @@ export interface DuckDbWarehouseOptions {
   readonly catalogCommits?: boolean
   /** How a transaction may read files: by COPY INTO, by read_files, or, the default, by both. */
   readonly transactionReads?: 'copy' | 'files'
+  /** Whether a COPY INTO has read its files when it is held, so that they may be removed. Default false. */
+  readonly copyReadsFirst?: boolean
   /** Default `refuses-second-start`. */
   readonly copyGuard?: CopyGuard
 }
@@ -64,6 +66,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
   readonly #tableLogs = new TableLogs()
   readonly #transactions: Transactions
   readonly #copyGuard: CopyGuard
+  readonly #copyReadsFirst: boolean
 
   private constructor(connections: DuckDbConnections, options: DuckDbWarehouseOptions) {
     this.#connections = connections
@@ -78,6 +81,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
       tableLogs: this.#tableLogs,
       catalogCommits: options.catalogCommits ?? true,
     })
+    this.#copyReadsFirst = options.copyReadsFirst ?? false
     this.#copyGuard = options.copyGuard ?? 'refuses-second-start'
     this.#transactions = new Transactions({
       catalog: this.#catalog,
@@ -225,9 +229,11 @@ export class DuckDbWarehouse implements WarehouseEngine {
       )
     }
     const log = this.#fileLogs.of(name)
+    const readsFirst = this.#copyReadsFirst
     const pending = log.begin(await filesOf(copy, this.#volumes), this.#copyGuard)
     let loaded: readonly LoadedFile[] = []
     try {
+      const volumes = readsFirst ? await this.#volumes.kept(pending) : this.#volumes
       await this.#holds.pass(text, signal)
       await this.#queue.run(tableKey(name), signal, async () => {
         const table = this.#catalog.requireTable(name)
@@ -235,7 +241,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
         if (this.#fileLogs.of(name) !== log) throw tableNotFound(name)
         log.requireUnloaded(pending)
         const source = {
-          volumes: this.#volumes,
+          volumes,
           target: relationName(name),
           table,
           countOnly: this.#instantLoad,

@@ -4,6 +4,7 @@ import { notEmulated, parseSyntaxError, unboundParameter } from './sql-failures.
 import { fromJson } from './sql-json.ts'
 import type { Token } from './sql-tokens.ts'
 import { duckDbType, parseType } from './sql-types.ts'
+import { principal } from './table-log.ts'
 import type { StatementParameter } from './warehouse-engine.ts'
 
 /** DuckDB SQL with the values for its `$name` parameters. */
@@ -123,6 +124,12 @@ export class Translator {
       cursor.next()
       if (cursor.skipSymbol('(')) cursor.expectSymbol(')')
       emit('get_current_timestamp()')
+      return true
+    }
+    if (cursor.at('CURRENT_USER') && cursor.peek(1).text === '(') {
+      cursor.next()
+      cursor.group()
+      emit(sqlString(principal))
       return true
     }
     if (cursor.at('TIMESTAMP') && cursor.peek(1).kind === 'string') {

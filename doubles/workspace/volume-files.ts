@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { volumeNotFound } from './sql-failures.ts'
 import { SqlFailure, type VolumeFiles } from './warehouse-engine.ts'
@@ -31,6 +31,16 @@ export class DiskVolumes implements VolumeFiles {
     const name = [catalog, schema, volume].map((part) => part.toLowerCase())
     await mkdir(join(this.#root, 'Volumes', ...name), { recursive: true })
     this.#volumes.add(name.join('/'))
+  }
+
+  /** Keeps files as they are now. @returns where a reader finds them, even if they are removed */
+  async kept(paths: readonly string[]): Promise<Pick<DiskVolumes, 'root' | 'onDisk'>> {
+    const root = join(this.#root, `kept-${randomUUID()}`)
+    for (const path of paths) {
+      await mkdir(dirname(join(root, path)), { recursive: true })
+      await link(this.onDisk(path), join(root, path))
+    }
+    return { root, onDisk: (path) => join(root, path) }
   }
 
   /** @returns the names of a schema's volumes */

@@ -30,6 +30,11 @@ export interface LoadIntent {
   /** The batch's spans; for a replay, the one range that is landed again. */
   readonly spans: readonly Span[]
   readonly files: readonly IntendedFile[]
+  /**
+   * When the statement that loads the files was first sent, in milliseconds since the epoch; null before. Intents of
+   * earlier releases do not say.
+   */
+  readonly loadingSinceMs?: number | null
   /** Present for a replay. */
   readonly replaces?: Replacement
 }

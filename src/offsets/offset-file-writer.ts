@@ -5,6 +5,13 @@ import type { LoadIntent } from './load-intent.ts'
 import type { OffsetFile } from './offset-file.ts'
 import { SerialQueue } from './serial-queue.ts'
 
+/** The table of a workspace that the offsets belong to: another one may get its name. */
+export interface PinnedTable {
+  readonly id: string | undefined
+  /** The newest version that a run has seen. */
+  readonly version: number | undefined
+}
+
 export interface OffsetFileWriterOptions {
   readonly file: Pick<OffsetFile, 'write'>
   /** The marks that the file held when the pipeline was opened. */
@@ -33,6 +40,7 @@ export class OffsetFileWriter {
   #writtenAtMs = Number.NEGATIVE_INFINITY
   #unwritten: { readonly offsets: LandedOffsets; readonly tableVersion: number | undefined } | undefined
   #intent: LoadIntent | undefined
+  #pinned: PinnedTable | undefined
   /** A pipeline that ends flushes while its last batch may still be recorded. */
   #writes = new SerialQueue()
 
@@ -50,6 +58,11 @@ export class OffsetFileWriter {
   /** Replaces the mark of a generation in memory; the next write stores it. */
   recordMark(mark: GenerationMark): void {
     this.#marks.set(generationKey(mark), mark)
+  }
+
+  /** Stores the table's identity with each later write. */
+  pinTable(table: PinnedTable): void {
+    this.#pinned = table
   }
 
   /** The load that has begun and not ended; undefined when there is none, and for a sink that never calls `record`. */
@@ -94,7 +107,8 @@ export class OffsetFileWriter {
     if (unwritten === undefined) return
     const { offsets, tableVersion } = unwritten
     await this.#file.write(offsets, {
-      tableVersion,
+      tableVersion: tableVersion ?? this.#pinned?.version,
+      tableId: this.#pinned?.id,
       markOf: (source) => this.markOf(source),
       intent: this.#intent,
     })

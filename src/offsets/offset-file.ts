@@ -11,8 +11,10 @@ import { makeDirectory, withStateErrors, writeDurably } from './state-files.ts'
 
 /** The content of an offset file. */
 export interface OffsetFileContent {
-  /** The table version that held these offsets; undefined for a sink without versions. */
+  /** The table version that held these offsets, or of a Databricks table the newest that a run has seen. */
   readonly tableVersion: number | undefined
+  /** The id of a Databricks table; undefined for other tables. */
+  readonly tableId?: string | undefined
   readonly offsets: LandedOffsets
   /** How each generation is recognized; none for a generation that was not read in full. */
   readonly marks: readonly GenerationMark[]
@@ -31,6 +33,7 @@ const intent = z.object({
   mode: z.enum(['copy-into', 'stage-only']),
   spans: z.array(z.object({ blob: z.string(), generation: z.string(), start: byteOffset, end: byteOffset })),
   files: z.array(z.object({ name: z.string(), bytes: byteOffset, rows: byteOffset })),
+  loadingSinceMs: byteOffset.nullable().exactOptional(),
   replaces: z
     .object({ oldRows: z.enum(['remain', 'removed']), ingestedFrom: z.string(), ingestedTo: z.string() })
     .exactOptional(),
@@ -40,6 +43,7 @@ const schema = z.object({
   pipeline: z.string(),
   table: z.string(),
   tableVersion: z.number().int().nonnegative().optional(),
+  tableId: z.string().optional(),
   updatedAt: z.string(),
   intent: intent.optional(),
   blobs: z.record(
@@ -63,6 +67,8 @@ type StoredGeneration = z.infer<typeof schema>['blobs'][string][number]
 export interface WriteOffsetsOptions {
   /** The table version that holds the offsets, where the sink has one. */
   readonly tableVersion?: number | undefined
+  /** The id of the table, where the sink has one. */
+  readonly tableId?: string | undefined
   /** How a generation is recognized. Default: no generation has a mark. */
   readonly markOf?: ((source: BlobGeneration) => GenerationMark | undefined) | undefined
   readonly intent?: LoadIntent | undefined
@@ -121,7 +127,8 @@ export class OffsetFile {
         marks.push({ blob, generation, createdAt, head, tail, closing })
       }
     }
-    return { tableVersion: content.tableVersion, offsets, marks, intent: content.intent }
+    const { tableVersion, tableId, intent } = content
+    return { tableVersion, tableId, offsets, marks, intent }
   }
 
   /** @returns how each generation is recognized; none when the file is missing or corrupt */
@@ -137,7 +144,7 @@ export class OffsetFile {
   /** Replaces the file. When this resolves, the content survives a power cut. */
   async write(
     offsets: Iterable<LandedOffset>,
-    { tableVersion, markOf = () => undefined, intent }: WriteOffsetsOptions = {},
+    { tableVersion, tableId, markOf = () => undefined, intent }: WriteOffsetsOptions = {},
   ): Promise<void> {
     const blobs: Record<string, StoredGeneration[]> = {}
     for (const landed of offsets) {
@@ -149,6 +156,7 @@ export class OffsetFile {
       pipeline: this.#pipeline,
       table: this.#table,
       tableVersion,
+      tableId,
       updatedAt: new Date(this.#clock.now()).toISOString(),
       intent: intent === undefined ? undefined : toStored(intent),
       blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),

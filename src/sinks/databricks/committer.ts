@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../clock.ts'
-import { TailraceError } from '../../errors.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { LoadIntent } from '../../offsets/load-intent.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
@@ -92,9 +92,17 @@ export class DatabricksCommitter implements TableCommitter {
   ): Promise<CommitReceipt & { readonly removedRows: number }> {
     return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
-      const removedRows = await loader.replace(span, encoded, (intent) => this.#recordIntent(intent))
-      await ledger.record(this.#offsets, undefined)
-      return { removedRows }
+      try {
+        const removedRows = await loader.replace(span, encoded, (intent) => this.#recordIntent(intent))
+        await ledger.record(this.#offsets, undefined)
+        return { removedRows }
+      } catch (error) {
+        // Nothing was changed yet, so the replay must not stop the next start.
+        if (isTailraceError(error, 'STATEMENT_FAILED') && ledger.intent?.replaces?.oldRows === 'remain') {
+          await ledger.record(this.#offsets, undefined)
+        }
+        throw error
+      }
     })
   }
 

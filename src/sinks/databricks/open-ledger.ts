@@ -10,14 +10,15 @@ import { RangeRows } from './loading/range-rows.ts'
 import { ReplaceWhereLoader } from './loading/replace-where-loader.ts'
 import type { RowLoader } from './loading/row-loader.ts'
 import { type TableLoad, VolumeLoader } from './loading/volume-loader.ts'
-import { openTable, requireVisibleRows } from './open-table.ts'
+import { maxStatementLifeMs, openTable, requireVisibleRows, restrictionOf, watchTable } from './open-table.ts'
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
 import { StagedFiles } from './staging/staged-files.ts'
 import type { VolumeStaging } from './staging/volume-staging.ts'
 import { liveColumnNames } from './tables/live-table.ts'
-import { readTableFacts } from './tables/table-facts.ts'
+import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
+import { readTableHistory } from './tables/table-history.ts'
 import { handOver } from './transactions/hand-over.ts'
 import { OffsetsTable } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
@@ -115,29 +116,27 @@ function loaderOf(
   if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const { table: declaration } = target
   const rows = new RangeRows(warehouse, declaration.name)
+  const opened = async (): Promise<TableFacts> => {
+    await openTable({ warehouse, ...open })
+    const facts = await readTableFacts(warehouse, declaration.name)
+    await watchTable(context, warehouse, facts)
+    return facts
+  }
   if (mode === 'merge') {
-    const ensureTable = async (): Promise<void> => {
-      await openTable({ warehouse, ...open })
-      requireVisibleRows(await readTableFacts(warehouse, declaration.name), target)
-    }
+    const ensureTable = async (): Promise<void> => requireVisibleRows(await opened(), target)
     return new MergeLoader({ warehouse, declaration, engine, rows, ensureTable })
   }
   const folder = requireStaging(staging, mode)
   if (mode === 'replace-where') {
     const files = new BatchFiles(folder, context.clock)
     const ensureTable = async (): Promise<readonly string[]> => {
-      await openTable({ warehouse, ...open })
-      requireVisibleRows(await readTableFacts(warehouse, declaration.name), target)
+      requireVisibleRows(await opened(), target)
       return liveColumnNames(warehouse, declaration.name)
     }
     const stagedFiles = stagedFilesOf(context, folder, () => files.held)
     return new ReplaceWhereLoader({ warehouse, declaration, rows, files, stagedFiles, ensureTable })
   }
-  return volumeLoader(
-    context,
-    folder,
-    copyLoad(context, warehouse, folder, rows, () => openTable({ warehouse, ...open })),
-  )
+  return volumeLoader(context, folder, copyLoad(context, warehouse, folder, rows, opened))
 }
 
 function volumeLoader(
@@ -155,11 +154,29 @@ function copyLoad(
   warehouse: StreamingWarehouse,
   staging: VolumeStaging,
   rows: RangeRows,
-  ensureTable: () => Promise<void>,
+  opened: () => Promise<TableFacts>,
 ): TableLoad {
+  let facts: TableFacts | undefined
   return {
     rows,
-    ensureTable,
+    ensureTable: async () => {
+      facts = await opened()
+      const restriction = restrictionOf(facts)
+      if (restriction !== undefined) {
+        logger.warn(
+          {},
+          `the table ${restriction}: whether a batch is loaded rests on its list of loaded files alone`,
+        )
+      }
+    },
+    mayHideRows: () => facts !== undefined && restrictionOf(facts) !== undefined,
+    isUntouched: async () => (await readTableHistory(warehouse, target.table.name, undefined)).isUntouched,
+    orphans: {
+      maxMs: maxStatementLifeMs(target.sink),
+      onWait: (ms) =>
+        logger.warn({ waitMs: ms }, 'waiting until no statement of an earlier process can still run'),
+      signal,
+    },
     copy: new CopyInto({
       warehouse,
       declaration: target.table,

@@ -1,10 +1,12 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
+import type { OpenSink } from '../sink.ts'
 import { keyColumns } from './loading/merge-loader.ts'
-import type { DatabricksTarget } from './options.ts'
+import type { DatabricksOptions, DatabricksTarget } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { ensureTable } from './tables/live-table.ts'
 import type { TableFacts } from './tables/table-facts.ts'
+import { readTableHistory, requireSameTable } from './tables/table-history.ts'
 import type { Warehouse } from './warehouse/warehouse.ts'
 
 export interface OpenTableOptions {
@@ -14,6 +16,39 @@ export interface OpenTableOptions {
   readonly stagingFolder: string | undefined
   /** Whether rows were landed in the table before; a missing table is an error then. */
   readonly hasLanded: boolean
+}
+
+/** Starting a warehouse takes minutes at most; a statement may wait so long before its own time begins. */
+const maxStartMs = 900_000
+
+/** @returns the longest time from sending a statement to its end, in milliseconds */
+export function maxStatementLifeMs({ statementTimeoutMs }: DatabricksTarget['sink']): number {
+  return statementTimeoutMs + maxStartMs
+}
+
+/**
+ * Checks that the table is the one that blobs were landed in, reports who may have removed rows since the last start, and
+ * pins the table in the offset file.
+ *
+ * @param pinnedId the id that the offsets table has; undefined for none
+ * @throws TABLE_MISSING
+ */
+export async function watchTable(
+  { target, storedOffsets, offsets, logger }: OpenSink<DatabricksOptions>,
+  warehouse: Warehouse,
+  facts: TableFacts,
+  pinnedId?: string | undefined,
+): Promise<void> {
+  const pinned = typeof storedOffsets === 'object' ? storedOffsets : undefined
+  requireSameTable(target.table.name, pinned?.tableId ?? pinnedId, facts.id)
+  const { version, removals } = await readTableHistory(warehouse, target.table.name, pinned?.tableVersion)
+  offsets.pinTable({ id: facts.id, version })
+  if (removals.length > 0) {
+    logger.warn(
+      { removals: removals.slice(0, 10), count: removals.length },
+      'somebody has changed or restored the table: rows that were landed may be gone, which tailrace verify shows',
+    )
+  }
 }
 
 /** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */

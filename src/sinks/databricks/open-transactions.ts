@@ -1,8 +1,9 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { OpenSink } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
+import { outwaitOrphans } from './loading/volume-loader.ts'
 import { requireStaging, settledOffsets, stagedFilesOf } from './open-ledger.ts'
-import { type NoTransactions, obstacleOf, openTable } from './open-table.ts'
+import { maxStatementLifeMs, type NoTransactions, obstacleOf, openTable, watchTable } from './open-table.ts'
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
@@ -34,8 +35,10 @@ export async function openTransactions(
   const facts = await readTableFacts(warehouse, declaration.name)
   const obstacle = obstacleOf(facts)
   if (obstacle !== undefined) return { because: obstacle, facts }
+  await watchTable(context, warehouse, facts)
   const rows = new RangeRows(warehouse, declaration.name)
   const files = new BatchFiles(staging, clock)
+  const stagedFiles = stagedFilesOf(context, staging, () => files.held)
   const offsetsTable = new OffsetsTable(warehouse, declaration.name, target.name)
   const committer = new TransactionCommitter({
     location: `${sink.host}/${Object.values(declaration.name).join('.')}`,
@@ -44,9 +47,17 @@ export async function openTransactions(
     offsets: offsetsTable,
     rows,
     files,
-    stagedFiles: stagedFilesOf(context, staging, () => files.held),
+    stagedFiles,
     earlierOffsets: async () => {
       const recorded = await settledOffsets(context, workspace, sink.mode)
+      const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs() : undefined
+      if (stagedAtMs !== undefined) {
+        // A load of mode copy-into that still runs would add rows that are read again.
+        const onWait = (ms: number): void =>
+          logger.warn({ waitMs: ms }, 'waiting until no statement of an earlier process can still run')
+        const orphans = { maxMs: maxStatementLifeMs(sink), onWait, signal: context.signal }
+        await outwaitOrphans(orphans, stagedAtMs, clock)
+      }
       const byRows = (await rows.ends()).filter(({ blob }) => target.landsBlob(blob))
       const starting = startingOffsets(recorded, byRows)
       if (starting.length > 0) {

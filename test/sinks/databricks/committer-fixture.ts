@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { DuckDbWarehouse } from '../../../doubles/workspace/duckdb-warehouse.ts'
+import { DuckDbWarehouse, type DuckDbWarehouseOptions } from '../../../doubles/workspace/duckdb-warehouse.ts'
 import { DiskVolumes } from '../../../doubles/workspace/volume-files.ts'
 import { SqlFailure } from '../../../doubles/workspace/warehouse-engine.ts'
 import type { Clock } from '../../../src/clock.ts'
@@ -69,6 +69,10 @@ export interface OpenOptions {
   readonly clock?: Clock
   readonly retentionMs?: number
   readonly recoversOffsets?: boolean
+  /** Whether the principal may not see all rows. Default false. */
+  readonly hidesRows?: boolean
+  /** How long a statement of an earlier process may run on. Default 0. */
+  readonly orphanMs?: number
   /** Default: the table's name. */
   readonly pipeline?: string
   readonly onClose?: () => void
@@ -98,11 +102,14 @@ export function declarationOf(table: string): TableDeclaration {
 
 const instant: Clock = { now: () => Date.now(), sleep: async () => {}, after: () => () => {} }
 
-export async function committerFixture(t: TestContext): Promise<CommitterFixture> {
+export async function committerFixture(
+  t: TestContext,
+  options: Partial<DuckDbWarehouseOptions> = {},
+): Promise<CommitterFixture> {
   const directory = await temporaryDirectory(t)
   const volumes = new DiskVolumes(await made(join(directory, 'volumes')))
   await volumes.create('lake', 'logs', 'staging')
-  const warehouse = await DuckDbWarehouse.open({ volumes })
+  const warehouse = await DuckDbWarehouse.open({ volumes, ...options })
   const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
   t.after(async () => {
     warehouse.close()
@@ -214,6 +221,9 @@ export async function committerFixture(t: TestContext): Promise<CommitterFixture
                         stagingFolder: staging.folder,
                         retry: { clock },
                       }),
+                      mayHideRows: () => options.hidesRows ?? false,
+                      isUntouched: async () => false,
+                      orphans: { maxMs: options.orphanMs ?? 0, onWait: () => {} },
                       clearCache: async () => {},
                     },
               clock,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
-import { TailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import {
   type IntendedFile,
@@ -23,8 +23,34 @@ export interface TableLoad {
   readonly rows: RangeRows
   /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
+  /** Whether rows may be hidden from the principal; known after `ensureTable`. */
+  readonly mayHideRows: () => boolean
+  /** Whether nobody has ever written to the table. */
+  readonly isUntouched: () => Promise<boolean>
+  readonly orphans: Orphans
   /** Releases the warehouse's memory of earlier statements. */
   readonly clearCache: () => Promise<void>
+}
+
+/** Statements that go on in the warehouse without the process that sent them. */
+export interface Orphans {
+  /** The longest time from sending a statement to its end, in milliseconds. */
+  readonly maxMs: number
+  /** Called before a wait for the end of such a statement. */
+  readonly onWait: (ms: number) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Waits until no statement that was sent at an instant can still run. */
+export async function outwaitOrphans(
+  { maxMs, onWait, signal }: Orphans,
+  sentAtMs: number,
+  clock: Clock,
+): Promise<void> {
+  const leftMs = sentAtMs + maxMs - clock.now()
+  if (leftMs <= 0) return
+  onWait(leftMs)
+  await clock.sleep(leftMs, signal)
 }
 
 export interface VolumeLoaderOptions {
@@ -56,26 +82,47 @@ export class VolumeLoader implements RowLoader {
   }
 
   async settle(intent: LoadIntent, recordIntent: RecordIntent): Promise<Settlement> {
-    const isStaged = await this.#isStaged(intent)
     const { table } = this.#options
-    if (table === undefined) {
-      if (isStaged) return 'done'
-      await this.#removeStaged(intent)
-      return 'not-begun'
-    }
-    if (intent.replaces?.oldRows === 'remain') {
-      if (isStaged) {
-        await this.#exchange(table, intent, intent.replaces, recordIntent)
-        return 'done'
-      }
-    } else {
-      // With a file missing, either nothing was loaded yet, or somebody removed the file after the load.
-      const outcome = isStaged ? await this.#load(table, intent) : await this.#find(table, intent)
-      if (outcome === 'loaded') return 'done'
-      if (intent.replaces !== undefined) throw unclear(intent, 0)
-    }
+    const isDone =
+      table === undefined
+        ? (await this.#stagingOf(intent)) === 'whole'
+        : intent.replaces?.oldRows === 'remain'
+          ? await this.#settleReplay(table, intent, intent.replaces, recordIntent)
+          : await this.#settleLoad(table, intent)
+    if (isDone) return 'done'
     await this.#removeStaged(intent)
     return 'not-begun'
+  }
+
+  /** The old rows are all there, so a replay that cannot remove them is given up. */
+  async #settleReplay(
+    table: TableLoad,
+    intent: LoadIntent,
+    replaces: Replacement,
+    recordIntent: RecordIntent,
+  ): Promise<boolean> {
+    if ((await this.#stagingOf(intent)) !== 'whole') return false
+    try {
+      await this.#exchange(table, intent, replaces, recordIntent)
+      return true
+    } catch (error) {
+      if (isRefusedRemoval(error)) return false
+      throw error
+    }
+  }
+
+  async #settleLoad(table: TableLoad, intent: LoadIntent): Promise<boolean> {
+    // A listing may be cut, so only another file under the name is evidence; a missing one is reported by the load.
+    const isOther = (await this.#stagingOf(intent)) === 'other'
+    if (!isOther && (await this.#load(table, intent)) === 'loaded') return true
+    if (intent.replaces !== undefined) throw unclear(intent, 0)
+    const { loadingSinceMs, files } = intent
+    if (loadingSinceMs === null) return false
+    // The files are gone, and a statement that has read them before may still add their rows.
+    if (table.mayHideRows()) throw unclear(intent, 0)
+    const { clock } = this.#options
+    if (files.length > 0) await outwaitOrphans(table.orphans, loadingSinceMs ?? clock.now(), clock)
+    return (await this.#find(table, intent)) === 'loaded'
   }
 
   async add(
@@ -83,10 +130,13 @@ export class VolumeLoader implements RowLoader {
     begun: LoadIntent | undefined,
     recordIntent: RecordIntent,
   ): Promise<void> {
-    const intent = begun ?? (await this.#begin(spans, encoded.files, recordIntent))
-    await this.#stage(intent, encoded.files)
     const { table } = this.#options
-    if (table === undefined || (await this.#load(table, intent)) === 'loaded') return
+    if (table !== undefined && begun === undefined) await requireNoRows(table, spans)
+    const prepared = begun ?? (await this.#begin(spans, encoded.files, recordIntent))
+    await this.#stage(prepared, encoded.files)
+    if (table === undefined) return
+    const intent = await this.#sending(prepared, recordIntent)
+    if ((await this.#load(table, intent)) === 'loaded') return
     // Somebody removed the files from the volume. The local ones still exist, so upload them again.
     this.#staged.clear()
     await this.#stage(intent, encoded.files)
@@ -110,7 +160,18 @@ export class VolumeLoader implements RowLoader {
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
-    return this.#options.table === undefined ? [] : this.#options.table.rows.ends()
+    const { table, stagedFiles, clock } = this.#options
+    if (table === undefined) return []
+    if (table.mayHideRows()) {
+      if (await table.isUntouched()) return []
+      throw new TailraceError(
+        'LOAD_UNCLEAR',
+        'There is no usable offset file, and the table may hide rows from the principal, so offsets cannot be computed from them: restore the file, or let the principal see all rows during one start.',
+      )
+    }
+    const stagedAtMs = await stagedFiles.newestMs()
+    if (stagedAtMs !== undefined) await outwaitOrphans(table.orphans, stagedAtMs, clock)
+    return table.rows.ends()
   }
 
   async tidy(): Promise<void> {
@@ -143,14 +204,30 @@ export class VolumeLoader implements RowLoader {
     return removed
   }
 
-  /** @returns `missing` when neither the rows are in the table nor all files in the volume */
+  /**
+   * @returns `missing` when neither the rows are in the table nor all files in the volume
+   * @throws LOAD_UNCLEAR when the table counts the files as loaded and its rows are not there
+   */
   async #load(table: TableLoad, intent: LoadIntent): Promise<'loaded' | 'missing'> {
+    let isMissing = false
     const added = await table.copy.load(intent).catch((error: unknown) => {
-      if (isMissingStagedFile(error)) return 0
-      throw error
+      if (!isMissingStagedFile(error)) throw error
+      isMissing = true
+      return 0
     })
-    // When nothing was added, the rows are counted: the list of loaded files alone does not prove that they are there.
-    return added > 0 ? 'loaded' : this.#find(table, intent)
+    // The list of loaded files has the last word where rows may be hidden. It alone never means that nothing was loaded.
+    if (added > 0 || (!isMissing && table.mayHideRows())) return 'loaded'
+    const outcome = await this.#find(table, intent)
+    if (outcome === 'missing' && !isMissing) throw unclear(intent, 0)
+    return outcome
+  }
+
+  /** Records that the load is about to be sent: until then, missing files mean that nothing was loaded. */
+  async #sending(intent: LoadIntent, recordIntent: RecordIntent): Promise<LoadIntent> {
+    if (typeof intent.loadingSinceMs === 'number') return intent
+    const sending: LoadIntent = { ...intent, loadingSinceMs: this.#options.clock.now() }
+    await recordIntent(sending)
+    return sending
   }
 
   /** @throws LOAD_UNCLEAR when the table has only some of the rows */
@@ -173,7 +250,7 @@ export class VolumeLoader implements RowLoader {
       ({ bytes, rows }, index): IntendedFile => ({ name: stagedFileName(id, index, nowMs), bytes, rows }),
     )
     const mode = this.#options.table === undefined ? 'stage-only' : 'copy-into'
-    const batch: LoadIntent = { id, mode, spans, files: named }
+    const batch: LoadIntent = { id, mode, spans, files: named, loadingSinceMs: null }
     const intent: LoadIntent = replaces === undefined ? batch : { ...batch, replaces }
     this.#staged.clear()
     await recordIntent(intent)
@@ -189,16 +266,40 @@ export class VolumeLoader implements RowLoader {
     }
   }
 
-  async #isStaged({ files }: LoadIntent): Promise<boolean> {
+  /** @returns `other` when a file has another size than the intent says */
+  async #stagingOf({ files }: LoadIntent): Promise<'whole' | 'missing' | 'other'> {
+    let isMissing = false
     for (const { name, bytes } of files) {
-      if ((await this.#options.staging.sizeOf(name)) !== bytes) return false
+      const found = await this.#options.staging.sizeOf(name)
+      if (found !== undefined && found !== bytes) return 'other'
+      if (found === undefined) isMissing = true
     }
-    return true
+    return isMissing ? 'missing' : 'whole'
   }
 
   async #removeStaged({ files }: LoadIntent): Promise<void> {
     for (const { name } of files) await this.#options.staging.remove(name)
   }
+}
+
+/**
+ * Checks that nobody has landed the rows of a batch before its first load.
+ *
+ * @throws LOAD_UNCLEAR
+ */
+async function requireNoRows(table: TableLoad, spans: readonly Span[]): Promise<void> {
+  const found = await table.rows.count(spans)
+  if (found === 0) return
+  throw new TailraceError(
+    'LOAD_UNCLEAR',
+    `The table has ${found} rows of ranges that are not landed by the offset file${rangesOf(spans)}: another process lands the same blobs with another state directory, or the offset file is an old copy.`,
+    { context: { found } },
+  )
+}
+
+/** Whether a table refuses to remove rows, for instance because it is append-only. */
+function isRefusedRemoval(error: unknown): boolean {
+  return isTailraceError(error, 'STATEMENT_FAILED') && error.context.executed === 'failed'
 }
 
 /** Reads the encoding times of new rows from the files' statistics; the current time when there are no rows. */

@@ -6,6 +6,9 @@ import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { checkedFolder, checkedName, folderOf, lastPartOf } from './staged-files.ts'
 import type { StagedFile, VolumeStaging } from './volume-staging.ts'
 
+/** The limit is 1,001 unless stated: https://docs.databricks.com/sql/language-manual/sql-ref-syntax-aux-list */
+const maxListed = 100_000
+
 /**
  * Accesses a volume's folder by the warehouse's `PUT`, `LIST` and `REMOVE` statements. The driver uploads files directly
  * to the storage behind the volume, with URLs that the warehouse signs.
@@ -70,7 +73,11 @@ export class SqlVolumeStaging implements VolumeStaging {
   async #rows(folder: string): Promise<readonly StatementRow[]> {
     const path = folder === '' ? quoted(this.folder) : this.#quoted(folder)
     try {
-      return await this.#warehouse.execute({ label: 'list files', sql: `LIST ${path}`, repeatable: true })
+      return await this.#warehouse.execute({
+        label: 'list files',
+        sql: `LIST ${path} LIMIT ${maxListed}`,
+        repeatable: true,
+      })
     } catch (error) {
       if (isTailraceError(error, 'STATEMENT_FAILED') && isMissing(error)) return []
       throw error

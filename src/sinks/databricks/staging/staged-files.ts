@@ -40,6 +40,19 @@ export class StagedFiles {
     this.#options = options
   }
 
+  /** @returns when the newest file was uploaded, in milliseconds since the epoch; undefined when there is none */
+  async newestMs(): Promise<number | undefined> {
+    const { staging } = this.#options
+    const days = (await staging.list('')).folders.filter((day) => !Number.isNaN(Date.parse(day))).sort()
+    for (const day of days.reverse()) {
+      for (const hour of [...(await staging.list(day)).folders].sort().reverse()) {
+        const times = (await staging.list(hour)).files.map(({ modifiedAtMs }) => modifiedAtMs)
+        if (times.length > 0) return times.reduce((newest, ms) => Math.max(newest, ms))
+      }
+    }
+    return undefined
+  }
+
   /** Removes files older than the retention, hour by hour. Reports failures to `onFailed` and does not throw. */
   async removeExpired(): Promise<void> {
     const { retentionMs, clock } = this.#options

@@ -173,6 +173,20 @@ function kindOf(
   return errorClass === undefined && transientTexts.test(text) ? 'passing' : 'refused'
 }
 
+/**
+ * Whether a refused statement would be refused again for certain: for its text, its types and values, missing objects,
+ * unsupported features, or by a condition of ours. By classes of SQLSTATE (read 2026-11-29):
+ * https://docs.databricks.com/error-messages/sqlstates.html
+ */
+export function isFinal({ errorClass, sqlState }: Pick<DriverFailure, 'errorClass' | 'sqlState'>): boolean {
+  if (errorClass === undefined && sqlState === undefined) return true
+  if (errorClass !== undefined && finalClasses.test(errorClass)) return true
+  return sqlState !== undefined && /^(?:0A|21|22|23|25|28|39|42|44|45|56)/.test(sqlState)
+}
+
+/** Classes whose callers handle them, with SQLSTATEs that say less. */
+const finalClasses = /FILE_NOT_EXIST|NOT_FOUND|COPY_INTO|NOT_SUPPORTED|UNSUPPORTED|APPEND_ONLY|^PARSE_/
+
 function ofStatus(status: number, response: unknown, phase: StatementPhase, nowMs: number): DriverFailure {
   const header = headersOf(response)
   const message =

@@ -36,6 +36,8 @@ export class DriverSession {
   readonly bigintType: number
   /** The driver's number for the state of a running statement. */
   readonly runningState: number
+  /** The driver's numbers for the states of a statement that has not ended. */
+  readonly waitingStates: ReadonlySet<number>
   readonly #agent: Agent
 
   private constructor(session: Connection, agent: Agent, { TTypeId, TOperationState }: ThriftTypes) {
@@ -43,6 +45,8 @@ export class DriverSession {
     this.#agent = agent
     this.bigintType = TTypeId.BIGINT_TYPE
     this.runningState = TOperationState.RUNNING_STATE
+    const { INITIALIZED_STATE, RUNNING_STATE, PENDING_STATE } = TOperationState
+    this.waitingStates = new Set([INITIALIZED_STATE, RUNNING_STATE, PENDING_STATE])
   }
 
   /**

@@ -1,13 +1,14 @@
 import { type Clock, Deadline } from '../../../clock.ts'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
-import { type RetryOptions, retry } from '../../../retry.ts'
+import { longerPause, type RetryOptions, retry } from '../../../retry.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import type { TokenSource, WorkspaceAddress } from '../workspace/auth.ts'
 import {
   type DriverFailure,
   driverFailure,
   executedIn,
+  isFinal,
   noAnswer,
   type StatementPhase,
   statementError,
@@ -73,6 +74,8 @@ export class SqlWarehouse implements StreamingWarehouse {
   #token: string | undefined
   /** The last refused token and the refusal; reset when a statement is accepted. */
   #refused: { readonly token: string | undefined; readonly summary: string } | undefined
+  /** Failures of unknown classes since a statement has succeeded. */
+  #unknownFailures = 0
   /** Abandoned sessions that are being closed in the background. */
   readonly #retiring = new Set<Promise<void>>()
 
@@ -178,6 +181,7 @@ export class SqlWarehouse implements StreamingWarehouse {
       attempt.phase = 'rows'
       deadline.next('rows of the statement', this.#requestMs)
       if (!isStaging) await fetch(await deadline.race(statementRows(operation, opened.bigintType)), deadline)
+      this.#unknownFailures = 0
       // Closed only after the rows were fetched, because closing a running statement stops it.
       await this.#briefly(operation.close(), 'closing a statement')
     } catch (error) {
@@ -235,18 +239,23 @@ export class SqlWarehouse implements StreamingWarehouse {
 
   /** Waits for a statement's end. The statement continues when a connection fails, so polling is retried. */
   async #finished(
-    { runningState }: DriverSession,
+    { runningState, waitingStates }: DriverSession,
     operation: DriverOperation,
     { label }: Statement,
     watch: StartWatch,
     deadline: Deadline,
   ): Promise<void> {
-    const callback = ({ operationState }: { readonly operationState?: number }): void => {
-      if (operationState === runningState) watch.running()
-    }
+    const { clock } = this.#options
     await retry(async () => {
       try {
-        await deadline.race(operation.finished({ callback }))
+        for (let pauseMs = firstPollMs; ; pauseMs = longerPause(pauseMs, maxPollMs)) {
+          const { operationState } = await deadline.race(operation.status(false))
+          if (operationState === runningState) watch.running()
+          if (operationState === undefined || !waitingStates.has(operationState)) break
+          await deadline.race(clock.sleep(pauseMs, deadline.signal))
+        }
+        // The statement has ended: the driver reads how, and makes its errors of it.
+        await deadline.race(operation.finished())
       } catch (error) {
         if (deadline.signal.aborted) throw error
         const failure = driverFailure(error, 'wait', this.#options.clock.now())
@@ -264,11 +273,18 @@ export class SqlWarehouse implements StreamingWarehouse {
     return isFirst
   }
 
+  /** Whether a failure of an unknown class is worth some more attempts of a statement that may be repeated. */
+  #mayBeChance(failure: DriverFailure): boolean {
+    if (isFinal(failure)) return false
+    this.#unknownFailures += 1
+    return this.#unknownFailures < maxUnknownFailures
+  }
+
   /** Cleans up after a failed attempt. @returns the error to throw */
   #failed(
     error: unknown,
     { phase, operation }: Attempt,
-    { label }: Statement,
+    { label, repeatable, batch }: Statement,
     watch: StartWatch,
     deadline: Deadline,
   ): unknown {
@@ -299,7 +315,10 @@ export class SqlWarehouse implements StreamingWarehouse {
     else if (operation !== undefined) void this.#briefly(operation.close(), 'closing a failed statement')
     // Nothing answers: the wait is for the network and not for the warehouse's start.
     if (failure.onTheWay && failure.status === undefined) watch.end()
-    return statementError(this.#mayPass(failure) ? { ...failure, kind: 'passing' } : failure, known)
+    const passes =
+      this.#mayPass(failure) ||
+      ((repeatable || batch !== undefined) && failure.kind === 'refused' && this.#mayBeChance(failure))
+    return statementError(passes ? { ...failure, kind: 'passing' } : failure, known)
   }
 
   /** Abandons the session and its statement: ends both on the server in the background, then closes the connections. */
@@ -340,6 +359,13 @@ export class SqlWarehouse implements StreamingWarehouse {
     cancel()
   }
 }
+
+/** Consecutive failures of unknown classes after which a statement is given up. */
+const maxUnknownFailures = 8
+
+/** The first and the longest pause between two polls of a statement's state, in milliseconds. The driver polls every 100. */
+const firstPollMs = 100
+const maxPollMs = 5_000
 
 /** Values of `Executed` after which even a statement that is not repeatable may be sent again. */
 const withoutEffect: ReadonlySet<unknown> = new Set(['no', 'failed'])

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Clock } from '../../../src/clock.ts'
+import { isTailraceError, TailraceError } from '../../../src/errors.ts'
+import { HastyClock } from '../../support/hasty-clock.ts'
+import {
+  blob,
+  type CommitterFixture,
+  committerFixture,
+  type OpenOptions,
+  rowsOf,
+  type Step,
+  span,
+} from './committer-fixture.ts'
+
+const logs = 'lake.logs.logs'
+const tenMinutes = 600_000
+
+/** Ends the process when a load has been executed and before its offsets are recorded. */
+function killedAfterLoad(): Step {
+  let isLoaded = false
+  return async (name, call) => {
+    if (isLoaded) throw new Error('killed')
+    const result = await call()
+    if (name === 'load files') isLoaded = true
+    return result
+  }
+}
+
+/** Lands one batch by COPY INTO in a process that is killed right after the load. */
+async function killAfterLoad(fixture: CommitterFixture): Promise<void> {
+  const committer = await fixture.open('logs', { step: killedAfterLoad() })
+  await assert.rejects(committer.land([span(0, 100)], await fixture.encode(span(0, 100))), /killed/)
+}
+
+/** Sends a load whose process is gone while the warehouse goes on with it. @returns what ends it */
+async function orphanLoad(fixture: CommitterFixture): Promise<() => Promise<void>> {
+  const hold = fixture.warehouse.holdNext(/^COPY INTO/)
+  const first = await fixture.open('logs')
+  const orphan = first.land([span(0, 50)], await fixture.encode(span(0, 50))).catch(() => {})
+  await hold.reached
+  return async () => {
+    hold.release()
+    await orphan
+  }
+}
+
+/** A clock whose long pause lets an orphan end, as time does. */
+function endingOrphan(end: () => Promise<void>): Clock {
+  const clock = new HastyClock()
+  return {
+    now: () => clock.now(),
+    after: (ms, fire) => clock.after(ms, fire),
+    sleep: async (ms, signal) => {
+      await clock.sleep(ms, signal)
+      if (ms > 1_000) await end()
+    },
+  }
+}
+
+async function landRest(fixture: CommitterFixture, end: number, options: OpenOptions): Promise<void> {
+  const committer = await fixture.open('logs', options)
+  const from = committer.landed().get(blob) ?? 0
+  if (from < end) await committer.land([span(from, end)], await fixture.encode(span(from, end)))
+}
+
+function unclear(message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(isTailraceError(error, 'LOAD_UNCLEAR'), String(error))
+    assert.match(error.message, message)
+    return true
+  }
+}
+
+test('a batch whose rows a row filter hides is taken for landed by the list of loaded files, and lands once', async (t) => {
+  const fixture = await committerFixture(t)
+  await killAfterLoad(fixture)
+  fixture.warehouse.restrict(logs, { rowFilter: 'source_offset < 0' })
+  await landRest(fixture, 150, { hidesRows: true })
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 150 }))
+})
+
+test('a batch whose rows a mask or a DELETE took out of sight is not landed again', async (t) => {
+  const masked = await committerFixture(t)
+  await killAfterLoad(masked)
+  masked.warehouse.restrict(logs, { masks: new Map([['source_blob', "'***'"]]) })
+  await landRest(masked, 150, { hidesRows: true })
+  assert.deepEqual(await masked.rows('logs'), rowsOf({ start: 0, end: 150 }))
+  const emptied = await committerFixture(t)
+  await killAfterLoad(emptied)
+  await emptied.warehouse.changedByOthers(logs, 'DELETE', 'DELETE FROM lake.logs.logs')
+  await assert.rejects(emptied.open('logs'), unclear(/expected 10, found 0/))
+})
+
+for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as const) {
+  test(`a lost state directory while a load of the killed process still runs doubles no row, where the guard ${copyGuard}`, async (t) => {
+    const fixture = await committerFixture(t, { copyGuard })
+    const end = await orphanLoad(fixture)
+    await fixture.forget('logs')
+    await landRest(fixture, 80, {
+      recoversOffsets: true,
+      orphanMs: tenMinutes,
+      clock: endingOrphan(end),
+    })
+    await end()
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+  })
+
+  test(`a staged file that is gone while the load that has read it still runs doubles no row, where the guard ${copyGuard}`, async (t) => {
+    const fixture = await committerFixture(t, { copyGuard, copyReadsFirst: true })
+    const end = await orphanLoad(fixture)
+    await fixture.removeStaged('logs')
+    await landRest(fixture, 80, { orphanMs: tenMinutes, clock: endingOrphan(end) })
+    await end()
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+  })
+}
+
+test('a process that is killed before its load was sent waits for nobody, and its batch begins anew', async (t) => {
+  const fixture = await committerFixture(t)
+  const killed = await fixture.open('logs', {
+    step: (name, call) => (name === 'put' ? Promise.reject(new Error('killed')) : call()),
+  })
+  await assert.rejects(killed.land([span(0, 50)], await fixture.encode(span(0, 50))), /killed/)
+  const pauses: number[] = []
+  const clock = new HastyClock({ onPause: (ms) => pauses.push(ms) })
+  await landRest(fixture, 80, { orphanMs: tenMinutes, clock })
+  assert.deepEqual(pauses, [])
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+})
+
+test('of two processes with two state directories that load the same blob, the second one stops before it doubles a row', async (t) => {
+  const fixture = await committerFixture(t)
+  const first = await fixture.open('logs')
+  await fixture.forget('logs')
+  const second = await fixture.open('logs')
+  await first.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  await assert.rejects(
+    second.land([span(0, 70)], await fixture.encode(span(0, 70))),
+    unclear(/another process lands the same blobs with another state directory/),
+  )
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+})
+
+test('a lost offset file is not made up from rows that a filter may hide', async (t) => {
+  const fixture = await committerFixture(t)
+  const committer = await fixture.open('logs')
+  await committer.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  fixture.warehouse.restrict(logs, { rowFilter: 'source_offset > 20' })
+  await fixture.forget('logs')
+  await assert.rejects(
+    fixture.open('logs', { recoversOffsets: true, hidesRows: true }),
+    unclear(/may hide rows/),
+  )
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+})
+
+test('a replay that the table refuses leaves no intent, and one that was killed is given up by the next start', async (t) => {
+  const fixture = await committerFixture(t)
+  await landRest(fixture, 100, {})
+  const refusing: Step = async (name, call) => {
+    if (name !== 'remove the rows of a range') return call()
+    throw new TailraceError('STATEMENT_FAILED', 'The table is append-only.', {
+      context: { errorClass: 'DELTA_CANNOT_MODIFY_APPEND_ONLY', sqlState: '42809', executed: 'failed' },
+    })
+  }
+  const committer = await fixture.open('logs', { step: refusing })
+  const replayed = [await fixture.encode(span(20, 60), 'new')]
+  await assert.rejects(committer.replace(span(20, 60), replayed), /append-only/)
+  let isKilled = false
+  const killed = await fixture.open('logs', {
+    step: async (name, call) => {
+      isKilled ||= name === 'remove the rows of a range'
+      if (isKilled) throw new Error('killed')
+      return call()
+    },
+  })
+  await assert.rejects(killed.replace(span(20, 60), replayed), /killed/)
+  await landRest(fixture, 130, { step: refusing })
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 130 }))
+})
+
+test('the rows of 10,000 ranges are counted in a few statements', async (t) => {
+  const fixture = await committerFixture(t)
+  const calls: string[] = []
+  const committer = await fixture.open('logs', {
+    step: (name, call) => {
+      calls.push(name)
+      return call()
+    },
+  })
+  const spans = Array.from({ length: 10_000 }, (_, index) => ({
+    blob: `logs/${index}.json`,
+    generation: blob.generation,
+    start: 0,
+    end: 10,
+  }))
+  calls.length = 0
+  await committer.land(spans, await fixture.encode({ ...blob, start: 0, end: 100 }))
+  assert.equal(calls.filter((name) => name === 'count the rows of ranges').length, 3)
+})
