@@ -1,5 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import { isJsonObject, type JsonValue } from '../json.ts'
+import { isJsonObject, type JsonValue, parseJson, stringifyJson } from '../json.ts'
 import {
   byteOrderMark,
   bytesAsLatin1,
@@ -14,6 +14,7 @@ import { concatenatedObjects, maxLineRecords } from './records/line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
 import type { LongLineTurns } from './records/open-line.ts'
 import { decodedEntry, elementEntry, projectedEntry, tooLongEntry } from './records/record-entries.ts'
+import { batchRecords, mayBeBatch } from './records/shipped-batches.ts'
 import { textLineRecord } from './records/text-line.ts'
 import { usualLine } from './records/usual-line.ts'
 import { isUtf8Text } from './records/utf8-text.ts'
@@ -119,6 +120,8 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   const records = recordsOf(value, entry.raw)
   if (records !== undefined) return explodedEntries(entry, records)
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
+  const batch = mayBeBatch(entry.raw.trimStart()) ? batchEntries(entry) : undefined
+  if (batch !== undefined) return batch
   // The projection expects the object's brace as the first character.
   return [projectedEntry(entry, entry.raw.trim())]
 }
@@ -174,6 +177,18 @@ function explodedEntries(entry: Entry, records: readonly ArrayRecord[]): readonl
   return records.map(({ latin1, value }, index) =>
     elementEntry({ ...entry, index, raw: latin1 }, isJsonObject(value)),
   )
+}
+
+/** The entries of a shipper's batch. They are parsed with exact integers, because their texts are written anew. */
+function batchEntries(entry: Entry): readonly Entry[] | undefined {
+  const value = parseJson(latin1AsText(entry.raw))
+  const records = isJsonObject(value) ? batchRecords(value) : undefined
+  if (records === undefined) return undefined
+  if (records.length > maxLineRecords) return [exceedingEntry(entry, 'records')]
+  return records.map((record, index) => {
+    const raw = bytesAsLatin1(stringifyJson(record))
+    return projectedEntry({ ...entry, index, raw }, raw)
+  })
 }
 
 function textEntry(entry: Entry): Entry {

@@ -24,7 +24,20 @@ const seed = Number(process.env.TAILRACE_TEST_SEED ?? 1)
 const rounds = Number(process.env.TAILRACE_TEST_ROUNDS ?? 2)
 
 /** Columns that are text of the server's or of the record's; every other one has to be the same with redaction. */
-const texts = new Set(['message', 'detail', 'hint', 'context', 'statement', 'internal_query', 'raw'])
+const texts = new Set([
+  'message',
+  'detail',
+  'hint',
+  'context',
+  'statement',
+  'internal_query',
+  'plan',
+  'audit_parameters',
+  'old_values',
+  'new_values',
+  'extra',
+  'raw',
+])
 
 function entryOf(line: string, index: number): Entry {
   return { offset: onlySpan.start + index * 1_000, length: 1_000, index: 0, raw: bytesAsLatin1(line) }

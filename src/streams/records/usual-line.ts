@@ -1,3 +1,5 @@
+import { mayBeBatch } from './shipped-batches.ts'
+
 const openBrace = 0x7b
 const colon = 0x3a
 const comma = 0x2c
@@ -5,7 +7,8 @@ const space = 0x20
 
 /**
  * Finds lines that are one JSON object if they are JSON at all, without anything that the encoder's parser treats
- * differently from JSON: trailing commas, NaN, Infinity, escaped surrogates. `undefined` also for a `records` document.
+ * differently from JSON: trailing commas, NaN, Infinity, escaped surrogates. `undefined` also for a `records` document,
+ * and for a batch of records.
  *
  * Only native searches for a character or word: a loop over characters would take several times as long.
  *
@@ -13,7 +16,7 @@ const space = 0x20
  */
 export function usualLine(text: string): 'flat' | 'nested' | undefined {
   const last = text.length - 1
-  if (text.charCodeAt(0) !== openBrace) return undefined
+  if (text.charCodeAt(0) !== openBrace || mayBeBatch(text)) return undefined
   for (let brace = text.indexOf('}'); brace !== last; brace = text.indexOf('}', brace + 1)) {
     if (
       brace < 0 ||

@@ -1,7 +1,7 @@
 /**
  * The words before a text log's message, by meaning: as PostgreSQL writes them in English first, then in the languages of
  * `lc_messages` (message catalogs of PostgreSQL 15: de, es, fr, it, ja, ka, ko, ru, sv, uk, zh_CN; of earlier versions also
- * pl, pt_BR, tr). Words that several languages share stand once.
+ * cs, pl, pt_BR, tr). Words that several languages share stand once.
  */
 export const levelWords = {
   DEBUG: [
@@ -17,7 +17,7 @@ export const levelWords = {
     'НАЛАГОДЖЕННЯ',
     '调试',
   ],
-  LOG: ['LOG', 'ჟურნალი', '로그', 'СООБЩЕНИЕ', 'LOGG', 'ЗАПИСУВАННЯ', '日志', 'DZIENNIK'],
+  LOG: ['LOG', 'ჟურნალი', '로그', 'СООБЩЕНИЕ', 'LOGG', 'ЗАПИСУВАННЯ', '日志', 'DZIENNIK', 'ログ'],
   INFO: ['INFO', 'ინფორმაცია', '정보', 'ИНФОРМАЦИЯ', 'ІНФОРМАЦІЯ', '信息', 'INFORMACJA', 'BİLGİ'],
   NOTICE: [
     'NOTICE',
@@ -45,6 +45,8 @@ export const levelWords = {
     'OSTRZEŻENIE',
     'AVISO',
     'UYARI',
+    'ADVERTENCIA',
+    'VAROVÁNÍ',
   ],
   ERROR: [
     'ERROR',
@@ -60,6 +62,8 @@ export const levelWords = {
     'BŁĄD',
     'ERRO',
     'HATA',
+    'CHYBA',
+    'エラー',
   ],
   FATAL: [
     'FATAL',
@@ -120,6 +124,7 @@ export const continuationWords = {
     'PODPOWIEDŹ',
     'DICA',
     'İPUCU',
+    'SUGERENCIA',
   ],
   context: [
     'CONTEXT',

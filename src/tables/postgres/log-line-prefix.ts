@@ -52,13 +52,13 @@ const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   c: ['session_id', '[0-9a-f]+\\.[0-9a-f]+'],
   l: ['line_num', '\\d*'],
   x: ['txid', '\\d*'],
+  v: ['vxid', '[0-9/]*'],
   Q: ['query_id', '-?\\d*'],
 }
 
 /** Escapes that are matched but not stored. */
 const otherEscapes: Readonly<Record<string, string>> = {
   P: '\\d*',
-  v: '[0-9/]*',
   L: '\\S*',
 }
 
@@ -87,7 +87,8 @@ export function compilePrefix(prefix: string): CompiledPrefix {
       pattern += '(?:'
       optional += 1
     } else if (code === 'r') {
-      pattern += `${group('client_addr', '\\[local\\]|[^ (]*?')}(?:\\(${group('client_port', '\\d+')}\\))?`
+      // Up to the last colon before the port, because an address of IPv6 has colons.
+      pattern += `${group('client_addr', '\\[local\\]|[^ (]*')}(?:\\(${group('client_port', '\\d+')}\\))?`
     } else if (fieldEscapes[code] !== undefined) pattern += padded(group(...fieldEscapes[code]))
     else if (otherEscapes[code] !== undefined) pattern += otherEscapes[code]
     else throw invalidPrefix(prefix, piece)
@@ -202,10 +203,17 @@ const anyPrefix = `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${anyLevelWord}) ?:  (?:(${sq
 
 /** An instant of another producer may have no blank before its zone. */
 const anyInstant = instant.replace('? (?:', '? ?(?:')
-const keyed = (keys: string, value: string): string => `(?i)(?:^|[^a-z_])(?:${keys})=${value}`
-const plainValue = '([^,;\\])\\s(]*)'
+const keyed = (keys: string, value: string): string => `(?i)(?:^|[^a-z_])(?:${keys}) ?= ?"?${value}`
+const plainValue = '([^,;\\])\\s("]*)'
+/** A name may have blanks: it ends at the next key, or with the prefix. */
+const nameValue = '(.*?)(?:[,;"]|\\]|[ ,;]\\w+=|[ :-]*$)'
 const userAtDatabase = '([^\\s@,=:\\[\\]]+)@([^\\s@,=:\\[\\]]+)'
 const addressAndPort = '(\\[local\\]|[0-9A-Za-z.:_-]*[0-9A-Za-z])\\((\\d+)\\)'
+const address = '(?:^|[ [])(\\d{1,3}(?:\\.\\d{1,3}){3}|[0-9a-f]*(?::[0-9a-f]+)*::[0-9a-f:.]*)(?:[ \\]]|$)'
+const virtualTransaction = '\\[(\\d+/\\d*)\\]'
+/** Types of processes of PostgreSQL 10 to 18. */
+const backendType =
+  '\\[(client backend|parallel worker|(?:standalone|background) [a-z]+|auto(?:vacuum|prewarm) [a-z]+|logical replication [a-z ]+|slotsync worker|wal ?(?:sender|receiver|writer|summarizer)|checkpointer|archiver|startup|postmaster|logger|io worker|stats collector|not initialized)\\]'
 const sessionId = '(?:^|[^0-9a-f.])([0-9a-f]{8}\\.[0-9a-f]{1,8})(?:[^0-9a-f.]|$)'
 const epoch = '(?:^|[^0-9.])(\\d{10}\\.\\d{3})(?:[^0-9]|$)'
 
@@ -218,12 +226,15 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
     ],
     session_id: [[sessionId, 1]],
     pid: [
-      ['\\[(\\d+)(?:-\\d+)?\\]', 1],
+      ['\\[ *(\\d+)\\]', 1],
+      ['\\[(\\d+)-\\d+\\]', 1],
       [keyed('pid|process|process_id', '(\\d+)'), 1],
     ],
     line_num: [
-      ['\\[(\\d+)-1\\]', 1],
-      [keyed('line|line_num', '(\\d+)'), 1],
+      // `[4138]: [7-1]` of %p and %l-1, or `[4138-7]` of %p-%l. In front of the rest, syslog's own number.
+      ['\\[\\d+\\].*\\[(\\d+)-1\\]', 1],
+      ['^\\[\\d+-(\\d+)\\][^[]*$', 1],
+      [keyed('line|line_num|log_line', '(\\d+)'), 1],
     ],
     user_name: [
       [keyed('user|user_name|username|usr', plainValue), 1],
@@ -233,13 +244,17 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
       [keyed('db|database|dbname|db_name', plainValue), 1],
       [userAtDatabase, 2],
     ],
-    // A name may have blanks: it ends at the next key, or with the prefix.
-    application_name: [
-      [keyed('app|appname|application|application_name', '(.*?)(?:[,;]|\\]|[ ,;]\\w+=|[ :-]*$)'), 1],
-    ],
+    application_name: [[keyed('app|appname|application|application_name', nameValue), 1]],
     client_addr: [
-      [keyed('client|client_addr|host|hostname|rhost|remote|remote_host|ip|addr', plainValue), 1],
+      [
+        keyed(
+          'client|client_addr|host|hostname|rhost|remote|remote_host|ip|addr|connection_source',
+          plainValue,
+        ),
+        1,
+      ],
       [addressAndPort, 1],
+      [address, 1],
     ],
     client_port: [
       [addressAndPort, 2],
@@ -247,21 +262,31 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
     ],
     command_tag: [[keyed('cmd|cmdtag|command|command_tag|tag|ps', plainValue), 1]],
     sqlstate: [
-      [keyed('state|statecode|sqlstate|sql_state|error', `(${sqlstate})`), 1],
+      [keyed('state|statecode|sqlstate|sql_state|error|sql_error_code', `(${sqlstate})`), 1],
       [`[^0-9A-Za-z](${sqlstate})[ :-]*$`, 1],
     ],
-    txid: [[keyed('txid|xid', '(\\d+)'), 1]],
+    txid: [[keyed('txid|xid|tid', '(\\d+)'), 1]],
     query_id: [[keyed('query_id|queryid|qid', '(-?\\d+)'), 1]],
-    backend_type: [[keyed('backend|backend_type|type', '(.*?)(?:[,;]|\\]|[ ,;]\\w+=|[ :-]*$)'), 1]],
+    vxid: [
+      [virtualTransaction, 1],
+      [keyed('vxid|vtid|vtxid', plainValue), 1],
+    ],
+    backend_type: [
+      [backendType, 1],
+      [keyed('backend|backend_type|type', nameValue), 1],
+    ],
   }
 
 /** The parts of a prefix with a known meaning. Letters and digits outside of them have none. */
 const meaningful = [
   anyInstant,
   epoch,
-  '\\w+=[^,;\\])]*',
+  '\\w+ ?= ?(?:"[^"]*"|[^,;\\])]*)',
+  virtualTransaction,
+  backendType,
+  address,
   sessionId,
-  '\\[(?:\\d+(?:-\\d+)?|local)\\]',
+  '\\[ *(?:\\d+(?:-\\d+)?|local)\\]',
   userAtDatabase,
   addressAndPort,
   `[^0-9A-Za-z]${sqlstate}[ :-]*$`,

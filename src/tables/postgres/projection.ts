@@ -59,7 +59,9 @@ export interface PostgresProjectionOptions {
   readonly keepRaw: KeepRaw
 }
 
-const textNumbers = ['azure-diagnostics', 'cloud-sql', 'log-text'].map(shapeNumber).join(', ')
+const textNumbers = ['azure-diagnostics', 'log-analytics', 'cloud-sql', 'log-text']
+  .map(shapeNumber)
+  .join(', ')
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -85,7 +87,17 @@ export class PostgresProjection implements Projection {
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
     chain.endStep(
-      ['shape', 'is_unread', 'keys', 'clue_list', 'line_text', 'envelope_keys', kind, ...extra],
+      [
+        'shape',
+        'is_unread',
+        'keys',
+        'clue_list',
+        'line_text',
+        'envelope_keys',
+        'envelope_host',
+        kind,
+        ...extra,
+      ],
       'body',
     )
     this.#readValues(chain, forms)
@@ -97,6 +109,7 @@ export class PostgresProjection implements Projection {
       'has_unknown_prefix',
       'envelope_keys',
       'own_keys',
+      'envelope_host',
       ...textFields.map(textOf),
       ...extra,
     ])
@@ -293,7 +306,7 @@ export class PostgresProjection implements Projection {
       (name) => `i_${name}`,
       {
         event_time: asInstant('t_event'),
-        server_name: known('s_server_name', serverName),
+        server_name: known('coalesce(s_server_name, envelope_host)', serverName),
         source_role: known('s_source_role', role),
         db_name: 'c_db_name',
         user_name: 'c_user_name',

@@ -7,7 +7,7 @@ import { removalPatch, withoutKeys } from './other-keys.ts'
 import type { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { envelopeText, envelopeTextKeys } from './shapes/log-text.ts'
+import { envelopeHost, envelopeText, envelopeTextKeys, recordKeys } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
@@ -38,6 +38,7 @@ export function addShape(
   )
   const inside = insideOf(clues.at)
   const text = envelopeText(clues.at)
+  const host = envelopeHost(clues.at)
   const [plain] = forms
   // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
   // one by one: with one bad line in 3,000, that was nine times slower.
@@ -87,6 +88,7 @@ export function addShape(
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
+    envelope_host: `CASE WHEN ${isWrapped} THEN ${host} END`,
     envelope_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${envelopeRemoval(clues.at)}
       WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,
   })
@@ -97,6 +99,7 @@ export function addShape(
       'outer_list',
       'has_record',
       'envelope_removal',
+      'envelope_host',
       'keys',
       'properties_text',
       'others',
@@ -129,6 +132,7 @@ export function addShape(
       'outer_list',
       'has_record',
       'envelope_keys',
+      'envelope_host',
       'keys',
       'properties_text',
       'others',
@@ -170,9 +174,10 @@ export function addShape(
 /** SQL of `removalPatch` the text or record in an envelope. */
 function envelopeRemoval(at: ValueAt): string {
   const removal = (keys: readonly string[]): string => sqlString(removalPatch(keys.map((key) => [key])))
-  return `CASE WHEN starts_with(${at('json')}, '{') THEN ${removal(['json'])}
+  const records = recordKeys.map((key) => `WHEN starts_with(${at(key)}, '{') THEN ${removal([key])}`)
+  return `CASE ${records.join(' ')}
     WHEN starts_with(${at('log')}, '{') AND ${at('message')} IS NOT NULL THEN ${removal(envelopeTextKeys)}
-    ELSE ${removal(['log', ...envelopeTextKeys])} END`
+    ELSE ${removal(['log', 'line', ...envelopeTextKeys])} END`
 }
 
 /** SQL of whether a record's key `record` has an object, or one in a string. @param text SQL of the record */
@@ -183,7 +188,8 @@ function hasUnreadRecord(at: ValueAt, text: string): string {
 /** SQL of the text inside an envelope that may be a record of its own. */
 function insideOf(at: ValueAt): string {
   // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
-  return `CASE WHEN starts_with(${at('json')}, '{') THEN ${at('json')}
+  const records = recordKeys.map((key) => `WHEN starts_with(${at(key)}, '{') THEN ${at(key)}`)
+  return `CASE ${records.join(' ')}
     WHEN ${at('message')} IS NOT NULL AND starts_with(${at('log')}, '{') THEN ${at('message')}
     ELSE coalesce(${at('log')}, ${at('message')}, ${at('LogMessage')}, ${at('LogEntry')}, ${at('MESSAGE')}) END`
 }

@@ -94,7 +94,7 @@ test('a jsonlog record is the same with its keys in another order, or inside an 
     filled(
       await rowOf(t, { message: JSON.stringify(plain), timestamp: 'x', host: 'h', source_type: 'file' }),
     ),
-    { ...plainRow, extra: '{"timestamp":"x","host":"h","source_type":"file"}' },
+    { ...plainRow, server_name: 'h', extra: '{"timestamp":"x","host":"h","source_type":"file"}' },
     'Vector',
   )
 })

@@ -51,7 +51,7 @@ export const planMark = 'plan:'
  * first plan node, or of what the server logs between them.
  */
 function plannedStatement(plan: string): string {
-  const inText = `regexp_extract(${plan}, '(?s)^Query Text: (.*?)\\n(?:Query Parameters: |Query Identifier: |[^\\n]*\\(cost=[0-9.]+)', 1)`
+  const inText = `regexp_extract(${plan}, '(?s)^\\t?Query Text: (.*?)\\n\\t?(?:Query Parameters: |Query Identifier: |[^\\n]*\\(cost=[0-9.]+)', 1)`
   const inXml = `regexp_extract(${plan}, '(?s)<Query-Text>(.*?)</Query-Text>', 1)`
   const entities = [
     ['&lt;', '<'],

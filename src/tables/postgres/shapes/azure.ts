@@ -1,13 +1,11 @@
-import { firstInside } from './first-of.ts'
+import { firstInside, firstOf } from './first-of.ts'
 import { continuationFields, textLogFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Role and name of the server, which all categories state alike. */
 function azureServer(at: ValueAt): ReturnType<Shape['fields']> {
-  const role = `lower(coalesce(nullif(${at('properties', 'replicaRole')}, ''), ${at('ReplicaRole')}))`
   return {
-    source_role: `CASE WHEN ${role} = 'primary' THEN 'primary'
-      WHEN contains(${role}, 'replica') OR contains(${role}, 'standby') OR ${role} = 'secondary' THEN 'replica' END`,
+    source_role: roleOf(`coalesce(nullif(${at('properties', 'replicaRole')}, ''), ${at('ReplicaRole')})`),
     server_name: `coalesce(nullif(${at('LogicalServerName')}, ''),
       nullif(lower(regexp_extract(${at('resourceId')}, '([^/]+)/*$', 1)), ''))`,
   }
@@ -43,6 +41,44 @@ export const azureDiagnostics: Shape = {
       pid: `coalesce(${stated('processId')}, ${prefix('pid')})`,
       query_id: `coalesce(${firstInside(at, 'properties', ['query_id', 'queryId'])}, ${prefix('query_id')})`,
       ...azureServer(at),
+    }
+  },
+}
+
+function roleOf(stated: string): string {
+  const role = `lower(${stated})`
+  return `CASE WHEN ${role} = 'primary' THEN 'primary'
+    WHEN contains(${role}, 'replica') OR contains(${role}, 'standby') OR ${role} = 'secondary' THEN 'replica' END`
+}
+
+/** Exports of a Log Analytics workspace: the tables AzureDiagnostics, whose names have their types, and PGSQLServerLogs. */
+export const logAnalytics: Shape = {
+  name: 'log-analytics',
+  matches: (at) =>
+    `${at('TimeGenerated')} IS NOT NULL AND (${at('errorLevel_s')} IS NOT NULL OR ${at('ErrorLevel')} IS NOT NULL) AND ${at('Message')} IS NOT NULL`,
+  prefixed: (at) => at('Message'),
+  readsConnectionMessages: true,
+  fields: (at, prefix) => {
+    const stated = (...keys: string[]): string => firstOf(at, keys)
+    return {
+      ...textLogFields(prefix),
+      event_time_second: stated('timestamp_s', 'TimeGenerated'),
+      severity: `coalesce(${stated('errorLevel_s', 'ErrorLevel')}, ${prefix('level')})`,
+      sqlstate: `coalesce(${stated('sqlerrcode_s', 'SqlErrorCode')}, ${prefix('sqlstate')})`,
+      message: `coalesce(${prefix('rest')}, ${at('Message')})`,
+      ...continuationFields(prefix, {
+        detail: stated('detail_s', 'Detail'),
+        hint: stated('hint_s', 'Hint'),
+        context: stated('context_s', 'Context'),
+        statement: stated('statement_s', 'query_s', 'Statement'),
+      }),
+      backend_type: `coalesce(${stated('backend_type_s', 'BackendType')}, ${prefix('backend_type')})`,
+      // The workspace stores the number as a double.
+      pid: `coalesce(regexp_replace(${stated('processId_d', 'processId_s', 'ProcessId')}, '[.]0+$', ''), ${prefix('pid')})`,
+      query_id: `coalesce(${stated('query_id_s', 'QueryId')}, ${prefix('query_id')})`,
+      source_role: roleOf(stated('ReplicaRole_s', 'replicaRole_s', 'ReplicaRole')),
+      server_name: `coalesce(${stated('LogicalServerName_s', 'LogicalServerName')},
+        lower(regexp_extract(${stated('ResourceId', '_ResourceId')}, '([^/]+)/*$', 1)))`,
     }
   },
 }

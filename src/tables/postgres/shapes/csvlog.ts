@@ -1,4 +1,4 @@
-import { criHead, hasText } from './log-text.ts'
+import { criHead, hasText, locationFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
@@ -32,6 +32,7 @@ function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
     leader_pid: at('leader_pid'),
     query_id: at('query_id'),
     txid: at('transaction_id'),
+    ...locationFields(at('location')),
     client_addr: `CASE WHEN ${port} = '' THEN ${endpoint} ELSE regexp_replace(${endpoint}, '^\\[?(.*?)\\]?:[0-9]+$', '\\1') END`,
     client_port: `nullif(${port}, '')`,
   }

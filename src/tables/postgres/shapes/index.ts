@@ -1,4 +1,4 @@
-import { azureDiagnostics, azureMetric, azurePooler, azureStatistics } from './azure.ts'
+import { azureDiagnostics, azureMetric, azurePooler, azureStatistics, logAnalytics } from './azure.ts'
 import { debezium, dms, sequin, testDecoding, wal2json, wal2jsonTransaction } from './change-data.ts'
 import { cloudnativepg, csvlog, wrappedCsvlog } from './csvlog.ts'
 import { jsonlog } from './jsonlog.ts'
@@ -26,6 +26,7 @@ export const shapes: readonly Shape[] = [
   dms,
   sequin,
   otlp,
+  logAnalytics,
   csvlog,
   pgTurret,
   wrappedCsvlog,

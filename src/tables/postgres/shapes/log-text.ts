@@ -1,5 +1,5 @@
 import { sqlString } from '../../sql.ts'
-import type { continuationWords } from '../levels.ts'
+import { continuationWords } from '../levels.ts'
 import { firstOf } from './first-of.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
@@ -26,17 +26,46 @@ export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> 
 export function continuationFields(
   prefix: PrefixValue,
   stated: Readonly<Partial<Record<'detail' | 'hint' | 'context' | 'statement', string>>>,
+  joined: (kind: keyof typeof continuationWords) => string = () => 'NULL',
 ): ReturnType<Shape['fields']> {
-  const lineOf = (word: string, ...kinds: (keyof typeof continuationWords)[]): string =>
-    `CASE WHEN ${prefix('level')} = '${word}' OR ${prefix('line')} IN (${kinds.map(sqlString).join(', ')}) THEN ${prefix('rest')} END`
+  const line = (kind: keyof typeof continuationWords): string =>
+    `CASE WHEN ${prefix('level')} = '${kind.toUpperCase()}' OR ${prefix('line')} = '${kind}' THEN ${prefix('rest')} ELSE ${joined(kind)} END`
   const either = (first: string | undefined, second: string): string =>
     first === undefined ? second : `coalesce(${first}, ${second})`
   return {
-    detail: either(stated.detail, lineOf('DETAIL', 'detail')),
-    hint: either(stated.hint, lineOf('HINT', 'hint')),
-    context: either(stated.context, lineOf('CONTEXT', 'context')),
-    statement: either(stated.statement, lineOf('STATEMENT', 'statement', 'query')),
+    detail: either(stated.detail, line('detail')),
+    hint: either(stated.hint, line('hint')),
+    context: either(stated.context, line('context')),
+    statement: either(stated.statement, line('statement')),
+    internal_query: line('query'),
+    ...locationFields(line('location')),
   }
+}
+
+/** The fields of a place in the server's source, as in `parserOpenTable, parse_relation.c:1381`. */
+export function locationFields(location: string): ReturnType<Shape['fields']> {
+  const group = (number: number): string =>
+    `nullif(regexp_extract(${location}, '^(?:(.+), )?([^,:]+):([0-9]+)$', ${number}), '')`
+  return { func_name: group(1), file_name: group(2), file_line_num: group(3) }
+}
+
+/**
+ * The line of a DETAIL, HINT and so on, behind its message in one text: what forwards lines can join them. The server
+ * begins the further lines of a message with a tab, so that no text of a client is taken for such a line.
+ */
+const joinedLine = (words: readonly string[]): string =>
+  `\\n(?:[^\\n\\t][^\\n]*?[^A-Za-z\\n])?(?:${words.join('|')}) ?:  `
+const anyJoinedLine = joinedLine(Object.values(continuationWords).flat())
+
+/** SQL of the text of such a line. @param text SQL of the text behind the prefix of the message */
+function joinedText(text: string, kind: keyof typeof continuationWords): string {
+  const pattern = `(?s)${joinedLine(continuationWords[kind])}(.*?)(?:${anyJoinedLine}|$)`
+  return `CASE WHEN contains(${text}, chr(10)) THEN nullif(regexp_extract(${text}, ${sqlString(pattern)}, 1), '') END`
+}
+
+/** SQL of the message without such lines. */
+function withoutJoined(text: string): string {
+  return `CASE WHEN contains(${text}, chr(10)) THEN regexp_replace(${text}, ${sqlString(`(?s)${anyJoinedLine}.*$`)}, '') ELSE ${text} END`
 }
 
 /** Google Cloud SQL and AlloyDB: the server's text log in `textPayload`. */
@@ -52,7 +81,8 @@ export const cloudSql: Shape = {
       event_time: own,
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${at('timestamp')} END`,
       severity: `coalesce(${prefix('level')}, ${at('severity')})`,
-      message: `coalesce(${prefix('rest')}, ${prefix('whole')})`,
+      message: `coalesce(${withoutJoined(prefix('rest'))}, ${prefix('whole')})`,
+      ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
       server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')})`,
     }
   },
@@ -84,11 +114,27 @@ export const cloudSqlAudit: Shape = {
 }
 
 /** Keys of the text in envelopes: Vector, Beats and Logstash; Azure's container logs; journald; others. Docker has `log`. */
-export const envelopeTextKeys = ['message', 'LogMessage', 'LogEntry', 'MESSAGE', 'msg'] as const
+export const envelopeTextKeys = [
+  'message',
+  'LogMessage',
+  'LogEntry',
+  'MESSAGE',
+  'msg',
+  'short_message',
+] as const
+
+/** Keys of a record that what forwards it has parsed: Filebeat; Fluent Bit with Merge_Log_Key; Google Cloud. */
+export const recordKeys = ['json', 'log_processed', 'log_parsed', 'jsonPayload'] as const
+
+/** SQL of the text in a line of Loki's export. Without labels, the key can mean anything. */
+function lokiLine(at: ValueAt): string {
+  return `CASE WHEN ${at('labels')} IS NOT NULL THEN ${at('line')} END`
+}
 
 /** SQL of whether a record may be a text log: it has a text under one of the usual keys. */
 export function hasText(at: ValueAt): string {
-  return `(${['log', 'json', ...envelopeTextKeys].map((key) => `${at(key)} IS NOT NULL`).join(' OR ')})`
+  const keys = ['log', ...envelopeTextKeys, ...recordKeys].map((key) => `${at(key)} IS NOT NULL`)
+  return `(${keys.join(' OR ')} OR ${lokiLine(at)} IS NOT NULL)`
 }
 
 /** The time, stream and tag that a container runtime writes before each line (Kubernetes' CRI logging format). */
@@ -99,7 +145,7 @@ export const criHead =
 export function envelopeText(at: ValueAt): string {
   // Beats and Logstash have an object of their own under `log`.
   return `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
-    ELSE coalesce(${envelopeTextKeys.map((key) => at(key)).join(', ')}, ${at('log')}) END`
+    ELSE coalesce(${envelopeTextKeys.map((key) => at(key)).join(', ')}, ${lokiLine(at)}, ${at('log')}) END`
 }
 
 /** SQL of the server's line in such a text: without the head of a container runtime, and without its final newline. */
@@ -124,10 +170,17 @@ function envelopeTime(at: ValueAt): string {
 }
 
 /** SQL of the pod or host that the envelope names. */
-function envelopeHost(at: ValueAt): string {
+export function envelopeHost(at: ValueAt): string {
   const host = at('host')
-  return `coalesce(${at('kubernetes', 'pod_name')}, ${at('PodName')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
-    WHEN json_valid(${host}) THEN json_extract_string(${host}, '$."name"') END)`
+  const pods = [
+    at('kubernetes', 'pod_name'),
+    at('PodName'),
+    at('labels', 'pod'),
+    at('resource', 'labels', 'pod_name'),
+  ]
+  const names = [at('_HOSTNAME'), at('hostname'), at('HOST')]
+  return `coalesce(${pods.join(', ')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
+    WHEN json_valid(${host}) THEN coalesce(json_extract_string(${host}, '$."name"'), json_extract_string(${host}, '$."hostname"')) END, ${names.join(', ')})`
 }
 
 /** Docker's json-file, Fluent Bit, Vector and others: the server's text log under a key, or a program's own record. */
@@ -146,10 +199,11 @@ export const logText: Shape = {
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
       severity: `coalesce(${prefix('level')}, ${programLevel})`,
-      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL OR starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN 'server_log'
+      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL THEN 'server_log'
         WHEN ${programLevel} IS NOT NULL THEN 'operator' END`,
       // Lines of a message after its first begin with a tab.
-      message: `coalesce(${prefix('rest')}, CASE WHEN starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
+      ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
+      message: `coalesce(${withoutJoined(prefix('rest'))}, CASE WHEN starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
       server_name: envelopeHost(at),
     }
   },

@@ -82,6 +82,7 @@ export const prefixFields = [
   'line_num',
   'query_id',
   'txid',
+  'vxid',
 ] as const
 
 /** Name of a field in a prefix. */

@@ -1,0 +1,102 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
+
+/** First keys of the batches that `batchRecords` reads, quoted. */
+const firstKeys = ['"resourceLogs"', '"streams"', '"messageType"'] as const
+
+/** Beginning of a JSON object and of its first key. */
+const keyStart = 1
+
+/** @returns whether a line may be a batch, from its first key alone: called for every line */
+export function mayBeBatch(line: string): boolean {
+  const initial = line.charAt(keyStart + 1)
+  if (initial !== 'r' && initial !== 's' && initial !== 'm') return false
+  return firstKeys.some((key) => line.startsWith(key, keyStart))
+}
+
+/** The labels of a batch are repeated in each of its records: with more values than this, the batch stays one record. */
+const maxRepeatedBytes = 16 * 1024 * 1024
+
+/**
+ * The records of a batch of OTLP (the collector's file exporter), Loki's push API, or a subscription of CloudWatch: each as
+ * an object with its text or record under `log`, its time, and what the batch states of all its records.
+ *
+ * @returns undefined for any other object, and for a batch without records
+ */
+export function batchRecords(value: JsonObject): readonly JsonObject[] | undefined {
+  const records = otlpRecords(value) ?? lokiRecords(value) ?? cloudWatchRecords(value)
+  if (records === undefined || records.length === 0) return undefined
+  const { log: _log, ...labels } = records[0]!
+  const repeated = JSON.stringify(labels, (_key, inner) => (typeof inner === 'bigint' ? 0 : inner)).length
+  return repeated * records.length > maxRepeatedBytes ? undefined : records
+}
+
+function objectsIn(value: JsonValue | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : []
+}
+
+/** https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding, read 2026-11 */
+function otlpRecords({ resourceLogs }: JsonObject): readonly JsonObject[] | undefined {
+  if (!Array.isArray(resourceLogs)) return undefined
+  return objectsIn(resourceLogs).flatMap((group) => {
+    const resource = isJsonObject(group.resource) ? plainMembers(group.resource.attributes) : {}
+    const host = ['k8s.pod.name', 'host.name', 'service.instance.id', 'service.name'].find(
+      (key) => typeof resource[key] === 'string',
+    )
+    return objectsIn(group.scopeLogs).flatMap(({ logRecords }) =>
+      objectsIn(logRecords).map(({ body, timeUnixNano, severityText, attributes, ...others }): JsonObject => {
+        const time =
+          timeUnixNano === undefined || timeUnixNano === '0' ? others.observedTimeUnixNano : timeUnixNano
+        return {
+          log: plainValue(body) ?? null,
+          ...(time === undefined ? {} : { time }),
+          ...(severityText === undefined || severityText === '' ? {} : { severity: severityText }),
+          ...(host === undefined ? {} : { host: resource[host]! }),
+          resource,
+          attributes: plainMembers(attributes),
+          ...others,
+        }
+      }),
+    )
+  })
+}
+
+/** @returns the object of a list of `{ key, value }` */
+function plainMembers(list: JsonValue | undefined): JsonObject {
+  return Object.fromEntries(objectsIn(list).map(({ key, value }) => [String(key), plainValue(value) ?? null]))
+}
+
+/** @returns the value of an object whose only key names its type; integers are strings there */
+function plainValue(typed: JsonValue | undefined): JsonValue | undefined {
+  if (!isJsonObject(typed)) return undefined
+  const { intValue, arrayValue, kvlistValue } = typed
+  if (typeof intValue === 'string' && /^-?\d{1,19}$/.test(intValue)) return BigInt(intValue)
+  if (isJsonObject(kvlistValue)) return plainMembers(kvlistValue.values)
+  if (isJsonObject(arrayValue)) return objectsIn(arrayValue.values).map((one) => plainValue(one) ?? null)
+  return Object.values(typed)[0]
+}
+
+/** https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs, read 2026-11 */
+function lokiRecords({ streams }: JsonObject): readonly JsonObject[] | undefined {
+  if (!Array.isArray(streams)) return undefined
+  return objectsIn(streams).flatMap(({ stream, values }) =>
+    (Array.isArray(values) ? values : []).flatMap((one): JsonObject[] => {
+      if (!Array.isArray(one)) return []
+      const [time = null, log = null, metadata] = one
+      return [{ log, time, labels: stream ?? null, ...(metadata === undefined ? {} : { metadata }) }]
+    }),
+  )
+}
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html, read 2026-11 */
+function cloudWatchRecords({ logEvents, ...batch }: JsonObject): readonly JsonObject[] | undefined {
+  if (!Array.isArray(logEvents)) return undefined
+  // Of RDS and Aurora, the group has the name of the instance or cluster.
+  const [, name] = /^\/aws\/rds\/(?:instance|cluster)\/([^/]+)\//.exec(String(batch.logGroup)) ?? []
+  const host = name ?? batch.logStream ?? null
+  return objectsIn(logEvents).map(({ message = null, ...others }) => ({
+    log: message,
+    host,
+    ...others,
+    ...batch,
+  }))
+}
