@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { unsupportedError } from '../config/choose-pipelines.ts'
-import { chooseEngine } from '../run/inspection/choose-engine.ts'
+import { type ChosenEngine, chooseEngine } from '../run/inspection/choose-engine.ts'
+import { openQuerySession } from '../run/inspection/query-session.ts'
 import { exitCodeOf } from '../run/process-end.ts'
-import type { SinkQuery, SinkTarget } from '../sinks/sink.ts'
+import type { QuerySession, SinkQuery, SinkTarget } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
 import {
   type FoundRecord,
@@ -51,7 +52,21 @@ const maxTextWidth = 200
  * @throws USAGE when no table has the columns of PostgreSQL logs
  */
 export async function search(context: CommandContext, options: SearchOptions): Promise<number> {
-  const tables = await searchedTables(context, options.pipeline)
+  const engine = chooseEngine(context, options.pipeline)
+  const { clock, logger } = context
+  const session = openQuerySession(engine, { unsafe: false, moment: {}, clock, logger })
+  try {
+    return await searchTables(context, options, await searchedTables(context, engine, session))
+  } finally {
+    await session.close()
+  }
+}
+
+async function searchTables(
+  context: CommandContext,
+  options: SearchOptions,
+  tables: readonly SearchedTable[],
+): Promise<number> {
   const printer = new RecordPrinter(context, options)
   const recent = new RecentMatches(options, context.clock)
   // Before the search, not after it: what lands in between is in both, and nothing is in neither.
@@ -79,16 +94,12 @@ export async function search(context: CommandContext, options: SearchOptions): P
 class SearchedTable {
   readonly relation: string
   readonly dialect: SinkQuery['dialect']
-  readonly #context: CommandContext
-  readonly #ability: SinkQuery
-  readonly #target: SinkTarget
+  readonly #session: QuerySession
 
-  constructor(context: CommandContext, ability: SinkQuery, target: SinkTarget) {
+  constructor(session: QuerySession, ability: SinkQuery, target: SinkTarget) {
     this.relation = ability.relationOf(target)
     this.dialect = ability.dialect
-    this.#context = context
-    this.#ability = ability
-    this.#target = target
+    this.#session = session
   }
 
   async read(sql: string, signal?: AbortSignal): Promise<FoundRecord[]> {
@@ -98,18 +109,13 @@ class SearchedTable {
   }
 
   async each(sql: string, use: (record: FoundRecord) => void, signal?: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#context
-    await this.#ability.run([this.#target], {
+    await this.#session.run({
       sql,
-      unsafe: false,
-      moment: {},
       take: async ({ rows }) => {
         for (const row of rows) use(foundRecord(row))
         return signal?.aborted !== true
       },
       signal,
-      clock,
-      logger,
     })
   }
 }
@@ -117,9 +123,9 @@ class SearchedTable {
 /** Each table once, also when several pipelines land in it. */
 async function searchedTables(
   context: CommandContext,
-  only: string | undefined,
+  { ability, targets }: ChosenEngine,
+  session: QuerySession,
 ): Promise<readonly SearchedTable[]> {
-  const { ability, targets } = chooseEngine(context, only)
   const { clock, logger } = context
   const { stateDirectory } = context.config
   const searchable = new Map<string, SearchedTable | undefined>()
@@ -131,7 +137,7 @@ async function searchedTables(
     const exists = (await inspection.rows().finally(() => inspection.close())) !== undefined
     if (!exists)
       logger.warn({ pipeline: target.name, table }, 'the table does not exist yet: a run creates it')
-    searchable.set(table, exists ? new SearchedTable(context, ability, target) : undefined)
+    searchable.set(table, exists ? new SearchedTable(session, ability, target) : undefined)
   }
   if (searchable.size > 0) return [...searchable.values()].filter((one) => one !== undefined)
   const names = targets.map(({ name }) => name)

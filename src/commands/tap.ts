@@ -4,7 +4,7 @@ import { isAbort, TailraceError } from '../errors.ts'
 import { escapeText } from '../reporting/escape-text.ts'
 import { interactiveRetry, singleAttempt } from '../retry.ts'
 import { ContainerStorage } from '../run/container-storage.ts'
-import { type BlobRecord, unitRecords } from '../run/unit-records.ts'
+import { type BlobRecord, readUnits } from '../run/unit-records.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -45,8 +45,7 @@ interface TappedLine {
  * Shows the newest lines of a pipeline's newest blob before and after its transforms. Nothing is landed.
  *
  * @returns the exit code: 0
- * @throws SOURCE_MISSING when there is no blob, SOURCE_UNSUPPORTED for a blob of another format, USAGE for `follow` of a blob
- * that does not hold lines
+ * @throws SOURCE_MISSING when there is no blob, SOURCE_UNSUPPORTED for a blob of another format
  */
 export async function tap(context: CommandContext, options: TapOptions): Promise<number> {
   const { config, clock, logger } = context
@@ -65,7 +64,6 @@ export async function tap(context: CommandContext, options: TapOptions): Promise
       pause: () => clock.sleep(pollMs, ending.signal),
     }
     for await (const line of linesOf(reader, blob, reading)) {
-      if (seen >= options.limit) break
       const tapped = await tappedLine(
         line,
         chosen.transforms,
@@ -76,6 +74,7 @@ export async function tap(context: CommandContext, options: TapOptions): Promise
       counts[tapped.outcome] += 1
       if (seen % (options.sample ?? 1) === 0 && !(await print(context, tapped, options.json === true))) break
       seen += 1
+      if (seen >= options.limit) break
     }
     const total = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`)
     if (options.json !== true) await context.print(`${seen} lines of ${blob}: ${total.join(', ')}\n`)
@@ -113,11 +112,8 @@ interface LineReading {
 }
 
 /** Yields the complete lines near the blob's end, and with `follows` those appended later. */
-async function* linesOf(
-  reader: BlobReader,
-  blob: string,
-  { follows, max, pause }: LineReading,
-): AsyncGenerator<BlobRecord> {
+async function* linesOf(reader: BlobReader, blob: string, reading: LineReading): AsyncGenerator<BlobRecord> {
+  const { follows, pause } = reading
   const head = await reader.read(blob, { offset: 0, maxBytes: headBytes })
   if (head.kind !== 'bytes') {
     throw new TailraceError('SOURCE_MISSING', `There is no byte in ${reader.container}/${blob}.`)
@@ -127,13 +123,7 @@ async function* linesOf(
     throw new TailraceError('SOURCE_UNSUPPORTED', `${reader.container}/${blob} ${framing.reason}.`)
   }
   if (framing.kind !== 'lines') {
-    if (follows) {
-      throw new TailraceError(
-        'USAGE',
-        `${reader.container}/${blob} does not hold lines: tap follows no other blobs.`,
-      )
-    }
-    yield* unitRecords(reader, blob, framing.kind, max)
+    yield* recordsOfUnits(reader, blob, framing.kind, reading)
     return
   }
   let offset = Math.max(0, head.totalBytes - tailBytes)
@@ -154,6 +144,35 @@ async function* linesOf(
       offset += end + 1
       held = held.subarray(end + 1)
     }
+  }
+}
+
+/**
+ * Yields the last records of the complete units, and with `follows` those of later ones. Gzip members are appended, so the
+ * blob is read from the last one on; a document grows inside, so it is read whole again.
+ */
+async function* recordsOfUnits(
+  reader: BlobReader,
+  blob: string,
+  framing: Parameters<typeof readUnits>[2],
+  { follows, max, pause }: LineReading,
+): AsyncGenerator<BlobRecord> {
+  let seen = 0
+  let from = 0
+  let etag: string | undefined
+  for (;;) {
+    const head = await reader.read(blob, { offset: 0, maxBytes: headBytes, ifNoneMatch: etag })
+    if (head.kind === 'bytes') {
+      const { last, count, end } = await readUnits(reader, blob, framing, { from, max })
+      // A blob with fewer records than before was written anew.
+      const fresh = count < seen ? count : count - seen
+      yield* last.slice(Math.max(0, last.length - fresh))
+      if (framing === 'gzip') from = end
+      else seen = count
+      etag = head.etag
+    }
+    if (!follows) return
+    await pause()
   }
 }
 

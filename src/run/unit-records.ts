@@ -17,41 +17,61 @@ export interface BlobRecord {
   readonly text: string
 }
 
+/** Records of the complete units of a blob. */
+export interface UnitRecords {
+  /** The last ones. */
+  readonly last: readonly BlobRecord[]
+  /** How many there are. */
+  readonly count: number
+  /** The end of the last unit. */
+  readonly end: number
+}
+
 /**
- * Yields the last records of a blob of gzip members or documents. Nothing in it says where the last ones begin, so it is
- * read whole, by the stages of a pipeline.
+ * Reads the records of a blob of gzip members or documents, by the stages of a pipeline. Nothing in it says where the last
+ * ones begin, so it is read whole.
+ *
+ * @param from the first byte to read, which begins a unit
+ * @param max only the last so many records are kept
  */
-export async function* unitRecords(
+export async function readUnits(
   reader: BlobReader,
   blob: string,
   framing: Exclude<KnownFraming, 'lines'>,
-  max: number,
-): AsyncGenerator<BlobRecord> {
+  { from, max }: { readonly from: number; readonly max: number },
+): Promise<UnitRecords> {
   let last: BlobRecord[] = []
   let unit: BlobRecord[] = []
+  let unitCount = 0
+  let count = 0
+  let end = from
   const collect = new Writable({
     objectMode: true,
-    write: ({ entries, restart, open }: EntryBlock, _encoding, done) => {
+    write: ({ span, entries, restart, open }: EntryBlock, _encoding, done) => {
       // A record of a document may be on several lines; a break is never inside of a JSON text's strings.
       const lines = entries.map(({ raw, offset }) => ({
         offset,
         text: latin1AsText(raw).replaceAll(/[\r\n]+/g, ' '),
       }))
       unit = [...(restart === true ? [] : unit), ...lines].slice(-max)
+      unitCount = (restart === true ? 0 : unitCount) + lines.length
       if (open !== true) {
         last = [...last, ...unit].slice(-max)
         unit = []
+        count += unitCount
+        unitCount = 0
+        end = span.end
       }
       done()
     },
   })
   const stages = framing === 'gzip' ? [new GzipMembers(), new RecordValidator()] : [new RecordsDocuments()]
-  await pipeline([Readable.from(chunksOf(reader, blob)), ...stages, collect])
-  yield* last
+  await pipeline([Readable.from(chunksOf(reader, blob, from)), ...stages, collect])
+  return { last, count, end }
 }
 
-async function* chunksOf(reader: BlobReader, blob: string): AsyncGenerator<Chunk> {
-  for (let start = 0; ; ) {
+async function* chunksOf(reader: BlobReader, blob: string, from: number): AsyncGenerator<Chunk> {
+  for (let start = from; ; ) {
     const read = await reader.read(blob, { offset: start, maxBytes: readBytes })
     if (read.kind !== 'bytes' || read.bytes.length === 0) return
     const end = start + read.bytes.length

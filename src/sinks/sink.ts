@@ -214,6 +214,27 @@ export interface SinkQuery<Options extends SinkOptions = SinkOptions> {
     request: Omit<QueryRequest, 'take'>,
     path: string,
   ): Promise<void>
+
+  /**
+   * Keeps the engine between statements, so that not each of them reads the tables' logs again. Only where the engine is
+   * that of this process. Nothing is read before the first statement.
+   *
+   * @param targets all with the same `engineOf`
+   */
+  openSession?(targets: readonly SinkTarget<Options>[], request: SessionRequest): QuerySession
+}
+
+/** The part of a request that all statements of a session share. */
+export type SessionRequest = Pick<QueryRequest, 'unsafe' | 'moment' | 'clock' | 'logger'>
+
+/** The part of a request that each statement of a session has. */
+export type SessionStatement = Pick<QueryRequest, 'sql' | 'take' | 'signal'>
+
+/** Statements over the same tables, one after the other. */
+export interface QuerySession {
+  /** Runs a statement over the versions that are the newest when it begins, unless the session has a moment. */
+  run(statement: SessionStatement): Promise<void>
+  close(): Promise<void>
 }
 
 export interface QueryRequest {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
-import { runTailrace } from '../support/run-tailrace.ts'
+import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
@@ -200,8 +200,53 @@ test('tap reads blobs of gzip members and of documents as a run does, up to thei
       ['changed', 'change'],
       ['dropped', 'drop'],
     ])
-    const follow = await runTailrace(t, [...args, '--follow'])
-    assert.equal(follow.code, 2)
-    assert.match(follow.stderr, /USAGE: .* does not hold lines: tap follows no other blobs/)
+    const there = pipeline === 'gzip' ? 4 : 3
+    const following = startTailrace(t, [...args, '--json', '--follow', '--limit', `${there + 1}`])
+    await following.until(
+      () => following.stdout.split('\n').length === there + 1,
+      'the records that are there',
+    )
+    // The unit that was not complete is completed.
+    await storage.append(pipeline, pipeline === 'gzip' ? member.subarray(20) : ']}\n')
+    assert.equal((await following.exited).code, 0, following.stderr)
+    const [line] = following.stdout.trimEnd().split('\n').slice(there)
+    assert.equal(JSON.parse(JSON.parse(line ?? '').before).message, 'keep')
   }
+})
+
+test('tap --follow shows the elements that are inserted into a document, once each', async (t) => {
+  const storage = await startStorage(t)
+  const record = (index: number) => jsonlogLine(index, `record ${index}`)
+  const blob = storage.container.getBlockBlobClient('documents')
+  const write = (...indexes: number[]) => {
+    const text = `{"records":[${indexes.map(record).join(',')}]}`
+    return blob.upload(text, Buffer.byteLength(text))
+  }
+  await write(0, 1)
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { documents: { blobs: 'documents' } },
+  })
+  const args = [
+    'tap',
+    '--pipeline',
+    'documents',
+    '--config',
+    configPath,
+    '--json',
+    '--follow',
+    '--limit',
+    '4',
+  ]
+  const following = startTailrace(t, args)
+  await following.until(() => following.stdout.split('\n').length === 3, 'the records that are there')
+  await write(0, 1, 2)
+  await following.until(() => following.stdout.split('\n').length === 4, 'the new record')
+  await write(0, 1, 2, 3)
+  assert.equal((await following.exited).code, 0, following.stderr)
+  const messages = following.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(JSON.parse(line).before).message)
+  assert.deepEqual(messages, ['record 0', 'record 1', 'record 2', 'record 3'])
 })

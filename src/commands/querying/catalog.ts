@@ -1,7 +1,7 @@
 import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
+import type { QuerySession } from '../../sinks/sink.ts'
 import { sqlIdentifier } from '../../tables/sql.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
-import type { CommandContext } from '../command.ts'
 
 /** A table or view that a statement can name. */
 export interface CatalogEntry {
@@ -24,8 +24,8 @@ const plainName = /^[a-z_][a-z0-9_]*$/i
  * tables of the config.
  */
 export async function readCatalog(
-  { clock, logger }: CommandContext,
   { ability, targets }: ChosenEngine,
+  session: QuerySession,
 ): Promise<readonly CatalogEntry[]> {
   const [first] = targets
   if (first === undefined || ability.engineOf(first) !== undefined)
@@ -34,10 +34,8 @@ export async function readCatalog(
     targets.flatMap(({ table }) => table.columns.map(({ name, comment }) => [name, comment])),
   )
   const entries = new Map<string, CatalogColumn[]>()
-  await ability.run(targets, {
+  await session.run({
     sql: viewColumnsSql,
-    unsafe: false,
-    moment: {},
     take: async ({ rows }) => {
       for (const [database, schema, view, column, type] of rows as string[][]) {
         const name = nameOf(database ?? '', schema ?? '', view ?? '')
@@ -47,8 +45,6 @@ export async function readCatalog(
       }
       return true
     },
-    clock,
-    logger,
   })
   return Array.from(entries, ([name, columns]) => ({ name, columns }))
 }

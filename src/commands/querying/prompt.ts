@@ -6,7 +6,8 @@ import { escapeText } from '../../reporting/escape-text.ts'
 import { printTable } from '../../reporting/row-printer.ts'
 import { type TextFormat, textFormats } from '../../reporting/text-formats.ts'
 import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
-import type { TableMoment } from '../../sinks/sink.ts'
+import { openQuerySession } from '../../run/inspection/query-session.ts'
+import type { QuerySession, TableMoment } from '../../sinks/sink.ts'
 import type { CommandContext } from '../command.ts'
 import { type CatalogEntry, readCatalog } from './catalog.ts'
 import { completionsOf, isComplete } from './prompt-text.ts'
@@ -35,7 +36,7 @@ const help = `A statement ends with a semicolon and may have several lines. Each
 export class QueryPrompt {
   readonly #context: CommandContext
   readonly #engine: ChosenEngine
-  readonly #options: PromptOptions
+  readonly #session: QuerySession
   readonly #historyPath: string
   #format: TextFormat
   #isWide: boolean
@@ -48,7 +49,9 @@ export class QueryPrompt {
   constructor(context: CommandContext, engine: ChosenEngine, options: PromptOptions) {
     this.#context = context
     this.#engine = engine
-    this.#options = options
+    const { clock, logger } = context
+    const { unsafe, moment } = options
+    this.#session = openQuerySession(engine, { unsafe, moment, clock, logger })
     this.#format = options.format
     this.#isWide = options.wide
     this.#historyPath = join(context.config.stateDirectory, 'query-history')
@@ -75,6 +78,7 @@ export class QueryPrompt {
     const reading = this.#readCatalog()
     await this.#readLines(lines)
     await reading
+    await this.#session.close()
     await this.#writeHistory(kept)
     return 0
   }
@@ -180,22 +184,16 @@ export class QueryPrompt {
   }
 
   async #statement(sql: string): Promise<void> {
-    const { clock, logger, print, printRows } = this.#context
-    const { moment, unsafe } = this.#options
-    const { ability, targets } = this.#engine
+    const { clock, print, printRows } = this.#context
     this.#running = new AbortController()
     const { signal } = this.#running
     const startedAtMs = clock.now()
     const { take, end } = resultsPrinter(printRows, { format: this.#format, wide: this.#isWide })
     try {
-      await ability.run(targets, {
+      await this.#session.run({
         sql,
-        unsafe,
-        moment,
         signal,
         take: async (batch) => !signal.aborted && (await take(batch)),
-        clock,
-        logger,
       })
       await end()
       if (this.#isTimed) await print(`Time: ${clock.now() - startedAtMs} ms\n`)
@@ -210,7 +208,7 @@ export class QueryPrompt {
 
   /** A failure shows when a statement is run. */
   async #readCatalog(): Promise<void> {
-    await readCatalog(this.#context, this.#engine).then(
+    await readCatalog(this.#engine, this.#session).then(
       (catalog) => {
         this.#catalog = catalog
       },

@@ -1,76 +1,14 @@
-import { copyFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { isAbort, isTailraceError, TailraceError } from '../../../errors.ts'
-import { outputFailed } from '../../../reporting/terminal.ts'
+import type { Logger } from '../../../reporting/logger.ts'
 import { dataFileError } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
-import { withEngine } from '../../encoding/engine-session.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import { RowsCutOff } from '../../encoding/row-stream.ts'
-import type { QueryRequest, SinkQuery } from '../../sink.ts'
-import type { DeltaOptions, DeltaTarget } from '../options.ts'
-import { tableLocation } from '../storage/location.ts'
-import { commandStorage } from '../storage/open.ts'
+import type { QueryRequest } from '../../sink.ts'
 import { matchingFiles } from './pruning.ts'
 import { type PlannedScan, plannedScans } from './scans.ts'
 import { requireReading, statementKind } from './statement-kind.ts'
-import { createViews, fillView, type LakehouseView, viewOf } from './views.ts'
-
-/** Statements over Delta tables, which the embedded engine runs. */
-export const deltaQuery: SinkQuery<DeltaOptions> = {
-  engineOf: () => undefined,
-  dialect: 'duckdb',
-  relationOf: ({ name }) => viewOf(name),
-
-  run: (targets, request) =>
-    withViews(targets, request, (engine, views) => queryViews(engine, views, request.sql, request)),
-
-  writeParquet: (targets, request, path) =>
-    withViews(targets, request, async (engine, views, temporaryDirectory) => {
-      // A confined engine writes nowhere else.
-      const written = join(temporaryDirectory, 'result.parquet')
-      const readings = await copyToParquet(engine, views, request, written)
-      await copyFile(written, path).catch((error: unknown) => {
-        throw outputFailed(path, error)
-      })
-      return readings
-    }),
-}
-
-/** Opens an engine with views of the targets' tables, confined unless the request is unsafe. */
-async function withViews(
-  targets: readonly DeltaTarget[],
-  { unsafe, moment, clock, logger }: Omit<QueryRequest, 'take'>,
-  work: (
-    engine: EmbeddedEngine,
-    views: readonly LakehouseView[],
-    temporaryDirectory: string,
-  ) => Promise<readonly TableReading[]>,
-): Promise<void> {
-  // Tables number their versions independently.
-  if (moment.version !== undefined && targets.length > 1) {
-    const names = targets.map(({ name }) => name).join(', ')
-    throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
-  }
-  // Files of tables in Azure are copied, so only the directories on this machine are opened to the statement.
-  const directories = targets.flatMap((target) => {
-    const location = tableLocation(target)
-    return location.kind === 'directory' ? [location.path] : []
-  })
-  const readings = await withEngine(async (engine, temporaryDirectory) => {
-    const views = await createViews(
-      engine,
-      targets,
-      (target) => commandStorage(target, temporaryDirectory, clock),
-      moment,
-    )
-    if (!unsafe) await engine.confine([temporaryDirectory, ...directories])
-    return work(engine, views, temporaryDirectory)
-  })
-  for (const reading of readings) {
-    if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
-  }
-}
+import { fillView, type LakehouseView } from './views.ts'
 
 /** The part of a table that a statement read. */
 export interface TableReading {
@@ -80,6 +18,13 @@ export interface TableReading {
   readonly files: number
   /** Number of data files that were opened. */
   readonly readFiles: number
+}
+
+/** Logs how many files of each table a statement opened. */
+export function logReadings(readings: readonly TableReading[], logger: Logger): void {
+  for (const reading of readings) {
+    if (reading.readFiles > 0) logger.debug(reading, 'read files of a table')
+  }
 }
 
 export interface StatementOptions {
@@ -140,7 +85,7 @@ export async function queryViews(
  *
  * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
  */
-async function copyToParquet(
+export async function copyToParquet(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   { sql, unsafe, signal }: Omit<QueryRequest, 'take'>,

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { isTailraceError } from '../../src/errors.ts'
+import { silentLogger } from '../../src/reporting/logger.ts'
+import { chooseEngine } from '../../src/run/inspection/choose-engine.ts'
+import { openQuerySession } from '../../src/run/inspection/query-session.ts'
+import type { QuerySession, TableMoment } from '../../src/sinks/sink.ts'
+import { landAll, lines, openBench } from './command-fixture.ts'
+
+async function countOf(session: QuerySession, from: string): Promise<number> {
+  let count = -1
+  await session.run({
+    sql: `SELECT count(*)::INTEGER FROM ${from}`,
+    take: async ({ rows }) => {
+      if (rows.length > 0) count = Number(rows[0]![0])
+      return true
+    },
+  })
+  return count
+}
+
+test('a session reads the log of a table again only when the table has a new version, or is there at last', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ one: {}, two: {} })
+  const of = (moment: TableMoment, unsafe = false) =>
+    openQuerySession(chooseEngine({ config, logger: silentLogger }, undefined), {
+      unsafe,
+      moment,
+      clock: systemClock,
+      logger: silentLogger,
+    })
+  const session = of({})
+  t.after(() => session.close())
+  const only = (name: string) => ({ ...config, pipelines: { [name]: config.pipelines[name]! } })
+  await bench.storage.append('one', lines(0, 3))
+  await landAll(only('one'))
+  assert.equal(await countOf(session, 'one'), 3)
+  await assert.rejects(countOf(session, 'two'), (error) => isTailraceError(error, 'QUERY_FAILED'))
+
+  // Without its first commit the log cannot be read any more.
+  const first = join(bench.directory, 'lakehouse/test/logs/one/_delta_log', `${'0'.padStart(20, '0')}.json`)
+  await rename(first, `${first}.away`)
+  for (const _ of [1, 2]) assert.equal(await countOf(session, 'one'), 3)
+  await assert.rejects(countOf(of({}), 'one'), (error) => isTailraceError(error, 'TABLE_CORRUPT'))
+  await rename(`${first}.away`, first)
+
+  await bench.storage.append('one', lines(3, 2))
+  await bench.storage.append('two', lines(0, 4))
+  await landAll(config)
+  assert.equal(await countOf(session, 'one'), 5)
+  assert.equal(await countOf(session, '(FROM one UNION ALL FROM two)'), 9)
+
+  // A moment stays as it is, whatever lands.
+  const then = of({ timestampMs: Date.now() })
+  t.after(() => then.close())
+  assert.equal(await countOf(then, 'two'), 4)
+  await bench.storage.append('two', lines(4, 1))
+  await landAll(config)
+  assert.equal(await countOf(then, 'two'), 4)
+  assert.equal(await countOf(session, 'two'), 5)
+
+  // Between the statements of a confined session nothing else is allowed than before.
+  await writeFile(join(bench.directory, 'secret.csv'), 'a\n1\n')
+  await assert.rejects(countOf(session, `'${join(bench.directory, 'secret.csv')}'`), (error) =>
+    isTailraceError(error, 'QUERY_REFUSED'),
+  )
+  const unsafe = of({}, true)
+  t.after(() => unsafe.close())
+  for (const _ of [1, 2]) assert.equal(await countOf(unsafe, 'two'), 5)
+})
