@@ -26,7 +26,7 @@ export interface OptionGroup {
 
 /** @returns the interfaces of options, each with its part of a config's schema */
 export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
-  const { pipelines, disk, metrics, health, restart } = root.properties!
+  const { pipelines, disk, metrics, health, runs, restart } = root.properties!
   const pipeline = pipelines!.additionalProperties as SchemaPart
   const { source, sink, batch } = pipeline.properties!
   const [delta, databricks] = sink!.oneOf!
@@ -43,6 +43,7 @@ export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
     config('MetricsConfig', metrics),
     config('PriceConfig', metrics?.properties?.prices),
     config('HealthConfig', health),
+    config('RunsConfig', runs),
     config('RestartConfig', restart),
     { file: 'sources/options.ts', name: 'SourceConfig', part: source! },
     { file: 'sinks/delta/options.ts', name: 'DeltaSinkConfig', part: delta! },

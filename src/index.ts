@@ -21,6 +21,7 @@ export {
   type PipelineConfig,
   type PriceConfig,
   type RestartConfig,
+  type RunsConfig,
   type SinkConfig,
   type TailraceConfig,
 } from './config/options.ts'

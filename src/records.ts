@@ -181,6 +181,18 @@ export interface Batch {
   readonly sealedAtMs: number
 }
 
+/** An encoded batch before its commit. */
+export interface PreparedBatch {
+  /** With the ranges that are to be committed: those that another process has landed are left out. */
+  readonly batch: Batch
+  readonly rows: number
+  readonly rejected: number
+  readonly partial: number
+  /** Total size of the data files, in bytes. */
+  readonly fileBytes: number
+  readonly encodeMs: number
+}
+
 /** The result of a batch whose rows and offsets are durable. */
 export interface LandedBatch {
   readonly batch: Batch

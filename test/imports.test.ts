@@ -79,6 +79,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'run/lanes/set-aside-file.ts',
     'run/live-status.ts',
     'run/pipeline-failure.ts',
+    'run/recording/run-journal.ts',
     'run/units/unit-files.ts',
     'sinks/databricks/options.ts',
     'sinks/delta/options.ts',

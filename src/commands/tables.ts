@@ -1,4 +1,9 @@
-import { choosePipelines, isUnsupported, unsupportedError } from '../config/choose-pipelines.ts'
+import {
+  choosePipelines,
+  choosePipelinesAndRuns,
+  isUnsupported,
+  unsupportedError,
+} from '../config/choose-pipelines.ts'
 import { sinkTarget } from '../config/resolved.ts'
 import { TailraceError } from '../errors.ts'
 import type { Unsupported } from '../sinks/sink.ts'
@@ -25,7 +30,7 @@ export async function createTables(context: CommandContext, options: TablesOptio
   const { stateDirectory } = config
   const seen = new Set<string>()
   const refused: { name: string; reason: Unsupported }[] = []
-  for (const [name, pipeline] of choosePipelines(config, options.pipeline)) {
+  for (const [name, pipeline] of choosePipelinesAndRuns(config, options.pipeline)) {
     const { sinkKind } = pipeline
     const table = sinkKind.tableId(pipeline)
     if (seen.has(table)) continue

@@ -1,5 +1,6 @@
 import { TailraceError } from '../errors.ts'
 import type { Sink, SinkTarget, Unsupported } from '../sinks/sink.ts'
+import { runsTable } from '../tables/runs-table.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from './resolved.ts'
 
 /**
@@ -13,6 +14,51 @@ export function choosePipelines(
 ): [name: string, pipeline: ResolvedPipeline][] {
   if (only === undefined) return Object.entries(pipelines)
   return [[only, choosePipeline({ pipelines }, only)]]
+}
+
+/** The parts of a config that say which tables there are: those of its pipelines, and that of the runs. */
+export type ConfigOfTables = Pick<ResolvedConfig, 'pipelines'> & Partial<Pick<ResolvedConfig, 'runs'>>
+
+/** The name of the pipeline that lands the record of runs; no other one may have it. */
+export const runsPipelineName = 'tailrace-runs'
+
+/** The folder of the journals, as a prefix of blob names. */
+export const journalPrefix = 'runs/'
+
+/** @returns the pipeline that lands the record of runs by the sink of the first pipeline; undefined without one */
+export function runsPipeline({
+  runs,
+  pipelines,
+}: Pick<ResolvedConfig, 'pipelines'> & Partial<Pick<ResolvedConfig, 'runs'>>): ResolvedPipeline | undefined {
+  const [first] = Object.values(pipelines)
+  if (runs === undefined || first === undefined) return undefined
+  const { maxBytes, maxAgeMs } = first.sinkKind.batchDefaults(first.sink)
+  return {
+    ...first,
+    source: {
+      ...first.source,
+      container: 'tailrace',
+      blobs: journalPrefix,
+      coldStart: 'earliest',
+      startTimeMs: undefined,
+    },
+    transforms: [],
+    table: runsTable(runs.table),
+    whenFenced: 'exit',
+    batch: { maxBytes, maxAgeMs, maxRows: first.batch.maxRows },
+  }
+}
+
+/** As `choosePipelines`, with the pipeline that lands the record of runs, if the config has one. */
+export function choosePipelinesAndRuns(
+  config: ConfigOfTables,
+  only: string | undefined,
+): [name: string, pipeline: ResolvedPipeline][] {
+  const runs = runsPipeline(config)
+  if (runs === undefined) return choosePipelines(config, only)
+  if (only === runsPipelineName) return [[only, runs]]
+  const chosen = choosePipelines(config, only)
+  return only === undefined ? [...chosen, [runsPipelineName, runs]] : chosen
 }
 
 /** The table of a pipeline, with one ability of its kind of sink. */
@@ -29,11 +75,11 @@ export interface CapableTable<Ability> {
  * @throws USAGE when no table has it, or there is no pipeline `only`
  */
 export function chooseTables<Ability extends object>(
-  config: Pick<ResolvedConfig, 'pipelines'>,
+  config: ConfigOfTables,
   only: string | undefined,
   abilityOf: (sink: Sink) => Ability | Unsupported,
 ): CapableTable<Ability>[] {
-  const chosen = choosePipelines(config, only)
+  const chosen = choosePipelinesAndRuns(config, only)
   const answers = chosen.map(([name, pipeline]) => ({
     target: sinkTarget(name, pipeline),
     tableId: pipeline.sinkKind.tableId(pipeline),

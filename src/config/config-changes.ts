@@ -33,6 +33,7 @@ export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): C
         after.metrics?.[name],
       ],
     ),
+    ['runs', before.runs, after.runs],
     ['stopMs', before.stopMs, after.stopMs],
   ]
   return {

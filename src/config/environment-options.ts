@@ -32,6 +32,7 @@ export function withEnvironment(
     stateDirectory: values.TAILRACE_STATE,
     shard: typeof shard === 'string' ? placeShard(shard, pod) : shard,
     logLevel: values.LOG_LEVEL,
+    runs: values.TAILRACE_RUNS_TABLE === undefined ? undefined : { table: values.TAILRACE_RUNS_TABLE },
     disk: withOptions(config.disk, { minFreeBytes: values.TAILRACE_MIN_FREE_BYTES }),
     metrics: withOptions(config.metrics, {
       host: values.TAILRACE_METRICS_HOST,

@@ -13,6 +13,7 @@ export const optionVariables = {
   TAILRACE_BATCH_BYTES: 'whole number',
   TAILRACE_BATCH_ROWS: 'whole number',
   TAILRACE_BATCH_AGE_MS: 'whole number',
+  TAILRACE_RUNS_TABLE: 'text',
   LOG_LEVEL: logLevels,
 } as const
 
@@ -94,6 +95,11 @@ export function readEnvironment<const Kinds extends Readonly<Record<string, Vari
   environment: Environment = process.env,
 ): { readonly [Name in keyof Kinds]: VariableValue<Kinds[Name]> | undefined } {
   return readVariables({ ...optionVariables, ...kinds }, environment)
+}
+
+/** @returns the whole environment, for libraries that have variables of their own */
+export function processEnvironment(): Environment {
+  return process.env
 }
 
 /** As `readEnvironment`, but only the given variables are read and checked. */

@@ -79,6 +79,12 @@ export interface PipelineConfig {
   readonly batch?: BatchConfig | undefined
 }
 
+/** A table of the runs and their batches, which Tailrace writes about itself. */
+export interface RunsConfig {
+  /** `catalog.schema.table`. It is in the sink of the first pipeline. */
+  readonly table: string
+}
+
 export interface TailraceConfig {
   /** By name: lower-case letters, digits and `-`. The name is part of the paths of the offset file and of staging. */
   readonly pipelines: Readonly<Record<string, PipelineConfig>>
@@ -93,6 +99,8 @@ export interface TailraceConfig {
   /** Default: no server. */
   readonly metrics?: MetricsConfig | undefined
   readonly health?: HealthConfig | undefined
+  /** Record runs and batches in a table. Default: they are only logged. */
+  readonly runs?: RunsConfig | undefined
   /** Limit of an orderly stop, in milliseconds: 0 to 3,600,000. The process then ends anyway. Default 30,000. */
   readonly stopMs?: number | undefined
   readonly restart?: RestartConfig | undefined

@@ -3,6 +3,7 @@ import { TailraceError } from '../errors.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { shippedSinks } from '../sinks/sinks.ts'
 import type { Shard } from '../sources/discovery/shard.ts'
+import { runsPipelineName } from './choose-pipelines.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
 import type { TailraceConfig } from './options.ts'
 import type { ResolvedConfig } from './resolved.ts'
@@ -50,8 +51,15 @@ const pipelineName = /^[a-z0-9](?:-?[a-z0-9])*$/
 
 function nameMistakes(input: unknown): string[] {
   return Object.keys(pipelinesOf(input))
-    .filter((name) => !pipelineName.test(name))
-    .map((name) => invalidName(`pipelines.${name}`, 'expected lower-case letters, digits and -'))
+    .filter((name) => !pipelineName.test(name) || name === runsPipelineName)
+    .map((name) =>
+      invalidName(
+        `pipelines.${name}`,
+        name === runsPipelineName
+          ? 'expected another name: the record of runs has it'
+          : 'expected lower-case letters, digits and -',
+      ),
+    )
 }
 
 /** @returns the pipelines without mistakes of their own, so that mistakes between pipelines are reported in the same message */

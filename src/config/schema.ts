@@ -34,6 +34,15 @@ function isTable(value: unknown): boolean {
   }
 }
 
+function isTableName(name: string): boolean {
+  try {
+    parseTableName(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The options of a sink of one of several kinds. */
 function sinkOptions(sinks: readonly Sink[]): z.ZodType<SinkOptions> {
   const [first, ...others] = sinks.map(({ options }) => options as z.core.$ZodTypeDiscriminable)
@@ -114,6 +123,11 @@ export const configSchema = (sinks: readonly Sink[]) =>
             per10kListings: z.number().min(0).max(1_000).default(defaultPrices.per10kListings),
           })
           .prefault({}),
+      })
+      .optional(),
+    runs: z
+      .strictObject({
+        table: z.string().refine(isTableName, 'expected catalog.schema.table, of letters, digits, _ and -'),
       })
       .optional(),
     health: z

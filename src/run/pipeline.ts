@@ -5,7 +5,7 @@ import { isTailraceError } from '../errors.ts'
 import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
-import { type FailedBatch, generationKey, type LandedBatch } from '../records.ts'
+import { type FailedBatch, generationKey, type LandedBatch, type PreparedBatch } from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
 import type { TableUpkeep } from '../sinks/sink.ts'
@@ -55,6 +55,8 @@ export interface PipelineOptions {
 
 /** Is told what became of each batch of a pipeline. */
 export interface BatchListener {
+  /** Awaited before each commit; does not throw. */
+  preparing(prepared: PreparedBatch): Promise<void>
   landed(landing: LandedBatch): void
   failed(failed: FailedBatch): void
 }
@@ -204,6 +206,7 @@ export class Pipeline implements OpenedPipeline {
         },
       },
       diskSpace,
+      beforeCommit: (prepared) => this.#onBatch?.preparing(prepared) ?? Promise.resolve(),
       onLanded: (landed) => this.#noteLanded(landed),
       onFailed: (failed) => this.#onBatch?.failed(failed),
       onFenced: (fenced) => {

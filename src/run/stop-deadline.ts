@@ -38,6 +38,10 @@ export class StopDeadline {
     return this.#overdueSinceMs
   }
 
+  get hasBegun(): boolean {
+    return this.#begunAtMs !== undefined
+  }
+
   /** The time of a stop that is left before an abort, in milliseconds; all of it before the stop begins. */
   get leftMs(): number {
     const drainMs = this.#options.stopMs - this.#abortMs

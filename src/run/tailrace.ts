@@ -16,6 +16,7 @@ import type { MetricsServer } from './monitoring/metrics-server.ts'
 import { Monitor } from './monitoring/monitor.ts'
 import { Pipeline } from './pipeline.ts'
 import { FailureFile } from './pipeline-failure.ts'
+import type { RunOutcome, RunRecorder } from './recording/run-recorder.ts'
 import { StopDeadline } from './stop-deadline.ts'
 import { SupervisedPipeline } from './supervised-pipeline.ts'
 import type { RunTelemetry } from './telemetry/run-telemetry.ts'
@@ -78,6 +79,7 @@ export class Tailrace {
   #isStopping = false
   #metricsServer: MetricsServer | undefined
   readonly #monitor: Monitor
+  #recorder: RunRecorder | undefined
   #startedAtMs: number
 
   private constructor(options: TailraceOptions) {
@@ -113,6 +115,17 @@ export class Tailrace {
       const { shard } = options.config
       if (shard !== undefined) options.logger.info(shard, 'reading one part of the blobs')
       await tailrace.#serveMetrics()
+      const { config, clock, logger } = options
+      if (config.runs !== undefined) {
+        // Loaded only when configured.
+        const { RunRecorder } = await import('./recording/run-recorder.ts')
+        tailrace.#recorder = await RunRecorder.begin({
+          config,
+          openPipeline: (landing) => Pipeline.open(landing),
+          clock,
+          logger,
+        })
+      }
       for (const [name, config] of choosePipelines(options.config, options.only)) {
         tailrace.#members.push(tailrace.#member(name, config, await tailrace.#storage.reader(config.source)))
       }
@@ -121,6 +134,7 @@ export class Tailrace {
       return tailrace
     } catch (error) {
       await Promise.all(tailrace.pipelines.map((pipeline) => pipeline.close()))
+      await tailrace.#endRecord('failed', error)
       await tailrace.#close()
       throw error
     } finally {
@@ -160,6 +174,8 @@ export class Tailrace {
     } finally {
       this.#isStopping = true
       signal.removeEventListener('abort', abort)
+      const [failure] = this.#failures
+      await this.#endRecord(failure === undefined ? 'done' : 'failed', failure)
       this.#deadline.cancel()
       await this.#close()
     }
@@ -171,13 +187,14 @@ export class Tailrace {
    * Takes over another config while `run` goes on. A pipeline that is removed or changed lands its complete lines and writes
    * its offsets; a changed one is then opened anew, and goes on from there. All others run on.
    *
-   * One call at a time. After a stop it has no effect.
+   * One call at a time.
    *
-   * @returns the differences; options that need another process keep their values
+   * @returns the differences; options that need another process keep their values. Undefined when a stop came first, so that
+   * the former config stays
    * @throws CONFIG_INVALID, USAGE when a source cannot be connected to or the pipelines to run are not in it; the former
    * config then stays
    */
-  async reload(config: ResolvedConfig): Promise<ConfigChanges> {
+  async reload(config: ResolvedConfig): Promise<ConfigChanges | undefined> {
     const reloading = this.#reload(config)
     this.#reloading = reloading.catch(() => {})
     try {
@@ -255,12 +272,12 @@ export class Tailrace {
     this.#runs.set(member, run)
   }
 
-  async #reload(config: ResolvedConfig): Promise<ConfigChanges> {
+  async #reload(config: ResolvedConfig): Promise<ConfigChanges | undefined> {
     const { only } = this.#options
     const current = withPipelines(this.#config, only)
     const wanted = withPipelines(config, only)
     const changes = compareConfigs(current, wanted)
-    if (this.#isStopping) return changes
+    if (this.#isStopping) return undefined
     const readers = new Map<string, ObservedReader>()
     for (const name of [...changes.added, ...changes.changed])
       readers.set(name, await this.#storage.reader(wanted.pipelines[name]!.source))
@@ -269,10 +286,10 @@ export class Tailrace {
       [...changes.removed, ...changes.changed].includes(name),
     )
     await this.#drain(leaving)
-    if (this.#isStopping) return changes
+    if (this.#isStopping) return undefined
     // Options of the process stay as they are until it starts again.
-    const { stateDirectory, shard, metrics, stopMs } = this.#config
-    this.#config = { ...config, stateDirectory, shard, metrics, stopMs }
+    const { stateDirectory, shard, metrics, runs, stopMs } = this.#config
+    this.#config = { ...config, stateDirectory, shard, metrics, runs, stopMs }
     const replaced = Object.entries(wanted.pipelines).map(([name, pipeline]) => {
       const former = this.#members.find((member) => member.name === name)
       const reader = readers.get(name)
@@ -320,13 +337,14 @@ export class Tailrace {
   ): SupervisedPipeline {
     const { follow, telemetry, clock, logger } = this.#options
     const shared = this.#config
+    const recorder = this.#recorder
     const requests = predecessor?.requests ?? new RequestCounter()
     const log = this.#logs.get(name) ?? logger.child({ pipeline: name })
     this.#logs.set(name, log)
     return new SupervisedPipeline({
       name,
-      open: (signal, carried) =>
-        Pipeline.open({
+      open: async (signal, carried) => {
+        const pipeline = await Pipeline.open({
           name,
           config,
           shared,
@@ -334,14 +352,21 @@ export class Tailrace {
           succeededSince: (instantMs) => reader.health.succeededSince(instantMs),
           follow,
           ...carried,
-          onBatch: telemetry && {
-            landed: (landing) => telemetry.landed(name, landing),
-            failed: (failed) => telemetry.failed(name, failed),
+          onBatch: {
+            preparing: async (prepared) => recorder?.preparing(name, config, prepared),
+            landed: (landing) => {
+              recorder?.landed(name, landing)
+              telemetry?.landed(name, landing)
+            },
+            failed: (failed) => telemetry?.failed(name, failed),
           },
           signal,
           clock,
           logger: log,
-        }),
+        })
+        await recorder?.recover(name, pipeline.landed)
+        return pipeline
+      },
       requests,
       totals: predecessor,
       storageHealth: reader.health,
@@ -370,6 +395,16 @@ export class Tailrace {
       logger,
     })
     logger.info({ host, port: this.#metricsServer.port }, 'serving /metrics, /livez, /readyz and /startupz')
+  }
+
+  /** Within the time of a stop; a run that ends by itself gives it a while, too. */
+  async #endRecord(outcome: RunOutcome, error: unknown): Promise<void> {
+    if (this.#recorder === undefined) return
+    const limit = new AbortController()
+    const cancel = this.#options.clock.after(this.#deadline.leftMs, () => limit.abort())
+    const isStopped = this.#deadline.hasBegun && outcome === 'done'
+    await this.#recorder.end(isStopped ? 'stopped' : outcome, error, limit.signal)
+    cancel()
   }
 
   /** The metrics of the build, the pipelines and the telemetry. */

@@ -9,6 +9,7 @@ import {
   type FailedBatch,
   generationKey,
   type LandedBatch,
+  type PreparedBatch,
   type Span,
 } from '../records.ts'
 import { type Logger, silentLogger } from '../reporting/logger.ts'
@@ -43,6 +44,8 @@ export interface LakehouseSinkOptions {
   readonly committer: TableCommitter
   readonly offsets: OffsetFollower
   readonly diskSpace?: SpaceGuard | undefined
+  /** Awaited before each commit; must not throw. Default: nothing. */
+  readonly beforeCommit?: ((prepared: PreparedBatch) => Promise<void>) | undefined
   /** Called when a batch is durable. */
   readonly onLanded?: ((landed: LandedBatch) => void) | undefined
   /** Called when a batch has failed, unless the sink was destroyed. The stream fails with the same error. */
@@ -82,6 +85,7 @@ export class LakehouseSink extends Writable {
   #committer: TableCommitter
   #offsets: OffsetFollower
   #diskSpace: SpaceGuard
+  #beforeCommit: ((prepared: PreparedBatch) => Promise<void>) | undefined
   #onLanded: (landed: LandedBatch) => void
   #onFailed: (failed: FailedBatch) => void
   #onFenced: ((fenced: readonly FencedSpan[]) => void) | undefined
@@ -99,6 +103,7 @@ export class LakehouseSink extends Writable {
     this.#committer = options.committer
     this.#offsets = options.offsets
     this.#diskSpace = options.diskSpace ?? { withSpace: (write) => write() }
+    this.#beforeCommit = options.beforeCommit
     this.#onLanded = options.onLanded ?? (() => {})
     this.#onFailed = options.onFailed ?? (() => {})
     this.#onFenced = options.onFenced
@@ -198,18 +203,22 @@ export class LakehouseSink extends Writable {
           : await this.#diskSpace.withSpace(() => this.#encoder.encode(batch, signal), signal)
       try {
         const encodedAt = this.#clock.now()
+        const prepared: PreparedBatch = {
+          batch: { ...batch, spans },
+          rows: encoded.rows,
+          rejected: encoded.rejected,
+          partial: encoded.partial,
+          fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
+          encodeMs: encodedAt - startedAtMs,
+        }
+        await this.#beforeCommit?.(prepared)
         const receipt = await this.#commit(batch.id, spans, encoded, failedAttempts, signal)
         const committedAt = this.#clock.now()
         await this.#mirror(receipt.tableVersion, signal)
         return {
-          batch: { ...batch, spans },
-          rows: encoded.rows,
-          rejected: encoded.rejected,
+          ...prepared,
           rejectedBy: encoded.rejectedBy,
-          partial: encoded.partial,
-          fileBytes: encoded.files.reduce((sum, file) => sum + file.bytes, 0),
           startedAtMs,
-          encodeMs: encodedAt - startedAtMs,
           commitMs: committedAt - encodedAt,
           failedAttempts,
           tableVersion: receipt.tableVersion,

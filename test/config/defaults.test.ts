@@ -145,6 +145,7 @@ const places: Readonly<Record<string, string>> = {
   MetricsConfig: 'metrics.',
   PriceConfig: 'metrics.prices.',
   HealthConfig: 'health.',
+  RunsConfig: 'runs.',
   RestartConfig: 'restart.',
   SourceConfig: 'source.',
   DeltaSinkConfig: 'sink.',

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../support/eventually.ts'
+import type { SeenRequest } from '../support/faulty-proxy.ts'
 import { assertLandedOnce, mirroredOffset } from '../support/landed-once.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startTailrace } from '../support/run-tailrace.ts'
@@ -12,6 +13,7 @@ import { readTable } from '../support/table-rows.ts'
 import { projectRoot, type TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { type TestConfig, writeProject } from '../support/test-project.ts'
+import { startWatched, type WatchedRun } from '../support/watched-run.ts'
 
 /** Appends lines to blobs without a pause until it is ended. */
 class Writers {
@@ -224,4 +226,120 @@ export default defineConfig({
     rows.map(({ raw }) => (JSON.parse(raw) as { pid: number }).pid),
     [7, 8],
   )
+})
+
+/** A run with a table in storage, whose commits stall while rows wait. */
+async function stalledCommit(t: TestContext, stopMs: number) {
+  const run = await startWatched(t, { tableInStorage: true, stopMs })
+  const isCommit = ({ method, url }: SeenRequest) => method === 'PUT' && url.includes('_delta_log')
+  await run.storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
+  await run.process.until(() => run.process.logged('landed'), 'rows')
+  const before = run.proxy.seen.length
+  run.proxy.plan((seen) => (isCommit(seen) ? 'stalled' : undefined))
+  await run.storage.append('primary.json', linesAsBytes([jsonlogLine(1), jsonlogLine(2)]))
+  await eventually(async () => run.proxy.seen.slice(before).some(isCommit), 'a commit without an answer')
+  return run
+}
+
+const rowsOf = async ({ samples }: WatchedRun) =>
+  (await samples()).get('tailrace_rows_total{pipeline="primary"}')
+
+test('a reload whose drain takes longer than stopMs aborts the pipeline, and the next one lands its bytes, once', async (t) => {
+  const run = await stalledCommit(t, 20_000)
+  await run.reload({ batch: { maxAgeMs: 150 } })
+  // Meanwhile the probes say what goes on.
+  const [reason] = await run.untilUnready('PIPELINE_STOPPED')
+  assert.equal(reason!.reason, 'the pipeline is stopping')
+  assert.equal((await run.probe('livez')).status, 200)
+  const health = await run.health()
+  assert.equal(health.code, 1)
+  assert.match(health.stdout, /^primary: PIPELINE_STOPPED since /)
+
+  await run.process.until(() => run.process.logged('not drained in time'), 'the end of the time')
+  run.proxy.plan(() => undefined)
+  run.proxy.breakStalled()
+  await run.process.until(() => run.process.logged(inUse), 'the new config')
+  await eventually(async () => (await rowsOf(run)) === 3, 'the rows')
+  await run.untilUnready()
+  assert.equal((await run.health()).code, 0)
+  run.process.kill('SIGTERM')
+  assert.equal((await run.process.exited).code, 143, run.process.stderr)
+  const landed = run.process.log.filter(({ msg }) => msg === 'landed').map(({ blobs }) => blobs)
+  const { length } = await run.storage.content('primary.json')
+  const ranges = (landed as { start: number; end: number }[][]).flat().map(({ start, end }) => [start, end])
+  const [first] = ranges
+  assert.deepEqual(ranges, [
+    [0, first![1]],
+    [first![1], length],
+  ])
+})
+
+test('a SIGTERM during a reload ends the process within stopMs, with nothing landed twice or lost', async (t) => {
+  const run = await stalledCommit(t, 2_000)
+  await run.reload({ batch: { maxAgeMs: 150 } })
+  await run.process.until(() => run.process.logged('loading the config again'), 'the reload')
+  await run.untilUnready('PIPELINE_STOPPED')
+  const stoppedAtMs = Date.now()
+  run.process.kill('SIGTERM')
+  assert.equal((await run.process.exited).code, 143, run.process.stderr)
+  assert.ok(Date.now() - stoppedAtMs < 2_500, `${Date.now() - stoppedAtMs} ms`)
+  assert.ok(!run.process.logged(inUse))
+  run.proxy.plan(() => undefined)
+  run.proxy.breakStalled()
+  const again = await run.runAgain('--once')
+  assert.equal(again.code, 0, again.stderr)
+  const { pipelines } = JSON.parse(again.stdout) as {
+    pipelines: { primary: { rows: number; offsets: { offset: number }[] } }
+  }
+  assert.equal(pipelines.primary.rows, 2)
+  assert.equal(pipelines.primary.offsets[0]!.offset, (await run.storage.content('primary.json')).length)
+})
+
+test('with --watch, a secret whose file is replaced is taken over, and one that is invalid is refused', async (t) => {
+  const storage = await startStorage(t)
+  const directory = await temporaryDirectory(t)
+  const secret = join(directory, 'connection-string')
+  await writeFile(secret, storage.connectionString)
+  await writeFile(
+    join(directory, 'pipeline.config.ts'),
+    `import { defineConfig, postgresLogs, readEnvironment } from 'tailrace'
+
+const { LOGS_STORAGE: connectionString = '' } = readEnvironment({ LOGS_STORAGE: 'text' })
+export default defineConfig({
+  pipelines: {
+    primary: {
+      source: { storage: { kind: 'connection-string', connectionString }, container: 'logs', blobs: 'primary.json', pollMs: 100 },
+      table: postgresLogs('test.logs.primary'),
+      sink: { kind: 'delta', root: './lakehouse' },
+      batch: { maxAgeMs: 100 },
+    },
+  },
+  disk: { minFreeBytes: 0 },
+})
+`,
+  )
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
+  const running = startTailrace(t, ['start', '--watch'], {
+    script: join(projectRoot, 'bin', 'tailrace.js'),
+    asShipped: true,
+    cwd: directory,
+    env: { LOGS_STORAGE_FILE: secret },
+  })
+  await running.until(() => running.logged('landed'), 'rows')
+  const reload = reloadsOf(running)
+  // As Kubernetes does: a new file takes the place of the old one.
+  const replace = async (text: string) => {
+    await writeFile(`${secret}.new`, text)
+    await rename(`${secret}.new`, secret)
+  }
+  await replace('AccountName=logs')
+  assert.equal((await reload()).err?.code, 'CONFIG_INVALID')
+  await replace(`${storage.connectionString};EndpointSuffix=core.windows.net`)
+  assert.deepEqual((await reload()).changed, ['primary'])
+  assert.ok(running.log.some(({ cause }) => cause === `a change of ${secret}`))
+  await storage.append('primary.json', linesAsBytes([jsonlogLine(1)]))
+  await running.until(() => running.log.filter(({ msg }) => msg === 'landed').length === 2, 'more rows')
+  running.kill('SIGTERM')
+  assert.equal((await running.exited).code, 143, running.stderr)
+  assert.doesNotMatch(running.stderr, /AccountKey=(?!\*)/)
 })

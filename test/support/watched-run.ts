@@ -34,6 +34,10 @@ export interface WatchedRun {
   samples(): Promise<Map<string, number>>
   exposition(): Promise<string>
   health(...args: string[]): Promise<TailraceRun>
+  /** Runs `tailrace start` again, to its end. */
+  runAgain(...args: string[]): Promise<TailraceRun>
+  /** Writes the config again, with other options, and has the process load it. */
+  reload(more: Partial<TestConfig>): Promise<void>
 }
 
 /** Starts it; the blob `primary.json` is to be appended to. */
@@ -53,7 +57,8 @@ export async function startWatched(
   if (fault !== undefined) proxy.plan(fault)
   const through = (text: string): string => text.replaceAll(`:${direct.port}`, `:${proxy.port}`)
   const port = await freePort()
-  const { configPath } = await writeProject(await temporaryDirectory(t), {
+  const directory = await temporaryDirectory(t)
+  const given: TestConfig = {
     storage: { kind: 'connection-string', connectionString: through(storage.connectionString) },
     pipelines: { primary: { blobs: 'primary.json' } },
     metrics: { port },
@@ -61,7 +66,8 @@ export async function startWatched(
     restart: { minPauseMs: 200, maxPauseMs: 400 },
     ...(tableInStorage ? { lakehouse: `${through(direct.origin)}${direct.pathname}/lake` } : {}),
     ...config,
-  })
+  }
+  const { configPath } = await writeProject(directory, given)
   const args = ['--config', configPath]
   const started = startTailrace(t, ['start', ...args])
   process = started
@@ -93,6 +99,11 @@ export async function startWatched(
     samples: async () => samplesOf(await exposition()),
     exposition,
     health: (...more) => runTailrace(t, ['health', ...args, ...more]),
+    runAgain: (...more) => runTailrace(t, ['start', ...args, ...more]),
+    reload: async (more) => {
+      await writeProject(directory, { ...given, ...more })
+      started.kill('SIGHUP')
+    },
   }
 }
 

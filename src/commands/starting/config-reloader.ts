@@ -5,7 +5,7 @@ import type { ConfigSource } from '../command.ts'
 
 /** The part of `Tailrace` that a reload uses. */
 interface ReloadableRun {
-  reload(config: ResolvedConfig): Promise<ConfigChanges>
+  reload(config: ResolvedConfig): Promise<ConfigChanges | undefined>
   setLogLevel(level: LogLevel): void
 }
 
@@ -50,7 +50,9 @@ export class ConfigReloader {
 
   async #reload(run: ReloadableRun): Promise<void> {
     const config = await this.#source.load()
-    const { needRestart, ...pipelines } = await run.reload(config)
+    const changes = await run.reload(config)
+    if (changes === undefined) return
+    const { needRestart, ...pipelines } = changes
     run.setLogLevel(this.#source.levelOf(config))
     this.#log.info(pipelines, 'the new config is in use')
     if (needRestart.length > 0)

@@ -1,5 +1,9 @@
-import { choosePipelines, chooseTables, unsupportedError } from '../../config/choose-pipelines.ts'
-import type { ResolvedConfig } from '../../config/resolved.ts'
+import {
+  type ConfigOfTables,
+  choosePipelinesAndRuns,
+  chooseTables,
+  unsupportedError,
+} from '../../config/choose-pipelines.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { SinkQuery, SinkTarget } from '../../sinks/sink.ts'
 
@@ -15,7 +19,7 @@ export interface ChosenEngine {
  * @throws USAGE when the tables belong to several engines, none of them the embedded one
  */
 export function chooseEngine(
-  { config, logger }: { readonly config: Pick<ResolvedConfig, 'pipelines'>; readonly logger: Logger },
+  { config, logger }: { readonly config: ConfigOfTables; readonly logger: Logger },
   only: string | undefined,
 ): ChosenEngine {
   const tables = chooseTables(config, only, (sink) => sink.query)
@@ -33,7 +37,7 @@ export function chooseEngine(
     })
   }
   const names = new Set(chosen.map(({ target }) => target.name))
-  const left = choosePipelines(config, only).flatMap(([name]) => (names.has(name) ? [] : [name]))
+  const left = choosePipelinesAndRuns(config, only).flatMap(([name]) => (names.has(name) ? [] : [name]))
   if (left.length > 0) {
     logger.info({ pipelines: left }, 'tables of other engines are not queried: select one with --pipeline')
   }

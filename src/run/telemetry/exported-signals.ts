@@ -24,7 +24,7 @@ const encodingOf: Readonly<Record<string, OtlpEncoding>> = {
  *
  * @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ (read 2026-11-29)
  */
-export function exportedSignals(environment: Environment = process.env): ExportedSignals {
+export function exportedSignals(environment: Environment): ExportedSignals {
   const variable = (name: string): string | undefined => environment[name]?.trim() || undefined
   const encodings = new Map<Signal, OtlpEncoding>()
   const mistakes = new Set<string>()

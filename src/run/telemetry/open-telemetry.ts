@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import type { Environment } from '../../config/environment.ts'
+import { type Environment, processEnvironment } from '../../config/environment.ts'
 import { isTailraceError } from '../../errors.ts'
 import { requireInstalled } from '../../package.ts'
 import type { Logger } from '../../reporting/logger.ts'
@@ -22,7 +22,7 @@ const packages = [
  * @returns undefined when nothing is sent
  */
 export async function openTelemetry({
-  environment = process.env,
+  environment = processEnvironment(),
   clock,
   logger,
 }: {
