@@ -9,7 +9,7 @@ import { readHistory } from './log/history.ts'
 import { deltaMaintenance } from './maintenance/maintenance.ts'
 import { BackgroundOptimizer } from './maintenance/optimizer.ts'
 import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
-import { deltaQuery } from './query/sink-query.ts'
+import { deltaQuery } from './query/query.ts'
 import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
 import { commandStorage, openTableStorage } from './storage/open.ts'
 
