@@ -46,6 +46,8 @@ export interface LineGrammarOptions {
   readonly kinds?: readonly LineKind[]
 }
 
+const longBytes = 256 * 1024
+
 type Field = readonly [key: string, json: string]
 
 /**
@@ -53,7 +55,8 @@ type Field = readonly [key: string, json: string]
  *
  * Keys, values and envelopes are drawn independently, so that a hostile number or time can stand wherever a producer
  * writes one. Most lines are short; one in about a hundred has a text of up to 256 KiB and one in a thousand of up to
- * `maxBytes`, so that a batch mixes both. The sequence depends on nothing but the random source and the options.
+ * `maxBytes`, so that a batch mixes both. With a higher `maxBytes` than 256 KiB, such texts are as much rarer as they are
+ * longer: otherwise a million lines would be ten gigabytes. The sequence depends on nothing but the random source and the options.
  */
 export class LineGrammar {
   readonly #random: Random
@@ -351,7 +354,9 @@ export class LineGrammar {
 
   #textLength(): number {
     const drawn = this.#random.next()
-    const most = drawn < 0.9 ? 24 : drawn < 0.99 ? 2_000 : drawn < 0.999 ? 256 * 1024 : this.#maxBytes
+    const longestShare = 0.001 * Math.min(1, longBytes / this.#maxBytes)
+    const most =
+      drawn < 0.9 ? 24 : drawn < 0.99 ? 2_000 : drawn < 1 - longestShare ? longBytes : this.#maxBytes
     return Math.floor(Math.exp(this.#random.next() * Math.log(Math.max(2, Math.min(most, this.#maxBytes)))))
   }
 
