@@ -40,13 +40,18 @@ const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 /** Mean row length from which the vectors of two threads would take 300 MB. Measured with records inside of records. */
 const maxTwoThreadRowBytes = 1_200
 
+/** Rows that one thread projects in less time than two take to prepare their vectors. */
+const maxOneThreadRows = 2_048
+
 /**
  * Settings for the projection of any form: its vectors of ordinary rows do not fit into the engine's usual memory.
  *
  * On two threads, jsonlog inside of Docker's records failed in two of seven runs with 300 MiB, and in none with 340.
+ *
+ * @param left rows of the piece that are not written yet
  */
-function anyFormSettings({ rows, bytes }: SpoolPiece): EngineSettings {
-  const threads = bytes / rows > maxTwoThreadRowBytes ? 1 : 2
+function anyFormSettings({ rows, bytes }: SpoolPiece, left: number): EngineSettings {
+  const threads = bytes / rows > maxTwoThreadRowBytes || left <= maxOneThreadRows ? 1 : 2
   return { ...ordinarySettings, memory_limit: threads === 1 ? '260MiB' : '340MiB', threads }
 }
 
@@ -168,7 +173,9 @@ export class PartWriter {
     if (usual?.rows === piece.rows) return [usual]
     const written: WrittenFile[] = usual === undefined ? [] : [usual]
     try {
-      const others = await this.#writePart([piece], anyFormSettings(piece), { written: usual?.path })
+      const others = await this.#writePart([piece], anyFormSettings(piece, piece.rows - (usual?.rows ?? 0)), {
+        written: usual?.path,
+      })
       if (others !== undefined) written.push(others)
       if (written.reduce((sum, { rows }) => sum + rows, 0) === piece.rows) return written
     } catch (error) {
@@ -177,7 +184,7 @@ export class PartWriter {
     }
     // Two rows share a place, and only one of them is usual.
     await removeAll(written)
-    const all = await this.#writePart([piece], anyFormSettings(piece))
+    const all = await this.#writePart([piece], anyFormSettings(piece, piece.rows))
     return all === undefined ? [] : [all]
   }
 

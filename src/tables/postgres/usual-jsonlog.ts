@@ -39,6 +39,9 @@ export interface UsualJsonlogOptions {
 /** Start of every jsonlog record that PostgreSQL itself writes. */
 const beginning = '{"timestamp":"'
 
+const surrogate = String.raw`\\u[dD][89a-fA-F]`
+const escapedSurrogate = String.raw`(?:^|[^\\])(?:\\\\)*${surrogate}`
+
 const keys = new Set<string>()
 const at: ValueAt = (key) => {
   keys.add(key!)
@@ -84,12 +87,15 @@ export function usualRows(
   const extra = extraTexts(extraColumns)
   const when = (sql: string): string => (options.keepRaw === 'unusual' ? sql : '')
   const kept = ['raw', 'text', 'is_flat', ...passThrough.map(sqlIdentifier)].join(', ')
-  // Escaped lone surrogates are valid JSON, but the parser refuses them. A flat record has no \u at all.
+  // Escaped lone surrogates are valid JSON, but the parser refuses them. A flat record has no \u at all. Behind a second
+  // backslash it is text, which messages about such values quote.
   const likely = [
     'reject IS NULL',
     'note IS NULL',
     `starts_with(text, ${sqlString(beginning)})`,
-    `CASE WHEN is_flat THEN true ELSE NOT regexp_matches(text, '\\\\u[dD][89a-fA-F]') END`,
+    `CASE WHEN is_flat THEN true
+      WHEN regexp_matches(text, ${sqlString(surrogate)}) THEN NOT regexp_matches(text, ${sqlString(escapedSurrogate)})
+      ELSE true END`,
     ...(usual === 'checked' ? ['json_valid(text)'] : []),
   ]
   const candidates = `(SELECT ${kept} FROM ${source} WHERE ${likely.join(' AND ')})`

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { SerialQueue } from '../../../src/offsets/serial-queue.ts'
 import type { RejectReason, Span } from '../../../src/records.ts'
 import { SpoolEncoder } from '../../../src/sinks/encoding/encoder.ts'
-import { parquetSql } from '../../../src/sinks/encoding/engine.ts'
+import { type EmbeddedEngine, parquetSql } from '../../../src/sinks/encoding/engine.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../../src/tables/table.ts'
 import { encoderFixture, filled, onlySpan, rowOf, type TestEntry } from '../encoder-harness.ts'
@@ -387,14 +387,40 @@ test('a batch may span hundreds of dates within the engine’s memory', async (t
   assert.equal(encoded.rows, 8000)
 })
 
-test('a batch of ordinary records of any producer takes one statement for each of its two parts', async (t) => {
-  const { engine, encoder, spool } = await encoderFixture(t)
+/** The statements that write files, from now on. */
+function copiesOf(engine: EmbeddedEngine): string[] {
   const statements: string[] = []
   const copy = engine.copy.bind(engine)
   engine.copy = (sql, signal) => {
     statements.push(sql)
     return copy(sql, signal)
   }
+  return statements
+}
+
+test('a text that quotes an escaped surrogate takes no statement of its own, and a lone surrogate one more', async (t) => {
+  const { engine, encoder, spool, read } = await encoderFixture(t)
+  const statements = copiesOf(engine)
+  const session = '"session_id":"692430a0.1267","session_start":"2026-11-24 09:00:00 UTC"'
+  for (const [escapes, count, message] of [
+    [String.raw`\\ud800`, 1, String.raw`\ud800`],
+    [String.raw`\\\\ud800 \\\\`, 1, String.raw`\\ud800 \\`],
+    [String.raw`\ud83d\ude00`, 2, '😀'],
+    [String.raw`\ud800`, 2, '\ufffd'],
+    [String.raw`\\\ud800`, 2, '\\\ufffd'],
+  ] as const) {
+    statements.length = 0
+    const raw = `{${head.replace('"m"', `"${escapes}"`)},${session}}`
+    const encoded = await encoder.encode(await spool([{ raw: plain.replace('}', `,${session}}`) }, { raw }]))
+    const rows = await read(encoded)
+    assert.deepEqual([rows[1]?.message, rows[1]?.parse_status], [message, 'ok'])
+    assert.equal(statements.length, count, escapes)
+  }
+})
+
+test('a batch of ordinary records of any producer takes one statement for each of its two parts', async (t) => {
+  const { engine, encoder, spool } = await encoderFixture(t)
+  const statements = copiesOf(engine)
   for (const length of [600, 1_200, 1_600]) {
     const message = `2026-11-24 08:54:35.875 UTC [77] LOG:  statement: ${'insert '.repeat(length / 7)}`
     const azure = JSON.stringify({
