@@ -37,8 +37,8 @@ type EngineSettings = Readonly<Record<string, string | number>>
 
 const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 
-/** Mean row length from which the vectors of two threads would take 300 MB. Measured with records inside of records. */
-const maxTwoThreadRowBytes = 1_200
+/** Mean row length from which the vectors of two threads would take 400 MB. Measured with records inside of records. */
+const maxTwoThreadRowBytes = 700
 
 /** Rows that one thread projects in less time than two take to prepare their vectors. */
 const maxOneThreadRows = 2_048
@@ -46,13 +46,11 @@ const maxOneThreadRows = 2_048
 /**
  * Settings for the projection of any form: its vectors of ordinary rows do not fit into the engine's usual memory.
  *
- * On two threads, jsonlog inside of Docker's records failed in two of seven runs with 300 MiB, and in none with 340.
- *
- * @param left rows of the piece that are not written yet
+ * Measured for records of 500 to 1,500 bytes: one thread needs up to 280 MiB, two need 280 for Azure's records of 507 bytes
+ * and 500 for records inside of Docker's.
  */
-function anyFormSettings({ rows, bytes }: SpoolPiece, left: number): EngineSettings {
-  const threads = bytes / rows > maxTwoThreadRowBytes || left <= maxOneThreadRows ? 1 : 2
-  return { ...ordinarySettings, memory_limit: threads === 1 ? '260MiB' : '340MiB', threads }
+function anyFormSettings(threads: 1 | 2): EngineSettings {
+  return { ...ordinarySettings, memory_limit: threads === 1 ? '320MiB' : '340MiB', threads }
 }
 
 /** Buffers of a row's length that a statement allocates, most of which it never fills: measured for every shape. */
@@ -173,9 +171,7 @@ export class PartWriter {
     if (usual?.rows === piece.rows) return [usual]
     const written: WrittenFile[] = usual === undefined ? [] : [usual]
     try {
-      const others = await this.#writePart([piece], anyFormSettings(piece, piece.rows - (usual?.rows ?? 0)), {
-        written: usual?.path,
-      })
+      const others = await this.#writeAnyForm(piece, usual)
       if (others !== undefined) written.push(others)
       if (written.reduce((sum, { rows }) => sum + rows, 0) === piece.rows) return written
     } catch (error) {
@@ -184,8 +180,22 @@ export class PartWriter {
     }
     // Two rows share a place, and only one of them is usual.
     await removeAll(written)
-    const all = await this.#writePart([piece], anyFormSettings(piece, piece.rows))
+    const all = await this.#writeAnyForm(piece, undefined)
     return all === undefined ? [] : [all]
+  }
+
+  /** Writes the rows that a file lacks, on two threads only where they are likely to fit into memory. */
+  async #writeAnyForm(piece: SpoolPiece, usual: WrittenFile | undefined): Promise<WrittenFile | undefined> {
+    const rows = { written: usual?.path }
+    const hasManyRows = piece.rows - (usual?.rows ?? 0) > maxOneThreadRows
+    if (hasManyRows && piece.bytes / piece.rows <= maxTwoThreadRowBytes) {
+      try {
+        return await this.#writePart([piece], anyFormSettings(2), rows)
+      } catch (error) {
+        if (!isOutOfMemory(error)) throw error
+      }
+    }
+    return this.#writePart([piece], anyFormSettings(1), rows)
   }
 
   async #writeUsual(piece: SpoolPiece): Promise<WrittenFile | undefined> {
