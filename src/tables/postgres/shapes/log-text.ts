@@ -56,10 +56,12 @@ export function locationFields(location: string): ReturnType<Shape['fields']> {
 const joinedLine = (words: readonly string[]): string =>
   `\\n(?:[^\\n\\t][^\\n]*?[^A-Za-z\\n])?(?:${words.join('|')}) ?:  `
 const anyJoinedLine = joinedLine(Object.values(continuationWords).flat())
+/** Where one such line ends another, its word needs no check: a list of all words takes the engine long to compile. */
+const nextJoinedLine = joinedLine(['[^\\s:]+'])
 
 /** SQL of the text of such a line. @param text SQL of the text behind the prefix of the message */
 function joinedText(text: string, kind: keyof typeof continuationWords): string {
-  const pattern = `(?s)${joinedLine(continuationWords[kind])}(.*?)(?:${anyJoinedLine}|$)`
+  const pattern = `(?s)${joinedLine(continuationWords[kind])}(.*?)(?:${nextJoinedLine}|$)`
   return `CASE WHEN contains(${text}, chr(10)) THEN nullif(regexp_extract(${text}, ${sqlString(pattern)}, 1), '') END`
 }
 

@@ -5,6 +5,7 @@ import { viewFunctions } from './view-functions.ts'
 // A view comes after those that it reads.
 const names = [
   'log_events',
+  'log_records',
   'plans',
   'statement_timings',
   'statements',

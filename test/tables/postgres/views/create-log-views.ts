@@ -14,10 +14,13 @@ export async function createLogViews(
 ): Promise<string> {
   const { projection } = postgresLogs('a.b.c', { role })
   const source = `(SELECT line AS raw, line AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note, NULL::BOOLEAN AS is_flat
+    , 'b' AS source_blob, 'g' AS source_generation, (row_number() OVER ())::BIGINT AS source_offset, 0 AS source_index
     FROM read_csv(${sqlString(file)}, columns = { line: 'VARCHAR' }, delim = chr(1), quote = '', escape = '', header = false,
       auto_detect = false, new_line = '\\n'))`
   const table = `${role}_rows`
-  await engine.run(`CREATE TABLE ${table} AS ${projection.select(source, { passThrough: [] })}`)
+  await engine.run(
+    `CREATE TABLE ${table} AS ${projection.select(source, { passThrough: ['source_blob', 'source_generation', 'source_offset', 'source_index'] })}`,
+  )
   await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table}`)
   for (const { name, body } of logViews.functions) {
     await engine.run(`CREATE OR REPLACE MACRO ${name}(s) AS ${body.duckdb}`)

@@ -89,3 +89,37 @@ test('the view log_events gives each record its kind, its event and a level in E
     )
   })
 })
+
+test('the view log_records joins the lines of a text log with the record of their process', async () => {
+  await withEngine(async (engine, directory) => {
+    const line = (pid: number, text: string): string =>
+      JSON.stringify({ log: `2026-11-24 08:54:35.875 UTC [${pid}] ${text}\n`, stream: 'stderr' })
+    const file = join(directory, 'lines.ndjson')
+    const lines = [
+      line(9, 'DETAIL:  of a record before the first line'),
+      line(1, 'ERROR:  one'),
+      line(2, 'FEHLER:  two'),
+      line(1, 'DETAIL:  detail of one'),
+      line(2, 'ANWEISUNG:  select 2'),
+      line(1, 'STATEMENT:  select 1'),
+      line(1, 'LOG:  three'),
+      line(1, 'CONTEXT:  context of three'),
+      JSON.stringify({ level: 'info', logger: 'instance-manager', msg: 'no record of the server' }),
+    ]
+    await writeFile(file, lines.map((one) => `${one}\n`).join(''))
+    await createLogViews(engine, file, 'primary')
+    const rows = await engine.rows(
+      `SELECT concat_ws('|', source_offset, pid, severity, message, detail, context, statement, joined_lines) AS row
+        FROM log_records ORDER BY source_offset`,
+    )
+    assert.deepEqual(
+      rows.map(({ row }) => row),
+      [
+        '1|9|of a record before the first line|1',
+        '2|1|ERROR|one|detail of one|select 1|2',
+        '3|2|FEHLER|two|select 2|1',
+        '7|1|LOG|three|context of three|1',
+      ],
+    )
+  })
+})
