@@ -165,6 +165,14 @@ export const errors = {
     disposition: 'halt',
     hint: 'Use one statement that only reads; --unsafe runs any statement, with the permissions of this process.',
   },
+  QUERY_BUSY: {
+    disposition: 'retry',
+    hint: 'Wait for a running statement to end, or cancel it.',
+  },
+  PAGE_UNAVAILABLE: {
+    disposition: 'halt',
+    hint: 'Choose another address for the page: page.port and page.host, or TAILRACE_PAGE_PORT and TAILRACE_PAGE_HOST.',
+  },
   OUTPUT_FAILED: {
     disposition: 'halt',
     hint: 'Check the destination that the message names, such as its free space.',

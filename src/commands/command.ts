@@ -6,6 +6,7 @@ import type { StatusOutput, TerminalTraits } from '../reporting/terminal.ts'
 
 /** The file that a config came from, which can be loaded again. */
 export interface ConfigSource {
+  readonly path: string
   /** @throws CONFIG_UNREADABLE, CONFIG_INVALID */
   load(): Promise<ResolvedConfig>
   /** The files of the user that the config depends on: it, the modules it imports, and secrets. */

@@ -54,6 +54,7 @@ export async function openContext(flags: ContextFlags): Promise<CommandContext> 
   return {
     config,
     source: {
+      path,
       load,
       files: () => [...configFiles(), ...environmentFiles()],
       levelOf,

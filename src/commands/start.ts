@@ -10,6 +10,7 @@ import type { CommandContext } from './command.ts'
 import { codeOfEmptySources, exitCodes } from './exit-code.ts'
 import { ConfigReloader } from './starting/config-reloader.ts'
 import { FileWatch } from './starting/file-watch.ts'
+import { PageDoor } from './starting/page-door.ts'
 import { ProgressReporter } from './starting/progress-reporter.ts'
 
 export interface StartOptions {
@@ -99,6 +100,7 @@ export async function start(
     stop()
   }
   for (const signal of Object.keys(stopSignals) as StopSignal[]) process.on(signal, onSignal)
+  const door = once ? undefined : await PageDoor.open(context, pipeline)
 
   let progress: NodeJS.Timeout | undefined
   let reporter: ProgressReporter | undefined
@@ -131,6 +133,7 @@ export async function start(
     cancelTimer?.()
     clearInterval(progress)
     fileWatch?.close()
+    door?.close()
     deadline.cancel()
     errorOutput.status('')
     await reporter?.close()

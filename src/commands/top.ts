@@ -20,7 +20,31 @@ const staleMs = 10_000
 /** A pipeline of the config, with the state that its process has written; undefined when it has none. */
 interface Row {
   readonly name: string
-  readonly status: LiveStatus | undefined
+  readonly status: ShownStatus | undefined
+}
+
+/** The part of the state that is shown. */
+interface ShownStatus
+  extends Pick<
+    LiveStatus,
+    | 'atMs'
+    | 'isRunning'
+    | 'phase'
+    | 'percent'
+    | 'leftSeconds'
+    | 'bytesPerSecond'
+    | 'rowsPerSecond'
+    | 'rows'
+    | 'rejected'
+    | 'lagBytes'
+    | 'lanes'
+    | 'setAside'
+    | 'isHeld'
+    | 'landedAtMs'
+    | 'tableVersion'
+    | 'failure'
+  > {
+  readonly blobs: readonly Pick<LiveStatus['blobs'][number], 'blob' | 'offset' | 'bytes'>[]
 }
 
 const enterScreen = '\u001b[?1049h\u001b[?25l'
@@ -67,11 +91,19 @@ export async function top(context: CommandContext, options: TopOptions): Promise
   return 0
 }
 
+/** Blobs that are named. */
+const maxBlobs = 10
+
+/** @returns the blobs with the most unread bytes */
+function behind(status: ShownStatus | undefined): ShownStatus['blobs'] {
+  return (status?.blobs ?? []).filter(({ offset, bytes }) => bytes > offset).slice(0, maxBlobs)
+}
+
 /** @param maxWidth in columns of the terminal; undefined: lines are not cut */
 export function topLines(rows: readonly Row[], nowMs: number, maxWidth: number | undefined): string[] {
   const pipelines = rows.map((row) => pipelineCells(row, nowMs))
   const blobs = rows.flatMap(({ name, status }) =>
-    (status?.blobs ?? []).map(({ blob, offset, bytes }) => [
+    behind(status).map(({ blob, offset, bytes }) => [
       name,
       blob,
       offset.toLocaleString('en-US'),
@@ -131,7 +163,7 @@ function pipelineCells({ name, status }: Row, nowMs: number): string[] {
   )
 }
 
-function stateOf({ isRunning, failure, phase }: LiveStatus): string {
+function stateOf({ isRunning, failure, phase }: ShownStatus): string {
   if (isRunning) return phase
   return failure === undefined ? 'starting' : 'failed'
 }

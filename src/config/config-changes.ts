@@ -34,6 +34,7 @@ export function compareConfigs(before: ResolvedConfig, after: ResolvedConfig): C
       ],
     ),
     ['runs', before.runs, after.runs],
+    ['page', before.page, after.page],
     ['stopMs', before.stopMs, after.stopMs],
   ]
   return {

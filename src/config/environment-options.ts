@@ -38,7 +38,22 @@ export function withEnvironment(
       host: values.TAILRACE_METRICS_HOST,
       port: values.TAILRACE_METRICS_PORT,
     }),
+    page: pageOptions(config.page, values),
     pipelines: withOptions(config.pipelines, Object.fromEntries(pipelines)),
+  })
+}
+
+function pageOptions(
+  page: TailraceConfig['page'],
+  values: ReturnType<typeof readVariables<typeof optionVariables>>,
+): TailraceConfig['page'] {
+  const { TAILRACE_PAGE: wanted, TAILRACE_PAGE_HOSTS: hosts } = values
+  if (wanted === 'off' || (page === false && wanted === undefined)) return false
+  return withOptions(page === false ? undefined : page, {
+    host: values.TAILRACE_PAGE_HOST,
+    port: values.TAILRACE_PAGE_PORT,
+    hosts: hosts?.split(/[\s,]+/).filter((host) => host !== ''),
+    token: values.TAILRACE_PAGE_TOKEN,
   })
 }
 

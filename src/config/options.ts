@@ -57,6 +57,20 @@ export interface MetricsConfig {
   readonly prices?: PriceConfig | undefined
 }
 
+/** The web page that `tailrace start` and `tailrace page` serve. */
+export interface PageConfig {
+  /** 0 to 65,535. Default 8787. `tailrace start` takes one of the next nine when it is in use. */
+  readonly port?: number | undefined
+  /** The address to listen on. Default `127.0.0.1`, which is reachable only from this machine. Any other one needs `token`. */
+  readonly host?: string | undefined
+  /** Names under which the page is reached, such as that of a proxy; addresses and `localhost` need not be listed. Default none. */
+  readonly hosts?: readonly string[] | undefined
+  /** Who knows it may read: 16 to 1,000 characters. Default: whoever reaches the address. */
+  readonly token?: string | undefined
+  /** Memory limit of the page's queries in MiB: 128 to 65,536. Default 512. */
+  readonly memoryMiB?: number | undefined
+}
+
 /** The pauses before a failed pipeline is restarted. The other pipelines keep running. */
 export interface RestartConfig {
   /** The first pause, in milliseconds: 10 to 3,600,000. Each later one in a row is twice as long. Default 5,000. */
@@ -98,6 +112,8 @@ export interface TailraceConfig {
   readonly disk?: DiskConfig | undefined
   /** Default: no server. */
   readonly metrics?: MetricsConfig | undefined
+  /** Default: a page on this machine alone; false: none. */
+  readonly page?: PageConfig | false | undefined
   readonly health?: HealthConfig | undefined
   /** Record runs and batches in a table. Default: they are only logged. */
   readonly runs?: RunsConfig | undefined

@@ -83,6 +83,15 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
       return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs } }
     })
 
+/** The options of the page with their defaults. */
+export const pageSchema = z.strictObject({
+  port: whole(0, 65_535).default(8_787),
+  host: z.string().min(1).max(253).default('127.0.0.1'),
+  hosts: z.array(z.string().min(1).max(253)).max(100).default([]),
+  token: z.string().min(16).max(1_000).optional(),
+  memoryMiB: whole(128, 65_536).default(512),
+})
+
 /** @returns the schema of a config with its defaults. It does not check the names of pipelines: `resolveConfig` does */
 export const configSchema = (sinks: readonly Sink[]) =>
   z.strictObject({
@@ -130,6 +139,12 @@ export const configSchema = (sinks: readonly Sink[]) =>
         table: z.string().refine(isTableName, 'expected catalog.schema.table, of letters, digits, _ and -'),
       })
       .optional(),
+    page: z
+      .union([z.literal(false), pageSchema], {
+        error:
+          'expected false, or { port, host, hosts, token, memoryMiB } with a token of 16 or more characters and 128 or more MiB',
+      })
+      .prefault({}),
     health: z
       .strictObject({
         maxSilentMs: whole(100, hourMs).default(30_000),

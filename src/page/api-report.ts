@@ -1,7 +1,7 @@
 import type { RecordFilter } from './api.ts'
 
 export interface ReportRequest {
-  /** Default: the last 24 hours of the records. */
+  /** Default: the last 24 hours of the records, or all of them if they are fewer. */
   readonly fromMs?: number | undefined
   readonly toMs?: number | undefined
   /** Ids of TableEntry; none: all. */

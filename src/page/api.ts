@@ -127,9 +127,9 @@ export interface Facets {
   readonly server: readonly FacetValue[]
   readonly database: readonly FacetValue[]
   readonly user: readonly FacetValue[]
-  /** Empty when there are too many records to classify all of them: `isEventComplete` is false then. */
   readonly event: readonly FacetValue[]
-  readonly isEventComplete: boolean
+  /** Only records since this instant were counted, because there are too many; undefined when all were. */
+  readonly countedFromMs: number | undefined
 }
 
 export interface FacetValue {
@@ -198,6 +198,11 @@ export interface RecordPage {
   readonly records: readonly RecordRow[]
   /** For the parameter `before` of the next, older page; undefined when there are no more. */
   readonly next: string | undefined
+  /**
+   * Older records have not been searched yet, because a reply takes a limited time: `next` goes on from here. A page may
+   * be empty and still have a `next`. Undefined when the search is complete.
+   */
+  readonly searchedToMs: number | undefined
   readonly elapsedMs: number
 }
 

@@ -58,7 +58,9 @@ export class LandingLog {
     this.counters.partial += partial
     this.counters.bytes += bytes
     this.counters.batches += 1
-    this.#last = { atMs: this.#clock.now(), tableVersion }
+    const atMs = this.#clock.now()
+    this.#last = { atMs, tableVersion }
+    this.#statistics.noteCommit({ atMs, tableVersion, rows, rejected, bytes, encodeMs, commitMs })
     this.#log.info(
       {
         batch: batch.id,

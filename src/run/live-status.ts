@@ -2,8 +2,13 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { StatusFile } from '../offsets/status-file.ts'
+import { redactSecrets } from '../reporting/redact.ts'
+import { requestKinds } from '../sources/readers/counted-reader.ts'
+import { type RequestPrices, requestCostUsd } from './monitoring/metric-families.ts'
 import type { Pace } from './pace.ts'
 import type { SupervisedPipeline } from './supervised-pipeline.ts'
+
+const counted = z.array(z.object({ code: z.string(), count: z.number() }))
 
 const schema = z.object({
   pid: z.number(),
@@ -24,14 +29,55 @@ const schema = z.object({
   landedAtMs: z.number().optional(),
   tableVersion: z.number().optional(),
   failure: z.string().optional(),
-  blobs: z.array(z.object({ blob: z.string(), offset: z.number(), bytes: z.number() })),
+  blobs: z.array(
+    z.object({
+      blob: z.string(),
+      generation: z.string().optional(),
+      state: z.enum(['reading', 'queued', 'quiet', 'set aside', 'gone']),
+      offset: z.number(),
+      bytes: z.number(),
+      /** Of a blob set aside. */
+      reason: z.string().optional(),
+      untilMs: z.number().optional(),
+    }),
+  ),
+  partial: z.number(),
+  batches: z.number(),
+  lagSeconds: z.number(),
+  queuedBlobs: z.number(),
+  waitingRows: z.number(),
+  bufferedBytes: z.number(),
+  heldSinceMs: z.number().optional(),
+  freeBytes: z.number().optional(),
+  minFreeBytes: z.number().optional(),
+  retries: counted,
+  failures: counted,
+  outage: z.object({ sinceMs: z.number(), reason: z.string().optional() }).optional(),
+  requests: z.number(),
+  usdPerDay: z.number(),
+  commits: z.array(
+    z.object({
+      atMs: z.number(),
+      tableVersion: z.number().optional(),
+      rows: z.number(),
+      rejected: z.number(),
+      bytes: z.number(),
+      encodeMs: z.number(),
+      commitMs: z.number(),
+    }),
+  ),
 })
 
-/** The state of a running pipeline, for `tailrace top` of another process. */
+/** The state of a running pipeline, for `tailrace top` and the page, which are other processes. */
 export type LiveStatus = Readonly<z.infer<typeof schema>>
 
-/** Blobs that are named, those with the most unread bytes. */
-const maxBlobs = 10
+/** Blobs that are named. */
+const maxBlobs = 100
+
+/** A price of the first minute says nothing about a day. */
+const minCostMs = 60_000
+
+const dayMs = 86_400_000
 
 /** `<state>/<pipeline>.live.json`, which a running process replaces every second and removes at its end. */
 export class LiveStatusFile extends StatusFile<LiveStatus> {
@@ -51,8 +97,21 @@ export class LiveStatusFile extends StatusFile<LiveStatus> {
   }
 }
 
-export function liveStatus(pipeline: SupervisedPipeline, pace: Pace, atMs: number): LiveStatus {
-  const { counters, failure, lastLanded, setAside, lagBytes, laneCount, isRunning, isHeld } = pipeline
+export interface LiveStatusContext {
+  readonly atMs: number
+  /** When the process began to count. */
+  readonly startedAtMs: number
+  readonly prices: RequestPrices
+}
+
+export function liveStatus(
+  pipeline: SupervisedPipeline,
+  pace: Pace,
+  { atMs, startedAtMs, prices }: LiveStatusContext,
+): LiveStatus {
+  const { counters, failure, lastLanded, setAside, lagBytes, laneCount, isRunning, isHeld, pulse } = pipeline
+  const { statistics, failuresByCode, storageUnansweredSinceMs, requests } = pipeline
+  const landedUpToMs = pulse?.landedUpToMs ?? pipeline.landedUpToMs
   return {
     pid: process.pid,
     atMs,
@@ -60,14 +119,42 @@ export function liveStatus(pipeline: SupervisedPipeline, pace: Pace, atMs: numbe
     ...pace,
     rows: counters.rows,
     rejected: counters.rejected,
+    partial: counters.partial,
     bytes: counters.bytes,
+    batches: counters.batches,
     lagBytes,
+    lagSeconds: Math.max(0, atMs - landedUpToMs) / 1_000,
     lanes: laneCount,
     setAside: setAside.length,
+    queuedBlobs: pulse === undefined ? 0 : pulse.queuedBlobs.live + pulse.queuedBlobs.backlog,
+    waitingRows: pulse?.waitingRows ?? 0,
+    bufferedBytes: pulse?.bufferedBytes ?? 0,
     isHeld,
+    heldSinceMs: pulse?.heldSinceMs,
+    freeBytes: pulse?.freeBytes,
+    minFreeBytes: pulse?.minFreeBytes,
     landedAtMs: lastLanded?.atMs,
     tableVersion: lastLanded?.tableVersion,
     failure: failure && `${failure.code}: ${failure.reason}`,
-    blobs: [...pipeline.blobsBehind(maxBlobs)],
+    retries: countedCodes(statistics.retriesByCode),
+    failures: countedCodes(failuresByCode),
+    outage:
+      storageUnansweredSinceMs === undefined
+        ? undefined
+        : { sinceMs: storageUnansweredSinceMs, reason: pipeline.storageFailure },
+    requests: requestKinds.reduce((sum, kind) => sum + requests.counts[kind], 0),
+    usdPerDay: (requestCostUsd(requests.counts, prices) * dayMs) / Math.max(minCostMs, atMs - startedAtMs),
+    commits: [...statistics.recentCommits],
+    blobs: pipeline.knownBlobs(maxBlobs).map((known) => {
+      // A name without its container.
+      const aside = setAside.find(({ blob }) => known.blob.endsWith(`/${blob}`))
+      return aside === undefined
+        ? known
+        : { ...known, reason: redactSecrets(`${aside.code}: ${aside.reason}`), untilMs: aside.untilMs }
+    }),
   }
+}
+
+function countedCodes(counts: ReadonlyMap<string, number>): { code: string; count: number }[] {
+  return Array.from(counts, ([code, count]) => ({ code, count }))
 }

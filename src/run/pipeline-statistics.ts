@@ -31,12 +31,28 @@ export class DurationHistogram {
   }
 }
 
+/** Batches that are remembered. */
+const maxRecent = 120
+
+/** A batch that has landed. */
+export interface RecentCommit {
+  readonly atMs: number
+  readonly tableVersion: number | undefined
+  readonly rows: number
+  readonly rejected: number
+  /** Bytes of the blobs. */
+  readonly bytes: number
+  readonly encodeMs: number
+  readonly commitMs: number
+}
+
 /** Numbers of a pipeline since the start of the process, over all its runs. */
 export class PipelineStatistics {
   readonly encodeSeconds = new DurationHistogram()
   readonly commitSeconds = new DurationHistogram()
   readonly #rejectedByReason = new Map<string, number>()
   readonly #retriesByCode = new Map<string, number>()
+  readonly #recent: RecentCommit[] = []
 
   get rejectedByReason(): ReadonlyMap<string, number> {
     return this.#rejectedByReason
@@ -45,6 +61,16 @@ export class PipelineStatistics {
   /** Failed attempts that were repeated, by error code. */
   get retriesByCode(): ReadonlyMap<string, number> {
     return this.#retriesByCode
+  }
+
+  /** The last batches, oldest first. */
+  get recentCommits(): readonly RecentCommit[] {
+    return this.#recent
+  }
+
+  noteCommit(commit: RecentCommit): void {
+    this.#recent.push(commit)
+    if (this.#recent.length > maxRecent) this.#recent.shift()
   }
 
   noteLanded({ encodeMs, commitMs, rejectedBy }: LandedBatch): void {

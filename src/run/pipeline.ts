@@ -21,7 +21,7 @@ import { LaneMerge } from '../streams/lane-merge.ts'
 import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { LandingLog, type LastLanded, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
 import type { LaneContext } from './lanes/lane-context.ts'
-import type { BlobLag, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { KnownBlob, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
 import { NoLanes } from './lanes/no-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
@@ -143,9 +143,9 @@ export class Pipeline implements OpenedPipeline {
     return this.#schedule.lagBytes
   }
 
-  /** The known blobs with the most bytes that have not landed. */
-  blobsBehind(max: number): readonly BlobLag[] {
-    return this.#schedule.blobsBehind(max)
+  /** Known blobs: first those with the most bytes that have not landed. */
+  knownBlobs(max: number): readonly KnownBlob[] {
+    return this.#schedule.knownBlobs(max)
   }
 
   /** The last landed batch of this run. */

@@ -7,7 +7,7 @@ import { type GrowingPauses, growingPauseMs } from '../retry.ts'
 import type { RequestCounter } from '../sources/readers/counted-reader.ts'
 import type { StorageHealth } from '../sources/readers/observed-reader.ts'
 import type { LastLanded, PipelineCounters } from './landing-log.ts'
-import type { BlobLag, SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { KnownBlob, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { describeFailure, type FailureFile, failureLine, type PipelineFailure } from './pipeline-failure.ts'
 import type { PipelinePulse } from './pipeline-pulse.ts'
 import { PipelineStatistics } from './pipeline-statistics.ts'
@@ -29,8 +29,8 @@ export interface OpenedPipeline {
   /** Whether the stream is held because disk space is short. */
   readonly isHeld?: boolean | undefined
   readonly pulse?: PipelinePulse | undefined
-  /** The known blobs with the most bytes that have not landed. */
-  blobsBehind?(max: number): readonly BlobLag[]
+  /** Known blobs: first those with the most bytes that have not landed. */
+  knownBlobs?(max: number): readonly KnownBlob[]
   run(): Promise<void>
   stop(): void
   abort(): void
@@ -162,8 +162,8 @@ export class SupervisedPipeline {
     return this.#pipeline?.lagBytes ?? 0
   }
 
-  blobsBehind(max: number): readonly BlobLag[] {
-    return this.#pipeline?.blobsBehind?.(max) ?? []
+  knownBlobs(max: number): readonly KnownBlob[] {
+    return this.#pipeline?.knownBlobs?.(max) ?? []
   }
 
   /** The last landed batch of all runs. */

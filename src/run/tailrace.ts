@@ -288,8 +288,8 @@ export class Tailrace {
     await this.#drain(leaving)
     if (this.#isStopping) return undefined
     // Options of the process stay as they are until it starts again.
-    const { stateDirectory, shard, metrics, runs, stopMs } = this.#config
-    this.#config = { ...config, stateDirectory, shard, metrics, runs, stopMs }
+    const { stateDirectory, shard, metrics, page, runs, stopMs } = this.#config
+    this.#config = { ...config, stateDirectory, shard, metrics, page, runs, stopMs }
     const replaced = Object.entries(wanted.pipelines).map(([name, pipeline]) => {
       const former = this.#members.find((member) => member.name === name)
       const reader = readers.get(name)

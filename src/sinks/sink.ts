@@ -10,6 +10,7 @@ import type { ViewDialect } from '../tables/views.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows } from './landed-rows.ts'
+import type { ReadingOptions, ReadingSession } from './reading-session.ts'
 import type { TableCommitter } from './table-committer.ts'
 import type { OptimizeReport, TableHistory, VacuumReport } from './table-reports.ts'
 
@@ -222,6 +223,14 @@ export interface SinkQuery<Options extends SinkOptions = SinkOptions> {
    * @param targets all with the same `engineOf`
    */
   openSession?(targets: readonly SinkTarget<Options>[], request: SessionRequest): QuerySession
+
+  /**
+   * Opens engines for many statements at once over the newest versions of the same tables, within limits of their own. Only
+   * where the engine is that of this process.
+   *
+   * @param targets all with the same `engineOf`
+   */
+  openReading?(targets: readonly SinkTarget<Options>[], options: ReadingOptions): Promise<ReadingSession>
 }
 
 /** The part of a request that all statements of a session share. */

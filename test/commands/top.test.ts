@@ -29,7 +29,7 @@ const running = {
   landedAtMs: 8_000,
   tableVersion: 12,
   blobs: [{ blob: 'logs/一.ndjson', offset: 1_000, bytes: 5_000_000 }],
-} satisfies LiveStatus
+}
 
 test('top aligns pipelines and blobs, and names gate, last commit and failures', () => {
   const rows = [

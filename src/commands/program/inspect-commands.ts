@@ -8,7 +8,7 @@ import {
   pipelineOption,
   wideOption,
 } from './definition.ts'
-import { durationMs } from './values.ts'
+import { durationMs, pastInstantMs, wholeNumber } from './values.ts'
 
 /** Commands that show the state of sources and tables, and change nothing. */
 export function addInspectCommands(program: Command, runner: CommandRunner): void {
@@ -45,6 +45,61 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
       runner.withConfig(async (context) => {
         const { top } = await import('../top.ts')
         return top(context, flags)
+      }),
+    )
+
+  addCommand(
+    program,
+    'page',
+    'Serve a web page over the tables: state of the pipelines, search, report and SQL. Changes nothing.',
+    {
+      examples: [
+        ['tailrace page', 'at http://127.0.0.1:8787/ until Ctrl-C, as tailrace start does beside its work'],
+        ['tailrace page --port 0', 'at any free port, which is logged'],
+      ],
+      exitCodes: [130, 143],
+    },
+  )
+    .addOption(pipelineOption())
+    .option('--port <n>', 'port to listen on; default: page.port of the config', wholeNumber('--port'))
+    .option('--host <address>', 'address to listen on; default: page.host of the config')
+    .action((flags) =>
+      runner.withConfig(async (context) => {
+        const { page } = await import('../page.ts')
+        return page(context, flags)
+      }),
+    )
+
+  addCommand(
+    program,
+    'report',
+    'Report what the logs of a time say: statements, errors, locks, checkpoints, autovacuum, sessions …',
+    {
+      examples: [
+        ['tailrace report --since 24h --html report.html', 'one file for a mail or a ticket'],
+        ['tailrace report --since 7d --compare week --json', 'for a program, with the week before'],
+      ],
+    },
+  )
+    .option(
+      '--since <time>',
+      'from a time, or from 24h ago; default: 24 hours before the end',
+      pastInstantMs('--since'),
+    )
+    .option('--until <time>', 'to a time, or to 30m ago; default: the last record', pastInstantMs('--until'))
+    .addOption(
+      new Option('--compare <time>', 'with the time before it, or with a week before').choices([
+        'previous',
+        'week',
+      ] as const),
+    )
+    .addOption(pipelineOption())
+    .option('--html <file>', 'write the report as one self-contained HTML file')
+    .addOption(jsonOption())
+    .action(({ since, until, ...flags }) =>
+      runner.withConfig(async (context) => {
+        const { report } = await import('../report.ts')
+        return report(context, { ...flags, fromMs: since, toMs: until })
       }),
     )
 

@@ -1,3 +1,4 @@
+import { defaultPrices } from '../../config/schema.ts'
 import { LiveStatusFile, liveStatus } from '../../run/live-status.ts'
 import { PaceMeter } from '../../run/pace.ts'
 import { describeProgress } from '../../run/progress.ts'
@@ -22,18 +23,22 @@ export class ProgressReporter {
   #writing: Promise<unknown> = Promise.resolve()
   #isWriting = false
   #reports = 0
+  readonly #startedAtMs: number
 
   /** @param ends whether the run ends by itself */
   constructor(context: CommandContext, run: RunningPipelines, ends: boolean) {
     this.#context = context
     this.#run = run
     this.#ends = ends
+    this.#startedAtMs = context.clock.now()
   }
 
   report(): void {
     const { clock, errorOutput } = this.#context
     const atMs = clock.now()
     const { pipelines } = this.#run
+    const prices = this.#context.config.metrics?.prices ?? defaultPrices
+    const status = { atMs, startedAtMs: this.#startedAtMs, prices }
     const paced = pipelines.map((pipeline) => {
       const { counters, lagBytes } = pipeline
       const { meter, file } = this.#memberOf(pipeline.name)
@@ -47,7 +52,7 @@ export class ProgressReporter {
     this.#isWriting = true
     // A failure, such as a full disk, loses nothing that a run needs.
     const writes = [
-      ...paced.map(({ pipeline, file, pace }) => file.replace(liveStatus(pipeline, pace, atMs))),
+      ...paced.map(({ pipeline, file, pace }) => file.replace(liveStatus(pipeline, pace, status))),
       ...this.#removed(pipelines.map(({ name }) => name)).map((file) => file.remove()),
     ]
     this.#writing = Promise.allSettled(writes).then(() => {

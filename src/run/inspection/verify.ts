@@ -45,46 +45,54 @@ const generationsPerQuery = 500
  * `coldStart: 'latest'` or a start time it begins at the first row, because the actual start is not recorded.
  *
  * @param only the name of one pipeline; undefined for all
+ * @param signal ends the requests, and the check between two queries
  * @throws USAGE when there is no pipeline `only`
  */
 export async function verifyRows(
   context: InspectionContext,
   only: string | undefined,
+  signal?: AbortSignal,
 ): Promise<VerifyReport> {
   const verdicts: Verdict[] = []
-  await forEachPipeline(context, only, async (landed) => {
-    const { name, reader } = landed
-    const { transforms, source } = landed.pipeline
-    const generations = await landed.table.generations()
-    const landedRows = await landed.table.rows()
-    if (landedRows === undefined && generations.length > 0) {
-      context.logger.warn(
-        { pipeline: name },
-        'the table does not exist: the committed offsets cannot be verified',
-      )
-    }
-    const instantOf = await creationInstants(context.config, landed)
-    const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
-    const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
-    for (let from = 0; from < generations.length; from += generationsPerQuery) {
-      const some = generations.slice(from, from + generationsPerQuery)
-      const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
-      for (const [index, { gaps, ...facts }] of places.entries()) {
-        const one = some[index] as LandedOffset
-        // Only the newest generation of a blob can still exist.
-        const isNewest = newestOf.get(one.blob) === one.generation
-        const instant = isNewest ? instantOf(one) : undefined
-        const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
-        verdicts.push({
-          pipeline: name,
-          ...one,
-          ...facts,
-          ...between,
-          complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
-        })
+  await forEachPipeline(
+    context,
+    only,
+    async (landed) => {
+      const { name, reader } = landed
+      const { transforms, source } = landed.pipeline
+      const generations = await landed.table.generations()
+      const landedRows = await landed.table.rows()
+      if (landedRows === undefined && generations.length > 0) {
+        context.logger.warn(
+          { pipeline: name },
+          'the table does not exist: the committed offsets cannot be verified',
+        )
       }
-    }
-  })
+      const instantOf = await creationInstants(context.config, landed)
+      const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
+      const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
+      for (let from = 0; from < generations.length; from += generationsPerQuery) {
+        signal?.throwIfAborted()
+        const some = generations.slice(from, from + generationsPerQuery)
+        const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
+        for (const [index, { gaps, ...facts }] of places.entries()) {
+          const one = some[index] as LandedOffset
+          // Only the newest generation of a blob can still exist.
+          const isNewest = newestOf.get(one.blob) === one.generation
+          const instant = isNewest ? instantOf(one) : undefined
+          const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
+          verdicts.push({
+            pipeline: name,
+            ...one,
+            ...facts,
+            ...between,
+            complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
+          })
+        }
+      }
+    },
+    signal,
+  )
   return { complete: verdicts.every(({ complete }) => complete), blobs: verdicts }
 }
 

@@ -130,6 +130,13 @@ export function queueOf({ state, isLive }: BoardStatus): 'live' | 'backlog' | un
   return isLive ? 'live' : 'backlog'
 }
 
+/** @returns the state as a person needs to know it */
+export function shownState(state: BlobState): 'reading' | 'queued' | 'quiet' | 'set aside' | 'gone' {
+  if (hasLane(state)) return 'reading'
+  if (isSetAside(state)) return 'set aside'
+  return state === 'queued' ? 'queued' : state === 'gone' ? 'gone' : 'quiet'
+}
+
 /** Whether a blob has a lane, or one is being opened or ending. */
 export function hasLane(state: BlobState): boolean {
   return state === 'reading' || state === 'yielding'

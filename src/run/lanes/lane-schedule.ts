@@ -14,10 +14,14 @@ export interface SetAsideBlob {
   readonly untilMs: number
 }
 
-/** A blob whose end has not landed. */
-export interface BlobLag {
+/** A blob that is read, waits, or was read lately. */
+export interface KnownBlob {
   /** `<container>/<name>` */
   readonly blob: string
+  /** Undefined before its first byte was read by this process. */
+  readonly generation: string | undefined
+  readonly state: 'reading' | 'queued' | 'quiet' | 'set aside' | 'gone'
+  /** The bytes landed. */
   readonly offset: number
   /** Its length as last seen. */
   readonly bytes: number
@@ -48,8 +52,8 @@ export interface LaneSchedule {
   recordMarks(): void
   /** Bytes of the known blobs that have not landed. */
   readonly lagBytes: number
-  /** The known blobs with the most bytes that have not landed. */
-  blobsBehind(max: number): readonly BlobLag[]
+  /** Known blobs: first those with the most bytes that have not landed. */
+  knownBlobs(max: number): readonly KnownBlob[]
   /** Running lanes. */
   readonly laneCount: number
   readonly queuedBlobs: QueuedBlobs

@@ -5,13 +5,13 @@ import type { TailEnd } from '../../sources/append-blob-tailer.ts'
 import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
 import { BlobBoard, type BoardBlob } from './blob-board.ts'
 import { BlobScanner } from './blob-scanner.ts'
-import { type BlobEvent, isAtRest, isSetAside } from './blob-state.ts'
+import { type BlobEvent, isAtRest, isSetAside, shownState } from './blob-state.ts'
 import { fencedError } from './fenced-blob.ts'
 import { FollowPlan } from './follow-plan.ts'
 import type { Lane } from './lane.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { BlobLag, FencedRange, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
+import type { FencedRange, KnownBlob, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
 import { LaneSlots } from './lane-slots.ts'
 import { canBeOfOneBlob, failsAlone, SetAsideBlobs } from './set-aside-blobs.ts'
 
@@ -92,15 +92,25 @@ export class ListedLanes implements LaneSchedule {
     return lag
   }
 
-  blobsBehind(max: number): readonly BlobLag[] {
-    const behind: BlobLag[] = []
+  knownBlobs(max: number): readonly KnownBlob[] {
+    const behind: KnownBlob[] = []
+    const others: KnownBlob[] = []
     for (const blob of this.#board.blobs) {
       const offset = this.#landedOf(blob) ?? 0
       const bytes = this.#lengthOf(blob)
-      if (bytes > offset)
-        behind.push({ blob: `${this.#context.reader.container}/${blob.name}`, offset, bytes })
+      const isBehind = bytes > offset
+      if (!isBehind && others.length >= max) continue
+      const known = {
+        blob: `${this.#context.reader.container}/${blob.name}`,
+        generation: this.#runner.laneOf(blob.name)?.generation ?? blob.next?.generation,
+        state: shownState(blob.status.state),
+        offset,
+        bytes,
+      }
+      if (isBehind) behind.push(known)
+      else others.push(known)
     }
-    return behind.sort((a, b) => b.bytes - b.offset - (a.bytes - a.offset)).slice(0, max)
+    return [...behind.sort((a, b) => b.bytes - b.offset - (a.bytes - a.offset)), ...others].slice(0, max)
   }
 
   #lengthOf(blob: BoardBlob): number {

@@ -23,7 +23,7 @@ export class NoLanes implements LaneSchedule {
     return this.#clock.now()
   }
 
-  blobsBehind(): readonly [] {
+  knownBlobs(): readonly [] {
     return []
   }
 

@@ -8,7 +8,7 @@ import type { BlobMemory } from './blob-memory.ts'
 import { fence, fencedError } from './fenced-blob.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { BlobLag, FencedRange, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
+import type { FencedRange, KnownBlob, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
 
 /** The lanes of one blob given by its name, one after the other; while the blob does not exist, it is waited for. */
 export class SingleLane implements LaneSchedule {
@@ -62,18 +62,18 @@ export class SingleLane implements LaneSchedule {
     return Math.max(0, bytes - offset)
   }
 
-  blobsBehind(): readonly BlobLag[] {
-    const lag = this.#lag()
-    return lag.bytes > lag.offset ? [lag] : []
+  knownBlobs(): readonly KnownBlob[] {
+    return [this.#lag()]
   }
 
-  #lag(): BlobLag {
+  #lag(): KnownBlob {
     const { name, next, seenBytes } = this.#memory
     const blob = `${this.#context.reader.container}/${name}`
     const lane = this.#runner.laneOf(name)
     const generation = lane?.generation ?? next?.generation
     const landed = this.#context.landedOf(blob).find((known) => known.generation === generation)
-    return { blob, offset: landed?.offset ?? 0, bytes: lane?.totalBytes ?? seenBytes }
+    const state = this.#setAside.length > 0 ? 'set aside' : lane === undefined ? 'gone' : 'reading'
+    return { blob, generation, state, offset: landed?.offset ?? 0, bytes: lane?.totalBytes ?? seenBytes }
   }
 
   get hasFoundBlobs(): boolean {

@@ -203,6 +203,11 @@ const definitions: Readonly<Record<string, Definition>> = {
   },
 }
 
+/** @returns the estimated price of requests, in US dollars */
+export function requestCostUsd(requests: RequestCounts, prices: RequestPrices): number {
+  return requestKinds.reduce((sum, kind) => sum + (requests[kind] * priceOf(kind, prices)) / 10_000, 0)
+}
+
 /** A request that failed may have been billed, and is counted as a read. */
 function priceOf(kind: RequestKind, { per10kReads, per10kListings }: RequestPrices): number {
   return kind === 'list' ? per10kListings : per10kReads

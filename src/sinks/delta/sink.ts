@@ -10,6 +10,7 @@ import { deltaMaintenance } from './maintenance/maintenance.ts'
 import { BackgroundOptimizer } from './maintenance/optimizer.ts'
 import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
 import { deltaQuery } from './query/query.ts'
+import { DeltaReadingSession } from './query/reading-session.ts'
 import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
 import { commandStorage, openTableStorage } from './storage/open.ts'
 
@@ -29,7 +30,10 @@ export const deltaSink: Sink<DeltaOptions> = {
   inspect: inspectDelta,
   createTable,
   createTableSql: () => ({ because: 'is written as files: there is no SQL to print' }),
-  query: deltaQuery,
+  query: {
+    ...deltaQuery,
+    openReading: (targets, options) => DeltaReadingSession.open(targets, options),
+  },
   history: {
     read: ({ target, clock }, maxCommits) =>
       withEngine((_engine, temporaryDirectory) =>

@@ -3,6 +3,8 @@ import { type DuckDBConnection, type DuckDBResult, ResultReturnType, StatementTy
 /** Some rows of a result; each row has its values in the order of the columns. */
 export interface RowBatch {
   readonly columns: readonly string[]
+  /** The engine's type of each column; undefined in all but the first batch, and where the engine does not say. */
+  readonly types?: readonly string[] | undefined
   /** Empty only in the first batch of each result, which announces its columns. */
   readonly rows: readonly (readonly unknown[])[]
 }
@@ -26,7 +28,8 @@ export async function handOnRows(
   take: TakeRows,
 ): Promise<void> {
   const columns = result.deduplicatedColumnNames()
-  if (!(await take({ columns, rows: [] }))) return
+  const types = result.columnTypes().map(String)
+  if (!(await take({ columns, types, rows: [] }))) return
   for await (const rows of result.yieldRowsJson()) if (!(await take({ columns, rows }))) return
   // DuckDB's Node API (1.5.6) reports a failure after the first rows as their end, but the transaction is broken then.
   await connection.run('SELECT 1').catch((error: unknown) => {

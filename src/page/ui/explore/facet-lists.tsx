@@ -36,7 +36,9 @@ export function FacetLists({
               values={data[name]}
               chosen={parameters.getAll(name)}
               note={
-                name === 'event' && !data.isEventComplete ? 'Choose a shorter time to see events.' : undefined
+                data.countedFromMs === undefined
+                  ? undefined
+                  : 'Only the newest records are counted: choose a shorter time to count all.'
               }
             />
           ))}

@@ -84,7 +84,8 @@ function statisticsFacts(statistics: JsonObject, name: string): Facts {
   }
 }
 
-function parsedStatistics(stats: string | undefined): JsonObject {
+/** @returns the statistics of a file; an empty object when it has none that can be parsed */
+export function parsedStatistics(stats: string | undefined): JsonObject {
   if (stats === undefined) return {}
   try {
     const parsed = parseJson(stats)

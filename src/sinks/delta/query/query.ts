@@ -9,7 +9,7 @@ import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 import { type CommandEngine, openCommandEngine } from '../../encoding/engine-session.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import { RowsCutOff } from '../../encoding/row-stream.ts'
-import type { QueryRequest, QuerySession, SessionRequest, SessionStatement, SinkQuery } from '../../sink.ts'
+import type { QuerySession, SessionRequest, SessionStatement, SinkQuery } from '../../sink.ts'
 import type { DeltaOptions, DeltaTarget } from '../options.ts'
 import { commitPath } from '../protocol/actions.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
@@ -21,7 +21,7 @@ import { requireReading, statementKind } from './statement-kind.ts'
 import { createViews, fillView, type LakehouseView, viewOf } from './views.ts'
 
 /** Statements over Delta tables, which the embedded engine runs. */
-export const deltaQuery: SinkQuery<DeltaOptions> = {
+export const deltaQuery: Omit<SinkQuery<DeltaOptions>, 'openReading'> = {
   engineOf: () => undefined,
   dialect: 'duckdb',
   relationOf: ({ name }) => viewOf(name),
@@ -165,6 +165,8 @@ function logReadings(readings: readonly TableReading[], logger: Logger): void {
 export interface StatementOptions {
   /** Run any statements, also several, and keep their changes. Default: only one read-only statement is allowed. */
   readonly unsafe?: boolean | undefined
+  /** Statements of our own that run before it, in its transaction. Default: none. */
+  readonly prepare?: readonly string[] | undefined
   /** Called with the rows while the statement runs. */
   readonly take: TakeRows
   /** Interrupts the statement. */
@@ -183,7 +185,7 @@ export async function queryViews(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   sql: string,
-  { unsafe = false, take, signal }: StatementOptions,
+  { unsafe = false, prepare = [], take, signal }: StatementOptions,
 ): Promise<readonly TableReading[]> {
   try {
     const kind = unsafe ? await statementKind(engine, sql) : await requireReading(engine, sql)
@@ -195,6 +197,7 @@ export async function queryViews(
     const whilePlanned = <Result>(work: (readings: TableReading[]) => Promise<Result>): Promise<Result> =>
       // In one transaction, now() has the same value for planning and running the statement.
       engine.rolledBack(async () => {
+        for (const statement of prepare) await engine.run(statement)
         const scans = kind === 'select' ? await plannedScans(engine, sql) : undefined
         return work(await fill(engine, views, scans))
       })
@@ -220,10 +223,10 @@ export async function queryViews(
  *
  * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
  */
-async function copyToParquet(
+export async function copyToParquet(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
-  { sql, unsafe, signal }: Omit<QueryRequest, 'take'>,
+  { sql, unsafe = false, signal }: Pick<StatementOptions, 'unsafe' | 'signal'> & { readonly sql: string },
   path: string,
 ): Promise<readonly TableReading[]> {
   try {

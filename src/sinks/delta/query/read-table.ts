@@ -19,7 +19,12 @@ export async function readTable(
   version?: number,
 ): Promise<TableContents | undefined> {
   const state = await stateOf(storage, engine, version)
-  if (state?.files === undefined) return undefined
+  return state && contentsOf(state)
+}
+
+/** @returns the columns and live files of a state; undefined when it does not keep its files */
+export function contentsOf(state: TableState): TableContents | undefined {
+  if (state.files === undefined) return undefined
   return {
     tableVersion: state.version,
     partitionColumns: state.metaData.partitionColumns,

@@ -5,6 +5,7 @@ import { sqlType } from '../protocol/schema.ts'
 
 /** A table of a set, in the engine. */
 export interface SetMember {
+  readonly pipeline: string
   readonly set: ViewSet
   /** The declared columns. */
   readonly columns: readonly Column[]
@@ -23,18 +24,9 @@ export async function createSetViews(
   taken: ReadonlySet<string>,
 ): Promise<void> {
   for (const set of new Set(members.map((member) => member.set))) {
-    const tables = members.filter((member) => member.set === set)
     const { relation, functions, views } = set
     if (taken.has(relation)) continue
-    // Declared columns that no table has yet are NULL, so that every view can be created.
-    const columns = new Map(
-      tables.flatMap((table) => table.columns.map(({ name, type }) => [name, type] as const)),
-    )
-    const empty = [...columns].map(([name, type]) => `NULL::${sqlType(type)} AS ${sqlIdentifier(name)}`)
-    const all = [`SELECT ${empty.join(', ')} WHERE false`, ...tables.map(({ view }) => `FROM ${view}`)]
-    await engine.run(
-      `CREATE OR REPLACE VIEW ${sqlIdentifier(relation)} AS ${all.join(' UNION ALL BY NAME ')}`,
-    )
+    await engine.run(relationSql(members, set))
     for (const { name, body } of functions) {
       await engine.run(`CREATE OR REPLACE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
     }
@@ -42,4 +34,30 @@ export async function createSetViews(
       if (!taken.has(name)) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${sql}`)
     }
   }
+}
+
+/**
+ * SQL that creates the relation of a set, or replaces it.
+ *
+ * @param read the members whose rows it has. Default: all of the set
+ * @param condition that its rows meet. Default: none
+ */
+export function relationSql(
+  members: readonly SetMember[],
+  set: ViewSet,
+  read: (member: SetMember) => boolean = () => true,
+  condition?: string,
+): string {
+  const tables = members.filter((member) => member.set === set)
+  // Declared columns that no table has yet are NULL, so that every view can be created.
+  const columns = new Map(
+    tables.flatMap((table) => table.columns.map(({ name, type }) => [name, type] as const)),
+  )
+  const empty = [...columns].map(([name, type]) => `NULL::${sqlType(type)} AS ${sqlIdentifier(name)}`)
+  const where = condition === undefined ? '' : ` WHERE ${condition}`
+  const all = [
+    `SELECT ${empty.join(', ')} WHERE false`,
+    ...tables.filter(read).map(({ view }) => `SELECT * FROM ${view}${where}`),
+  ]
+  return `CREATE OR REPLACE VIEW ${sqlIdentifier(set.relation)} AS ${all.join(' UNION ALL BY NAME ')}`
 }

@@ -25,12 +25,14 @@ export interface LakehouseView {
   readonly storage: DeltaStorage
 }
 
+/** A table of a target, as it was read. */
+export interface ReadTable {
+  readonly storage: DeltaStorage
+  readonly contents: TableContents
+}
+
 /**
- * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
- * `pipeline NAME`; and the views of the tables' sets over them. A name shared by two tables gets no view. Tables that do
- * not exist yet are left out.
- *
- * The views have the tables' columns, and no rows until `fillView`.
+ * Reads the tables of pipelines and creates views of them in the engine, as `createViewsOf`.
  *
  * @throws TABLE_VERSION_UNAVAILABLE naming the table's readable versions
  */
@@ -40,6 +42,26 @@ export async function createViews(
   openStorage: (target: DeltaTarget) => DeltaStorage,
   moment: TableMoment = {},
 ): Promise<LakehouseView[]> {
+  const { views } = await createViewsOf(engine, targets, async (target) => {
+    const storage = openStorage(target)
+    const contents = await readMoment(engine, storage, moment)
+    return contents && { storage, contents }
+  })
+  return views
+}
+
+/**
+ * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
+ * `pipeline NAME`; and the views of the tables' sets over them. A name shared by two tables gets no view. Tables that do
+ * not exist yet are left out.
+ *
+ * The views have the tables' columns, and no rows until `fillView`.
+ */
+export async function createViewsOf(
+  engine: EmbeddedEngine,
+  targets: readonly DeltaTarget[],
+  read: (target: DeltaTarget) => Promise<ReadTable | undefined>,
+): Promise<{ readonly views: LakehouseView[]; readonly members: readonly SetMember[] }> {
   const owners = new Map<string, Set<string>>()
   for (const target of targets) {
     for (const name of namesOf(target.table.name)) {
@@ -51,9 +73,9 @@ export async function createViews(
   const seen = new Set<string>()
   for (const [index, target] of targets.entries()) {
     const { name } = target
-    const storage = openStorage(target)
-    const contents = await readMoment(engine, storage, moment)
-    if (contents === undefined) continue
+    const found = await read(target)
+    if (found === undefined) continue
+    const { storage, contents } = found
     const placeholder = `memory.main.placeholder${index}`
     const view = viewOf(name)
     const columns = contents.columns.map((column, at) => `c${at} ${columnSql(column)}`)
@@ -75,11 +97,11 @@ export async function createViews(
     // Two pipelines may land in one table, whose rows count once.
     if (target.table.views !== undefined && !seen.has(location)) {
       seen.add(location)
-      members.push({ set: target.table.views, columns: target.table.columns, view })
+      members.push({ pipeline: name, set: target.table.views, columns: target.table.columns, view })
     }
   }
   await createSetViews(engine, members, new Set(targets.map(({ table }) => table.name.table.toLowerCase())))
-  return views
+  return { views, members }
 }
 
 /**

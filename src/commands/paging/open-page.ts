@@ -1,0 +1,124 @@
+import { fileURLToPath } from 'node:url'
+import type { pageSchema } from '../../config/schema.ts'
+import { TailraceError } from '../../errors.ts'
+import type { VerifyResult } from '../../page/api.ts'
+import { LogTables } from '../../page/logs/log-tables.ts'
+import { requireToken } from '../../page/page-address.ts'
+import { PageServer } from '../../page/page-server.ts'
+import { chooseEngine } from '../../run/inspection/choose-engine.ts'
+import { verifyRows } from '../../run/inspection/verify.ts'
+import type { ReadingSession } from '../../sinks/reading-session.ts'
+import type { CommandContext } from '../command.ts'
+import { operateReader } from './operate-state.ts'
+
+export type PageSettings = ReturnType<typeof pageSchema.parse>
+
+/** Statements that run at once: of two, one stays free for the rooms while a long one runs. */
+const engines = 2
+
+/** Statements that may wait for an engine. */
+const maxWaiting = 32
+
+/** The tables of a config, and the engines that read them. */
+export interface OpenedTables {
+  /** Undefined when other engines than that of this process have the tables. */
+  readonly session: ReadingSession | undefined
+  /** A text: why the tables cannot be read from here, and what to do. */
+  readonly tables: LogTables | string
+}
+
+/**
+ * Opens engines over the tables of the config.
+ *
+ * @throws USAGE when there is no pipeline `only`
+ */
+export async function openTables(
+  context: CommandContext,
+  only: string | undefined,
+  memoryMiB: number,
+): Promise<OpenedTables> {
+  const { clock, logger, config } = context
+  const { ability, targets } = chooseEngine(context, only)
+  if (ability.openReading === undefined) {
+    const tables = `The tables of ${targets.map(({ name }) => name).join(', ')} are in a Databricks workspace: ask them there, or with tailrace query and tailrace search. Operate and verify work here.`
+    return { session: undefined, tables }
+  }
+  const options = {
+    engines,
+    threads: 2,
+    memoryMiB: Math.floor(memoryMiB / engines),
+    maxWaiting,
+    clock,
+    logger,
+  }
+  const session = await ability.openReading(targets, options)
+  const tables = new LogTables(session, targets, {
+    tableId: (target) => config.pipelines[target.name]!.sinkKind.tableId(target),
+    relationOf: (target) => ability.relationOf(target),
+  })
+  if (tables.all.length > 0) return { session, tables }
+  await session.close()
+  return {
+    session: undefined,
+    tables: 'No table of the config has the columns of PostgreSQL logs: use tailrace query.',
+  }
+}
+
+/**
+ * Makes the server of the page, which listens nowhere yet.
+ *
+ * @throws PAGE_UNAVAILABLE, USAGE
+ */
+export async function openPage(
+  context: CommandContext,
+  only: string | undefined,
+  settings: PageSettings,
+): Promise<{ readonly server: PageServer; close(): Promise<void> }> {
+  requireToken(settings)
+  const { config, clock, logger } = context
+  const { session, tables } = await openTables(context, only, settings.memoryMiB)
+  let verifying: Promise<VerifyResult> | undefined
+  const server = PageServer.create({
+    access: settings,
+    tables,
+    declarations: Object.values(config.pipelines).map(({ table }) => table),
+    operate: operateReader(config, clock),
+    verify: (pipeline, signal) => {
+      if (verifying !== undefined) throw new TailraceError('QUERY_BUSY', 'A verification runs already.')
+      verifying = verify(context, pipeline, signal).finally(() => {
+        verifying = undefined
+      })
+      return verifying
+    },
+    uiDirectory: uiDirectory(),
+    clock,
+    logger,
+  })
+  return {
+    server,
+    close: async () => {
+      await server.close()
+      await session?.close()
+    },
+  }
+}
+
+async function verify(
+  { config, clock, logger }: CommandContext,
+  pipeline: string | undefined,
+  signal: AbortSignal,
+): Promise<VerifyResult> {
+  const begunAtMs = clock.now()
+  const { complete, blobs } = await verifyRows({ config, clock, logger }, pipeline, signal)
+  return {
+    isComplete: complete,
+    elapsedMs: clock.now() - begunAtMs,
+    blobs: blobs.map(({ complete: isComplete, ...verdict }) => ({ ...verdict, isComplete })),
+  }
+}
+
+/** The built page lies in `dist/`, where compiled modules and those of sources find it alike. */
+function uiDirectory(): string {
+  const isSource = import.meta.url.endsWith('.ts')
+  return fileURLToPath(new URL(isSource ? '../../../dist/page/ui' : '../../page/ui', import.meta.url))
+}

@@ -1,0 +1,85 @@
+import { levelWords } from '../../tables/postgres/levels.ts'
+import { sqlString } from '../../tables/sql.ts'
+import type { RecordFilter } from '../api.ts'
+
+/** The column of the instant of a record. */
+export const timeColumn = 'event_time'
+
+/** A field of which the values can be selected. */
+export type FilterField = 'severity' | 'server' | 'database' | 'user' | 'event'
+
+const searchedTexts = ['message', 'detail', 'hint', 'context', 'statement']
+
+/** SQL of the value of a field of a row. */
+export const fieldSql: Readonly<Record<FilterField, () => string>> = {
+  severity: () => 'severity',
+  server: () => 'coalesce(server_name, source_role)',
+  database: () => 'db_name',
+  user: () => 'user_name',
+  event: () => eventSql(),
+}
+
+/** SQL of the conditions of a filter on the rows of one table; it has always one. */
+export function conditionSql(filter: RecordFilter): string {
+  const { fromMs, toMs, server = [], severity = [], event = [], database = [], user = [] } = filter
+  const { sqlstate = [], session = [], q } = filter
+  const conditions = ['true']
+  if (fromMs !== undefined) conditions.push(`${timeColumn} >= ${instantSql(fromMs)}`)
+  if (toMs !== undefined) conditions.push(`${timeColumn} < ${instantSql(toMs)}`)
+  const among = (sql: string, values: readonly string[]): void => {
+    if (values.length > 0) conditions.push(amongSql(sql, values))
+  }
+  among('severity', severity.flatMap(severityWords))
+  if (server.length > 0)
+    conditions.push(`(${amongSql('server_name', server)} OR ${amongSql('source_role', server)})`)
+  among('db_name', database)
+  among('user_name', user)
+  among('sqlstate', sqlstate)
+  among('session_id', session)
+  among(eventSql(), event)
+  if (q !== undefined && q !== '') {
+    const pattern = sqlString(`%${q.replace(/[!%_]/g, '!$&')}%`)
+    conditions.push(`(${searchedTexts.map((text) => `${text} ILIKE ${pattern} ESCAPE '!'`).join(' OR ')})`)
+  }
+  return conditions.join(' AND ')
+}
+
+/** An empty value stands for NULL. */
+function amongSql(sql: string, values: readonly string[]): string {
+  const some = values.filter((value) => value !== '')
+  const parts = [
+    ...(some.length > 0 ? [`${sql} IN (${some.map(sqlString).join(', ')})`] : []),
+    ...(some.length < values.length ? [`${sql} IS NULL`] : []),
+  ]
+  return parts.length === 1 ? parts[0]! : `(${parts.join(' OR ')})`
+}
+
+/** The words of a level in all languages and cases, so that statistics and dictionaries of files can be used. */
+function severityWords(level: string): readonly string[] {
+  const words = (levelWords as Readonly<Record<string, readonly string[]>>)[level]
+  if (words === undefined) return [level]
+  return [...new Set(words.flatMap((word) => [word, word.toLowerCase(), titleCase(word)]))]
+}
+
+function titleCase(word: string): string {
+  return `${word.slice(0, 1)}${word.slice(1).toLowerCase()}`
+}
+
+/** @returns an instant as SQL; fractions of a millisecond are kept */
+export function instantSql(instantMs: number): string {
+  const whole = Math.floor(instantMs)
+  const micros = String(Math.round((instantMs - whole) * 1_000)).padStart(3, '0')
+  return `TIMESTAMPTZ '${new Date(whole).toISOString().replace('Z', `${micros}Z`)}'`
+}
+
+/**
+ * SQL of the event that a row of a table reports, as the view `log_events` has it. That view has no place of a record.
+ * Rows that were landed before the tables had a column for it are read by their text.
+ */
+export function eventSql(): string {
+  const level = 'severity_level(severity)'
+  return `(CASE WHEN record_kind IS NOT NULL THEN event
+    WHEN audit_class IS NOT NULL OR message LIKE 'AUDIT: %' THEN 'audit'
+    WHEN ${level} IS NOT NULL THEN coalesce(sqlstate_event(sqlstate), message_event(message),
+      CASE WHEN ${level} IN ('ERROR', 'FATAL', 'PANIC') THEN 'error' END) END)`
+}

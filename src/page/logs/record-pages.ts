@@ -1,0 +1,163 @@
+import type { Clock } from '../../clock.ts'
+import { TailraceError } from '../../errors.ts'
+import { sqlString } from '../../tables/sql.ts'
+import type { RecordFilter, RecordPage, RecordRow } from '../api.ts'
+import { limited } from '../limited.ts'
+import { type FoundTable, instantWithRows, isEnded, type LogTables, recordedRange } from './log-tables.ts'
+import { conditionSql, instantSql, timeColumn } from './record-filter.ts'
+import { eventedSql, listColumns, recordRow } from './record-rows.ts'
+
+/** A place in the order of records: newest first, and among those of one instant by table, blob and offset. */
+interface Cursor {
+  /** Microseconds since the epoch, as text; `toMs` when nothing there has been shown. */
+  readonly us?: string | undefined
+  readonly toMs?: number | undefined
+  readonly key?: readonly [table: string, blob: string, generation: string, offset: number, index: number]
+}
+
+/** A search ends after this time with what it has, once a part of the records has been searched. */
+const replyMs = 2_000
+
+/** No part of a search takes longer. */
+const maxPartMs = 20_000
+
+/** Rows of the first part of a search; later parts grow as long as they are quick. */
+const firstRows = 200_000
+const maxRows = 20_000_000
+
+const order = `${timeColumn} DESC, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
+
+/**
+ * Reads the newest records of a filter, part by part from the newest on, so that a frequent record is found without a
+ * search of all.
+ *
+ * @param before the cursor of the page before
+ * @throws USAGE for a cursor that no page has given
+ */
+export async function readRecords(
+  tables: LogTables,
+  filter: RecordFilter,
+  { before, limit }: { readonly before?: string | undefined; readonly limit: number },
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<RecordPage> {
+  const begunAtMs = clock.now()
+  const found = await tables.find(filter.table)
+  const recorded = recordedRange(found)
+  const fromMs = filter.fromMs ?? recorded?.fromMs ?? 0
+  const cursor = before === undefined ? {} : parseCursor(before)
+  const cursorMs = cursor.us === undefined ? cursor.toMs : Math.floor(Number(cursor.us) / 1_000) + 1
+  let toMs = Math.min(
+    filter.toMs ?? Number.POSITIVE_INFINITY,
+    cursorMs ?? Number.POSITIVE_INFINITY,
+    (recorded?.toMs ?? 0) + 1,
+  )
+  const records: RecordRow[] = []
+  let us: string | undefined
+  for (let rows = firstRows; toMs > fromMs && records.length < limit; ) {
+    const partFromMs = instantWithRows(found, { fromMs, toMs, rows })
+    const partAtMs = clock.now()
+    const isFirst = toMs === cursorMs || records.length === 0
+    const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (partAtMs - begunAtMs))
+    const part = { ...filter, fromMs: partFromMs, toMs }
+    try {
+      const sql = partSql(found, part, cursor, limit - records.length)
+      const { rows: matching } = await limited(clock, partMs, [signal], (ending) => tables.rows(sql, ending))
+      for (const row of matching) {
+        records.push(recordRow(row))
+        us = String(row.event_us)
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isEnded(error) || isFirst) throw error
+      break
+    }
+    if (records.length >= limit) break
+    toMs = partFromMs
+    us = undefined
+    const tookMs = Math.max(1, clock.now() - partAtMs)
+    rows = Math.min(maxRows, Math.max(firstRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
+    if (clock.now() - begunAtMs >= replyMs) break
+  }
+  const elapsedMs = clock.now() - begunAtMs
+  const last = records.at(-1)
+  if (records.length >= limit && last !== undefined && us !== undefined) {
+    const { table, blob, generation, offset, index } = last
+    const next = cursorText({ us, key: [table, blob, generation, offset, index] })
+    return { records, next, searchedToMs: undefined, elapsedMs }
+  }
+  if (toMs <= fromMs || found.length === 0)
+    return { records, next: undefined, searchedToMs: undefined, elapsedMs }
+  return { records, next: cursorText({ toMs }), searchedToMs: toMs, elapsedMs }
+}
+
+function partSql(
+  tables: readonly FoundTable[],
+  filter: RecordFilter,
+  { us, key }: Cursor,
+  limit: number,
+): string {
+  const selects = tables.map(({ id, relation }) => {
+    const conditions = [conditionSql(filter)]
+    if (us !== undefined && key !== undefined) conditions.push(`(${behindSql(id, us, key)})`)
+    return `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation} WHERE ${conditions.join(' AND ')}`
+  })
+  return eventedSql(`SELECT * FROM (${selects.join(' UNION ALL ')}) ORDER BY ${order} LIMIT ${limit}`, order)
+}
+
+/** Conditions on rows of a table that come behind a place in the order. */
+function behindSql(
+  id: string,
+  us: string,
+  [table, blob, generation, offset, index]: NonNullable<Cursor['key']>,
+): string {
+  const instant = `make_timestamptz(${us}::BIGINT)`
+  const earlier = `${timeColumn} < ${instant}`
+  if (id < table) return earlier
+  if (id > table) return `${timeColumn} <= ${instant}`
+  const [b, g] = [sqlString(blob), sqlString(generation)]
+  return `${earlier} OR (${timeColumn} = ${instant} AND (source_blob > ${b} OR (source_blob = ${b} AND
+    (source_generation > ${g} OR (source_generation = ${g} AND (source_offset < ${offset}
+      OR (source_offset = ${offset} AND source_index < ${index})))))))`
+}
+
+function cursorText(cursor: Cursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}
+
+function parseCursor(text: string): Cursor {
+  const refused = (cause?: unknown) =>
+    new TailraceError('USAGE', 'before: found no cursor of an earlier page.', { cause })
+  try {
+    const { us, toMs, key } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Cursor
+    if (us === undefined && typeof toMs === 'number' && Number.isSafeInteger(toMs)) return { toMs }
+    const [table, blob, generation, offset, index] = key ?? []
+    const texts = [table, blob, generation]
+    const isValid =
+      /^-?\d{1,18}$/.test(String(us)) &&
+      texts.every((one) => typeof one === 'string') &&
+      Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(index)
+    if (isValid) return { us: String(us), key: [table!, blob!, generation!, offset!, index!] }
+  } catch (error) {
+    throw refused(error)
+  }
+  throw refused()
+}
+
+/** SQL of the rows of some tables that match a filter and were ingested since an instant, oldest first. */
+export function landedSinceSql(
+  tables: readonly FoundTable[],
+  filter: RecordFilter,
+  sinceMs: number,
+  limit: number,
+): string {
+  const selects = tables.map(
+    ({ id, relation }) =>
+      `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation} WHERE ingest_ts >= ${instantSql(sinceMs)} AND ${conditionSql(filter)}`,
+  )
+  const newest = `SELECT * FROM (${selects.join(' UNION ALL ')}) ORDER BY ${order} LIMIT ${limit}`
+  return eventedSql(
+    newest,
+    `${timeColumn}, source_table, source_blob, source_generation, source_offset, source_index`,
+  )
+}

@@ -1,0 +1,68 @@
+import { logViews } from '../../tables/postgres/views/log-views.ts'
+import { sqlIdentifier } from '../../tables/sql.ts'
+import type { TableDeclaration } from '../../tables/table.ts'
+import type { RelationEntry, TableCatalog, TableEntry } from '../api.ts'
+import { type LogTables, recordedRange } from './log-tables.ts'
+
+/** Names that need no quotes. */
+const plainName = /^[a-z_][a-z0-9_]*$/i
+
+const columnsSql = `SELECT views.database_name AS database, views.schema_name AS schema, views.view_name AS view,
+    column_name AS "column", data_type AS type
+  FROM duckdb_views() AS views JOIN duckdb_columns() AS columns
+    ON columns.database_name = views.database_name AND columns.schema_name = views.schema_name AND columns.table_name = views.view_name
+  WHERE NOT views.internal
+  ORDER BY views.database_name = 'memory', views.database_name, views.schema_name, views.view_name, column_index`
+
+/** Functions of the engine that a person who asks about logs may look for. */
+const functionsSql = `SELECT DISTINCT function_name AS name FROM duckdb_functions()
+  WHERE function_type IN ('scalar', 'aggregate', 'macro') AND regexp_matches(function_name, '^[a-z][a-z0-9_]*$')
+  ORDER BY name`
+
+/** Lists everything that a statement can name. */
+export async function readTableCatalog(
+  tables: LogTables,
+  declarations: readonly TableDeclaration[],
+  signal: AbortSignal,
+): Promise<TableCatalog> {
+  const found = await tables.find()
+  const logs = tables.all.map(({ id, name }): TableEntry => {
+    const files = found.find((table) => table.id === id)?.files
+    const range = files && recordedRange([{ id, name, relation: '', pipelines: [], files }])
+    return {
+      id,
+      name,
+      exists: files !== undefined,
+      rows: files?.reduce((sum, { rows = 0 }) => sum + rows, 0),
+      fromMs: range?.fromMs,
+      toMs: range?.toMs,
+      bytes: files?.reduce((sum, { bytes }) => sum + bytes, 0),
+      files: files?.length,
+    }
+  })
+  const comments = new Map(
+    declarations.flatMap(({ columns }) => columns.map(({ name, comment }) => [name, comment] as const)),
+  )
+  const views = new Map(logViews.views().map(({ name, comment }) => [name, comment]))
+  const relations = new Map<string, RelationEntry & { columns: RelationEntry['columns'][number][] }>()
+  for (const row of (await tables.rows(columnsSql, signal)).rows) {
+    const name = nameOf(String(row.database), String(row.schema), String(row.view))
+    const comment = views.get(name)
+    const relation = relations.get(name) ?? {
+      name,
+      kind: comment === undefined ? 'table' : 'view',
+      comment: comment ?? '',
+      columns: [],
+    }
+    relations.set(name, relation)
+    const column = String(row.column)
+    relation.columns.push({ name: column, type: String(row.type), comment: comments.get(column) ?? '' })
+  }
+  const functions = (await tables.rows(functionsSql, signal)).rows.map(({ name }) => String(name))
+  return { logs, relations: [...relations.values()], functions }
+}
+
+function nameOf(database: string, schema: string, view: string): string {
+  const parts = database === 'memory' ? [view] : [database, schema, view]
+  return parts.map((part) => (plainName.test(part) ? part : sqlIdentifier(part))).join('.')
+}

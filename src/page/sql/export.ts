@@ -1,0 +1,105 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Deadline } from '../../clock.ts'
+import { resultPrinter } from '../../reporting/result-formats.ts'
+import type { RowPrinter } from '../../reporting/row-printer.ts'
+import type { ReadingSession } from '../../sinks/reading-session.ts'
+
+export const exportFormats = ['csv', 'json', 'parquet'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
+const exportTypes: Readonly<Record<ExportFormat, string>> = {
+  csv: 'text/csv; charset=utf-8',
+  json: 'application/json; charset=utf-8',
+  parquet: 'application/vnd.apache.parquet',
+}
+
+/**
+ * Answers with the whole result of a statement as a file. The rows are sent while they arrive.
+ *
+ * @param deadline ends the statement; cleared when it has ended
+ */
+export async function exportResult(
+  session: ReadingSession,
+  { sql, format, name }: { readonly sql: string; readonly format: ExportFormat; readonly name: string },
+  deadline: Deadline,
+): Promise<Response> {
+  const body =
+    format === 'parquet'
+      ? await parquetBody(session, sql, deadline)
+      : await textBody(session, sql, format, deadline)
+  return new Response(body, {
+    headers: {
+      'content-type': exportTypes[format],
+      'content-disposition': `attachment; filename="${name.replace(/[^\w.-]+/g, '-') || 'result'}.${format}"`,
+    },
+  })
+}
+
+async function parquetBody(
+  session: ReadingSession,
+  sql: string,
+  deadline: Deadline,
+): Promise<ReadableStream> {
+  const directory = await mkdtemp(join(tmpdir(), 'tailrace-export-'))
+  const path = join(directory, 'result.parquet')
+  try {
+    await session.writeParquet({ sql, signal: deadline.signal }, path)
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  } finally {
+    deadline.clear()
+  }
+  const file = createReadStream(path)
+  file.once('close', () => void rm(directory, { recursive: true, force: true }))
+  return Readable.toWeb(file) as ReadableStream
+}
+
+/** @returns the body when the first rows, or the failure of the statement, are there */
+async function textBody(
+  session: ReadingSession,
+  sql: string,
+  format: Exclude<ExportFormat, 'parquet'>,
+  deadline: Deadline,
+): Promise<ReadableStream> {
+  const ending = new AbortController()
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(undefined, {
+    highWaterMark: 8,
+  })
+  const writer = writable.getWriter()
+  writer.closed.catch((error: unknown) => ending.abort(error))
+  const encoder = new TextEncoder()
+  const print = async (text: string): Promise<boolean> => {
+    await writer.ready
+    await writer.write(encoder.encode(text))
+    return true
+  }
+  let printer: RowPrinter | undefined
+  await new Promise<void>((begun, failed) => {
+    const running = session.run({
+      sql,
+      take: async ({ columns, rows }) => {
+        printer ??= resultPrinter(format, print, columns)
+        begun()
+        return rows.length === 0 || printer.add(rows)
+      },
+      signal: AbortSignal.any([deadline.signal, ending.signal]),
+    })
+    running
+      .then(async () => {
+        await printer?.end()
+        await writer.close()
+      })
+      .catch(async (error: unknown) => {
+        failed(error)
+        // After the first rows, the download ends before its end, which clients report.
+        await writer.abort(error).catch(() => {})
+      })
+      .finally(() => deadline.clear())
+  })
+  return readable
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { after, before, test } from 'node:test'
+import type { SqlResult } from '../../src/page/api.ts'
+import { type Bench, landAll, lines, openBench } from '../commands/command-fixture.ts'
+import { type ServedPage, servePage } from './served-page.ts'
+
+const endless = 'SELECT count(*) FROM range(100000000000) a'
+
+let bench: Bench
+let page: ServedPage
+const cleanups: (() => unknown)[] = []
+const hooks = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) } as never
+
+before(async () => {
+  bench = await openBench(hooks)
+  await bench.storage.append('primary', lines(0, 700))
+  await landAll(bench.config({ primary: {} }))
+  page = await servePage(hooks, bench.config({ primary: {} }))
+})
+
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup()
+})
+
+let ids = 0
+
+function run(sql: string, options: object = {}, init: RequestInit = {}): Promise<Response> {
+  ids += 1
+  const body = JSON.stringify({ id: `statement-${ids}`, sql, ...options })
+  return page.fetch('/api/sql', { method: 'POST', body, ...init })
+}
+
+async function failure(response: Response): Promise<{ status: number; code: string }> {
+  const { error } = (await response.json()) as { error: { code: string } }
+  return { status: response.status, code: error.code }
+}
+
+test('a statement returns its columns with their types, and its rows up to the limit', async () => {
+  const sql = 'SELECT pid, query_id, message, event_time, [1, 2] AS list FROM pg_logs ORDER BY line_num'
+  const response = await run(sql.replace('pg_logs', 'test.logs.primary'), { maxRows: 3 })
+  const result = (await response.json()) as SqlResult
+  assert.deepEqual(result.columns, [
+    { name: 'pid', type: 'INTEGER' },
+    { name: 'query_id', type: 'BIGINT' },
+    { name: 'message', type: 'VARCHAR' },
+    { name: 'event_time', type: 'TIMESTAMP WITH TIME ZONE' },
+    { name: 'list', type: 'INTEGER[]' },
+  ])
+  assert.equal(result.rows.length, 3)
+  assert.equal(result.isCut, true)
+  assert.equal(result.rows[0]![1], String(2n ** 60n))
+  const whole = (await (await run('SELECT 1 AS one')).json()) as SqlResult
+  assert.deepEqual([whole.rows, whole.isCut], [[[1]], false])
+})
+
+test('statements are confined as those of tailrace query', async () => {
+  for (const sql of [
+    "COPY (SELECT 1) TO '/tmp/tailrace-page-test'",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/hostname')",
+    'CREATE TABLE t (a INTEGER)',
+    'SET threads = 1',
+    "ATTACH '/tmp/x.db'",
+    'SELECT 1; SELECT 2',
+    'INSTALL httpfs',
+  ])
+    assert.deepEqual(await failure(await run(sql)), { status: 403, code: 'QUERY_REFUSED' }, sql)
+  assert.deepEqual(await failure(await run('SELECT nothing')), { status: 400, code: 'QUERY_FAILED' })
+  assert.deepEqual(await failure(await run('SELEC')), { status: 400, code: 'QUERY_FAILED' })
+})
+
+test('a statement is canceled by its id, and by closing its request', { timeout: 60_000 }, async () => {
+  const running = run(endless)
+  let status = 404
+  while (status === 404) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    status = (await page.fetch(`/api/sql/statement-${ids}`, { method: 'DELETE' })).status
+  }
+  assert.equal(status, 204)
+  assert.deepEqual(await failure(await running), { status: 499, code: 'CANCELED' })
+  assert.equal((await page.fetch(`/api/sql/statement-${ids}`, { method: 'DELETE' })).status, 404)
+  // More than there are engines: those that were closed must have given theirs back.
+  for (let n = 0; n < 3; n += 1) {
+    const closing = new AbortController()
+    const closed = run(endless, {}, { signal: closing.signal }).catch((error: Error) => error.name)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    closing.abort()
+    assert.equal(await closed, 'AbortError')
+  }
+  assert.equal((await run('SELECT 1')).status, 200)
+})
+
+test('an id of a statement that runs is not given to another one', { timeout: 60_000 }, async () => {
+  const running = run(endless, { id: 'same' })
+  let second = { status: 200, code: '' }
+  while (second.code !== 'BAD_REQUEST') {
+    const response = await run('SELECT 1', { id: 'same' })
+    if (response.status !== 200) second = await failure(response)
+  }
+  await page.fetch('/api/sql/same', { method: 'DELETE' })
+  assert.equal((await running).status, 499)
+})
+
+test('a result of many bytes is cut, so that a page can hold it', async () => {
+  const response = await run("SELECT repeat('x', 1000000) FROM range(100)")
+  const { rows, isCut } = (await response.json()) as SqlResult
+  assert.ok(isCut && rows.length >= 10 && rows.length <= 20, String(rows.length))
+})
+
+test('a result is exported whole, in each format, and its failure is an answer', async () => {
+  const sql = encodeURIComponent('SELECT line_num, message FROM test.logs.primary ORDER BY line_num')
+  const get = (format: string, text = sql) =>
+    page.fetch(`/api/sql/export?format=${format}&name=my "result"&sql=${text}`)
+  const csv = await get('csv')
+  assert.equal(csv.headers.get('content-disposition'), 'attachment; filename="my-result-.csv"')
+  assert.equal((await csv.text()).trim().split('\n').length, 701)
+  assert.equal(((await (await get('json')).json()) as unknown[]).length, 700)
+  const parquet = Buffer.from(await (await get('parquet')).arrayBuffer())
+  assert.equal(parquet.subarray(0, 4).toString(), 'PAR1')
+  assert.equal(parquet.subarray(-4).toString(), 'PAR1')
+  assert.equal((await get('csv', 'SELECT+nothing')).status, 400)
+  assert.equal((await get('parquet', "COPY+x+TO+'y'")).status, 403)
+})
+
+test('an export that nobody reads on, and one that is closed, leave no engine and no file behind', {
+  timeout: 60_000,
+}, async () => {
+  const leftovers = async () =>
+    (await readdir(tmpdir())).filter((name) => name.startsWith('tailrace-export-')).length
+  const before = await leftovers()
+  for (let n = 0; n < 3; n += 1) {
+    const closing = new AbortController()
+    const sql = encodeURIComponent("SELECT range, repeat('x', 1000) FROM range(10000000)")
+    const response = await page.fetch(`/api/sql/export?format=csv&sql=${sql}`, { signal: closing.signal })
+    await response.body!.getReader().read()
+    closing.abort()
+  }
+  assert.equal((await run('SELECT 1')).status, 200)
+  assert.equal(await leftovers(), before)
+})
+
+test('statements beyond those that may wait are refused', { timeout: 60_000 }, async () => {
+  const closing = new AbortController()
+  let refused = 0
+  const sixRefused = new Promise<void>((resolve) => {
+    for (let n = 0; n < 40; n += 1) {
+      run(endless, {}, { signal: closing.signal })
+        .then(({ status }) => {
+          if (status === 503) refused += 1
+          if (refused === 6) resolve()
+        })
+        .catch(() => {})
+    }
+  })
+  // Two run and 32 wait.
+  await sixRefused
+  closing.abort()
+  let status = 503
+  while (status === 503) status = (await run('SELECT 1')).status
+  assert.equal(status, 200)
+  assert.equal(refused, 6)
+})
