@@ -54,8 +54,11 @@ export class RunRecorder {
   readonly #log: Logger
   readonly #runId = randomUUID()
   readonly #journal: RunJournal
+  /** By pipeline, the record of the batch whose commit is under way. */
+  readonly #prepared = new Map<string, RunRecord>()
+  /** Whether records have been written since the last landing. */
   #hasNews = true
-  #isLanding: Promise<void> | undefined
+  #underWay: Promise<void> | undefined
   #cancelTimer = (): void => {}
   #failures = 0
   readonly #totals = { row_count: 0, rejected_rows: 0, partial_rows: 0, bytes: 0 }
@@ -150,11 +153,9 @@ export class RunRecorder {
     this.#cancelTimer()
     const code = error === undefined ? undefined : isTailraceError(error) ? error.code : 'UNEXPECTED'
     await this.#append({ kind: 'end', outcome, error_code: code, ...this.#totals })
-    await this.#isLanding
+    await this.#underWay
     await this.#land(signal)
   }
-
-  readonly #prepared = new Map<string, RunRecord>()
 
   #basic(kind: string) {
     return { at: isoTime(this.#options.clock.now()), kind, run_id: this.#runId }
@@ -175,8 +176,8 @@ export class RunRecorder {
 
   #landLater(): void {
     this.#cancelTimer = this.#options.clock.after(landEveryMs, () => {
-      this.#isLanding = this.#land(AbortSignal.timeout(maxLandingMs)).finally(() => {
-        this.#isLanding = undefined
+      this.#underWay = this.#land(AbortSignal.timeout(maxLandingMs)).finally(() => {
+        this.#underWay = undefined
         this.#landLater()
       })
     })

@@ -76,8 +76,7 @@ export class OtlpTelemetry implements RunTelemetry {
     this.#resource = resourceOf(options.environment)
     if (encodings.has('traces')) {
       this.#traces = this.#batchedQueue('traces', (spans: readonly ReadableSpan[]) => [...spans])
-      const { add } = bound(this.#traces)
-      this.#batches = new BatchTraces(this.#resource, add)
+      this.#batches = new BatchTraces(this.#resource, (span) => this.#traces?.add(span))
     }
     if (encodings.has('logs'))
       this.#logs = this.#batchedQueue('logs', (records: readonly OtlpLogRecord[]) => [...records])
@@ -192,10 +191,6 @@ function refusedCount(serializer: Serializer<never>, answer: Buffer): number {
     // An answer in another encoding than that of the request is accepted all the same.
     return 0
   }
-}
-
-function bound<Item>(queue: ExportQueue<Item>) {
-  return { add: (item: Item): void => queue.add(item) }
 }
 
 /** OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have precedence. */
