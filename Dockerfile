@@ -33,6 +33,7 @@ LABEL org.opencontainers.image.title="Tailrace" \
 COPY --from=build /app /app
 COPY --from=build /data/ /
 ENV NODE_ENV=production \
+  NODE_OPTIONS=--max-semi-space-size=4 \
   TAILRACE_CONFIG=/app/pipeline.config.ts \
   TAILRACE_STATE=/var/lib/tailrace/state \
   TAILRACE_LAKEHOUSE=/var/lib/tailrace/lakehouse \
