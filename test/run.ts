@@ -1,9 +1,9 @@
 // Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
-// for those whose path contains one of the words. Five suites are run by themselves: other engines on our tables and
+// for those whose path contains one of the words. Six suites are run by themselves: other engines on our tables and
 // we on theirs (`pnpm test:interop`); calls that fail, power cuts, and processes that are killed or compete
 // (`pnpm test:crashes`); the packed package in a project of its own (`pnpm test:package`); and whether the services that
-// the tests talk to behave as the real ones do (`pnpm test:doubles`), which only a change to them can alter; and what deploy/ holds,
-// with the image built and run (`pnpm test:deploy`).
+// the tests talk to behave as the real ones do (`pnpm test:doubles`), which only a change to them can alter; what deploy/ holds,
+// with the image built and run (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`).
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
 const isApart = (file: string): boolean =>
-  /^(?:deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/.test(
+  /^(?:browser|deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/.test(
     file,
   )
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { accessibilityFaults } from './accessibility.ts'
+import { needsChromium, openBrowser, openWindow, type WindowOptions } from './chromium.ts'
+import { keepPicture } from './pictures.ts'
+import { type ServedPage, servePage } from './served-page.ts'
+
+// One process serves all of these tests, as it serves all windows of a user: it takes ten seconds to land the sample.
+const closing: (() => unknown)[] = []
+const holder = { after: (action: () => unknown) => void closing.unshift(action) }
+let served: ServedPage
+let browser: Browser
+
+before(async () => {
+  if (needsChromium !== false) return
+  const directory = await temporaryDirectory(holder)
+  served = await servePage(holder, ['start'], {
+    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
+    TAILRACE_STATE: join(directory, 'state'),
+    TAILRACE_PAGE_PORT: '0',
+  })
+  browser = await openBrowser(holder)
+})
+
+after(async () => {
+  for (const close of closing) await close()
+})
+
+const views = {
+  operate: {
+    hash: '#/operate',
+    ready: (page: Page) => page.getByRole('progressbar').nth(1).waitFor(),
+  },
+  explore: {
+    hash: '#/explore',
+    ready: (page: Page) => page.getByRole('row').nth(9).waitFor(),
+  },
+  record: {
+    hash: '#/explore?severity=ERROR&q=deadlock',
+    ready: async (page: Page) => {
+      await page.getByRole('row').first().click()
+      await page.getByRole('list', { name: /session around/ }).waitFor()
+    },
+  },
+  report: {
+    hash: '#/report',
+    ready: async (page: Page) => {
+      await page.locator('section[aria-busy=true]').first().waitFor({ state: 'detached' })
+      await page.getByRole('heading', { name: 'Changes' }).waitFor()
+    },
+  },
+  ask: {
+    hash: '#/ask?view=chart',
+    ready: async (page: Page) => {
+      await page.getByRole('button', { name: 'Examples' }).click()
+      await page.getByRole('button', { name: 'Errors by second' }).click()
+      await page.getByRole('button', { name: 'Run' }).click()
+      await page.getByRole('img', { name: /over time/ }).waitFor()
+    },
+  },
+} as const
+
+const looks: readonly (Omit<WindowOptions, 'url'> & { readonly name: string })[] = [
+  { name: 'light', colors: 'light' },
+  { name: 'dark', colors: 'dark' },
+  { name: 'narrow', colors: 'light', size: { width: 390, height: 844 } },
+]
+
+test('the page shows the sample as it lands, with the place of every blob', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: served.url })
+  assert.equal(await page.title(), 'Operate · Tailrace')
+  for (const name of ['primary', 'replica']) {
+    const card = page.getByRole('region', { name: `Pipeline ${name}` })
+    await card.getByText('following', { exact: true }).waitFor()
+    await card.getByText(new RegExp(`${name}_postgresql_logs_uat$`)).waitFor()
+    await page.getByRole('progressbar', { name: new RegExp(`${name}\\.ndjson$`) }).waitFor()
+  }
+  await page.getByRole('img', { name: /primary: [1-9]\d* commits, [1-9]/ }).waitFor()
+  assert.deepEqual(problems, [])
+})
+
+for (const look of looks)
+  for (const [name, { hash, ready }] of Object.entries(views))
+    test(`${name} is accessible, ${look.name}`, { skip: needsChromium }, async () => {
+      const { page, problems } = await openWindow(browser, { ...look, url: `${served.url}${hash}` })
+      await ready(page)
+      await keepPicture(page, `${name}-${look.name}`)
+      assert.deepEqual(await accessibilityFaults(page), [])
+      const isWider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
+      assert.equal(await page.evaluate(isWider), false, 'the page is wider than its window')
+      assert.deepEqual(problems, [])
+      await page.context().close()
+    })

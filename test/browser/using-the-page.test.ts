@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { needsChromium, openBrowser, openWindow } from './chromium.ts'
+import { type ServedPage, servePage } from './served-page.ts'
+
+const closing: (() => unknown)[] = []
+const holder = { after: (action: () => unknown) => void closing.unshift(action) }
+let served: ServedPage
+let browser: Browser
+
+before(async () => {
+  if (needsChromium !== false) return
+  const directory = await temporaryDirectory(holder)
+  served = await servePage(holder, ['start'], {
+    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
+    TAILRACE_STATE: join(directory, 'state'),
+    TAILRACE_PAGE_PORT: '0',
+  })
+  browser = await openBrowser(holder)
+  const { page } = await openWindow(browser, { url: served.url })
+  for (const name of ['primary', 'replica']) {
+    const card = page.getByRole('region', { name: `Pipeline ${name}` })
+    await card.getByText('following', { exact: true }).waitFor()
+  }
+  await page.context().close()
+})
+
+after(async () => {
+  for (const close of closing) await close()
+})
+
+/** The number of matching records that Explore states. */
+async function matches(page: Page): Promise<number> {
+  const text = await page
+    .getByRole('region', { name: 'Records', exact: true })
+    .getByRole('status')
+    .textContent()
+  return Number(/([\d,]+) match/.exec(text ?? '')?.[1]?.replaceAll(',', ''))
+}
+
+/** Waits until Explore states another number of matching records, and all of it has been fetched. */
+async function otherMatches(page: Page, before: number): Promise<number> {
+  const until = Date.now() + 120_000
+  for (;;) {
+    // In this order: the number changes before the last reply is there.
+    const now = await matches(page)
+    const busy = await page.locator('[aria-busy=true]').count()
+    if (busy === 0 && !Number.isNaN(now) && now !== before) return now
+    assert.ok(Date.now() < until, `still ${now} matches`)
+    await page.waitForTimeout(50)
+  }
+}
+
+test('rows that the writer appends appear while one watches, and records while one follows', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: served.url })
+  const rows = page.getByRole('region', { name: 'Pipeline primary' }).getByText(/^version [\d,]+$/)
+  const versionOf = async (): Promise<number> => Number((await rows.textContent())?.replace(/\D/g, ''))
+  const first = await versionOf()
+  for (const until = Date.now() + 60_000; (await versionOf()) <= first; await page.waitForTimeout(200))
+    assert.ok(Date.now() < until, `still version ${first}`)
+  await page.getByRole('link', { name: 'Explore' }).click()
+  await page.getByRole('row').first().waitFor()
+  await page.getByRole('button', { name: 'Live' }).click()
+  await page.getByText(/[1-9]\d* new since following/).waitFor()
+  assert.match(page.url(), /live=1/)
+  assert.deepEqual(problems, [])
+})
+
+test('a part of the time that is brushed narrows everything, and the back button widens it again', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/explore` })
+  const all = await otherMatches(page, Number.NaN)
+  const chart = page.getByRole('application', { name: /records/ })
+  const box = (await chart.boundingBox())!
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 60)
+  await page.mouse.down()
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 5 })
+  await page.mouse.up()
+  const brushed = await otherMatches(page, all)
+  assert.ok(brushed > 0 && brushed < all, `${brushed} of ${all}`)
+  assert.match(page.url(), /fromMs=\d+&toMs=\d+/)
+  await page.goBack()
+  assert.equal((await otherMatches(page, brushed)) >= all, true)
+  assert.doesNotMatch(page.url(), /fromMs/)
+
+  await chart.focus()
+  for (const key of ['ArrowRight', 'ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowRight', 'Enter'])
+    await page.keyboard.press(key)
+  const byKeys = await otherMatches(page, all)
+  assert.ok(byKeys > 0 && byKeys < all, `${byKeys} of ${all}`)
+  assert.deepEqual(problems, [])
+})
+
+test('a search and a filter leave the records that match, and a link brings both back', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/explore` })
+  const all = await otherMatches(page, Number.NaN)
+  await page.keyboard.press('/')
+  await page.keyboard.type('deadlock detected')
+  const found = await otherMatches(page, all)
+  assert.ok(found > 0 && found < 200, `${found}`)
+  const rows = await page.getByRole('row').allInnerTexts()
+  assert.ok(rows.length > 0)
+  for (const row of rows) assert.match(row, /deadlock/i)
+  await page.getByRole('checkbox', { name: /^ERROR/ }).check()
+  const errors = await otherMatches(page, found)
+  assert.ok(errors > 0 && errors <= found, `${errors} of ${found}`)
+
+  const linked = await openWindow(browser, { url: page.url() })
+  assert.equal(await otherMatches(linked.page, Number.NaN), errors)
+  assert.equal(await linked.page.getByRole('searchbox').inputValue(), 'deadlock detected')
+  assert.equal(await linked.page.getByRole('checkbox', { name: /^ERROR/ }).isChecked(), true)
+  assert.deepEqual([...problems, ...linked.problems], [])
+})
+
+test('a record opens by keyboard with its session before and after it', { skip: needsChromium }, async () => {
+  const { page, problems } = await openWindow(browser, {
+    url: `${served.url}#/explore?severity=ERROR&q=deadlock`,
+  })
+  await page.getByRole('row').nth(2).waitFor()
+  await page.getByRole('grid').focus()
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  const panel = page.getByRole('complementary', { name: 'Record' })
+  const session = panel.getByRole('list', { name: /session around/ })
+  await session.getByRole('button').nth(2).waitFor()
+  const lines = await session.getByRole('button').allInnerTexts()
+  const at = lines.findIndex((line) => line.startsWith('this'))
+  assert.ok(at > 0 && at < lines.length - 1, lines.join('\n'))
+  await panel.getByText(/^tailrace replay /).waitFor()
+  await panel.getByText('All columns').click()
+  await panel.getByText('source_offset', { exact: true }).waitFor()
+
+  await page.getByRole('grid').focus()
+  await page.keyboard.press('Escape')
+  await panel.waitFor({ state: 'detached' })
+  assert.deepEqual(problems, [])
+})
+
+test('a row of the report leads to the records behind it', { skip: needsChromium }, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/report` })
+  await page.getByRole('navigation', { name: 'Sections' }).getByRole('button', { name: 'Errors' }).click()
+  const section = page.getByRole('region', { name: 'Errors', exact: true })
+  await section.getByRole('link', { name: 'Show' }).first().click()
+  await page.getByRole('row').first().waitFor()
+  assert.match(page.url(), /#\/explore\?fromMs=\d+/)
+  assert.ok((await otherMatches(page, Number.NaN)) > 0)
+  assert.deepEqual(problems, [])
+})
+
+test('verify on demand says that every byte is accounted for', { skip: needsChromium }, async () => {
+  const { page, problems } = await openWindow(browser, { url: served.url })
+  await page.getByRole('button', { name: 'Verify now' }).click()
+  await page.getByText(/^Every byte of 2 blobs is accounted for/).waitFor()
+  assert.deepEqual(problems, [])
+})
+
+async function writeSql(page: Page, sql: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'SQL' }).click()
+  await page.keyboard.press('Control+a')
+  await page.keyboard.insertText(sql)
+}
+
+test('a statement runs by keyboard, and its result is a table, a chart and a file', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/ask` })
+  await writeSql(page, 'select severity, count(*) as records from logs group by all order by records desc')
+  await page.keyboard.press('Control+Enter')
+  const result = page.getByRole('region', { name: 'Result', exact: true })
+  await result.getByRole('cell', { name: 'LOG', exact: true }).waitFor()
+  await result.getByRole('button', { name: 'Chart' }).click()
+  await result.getByText('FATAL', { exact: true }).waitFor()
+  await result.getByRole('button', { name: /Export/ }).click()
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    result.getByRole('link', { name: 'CSV' }).click(),
+  ])
+  const csv = await readFile(await download.path(), 'utf8')
+  assert.match(csv, /^severity,records\r?\nLOG,\d+/)
+  assert.deepEqual(problems, [])
+})
+
+test('tables, their columns and functions are completed while one writes', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/ask` })
+  await page.getByText('lock_waits', { exact: true }).waitFor()
+  await writeSql(page, 'select  from lock_waits')
+  for (let moves = 0; moves < ' from lock_waits'.length; moves += 1) await page.keyboard.press('ArrowLeft')
+  await page.keyboard.type('waite')
+  await page.getByRole('option', { name: /^waited_ms/ }).waitFor()
+  await page.waitForTimeout(100)
+  await page.keyboard.press('Tab')
+  await page.getByText('select waited_ms from lock_waits').waitFor()
+  assert.deepEqual(problems, [])
+})
+
+test('a statement that takes long is canceled, and a wrong one says what is wrong', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/ask` })
+  await writeSql(page, 'select count(*) from logs a, logs b where a.message < b.message')
+  await page.getByRole('button', { name: 'Run' }).click()
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByRole('alert').getByText('CANCELED', { exact: true }).waitFor()
+  await writeSql(page, 'select nothing_of_this from logs')
+  await page.getByRole('button', { name: 'Run' }).click()
+  await page
+    .getByRole('alert')
+    .getByText(/nothing_of_this/)
+    .waitFor()
+  await writeSql(page, "copy logs to '/tmp/stolen.csv'")
+  await page.getByRole('button', { name: 'Run' }).click()
+  await page
+    .getByRole('alert')
+    .getByText(/SELECT|read/)
+    .first()
+    .waitFor()
+  assert.deepEqual(problems, [])
+})
