@@ -32,7 +32,10 @@ after(async () => {
 const views = {
   operate: {
     hash: '#/operate',
-    ready: (page: Page) => page.getByRole('progressbar').nth(1).waitFor(),
+    ready: async (page: Page) => {
+      await page.getByRole('progressbar').nth(1).waitFor()
+      await page.locator('.rate-stroke').nth(1).waitFor()
+    },
   },
   explore: {
     hash: '#/explore',

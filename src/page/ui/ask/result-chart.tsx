@@ -109,6 +109,7 @@ function OverTime({ result, x, y, colorOf }: ChartColumns): JSX.Element {
       label={`${drawn.series.map(({ name }) => name).join(', ')} over time. The same values are in the table.`}
       {...drawn}
       kind="lines"
+      connectsGaps
       height={340}
       valueText={shortCount}
     />

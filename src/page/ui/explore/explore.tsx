@@ -113,6 +113,9 @@ export function Explore({
             <span class="soft number" role="status">
               {histogram.data === undefined ? '' : `${countText(histogram.data.total)} match`}
               {pages.elapsedMs !== undefined && ` · found in ${lengthText(pages.elapsedMs)}`}
+              {pages.hasMore &&
+                pages.searchedToMs !== undefined &&
+                ` · searched back to ${instantText(pages.searchedToMs).slice(0, 19)}`}
               {isLive && ` · ${countText(live.records.length)} new since following`}
             </span>
           </div>
@@ -131,7 +134,7 @@ export function Explore({
               <Failure error={pages.error} retry={refresh} />
             </div>
           )}
-          {pages.isReady && records.length === 0 && pages.error === undefined ? (
+          {pages.isReady && !pages.hasMore && records.length === 0 && pages.error === undefined ? (
             <NoRecords about={about} parameters={parameters} />
           ) : (
             <RecordList

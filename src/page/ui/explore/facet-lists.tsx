@@ -55,7 +55,7 @@ function FacetList(props: {
 }): JSX.Element | null {
   const { name, title, values, chosen, note } = props
   // A chosen value stays, so that it can be removed, although no record has it.
-  const missing = chosen.filter((one) => !values.some(({ value }) => value === one))
+  const missing = chosen.filter((one) => !values.some(({ value }) => (value ?? '') === one))
   const shown = [...values, ...missing.map((value) => ({ value, count: 0 }))]
   if (shown.length === 0 && note === undefined) return null
   const largest = shown.reduce((max, { count }) => Math.max(max, count), 1)
@@ -63,33 +63,35 @@ function FacetList(props: {
     <fieldset class="facet">
       <legend>{title}</legend>
       {note !== undefined && <p class="faint">{note}</p>}
-      {shown.map(({ value, count }) => (
-        <label key={value ?? '\u0000'} style={{ '--share': (count / largest).toFixed(4) }}>
-          <input
-            type="checkbox"
-            checked={value !== null && chosen.includes(value)}
-            disabled={value === null}
-            onChange={({ currentTarget: { checked } }) => {
-              if (value === null) return
-              change({
-                [name]: checked ? [...chosen, value] : chosen.filter((one) => one !== value),
-                record: undefined,
-              })
-            }}
-          />
-          {name === 'severity' && (
-            <span class="swatch" style={{ '--series': `var(${levelColor(value)})` }} aria-hidden="true" />
-          )}
-          <span class="facet-value">
-            {value === null ? (
-              <span class="faint">none</span>
-            ) : (
-              shownText(name === 'event' ? value.replaceAll('_', ' ') : value)
+      {shown.map(({ value, count }) => {
+        // An empty value of a filter stands for records without one.
+        const key = value ?? ''
+        return (
+          <label key={key} style={{ '--share': (count / largest).toFixed(4) }}>
+            <input
+              type="checkbox"
+              checked={chosen.includes(key)}
+              onChange={({ currentTarget: { checked } }) => {
+                change({
+                  [name]: checked ? [...chosen, key] : chosen.filter((one) => one !== key),
+                  record: undefined,
+                })
+              }}
+            />
+            {name === 'severity' && (
+              <span class="swatch" style={{ '--series': `var(${levelColor(value)})` }} aria-hidden="true" />
             )}
-          </span>
-          <span class="faint number">{shortCount(count)}</span>
-        </label>
-      ))}
+            <span class="facet-value">
+              {key === '' ? (
+                <span class="faint">none</span>
+              ) : (
+                shownText(name === 'event' ? key.replaceAll('_', ' ') : key)
+              )}
+            </span>
+            <span class="faint number">{shortCount(count)}</span>
+          </label>
+        )
+      })}
     </fieldset>
   )
 }

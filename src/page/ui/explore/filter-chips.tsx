@@ -29,7 +29,7 @@ export function FilterChips({
         <Chip
           key={`${name} ${value}`}
           name={name}
-          value={shownText(value)}
+          value={value === '' ? 'none' : shownText(value)}
           onRemove={() => change({ [name]: parameters.getAll(name).filter((one) => one !== value) })}
         />
       ))}

@@ -144,7 +144,7 @@ export function RecordList(props: {
             )
           })}
         </div>
-        {!isReady && <Skeleton />}
+        {(!isReady || (records.length === 0 && hasMore)) && <Skeleton />}
       </div>
     </div>
   )

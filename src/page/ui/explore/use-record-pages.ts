@@ -13,6 +13,8 @@ export interface RecordPages {
   readonly isReady: boolean
   readonly error: RequestError | undefined
   readonly elapsedMs: number | undefined
+  /** Older records have not been searched yet; undefined: all of them, or as many as are shown. */
+  readonly searchedToMs: number | undefined
   readonly loadMore: () => void
 }
 
@@ -25,6 +27,7 @@ interface State {
   readonly isReady: boolean
   readonly error: RequestError | undefined
   readonly elapsedMs: number | undefined
+  readonly searchedToMs: number | undefined
 }
 
 /**
@@ -42,6 +45,7 @@ export function useRecordPages(query: string, round: number): RecordPages {
     isReady: false,
     error: undefined,
     elapsedMs: undefined,
+    searchedToMs: undefined,
   })
   const ending = useRef<AbortController | undefined>(undefined)
 
@@ -66,6 +70,7 @@ export function useRecordPages(query: string, round: number): RecordPages {
         isReady: true,
         error: undefined,
         elapsedMs: before === undefined ? page.elapsedMs : last.elapsedMs,
+        searchedToMs: page.searchedToMs,
       }))
     } catch (failure) {
       if (own.signal.aborted) return
@@ -78,10 +83,19 @@ export function useRecordPages(query: string, round: number): RecordPages {
     return () => ending.current?.abort()
   }, [query, round, load])
 
-  const { records, next, isLoading, isReady, error, elapsedMs } = state
+  const { records, next, isLoading, isReady, error, elapsedMs, searchedToMs } = state
   const isCurrent = state.query === query && state.round === round
   const loadMore = useCallback(() => {
     if (isCurrent && !isLoading && next !== undefined) void load(query, round, next)
   }, [isCurrent, isLoading, next, query, round, load])
-  return { records, hasMore: isCurrent && next !== undefined, isLoading, isReady, error, elapsedMs, loadMore }
+  return {
+    records,
+    hasMore: isCurrent && next !== undefined,
+    isLoading,
+    isReady,
+    error,
+    elapsedMs,
+    searchedToMs,
+    loadMore,
+  }
 }

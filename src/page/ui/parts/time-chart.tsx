@@ -27,6 +27,8 @@ export interface TimeChartProps {
   readonly kind: 'stack' | 'bars' | 'lines'
   readonly height: number
   readonly valueText: (value: number) => string
+  /** Whether a line goes on over buckets without a value. Default false. */
+  readonly connectsGaps?: boolean | undefined
   /** Called with the buckets that were brushed by pointer or keyboard. */
   readonly onBrush?: ((range: Required<TimeRange>) => void) | undefined
 }
@@ -167,7 +169,7 @@ function alignedData({ fromMs, bucketMs, buckets, series, kind }: TimeChartProps
 }
 
 function chartOptions(
-  { fromMs, bucketMs, buckets, series, kind, height, valueText, onBrush }: TimeChartProps,
+  { fromMs, bucketMs, buckets, series, kind, height, valueText, connectsGaps, onBrush }: TimeChartProps,
   element: HTMLElement,
   events: {
     readonly onIndex: (index: number | undefined) => void
@@ -224,6 +226,7 @@ function chartOptions(
             label: name,
             stroke,
             width: isDashed === true ? 1.2 : 1.8,
+            spanGaps: connectsGaps === true,
             ...(isDashed === true ? { dash: [4, 4] } : {}),
             points: { show: true, size: 5, fill: stroke, filter: loneValues },
           }
@@ -265,15 +268,18 @@ function barPaths(index: number, count: number): uPlot.Series.PathBuilder {
     const { path, bucketPixels } = { path: new Path2D(), bucketPixels: bucketWidth(chart) }
     const gap = bucketPixels > 4 ? Math.max(1, Math.round(bucketPixels * 0.12)) : 0
     const width = (bucketPixels - gap) / count
-    const bottom = chart.valToPos(0, 'y', true)
+    const bottom = Math.round(chart.valToPos(0, 'y', true))
     for (let at = first; at <= last; at += 1) {
       const value = values[at] ?? null
       if (value === null || value === 0) continue
-      const left = chart.valToPos(times[at] as number, 'x', true) + gap / 2 + index * width
-      const top = chart.valToPos(value, 'y', true)
+      // Whole pixels, so that bars upon each other have the same edges.
+      const start = chart.valToPos(times[at] as number, 'x', true) + gap / 2 + index * width
+      const left = Math.round(start)
+      const right = Math.max(left + 1, Math.round(start + width))
+      const top = Math.round(chart.valToPos(value, 'y', true))
       // At least one pixel, so that a single error in a large hour can be seen.
-      const height = Math.max(devicePixelRatio, bottom - top)
-      path.rect(left, bottom - height, Math.max(1, width), height)
+      const height = Math.max(1, bottom - top)
+      path.rect(left, bottom - height, right - left, height)
     }
     return { fill: path, stroke: null }
   }
