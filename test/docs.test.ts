@@ -80,7 +80,9 @@ test('every link of a page leads to a file, and to a heading of it', () => {
     'README.md',
     'ARCHITECTURE.md',
     'bench/README.md',
-    ...readdirSync(new URL('../docs', import.meta.url)).map((n) => `docs/${n}`),
+    ...readdirSync(new URL('../docs', import.meta.url))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
   ]
   const wrong = pages.flatMap((page) =>
     [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)]
