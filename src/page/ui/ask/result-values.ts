@@ -4,7 +4,7 @@ import { countText, noValue, shownText } from '../state/format.ts'
 const numericTypes = /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|DOUBLE|FLOAT|REAL|DECIMAL.*)$/i
 const timeTypes = /^(?:TIMESTAMP.*|DATE)$/i
 
-export type ResultColumn = SqlResult['columns'][number]
+type ResultColumn = SqlResult['columns'][number]
 
 export function isNumeric({ type }: ResultColumn): boolean {
   return numericTypes.test(type)

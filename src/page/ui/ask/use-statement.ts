@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { SqlRequest, SqlResult } from '../../api.ts'
 import { asRequestError, fetchApi, type RequestError } from '../state/request.ts'
 
-export interface StatementState {
+interface StatementState {
   /** The statement that ran or runs. */
   readonly sql: string | undefined
   readonly result: SqlResult | undefined

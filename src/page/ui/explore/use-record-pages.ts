@@ -4,7 +4,7 @@ import { asRequestError, fetchApi, type RequestError } from '../state/request.ts
 
 const pageRecords = 200
 
-export interface RecordPages {
+interface RecordPages {
   readonly records: readonly RecordRow[]
   /** Whether older records remain. */
   readonly hasMore: boolean

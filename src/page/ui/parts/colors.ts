@@ -9,7 +9,7 @@ export function paintedColor(element: HTMLElement, variable: string): string {
 }
 
 /** The colors of servers and other series, in their order. */
-export const seriesColors = [
+const seriesColors = [
   '--series-1',
   '--series-2',
   '--series-3',

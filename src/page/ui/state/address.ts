@@ -11,7 +11,7 @@ export interface Address {
 }
 
 /** Changes of parameters: a list becomes the parameter repeated; undefined or an empty list removes it. */
-export type ParameterChanges = Readonly<Record<string, string | number | readonly string[] | undefined>>
+type ParameterChanges = Readonly<Record<string, string | number | readonly string[] | undefined>>
 
 /** Parameters that mean the same in Explore and Report, and so go along from one to the other. */
 const carried = ['last', 'fromMs', 'toMs', 'server', 'table']

@@ -5,7 +5,7 @@ import { fetchApi } from './request.ts'
 import { Store } from './store.ts'
 
 /** How the page hears of the server: `lost` while it does not answer, and is asked again. */
-export type Connection = 'connecting' | 'open' | 'lost'
+type Connection = 'connecting' | 'open' | 'lost'
 
 /** The rates of a pipeline at one instant, kept for its small chart. */
 export interface RatePoint {
