@@ -104,19 +104,19 @@ test('a search and a filter leave the records that match, and a link brings both
   const { page, problems } = await openWindow(browser, { url: `${served.url}#/explore` })
   const all = await otherMatches(page, Number.NaN)
   await page.keyboard.press('/')
-  await page.keyboard.type('deadlock detected')
+  await page.keyboard.type('deadlock')
   const found = await otherMatches(page, all)
-  assert.ok(found > 0 && found < 200, `${found}`)
+  assert.ok(found > 0 && found < 1_000, `${found}`)
   const rows = await page.getByRole('row').allInnerTexts()
   assert.ok(rows.length > 0)
   for (const row of rows) assert.match(row, /deadlock/i)
   await page.getByRole('checkbox', { name: /^ERROR/ }).check()
   const errors = await otherMatches(page, found)
-  assert.ok(errors > 0 && errors <= found, `${errors} of ${found}`)
+  assert.ok(errors > 0 && errors < found, `${errors} of ${found}`)
 
   const linked = await openWindow(browser, { url: page.url() })
   assert.equal(await otherMatches(linked.page, Number.NaN), errors)
-  assert.equal(await linked.page.getByRole('searchbox').inputValue(), 'deadlock detected')
+  assert.equal(await linked.page.getByRole('searchbox').inputValue(), 'deadlock')
   assert.equal(await linked.page.getByRole('checkbox', { name: /^ERROR/ }).isChecked(), true)
   assert.deepEqual([...problems, ...linked.problems], [])
 })
@@ -159,13 +159,15 @@ test('a row of the report leads to the records behind it', { skip: needsChromium
 test('verify on demand says that every byte is accounted for', { skip: needsChromium }, async () => {
   const { page, problems } = await openWindow(browser, { url: served.url })
   await page.getByRole('button', { name: 'Verify now' }).click()
-  await page.getByText(/^Every byte of 2 blobs is accounted for/).waitFor()
+  await page.getByText(/^Every byte of 2 blobs is accounted for/).waitFor({ timeout: 300_000 })
   assert.deepEqual(problems, [])
 })
 
 async function writeSql(page: Page, sql: string): Promise<void> {
   await page.getByRole('textbox', { name: 'SQL' }).click()
   await page.keyboard.press('Control+a')
+  // Text that replaces colored text would get a style of the browser's own, which the policy refuses with a message.
+  await page.keyboard.press('Delete')
   await page.keyboard.insertText(sql)
 }
 
