@@ -26,7 +26,7 @@ export interface OptionGroup {
 
 /** @returns the interfaces of options, each with its part of a config's schema */
 export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
-  const { pipelines, disk, metrics, health, runs, restart } = root.properties!
+  const { pipelines, disk, metrics, health, runs, restart, page } = root.properties!
   const pipeline = pipelines!.additionalProperties as SchemaPart
   const { source, sink, batch } = pipeline.properties!
   const [delta, databricks] = sink!.oneOf!
@@ -42,6 +42,10 @@ export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
     config('DiskConfig', disk),
     config('MetricsConfig', metrics),
     config('PriceConfig', metrics?.properties?.prices),
+    config(
+      'PageConfig',
+      page?.anyOf?.find(({ properties }) => properties !== undefined),
+    ),
     config('HealthConfig', health),
     config('RunsConfig', runs),
     config('RestartConfig', restart),

@@ -18,6 +18,7 @@ export {
   defineConfig,
   type HealthConfig,
   type MetricsConfig,
+  type PageConfig,
   type PipelineConfig,
   type PriceConfig,
   type RestartConfig,

@@ -59,7 +59,7 @@ export interface MetricsConfig {
 
 /** The web page that `tailrace start` and `tailrace page` serve. */
 export interface PageConfig {
-  /** 0 to 65,535. Default 8787. `tailrace start` takes one of the next nine when it is in use. */
+  /** 0 to 65,535. Default 8,787. `tailrace start` takes one of the next nine when it is in use. */
   readonly port?: number | undefined
   /** The address to listen on. Default `127.0.0.1`, which is reachable only from this machine. Any other one needs `token`. */
   readonly host?: string | undefined

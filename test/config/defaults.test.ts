@@ -82,11 +82,12 @@ function defaultsOf(sink: SinkConfig): Map<string, Value> {
   }
   const config = resolveConfig(given, '/')
   const { source, batch, sink: options, whenFenced } = config.pipelines.one!
-  const { stateDirectory, disk, metrics, health, stopMs, restart, logLevel } = config
+  const { stateDirectory, disk, metrics, page: served, health, stopMs, restart, logLevel } = config
   const all = {
     stateDirectory,
     disk,
     metrics,
+    page: served,
     health,
     stopMs,
     restart,
@@ -144,6 +145,7 @@ const places: Readonly<Record<string, string>> = {
   DiskConfig: 'disk.',
   MetricsConfig: 'metrics.',
   PriceConfig: 'metrics.prices.',
+  PageConfig: 'page.',
   HealthConfig: 'health.',
   RunsConfig: 'runs.',
   RestartConfig: 'restart.',

@@ -75,6 +75,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
     stateDirectory: '/srv/.tailrace',
     disk: config.disk,
     stopMs: 30_000,
+    page: { port: 8_787, host: '127.0.0.1', hosts: [], memoryMiB: 512 },
     health: { maxSilentMs: 30_000, maxStallMs: 300_000 },
     restart: { minPauseMs: 5_000, maxPauseMs: 300_000 },
   })
