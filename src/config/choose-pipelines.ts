@@ -45,7 +45,7 @@ export function runsPipeline({
     transforms: [],
     table: runsTable(runs.table),
     whenFenced: 'exit',
-    batch: { maxBytes, maxAgeMs, maxRows: first.batch.maxRows },
+    batch: { maxBytes, maxAgeMs, maxRows: first.batch.maxRows, landEveryMs: undefined },
   }
 }
 

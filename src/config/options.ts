@@ -16,6 +16,12 @@ export interface BatchConfig {
   readonly maxRows?: number | undefined
   /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000, or 60,000 with a `databricks` sink. */
   readonly maxAgeMs?: number | undefined
+  /**
+   * Seals batches at the multiples of this time since 1970 in UTC, instead of by `maxAgeMs`: 10,000 to 86,400,000
+   * milliseconds. All pipelines with the same value land together, so that one start of a warehouse serves them all.
+   * Default none.
+   */
+  readonly landEveryMs?: number | undefined
 }
 
 export interface DiskConfig {

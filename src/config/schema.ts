@@ -72,6 +72,7 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
           maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),
           maxRows: whole(1, 100_000_000).default(1_000_000),
           maxAgeMs: whole(10, hourMs).optional(),
+          landEveryMs: whole(10_000, 24 * hourMs).optional(),
         })
         .prefault({}),
     })
@@ -79,8 +80,10 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
       // The schema of the sink accepts no other kind.
       const sinkKind = sinks.find(({ kind }) => kind === rest.sink.kind)!
       const usual = sinkKind.batchDefaults(rest.sink)
-      const { maxBytes = usual.maxBytes, maxAgeMs = usual.maxAgeMs, maxRows } = batch
-      return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs } }
+      const { maxBytes = usual.maxBytes, maxRows, landEveryMs } = batch
+      // No record waits longer than from one multiple to the next.
+      const maxAgeMs = landEveryMs ?? batch.maxAgeMs ?? usual.maxAgeMs
+      return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs, landEveryMs } }
     })
 
 /** The options of the page with their defaults. */

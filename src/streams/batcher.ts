@@ -32,6 +32,8 @@ export interface BatcherOptions {
   readonly maxRows?: number | undefined
   /** Seals a batch this long after its first block, in milliseconds. Default 10,000. */
   readonly maxAgeMs?: number | undefined
+  /** Seals a batch at the next multiple of this time since 1970 instead, in milliseconds. Default none. */
+  readonly landEveryMs?: number | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -79,6 +81,7 @@ export class Batcher extends Transform {
   #sealBytes: number
   #maxRows: number
   #maxAgeMs: number
+  #landEveryMs: number | undefined
   #clock: Clock
   #batch: OpenBatch | undefined
   /** The batches that have not been read from this stream, oldest first; older ones may precede them. */
@@ -98,6 +101,7 @@ export class Batcher extends Transform {
     this.#sealBytes = Math.min(this.#maxBytes, firstBatchBytes)
     this.#maxRows = options.maxRows ?? 1_000_000
     this.#maxAgeMs = options.maxAgeMs ?? 10_000
+    this.#landEveryMs = options.landEveryMs
     this.#clock = options.clock ?? systemClock
   }
 
@@ -251,7 +255,8 @@ export class Batcher extends Transform {
       longestRowBytes: 0,
       heldBytes: 0,
     }
-    this.#sealAfter(this.#maxAgeMs)
+    const every = this.#landEveryMs
+    this.#sealAfter(every === undefined ? this.#maxAgeMs : every - (this.#clock.now() % every))
     return this.#batch
   }
 

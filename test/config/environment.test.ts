@@ -153,7 +153,7 @@ test('the environment sets the options of a process in any config, before the fi
   assert.equal(resolved.disk.minFreeBytes, 7)
   const { source, batch } = resolved.pipelines.one!
   assert.equal(source.pollMs, 200)
-  assert.deepEqual(batch, { maxBytes: 65_536, maxRows: 5, maxAgeMs: 20 })
+  assert.deepEqual(batch, { maxBytes: 65_536, maxRows: 5, maxAgeMs: 20, landEveryMs: undefined })
   assert.deepEqual(withEnvironment(config, {}), config)
   for (const wrong of [
     'text',

@@ -68,7 +68,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
         },
         sinkKind: deltaSink,
         whenFenced: 'wait',
-        batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 10_000 },
+        batch: { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, landEveryMs: undefined, maxAgeMs: 10_000 },
       },
     },
     logLevel: 'info',
@@ -436,7 +436,12 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
     statementTimeoutMs: 600_000,
     stagedRetentionMs: 86_400_000,
   })
-  assert.deepEqual(primary.batch, { maxBytes: 64 * 1024 * 1024, maxRows: 1_000_000, maxAgeMs: 60_000 })
+  assert.deepEqual(primary.batch, {
+    maxBytes: 64 * 1024 * 1024,
+    maxRows: 1_000_000,
+    landEveryMs: undefined,
+    maxAgeMs: 60_000,
+  })
   const merged = resolveConfig(withSink({ mode: 'merge', volume: undefined }) as TailraceConfig, '/srv')
   assert.equal(merged.pipelines.primary?.batch.maxBytes, 4 * 1024 * 1024)
   const staged = { mode: 'stage-only', upload: 'files-api', httpPath: undefined, customCaFile: 'ca.pem' }
@@ -456,6 +461,10 @@ test('an option that a mode of the Databricks sink requires or forbids is named 
     [withSink({ volume: "/Volumes/a/b/c'd" }), /sink\.volume/],
     [withSink({ volume: '/Volumes/a/b/c/../d' }), /sink\.volume/],
     [withSink({ mode: 'insert' }), /sink\.mode: found "insert"/],
+    [
+      withSink({ mode: 'stage-only', stagedRetentionMs: 86_400_000 }),
+      /sink\.stagedRetentionMs: .*cannot know which files are loaded/,
+    ],
     [
       withSink({ mode: 'merge' }, { batch: { maxBytes: 17 * 1024 * 1024 } }),
       /batch\.maxBytes: .*with mode merge/,

@@ -197,7 +197,7 @@ test('verify is not content with offsets whose table is gone', async (t) => {
 })
 
 test('without an offset file the landed offsets are computed from the rows, for the own blobs only', async (t) => {
-  const { bench, config } = await withLanded(t)
+  const { bench, config } = await withLanded(t, { mode: 'replace-where' })
   await bench.warehouse.rows(
     `INSERT INTO ${tableSql} SELECT * REPLACE ('logs/other.ndjson' AS source_blob) FROM ${tableSql}`,
   )
@@ -212,6 +212,16 @@ test('without an offset file the landed offsets are computed from the rows, for 
   await bench.warehouse.rows(`DELETE FROM ${tableSql} WHERE source_offset = 0`)
   assert.equal((await outputOf(other, verifyJson)).code, 1)
   assert.equal((await blobsOf(config, statusJson)).blobs[0]?.offset, bytes.length)
+})
+
+test('without an offset file the landed offsets are those of the offsets table', async (t) => {
+  const { bench } = await withLanded(t, { mode: 'transaction' })
+  const other = elsewhere(bench, { mode: 'transaction' })
+  const stood = await blobsOf(other, statusJson)
+  assert.deepEqual(
+    stood.blobs.map((one) => [one.blob, one.offset, one.lagBytes, one.rows]),
+    [[blob, bytes.length, 0, 10]],
+  )
 })
 
 test('rejects lists what was rejected, with its text and its reason', async (t) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import {
   type Batch,
@@ -411,3 +411,37 @@ async function nextBatch(batcher: Batcher): Promise<Batch> {
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
+
+test('batches that begin at different instants are sealed at the same one, where they land at multiples of a time', async (t) => {
+  const startMs = 1_795_510_020_000
+  let nowMs = startMs
+  const timers: { readonly atMs: number; readonly fire: () => void }[] = []
+  const clock: Clock = {
+    ...systemClock,
+    now: () => nowMs,
+    after: (ms, fire) => {
+      timers.push({ atMs: nowMs + ms, fire })
+      return () => {}
+    },
+  }
+  const { create } = await fixture(t, { landEveryMs: 900_000, clock })
+  const batchers: Batcher[] = []
+  for (const laterMs of [60_000, 500_000]) {
+    nowMs = startMs + laterMs
+    const batcher = create()
+    await new Promise((resolve) => batcher.write(blocksOf([{ blob: 0, rows: 1 }])[0], resolve))
+    batchers.push(batcher)
+  }
+  const [tick] = timers.map(({ atMs }) => atMs)
+  assert.deepEqual(
+    timers.map(({ atMs }) => atMs),
+    [tick, tick],
+  )
+  assert.equal(tick! % 900_000, 0)
+  for (const { fire } of timers) fire()
+  for (const batcher of batchers) {
+    const [batch] = (await once(batcher, 'data')) as Batch[]
+    assert.equal(batch?.rows, 1)
+    batcher.destroy()
+  }
+})

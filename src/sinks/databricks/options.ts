@@ -54,7 +54,7 @@ export interface DatabricksSinkConfig {
   readonly evolve?: Evolution | undefined
   /**
    * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default
-   * 86,400,000 (a day); with `stage-only` never, because it is unknown when a file was loaded.
+   * 86,400,000 (a day). Refused with `stage-only`, because it is unknown which files are loaded.
    */
   readonly stagedRetentionMs?: number | undefined
   /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
@@ -143,6 +143,12 @@ export const databricksOptions = z
       ...besideOthers('mode', 'upload', 'httpPath'),
     },
   )
+  .refine(({ mode, stagedRetentionMs }) => mode !== 'stage-only' || stagedRetentionMs === undefined, {
+    path: ['stagedRetentionMs'],
+    error:
+      'expected nothing, where mode stage-only cannot know which files are loaded: let the streaming table remove its files, by cloudFiles.cleanSource',
+    ...besideOthers('mode', 'stagedRetentionMs'),
+  })
   .transform(({ stagedRetentionMs, ...rest }) => ({
     ...rest,
     // An Auto Loader may load a file much later, and it is unknown when it has.

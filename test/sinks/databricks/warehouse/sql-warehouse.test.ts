@@ -6,6 +6,7 @@ import type { Statement } from '../../../../src/sinks/databricks/warehouse/wareh
 import { ManualClock } from '../../../doubles/workspace/manual-clock.ts'
 import { nothing, oneRow } from '../../../doubles/workspace/scripted-engine.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { HastyClock } from '../../../support/hasty-clock.ts'
 import { warehouseUnderTest } from '../warehouse-under-test.ts'
 
 const select: Statement = { label: 'ask', sql: 'SELECT 1', repeatable: true }
@@ -323,3 +324,62 @@ async function failureOf(work: Promise<unknown>): Promise<TailraceError> {
   assert.ok(isTailraceError(error), String(error))
   return error
 }
+
+test('a statement that runs long is asked for its state less and less often, at last every five seconds', async (t) => {
+  const pauses: number[] = []
+  const clock = new HastyClock({ onPause: (ms) => void pauses.push(ms) })
+  const { warehouse, engine, workspace } = await warehouseUnderTest(t, { clock })
+  engine.on(/./, () => nothing)
+  workspace.faults.add({ statement: /./, fault: { kind: 'slow', polls: 30 } })
+  await warehouse.execute(select)
+  assert.equal(pauses[0], 100)
+  assert.ok(pauses.every((ms, index) => index === 0 || ms >= pauses[index - 1]!))
+  assert.equal(pauses.at(-1), 5_000)
+  // At 9 polls a second, the driver would have asked some hundred times in this time.
+  assert.ok(pauses.reduce((sum, ms) => sum + ms) > 60_000, String(pauses))
+})
+
+test('a failure of an unknown class is repeated where that does no harm, and ends the statement after eight', async (t) => {
+  const unknown = new SqlFailure('SOMETHING_NEW', 'XX001', 'Nobody has met this.')
+  const { warehouse, engine } = await warehouseUnderTest(t, { retry: {} })
+  let calls = 0
+  engine.on(/./, () => {
+    calls += 1
+    if (calls < 4) throw unknown
+    return nothing
+  })
+  await warehouse.execute(select)
+  assert.equal(calls, 4)
+
+  const always = await warehouseUnderTest(t, { retry: {} })
+  let failures = 0
+  always.engine.on(/./, () => {
+    failures += 1
+    throw unknown
+  })
+  const gaveUp = (error: unknown): boolean => isTailraceError(error, 'STATEMENT_FAILED')
+  await assert.rejects(always.warehouse.execute(select), gaveUp)
+  assert.equal(failures, 8)
+  failures = 0
+  await assert.rejects(always.warehouse.execute(insert), gaveUp)
+  assert.equal(failures, 1, 'a statement that must not be repeated is not')
+})
+
+test('a failure that would come again is not repeated', async (t) => {
+  for (const [errorClass, sqlState] of [
+    ['PARSE_SYNTAX_ERROR', '42601'],
+    ['CAST_INVALID_INPUT', '22018'],
+    ['USER_RAISED_EXCEPTION', '45T01'],
+    ['TRANSACTION_NOT_SUPPORTED.STATEMENT', '0A000'],
+    ['FAILED_READ_FILE.FILE_NOT_EXIST', 'KD001'],
+  ] as const) {
+    const { warehouse, engine } = await warehouseUnderTest(t, { retry: {} })
+    let calls = 0
+    engine.on(/./, () => {
+      calls += 1
+      throw new SqlFailure(errorClass, sqlState, 'As ever.')
+    })
+    await assert.rejects(warehouse.execute(select), (error) => isTailraceError(error, 'STATEMENT_FAILED'))
+    assert.equal(calls, 1, errorClass)
+  }
+})

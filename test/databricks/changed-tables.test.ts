@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { isTailraceError } from '../../src/errors.ts'
+import { createLogger } from '../../src/reporting/logger.ts'
+import { Tailrace } from '../../src/run/tailrace.ts'
+import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
+import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { catalog, openWorkspaceBench, schema, tableSql, type WorkspaceBench } from './workspace-bench.ts'
+
+const table = `${catalog}.${schema}.primary_logs`
+const context = {
+  parameters: [],
+  catalog: undefined,
+  schema: undefined,
+  signal: new AbortController().signal,
+}
+
+async function append(bench: WorkspaceBench, from: number, count: number): Promise<void> {
+  const lines = Array.from({ length: count }, (_, index) => jsonlogLine(from + index))
+  await bench.storage.append('primary.ndjson', linesAsBytes(lines))
+}
+
+/** @returns the warnings of a run that lands everything */
+async function warningsOf(
+  bench: WorkspaceBench,
+  mode: DatabricksSinkConfig['mode'],
+): Promise<readonly Record<string, unknown>[]> {
+  const lines: Record<string, unknown>[] = []
+  const logger = createLogger({
+    level: 'warn',
+    pretty: false,
+    output: { write: (line) => void lines.push(JSON.parse(line)) },
+  })
+  const run = await Tailrace.open({
+    config: bench.config({ mode }),
+    follow: false,
+    clock: systemClock,
+    logger,
+  })
+  await run.run()
+  return lines
+}
+
+const changed = /somebody has changed or restored the table/
+
+for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
+  test(`a table that somebody restored is reported once by the next start in mode ${mode}, with the operation and the user`, async (t) => {
+    const bench = await openWorkspaceBench(t)
+    await append(bench, 0, 10)
+    await warningsOf(bench, mode)
+    await append(bench, 10, 5)
+    assert.deepEqual(await warningsOf(bench, mode), [], 'what it did itself is nothing to report')
+    await bench.warehouse.changedByOthers(table, 'RESTORE', `DELETE FROM ${tableSql} WHERE source_offset > 0`)
+    await append(bench, 15, 5)
+    const [warning] = await warningsOf(bench, mode)
+    assert.match(String(warning?.msg), changed)
+    const [removal] = (warning?.removals ?? []) as readonly Record<string, unknown>[]
+    assert.deepEqual([removal?.operation, removal?.userName], ['RESTORE', 'somebody@example.com'])
+    await append(bench, 20, 5)
+    assert.deepEqual(await warningsOf(bench, mode), [])
+  })
+
+  test(`a table that somebody dropped and created again stops the next start in mode ${mode}`, async (t) => {
+    const bench = await openWorkspaceBench(t)
+    await append(bench, 0, 10)
+    await warningsOf(bench, mode)
+    const definition = bench.warehouse.tableDefinition(table)!
+    const properties = [...definition.properties].map(([key, value]) => `'${key}' = '${value}'`)
+    const columns = bench.config().pipelines.primary!.table.columns.map(({ name, type, isRequired }) => {
+      const sql = {
+        string: 'STRING',
+        long: 'BIGINT',
+        integer: 'INT',
+        double: 'DOUBLE',
+        boolean: 'BOOLEAN',
+        date: 'DATE',
+        timestamp: 'TIMESTAMP',
+      }[type]
+      return `\`${name}\` ${sql}${isRequired === true ? ' NOT NULL' : ''}`
+    })
+    const options = properties.length === 0 ? '' : ` TBLPROPERTIES (${properties.join(', ')})`
+    await bench.warehouse.execute(`DROP TABLE ${table}`, context)
+    await bench.warehouse.execute(`CREATE TABLE ${table} (${columns.join(', ')})${options}`, context)
+    await append(bench, 10, 5)
+    await assert.rejects(warningsOf(bench, mode), (error) => {
+      assert.ok(isTailraceError(error, 'TABLE_MISSING'), String(error))
+      assert.match(error.message, /was dropped and created again/)
+      return true
+    })
+  })
+}
+
+test('a row filter turns transactions off, and a pipeline without a mode says so and counts on the list of loaded files', async (t) => {
+  const bench = await openWorkspaceBench(t)
+  await append(bench, 0, 10)
+  await warningsOf(bench, 'auto')
+  bench.warehouse.restrict(table, { rowFilter: 'source_offset < 0' })
+  await append(bench, 10, 5)
+  const warnings = await warningsOf(bench, 'auto')
+  assert.ok(warnings.some(({ msg }) => /rows of the table may be hidden/.test(String(msg))))
+  await assert.rejects(warningsOf(bench, 'transaction'), (error) =>
+    isTailraceError(error, 'TABLE_UNSUPPORTED'),
+  )
+  await assert.rejects(warningsOf(bench, 'merge'), (error) => isTailraceError(error, 'TABLE_UNSUPPORTED'))
+  const [count] = await bench.warehouse.rows(
+    `SELECT count(*)::INTEGER AS n, count(DISTINCT source_offset)::INTEGER AS places FROM ${tableSql}`,
+  )
+  assert.deepEqual([count?.n, count?.places], [15, 15])
+})
