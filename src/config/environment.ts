@@ -52,7 +52,7 @@ export const environmentVariables = [
 
 /** Variables of this repository's tests and benches. A shell that has them set may also run the command. */
 const developmentVariables =
-  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|EVERY_CALL|REQUIRE_ALL|(?:TEST|FUZZ|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
+  /^TAILRACE_(?:SEED|SCHEDULES|RUNS|CUTS|FAULTS|EVERY_CALL|REQUIRE_ALL|CHROMIUM|(?:TEST|FUZZ|INTEROP|BENCH|DATABRICKS)_[A-Z_]+)$/
 
 /** Environment variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -15,7 +15,7 @@ export async function servePage(
   env: Readonly<Record<string, string>>,
 ): Promise<ServedPage> {
   const process = new TailraceProcess(args, {
-    env: { TAILRACE_LOG_FORMAT: 'json', ...env },
+    env,
     script: join(projectRoot, 'bin/tailrace.js'),
     asShipped: true,
   })

@@ -73,7 +73,12 @@ test('every config that the pages show, the one that ships and the one that init
   await writeFile(join(directory, 'package.json'), '{"type":"module"}')
   const written = await runTailrace(t, ['init', '--file', join(directory, 'init.txt')])
   assert.equal(written.code, 0, written.stderr)
-  const pages = ['README.md', ...readdirSync(new URL('docs', root)).map((page) => `docs/${page}`)]
+  const pages = [
+    'README.md',
+    ...readdirSync(new URL('docs', root))
+      .filter((name) => name.endsWith('.md'))
+      .map((page) => `docs/${page}`),
+  ]
   const examples = pages.flatMap((page) =>
     [...textOf(page).matchAll(/^```ts\n(.*?)^```$/gms)]
       .map(([, code = '']) => code)

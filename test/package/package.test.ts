@@ -124,7 +124,12 @@ test('the types hold without skipLibCheck, however the consumer resolves modules
 })
 
 test('the examples of the pages compile in a project that has installed the package', async () => {
-  const pages = ['README.md', ...readdirSync(join(projectRoot, 'docs')).map((page) => `docs/${page}`)]
+  const pages = [
+    'README.md',
+    ...readdirSync(join(projectRoot, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((page) => `docs/${page}`),
+  ]
   const files: string[] = []
   for (const page of pages.filter((page) => page !== 'docs/api.md')) {
     const text = readFileSync(join(projectRoot, page), 'utf8')

@@ -21,9 +21,9 @@ const replyMs = 2_000
 /** No part of a search takes longer. */
 const maxPartMs = 20_000
 
-/** Rows of the first part of a search; later parts grow as long as they are quick. */
+/** Rows of the first part of a search; later parts grow as long as they are quick, within an engine's memory. */
 const firstRows = 200_000
-const maxRows = 20_000_000
+const maxRows = 2_000_000
 
 const order = `${timeColumn} DESC, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
 
