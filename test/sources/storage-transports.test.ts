@@ -44,7 +44,8 @@ async function outcome(asked: Promise<unknown>): Promise<unknown> {
   } catch (error) {
     if (!isTailraceError(error)) throw error
     const { code, message, context } = error
-    return { code, message, context }
+    // The client gives each request another id.
+    return { code, message, context: { ...context, clientRequestId: undefined } }
   }
 }
 

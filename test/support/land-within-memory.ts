@@ -46,7 +46,8 @@ export async function landWithinMemory(
     batch: { maxAgeMs: 60_000 },
   })
   const run = await runTailrace(t, ['start', '--once', '--config', project.configPath], {
-    env: { NODE_OPTIONS: `--import ${printPeak}` },
+    // The young generation as `pnpm start`, the image and the systemd file limit it.
+    env: { NODE_OPTIONS: `--max-semi-space-size=4 --import ${printPeak}` },
   })
   assert.equal(run.code, 0, run.stderr)
   const { rows, rejected } = JSON.parse(run.stdout).pipelines.primary

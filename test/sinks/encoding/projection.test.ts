@@ -31,8 +31,8 @@ test('projected in several steps, generated lines have the same values as in one
     const store = (select: string): string => `step_${steps.push(select)}`
     const inSteps = spoolProjectionSql(declaration, source, { ingestMs: 0, store })
     assert.ok(steps.length > 1)
-    // The encoder's settings: with every optimizer, the engine holds more texts at a time.
-    await engine.withSettings(carefulSettings(0), async () => {
+    // The encoder's settings: with every optimizer, the engine holds more texts at a time. Both results stay in memory.
+    await engine.withSettings({ ...carefulSettings(0), memory_limit: '500MiB' }, async () => {
       for (const [index, step] of steps.entries())
         await engine.run(`CREATE TEMP TABLE step_${index + 1} AS ${step}`)
       await engine.run(`CREATE TEMP TABLE in_steps AS ${inSteps}`)

@@ -326,7 +326,7 @@ export const errorsSection: SectionDefinition = {
       ],
       sql: `SELECT ${serverSql} AS server, cause, kind, count(*) AS count, epoch_ms(max(event_time)) AS last_at
         FROM @cancellations GROUP BY ALL`,
-      order: 'count DESC, cause, server',
+      order: 'count DESC, cause, kind, server',
       maxRows: 50,
       records: ({ server }) => ({ server: only(server), event: ['canceled'] }),
     },

@@ -7,8 +7,11 @@ import { sqlString } from '../../sql.ts'
 const mark = 'chr(1)'
 const end = 'chr(2)'
 
-/** In JSON text that the engine writes, the mark is escaped. */
-const markedNumber = '"\\\\u0001([^"]*)"'
+/**
+ * In JSON text that the engine writes, the mark is escaped. A text of the record may have the same characters behind a
+ * quote; that quote is escaped, so no bracket, colon or comma comes before it.
+ */
+const markedNumber = sqlString(String.raw`(^|[\[:,])"\\u0001(-?[0-9][0-9.eE+-]*)"`)
 
 /**
  * Numbers are marked only in a text up to this length, in bytes, because each replacement copies it. The values of a longer
@@ -26,7 +29,7 @@ export function withMarkedNumbers(json: string): string {
 
 /** SQL of a JSON text with its numbers as they were. */
 export function withNumbers(json: string): string {
-  return `regexp_replace(${json}, '${markedNumber}', '\\1', 'g')`
+  return `regexp_replace(${json}, ${markedNumber}, '\\1\\2', 'g')`
 }
 
 /** SQL of a value that may be a marked number, without its mark. */

@@ -227,7 +227,7 @@ async function stagingUnderTest(t: TestContext, way: Way): Promise<StagingUnderT
   const under = await warehouseUnderTest(t, { requestMs: 1500 })
   const { engine, files } = under
   engine.on(/^LIST '/, async (_context, statement) => {
-    const path = /^LIST '(.+)'$/.exec(statement)![1]!
+    const path = /^LIST '(.+)'(?: LIMIT \d+)?$/.exec(statement)![1]!
     const entries = directoryEntries(path, await files.list(path), [])
     if (entries.length === 0) throw new SqlFailure('PATH_NOT_FOUND', '42K03', `Path does not exist: ${path}.`)
     return {
