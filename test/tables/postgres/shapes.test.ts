@@ -519,6 +519,16 @@ test('a change of any producer has its kind, table, position, commit, and values
       '{"xid":1,"change":[{"kind":"insert","schema":"s","table":"t","columnnames":["a"],"columnvalues":[1]},{"kind":"delete","schema":"s","table":"u","oldkeys":{"keynames":["b"],"keyvalues":["x"]}}]}',
       { txid: '1', old_values: '[null,{"b":"x"}]', new_values: '[{"a":1},null]' },
     ],
+    // A text with what marks a number while the engine works on it, behind a quote of its own.
+    [
+      String.raw`{"xid":1,"change":[{"kind":"insert","schema":"s","table":"t","columnnames":["a","n"],"columnvalues":["say \"\u00017\"",2.50]}]}`,
+      {
+        command_tag: 'INSERT',
+        object_name: 's.t',
+        txid: '1',
+        new_values: String.raw`{"a":"say \"\u00017\"","n":2.50}`,
+      },
+    ],
     [
       '{"payload":{"before":null,"after":{"id":1,"n":1.10},"source":{"connector":"postgresql","name":"srv","ts_ms":1795510475875,"db":"orders","schema":"public","table":"t","txId":701,"lsn":23894096},"op":"c","ts_ms":1795510476001}}',
       {
