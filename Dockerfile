@@ -34,6 +34,7 @@ COPY --from=build /app /app
 COPY --from=build /data/ /
 ENV NODE_ENV=production \
   NODE_OPTIONS=--max-semi-space-size=4 \
+  MALLOC_ARENA_MAX=2 \
   TAILRACE_CONFIG=/app/pipeline.config.ts \
   TAILRACE_STATE=/var/lib/tailrace/state \
   TAILRACE_LAKEHOUSE=/var/lib/tailrace/lakehouse \

@@ -46,8 +46,8 @@ export async function landWithinMemory(
     batch: { maxAgeMs: 60_000 },
   })
   const run = await runTailrace(t, ['start', '--once', '--config', project.configPath], {
-    // The young generation as `pnpm start`, the image and the systemd file limit it.
-    env: { NODE_OPTIONS: `--max-semi-space-size=4 --import ${printPeak}` },
+    // As the image and the systemd file have it.
+    env: { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: `--max-semi-space-size=4 --import ${printPeak}` },
   })
   assert.equal(run.code, 0, run.stderr)
   const { rows, rejected } = JSON.parse(run.stdout).pipelines.primary
