@@ -167,9 +167,9 @@ function workspaceSink(
   } as const
   switch (landing) {
     case 'copy-into-put':
-      return { ...workspace, httpPath, volume, upload: 'put' }
+      return { ...workspace, httpPath, volume, mode: 'copy-into', upload: 'put' }
     case 'copy-into-files-api':
-      return { ...workspace, httpPath, volume, upload: 'files-api' }
+      return { ...workspace, httpPath, volume, mode: 'copy-into', upload: 'files-api' }
     case 'stage-only-files-api':
       return { ...workspace, volume, mode: 'stage-only', upload: 'files-api' }
     case 'merge':
