@@ -1,5 +1,5 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
-import type { FileFacts, FilesRead, ReadingSession } from '../../sinks/reading-session.ts'
+import type { FileFacts, FilesRead, ReadingSession, RowRange } from '../../sinks/reading-session.ts'
 import type { SinkTarget } from '../../sinks/sink.ts'
 import { logViews } from '../../tables/postgres/views/log-views.ts'
 import { timeColumn } from './record-filter.ts'
@@ -76,8 +76,12 @@ export class LogTables {
     return found
   }
 
-  /** Runs a statement whose result is small. */
-  async rows(sql: string, signal: AbortSignal): Promise<{ rows: Row[]; reading: FilesRead }> {
+  /** Runs a statement whose result is small. @param within the rows that it reads; default: all */
+  async rows(
+    sql: string,
+    signal: AbortSignal,
+    within?: RowRange,
+  ): Promise<{ rows: Row[]; reading: FilesRead }> {
     const rows: Row[] = []
     const reading = await this.session.run({
       sql,
@@ -86,6 +90,7 @@ export class LogTables {
           rows.push(Object.fromEntries(batch.columns.map((name, index) => [name, row[index]])))
         return true
       },
+      within,
       signal,
     })
     return { rows, reading }

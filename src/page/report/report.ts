@@ -81,7 +81,7 @@ export async function readReport(
   const startMs = Math.min(fromMs ?? Math.max(recorded?.fromMs ?? 0, endMs - dayMs), endMs - 1)
   const rangeOf = (from: number, to: number): ReportedRange => {
     const range = { pipelines: found.map(({ id }) => id), column: timeColumn, fromMs: from, toMs: to }
-    return { range, rows: (sql) => rowsWithin(tables, sql, range, signal) }
+    return { range, rows: async (sql) => (await tables.rows(sql, signal, range)).rows }
   }
   const current = rangeOf(startMs, endMs)
   const shiftMs = compare === undefined ? undefined : compare === 'week' ? 7 * dayMs : endMs - startMs
@@ -104,26 +104,6 @@ export async function readReport(
   }
 }
 
-async function rowsWithin(
-  tables: LogTables,
-  sql: string,
-  within: RowRange,
-  signal: AbortSignal,
-): Promise<readonly Row[]> {
-  const rows: Row[] = []
-  await tables.session.run({
-    sql,
-    take: async (batch) => {
-      for (const row of batch.rows)
-        rows.push(Object.fromEntries(batch.columns.map((name, index) => [name, row[index]])))
-      return true
-    },
-    within,
-    signal,
-  })
-  return rows
-}
-
 async function serversOf({ rows }: ReportedRange): Promise<readonly ReportServer[]> {
   const found = await rows(
     `SELECT ${serverSql} AS id, min(source_role) AS role FROM logs GROUP BY 1 ORDER BY role IS DISTINCT FROM 'primary', role, id`,
@@ -131,7 +111,7 @@ async function serversOf({ rows }: ReportedRange): Promise<readonly ReportServer
   return found.map(({ id, role }) => ({ id: String(id), role: role === null ? null : String(role) }))
 }
 
-/** Reads all parts of a section by one statement, so that what they share is computed once. */
+/** Reads all parts of a section by one statement, which computes the relations that they share once. */
 async function readSection(
   definition: SectionDefinition,
   servers: readonly ReportServer[],
@@ -253,7 +233,9 @@ function chartOf(
   const former = before && seriesOf(before, empty)
   const total = (key: string): number =>
     (values.get(key) ?? []).reduce<number>((sum, one) => sum + (one ?? 0), 0)
-  const keys = [...new Set([...values.keys(), ...(former?.keys() ?? [])])].sort((a, b) => total(b) - total(a))
+  // By the key first: rows arrive in any order, and series with equal totals must not change places.
+  const keys = [...new Set([...values.keys(), ...(former?.keys() ?? [])])].sort()
+  keys.sort((a, b) => total(b) - total(a))
   const shown = new Map<string, number>()
   const series: ReportSeries[] = []
   for (const key of keys) {
