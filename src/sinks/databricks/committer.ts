@@ -6,6 +6,7 @@ import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { generationKey, type Span } from '../../records.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
+import { BackgroundWork } from './background-work.ts'
 import type { LoadLedger, RowLoader } from './loading/row-loader.ts'
 
 export interface DatabricksCommitterOptions {
@@ -33,9 +34,6 @@ export interface DatabricksCommitterOptions {
   readonly close: () => Promise<void>
 }
 
-/** Longest wait of `close` for background cleanup, in milliseconds. */
-const closeMs = 5_000
-
 /**
  * Lands batches in a table of a Databricks workspace.
  *
@@ -49,12 +47,13 @@ export class DatabricksCommitter implements TableCommitter {
   readonly #offsets: LandedOffsets
   /** One batch at a time. */
   #queue = new SerialQueue()
-  #tidying: Promise<void> | undefined
+  readonly #background: BackgroundWork
 
   constructor(options: DatabricksCommitterOptions) {
     this.location = options.location
     this.#options = options
     this.#offsets = options.offsets
+    this.#background = new BackgroundWork(options.clock ?? systemClock)
   }
 
   async open(): Promise<void> {
@@ -81,7 +80,7 @@ export class DatabricksCommitter implements TableCommitter {
       }
       // A batch without rows only records where blobs start; an unfinished load keeps its intent.
       await this.#advance(spans, encoded.rows > 0 ? undefined : ledger.intent)
-      this.#inBackground(() => loader.tidy())
+      this.#background.start(() => loader.tidy())
       return {}
     })
   }
@@ -108,21 +107,12 @@ export class DatabricksCommitter implements TableCommitter {
 
   /** Runs in the background: it frees space in the workspace, not on this machine, so the caller need not wait. */
   async releaseCaches(): Promise<void> {
-    this.#inBackground(() => this.#options.loader.reclaim())
+    this.#background.start(() => this.#options.loader.reclaim())
   }
 
   async close(): Promise<void> {
     await this.#queue.idle()
-    const { clock = systemClock, close } = this.#options
-    // Waits so that short runs clean up too, but not for long, because the workspace may be unreachable.
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(closeMs, resolve)
-    })
-    await Promise.race([this.#tidying, late])
-    cancel()
-    await close()
-    await this.#tidying
+    await this.#background.closeAfter(this.#options.close)
   }
 
   async #settle(intent: LoadIntent): Promise<void> {
@@ -166,13 +156,6 @@ export class DatabricksCommitter implements TableCommitter {
       }
       throw error
     }
-  }
-
-  /** Starts background work, unless some is running. The work reports its own failures. */
-  #inBackground(work: () => Promise<void>): void {
-    this.#tidying ??= work().finally(() => {
-      this.#tidying = undefined
-    })
   }
 }
 

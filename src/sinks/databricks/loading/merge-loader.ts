@@ -1,4 +1,3 @@
-import { TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Span } from '../../../records.ts'
 import { qualifiedName, quoteName, quoteText } from '../../../tables/spark-sql.ts'
@@ -7,7 +6,7 @@ import { type EmbeddedEngine, parquetSql, sqlIdentifier } from '../../encoding/e
 import type { EncodedBatch } from '../../table-committer.ts'
 import { databricksTypes } from '../tables/definition.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
-import { type RangeRows, rangesOf } from './range-rows.ts'
+import type { RangeRows } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
 
 /** Bytes of JSON rows in one statement. The limit of a parameter's length is not documented; 1 MiB works. */
@@ -65,15 +64,8 @@ export class MergeLoader implements RowLoader {
   }): Promise<void> {
     let added = 0
     for (const rows of inChunks(await this.#rowTexts(encoded), 'anywhere')) added += await this.#add(rows)
-    if (added === encoded.rows) return
     // Rows were there already after a lost reply, or the warehouse did not add all rows. Counting them decides.
-    const found = await this.#options.rows.count(spans)
-    if (found === encoded.rows) return
-    throw new TailraceError(
-      'LOAD_UNCLEAR',
-      `After a load the table has a wrong number of rows: expected ${encoded.rows}, found ${found}${rangesOf(spans)}.`,
-      { context: { rows: encoded.rows, found } },
-    )
+    if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
   /**

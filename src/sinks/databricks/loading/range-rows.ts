@@ -1,3 +1,4 @@
+import { TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Replacement } from '../../../offsets/load-intent.ts'
 import type { Span } from '../../../records.ts'
@@ -27,18 +28,26 @@ export class RangeRows {
   /** @returns the total number of rows that the table has of the ranges */
   async count(spans: readonly Span[]): Promise<number> {
     if (spans.length > maxRangesPerStatement) return this.#countMany(spans)
-    let rows = 0
-    for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
-      const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
-      const [found] = await this.#warehouse.execute({
-        label: 'count the rows of ranges',
-        sql: `SELECT count(*) AS row_count FROM ${this.#table} WHERE ${condition}`,
-        parameters,
-        repeatable: true,
-      })
-      rows += Number(found?.row_count ?? 0)
-    }
-    return rows
+    if (spans.length === 0) return 0
+    const { condition, parameters } = withinRanges(spans)
+    const [found] = await this.#warehouse.execute({
+      label: 'count the rows of ranges',
+      sql: `SELECT count(*) AS row_count FROM ${this.#table} WHERE ${condition}`,
+      parameters,
+      repeatable: true,
+    })
+    return Number(found?.row_count ?? 0)
+  }
+
+  /** @throws LOAD_UNCLEAR when the table has another number of rows of the ranges after a load */
+  async require(spans: readonly Span[], rows: number): Promise<void> {
+    const found = await this.count(spans)
+    if (found === rows) return
+    throw new TailraceError(
+      'LOAD_UNCLEAR',
+      `After a load the table has a wrong number of rows: expected ${rows}, found ${found}${rangesOf(spans)}.`,
+      { context: { rows, found } },
+    )
   }
 
   /** Many ranges travel as one JSON text, which no statistics of files can be compared with. */

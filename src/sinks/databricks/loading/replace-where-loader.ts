@@ -1,4 +1,4 @@
-import { isTailraceError, TailraceError } from '../../../errors.ts'
+import { isTailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Span } from '../../../records.ts'
 import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
@@ -7,9 +7,10 @@ import type { EncodedBatch } from '../../table-committer.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
-import { isMissingStagedFile, selectFilesSql } from './copy-into.ts'
-import { maxRangesPerStatement, type RangeRows, rangesOf, withinRanges } from './range-rows.ts'
+import { selectFilesSql } from './copy-into.ts'
+import { maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
+import { withStagedFiles } from './staged-attempts.ts'
 
 export interface ReplaceWhereLoaderOptions {
   readonly warehouse: Warehouse
@@ -54,14 +55,7 @@ export class ReplaceWhereLoader implements RowLoader {
     readonly encoded: EncodedBatch
   }): Promise<void> {
     const added = await this.#replaced(spans, encoded)
-    if (added === encoded.rows) return
-    const found = await this.#options.rows.count(spans)
-    if (found === encoded.rows) return
-    throw new TailraceError(
-      'LOAD_UNCLEAR',
-      `After a load the table has a wrong number of rows: expected ${encoded.rows}, found ${found}${rangesOf(spans)}.`,
-      { context: { rows: encoded.rows, found } },
-    )
+    if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
@@ -87,17 +81,15 @@ export class ReplaceWhereLoader implements RowLoader {
   }
 
   /** @returns the number of rows that were added */
-  async #replaced(spans: readonly Span[], { files }: Pick<EncodedBatch, 'files'>): Promise<number> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#inParts(spans, await this.#options.files.stage(files))
-      } catch (error) {
-        if (attempt >= maxAttempts) throw error
-        if (isMissingStagedFile(error)) this.#options.files.forget()
-        else if (hasOtherColumns(error)) await this.open()
-        else throw error
-      }
-    }
+  #replaced(spans: readonly Span[], { files }: Pick<EncodedBatch, 'files'>): Promise<number> {
+    return withStagedFiles(this.#options.files, files, (batch) => this.#inParts(spans, batch), {
+      maxAttempts,
+      mend: async (error) => {
+        if (!hasOtherColumns(error)) return false
+        await this.open()
+        return true
+      },
+    })
   }
 
   /** A statement has room for the parameters of some ranges only; each range is replaced as a whole. */

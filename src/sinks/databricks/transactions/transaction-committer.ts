@@ -7,8 +7,10 @@ import { type BlobGeneration, type GenerationMark, generationKey, type Span } fr
 import type { TableDeclaration } from '../../../tables/table.ts'
 import { CommitFencedError, type FencedSpan, requireOffsets } from '../../commit-fence.ts'
 import type { CommitReceipt, EncodedBatch, TableCommitter } from '../../table-committer.ts'
-import { copyIntoSql, insertFilesSql, isMissingStagedFile } from '../loading/copy-into.ts'
+import { BackgroundWork } from '../background-work.ts'
+import { copyIntoSql, insertFilesSql } from '../loading/copy-into.ts'
 import type { RangeRows } from '../loading/range-rows.ts'
+import { withStagedFiles } from '../loading/staged-attempts.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
@@ -46,9 +48,6 @@ export interface TransactionCommitterOptions {
 /** Attempts of one landing whose staged files are missing, or whose way to read them is refused. */
 const maxAttempts = 4
 
-/** Longest wait of `close` for background cleanup, in milliseconds. */
-const closeMs = 5_000
-
 /**
  * Lands batches by transactions: one statement adds a batch's rows and moves its offsets in the offsets table, unless
  * another process has moved one. The tables alone have to survive a crash, so no intent is recorded, and whether a batch
@@ -68,11 +67,12 @@ export class TransactionCommitter implements TableCommitter {
   #reads: 'read-files' | 'copy-into' = 'read-files'
   /** One transaction at a time. */
   #queue = new SerialQueue()
-  #tidying: Promise<void> | undefined
+  readonly #background: BackgroundWork
 
   constructor(options: TransactionCommitterOptions) {
     this.location = options.location
     this.#options = options
+    this.#background = new BackgroundWork(options.clock)
   }
 
   /** @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then */
@@ -107,7 +107,7 @@ export class TransactionCommitter implements TableCommitter {
       await this.#attempts(encoded, (batch) => this.#landOnce(spans, batch))
       for (const { blob, generation, end } of spans) this.#offsets.set({ blob, generation, offset: end })
       this.#options.files.forget()
-      this.#inBackground(() => this.#options.stagedFiles.removeExpired())
+      this.#background.start(() => this.#options.stagedFiles.removeExpired())
       return {}
     })
   }
@@ -126,20 +126,12 @@ export class TransactionCommitter implements TableCommitter {
   }
 
   async releaseCaches(): Promise<void> {
-    this.#inBackground(() => this.#options.stagedFiles.removeLoaded())
+    this.#background.start(() => this.#options.stagedFiles.removeLoaded())
   }
 
   async close(): Promise<void> {
     await this.#queue.idle()
-    const { clock, close } = this.#options
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(closeMs, resolve)
-    })
-    await Promise.race([this.#tidying, late])
-    cancel()
-    await close()
-    await this.#tidying
+    await this.#background.closeAfter(this.#options.close)
   }
 
   async #landOnce(spans: readonly Span[], { id, paths }: StagedBatch): Promise<void> {
@@ -230,22 +222,19 @@ export class TransactionCommitter implements TableCommitter {
     return copyIntoSql(declaration, { folder: first.slice(0, first.lastIndexOf('/')), files })
   }
 
-  /** Stages the files and runs `work`; again when the files are gone, or by the other way to read them. */
+  /** Repeats `work` when staged files are gone, and by the other way to read them when one is refused. */
   async #attempts(
     { files }: Pick<EncodedBatch, 'files'>,
     work: (batch: StagedBatch) => Promise<void>,
   ): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await work(await this.#options.files.stage(files))
-        return
-      } catch (error) {
-        if (attempt >= maxAttempts) throw error
-        if (isMissingStagedFile(error)) this.#options.files.forget()
-        else if (isUnsupportedInTransaction(error) && this.#reads === 'read-files') this.#reads = 'copy-into'
-        else throw error
-      }
-    }
+    await withStagedFiles(this.#options.files, files, work, {
+      maxAttempts,
+      mend: (error) => {
+        if (this.#reads !== 'read-files' || !isUnsupportedInTransaction(error)) return false
+        this.#reads = 'copy-into'
+        return true
+      },
+    })
   }
 
   /** Reads the offsets of the target, and keeps those of this pipeline's blobs. */
@@ -255,20 +244,13 @@ export class TransactionCommitter implements TableCommitter {
     for (const { blob, generation, offset } of stored) this.#offsets.set({ blob, generation, offset })
     return stored
   }
-
-  /** Starts background work, unless some is running. The work reports its own failures. */
-  #inBackground(work: () => Promise<void>): void {
-    this.#tidying ??= work().finally(() => {
-      this.#tidying = undefined
-    })
-  }
 }
 
 function nextEpoch(stored: readonly StoredOffset[]): number {
   return stored.reduce((highest, { epoch }) => Math.max(highest, epoch), 0) + 1
 }
 
-/** Whether only the offsets tell if a batch has landed. */
+/** Whether an error leaves open if the batch has landed; the offsets then show it. */
 function isUnclear(error: unknown): error is TailraceError {
   if (!isTailraceError(error)) return false
   const state = stateOf(error)
