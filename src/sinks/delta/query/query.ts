@@ -1,4 +1,4 @@
-import { copyFile } from 'node:fs/promises'
+import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAbort, isTailraceError, TailraceError } from '../../../errors.ts'
 import { SerialQueue } from '../../../offsets/serial-queue.ts'
@@ -13,7 +13,7 @@ import type { QuerySession, SessionRequest, SessionStatement, SinkQuery } from '
 import type { DeltaOptions, DeltaTarget } from '../options.ts'
 import { commitPath } from '../protocol/actions.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
-import { tableLocation } from '../storage/location.ts'
+import { localDirectories } from '../storage/location.ts'
 import { commandStorage } from '../storage/open.ts'
 import { matchingFiles } from './pruning.ts'
 import { type PlannedScan, plannedScans } from './scans.ts'
@@ -36,12 +36,8 @@ export const deltaQuery: Omit<SinkQuery<DeltaOptions>, 'openReading'> = {
   writeParquet: async (targets, request, path) => {
     const { engine, views, temporaryDirectory, close } = await openViews(targets, request)
     try {
-      // A confined engine writes nowhere else.
-      const written = join(temporaryDirectory, 'result.parquet')
-      logReadings(await copyToParquet(engine, views, request, written), request.logger)
-      await copyFile(written, path).catch((error: unknown) => {
-        throw outputFailed(path, error)
-      })
+      const places = { directory: temporaryDirectory, path }
+      logReadings(await copyToParquet(engine, views, request, places), request.logger)
     } finally {
       await close()
     }
@@ -112,10 +108,7 @@ async function openViews(
     throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
   }
   // Files of tables in Azure are copied, so only the directories on this machine are opened to the statement.
-  const directories = targets.flatMap((target) => {
-    const location = tableLocation(target)
-    return location.kind === 'directory' ? [location.path] : []
-  })
+  const directories = localDirectories(targets)
   const opened = await openCommandEngine()
   const { engine, temporaryDirectory } = opened
   const storages = new Map<string, DeltaStorage>()
@@ -221,28 +214,36 @@ export async function queryViews(
 /**
  * Writes the rows of a SELECT to a file, instead of handing them on.
  *
- * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT
+ * @param directory where the engine may write, for as long as this takes
+ * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT, OUTPUT_FAILED
  */
 export async function copyToParquet(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   { sql, unsafe = false, signal }: Pick<StatementOptions, 'unsafe' | 'signal'> & { readonly sql: string },
-  path: string,
+  { directory, path }: { readonly directory: string; readonly path: string },
 ): Promise<readonly TableReading[]> {
+  const written = join(directory, 'result.parquet')
   try {
     const kind = await requireReading(engine, sql)
     if (kind !== 'select') {
       throw new TailraceError('QUERY_REFUSED', 'Parquet is written of the rows of one SELECT only.')
     }
-    return await engine.rolledBack(async () => {
+    const readings = await engine.rolledBack(async () => {
       const readings = await fill(engine, views, await plannedScans(engine, sql))
       // A view may end with a semicolon and a comment, and a subquery may not.
       await engine.run(`CREATE TEMP VIEW "query result" AS\n${sql}`)
-      await engine.run(`COPY (FROM "query result") TO ${sqlString(path)} (FORMAT parquet)`, signal)
+      await engine.run(`COPY (FROM "query result") TO ${sqlString(written)} (FORMAT parquet)`, signal)
       return readings
     })
+    await copyFile(written, path).catch((error: unknown) => {
+      throw outputFailed(path, error)
+    })
+    return readings
   } catch (error) {
     throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
+  } finally {
+    await rm(written, { force: true })
   }
 }
 

@@ -1,8 +1,7 @@
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeDirectory, withStateErrors } from '../../../offsets/state-files.ts'
-import { outputFailed } from '../../../reporting/terminal.ts'
 import { EmbeddedEngine, sqlIdentifier } from '../../encoding/engine.ts'
 import type {
   FileFacts,
@@ -14,7 +13,7 @@ import type {
 } from '../../reading-session.ts'
 import type { TableContents } from '../files/live-files.ts'
 import type { DeltaTarget } from '../options.ts'
-import { tableLocation } from '../storage/location.ts'
+import { localDirectories } from '../storage/location.ts'
 import { commandStorage } from '../storage/open.ts'
 import { EnginePool } from './engine-pool.ts'
 import { FollowedTable } from './followed-table.ts'
@@ -75,15 +74,7 @@ export class DeltaReadingSession implements ReadingSession {
 
   async writeParquet({ sql, signal }: Omit<ReadingStatement, 'take'>, path: string): Promise<void> {
     await this.#withViews(signal, async ({ engine, views, directory }, ending) => {
-      const written = join(directory, 'result.parquet')
-      try {
-        await copyToParquet(engine, views, { sql, signal: ending }, written)
-        await copyFile(written, path).catch((error: unknown) => {
-          throw outputFailed(path, error)
-        })
-      } finally {
-        await rm(written, { force: true })
-      }
+      await copyToParquet(engine, views, { sql, signal: ending }, { directory, path })
     })
   }
 
@@ -131,11 +122,7 @@ export class DeltaReadingSession implements ReadingSession {
         const found = contents.get(name)
         return found && { storage: this.#tables.get(name)!.storage, contents: found }
       })
-      const directories = this.#targets.flatMap((target) => {
-        const location = tableLocation(target)
-        return location.kind === 'directory' ? [location.path] : []
-      })
-      await engine.confine([directory, this.#directory, ...directories])
+      await engine.confine([directory, this.#directory, ...localDirectories(this.#targets)])
       return { engine, directory, views, members, shape }
     } catch (error) {
       await engine.close()

@@ -74,16 +74,24 @@ export function locationBelow<Location extends TableLocation>(
     : { ...location, folder: posix.join(location.folder, ...names) }
 }
 
-/** @returns the location of a table below the resolved root of its sink: `<root>/<catalog>/<schema>/<table>` */
-export function tableLocation({
-  sink,
-  table,
-}: {
+/** A table and the root of its sink. */
+interface LocatedTable {
   readonly sink: { readonly root: string }
   readonly table: { readonly name: TableName }
-}): TableLocation {
+}
+
+/** @returns the location of a table below the resolved root of its sink: `<root>/<catalog>/<schema>/<table>` */
+export function tableLocation({ sink, table }: LocatedTable): TableLocation {
   const { catalog, schema, table: name } = table.name
   return locationBelow(parseTableLocation(sink.root, '/'), catalog, schema, name)
+}
+
+/** @returns the directories of those tables that lie on this machine */
+export function localDirectories(tables: readonly LocatedTable[]): readonly string[] {
+  return tables.flatMap((table) => {
+    const location = tableLocation(table)
+    return location.kind === 'directory' ? [location.path] : []
+  })
 }
 
 /** @returns a canonical text of a location, for messages and to compare two locations. */
