@@ -1,4 +1,5 @@
 import type { SinkTarget } from '../../sinks/sink.ts'
+import { containsTextSql, searchedColumns } from '../../tables/postgres/text-search.ts'
 import { quoteText } from '../../tables/spark-sql.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { ViewDialect } from '../../tables/views.ts'
@@ -39,8 +40,6 @@ export const searchColumns = [
   'ingest_ts',
 ] as const
 
-const searchedTexts = ['message', 'detail', 'hint', 'context', 'statement']
-
 /** A table as a statement names it. */
 export interface SearchedTable {
   readonly relation: string
@@ -50,7 +49,7 @@ export interface SearchedTable {
 /** @returns whether a table has the columns of PostgreSQL logs */
 export function isSearchable({ table }: SinkTarget): boolean {
   const names = new Set(table.columns.map(({ name }) => name))
-  return [...searchColumns, ...searchedTexts].every((column) => names.has(column))
+  return [...searchColumns, ...searchedColumns].every((column) => names.has(column))
 }
 
 /** SQL of the newest records that match. */
@@ -100,15 +99,15 @@ function conditionsOf(dialect: ViewDialect, filter: SearchFilter): string[] {
     const value = textSql(dialect, server)
     conditions.push(`(server_name = ${value} OR source_role = ${value})`)
   }
-  if (text !== undefined) conditions.push(`(${textConditions(dialect, text).join(' OR ')})`)
+  if (text !== undefined) conditions.push(textCondition(dialect, text))
   return conditions
 }
 
 /** A rejected row has no columns but its text. */
-function textConditions(dialect: ViewDialect, text: string): string[] {
-  const pattern = textSql(dialect, `%${text.replace(/[!%_]/g, '!$&')}%`)
-  const contains = (column: string): string => `${column} ILIKE ${pattern} ESCAPE '!'`
-  return [...searchedTexts.map(contains), `(parse_status = 'rejected' AND ${contains('raw')})`]
+function textCondition(dialect: ViewDialect, text: string): string {
+  const among = (columns: readonly string[]): string =>
+    containsTextSql(columns, text, (one) => textSql(dialect, one))
+  return `(${among(searchedColumns)} OR (parse_status = 'rejected' AND ${among(['raw'])}))`
 }
 
 function where(conditions: readonly string[]): string {

@@ -1,4 +1,5 @@
 import { levelWords } from '../../tables/postgres/levels.ts'
+import { containsTextSql, searchedColumns } from '../../tables/postgres/text-search.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordFilter } from '../api.ts'
 
@@ -7,8 +8,6 @@ export const timeColumn = 'event_time'
 
 /** A field of which the values can be selected. */
 export type FilterField = 'severity' | 'server' | 'database' | 'user' | 'event'
-
-const searchedTexts = ['message', 'detail', 'hint', 'context', 'statement']
 
 /** SQL of the value of a field of a row. */
 export const fieldSql: Readonly<Record<FilterField, () => string>> = {
@@ -37,10 +36,7 @@ export function conditionSql(filter: RecordFilter): string {
   among('sqlstate', sqlstate)
   among('session_id', session)
   among(eventSql(), event)
-  if (q !== undefined && q !== '') {
-    const pattern = sqlString(`%${q.replace(/[!%_]/g, '!$&')}%`)
-    conditions.push(`(${searchedTexts.map((text) => `${text} ILIKE ${pattern} ESCAPE '!'`).join(' OR ')})`)
-  }
+  if (q !== undefined && q !== '') conditions.push(`(${containsTextSql(searchedColumns, q, sqlString)})`)
   return conditions.join(' AND ')
 }
 
