@@ -23,7 +23,7 @@ export interface PlanCommandOptions {
   readonly json?: boolean | undefined
 }
 
-/** Prints what has not landed, divided into units. @returns the exit code */
+/** Prints the bytes that have not landed, divided into units. @returns the exit code */
 export async function planCommand(context: CommandContext, options: PlanCommandOptions): Promise<number> {
   const { pipeline, unitMib, maxUnits, json = false } = options
   const { units, leftOut } = await planUnits(context, { pipeline, targetBytes: unitMib * MiB, maxUnits })
@@ -46,7 +46,7 @@ export async function planCommand(context: CommandContext, options: PlanCommandO
   return exitCodes.done
 }
 
-/** Writes one unit, and its manifest to a file or, for `-`, to standard output. @returns the exit code */
+/** Stores the rows of one unit, and writes its manifest: to standard output for `-`. @returns the exit code */
 export async function writeCommand(
   context: CommandContext,
   files: { readonly unit: string; readonly manifest: string },

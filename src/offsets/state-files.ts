@@ -1,4 +1,4 @@
-import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TailraceError } from '../errors.ts'
 
@@ -104,4 +104,11 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   } finally {
     await directory.close()
   }
+}
+
+/** Replaces a file's content in one step, without waiting for the disk: a power cut may undo it. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const fresh = `${path}.new`
+  await writeFile(fresh, text)
+  await rename(fresh, path)
 }

@@ -1,6 +1,7 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { replaceFile } from '../offsets/state-files.ts'
 import { StatusFile } from '../offsets/status-file.ts'
 import { redactSecrets } from '../reporting/redact.ts'
 import { requestKinds } from '../sources/readers/counted-reader.ts'
@@ -87,9 +88,7 @@ export class LiveStatusFile extends StatusFile<LiveStatus> {
 
   /** Replaces the content without waiting for the disk: after a power cut, nobody needs it. */
   async replace(content: LiveStatus): Promise<void> {
-    const fresh = `${this.path}.new`
-    await writeFile(fresh, JSON.stringify(content))
-    await rename(fresh, this.path)
+    await replaceFile(this.path, JSON.stringify(content))
   }
 
   async remove(): Promise<void> {

@@ -1,8 +1,8 @@
-import { appendFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
-import { makeDirectory } from '../../offsets/state-files.ts'
+import { makeDirectory, replaceFile } from '../../offsets/state-files.ts'
 
 /** A journal that has grown to this length takes no more records: its table has not been reached for a year or so. */
 const maxJournalBytes = 64 * 1024 * 1024
@@ -47,10 +47,8 @@ export class RunJournal {
   /** Notes that the commit of a batch begins. */
   begin(pipeline: string, batch: PendingBatch): Promise<void> {
     return this.#queue.run(async () => {
-      const path = this.#pendingPath(pipeline)
       await makeDirectory(this.directory)
-      await writeFile(`${path}.new`, JSON.stringify(batch))
-      await rename(`${path}.new`, path)
+      await replaceFile(this.#pendingPath(pipeline), JSON.stringify(batch))
     })
   }
 

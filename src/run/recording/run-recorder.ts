@@ -148,7 +148,7 @@ export class RunRecorder {
     )
   }
 
-  /** Records the end of the run, and lands what is left until the signal fires; the next run lands the rest. */
+  /** Records the end of the run, and lands the waiting records. When the signal fires, the next run lands the rest. */
   async end(outcome: RunOutcome, error: unknown, signal: AbortSignal): Promise<void> {
     this.#cancelTimer()
     const code = error === undefined ? undefined : isTailraceError(error) ? error.code : 'UNEXPECTED'

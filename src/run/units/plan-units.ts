@@ -33,11 +33,14 @@ export interface LeftOutBlob {
   readonly reason: string
 }
 
-/** What is to be landed now. */
+/** The bytes that have not landed: in units, and in blobs that no unit has. */
 export interface UnitPlan {
   readonly units: readonly Unit[]
   readonly leftOut: readonly LeftOutBlob[]
 }
+
+/** Bytes that have not landed: a range for the units, or why there is none. */
+type FoundBytes = UnlandedRange | Omit<LeftOutBlob, 'pipeline'>
 
 /** Blobs that are identified at the same time. */
 const parallelBlobs = 16
@@ -73,7 +76,7 @@ export async function planUnits(context: InspectionContext, options: PlanOptions
 async function* unlandedRanges(
   { name, pipeline, reader, table }: InspectedPipeline,
   { clock }: InspectionContext,
-): AsyncGenerator<UnlandedRange | Omit<LeftOutBlob, 'pipeline'>> {
+): AsyncGenerator<FoundBytes> {
   const { source } = pipeline
   const landed = new LandedOffsets()
   for (const one of await table.generations()) landed.set(one)
@@ -82,9 +85,7 @@ async function* unlandedRanges(
       'USAGE',
       `Nothing of ${name} has landed, and coldStart is latest: the first tailrace start records where its blobs begin.`,
     )
-  const identify = async (
-    blobName: string,
-  ): Promise<UnlandedRange | Omit<LeftOutBlob, 'pipeline'> | undefined> => {
+  const identify = async (blobName: string): Promise<FoundBytes | undefined> => {
     const blob = `${reader.container}/${blobName}`
     const known = landed.of(blob).map((one) => ({ ...one, mark: undefined }))
     const found = await retry(() => identifyBlob(reader, blobName, { known, coldStart: 'earliest' }), {
@@ -106,7 +107,7 @@ async function* unlandedRanges(
       isOfLines: framing.kind === 'lines',
     }
   }
-  let waiting: Promise<UnlandedRange | Omit<LeftOutBlob, 'pipeline'> | undefined>[] = []
+  let waiting: Promise<FoundBytes | undefined>[] = []
   const settled = async () => (await Promise.all(waiting)).filter((one) => one !== undefined)
   for await (const blobName of blobNames(pipeline.source, reader, landed, clock.now())) {
     waiting.push(identify(blobName))

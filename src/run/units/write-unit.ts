@@ -131,17 +131,17 @@ async function openSpan(span: Span, { marks }: Unit, reader: BlobReader, clock: 
   const blobName = span.blob.slice(container.length)
   const mark = marks.find((one) => generationKey(one) === generationKey(span))
   const known = [{ ...span, offset: span.start, mark }]
-  const found = await retry(() => identifyBlob(reader, blobName, { known, coldStart: 'earliest' }), {
-    policy: interactiveRetry,
-    clock,
-  })
-  if (found.kind !== 'found') throw refused(span, 'missing')
-  const framing = framingOf(found.head, found.blobType)
-  if (found.generation !== span.generation || found.resume !== undefined || framing.kind === 'refused')
-    throw refused(span, 'replaced')
-  if (framing.kind === 'lines') await requireLineStart(reader, blobName, span.start)
-  const { first, ...identified } = found
-  return { blobName, first, start: { ...identified, insideLine: false, framing: framing.kind } }
+  const open = async () => {
+    const found = await identifyBlob(reader, blobName, { known, coldStart: 'earliest' })
+    if (found.kind !== 'found') throw refused(span, 'missing')
+    const framing = framingOf(found.head, found.blobType)
+    if (found.generation !== span.generation || found.resume !== undefined || framing.kind === 'refused')
+      throw refused(span, 'replaced')
+    if (framing.kind === 'lines') await requireLineStart(reader, blobName, span.start)
+    const { first, ...identified } = found
+    return { blobName, first, start: { ...identified, insideLine: false, framing: framing.kind } }
+  }
+  return retry(open, { policy: interactiveRetry, clock })
 }
 
 function refused(span: Span, end: 'replaced' | 'missing'): TailraceError {
