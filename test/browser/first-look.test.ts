@@ -1,32 +1,19 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 import { accessibilityFaults } from './accessibility.ts'
-import { needsChromium, openBrowser, openWindow, type WindowOptions } from './chromium.ts'
+import { needsChromium, openWindow, type WindowOptions } from './chromium.ts'
 import { keepPicture } from './pictures.ts'
-import { type ServedPage, servePage } from './served-page.ts'
+import { type ServedPage, servePageOfSample } from './served-page.ts'
 
-// One process serves all of these tests, as it serves all windows of a user: it takes ten seconds to land the sample.
-const closing: (() => unknown)[] = []
-const holder = { after: (action: () => unknown) => void closing.unshift(action) }
+const hooks = sharedHooks()
 let served: ServedPage
 let browser: Browser
 
 before(async () => {
   if (needsChromium !== false) return
-  const directory = await temporaryDirectory(holder)
-  served = await servePage(holder, ['start'], {
-    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
-    TAILRACE_STATE: join(directory, 'state'),
-    TAILRACE_PAGE_PORT: '0',
-  })
-  browser = await openBrowser(holder)
-})
-
-after(async () => {
-  for (const close of closing) await close()
+  ;({ served, browser } = await servePageOfSample(hooks))
 })
 
 const views = {

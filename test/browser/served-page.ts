@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import type { Browser } from 'playwright-core'
 import { projectRoot, TailraceProcess } from '../support/tailrace-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { openBrowser } from './chromium.ts'
 
 /** A process that serves the page. */
 export interface ServedPage {
@@ -29,4 +32,17 @@ export async function servePage(
     return url !== undefined
   }, 'a link to the page')
   return { process, url: String(url) }
+}
+
+/** A process over the sample and a browser, for all tests of a file: it takes ten seconds to land the sample. */
+export async function servePageOfSample(
+  t: Pick<TestContext, 'after'>,
+): Promise<{ readonly served: ServedPage; readonly browser: Browser }> {
+  const directory = await temporaryDirectory(t)
+  const served = await servePage(t, ['start'], {
+    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
+    TAILRACE_STATE: join(directory, 'state'),
+    TAILRACE_PAGE_PORT: '0',
+  })
+  return { served, browser: await openBrowser(t) }
 }

@@ -1,36 +1,24 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { needsChromium, openBrowser, openWindow } from './chromium.ts'
-import { type ServedPage, servePage } from './served-page.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
+import { needsChromium, openWindow } from './chromium.ts'
+import { type ServedPage, servePageOfSample } from './served-page.ts'
 
-const closing: (() => unknown)[] = []
-const holder = { after: (action: () => unknown) => void closing.unshift(action) }
+const hooks = sharedHooks()
 let served: ServedPage
 let browser: Browser
 
 before(async () => {
   if (needsChromium !== false) return
-  const directory = await temporaryDirectory(holder)
-  served = await servePage(holder, ['start'], {
-    TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
-    TAILRACE_STATE: join(directory, 'state'),
-    TAILRACE_PAGE_PORT: '0',
-  })
-  browser = await openBrowser(holder)
+  ;({ served, browser } = await servePageOfSample(hooks))
   const { page } = await openWindow(browser, { url: served.url })
   for (const name of ['primary', 'replica']) {
     const card = page.getByRole('region', { name: `Pipeline ${name}` })
     await card.getByText('following', { exact: true }).waitFor()
   }
   await page.context().close()
-})
-
-after(async () => {
-  for (const close of closing) await close()
 })
 
 /** The number of matching records that Explore states. */

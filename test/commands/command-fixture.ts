@@ -33,7 +33,7 @@ export interface Bench {
 }
 
 /** @param directory where the tables and the state are; default: a new one */
-export async function openBench(t: TestContext, directory?: string): Promise<Bench> {
+export async function openBench(t: Pick<TestContext, 'after'>, directory?: string): Promise<Bench> {
   const storage = await startStorage(t)
   const root = directory ?? (await temporaryDirectory(t))
   const resolved = (name: string, given: TestPipeline): PipelineConfig => ({

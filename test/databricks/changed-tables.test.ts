@@ -6,15 +6,10 @@ import { createLogger } from '../../src/reporting/logger.ts'
 import { Tailrace } from '../../src/run/tailrace.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { elsewhere, plainColumnsSql } from './plain-table.ts'
 import { catalog, openWorkspaceBench, schema, tableSql, type WorkspaceBench } from './workspace-bench.ts'
 
 const table = `${catalog}.${schema}.primary_logs`
-const context = {
-  parameters: [],
-  catalog: undefined,
-  schema: undefined,
-  signal: new AbortController().signal,
-}
 
 async function append(bench: WorkspaceBench, from: number, count: number): Promise<void> {
   const lines = Array.from({ length: count }, (_, index) => jsonlogLine(from + index))
@@ -67,21 +62,10 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
     await warningsOf(bench, mode)
     const definition = bench.warehouse.tableDefinition(table)!
     const properties = [...definition.properties].map(([key, value]) => `'${key}' = '${value}'`)
-    const columns = bench.config().pipelines.primary!.table.columns.map(({ name, type, isRequired }) => {
-      const sql = {
-        string: 'STRING',
-        long: 'BIGINT',
-        integer: 'INT',
-        double: 'DOUBLE',
-        boolean: 'BOOLEAN',
-        date: 'DATE',
-        timestamp: 'TIMESTAMP',
-      }[type]
-      return `\`${name}\` ${sql}${isRequired === true ? ' NOT NULL' : ''}`
-    })
+    const columns = plainColumnsSql(bench.config().pipelines.primary!.table)
     const options = properties.length === 0 ? '' : ` TBLPROPERTIES (${properties.join(', ')})`
-    await bench.warehouse.execute(`DROP TABLE ${table}`, context)
-    await bench.warehouse.execute(`CREATE TABLE ${table} (${columns.join(', ')})${options}`, context)
+    await bench.warehouse.execute(`DROP TABLE ${table}`, elsewhere)
+    await bench.warehouse.execute(`CREATE TABLE ${table} (${columns})${options}`, elsewhere)
     await append(bench, 10, 5)
     await assert.rejects(warningsOf(bench, mode), (error) => {
       assert.ok(isTailraceError(error, 'TABLE_MISSING'), String(error))

@@ -5,6 +5,7 @@ import test from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
+import { elsewhere, plainColumnsSql } from './plain-table.ts'
 import {
   catalog,
   landAll,
@@ -49,7 +50,7 @@ for (const from of modes) {
     if (from === to) continue
     test(`a pipeline moves from ${from} to ${to} with its offsets, and lands only what is new`, async (t) => {
       const bench = await openWorkspaceBench(t)
-      await bench.warehouse.execute(createTable(bench), context)
+      await bench.warehouse.execute(createTable(bench), elsewhere)
       await append(bench, 0, 20)
       assert.equal(await landIn(bench, from), 20)
       await append(bench, 20, 10)
@@ -101,7 +102,7 @@ for (const reads of ['copy', 'files'] as const) {
 
 test('rows beyond the offset file stop a move to transactions, and auto lands by ranges until they agree', async (t) => {
   const bench = await openWorkspaceBench(t)
-  await bench.warehouse.execute(createTable(bench), context)
+  await bench.warehouse.execute(createTable(bench), elsewhere)
   await append(bench, 0, 10)
   await landIn(bench, 'replace-where')
   const earlier = await bench.saveState()
@@ -120,29 +121,10 @@ test('rows beyond the offset file stop a move to transactions, and auto lands by
   assert.equal(authority?.n, 1)
 })
 
-const context = {
-  parameters: [],
-  catalog: undefined,
-  schema: undefined,
-  signal: new AbortController().signal,
-}
-
 /** The statement of a table that every mode can load. */
 function createTable(bench: WorkspaceBench): string {
-  const { primary } = bench.config().pipelines
-  const columns = primary!.table.columns.map(({ name, type, isRequired }) => {
-    const sql = {
-      string: 'STRING',
-      long: 'BIGINT',
-      integer: 'INT',
-      double: 'DOUBLE',
-      boolean: 'BOOLEAN',
-      date: 'DATE',
-      timestamp: 'TIMESTAMP',
-    }[type]
-    return `\`${name}\` ${sql}${isRequired === true ? ' NOT NULL' : ''}`
-  })
-  return `CREATE TABLE ${table} (${columns.join(', ')}) TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')`
+  const columns = plainColumnsSql(bench.config().pipelines.primary!.table)
+  return `CREATE TABLE ${table} (${columns}) TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')`
 }
 
 function unsupported(message: RegExp): (error: unknown) => boolean {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
 import type { About } from '../../src/page/api.ts'
 import { Access } from '../../src/page/http/access.ts'
 import { type Bench, landAll, lines, openBench } from '../commands/command-fixture.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 import { type ServedPage, servePage } from './served-page.ts'
 
 const token = 'a token of some length'
@@ -14,8 +15,7 @@ const token = 'a token of some length'
 let bench: Bench
 let open: ServedPage
 let closed: ServedPage
-const cleanups: (() => unknown)[] = []
-const hooks = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) } as never
+const hooks = sharedHooks()
 
 before(async () => {
   bench = await openBench(hooks)
@@ -24,10 +24,6 @@ before(async () => {
   await landAll(config)
   open = await servePage(hooks, config, { hosts: ['Logs.example.com'] })
   closed = await servePage(hooks, config, { host: '0.0.0.0', token })
-})
-
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
 })
 
 /** `fetch` sets some headers by itself and refuses to set others. */

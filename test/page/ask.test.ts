@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { SqlResult } from '../../src/page/api.ts'
 import { type Bench, landAll, lines, openBench } from '../commands/command-fixture.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 import { type ServedPage, servePage } from './served-page.ts'
 
 const endless = 'SELECT count(*) FROM range(100000000000) a'
 
 let bench: Bench
 let page: ServedPage
-const cleanups: (() => unknown)[] = []
-const hooks = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) } as never
+const hooks = sharedHooks()
 
 before(async () => {
   bench = await openBench(hooks)
   await bench.storage.append('primary', lines(0, 700))
   await landAll(bench.config({ primary: {} }))
   page = await servePage(hooks, bench.config({ primary: {} }))
-})
-
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
 })
 
 let ids = 0

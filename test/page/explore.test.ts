@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type {
   Facets,
   Histogram,
@@ -12,6 +12,7 @@ import type {
 } from '../../src/page/api.ts'
 import { type Bench, landAll, openBench } from '../commands/command-fixture.ts'
 import { linesAsBytes } from '../support/log-lines.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 import { type ServedPage, servePage } from './served-page.ts'
 
 const start = Date.UTC(2026, 10, 24, 9)
@@ -73,8 +74,7 @@ const all = [...lines.primary, ...lines.replica]
 
 let bench: Bench
 let page: ServedPage
-const cleanups: (() => unknown)[] = []
-const hooks = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) } as never
+const hooks = sharedHooks()
 
 before(async () => {
   bench = await openBench(hooks)
@@ -89,10 +89,6 @@ before(async () => {
     await landAll(bench.config({ primary: {}, replica: {} }))
   }
   page = await servePage(hooks, bench.config({ primary: {}, replica: {}, later: {} }))
-})
-
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
 })
 
 const isError = ({ severity }: Line): boolean => severity === 'ERROR' || severity === 'FEHLER'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { report } from '../../src/commands/report.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
@@ -10,6 +10,7 @@ import type { Report, ReportFigure, ReportSection, ReportTable } from '../../src
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { landAll, openBench, outputOf } from '../commands/command-fixture.ts'
 import { linesAsBytes } from '../support/log-lines.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { type ServedPage, servePage } from './served-page.ts'
 
@@ -22,8 +23,7 @@ const figures = JSON.parse(
 let config: ResolvedConfig
 let page: ServedPage
 let whole: Report
-const cleanups: (() => unknown)[] = []
-const hooks = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) } as never
+const hooks = sharedHooks()
 
 before(
   async () => {
@@ -45,10 +45,6 @@ before(
   },
   { timeout: 280_000 },
 )
-
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
-})
 
 function section(id: string, of: Report = whole): ReportSection {
   return of.sections.find((one) => one.id === id)!
