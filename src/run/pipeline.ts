@@ -45,7 +45,7 @@ export interface PipelineOptions {
   readonly statistics?: PipelineStatistics | undefined
   /** The instant up to which an earlier run has landed everything, in milliseconds since the epoch. Default: now. */
   readonly landedUpToMs?: number | undefined
-  /** Called with the batches of the run; returns at once and does not throw. Default: nobody is told. */
+  /** Called for each batch of the run. Default: no calls. */
   readonly onBatch?: BatchListener | undefined
   /** Aborts the opening, which has no deadline of its own. Unused afterwards. */
   readonly signal?: AbortSignal | undefined
@@ -53,9 +53,9 @@ export interface PipelineOptions {
   readonly logger: Logger
 }
 
-/** Is told what became of each batch of a pipeline. */
+/** Receives the result of each batch of a pipeline. No call throws. */
 export interface BatchListener {
-  /** Awaited before each commit; does not throw. */
+  /** Awaited before each commit. */
   preparing(prepared: PreparedBatch): Promise<void>
   landed(landing: LandedBatch): void
   failed(failed: FailedBatch): void

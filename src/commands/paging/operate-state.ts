@@ -51,8 +51,8 @@ export function operateReader(
         },
       })
       for (const blob of status?.blobs ?? []) blobs.push(blobSummary(name, blob))
-      for (const commit of status?.commits ?? [])
-        commits.push({ pipeline: name, ...commit, tableVersion: commit.tableVersion })
+      for (const { tableVersion, ...commit } of status?.commits ?? [])
+        commits.push({ pipeline: name, tableVersion, ...commit })
     }
     commits.sort((a, b) => a.atMs - b.atMs)
     return { atMs, pipelines: states, blobs, commits: commits.slice(-maxCommits) }

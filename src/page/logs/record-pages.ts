@@ -15,7 +15,7 @@ interface Cursor {
   readonly key?: readonly [table: string, blob: string, generation: string, offset: number, index: number]
 }
 
-/** A search ends after this time with what it has, once a part of the records has been searched. */
+/** After this time a search returns what it has found, but not before it has searched the first part of the records. */
 const replyMs = 2_000
 
 /** No part of a search takes longer. */

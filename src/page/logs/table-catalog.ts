@@ -14,7 +14,7 @@ const columnsSql = `SELECT views.database_name AS database, views.schema_name AS
   WHERE NOT views.internal
   ORDER BY views.database_name = 'memory', views.database_name, views.schema_name, views.view_name, column_index`
 
-/** Functions of the engine that a person who asks about logs may look for. */
+/** Functions of the engine that are useful in questions about logs; the editor completes them. */
 const functionsSql = `SELECT DISTINCT function_name AS name FROM duckdb_functions()
   WHERE function_type IN ('scalar', 'aggregate', 'macro') AND regexp_matches(function_name, '^[a-z][a-z0-9_]*$')
   ORDER BY name`

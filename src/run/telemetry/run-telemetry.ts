@@ -13,6 +13,6 @@ export interface RunTelemetry extends LineOutput {
   readonly families: readonly MetricFamily[]
   /** Begins to send metrics. @param families called for each time that they are sent */
   measure(families: () => readonly MetricFamily[]): void
-  /** Sends what is left, until the signal fires. */
+  /** Sends the waiting records. Stops when the signal fires, and drops the rest. */
   close(signal: AbortSignal): Promise<void>
 }

@@ -11,8 +11,8 @@ export interface TraceIdentity {
 }
 
 /**
- * Derives the ids of a batch's trace from the id of the batch, so that log records that name the batch belong to the trace
- * without being told.
+ * Derives the ids of a batch's trace from the batch's id. So the log records with that id are part of the trace, and no
+ * trace id has to be passed to where they are written.
  *
  * @param batch a UUID; any other text gives random ids
  */

@@ -14,7 +14,7 @@ export function isTime({ type }: ResultColumn): boolean {
   return timeTypes.test(type)
 }
 
-/** @returns a number, also of a 64-bit integer as text; undefined for what is none */
+/** @returns the value as a number; 64-bit integers come as text. Undefined for any other value */
 export function numberOf(value: unknown): number | undefined {
   if (value === null || value === undefined || value === '') return undefined
   const number = Number(value)

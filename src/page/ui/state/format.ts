@@ -5,7 +5,7 @@ const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 const threeDigits = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 })
 const shortNumbers = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
 
-/** What stands where there is no value. */
+/** The text for a missing value. */
 export const noValue = '–'
 
 export function countText(value: number): string {
@@ -60,7 +60,7 @@ export function instantText(ms: number): string {
   return new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
 }
 
-/** @returns an instant without what is the same for the whole range: the date, or fractions of a second */
+/** @returns an instant of a range: without fractions of a second if the range is longer than a day, else without the date */
 export function timeText(ms: number, rangeMs: number): string {
   const text = instantText(ms)
   return rangeMs > 86_400_000 ? text.slice(0, 19) : text.slice(11)
