@@ -6,6 +6,7 @@ import type { IdleResult } from './measures/idle.ts'
 import type { LatencyResult } from './measures/latency.ts'
 import type { ListingRun } from './measures/listing.ts'
 import type { OpeningTimes } from './measures/opening.ts'
+import type { PageResult } from './measures/page.ts'
 import type { StartResult } from './measures/start.ts'
 import type { ThroughputResult } from './measures/throughput.ts'
 import type { WritersResult } from './measures/writers.ts'
@@ -26,6 +27,7 @@ export interface PartResults {
   readonly opening: readonly OpeningTimes[]
   readonly compaction: CompactionResult
   readonly databricks: DatabricksResult
+  readonly page: PageResult
 }
 
 export type Part = keyof PartResults
@@ -44,6 +46,7 @@ export const parts = [
   'opening',
   'compaction',
   'databricks',
+  'page',
 ] as const satisfies readonly Part[]
 
 /** A part's result, and where and how it was measured. */

@@ -17,6 +17,7 @@ import { measureLatencies } from './measures/latency.ts'
 import { type LinesFile, makeLines, takeLines } from './measures/lines.ts'
 import { measureListing } from './measures/listing.ts'
 import { measureOpening } from './measures/opening.ts'
+import { measurePage } from './measures/page.ts'
 import { measureStart } from './measures/start.ts'
 import { runThroughput } from './measures/throughput.ts'
 import { measureWriters } from './measures/writers.ts'
@@ -55,6 +56,7 @@ const full = {
   versions: [10, 1_000, 20_000],
   writers: { counts: [1, 2, 4], commits: 200 },
   databricks: { mib: 512, mergeMib: 64 },
+  page: { rows: 100_000_000, days: 30, landingMib: 256 },
 }
 const smoke: typeof full = {
   mib: 8,
@@ -70,6 +72,7 @@ const smoke: typeof full = {
   versions: [10, 50, 200],
   writers: { counts: [2], commits: 10 },
   databricks: { mib: 4, mergeMib: 2 },
+  page: { rows: 200_000, days: 4, landingMib: 4 },
 }
 
 /** Source bytes of a small file to merge: the output of a quiet server in some minutes. */
@@ -132,6 +135,8 @@ const measures: { readonly [Name in Part]: (context: BenchContext) => Promise<Pa
       { rounds, scratch },
       say,
     ),
+  page: async ({ sizes, rounds, scratch, linesOf }) =>
+    measurePage(sizes.page, await linesOf(sizes.page.landingMib), { rounds, work, scratch }, say),
 }
 
 async function main(): Promise<void> {

@@ -39,6 +39,7 @@ export {
 } from './errors.ts'
 export { type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.ts'
 export { type LandedOffset, LandedOffsets } from './offsets/landed-offsets.ts'
+export type { Verdict, VerifyReport } from './offsets/verify-report.ts'
 export type {
   Batch,
   BlobGeneration,
@@ -60,7 +61,6 @@ export {
 } from './reporting/logger.ts'
 export type { RetryPolicy } from './retry.ts'
 export type { BlobStatus, PipelineStatus, StatusReport } from './run/inspection/status.ts'
-export type { Verdict, VerifyReport } from './run/inspection/verify.ts'
 export {
   type OperationOptions,
   type QueryRow,

@@ -128,7 +128,7 @@ const portsMayImport = [
   'offsets/offset-file-writer.ts',
   'reporting/logger.ts',
   'sinks/landed-rows.ts',
-  'sinks/reading-session.ts',
+  'sinks/query-session.ts',
   'sinks/table-reports.ts',
   'sinks/encoding/row-stream.ts',
   'records.ts',

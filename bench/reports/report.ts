@@ -7,6 +7,7 @@ import type { WritersResult } from '../measures/writers.ts'
 import { type BenchResults, type Measured, parts } from '../parts.ts'
 import { databricksCounts, databricksSpeeds } from './databricks-report.ts'
 import { markdownTable } from './markdown-table.ts'
+import { pageSection } from './page-report.ts'
 import { count, readsOf } from './quantities.ts'
 import {
   blobsSection,
@@ -38,6 +39,7 @@ const sections = {
   opening: ({ opening }) => opening && openingTable(opening.result),
   compaction: ({ compaction }) => compaction && compactionTables(compaction.result).join('\n\n'),
   databricks: ({ databricks }) => databricks && databricksSpeeds(databricks.result).join('\n\n'),
+  page: ({ page }) => page && pageSection(page.result),
   'databricks-counts': ({ databricks }) => databricks && databricksCounts(databricks.result).join('\n\n'),
 } as const satisfies Readonly<Record<string, (results: BenchResults) => string | undefined>>
 

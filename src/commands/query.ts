@@ -3,7 +3,7 @@ import { unsupportedError } from '../config/choose-pipelines.ts'
 import { TailraceError } from '../errors.ts'
 import type { TextFormat } from '../reporting/text-formats.ts'
 import { type ChosenEngine, chooseEngine } from '../run/inspection/choose-engine.ts'
-import type { SinkQuery, TableMoment } from '../sinks/sink.ts'
+import type { SessionOptions, TableMoment } from '../sinks/query-session.ts'
 import type { CommandContext } from './command.ts'
 import { partialPath, resultsPrinter, standardPrint, withResultFile } from './querying/result-output.ts'
 
@@ -34,12 +34,12 @@ export async function query(context: CommandContext, sql: string, options: Query
   const { version, timestampMs } = options
   const engine = chooseEngine(context, pipeline)
   const { clock, logger } = context
-  const request = { sql, unsafe, moment: { version, timestampMs }, clock, logger }
-  if (format === 'parquet') await writeParquet(engine, request, output)
+  const request = { unsafe, moment: { version, timestampMs }, clock, logger }
+  if (format === 'parquet') await writeParquet(engine, sql, request, output)
   else {
     const run = async (print: CommandContext['print']): Promise<void> => {
       const { take, end } = resultsPrinter(print, { format, wide })
-      await engine.ability.run(engine.targets, { ...request, take })
+      await engine.ability.run(engine.targets, { ...request, sql, take })
       await end()
     }
     if (output === undefined) await run(standardPrint(context, format))
@@ -68,11 +68,13 @@ export async function promptForQueries(context: CommandContext, options: QueryOp
 /** @throws USAGE without a file, and where another engine than that of this process runs the statement */
 async function writeParquet(
   { ability, targets }: ChosenEngine,
-  request: Omit<Parameters<SinkQuery['run']>[1], 'take'>,
+  sql: string,
+  options: SessionOptions,
   output: string | undefined,
 ): Promise<void> {
   if (output === undefined) throw new TailraceError('USAGE', '--format parquet needs --output FILE.')
-  if (ability.writeParquet === undefined) {
+  const session = ability.openSession?.(targets, options)
+  if (session === undefined) {
     throw unsupportedError(
       targets.map(({ name }) => name),
       { because: 'is queried by an engine that returns rows only: use --format csv or ndjson' },
@@ -80,10 +82,12 @@ async function writeParquet(
   }
   const partial = partialPath(output)
   try {
-    await ability.writeParquet(targets, request, partial)
+    await session.writeParquet({ sql }, partial)
     await rename(partial, output)
   } catch (error) {
     await rm(partial, { force: true })
     throw error
+  } finally {
+    await session.close()
   }
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { unsupportedError } from '../config/choose-pipelines.ts'
 import { type ChosenEngine, chooseEngine } from '../run/inspection/choose-engine.ts'
-import { openQuerySession } from '../run/inspection/query-session.ts'
+import { openStatements, type Statements } from '../run/inspection/statements.ts'
 import { exitCodeOf } from '../run/process-end.ts'
-import type { QuerySession, SinkQuery, SinkTarget } from '../sinks/sink.ts'
+import type { SinkQuery, SinkTarget } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
 import {
   type FoundRecord,
@@ -54,7 +54,7 @@ const maxTextWidth = 200
 export async function search(context: CommandContext, options: SearchOptions): Promise<number> {
   const engine = chooseEngine(context, options.pipeline)
   const { clock, logger } = context
-  const session = openQuerySession(engine, { unsafe: false, moment: {}, clock, logger })
+  const session = openStatements(engine, { clock, logger })
   try {
     return await searchTables(context, options, await searchedTables(context, engine, session))
   } finally {
@@ -94,9 +94,9 @@ async function searchTables(
 class SearchedTable {
   readonly relation: string
   readonly dialect: SinkQuery['dialect']
-  readonly #session: QuerySession
+  readonly #session: Statements
 
-  constructor(session: QuerySession, ability: SinkQuery, target: SinkTarget) {
+  constructor(session: Statements, ability: SinkQuery, target: SinkTarget) {
     this.relation = ability.relationOf(target)
     this.dialect = ability.dialect
     this.#session = session
@@ -124,7 +124,7 @@ class SearchedTable {
 async function searchedTables(
   context: CommandContext,
   { ability, targets }: ChosenEngine,
-  session: QuerySession,
+  session: Statements,
 ): Promise<readonly SearchedTable[]> {
   const { clock, logger } = context
   const { stateDirectory } = context.config

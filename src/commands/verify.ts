@@ -1,5 +1,6 @@
+import type { Verdict } from '../offsets/verify-report.ts'
 import { printJsonList, printTable } from '../reporting/row-printer.ts'
-import { type Verdict, verifyRows } from '../run/inspection/verify.ts'
+import { verifyRows } from '../run/inspection/verify.ts'
 import type { CommandContext } from './command.ts'
 
 /**

@@ -24,6 +24,7 @@
 // A list in a query string is the parameter repeated: `severity=ERROR&severity=FATAL`. A request that the client closes is
 // interrupted. Any other answer than 2xx has the body ApiFailure. 401: a token is needed; see About.
 
+import type { VerifyReport } from '../offsets/verify-report.ts'
 import type { OperateState } from './api-operate.ts'
 
 /** The body of every answer that is no success. */
@@ -88,7 +89,7 @@ export interface RecordFilter {
   readonly user?: readonly string[] | undefined
   readonly sqlstate?: readonly string[] | undefined
   readonly session?: readonly string[] | undefined
-  /** Part of a message, detail, hint, context or statement, in any case of letters. */
+  /** Part of a message, detail, hint, context or statement, or of a rejected line, in any case of letters. */
   readonly q?: string | undefined
 }
 
@@ -193,7 +194,7 @@ export interface RecordRow extends RowPlace {
   readonly status: string
 }
 
-/** Records, newest first. */
+/** Records, newest first. Those without a time, such as rejected lines, come last, and only without a range of time. */
 export interface RecordPage {
   readonly records: readonly RecordRow[]
   /** For the parameter `before` of the next, older page; undefined when there are no more. */
@@ -232,23 +233,9 @@ export interface RejectedRow extends RowPlace {
   readonly replayCommand: string
 }
 
-export interface VerifyResult {
-  readonly isComplete: boolean
+/** What `tailrace verify --json` prints, and how long it took. */
+export interface VerifyResult extends VerifyReport {
   readonly elapsedMs: number
-  readonly blobs: readonly {
-    readonly pipeline: string
-    readonly blob: string
-    readonly generation: string
-    readonly offset: number
-    readonly rows: number
-    readonly rowBytes: number
-    readonly blankBytes: number
-    readonly droppedBytes: number
-    readonly goneBytes: number
-    readonly unexplainedBytes: number
-    readonly overlappingRows: number
-    readonly isComplete: boolean
-  }[]
 }
 
 export interface SqlRequest {

@@ -1,13 +1,14 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
+import type { VerifyReport } from '../offsets/verify-report.ts'
 import { type Logger, silentLogger } from '../reporting/logger.ts'
 import type { RowBatch, TakeRows } from '../sinks/encoding/row-stream.ts'
-import type { TableMoment } from '../sinks/sink.ts'
+import type { TableMoment } from '../sinks/query-session.ts'
 import { ContainerStorage } from './container-storage.ts'
 import { chooseEngine } from './inspection/choose-engine.ts'
 import { readStatus, type StatusReport } from './inspection/status.ts'
-import { type VerifyReport, verifyRows } from './inspection/verify.ts'
+import { verifyRows } from './inspection/verify.ts'
 import { type ReplayReceipt, replay } from './replay.ts'
 
 /** What the functions below take of their process. */

@@ -10,7 +10,7 @@ import type { ViewDialect } from '../tables/views.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows } from './landed-rows.ts'
-import type { ReadingOptions, ReadingSession } from './reading-session.ts'
+import type { QuerySession, SessionOptions, TableMoment } from './query-session.ts'
 import type { TableCommitter } from './table-committer.ts'
 import type { OptimizeReport, TableHistory, VacuumReport } from './table-reports.ts'
 
@@ -205,45 +205,12 @@ export interface SinkQuery<Options extends SinkOptions = SinkOptions> {
   run(targets: readonly SinkTarget<Options>[], request: QueryRequest): Promise<void>
 
   /**
-   * Writes the rows of one SELECT to a Parquet file, with the engine's types. Only where the engine is that of this
-   * process.
-   *
-   * @throws as `run`, and QUERY_REFUSED for a statement that is no SELECT
-   */
-  writeParquet?(
-    targets: readonly SinkTarget<Options>[],
-    request: Omit<QueryRequest, 'take'>,
-    path: string,
-  ): Promise<void>
-
-  /**
-   * Keeps the engine between statements, so that not each of them reads the tables' logs again. Only where the engine is
-   * that of this process. Nothing is read before the first statement.
+   * Keeps engines between statements, so that not each of them reads the tables' logs again. Only where the engine is that
+   * of this process.
    *
    * @param targets all with the same `engineOf`
    */
-  openSession?(targets: readonly SinkTarget<Options>[], request: SessionRequest): QuerySession
-
-  /**
-   * Opens engines for many statements at once over the newest versions of the same tables, within limits of their own. Only
-   * where the engine is that of this process.
-   *
-   * @param targets all with the same `engineOf`
-   */
-  openReading?(targets: readonly SinkTarget<Options>[], options: ReadingOptions): Promise<ReadingSession>
-}
-
-/** The part of a request that all statements of a session share. */
-export type SessionRequest = Pick<QueryRequest, 'unsafe' | 'moment' | 'clock' | 'logger'>
-
-/** The part of a request that each statement of a session has. */
-export type SessionStatement = Pick<QueryRequest, 'sql' | 'take' | 'signal'>
-
-/** Statements over the same tables, one after the other. */
-export interface QuerySession {
-  /** Runs a statement over the versions that are the newest when it begins, unless the session has a moment. */
-  run(statement: SessionStatement): Promise<void>
-  close(): Promise<void>
+  openSession?(targets: readonly SinkTarget<Options>[], options: SessionOptions): QuerySession
 }
 
 export interface QueryRequest {
@@ -256,13 +223,6 @@ export interface QueryRequest {
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
-}
-
-/** The version of a table to read; the newest when neither option is set. */
-export interface TableMoment {
-  readonly version?: number | undefined
-  /** Milliseconds since the epoch: reads the version that was the newest at that time. */
-  readonly timestampMs?: number | undefined
 }
 
 export interface SinkHistory<Options extends SinkOptions = SinkOptions> {

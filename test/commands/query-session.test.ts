@@ -6,11 +6,11 @@ import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
 import { chooseEngine } from '../../src/run/inspection/choose-engine.ts'
-import { openQuerySession } from '../../src/run/inspection/query-session.ts'
-import type { QuerySession, TableMoment } from '../../src/sinks/sink.ts'
+import { openStatements, type Statements } from '../../src/run/inspection/statements.ts'
+import type { TableMoment } from '../../src/sinks/query-session.ts'
 import { landAll, lines, openBench } from './command-fixture.ts'
 
-async function countOf(session: QuerySession, from: string): Promise<number> {
+async function countOf(session: Statements, from: string): Promise<number> {
   let count = -1
   await session.run({
     sql: `SELECT count(*)::INTEGER FROM ${from}`,
@@ -26,7 +26,7 @@ test('a session reads the log of a table again only when the table has a new ver
   const bench = await openBench(t)
   const config = bench.config({ one: {}, two: {} })
   const of = (moment: TableMoment, unsafe = false) =>
-    openQuerySession(chooseEngine({ config, logger: silentLogger }, undefined), {
+    openStatements(chooseEngine({ config, logger: silentLogger }, undefined), {
       unsafe,
       moment,
       clock: systemClock,

@@ -7,7 +7,7 @@ import { requireToken } from '../../page/page-address.ts'
 import { PageServer } from '../../page/page-server.ts'
 import { chooseEngine } from '../../run/inspection/choose-engine.ts'
 import { verifyRows } from '../../run/inspection/verify.ts'
-import type { ReadingSession } from '../../sinks/reading-session.ts'
+import type { QuerySession } from '../../sinks/query-session.ts'
 import type { CommandContext } from '../command.ts'
 import { operateReader } from './operate-state.ts'
 
@@ -19,10 +19,13 @@ const engines = 2
 /** Statements that may wait for an engine. */
 const maxWaiting = 32
 
+/** Statements of one screen come together, so a version this old is new enough. */
+const freshMs = 300
+
 /** The tables of a config, and the engines that read them. */
 export interface OpenedTables {
   /** Undefined when other engines than that of this process have the tables. */
-  readonly session: ReadingSession | undefined
+  readonly session: QuerySession | undefined
   /** A text: why the tables cannot be read from here, and what to do. */
   readonly tables: LogTables | string
 }
@@ -39,7 +42,7 @@ export async function openTables(
 ): Promise<OpenedTables> {
   const { clock, logger, config } = context
   const { ability, targets } = chooseEngine(context, only)
-  if (ability.openReading === undefined) {
+  if (ability.openSession === undefined) {
     const tables = `The tables of ${targets.map(({ name }) => name).join(', ')} are in a Databricks workspace: ask them there, or with tailrace query and tailrace search. Operate and verify work here.`
     return { session: undefined, tables }
   }
@@ -48,10 +51,11 @@ export async function openTables(
     threads: 2,
     memoryMiB: Math.floor(memoryMiB / engines),
     maxWaiting,
+    freshMs,
     clock,
     logger,
   }
-  const session = await ability.openReading(targets, options)
+  const session = ability.openSession(targets, options)
   const tables = new LogTables(session, targets, {
     tableId: (target) => config.pipelines[target.name]!.sinkKind.tableId(target),
     relationOf: (target) => ability.relationOf(target),
@@ -109,12 +113,8 @@ async function verify(
   signal: AbortSignal,
 ): Promise<VerifyResult> {
   const begunAtMs = clock.now()
-  const { complete, blobs } = await verifyRows({ config, clock, logger }, pipeline, signal)
-  return {
-    isComplete: complete,
-    elapsedMs: clock.now() - begunAtMs,
-    blobs: blobs.map(({ complete: isComplete, ...verdict }) => ({ ...verdict, isComplete })),
-  }
+  const report = await verifyRows({ config, clock, logger }, pipeline, signal)
+  return { ...report, elapsedMs: clock.now() - begunAtMs }
 }
 
 /** The built page lies in `dist/`, where compiled modules and those of sources find it alike. */

@@ -1,5 +1,5 @@
 import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
-import type { QuerySession } from '../../sinks/sink.ts'
+import type { Statements } from '../../run/inspection/statements.ts'
 import { sqlIdentifier } from '../../tables/sql.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
 
@@ -25,7 +25,7 @@ const plainName = /^[a-z_][a-z0-9_]*$/i
  */
 export async function readCatalog(
   { ability, targets }: ChosenEngine,
-  session: QuerySession,
+  session: Statements,
 ): Promise<readonly CatalogEntry[]> {
   const [first] = targets
   if (first === undefined || ability.engineOf(first) !== undefined)

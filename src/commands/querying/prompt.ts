@@ -6,8 +6,8 @@ import { escapeText } from '../../reporting/escape-text.ts'
 import { printTable } from '../../reporting/row-printer.ts'
 import { type TextFormat, textFormats } from '../../reporting/text-formats.ts'
 import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
-import { openQuerySession } from '../../run/inspection/query-session.ts'
-import type { QuerySession, TableMoment } from '../../sinks/sink.ts'
+import { openStatements, type Statements } from '../../run/inspection/statements.ts'
+import type { TableMoment } from '../../sinks/query-session.ts'
 import type { CommandContext } from '../command.ts'
 import { type CatalogEntry, readCatalog } from './catalog.ts'
 import { completionsOf, isComplete } from './prompt-text.ts'
@@ -36,7 +36,7 @@ const help = `A statement ends with a semicolon and may have several lines. Each
 export class QueryPrompt {
   readonly #context: CommandContext
   readonly #engine: ChosenEngine
-  readonly #session: QuerySession
+  readonly #session: Statements
   readonly #historyPath: string
   #format: TextFormat
   #isWide: boolean
@@ -51,7 +51,7 @@ export class QueryPrompt {
     this.#engine = engine
     const { clock, logger } = context
     const { unsafe, moment } = options
-    this.#session = openQuerySession(engine, { unsafe, moment, clock, logger })
+    this.#session = openStatements(engine, { unsafe, moment, clock, logger })
     this.#format = options.format
     this.#isWide = options.wide
     this.#historyPath = join(context.config.stateDirectory, 'query-history')

@@ -1,5 +1,5 @@
 import type { SinkTarget } from '../../sinks/sink.ts'
-import { containsTextSql, searchedColumns } from '../../tables/postgres/text-search.ts'
+import { recordContainsSql, searchedColumns } from '../../tables/postgres/text-search.ts'
 import { quoteText } from '../../tables/spark-sql.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { ViewDialect } from '../../tables/views.ts'
@@ -99,15 +99,8 @@ function conditionsOf(dialect: ViewDialect, filter: SearchFilter): string[] {
     const value = textSql(dialect, server)
     conditions.push(`(server_name = ${value} OR source_role = ${value})`)
   }
-  if (text !== undefined) conditions.push(textCondition(dialect, text))
+  if (text !== undefined) conditions.push(recordContainsSql(text, (one) => textSql(dialect, one)))
   return conditions
-}
-
-/** A rejected row has no columns but its text. */
-function textCondition(dialect: ViewDialect, text: string): string {
-  const among = (columns: readonly string[]): string =>
-    containsTextSql(columns, text, (one) => textSql(dialect, one))
-  return `(${among(searchedColumns)} OR (parse_status = 'rejected' AND ${among(['raw'])}))`
 }
 
 function where(conditions: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
-import type { FileFacts, FilesRead, ReadingSession, RowRange } from '../../sinks/reading-session.ts'
+import type { FileFacts, FilesRead, QuerySession, RowRange } from '../../sinks/query-session.ts'
 import type { SinkTarget } from '../../sinks/sink.ts'
 import { logViews } from '../../tables/postgres/views/log-views.ts'
 import { timeColumn } from './record-filter.ts'
@@ -25,7 +25,7 @@ type Row = Readonly<Record<string, unknown>>
 
 /** The tables of a config with the engines that read them. */
 export class LogTables {
-  readonly session: ReadingSession
+  readonly session: QuerySession
   /** Tables of PostgreSQL logs, each once. */
   readonly all: readonly LogTable[]
 
@@ -34,7 +34,7 @@ export class LogTables {
    * @param tableId is the same for two targets exactly if they have the same table
    */
   constructor(
-    session: ReadingSession,
+    session: QuerySession,
     targets: readonly SinkTarget[],
     { tableId, relationOf }: Record<'tableId' | 'relationOf', (target: SinkTarget) => string>,
   ) {

@@ -1,5 +1,5 @@
 import { levelWords } from '../../tables/postgres/levels.ts'
-import { containsTextSql, searchedColumns } from '../../tables/postgres/text-search.ts'
+import { recordContainsSql } from '../../tables/postgres/text-search.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordFilter } from '../api.ts'
 
@@ -36,7 +36,7 @@ export function conditionSql(filter: RecordFilter): string {
   among('sqlstate', sqlstate)
   among('session_id', session)
   among(eventSql(), event)
-  if (q !== undefined && q !== '') conditions.push(`(${containsTextSql(searchedColumns, q, sqlString)})`)
+  if (q !== undefined && q !== '') conditions.push(recordContainsSql(q, sqlString))
   return conditions.join(' AND ')
 }
 

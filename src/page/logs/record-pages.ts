@@ -7,10 +7,13 @@ import { type FoundTable, instantWithRows, isEnded, type LogTables, recordedRang
 import { conditionSql, instantSql, timeColumn } from './record-filter.ts'
 import { eventedSql, listColumns, recordRow } from './record-rows.ts'
 
-/** A place in the order of records: newest first, and among those of one instant by table, blob and offset. */
+/**
+ * A place in the order of records: newest first, those without a time last, and among those of one instant by table, blob
+ * and offset.
+ */
 interface Cursor {
-  /** Microseconds since the epoch, as text; `toMs` when nothing there has been shown. */
-  readonly us?: string | undefined
+  /** Microseconds since the epoch, as text, and null for no time; `toMs` when nothing there has been shown. */
+  readonly us?: string | null | undefined
   readonly toMs?: number | undefined
   readonly key?: readonly [table: string, blob: string, generation: string, offset: number, index: number]
 }
@@ -25,11 +28,11 @@ const maxPartMs = 20_000
 const firstRows = 200_000
 const maxRows = 2_000_000
 
-const order = `${timeColumn} DESC, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
+const order = `${timeColumn} DESC NULLS LAST, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
 
 /**
  * Reads the newest records of a filter, part by part from the newest on, so that a frequent record is found without a
- * search of all.
+ * search of all. Without a range of time, the last part is that of the records without a time, such as rejected lines.
  *
  * @param before the cursor of the page before
  * @throws USAGE for a cursor that no page has given
@@ -45,22 +48,24 @@ export async function readRecords(
   const recorded = recordedRange(found)
   const fromMs = filter.fromMs ?? recorded?.fromMs ?? 0
   const cursor = before === undefined ? {} : parseCursor(before)
-  const cursorMs = cursor.us === undefined ? cursor.toMs : Math.floor(Number(cursor.us) / 1_000) + 1
+  const cursorMs = typeof cursor.us === 'string' ? Math.floor(Number(cursor.us) / 1_000) + 1 : cursor.toMs
+  const isTimed = cursor.us !== null
+  const hasUntimed = filter.fromMs === undefined && filter.toMs === undefined
   let toMs = Math.min(
     filter.toMs ?? Number.POSITIVE_INFINITY,
     cursorMs ?? Number.POSITIVE_INFINITY,
     (recorded?.toMs ?? 0) + 1,
   )
   const records: RecordRow[] = []
-  let us: string | undefined
-  for (let rows = firstRows; toMs > fromMs && records.length < limit; ) {
+  let us: string | null | undefined
+  for (let rows = firstRows; isTimed && toMs > fromMs && records.length < limit; ) {
     const partFromMs = instantWithRows(found, { fromMs, toMs, rows })
     const partAtMs = clock.now()
     const isFirst = toMs === cursorMs || records.length === 0
     const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (partAtMs - begunAtMs))
     const part = { ...filter, fromMs: partFromMs, toMs }
     try {
-      const sql = partSql(found, part, cursor, limit - records.length)
+      const sql = partSql(found, conditionSql(part), cursor, limit - records.length)
       const { rows: matching } = await limited(clock, partMs, [signal], (ending) => tables.rows(sql, ending))
       for (const row of matching) {
         records.push(recordRow(row))
@@ -78,6 +83,18 @@ export async function readRecords(
     rows = Math.min(maxRows, Math.max(firstRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
     if (clock.now() - begunAtMs >= replyMs) break
   }
+  const isSearched = !isTimed || toMs <= fromMs
+  if (hasUntimed && isSearched && records.length < limit && found.length > 0) {
+    const condition = `${conditionSql(filter)} AND ${timeColumn} IS NULL`
+    const { rows } = await tables.rows(
+      partSql(found, condition, isTimed ? {} : cursor, limit - records.length),
+      signal,
+    )
+    for (const row of rows) {
+      records.push(recordRow(row))
+      us = null
+    }
+  }
   const elapsedMs = clock.now() - begunAtMs
   const last = records.at(-1)
   if (records.length >= limit && last !== undefined && us !== undefined) {
@@ -85,19 +102,19 @@ export async function readRecords(
     const next = cursorText({ us, key: [table, blob, generation, offset, index] })
     return { records, next, searchedToMs: undefined, elapsedMs }
   }
-  if (toMs <= fromMs || found.length === 0)
+  if (isSearched || found.length === 0)
     return { records, next: undefined, searchedToMs: undefined, elapsedMs }
   return { records, next: cursorText({ toMs }), searchedToMs: toMs, elapsedMs }
 }
 
 function partSql(
   tables: readonly FoundTable[],
-  filter: RecordFilter,
+  condition: string,
   { us, key }: Cursor,
   limit: number,
 ): string {
   const selects = tables.map(({ id, relation }) => {
-    const conditions = [conditionSql(filter)]
+    const conditions = [condition]
     if (us !== undefined && key !== undefined) conditions.push(`(${behindSql(id, us, key)})`)
     return `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation} WHERE ${conditions.join(' AND ')}`
   })
@@ -107,15 +124,16 @@ function partSql(
 /** Conditions on rows of a table that come behind a place in the order. */
 function behindSql(
   id: string,
-  us: string,
+  us: string | null,
   [table, blob, generation, offset, index]: NonNullable<Cursor['key']>,
 ): string {
   const instant = `make_timestamptz(${us}::BIGINT)`
-  const earlier = `${timeColumn} < ${instant}`
+  const earlier = us === null ? 'false' : `${timeColumn} < ${instant}`
+  const same = us === null ? `${timeColumn} IS NULL` : `${timeColumn} = ${instant}`
   if (id < table) return earlier
-  if (id > table) return `${timeColumn} <= ${instant}`
+  if (id > table) return `${earlier} OR ${same}`
   const [b, g] = [sqlString(blob), sqlString(generation)]
-  return `${earlier} OR (${timeColumn} = ${instant} AND (source_blob > ${b} OR (source_blob = ${b} AND
+  return `${earlier} OR (${same} AND (source_blob > ${b} OR (source_blob = ${b} AND
     (source_generation > ${g} OR (source_generation = ${g} AND (source_offset < ${offset}
       OR (source_offset = ${offset} AND source_index < ${index})))))))`
 }
@@ -133,11 +151,12 @@ function parseCursor(text: string): Cursor {
     const [table, blob, generation, offset, index] = key ?? []
     const texts = [table, blob, generation]
     const isValid =
-      /^-?\d{1,18}$/.test(String(us)) &&
+      (us === null || /^-?\d{1,18}$/.test(String(us))) &&
       texts.every((one) => typeof one === 'string') &&
       Number.isSafeInteger(offset) &&
       Number.isSafeInteger(index)
-    if (isValid) return { us: String(us), key: [table!, blob!, generation!, offset!, index!] }
+    if (isValid)
+      return { us: us === null ? null : String(us), key: [table!, blob!, generation!, offset!, index!] }
   } catch (error) {
     throw refused(error)
   }

@@ -7,6 +7,7 @@ import type {
   ReportTable,
   ReportUnit,
 } from '../api-report.ts'
+import { unitText, utcText } from '../value-text.ts'
 import { chartSvg, seriesColors } from './chart-svg.ts'
 import { markupText } from './markup.ts'
 
@@ -107,46 +108,13 @@ function tableHtml({ title, columns, rows, isCut }: ReportTable): string {
   return `<h3>${markupText(title)}</h3><div class="wide"><table><thead><tr>${heads.join('')}</tr></thead><tbody>${lines.join('')}</tbody></table></div>${more}`
 }
 
-/** @returns a value with its unit; a dash for one that is not known */
+/** @returns a value with its unit, safe as markup; instants are in whole seconds */
 function valueText(value: string | number | null, unit: ReportUnit): string {
-  if (value === null) return '–'
-  if (typeof value === 'string') return markupText(value)
-  switch (unit) {
-    case 'ms':
-      return value >= 60_000
-        ? `${grouped(value / 60_000, 1)} min`
-        : value >= 1_000
-          ? `${grouped(value / 1_000, 2)} s`
-          : `${grouped(value, 2)} ms`
-    case 's':
-      return `${grouped(value, 2)} s`
-    case 'bytes':
-      return bytesText(value)
-    case 'kB':
-      return bytesText(value * 1_024)
-    case 'instant':
-      return instantText(value)
-    case 'percent':
-      return `${grouped(value, 1)} %`
-    case 'MB/s':
-      return `${grouped(value, 1)} MB/s`
-    default:
-      return grouped(value, Number.isInteger(value) ? 0 : 2)
-  }
-}
-
-function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
-  return `${grouped(bytes / 1_024 ** power, power === 0 ? 0 : 1)} ${units[power]}`
-}
-
-function grouped(value: number, digits: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits })
+  return markupText(unitText(value, unit, instantText))
 }
 
 function instantText(instantMs: number): string {
-  return new Date(instantMs).toISOString().slice(0, 19).replace('T', ' ')
+  return utcText(instantMs).slice(0, 19)
 }
 
 const style = `

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { version } from '../../package.ts'
-import type { RowRange } from '../../sinks/reading-session.ts'
+import type { RowRange } from '../../sinks/query-session.ts'
 import {
   type Report,
   type ReportChart,

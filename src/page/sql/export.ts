@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import type { Deadline } from '../../clock.ts'
 import { resultPrinter } from '../../reporting/result-formats.ts'
 import type { RowPrinter } from '../../reporting/row-printer.ts'
-import type { ReadingSession } from '../../sinks/reading-session.ts'
+import type { QuerySession } from '../../sinks/query-session.ts'
 
 export const exportFormats = ['csv', 'json', 'parquet'] as const
 export type ExportFormat = (typeof exportFormats)[number]
@@ -23,7 +23,7 @@ const exportTypes: Readonly<Record<ExportFormat, string>> = {
  * @param deadline ends the statement; cleared when it has ended
  */
 export async function exportResult(
-  session: ReadingSession,
+  session: QuerySession,
   { sql, format, name }: { readonly sql: string; readonly format: ExportFormat; readonly name: string },
   deadline: Deadline,
 ): Promise<Response> {
@@ -39,11 +39,7 @@ export async function exportResult(
   })
 }
 
-async function parquetBody(
-  session: ReadingSession,
-  sql: string,
-  deadline: Deadline,
-): Promise<ReadableStream> {
+async function parquetBody(session: QuerySession, sql: string, deadline: Deadline): Promise<ReadableStream> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-export-'))
   const path = join(directory, 'result.parquet')
   try {
@@ -61,7 +57,7 @@ async function parquetBody(
 
 /** @returns the body when the first rows, or the failure of the statement, are there */
 async function textBody(
-  session: ReadingSession,
+  session: QuerySession,
   sql: string,
   format: Exclude<ExportFormat, 'parquet'>,
   deadline: Deadline,

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import type { ReadingSession } from '../../sinks/reading-session.ts'
+import type { QuerySession } from '../../sinks/query-session.ts'
 import type { SqlRequest, SqlResult } from '../api.ts'
 import { RequestFailure } from '../http/failures.ts'
 import { badRequest } from '../http/parameters.ts'
@@ -13,11 +13,11 @@ const maxResultBytes = 16 * 1024 * 1024
 
 /** The statements of persons that run now, by their ids. */
 export class StatementRuns {
-  readonly #session: ReadingSession
+  readonly #session: QuerySession
   readonly #clock: Clock
   readonly #running = new Map<string, AbortController>()
 
-  constructor(session: ReadingSession, clock: Clock) {
+  constructor(session: QuerySession, clock: Clock) {
     this.#session = session
     this.#clock = clock
   }
@@ -25,7 +25,7 @@ export class StatementRuns {
   /**
    * Runs a statement up to the limit of rows, bytes and time.
    *
-   * @throws RequestFailure BAD_REQUEST, TIMED_OUT, CANCELED; and as `ReadingSession.run`
+   * @throws RequestFailure BAD_REQUEST, TIMED_OUT, CANCELED; and as `QuerySession.run`
    */
   async run(
     { id, sql, maxRows = sqlLimits.maxSqlRows }: SqlRequest,

@@ -2,39 +2,12 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
+import type { Verdict, VerifyReport } from '../../offsets/verify-report.ts'
 import type { RowPlaces } from '../../sinks/landed-rows.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import { headBytes } from '../../sources/recognition/fingerprint.ts'
 import { framingOf } from '../../sources/recognition/framing.ts'
 import { creationInstants, forEachPipeline, type InspectionContext } from './for-each-pipeline.ts'
-
-/** The result for one blob generation. */
-export interface Verdict {
-  readonly pipeline: string
-  readonly blob: string
-  readonly generation: string
-  readonly offset: number
-  readonly rows: number
-  /** Bytes covered by rows. */
-  readonly rowBytes: number
-  /** Bytes between rows with blank lines only. */
-  readonly blankBytes: number
-  /** Bytes between rows that a custom transform may have dropped. */
-  readonly droppedBytes: number
-  /** Bytes between rows of a generation whose blob no longer exists, so that their content is unknown. */
-  readonly goneBytes: number
-  /** Bytes between rows with lines that have no rows, and no transform to drop them. */
-  readonly unexplainedBytes: number
-  /** Rows whose range of bytes overlaps that of another row. */
-  readonly overlappingRows: number
-  readonly complete: boolean
-}
-
-export interface VerifyReport {
-  /** Whether every blob is complete. */
-  readonly complete: boolean
-  readonly blobs: readonly Verdict[]
-}
 
 /** Generations per query of the table: each query reads all of the table's files. */
 const generationsPerQuery = 500

@@ -9,8 +9,7 @@ import { readHistory } from './log/history.ts'
 import { deltaMaintenance } from './maintenance/maintenance.ts'
 import { BackgroundOptimizer } from './maintenance/optimizer.ts'
 import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
-import { deltaQuery } from './query/query.ts'
-import { DeltaReadingSession } from './query/reading-session.ts'
+import { deltaQuery } from './query/query-session.ts'
 import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
 import { commandStorage, openTableStorage } from './storage/open.ts'
 
@@ -30,10 +29,7 @@ export const deltaSink: Sink<DeltaOptions> = {
   inspect: inspectDelta,
   createTable,
   createTableSql: () => ({ because: 'is written as files: there is no SQL to print' }),
-  query: {
-    ...deltaQuery,
-    openReading: (targets, options) => DeltaReadingSession.open(targets, options),
-  },
+  query: deltaQuery,
   history: {
     read: ({ target, clock }, maxCommits) =>
       withEngine((_engine, temporaryDirectory) =>

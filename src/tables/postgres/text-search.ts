@@ -3,13 +3,11 @@ export const searchedColumns: readonly string[] = ['message', 'detail', 'hint', 
 
 /**
  * @param quote writes a text as a literal of a dialect
- * @returns SQL of a condition that one of some columns contains a text, in any case of letters
+ * @returns SQL of a condition that a record contains a text, in any case of letters. A rejected row has no columns but its
+ *   line, so that is searched
  */
-export function containsTextSql(
-  columns: readonly string[],
-  text: string,
-  quote: (text: string) => string,
-): string {
+export function recordContainsSql(text: string, quote: (text: string) => string): string {
   const pattern = quote(`%${text.replace(/[!%_]/g, '!$&')}%`)
-  return columns.map((column) => `${column} ILIKE ${pattern} ESCAPE '!'`).join(' OR ')
+  const contains = (column: string): string => `${column} ILIKE ${pattern} ESCAPE '!'`
+  return `(${searchedColumns.map(contains).join(' OR ')} OR (parse_status = 'rejected' AND ${contains('raw')}))`
 }

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Report } from '../../../src/page/api-report.ts'
+import { reportHtml } from '../../../src/page/report/report-html.ts'
 import { millisecondsOf, numberOf } from '../../../src/page/ui/ask/result-values.ts'
 import {
   agoText,
   bytesText,
+  instantText,
   lengthText,
   markText,
   rangeText,
+  reportValueText,
   shownText,
-  unitText,
+  timeText,
 } from '../../../src/page/ui/state/format.ts'
 import {
   exploreParameters,
@@ -18,16 +22,28 @@ import {
   placeText,
   timeRangeOf,
 } from '../../../src/page/ui/state/record-filter.ts'
+import { instantOfClock, offsetMs, timeZone, zoneOf } from '../../../src/page/ui/state/time-zone.ts'
+
+const emptyReport: Report = {
+  version: '0',
+  atMs: 0,
+  fromMs: 0,
+  toMs: 1,
+  compared: undefined,
+  servers: [{ id: 'primary', role: null }],
+  sections: [],
+  elapsedMs: 1,
+}
 
 test('amounts have three digits and a unit, and never one of the next larger unit', () => {
   for (const [bytes, text] of [
     [0, '0 B'],
-    [999, '999 B'],
-    [999.6, '1 kB'],
-    [5_200, '5.2 kB'],
-    [39_766_990, '39.8 MB'],
-    [999_600_000, '1 GB'],
-    [61e9, '61 GB'],
+    [1_023, '1,023 B'],
+    [1_023.6, '1 KiB'],
+    [5_200, '5.08 KiB'],
+    [39_766_990, '37.9 MiB'],
+    [2 ** 30 - 1, '1 GiB'],
+    [61 * 2 ** 30, '61 GiB'],
   ] as const)
     assert.equal(bytesText(bytes), text)
   for (const [ms, text] of [
@@ -45,18 +61,74 @@ test('amounts have three digits and a unit, and never one of the next larger uni
     assert.equal(lengthText(ms), text)
   assert.equal(agoText(400), 'just now')
   assert.equal(agoText(12_345), '12 s ago')
-  assert.equal(unitText(null, 'ms'), '–')
-  assert.equal(unitText(1234567, 'count'), '1,234,567')
-  assert.equal(unitText(1.5, 'kB'), '1.5 kB')
+  assert.equal(reportValueText(null, 'ms'), '–')
+  assert.equal(reportValueText(1234567, 'count'), '1,234,567')
+})
+
+test('the kB of PostgreSQL are 1,024 bytes, on the page and in the file of a report', () => {
+  for (const [kB, text] of [
+    [1.5, '1.5 KiB'],
+    [16_384, '16 MiB'],
+    [1_048_576, '1 GiB'],
+  ] as const) {
+    assert.equal(reportValueText(kB, 'kB'), text)
+    const figure = { id: 'written', label: 'Written', unit: 'kB', values: [kB], before: undefined } as const
+    const section = { id: 'checkpoints', title: 'Checkpoints', notes: [], charts: [], tables: [] } as const
+    const html = reportHtml({ ...emptyReport, sections: [{ ...section, figures: [figure] }] })
+    assert.ok(html.includes(`<td>${text}</td>`), text)
+  }
 })
 
 test('instants are in UTC, with the date where it changes', () => {
   const midnight = Date.UTC(2026, 10, 25)
-  assert.equal(rangeText(midnight - 60_000, midnight - 1_000), '2026-11-24 23:59:00.000 – 23:59:59.000')
-  assert.equal(rangeText(midnight - 60_000, midnight), '2026-11-24 23:59:00 – 2026-11-25 00:00:00')
+  assert.equal(instantText(midnight - 1), '2026-11-24 23:59:59.999 UTC')
+  assert.equal(rangeText(midnight - 60_000, midnight - 1_000), '2026-11-24 23:59:00.000 – 23:59:59.000 UTC')
+  assert.equal(rangeText(midnight - 60_000, midnight), '2026-11-24 23:59:00 – 2026-11-25 00:00:00 UTC')
   assert.equal(markText(midnight, 3_600_000, false), '25 Nov')
   assert.equal(markText(midnight + 3_600_000, 3_600_000, false), '01:00')
   assert.equal(markText(midnight + 90_000, 30_000, true), '25 Nov 00:01:30')
+})
+
+test('in another zone an instant has its offset, so that both times of a repeated hour are told apart', (t) => {
+  timeZone.value = zoneOf('Europe/Berlin')
+  t.after(() => {
+    timeZone.value = 'UTC'
+  })
+  const change = Date.UTC(2026, 9, 25, 1)
+  assert.equal(instantText(change - 1_800_000), '2026-10-25 02:30:00.000 +02:00')
+  assert.equal(instantText(change + 1_800_000), '2026-10-25 02:30:00.000 +01:00')
+  assert.equal(
+    rangeText(change - 1_800_000, change + 1_800_000),
+    '2026-10-25 02:30:00 +02:00 – 02:30:00 +01:00',
+  )
+  assert.equal(rangeText(change, change + 3_600_000), '2026-10-25 02:00:00 – 03:00:00 +01:00')
+  // A list is narrow: only near the change its times need the offset.
+  assert.equal(timeText(change + 1_800_000, 3_600_000), '02:30:00.000 +01:00')
+  assert.equal(timeText(change + 90_000_000, 3_600_000), '03:00:00.000')
+  assert.equal(markText(Date.UTC(2026, 9, 25, 23), 3_600_000, false), '26 Oct')
+  assert.equal(instantOfClock('2026-10-25T02:30:00'), change - 1_800_000)
+  // Clocks skipped this time.
+  assert.equal(instantOfClock('2026-03-29T02:30:00'), Date.UTC(2026, 2, 29, 1, 30))
+  assert.equal(instantOfClock(''), undefined)
+})
+
+test('a time of a zone is found again by what clocks show, whatever the zone', () => {
+  const zones = ['UTC', 'Asia/Kathmandu', 'America/St_Johns', 'Australia/Lord_Howe', 'Pacific/Apia']
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...zones),
+      fc.integer({ min: Date.UTC(1990, 0) / 1_000, max: Date.UTC(2037, 0) / 1_000 }),
+      (zone, seconds) => {
+        const ms = seconds * 1_000
+        const clock = new Date(ms + offsetMs(ms, zone)).toISOString().slice(0, 19)
+        const found = instantOfClock(clock, zone)!
+        assert.equal(new Date(found + offsetMs(found, zone)).toISOString().slice(0, 19), clock)
+        assert.ok(found <= ms)
+      },
+    ),
+  )
+  for (const name of [null, '', 'UTC', 'Etc/GMT', 'Nowhere/Town', '<script>'])
+    assert.equal(zoneOf(name), 'UTC')
 })
 
 test('a record is found again by the text that names it in a URL, whatever its blob is called', () => {

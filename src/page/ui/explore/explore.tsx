@@ -5,7 +5,7 @@ import { Empty, Failure } from '../parts/basics.tsx'
 import { Icon } from '../parts/icons.tsx'
 import { TimeRangeMenu } from '../parts/time-range-menu.tsx'
 import { change } from '../state/address.ts'
-import { countText, instantText, lengthText } from '../state/format.ts'
+import { countText, lengthText, secondText } from '../state/format.ts'
 import { useLive } from '../state/live.ts'
 import { filterParameters, placeOf, placeText, timeRangeOf } from '../state/record-filter.ts'
 import { pathOf, useRequest } from '../state/request.ts'
@@ -115,7 +115,7 @@ export function Explore({
               {pages.elapsedMs !== undefined && ` · found in ${lengthText(pages.elapsedMs)}`}
               {pages.hasMore &&
                 pages.searchedToMs !== undefined &&
-                ` · searched back to ${instantText(pages.searchedToMs).slice(0, 19)}`}
+                ` · searched back to ${secondText(pages.searchedToMs)}`}
               {isLive && ` · ${countText(live.records.length)} new since following`}
             </span>
           </div>
@@ -175,7 +175,7 @@ function NoRecords({
     <Empty title="No record matches" icon="explore">
       <p>
         {records !== undefined &&
-          `The tables hold records from ${instantText(records.fromMs).slice(0, 19)} to ${instantText(records.toMs).slice(0, 19)} UTC.`}
+          `The tables hold records from ${secondText(records.fromMs)} to ${secondText(records.toMs)}.`}
       </p>
       {hasRange ? (
         <button

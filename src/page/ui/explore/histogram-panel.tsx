@@ -166,5 +166,5 @@ function chartText({ total, fromMs, bucketMs, buckets, series }: Histogram): str
   const sums = series.map(
     ({ name, counts }) => `${name} ${countText(counts.reduce((sum, one) => sum + one, 0))}`,
   )
-  return `${countText(total)} records, ${rangeText(fromMs, fromMs + buckets * bucketMs)} UTC: ${sums.join(', ')}.`
+  return `${countText(total)} records, ${rangeText(fromMs, fromMs + buckets * bucketMs)}: ${sums.join(', ')}.`
 }

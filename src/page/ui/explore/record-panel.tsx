@@ -41,7 +41,7 @@ export function RecordPanel({
               {shownText(record.severity ?? record.status)}
             </span>
             <span class="number record-panel-time">
-              {record.atMs === null ? 'no time' : `${instantText(record.atMs)} UTC`}
+              {record.atMs === null ? 'no time' : instantText(record.atMs)}
             </span>
           </>
         )}
@@ -226,7 +226,7 @@ function SessionLine({
         type="button"
         aria-current={isShown}
         onClick={() => change({ record: placeText(record) })}
-        title={atMs === null ? undefined : `${instantText(atMs)} UTC`}
+        title={atMs === null ? undefined : instantText(atMs)}
       >
         <span class="number faint">{isShown ? 'this' : offset}</span>
         <span class="level">{shownText(record.severity ?? '')}</span>

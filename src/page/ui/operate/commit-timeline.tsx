@@ -91,7 +91,7 @@ function CommitMark(props: {
     <span
       class={`commit ${commit.rejected > 0 ? 'has-rejected' : ''}`}
       style={{ right: `${right.toFixed(2)}%`, height: `${height.toFixed(1)}%` }}
-      title={`${instantText(commit.atMs)} UTC: ${countText(commit.rows)} rows, ${bytesText(commit.bytes)}, encoded in ${lengthText(commit.encodeMs)}, committed in ${lengthText(commit.commitMs)}`}
+      title={`${instantText(commit.atMs)}: ${countText(commit.rows)} rows, ${bytesText(commit.bytes)}, encoded in ${lengthText(commit.encodeMs)}, committed in ${lengthText(commit.commitMs)}`}
     />
   )
 }
@@ -109,7 +109,7 @@ function columnsAt(nowMs: number): readonly TableColumn<LandedCommit>[] {
   return [
     {
       id: 'at',
-      label: 'Time (UTC)',
+      label: 'Time',
       sortKey: ({ atMs }) => atMs,
       cell: ({ atMs }) => (
         <span class="number" title={agoText(nowMs - atMs)}>

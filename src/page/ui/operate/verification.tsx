@@ -1,13 +1,12 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Verdict } from '../../../offsets/verify-report.ts'
 import type { VerifyResult } from '../../api.ts'
 import { Card, Empty, Failure } from '../parts/basics.tsx'
 import { DataTable, type TableColumn } from '../parts/data-table.tsx'
 import { Icon } from '../parts/icons.tsx'
 import { bytesText, countText, lengthText, shownText } from '../state/format.ts'
 import { asRequestError, fetchApi, type RequestError } from '../state/request.ts'
-
-type Verdict = VerifyResult['blobs'][number]
 
 /** Proves on demand that rows cover every committed byte. */
 export function Verification({ pipelines }: { readonly pipelines: readonly string[] }): JSX.Element {
@@ -86,12 +85,12 @@ export function Verification({ pipelines }: { readonly pipelines: readonly strin
 }
 
 function Verdicts({ result }: { readonly result: VerifyResult }): JSX.Element {
-  const { isComplete, blobs, elapsedMs } = result
+  const { complete, blobs, elapsedMs } = result
   return (
     <>
       <p class="verdict" role="status">
-        <span class={`badge ${isComplete ? 'good' : 'bad'}`}>{isComplete ? 'complete' : 'not complete'}</span>
-        {isComplete
+        <span class={`badge ${complete ? 'good' : 'bad'}`}>{complete ? 'complete' : 'not complete'}</span>
+        {complete
           ? `Every byte of ${blobs.length === 1 ? 'one blob' : `${countText(blobs.length)} blobs`} is accounted for.`
           : 'Bytes are missing or landed twice: see the blobs below, and Guarantees in the documentation.'}
         <span class="faint number">{lengthText(elapsedMs)}</span>
@@ -99,7 +98,7 @@ function Verdicts({ result }: { readonly result: VerifyResult }): JSX.Element {
       <DataTable
         label="Blobs verified"
         columns={columns}
-        rows={blobs.toSorted((a, b) => Number(a.isComplete) - Number(b.isComplete))}
+        rows={blobs.toSorted((a, b) => Number(a.complete) - Number(b.complete))}
         keyOf={({ pipeline, blob, generation }) => `${pipeline} ${blob} ${generation}`}
       />
     </>
@@ -121,9 +120,9 @@ const columns: readonly TableColumn<Verdict>[] = [
   {
     id: 'complete',
     label: 'Verdict',
-    sortKey: ({ isComplete }) => String(isComplete),
-    cell: ({ isComplete }) => (
-      <span class={`badge ${isComplete ? 'good' : 'bad'}`}>{isComplete ? 'complete' : 'not complete'}</span>
+    sortKey: ({ complete }) => String(complete),
+    cell: ({ complete }) => (
+      <span class={`badge ${complete ? 'good' : 'bad'}`}>{complete ? 'complete' : 'not complete'}</span>
     ),
   },
   {

@@ -23,7 +23,7 @@ export function BucketTable(props: {
   const columns: readonly TableColumn<BucketRow>[] = [
     {
       id: 'at',
-      label: 'From (UTC)',
+      label: 'From',
       sortKey: ({ atMs }) => atMs,
       cell: ({ atMs }) => <span class="number">{instantText(atMs)}</span>,
     },

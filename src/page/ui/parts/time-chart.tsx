@@ -4,6 +4,7 @@ import uPlot from 'uplot'
 import { useIsDark } from '../shell/theme.ts'
 import { markText, rangeText } from '../state/format.ts'
 import type { TimeRange } from '../state/record-filter.ts'
+import { timeZone } from '../state/time-zone.ts'
 import { chooseSelection, moveByKey } from './chart-selection.ts'
 import { paintedColor } from './colors.ts'
 
@@ -43,6 +44,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
   brush.current = onBrush
   const [index, setIndex] = useState<number | undefined>(undefined)
   const isDark = useIsDark()
+  const zone = timeZone.use()
   const data = useMemo(() => alignedData(props), [fromMs, bucketMs, buckets, series, kind])
   const shape = `${kind} ${series.map(({ name, color, isDashed }) => `${name}${color}${isDashed}`).join()}`
 
@@ -69,7 +71,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
       chart.current = undefined
       setIndex(undefined)
     }
-  }, [shape, height, isDark, fromMs, bucketMs, buckets, onBrush === undefined])
+  }, [shape, height, isDark, zone, fromMs, bucketMs, buckets, onBrush === undefined])
 
   useEffect(() => {
     chart.current?.setData(data)
@@ -187,7 +189,7 @@ function chartOptions(
     width: Math.max(1, element.clientWidth),
     height,
     ms: 1,
-    tzDate: (ms) => uPlot.tzDate(new Date(ms), 'UTC'),
+    tzDate: (ms) => uPlot.tzDate(new Date(ms), timeZone.value),
     legend: { show: false },
     padding: [10, 4, 0, 0],
     scales: {

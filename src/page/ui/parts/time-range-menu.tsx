@@ -4,6 +4,7 @@ import type { About } from '../../api.ts'
 import { change } from '../state/address.ts'
 import { rangeText } from '../state/format.ts'
 import { lengthsMs, timeRangeOf } from '../state/record-filter.ts'
+import { instantOfClock, offsetMs, timeZone } from '../state/time-zone.ts'
 import { Menu } from './basics.tsx'
 
 const lengthNames: ReadonlyMap<string, string> = new Map([
@@ -15,7 +16,7 @@ const lengthNames: ReadonlyMap<string, string> = new Map([
   ['30d', 'Last 30 days'],
 ])
 
-/** The range of time that a room shows, and the menu that changes it. All times are UTC. */
+/** The range of time that a room shows, and the menu that changes it. */
 export function TimeRangeMenu(props: {
   readonly parameters: URLSearchParams
   readonly about: About
@@ -23,20 +24,24 @@ export function TimeRangeMenu(props: {
   readonly wholeName: string
 }): JSX.Element {
   const { parameters, about, wholeName } = props
+  const zone = timeZone.use()
   const last = parameters.get('last')
   const range = timeRangeOf(parameters, about.nowMs)
   const { fromMs = about.records?.fromMs, toMs = about.records?.toMs } = range
   const isWhole = range.fromMs === undefined && range.toMs === undefined
+  const lengthName = lengthNames.get(last ?? '')
+  // A range has the zone in its own text.
+  const isNamed = isWhole || lengthName !== undefined
   const name = isWhole
     ? wholeName
-    : (lengthNames.get(last ?? '') ??
-      (fromMs === undefined || toMs === undefined ? wholeName : rangeText(fromMs, toMs)))
+    : (lengthName ?? (fromMs === undefined || toMs === undefined ? wholeName : rangeText(fromMs, toMs)))
   return (
     <Menu
-      label={`Time range: ${name}, UTC`}
+      label={`Time range: ${name}, in ${zone}`}
       button={
         <>
-          <span class="number">{name}</span> <span class="faint">UTC</span>
+          <span class="number">{name}</span>
+          {isNamed && <span class="faint"> {zone}</span>}
         </>
       }
     >
@@ -50,7 +55,7 @@ export function TimeRangeMenu(props: {
               {lengthNames.get(key)}
             </Option>
           ))}
-          <OwnRange fromMs={fromMs} toMs={toMs} onChoose={(own) => choose(own, close)} />
+          <OwnRange key={zone} fromMs={fromMs} toMs={toMs} onChoose={(own) => choose(own, close)} />
         </>
       )}
     </Menu>
@@ -87,8 +92,8 @@ function OwnRange(props: {
 }): JSX.Element {
   const [from, setFrom] = useState(fieldText(props.fromMs))
   const [to, setTo] = useState(fieldText(props.toMs))
-  const [fromMs, toMs] = [Date.parse(`${from}Z`), Date.parse(`${to}Z`)]
-  const isRange = fromMs < toMs
+  const [fromMs, toMs] = [instantOfClock(from), instantOfClock(to)]
+  const isRange = fromMs !== undefined && toMs !== undefined && fromMs < toMs
   return (
     <form
       class="own-range"
@@ -126,5 +131,5 @@ function OwnRange(props: {
 
 /** @returns an instant as a field of date and time holds it */
 function fieldText(ms: number | undefined): string {
-  return ms === undefined ? '' : new Date(ms).toISOString().slice(0, 19)
+  return ms === undefined ? '' : new Date(ms + offsetMs(ms)).toISOString().slice(0, 19)
 }

@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { ReportTable, ReportUnit } from '../../api-report.ts'
 import { DataTable, type TableColumn } from '../parts/data-table.tsx'
 import { hrefOf } from '../state/address.ts'
-import { lineText, shownText, unitText } from '../state/format.ts'
+import { lineText, reportValueText, shownText } from '../state/format.ts'
 import { exploreParameters, type TimeRange } from '../state/record-filter.ts'
 
 type Row = ReportTable['rows'][number]
@@ -81,7 +81,7 @@ function Cell({
   readonly unit: ReportUnit
 }): JSX.Element {
   if (unit !== 'sql' || typeof value !== 'string')
-    return <span class={unit === 'instant' ? 'number nowrap' : ''}>{unitText(value, unit)}</span>
+    return <span class={unit === 'instant' ? 'number nowrap' : ''}>{reportValueText(value, unit)}</span>
   return (
     <code class="sql-cell" title={shownText(value.slice(0, 4_000))} dir="ltr">
       {lineText(value)}

@@ -13,7 +13,7 @@ import { BucketTable } from '../parts/bucket-table.tsx'
 import { isLevel, levelColor, seriesColor } from '../parts/colors.ts'
 import { type ChartSeries, TimeChart } from '../parts/time-chart.tsx'
 import { change } from '../state/address.ts'
-import { lengthText, rangeText, shownText, unitText } from '../state/format.ts'
+import { lengthText, rangeText, reportValueText, shownText } from '../state/format.ts'
 import type { TimeRange } from '../state/record-filter.ts'
 import { useRequest } from '../state/request.ts'
 import { ReportTableView } from './report-table.tsx'
@@ -150,7 +150,7 @@ function FigureTile({
 
 /** An instant takes too much space for a figure with its fraction of a second. */
 function figureText(value: number | null, unit: ReportFigure['unit']): string {
-  const text = unitText(value, unit)
+  const text = reportValueText(value, unit)
   return unit === 'instant' ? text.slice(0, 19) : text
 }
 
@@ -166,7 +166,7 @@ function Difference({
   if (value === null || before === null || unit === 'instant') return null
   const text = before === 0 ? (value === 0 ? '±0' : 'new') : percentText((value / before - 1) * 100)
   return (
-    <span class="faint difference" title={`before: ${unitText(before, unit)}`}>
+    <span class="faint difference" title={`before: ${reportValueText(before, unit)}`}>
       {text}
     </span>
   )
@@ -210,7 +210,7 @@ function ChartPanel({
   readonly series: readonly ChartSeries[]
 }): JSX.Element {
   const buckets = series.reduce((max, { values }) => Math.max(max, values.length), 0)
-  const valueText = useCallback((value: number) => unitText(value, unit), [unit])
+  const valueText = useCallback((value: number) => reportValueText(value, unit), [unit])
   const onBrush = useCallback(({ fromMs: from, toMs: to }: TimeRange) => {
     change({ fromMs: from && Math.round(from), toMs: to && Math.round(to), last: undefined })
   }, [])
@@ -237,7 +237,7 @@ function ChartPanel({
       ) : (
         <>
           <TimeChart
-            label={`${title}, ${rangeText(fromMs, fromMs + buckets * bucketMs)} UTC.`}
+            label={`${title}, ${rangeText(fromMs, fromMs + buckets * bucketMs)}.`}
             fromMs={fromMs}
             bucketMs={bucketMs}
             buckets={buckets}

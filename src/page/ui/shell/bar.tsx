@@ -2,8 +2,9 @@ import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type { About } from '../../api.ts'
 import { Icon } from '../parts/icons.tsx'
-import { type Address, roomHref, rooms } from '../state/address.ts'
+import { type Address, chooseTimeZone, roomHref, rooms } from '../state/address.ts'
 import { type LiveState, useLive } from '../state/live.ts'
+import { browserZone, timeZone, utc } from '../state/time-zone.ts'
 import { roomTitles } from './shortcuts.tsx'
 import { chooseTheme, type Theme, useTheme } from './theme.ts'
 
@@ -25,7 +26,7 @@ export function Bar(props: {
   const theme = useTheme()
   return (
     <header class="bar">
-      <a class="brand" href="#/operate">
+      <a class="brand" href={roomHref(address, 'operate')}>
         <img src="tailrace.svg" alt="" width="22" height="22" />
         Tailrace
       </a>
@@ -43,6 +44,7 @@ export function Bar(props: {
       </nav>
       <div class="bar-end">
         <ConnectionState about={about} />
+        <ZoneButton />
         <button
           type="button"
           class="button plain square"
@@ -63,6 +65,25 @@ export function Bar(props: {
         </button>
       </div>
     </header>
+  )
+}
+
+/** Switches between UTC, the zone of this browser, and that of a link. */
+function ZoneButton(): JSX.Element | null {
+  const zone = timeZone.use()
+  const zones = [...new Set([utc, browserZone(), zone])]
+  if (zones.length === 1) return null
+  const next = zones[(zones.indexOf(zone) + 1) % zones.length]!
+  return (
+    <button
+      type="button"
+      class="button plain small"
+      title={`Times in ${zone}`}
+      aria-label={`Times in ${zone}. Change to ${next}`}
+      onClick={() => chooseTimeZone(next)}
+    >
+      {zone.replace(/^.*\//, '').replaceAll('_', ' ')}
+    </button>
   )
 }
 

@@ -1,4 +1,5 @@
 import { Store } from './store.ts'
+import { timeZone, utc, zoneOf } from './time-zone.ts'
 
 export type Room = 'operate' | 'explore' | 'report' | 'ask'
 
@@ -16,14 +17,21 @@ type ParameterChanges = Readonly<Record<string, string | number | readonly strin
 /** Parameters that mean the same in Explore and Report, and so go along from one to the other. */
 const carried = ['last', 'fromMs', 'toMs', 'server', 'table']
 
+const zoneParameter = 'tz'
+
 export function readAddress(hash: string): Address {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
   const room = rooms.find((one) => one === path) ?? 'operate'
-  return { room, parameters: new URLSearchParams(query) }
+  const parameters = new URLSearchParams(query)
+  parameters.delete(zoneParameter)
+  return { room, parameters }
 }
 
+/** @returns the fragment of a place, with the time zone that the page shows */
 export function hrefOf(room: Room, parameters: URLSearchParams): string {
-  const query = parameters.toString()
+  const all = new URLSearchParams(parameters)
+  if (timeZone.value !== utc) all.set(zoneParameter, timeZone.value)
+  const query = all.toString()
   return query === '' ? `#/${room}` : `#/${room}?${query}`
 }
 
@@ -44,9 +52,15 @@ export function changed(parameters: URLSearchParams, changes: ParameterChanges):
   return result
 }
 
+function readZone(hash: string): string {
+  return zoneOf(new URLSearchParams(hash.split('?', 2)[1] ?? '').get(zoneParameter))
+}
+
 const current = new Store(readAddress(location.hash))
+timeZone.value = readZone(location.hash)
 
 function update(): void {
+  timeZone.value = readZone(location.hash)
   current.value = readAddress(location.hash)
 }
 
@@ -70,6 +84,13 @@ export function visit(room: Room, parameters: URLSearchParams, how: 'push' | 're
 export function change(changes: ParameterChanges, how: 'push' | 'replace' = 'push'): void {
   const { room, parameters } = current.value
   visit(room, changed(parameters, changes), how)
+}
+
+/** Shows all instants in a zone: UTC, or an IANA name. */
+export function chooseTimeZone(zone: string): void {
+  const { room, parameters } = current.value
+  timeZone.value = zone
+  visit(room, parameters, 'replace')
 }
 
 export function useAddress(): Address {

@@ -1,52 +1,18 @@
 import { escapeText } from '../../../reporting/escape-text.ts'
 import type { ReportUnit } from '../../api-report.ts'
+import { lengthText, unitText, utcText } from '../../value-text.ts'
+import { offsetMs, offsetText, timeZone, utc } from './time-zone.ts'
+
+export { bytesText, countText, lengthText, noValue } from '../../value-text.ts'
 
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
-const threeDigits = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 })
 const shortNumbers = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
 
-/** The text for a missing value. */
-export const noValue = '–'
-
-export function countText(value: number): string {
-  return integers.format(value)
-}
+const dayMs = 86_400_000
 
 /** @returns a count in little space, such as `1.24M` */
 export function shortCount(value: number): string {
   return Math.abs(value) < 10_000 ? integers.format(value) : shortNumbers.format(value)
-}
-
-function threeDigitText(value: number): string {
-  return Math.abs(value) >= 1_000 ? integers.format(value) : threeDigits.format(value)
-}
-
-/** @returns a number of bytes such as `39.8 MB` */
-export function bytesText(bytes: number): string {
-  const steps = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  let value = bytes
-  let step = 0
-  while (Math.abs(value) >= 999.5 && step < steps.length - 1) {
-    value /= 1_000
-    step += 1
-  }
-  return `${threeDigitText(value)} ${steps[step]}`
-}
-
-/** @returns a length of time such as `12.3 ms` or `4 min 10 s` */
-export function lengthText(ms: number): string {
-  const size = Math.abs(ms)
-  if (size < 999.5) return `${threeDigitText(ms)} ms`
-  if (size < 59_950) return `${threeDigitText(ms / 1_000)} s`
-  const steps = [
-    [86_400_000, 'd', 3_600_000, 'h'],
-    [3_600_000, 'h', 60_000, 'min'],
-    [60_000, 'min', 1_000, 's'],
-  ] as const
-  const [unitMs, unit, nextMs, next] = steps.find(([one]) => size >= one) ?? steps[2]
-  const whole = Math.floor(size / unitMs)
-  const rest = Math.floor((size - whole * unitMs) / nextMs)
-  return `${ms < 0 ? '−' : ''}${whole} ${unit}${rest === 0 ? '' : ` ${rest} ${next}`}`
 }
 
 /** @returns how long ago, such as `12 s ago` */
@@ -55,15 +21,35 @@ export function agoText(ms: number): string {
   return seconds === 0 ? 'just now' : `${lengthText(seconds * 1_000)} ago`
 }
 
-/** @returns an instant in UTC such as `2026-11-24 09:10:49.732` */
-export function instantText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
+/** @returns what clocks of the zone show, such as `2026-11-24 09:10:49.732` */
+function clockText(ms: number): string {
+  return utcText(ms + offsetMs(ms))
 }
 
-/** @returns an instant of a range: without fractions of a second if the range is longer than a day, else without the date */
+/** @returns the zone of an instant: `UTC`, or the offset, by which the two times of a repeated hour differ */
+function zoneText(ms: number): string {
+  return timeZone.value === utc ? utc : offsetText(offsetMs(ms))
+}
+
+/** @returns an instant such as `2026-11-24 09:10:49.732 UTC` or `2026-11-24 10:10:49.732 +01:00` */
+export function instantText(ms: number): string {
+  return `${clockText(ms)} ${zoneText(ms)}`
+}
+
+/** @returns an instant without fractions of a second */
+export function secondText(ms: number): string {
+  return `${clockText(ms).slice(0, 19)} ${zoneText(ms)}`
+}
+
+/**
+ * @returns an instant of a range: without fractions of a second if the range is longer than a day, else without the date;
+ * with its offset only where the clocks change near it
+ */
 export function timeText(ms: number, rangeMs: number): string {
-  const text = instantText(ms)
-  return rangeMs > 86_400_000 ? text.slice(0, 19) : text.slice(11)
+  const text = clockText(ms)
+  const isChanging = offsetMs(ms - Math.min(rangeMs, dayMs)) !== offsetMs(ms + Math.min(rangeMs, dayMs))
+  const zone = isChanging ? ` ${zoneText(ms)}` : ''
+  return `${rangeMs > dayMs ? text.slice(0, 19) : text.slice(11)}${zone}`
 }
 
 /**
@@ -72,45 +58,30 @@ export function timeText(ms: number, rangeMs: number): string {
  * @returns an instant as a mark of an axis
  */
 export function markText(ms: number, stepMs: number, isFirst: boolean): string {
-  const date = new Date(ms).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
-  if (stepMs >= 86_400_000 || (ms % 86_400_000 === 0 && !isFirst)) return date
-  const time = new Date(ms).toISOString().slice(11, stepMs >= 60_000 ? 16 : stepMs >= 1_000 ? 19 : 23)
+  const clockMs = ms + offsetMs(ms)
+  const date = new Date(clockMs).toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    timeZone: 'UTC',
+  })
+  if (stepMs >= dayMs || (clockMs % dayMs === 0 && !isFirst)) return date
+  const time = new Date(clockMs).toISOString().slice(11, stepMs >= 60_000 ? 16 : stepMs >= 1_000 ? 19 : 23)
   return isFirst ? `${date} ${time}` : time
 }
 
-/** @returns a range of time in UTC, with the date once if it is the same */
+/** @returns a range of time, with the date and the zone once if they are the same */
 export function rangeText(fromMs: number, toMs: number): string {
   const cut = toMs - fromMs < 60_000 ? 23 : 19
-  const from = instantText(fromMs).slice(0, cut)
-  const to = instantText(toMs).slice(0, cut)
-  return from.slice(0, 10) === to.slice(0, 10) ? `${from} – ${to.slice(11)}` : `${from} – ${to}`
+  const from = clockText(fromMs).slice(0, cut)
+  const to = clockText(toMs).slice(0, cut)
+  const [fromZone, toZone] = [zoneText(fromMs), zoneText(toMs)]
+  const start = fromZone === toZone ? from : `${from} ${fromZone}`
+  return `${start} – ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to} ${toZone}`
 }
 
-/** @returns a value of a report in its unit */
-export function unitText(value: string | number | null, unit: ReportUnit): string {
-  if (value === null) return noValue
-  if (typeof value === 'string') return shownText(value)
-  switch (unit) {
-    case 'count':
-    case 'pages':
-      return Number.isInteger(value) ? countText(value) : threeDigitText(value)
-    case 'ms':
-      return lengthText(value)
-    case 's':
-      return lengthText(value * 1_000)
-    case 'bytes':
-      return bytesText(value)
-    case 'kB':
-      return bytesText(value * 1_000)
-    case 'MB/s':
-      return `${threeDigitText(value)} MB/s`
-    case 'percent':
-      return `${threeDigitText(value)} %`
-    case 'instant':
-      return instantText(value)
-    default:
-      return String(value)
-  }
+/** @returns a value of a report in its unit; characters of a text are shown as `shownText` does */
+export function reportValueText(value: string | number | null, unit: ReportUnit): string {
+  return typeof value === 'string' ? shownText(value) : unitText(value, unit, instantText)
 }
 
 /** @returns a text of a log with the characters visible that a browser would hide, reorder or leave out */

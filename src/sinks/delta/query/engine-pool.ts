@@ -5,6 +5,8 @@ export interface EnginePoolOptions<Opened> {
   readonly engines: number
   /** Calls that may wait for one. */
   readonly maxWaiting: number
+  /** Whether an engine is used again. */
+  readonly isKept: boolean
   readonly close: (opened: Opened) => Promise<void>
 }
 
@@ -62,15 +64,16 @@ export class EnginePool<Opened> {
       if (idle !== undefined) await this.#options.close(idle)
       throw error
     })
+    let { isKept } = this.#options
     try {
-      const value = await result
-      this.#idle.push(opened)
-      return value
+      return await result
     } catch (error) {
       // After such an error the engine refuses all statements.
-      if (/\b(?:INTERNAL|FATAL) Error/.test(String(error))) await this.#options.close(opened)
-      else this.#idle.push(opened)
+      isKept &&= !/\b(?:INTERNAL|FATAL) Error/.test(String(error))
       throw error
+    } finally {
+      if (isKept) this.#idle.push(opened)
+      else await this.#options.close(opened)
     }
   }
 

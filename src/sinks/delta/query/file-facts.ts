@@ -1,4 +1,4 @@
-import type { FileFacts } from '../../reading-session.ts'
+import type { FileFacts } from '../../query-session.ts'
 import type { LiveFile } from '../files/live-files.ts'
 import { parsedStatistics } from './bounds.ts'
 

@@ -1,24 +1,30 @@
 import type { Clock } from '../../../clock.ts'
 import { SerialQueue } from '../../../offsets/serial-queue.ts'
+import type { EmbeddedEngine } from '../../encoding/engine.ts'
 import { withEngine } from '../../encoding/engine-session.ts'
-import type { FileFacts } from '../../reading-session.ts'
+import type { FileFacts, TableMoment } from '../../query-session.ts'
 import type { TableContents } from '../files/live-files.ts'
 import { loadState, readNewCommits } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
+import { versionAt } from '../log/time-travel.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { fileRows, timeBounds } from './file-facts.ts'
-import { contentsOf } from './read-table.ts'
-
-/** Statements of one screen come together, so a version this old is new enough. */
-const freshMs = 300
+import { contentsOf, readTable } from './read-table.ts'
 
 /** The log is read anew after this time: its next commit may have been removed, so that no newer one would be seen. */
 const reloadMs = 15 * 60_000
 
-/** The newest version of a table, read from its log once and then commit by commit. */
+export interface FollowedTableOptions {
+  readonly moment: TableMoment
+  /** A version read so lately is new enough. */
+  readonly freshMs: number
+  readonly clock: Clock
+}
+
+/** The newest version of a table, read from its log once and then commit by commit; or the version of a moment. */
 export class FollowedTable {
   readonly storage: DeltaStorage
-  readonly #clock: Clock
+  readonly #options: FollowedTableOptions
   readonly #queue = new SerialQueue()
   #state: TableState | undefined
   #contents: TableContents | undefined
@@ -26,15 +32,23 @@ export class FollowedTable {
   #loadedAtMs = Number.NEGATIVE_INFINITY
   #readAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(storage: DeltaStorage, clock: Clock) {
+  constructor(storage: DeltaStorage, options: FollowedTableOptions) {
     this.storage = storage
-    this.#clock = clock
+    this.#options = options
   }
 
-  /** @returns undefined when there is no table yet */
+  /**
+   * @returns undefined when there is no table yet
+   * @throws TABLE_VERSION_UNAVAILABLE naming the table's readable versions
+   */
   contents(): Promise<TableContents | undefined> {
     return this.#queue.run(async () => {
-      const nowMs = this.#clock.now()
+      const { moment, freshMs, clock } = this.#options
+      if (moment.version !== undefined || moment.timestampMs !== undefined) {
+        this.#contents ??= await withEngine((engine) => readMoment(engine, this.storage, moment))
+        return this.#contents
+      }
+      const nowMs = clock.now()
       if (nowMs - this.#readAtMs < freshMs) return this.#contents
       if (this.#state === undefined || nowMs - this.#loadedAtMs >= reloadMs) {
         this.#state = await withEngine((engine) => loadState(this.storage, engine, { keepFiles: true }))
@@ -65,4 +79,14 @@ export class FollowedTable {
     }
     return this.#facts.files
   }
+}
+
+async function readMoment(
+  engine: EmbeddedEngine,
+  storage: DeltaStorage,
+  { version, timestampMs }: TableMoment,
+): Promise<TableContents | undefined> {
+  if (timestampMs === undefined) return readTable(storage, engine, version)
+  const then = await versionAt(storage, timestampMs)
+  return then === undefined ? undefined : readTable(storage, engine, then)
 }

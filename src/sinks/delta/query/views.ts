@@ -1,10 +1,8 @@
 import type { TableName } from '../../../tables/table.ts'
 import { withDataFiles } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
-import type { TableMoment } from '../../sink.ts'
 import type { LiveFile, TableColumn, TableContents } from '../files/live-files.ts'
 import { LiveRows, type RowSource, readDeletedRows } from '../files/live-rows.ts'
-import { versionAt } from '../log/time-travel.ts'
 import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText, tableLocation } from '../storage/location.ts'
@@ -32,32 +30,13 @@ export interface ReadTable {
 }
 
 /**
- * Reads the tables of pipelines and creates views of them in the engine, as `createViewsOf`.
- *
- * @throws TABLE_VERSION_UNAVAILABLE naming the table's readable versions
- */
-export async function createViews(
-  engine: EmbeddedEngine,
-  targets: readonly DeltaTarget[],
-  openStorage: (target: DeltaTarget) => DeltaStorage,
-  moment: TableMoment = {},
-): Promise<LakehouseView[]> {
-  const { views } = await createViewsOf(engine, targets, async (target) => {
-    const storage = openStorage(target)
-    const contents = await readMoment(engine, storage, moment)
-    return contents && { storage, contents }
-  })
-  return views
-}
-
-/**
  * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
  * `pipeline NAME`; and the views of the tables' sets over them. A name shared by two tables gets no view. Tables that do
  * not exist yet are left out.
  *
  * The views have the tables' columns, and no rows until `fillView`.
  */
-export async function createViewsOf(
+export async function createViews(
   engine: EmbeddedEngine,
   targets: readonly DeltaTarget[],
   read: (target: DeltaTarget) => Promise<ReadTable | undefined>,
@@ -167,16 +146,6 @@ async function selectLocally(
   const rows = new LiveRows(engine, `deleted rows of ${name}`)
   await rows.drop()
   return tableSelect(contents, files, (some) => rows.relation(some.map(({ path }) => sources.get(path)!)))
-}
-
-async function readMoment(
-  engine: EmbeddedEngine,
-  storage: DeltaStorage,
-  { version, timestampMs }: TableMoment,
-): Promise<TableContents | undefined> {
-  if (timestampMs === undefined) return readTable(storage, engine, version)
-  const then = await versionAt(storage, timestampMs)
-  return then === undefined ? undefined : readTable(storage, engine, then)
 }
 
 /** @returns the full name of the view of a pipeline's table */

@@ -5,6 +5,7 @@ import { resolveConfig } from '../../../../src/config/resolve.ts'
 import { isTailraceError } from '../../../../src/errors.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { queryViews, type TableReading } from '../../../../src/sinks/delta/query/query.ts'
+import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
 import {
   createPipelineView,
   createViews,
@@ -78,9 +79,15 @@ async function table(bench: Workbench, sql: string): Promise<Omit<QueryResult, '
   return result()
 }
 
-async function withViews<T>(bench: Workbench, use: (views: LakehouseView[]) => Promise<T>): Promise<T> {
+async function withViews<T>(
+  bench: Workbench,
+  use: (views: readonly LakehouseView[]) => Promise<T>,
+): Promise<T> {
   const targets = [deltaTarget(config, 'primary')]
-  const views = await createViews(bench.engine, targets, () => bench.storage)
+  const { views } = await createViews(bench.engine, targets, async () => {
+    const contents = await readTable(bench.storage, bench.engine)
+    return contents && { storage: bench.storage, contents }
+  })
   try {
     return await use(views)
   } finally {

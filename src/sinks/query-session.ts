@@ -2,22 +2,28 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../reporting/logger.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
 
-/** Limits of the engines of a session, so that its statements leave room for other work. */
-export interface ReadingOptions {
-  /** Statements that run at once; others wait. Each has an engine of its own. */
-  readonly engines: number
-  /** Threads of each engine. */
-  readonly threads: number
-  /** Memory limit of each engine. */
-  readonly memoryMiB: number
-  /** Statements that may wait; more are refused. */
-  readonly maxWaiting: number
+/** What all statements of a session share. */
+export interface SessionOptions {
+  /** Allows any statements, with the rights of this process. Default false: each is one statement that reads. */
+  readonly unsafe?: boolean | undefined
+  /** Default: the newest versions. */
+  readonly moment?: TableMoment | undefined
+  /** Statements that run at once; others wait. Each has an engine of its own. Default 1. */
+  readonly engines?: number | undefined
+  /** Threads of each engine. Default 2. */
+  readonly threads?: number | undefined
+  /** Memory limit of each engine. Default 1,024. */
+  readonly memoryMiB?: number | undefined
+  /** Statements that may wait; more are refused. Default 32. */
+  readonly maxWaiting?: number | undefined
+  /** A version read so lately is new enough for a statement. Default 0: each statement looks for newer ones. */
+  readonly freshMs?: number | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** One statement of a session. It reads the newest versions of the tables. */
-export interface ReadingStatement {
+/** One statement of a session. */
+export interface SessionStatement {
   readonly sql: string
   readonly take: TakeRows
   /** Restricts the relation that the views of a table's set read, such as `logs`. Default: all rows. */
@@ -53,21 +59,28 @@ export interface FileFacts {
   readonly bounds: { readonly fromMs: number; readonly toMs: number } | undefined
 }
 
-/** Engines that stay open for many statements over the same tables. They read and change nothing. */
-export interface ReadingSession {
+/** The version of a table to read; the newest when neither option is set. */
+export interface TableMoment {
+  readonly version?: number | undefined
+  /** Milliseconds since the epoch: reads the version that was the newest at that time. */
+  readonly timestampMs?: number | undefined
+}
+
+/** Engines that stay open for many statements over the same tables. Nothing is read before the first statement. */
+export interface QuerySession {
   /**
-   * Runs one statement that reads.
+   * Runs one statement over the versions that are the newest when it begins, unless the session has a moment.
    *
    * @throws QUERY_FAILED, QUERY_REFUSED, QUERY_BUSY, TABLE_TOO_LARGE, TABLE_CORRUPT
    */
-  run(statement: ReadingStatement): Promise<FilesRead>
+  run(statement: SessionStatement): Promise<FilesRead>
 
   /**
    * Writes the rows of one SELECT to a Parquet file.
    *
    * @throws as `run`, and QUERY_REFUSED for a statement that is no SELECT
    */
-  writeParquet(statement: Omit<ReadingStatement, 'take'>, path: string): Promise<void>
+  writeParquet(statement: Omit<SessionStatement, 'take'>, path: string): Promise<void>
 
   /**
    * Lists the data files of a pipeline's table.

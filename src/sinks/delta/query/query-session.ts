@@ -1,0 +1,210 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TailraceError } from '../../../errors.ts'
+import { makeDirectory, withStateErrors } from '../../../offsets/state-files.ts'
+import { EmbeddedEngine, sqlIdentifier } from '../../encoding/engine.ts'
+import type {
+  FileFacts,
+  FilesRead,
+  QuerySession,
+  RowRange,
+  SessionOptions,
+  SessionStatement,
+} from '../../query-session.ts'
+import type { SinkQuery } from '../../sink.ts'
+import type { TableContents } from '../files/live-files.ts'
+import type { DeltaOptions, DeltaTarget } from '../options.ts'
+import { localDirectories } from '../storage/location.ts'
+import { commandStorage } from '../storage/open.ts'
+import { EnginePool } from './engine-pool.ts'
+import { FollowedTable } from './followed-table.ts'
+import { copyToParquet, queryViews, type TableReading } from './query.ts'
+import { relationSql, type SetMember } from './view-sets.ts'
+import { createViews, type LakehouseView, viewOf } from './views.ts'
+
+/** A confined engine with views of the tables. */
+interface OpenedViews {
+  readonly engine: EmbeddedEngine
+  /** The engine can write here. */
+  readonly directory: string
+  readonly views: readonly LakehouseView[]
+  readonly members: readonly SetMember[]
+  /** The tables and columns that the views were made for. */
+  readonly shape: string
+}
+
+/** What a session keeps from its first statement on. */
+interface OpenedSession {
+  /** Below it are the copies of files of tables in Azure, which all engines share, and the engines' directories. */
+  readonly directory: string
+  /** By pipeline. */
+  readonly tables: ReadonlyMap<string, FollowedTable>
+}
+
+/** Statements over Delta tables, by one engine each. */
+export class DeltaQuerySession implements QuerySession {
+  readonly #targets: readonly DeltaTarget[]
+  readonly #options: SessionOptions
+  readonly #isUnsafe: boolean
+  readonly #pool: EnginePool<OpenedViews>
+  readonly #closing = new AbortController()
+  #opening: Promise<OpenedSession> | undefined
+
+  constructor(targets: readonly DeltaTarget[], options: SessionOptions) {
+    this.#targets = targets
+    this.#options = options
+    this.#isUnsafe = options.unsafe ?? false
+    this.#pool = new EnginePool({
+      engines: options.engines ?? 1,
+      maxWaiting: options.maxWaiting ?? 32,
+      // A statement that may change anything leaves its views filled.
+      isKept: !this.#isUnsafe,
+      close: async ({ engine, directory }) => {
+        await engine.close()
+        await rm(directory, { recursive: true, force: true })
+      },
+    })
+  }
+
+  async run({ sql, take, within, signal }: SessionStatement): Promise<FilesRead> {
+    return this.#withViews(signal, async ({ engine, views, members }, ending) => {
+      const prepare = within === undefined ? [] : rangeSql(members, within)
+      const options = { unsafe: this.#isUnsafe, take, prepare, signal: ending }
+      const readings = await queryViews(engine, views, sql, options)
+      this.#log(readings)
+      return {
+        files: sum(readings, ({ files }) => files),
+        readFiles: sum(readings, ({ readFiles }) => readFiles),
+      }
+    })
+  }
+
+  async writeParquet({ sql, signal }: Omit<SessionStatement, 'take'>, path: string): Promise<void> {
+    await this.#withViews(signal, async ({ engine, views, directory }, ending) => {
+      const statement = { sql, unsafe: this.#isUnsafe, signal: ending }
+      this.#log(await copyToParquet(engine, views, statement, { directory, path }))
+    })
+  }
+
+  async files(pipeline: string, column: string): Promise<readonly FileFacts[] | undefined> {
+    const { tables } = await this.#open()
+    return tables.get(pipeline)?.files(column)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new DOMException('The session is closed.', 'AbortError'))
+    await this.#pool.close()
+    const opened = await this.#opening?.catch(() => undefined)
+    if (opened !== undefined) await rm(opened.directory, { recursive: true, force: true })
+  }
+
+  #open(): Promise<OpenedSession> {
+    this.#opening ??= this.#openTables()
+    return this.#opening
+  }
+
+  /** @throws USAGE when a version is given for several tables, because tables number their versions independently */
+  async #openTables(): Promise<OpenedSession> {
+    const { moment = {}, freshMs = 0, clock } = this.#options
+    if (moment.version !== undefined && this.#targets.length > 1) {
+      const names = this.#targets.map(({ name }) => name).join(', ')
+      throw new TailraceError('USAGE', `--table-version needs --pipeline: the config has ${names}.`)
+    }
+    const directory = await withStateErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'tailrace-query-')))
+    const tables = this.#targets.map((target) => {
+      const storage = commandStorage(target, directory, clock, this.#closing.signal)
+      return [target.name, new FollowedTable(storage, { moment, freshMs, clock })] as const
+    })
+    return { directory, tables: new Map(tables) }
+  }
+
+  #log(readings: readonly TableReading[]): void {
+    for (const reading of readings)
+      if (reading.readFiles > 0) this.#options.logger.debug(reading, 'read files of a table')
+  }
+
+  /** Takes an engine whose views fit the tables, opens one if there is none, and gives it the newest versions. */
+  async #withViews<Result>(
+    signal: AbortSignal | undefined,
+    work: (opened: OpenedViews, ending: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    const ending =
+      signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
+    const session = await this.#open()
+    return this.#pool.use(ending, async (idle) => {
+      const contents = new Map<string, TableContents>()
+      for (const [name, table] of session.tables) {
+        const found = await table.contents()
+        if (found !== undefined) contents.set(name, found)
+      }
+      const shape = shapeOf(contents)
+      const fits = idle?.shape === shape
+      if (idle !== undefined && !fits) await idle.engine.close()
+      const opened = idle !== undefined && fits ? idle : await this.#openViews(session, contents, shape)
+      const views = opened.views.map((view) => ({ ...view, contents: contents.get(view.pipeline)! }))
+      return { opened, result: work({ ...opened, views }, ending) }
+    })
+  }
+
+  async #openViews(
+    session: OpenedSession,
+    contents: ReadonlyMap<string, TableContents>,
+    shape: string,
+  ): Promise<OpenedViews> {
+    const { threads = 2, memoryMiB = 1_024 } = this.#options
+    const directory = await withStateErrors(session.directory, async () => {
+      await makeDirectory(session.directory)
+      return mkdtemp(join(session.directory, 'engine-'))
+    })
+    const engine = await EmbeddedEngine.open({ threads, memoryMiB, temporaryDirectory: directory })
+    try {
+      const { views, members } = await createViews(engine, this.#targets, async ({ name }) => {
+        const found = contents.get(name)
+        return found && { storage: session.tables.get(name)!.storage, contents: found }
+      })
+      // Files of tables in Azure are copied, so only the directories on this machine are opened to a statement.
+      if (!this.#isUnsafe) await engine.confine([session.directory, ...localDirectories(this.#targets)])
+      return { engine, directory, views, members, shape }
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
+  }
+}
+
+/** Statements over Delta tables, which the embedded engine runs. */
+export const deltaQuery: SinkQuery<DeltaOptions> = {
+  engineOf: () => undefined,
+  dialect: 'duckdb',
+  relationOf: ({ name }) => viewOf(name),
+  openSession: (targets, options) => new DeltaQuerySession(targets, options),
+
+  run: async (targets, { sql, take, signal, ...options }) => {
+    const session = new DeltaQuerySession(targets, options)
+    try {
+      await session.run({ sql, take, signal })
+    } finally {
+      await session.close()
+    }
+  },
+}
+
+function shapeOf(contents: ReadonlyMap<string, TableContents>): string {
+  return JSON.stringify(Array.from(contents, ([name, { columns }]) => [name, columns]))
+}
+
+/** @returns statements that leave rows out of the relations of the sets, for one transaction */
+function rangeSql(members: readonly SetMember[], { pipelines, column, fromMs, toMs }: RowRange): string[] {
+  const name = sqlIdentifier(column)
+  const instant = (ms: number): string => `TIMESTAMPTZ '${new Date(ms).toISOString()}'`
+  const condition = `${name} >= ${instant(fromMs)} AND ${name} < ${instant(toMs)}`
+  const isRead = ({ pipeline }: SetMember): boolean => pipelines?.includes(pipeline) ?? true
+  return [...new Set(members.map(({ set }) => set))].map((set) =>
+    relationSql(members, set, isRead, condition),
+  )
+}
+
+function sum(readings: readonly TableReading[], count: (reading: TableReading) => number): number {
+  return readings.reduce((total, reading) => total + count(reading), 0)
+}
