@@ -46,8 +46,8 @@ export async function makePageTable(
   const location = join(table.root, ...Object.values(declaration.name))
   const done = `${days * filesPerDay}.json`.padStart(25, '0')
   if (existsSync(join(location, '_delta_log', done))) return table
-  await rm(table.root, { recursive: true, force: true })
   const staging = join(table.root, 'staging')
+  await rm(staging, { recursive: true, force: true })
   await mkdir(staging, { recursive: true })
   const engine = await EmbeddedEngine.open({ memoryMiB: 2_048, temporaryDirectory: join(staging, 'spill') })
   const committer = new DeltaCommitter({
@@ -62,7 +62,8 @@ export async function makePageTable(
   try {
     await committer.open()
     const files = days * filesPerDay
-    for (let index = 0; index < files; index += 1) {
+    // Each file is a version, behind that of the table's creation; a bench that was stopped goes on.
+    for (let index = committer.tableVersion; index < files; index += 1) {
       const [first, end] = [index, index + 1].map((at) => Math.round((at * rows) / files)) as [number, number]
       const fileMs = dayMs / filesPerDay
       const startMs = table.fromMs + index * fileMs

@@ -194,18 +194,24 @@ async function readParts(
   }
 }
 
-/** @returns one statement with the rows of all parts as JSON; `@name` stands for a relation that is computed once */
+/**
+ * @returns one statement with the rows of all parts as JSON; `@name` stands for a relation that is computed once, and may
+ *   stand in the SQL of another relation
+ */
 function sectionSql(parts: readonly string[], relations: Readonly<Record<string, string>> = {}): string {
-  const names = new Set(parts.flatMap((part) => Array.from(part.matchAll(/@(\w+)/g), ([, name]) => name!)))
-  const shared = Array.from(
-    names,
-    (name) => `"@${name}" AS MATERIALIZED (${relations[name] ?? `FROM ${name}`})`,
-  )
+  const shared = new Map<string, string>()
+  const named = (sql: string): string => {
+    for (const [, name] of sql.matchAll(/@(\w+)/g)) {
+      // Those that it reads come first.
+      if (!shared.has(name!)) shared.set(name!, named(relations[name!] ?? `FROM ${name}`))
+    }
+    return sql.replaceAll(/@(\w+)/g, '"@$1"')
+  }
   const selects = parts.map(
-    (part, index) =>
-      `SELECT ${index} AS part, to_json(found)::VARCHAR AS row FROM (${part.replaceAll(/@(\w+)/g, '"@$1"')}) AS found`,
+    (part, index) => `SELECT ${index} AS part, to_json(found)::VARCHAR AS row FROM (${named(part)}) AS found`,
   )
-  return `WITH ${shared.join(', ')} ${selects.join(' UNION ALL ')}`
+  const ctes = Array.from(shared, ([name, sql]) => `"@${name}" AS MATERIALIZED (${sql})`)
+  return `WITH ${ctes.join(', ')} ${selects.join(' UNION ALL ')}`
 }
 
 function figureValues(

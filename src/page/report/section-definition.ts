@@ -7,8 +7,8 @@ export interface SectionDefinition {
   readonly title: string
   readonly notes: readonly string[]
   /**
-   * Relations by the names that the SQL below gives them behind `@`; each is computed once for the section. Default: a name
-   * is that of a view.
+   * Relations by the names that the SQL below gives them behind `@`; each is computed once for the section, and may read
+   * others. Default: a name is that of a view.
    */
   readonly relations?: Readonly<Record<string, string>> | undefined
   readonly figures: readonly FigureSet[]

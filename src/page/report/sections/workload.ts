@@ -1,3 +1,4 @@
+import { logViews } from '../../../tables/postgres/views/log-views.ts'
 import { nearSession, only, type SectionDefinition, serverColumn, serverSql } from '../section-definition.ts'
 
 /** Words of SQL that many statements have. */
@@ -81,8 +82,15 @@ const statementColumns = [
   { id: 'errors', label: 'Errors', unit: 'count' },
 ] as const
 
-/** Without the normalized text, which takes most of the time of the view. */
-const timings = `SELECT source_role, server_name, event_time, is_execution, duration_ms, statement_type FROM statement_timings`
+/** The view `statements` over `@timings`, so that each text is normalized once for charts, figures and tables. */
+function statementsSelect(): string {
+  const view = logViews.views().find(({ name }) => name === 'statements')!
+  return view.sql.replaceAll('FROM statement_timings', 'FROM @timings')
+}
+
+/** Of the text itself, only whether there is one: a day can have gigabytes of it. */
+const timings = `SELECT source_role, server_name, db_name, event_time, phase, is_execution, duration_ms, statement_type,
+  CASE WHEN statement IS NOT NULL THEN '' END AS statement, statement_normalized FROM statement_timings`
 
 const statementsSql = (order: string): string =>
   `SELECT ${serverSql} AS server, db_name AS database, statement_normalized AS statement, calls, total_ms, mean_ms,
@@ -105,7 +113,12 @@ const statementTable = (id: string, title: string, order: string) => ({
 export const statementsSection: SectionDefinition = {
   id: 'statements',
   title: 'Statements',
-  relations: { timings },
+  relations: {
+    timings,
+    get statements() {
+      return statementsSelect()
+    },
+  },
   notes: [
     'Needs log_min_duration_statement, or log_duration with log_statement. Below a threshold, and with sampling, the figures are lower bounds.',
     'Plans of auto_explain are not executions, and the time of parse and bind is in no total, so pgBadger counts more where a log has plans.',
@@ -184,10 +197,17 @@ export const statementsSection: SectionDefinition = {
   ],
 }
 
+/** More than are shown, so that those of equal length are in a defined order. */
+const slowestCandidates = 1_000
+
 export const slowSection: SectionDefinition = {
   id: 'slow',
   title: 'Slow statements',
-  relations: { timings },
+  relations: {
+    timings: 'SELECT source_role, server_name, event_time, is_execution, duration_ms FROM statement_timings',
+    slow_statements: `SELECT source_role, server_name, event_time, duration_ms, db_name, user_name, application_name,
+      session_id, statement, parameters, plan FROM slow_statements ORDER BY duration_ms DESC LIMIT ${slowestCandidates}`,
+  },
   notes: ['Plans are those that auto_explain wrote directly before the line of the statement.'],
   figures: [],
   charts: [

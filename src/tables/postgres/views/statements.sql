@@ -10,16 +10,16 @@ gathered AS (
   SELECT source_role, server_name, db_name, statement_normalized, statement_type, phase, is_execution, duration_ms,
     event_time, 0 AS error
   FROM statement_timings
-  WHERE statement_normalized IS NOT NULL
+  -- Not of the normalized text: an engine would then normalize each text several times.
+  WHERE statement IS NOT NULL
   UNION ALL
   SELECT source_role, server_name, db_name, statement_normalized, NULL, NULL, false, NULL, NULL, 1
   FROM failed
-  WHERE statement_normalized <> ''
 )
 SELECT source_role, server_name, db_name, statement_normalized,
   max(statement_type) AS statement_type,
   count(*) FILTER (WHERE is_execution) AS calls,
-  sum(error) AS errors,
+  sum(CASE WHEN statement_normalized <> '' THEN error ELSE 0 END) AS errors,
   round(sum(duration_ms) FILTER (WHERE is_execution), 3) AS total_ms,
   round(avg(duration_ms) FILTER (WHERE is_execution), 3) AS mean_ms,
   min(duration_ms) FILTER (WHERE is_execution) AS min_ms,
@@ -33,3 +33,5 @@ SELECT source_role, server_name, db_name, statement_normalized,
   max(event_time) AS last_at
 FROM gathered
 GROUP BY source_role, server_name, db_name, statement_normalized
+-- A failed text of nothing but comments is no statement.
+HAVING statement_normalized <> '' OR sum(error) < count(*)
