@@ -4,6 +4,7 @@ import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import { singleAttempt } from '../retry.ts'
 import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
 import { recordRows } from '../run/record-rows.ts'
+import { type BlobPrefixes, textPrefixes } from '../run/text-prefixes.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
@@ -54,7 +55,7 @@ export async function check(
       async ({ name, pipeline, reader, table }) => {
         for (const sentence of await table.check()) await print(`${name}: ${sentence}\n`)
         isAtSource = true
-        const sentences = describeSource(pipeline.source, reader, clock.now())
+        const sentences = describeSource(pipeline, reader, clock.now())
         let next = await sentences.next()
         for (; next.done !== true; next = await sentences.next()) await print(`${name}: ${next.value}\n`)
         if (!next.value) empty.push(name)
@@ -118,26 +119,49 @@ function timeIsUp(pipeline: string, isAtSource: boolean, limitMs: number): Tailr
 /** Yields sentences about a source. Returns whether it has any blob. */
 type Description = AsyncGenerator<string, boolean>
 
+/** Yields sentences about blobs. Returns the name of the newest one, '' if it is empty; undefined when there is none. */
+type BlobsDescription = AsyncGenerator<string, string | undefined>
+
 async function* describeSource(
-  source: ResolvedPipeline['source'],
+  { source, table }: Pick<ResolvedPipeline, 'source' | 'table'>,
   reader: BlobReader,
   nowMs: number,
 ): Description {
   const selection = selectionOf(source.blobs)
-  if (selection.kind === 'one') return yield* describeBlob(reader, selection.name)
-  if (selection.kind === 'under') return yield* describeUnder(selection, source, reader, nowMs)
-  return yield* describeHours(selection, source, reader, nowMs)
+  const sentences =
+    selection.kind === 'one'
+      ? describeBlob(reader, selection.name)
+      : selection.kind === 'under'
+        ? describeUnder(selection, source, reader, nowMs)
+        : describeHours(selection, source, reader, nowMs)
+  const newest = yield* sentences
+  if (newest === undefined) return false
+  const prefixes = newest === '' ? undefined : await textPrefixes(reader, newest, table)
+  if (prefixes !== undefined) yield* describePrefixes(`${reader.container}/${newest}`, prefixes)
+  return true
+}
+
+function* describePrefixes(blob: string, { prefixes, lines, unknown }: BlobPrefixes): Generator<string> {
+  for (const { serverName, setting, by, lines: fitting } of prefixes) {
+    const server = serverName === undefined ? '' : `server ${serverName}: `
+    const found = by === 'form' ? ', found by the form of its parts,' : ''
+    yield `${server}log_line_prefix '${setting}'${found} reads ${fitting} of the first ${lines} text lines of ${blob}`
+  }
+  if (unknown !== undefined) {
+    yield `the prefixes of ${unknown.lines} of the first ${lines} text lines of ${blob} are not read whole, the first one at byte ${unknown.firstOffset}: name the server's log_line_prefix in the table's prefixes`
+  }
 }
 
 /** Reads one byte: a credential may have no permission to list. */
-async function* describeBlob(reader: BlobReader, name: string): Description {
+async function* describeBlob(reader: BlobReader, name: string): BlobsDescription {
   const head = await reader.read(name, { offset: 0, maxBytes: 1 })
   const blob = `blob ${reader.container}/${name}`
   if (head.kind === 'missing')
     yield `${await explainMissing(reader, name, head.what)} A run would wait for it.`
   else if (head.kind === 'bytes' && head.totalBytes > 0) yield `${blob} has ${head.totalBytes} bytes`
   else yield `${blob} is empty: a run would wait for its first byte`
-  return head.kind !== 'missing'
+  if (head.kind === 'missing') return undefined
+  return head.kind === 'bytes' ? name : ''
 }
 
 async function* describeUnder(
@@ -145,7 +169,7 @@ async function* describeUnder(
   { startTimeMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
-): Description {
+): BlobsDescription {
   const { prefix, written } = selection
   let listed = 0
   const matches = (name: string): boolean => {
@@ -165,7 +189,7 @@ async function* describeUnder(
     }
     if (found.newest !== undefined) yield `the newest one is ${found.newest.name}, of ${timeOf(found.newest)}`
   }
-  return (found?.count ?? 0) > 0
+  return found?.newest?.name
 }
 
 async function* describeHours(
@@ -173,7 +197,7 @@ async function* describeHours(
   { startTimeMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
-): Description {
+): BlobsDescription {
   let skipped = ''
   const onSkipped = ({ count, firstName }: { readonly count: number; readonly firstName: string }): void => {
     skipped = `${count} other ${count === 1 ? 'name is' : 'names are'} skipped, such as ${firstName}`
@@ -185,14 +209,14 @@ async function* describeHours(
   const found = await count(discovery, nowMs)
   if (found === undefined) {
     yield `${await explainMissing(reader, resourceId, 'container')} A run would wait for it.`
-    return false
+    return undefined
   }
   yield `${described(found)} under ${discovery.described}${since(startTimeMs)}`
   if (found.newestHourMs !== undefined) {
     yield `the newest hour began at ${new Date(found.newestHourMs).toISOString()}`
   }
   if (skipped !== '') yield skipped
-  return found.count > 0
+  return found.newest?.name
 }
 
 /** The totals of a listing. */

@@ -31,6 +31,14 @@ export interface Projection {
    *   columns of `options.passThrough`, which `source` already has
    */
   select(source: string, options: ProjectionOptions): string
+  /**
+   * For tables of text logs, whose lines begin with a prefix that the server's setting determines.
+   *
+   * @param source as for `select`, with the column `source_offset`
+   * @returns a SELECT of one row per line with a prefix: `source_offset`, `server_name`, `setting` ('' for a prefix that is read by the form
+   *   of its parts), `prefix` (its text), `level`, `parts` (JSON, its values by field), `has_unknown_prefix`
+   */
+  prefixes?(source: string): string
 }
 
 export interface ProjectionOptions {

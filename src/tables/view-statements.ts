@@ -31,8 +31,8 @@ export function createViewStatements(
   const calls = new RegExp(String.raw`\b(${functions.map(({ name }) => name).join('|')})\(`, 'g')
   return [
     ...functions.map(
-      ({ name, comment, body }) =>
-        `CREATE OR REPLACE FUNCTION ${qualified(name)}(s STRING) RETURNS STRING\nCOMMENT ${quoteText(comment)}\nRETURN ${body.spark}`,
+      ({ name, comment, body, parameter = 'STRING' }) =>
+        `CREATE OR REPLACE FUNCTION ${qualified(name)}(s ${parameter}) RETURNS STRING\nCOMMENT ${quoteText(comment)}\nRETURN ${body.spark}`,
     ),
     `CREATE OR REPLACE VIEW ${qualified(relation)}\nCOMMENT 'The rows of all tables of PostgreSQL logs together.' AS\n${union}`,
     ...views().map(({ name, comment, sql }) => {

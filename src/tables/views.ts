@@ -1,9 +1,11 @@
 /** A SQL dialect that views run on: DuckDB is the embedded engine; Spark's is also that of Databricks. */
 export type ViewDialect = 'duckdb' | 'spark'
 
-/** A function that views call, because its SQL differs between the dialects. It takes and returns a string. */
+/** A function that views call, because its SQL differs between the dialects. It returns a string. */
 export interface ViewFunction {
   readonly name: string
+  /** Type of its parameter in Spark. Default STRING. */
+  readonly parameter?: 'STRING' | 'ARRAY<STRING>' | undefined
   /** A description in one sentence. */
   readonly comment: string
   /** The expression of its result, from the parameter `s`. */

@@ -59,6 +59,50 @@ test('each kind of source is described by what is there', async (t) => {
   ])
 })
 
+test('the log_line_prefix of each server is read off the first lines of the newest blob', async (t) => {
+  const bench = await openBench(t)
+  const time = '2026-11-24 08:54:35.875 UTC'
+  const docker = (host: string, text: string): string =>
+    JSON.stringify({ log: `${text}\n`, kubernetes: { pod_name: host } })
+  const blobs: Readonly<Record<string, readonly string[]>> = {
+    common: [
+      `${time} [7] LOG:  a`,
+      `${time} [7] ERROR:  b`,
+      '\tand more',
+      `${time} [7] STATEMENT:  select 1`,
+    ],
+    form: [
+      '[7] LOG:  no session',
+      '[8] u@d 10.0.0.1(5000) ERROR:  a',
+      '[9] v@d 10.0.0.2(5001) FEHLER:  b',
+      '<8> LOG:  c',
+    ],
+    servers: [
+      docker('pg-0', `${time} [7] LOG:  a`),
+      docker('pg-1', `${time} [7] LOG:  a`),
+      docker('pg-1', `${time} [7] LOG:  b`),
+    ],
+    jsonlog: [
+      '{"timestamp":"2026-11-24 08:54:35.875 UTC","pid":7,"error_severity":"LOG","message":"LOG:  x"}',
+    ],
+  }
+  for (const [name, lines] of Object.entries(blobs)) await bench.storage.append(name, `${lines.join('\n')}\n`)
+  await bench.storage.append('unfinished', `${time} [7] LOG:  a`)
+  const { code, text } = await outputOf(
+    bench.config({ ...Object.fromEntries(Object.keys(blobs).map((name) => [name, {}])), unfinished: {} }),
+    check,
+  )
+  assert.equal(code, 0)
+  const said = text.split('\n').filter((line) => line.includes('prefix'))
+  assert.deepEqual(said, [
+    "common: log_line_prefix '%m [%p] ' reads 3 of the first 3 text lines of logs/common",
+    "form: log_line_prefix '[%p] %q%u@%d %r ', found by the form of its parts, reads 3 of the first 4 text lines of logs/form",
+    "form: the prefixes of 1 of the first 4 text lines of logs/form are not read whole, the first one at byte 88: name the server's log_line_prefix in the table's prefixes",
+    "servers: server pg-1: log_line_prefix '%m [%p] ' reads 2 of the first 3 text lines of logs/servers",
+    "servers: server pg-0: log_line_prefix '%m [%p] ' reads 1 of the first 3 text lines of logs/servers",
+  ])
+})
+
 test('a name that is not there is explained, and so is a container', async (t) => {
   const bench = await openBench(t)
   await bench.storage.append('pg/one.json', 'x')

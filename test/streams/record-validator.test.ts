@@ -157,6 +157,10 @@ test("a line of the server's text log, and a container runtime's prefix before a
       '2026-11-24 08:54:35 +03-6b0550cb.102a-ОШИБКА:  x',
       { message: '2026-11-24 08:54:35 +03-6b0550cb.102a-ОШИБКА:  x' },
     ],
+    ['LOG:  x', { message: 'LOG:  x' }],
+    ['[77] shop@orders ANWEISUNG:  x', { message: '[77] shop@orders ANWEISUNG:  x' }],
+    ['\tfrom "t" where a = 1', { message: '\tfrom "t" where a = 1' }],
+    [`${at} stderr F \tfrom t`, { log: '\tfrom t', stream: 'stderr', time: at }],
     [`${at} stderr F ${text}`, { log: text, stream: 'stderr', time: at }],
     [`${at} ${text}`, { log: text, time: at }],
     [`${at} stdout F {"a":"é"}`, { a: 'é' }],
@@ -169,14 +173,18 @@ test("a line of the server's text log, and a container runtime's prefix before a
     assert.equal(entries[0]?.reject, undefined)
   }
   for (const line of [
-    'LOG:  x',
+    'x LOG: y',
+    'CATALOG:  x',
+    '{"message":"LOG:  x',
+    '"message": "LOG:  x"',
+    '\t"a": 1,',
+    '\t\t}',
     '2026-11-24 08:54:35.875 P00   INFO: archive-push command begin',
     '2026-11-24 08:54:35.875 UTC no level',
     `${at} stdout F no record`,
     `${at} stdout P {"a":1}`,
     `${at} stdout F {"a":1`,
     `${at} stdout F [1]`,
-    '\tfrom t where a = 1',
   ]) {
     const { entries } = entriesOf(blockOf([line]))
     assert.deepEqual(
@@ -230,7 +238,7 @@ test('invalid UTF-8 is shown as U+FFFD with a note, and the place still names th
 test('a line that is no JSON is rejected as not_json, and JSON that is no object as not_object', () => {
   const reasons = (text: string): unknown[] => entriesOf(blockOf([text])).entries.map(({ reject }) => reject)
   for (const text of [
-    'LOG:  x',
+    'some text',
     '{"a":NaN}',
     '{"a":Infinity}',
     '{"a":1,}',

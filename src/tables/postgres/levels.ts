@@ -1,3 +1,5 @@
+import { sqlString } from '../sql.ts'
+
 /**
  * The words before a text log's message, by meaning: as PostgreSQL writes them in English first, then in the languages of
  * `lc_messages` (message catalogs of PostgreSQL 15: de, es, fr, it, ja, ka, ko, ru, sv, uk, zh_CN; of earlier versions also
@@ -200,3 +202,11 @@ export const anyLevelWord = [...Object.values(levelWords), ...Object.values(cont
   .flat()
   .toSorted((one, other) => other.length - one.length)
   .join('|')
+
+/** SQL of the kind of a line that follows a text log's message, by its word; NULL for other words. */
+export function continuationOf(word: string): string {
+  const branches = Object.entries(continuationWords).map(
+    ([kind, words]) => `WHEN ${word} IN (${words.map(sqlString).join(', ')}) THEN '${kind}'`,
+  )
+  return `CASE ${branches.join(' ')} END`
+}

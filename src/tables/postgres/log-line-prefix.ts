@@ -28,6 +28,8 @@ export const defaultPrefixes: readonly string[] = [
 
 /** A prefix as a regular expression (RE2), and the field of each of its groups. */
 export interface CompiledPrefix {
+  /** The setting as it was given. */
+  readonly setting: string
   /** Matches the prefix alone. */
   readonly pattern: string
   readonly groups: readonly PrefixField[]
@@ -94,7 +96,7 @@ export function compilePrefix(prefix: string): CompiledPrefix {
     else throw invalidPrefix(prefix, piece)
   }
   pattern += ')?'.repeat(optional)
-  return { pattern: `(?s)^${pattern}`, groups }
+  return { setting: prefix, pattern: `(?s)^${pattern}`, groups }
 }
 
 function invalidPrefix(prefix: string, piece: string): TailraceError {
@@ -141,17 +143,7 @@ const level = `(${englishLevelWord}):  `
  * needs one pass for each.
  */
 export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
-  // Settings without names are tried first: where one of them matches, no other setting would match up to the same level.
-  // Names are slow, because the end of a name is searched in all of the text.
-  const named = (prefix: CompiledPrefix): number => (prefix.pattern.includes('.*?') ? 1 : 0)
-  const sorted = prefixes.toSorted((one, other) => named(one) - named(other))
-  const leveled = sorted.map(({ pattern, groups }): Leveled => {
-    const statesCode = groups.includes('sqlstate')
-    return {
-      pattern: `${pattern}${level}(?:${statesCode ? sqlstate : `(${sqlstate})`}: {1,2})?`,
-      groups: [...groups, 'level', ...(statesCode ? [] : (['sqlstate'] as const))],
-    }
-  })
+  const leveled = leveledOf(prefixes)
   const branch = (prefix: Leveled): string => {
     const sorted =
       prefix.groups.length <= maxRewrittenGroups ? rewritten(text, prefix) : extracted(text, prefix)
@@ -163,6 +155,39 @@ export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]):
   return `string_split(coalesce(${values.join(',\n')}), ${sqlString(separator)})`
 }
 
+function leveledOf(prefixes: readonly CompiledPrefix[]): readonly Leveled[] {
+  // Settings without names are tried first: where one of them matches, no other setting would match up to the same level.
+  // Names are slow, because the end of a name is searched in all of the text.
+  const named = (prefix: CompiledPrefix): number => (prefix.pattern.includes('.*?') ? 1 : 0)
+  const sorted = prefixes.toSorted((one, other) => named(one) - named(other))
+  return sorted.map(({ setting, pattern, groups }) => {
+    const statesCode = groups.includes('sqlstate')
+    return {
+      setting,
+      pattern: `${pattern}${level}(?:${statesCode ? sqlstate : `(${sqlstate})`}: {1,2})?`,
+      groups: [...groups, 'level', ...(statesCode ? [] : (['sqlstate'] as const))],
+    }
+  })
+}
+
+/** SQL of the setting by which `prefixValues` reads a text; '' when it goes by the form of the parts, NULL when it reads none. */
+export function prefixSetting(text: string, prefixes: readonly CompiledPrefix[]): string {
+  const branches = (all: readonly Leveled[]): string =>
+    all
+      .map(
+        ({ setting, pattern }) =>
+          `WHEN regexp_matches(${text}, ${sqlString(pattern)}) THEN ${sqlString(setting)}`,
+      )
+      .join('\n')
+  return `CASE ${branches(leveledOf(prefixes))} WHEN regexp_matches(${text}, ${sqlString(anyPrefix)}) THEN ''
+    ${branches(prefixes.map(withoutLevel))} END`
+}
+
+/** SQL of a text's part before its level; '' for a text without a level. */
+export function prefixText(text: string): string {
+  return `regexp_extract(${text}, ${sqlString(`^([^\\n]*?(?:^|[^A-Za-z]))(?:${anyLevelWord}) ?:  `)}, 1)`
+}
+
 /** Without a level behind it, a name before an @ could begin anywhere in the text: it must have no blank. */
 function withoutLevel(prefix: CompiledPrefix): CompiledPrefix {
   return prefix.pattern.includes('@')
@@ -170,7 +195,7 @@ function withoutLevel(prefix: CompiledPrefix): CompiledPrefix {
     : prefix
 }
 
-interface Leveled {
+interface Leveled extends Pick<CompiledPrefix, 'setting'> {
   readonly pattern: string
   readonly groups: readonly ListedField[]
 }
@@ -337,9 +362,9 @@ export interface PrefixColumns {
   readonly rest: string
 }
 
-/** SQL of the part of a text that is searched for a prefix. */
+/** SQL of the part of a text that is searched for a prefix. A further line of a message, behind a tab, has none. */
 export function prefixHead(text: string): string {
-  return `CASE WHEN strlen(${text}) > ${maxHeadChars} THEN left(${text}, ${maxHeadChars}) ELSE ${text} END`
+  return `CASE WHEN starts_with(${text}, ${sqlString('\t')}) THEN '' WHEN strlen(${text}) > ${maxHeadChars} THEN left(${text}, ${maxHeadChars}) ELSE ${text} END`
 }
 
 /** SQL of the text after the prefix. */

@@ -19,32 +19,15 @@ import {
   unquoted,
 } from './expressions/message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
-import {
-  beginsObject,
-  byShape,
-  type Form,
-  formsOf,
-  isNested,
-  lineColumn,
-  mayBeNested,
-  prefixColumns,
-  shapeNumber,
-  textOf,
-  typesOf,
-} from './forms.ts'
+import { beginsObject, formsOf, isNested, shapeNumber, textOf } from './forms.ts'
 import type { KeepRaw } from './held-record.ts'
-import {
-  type CompiledPrefix,
-  prefixHead,
-  prefixRest,
-  prefixValueOf,
-  prefixValues,
-} from './log-line-prefix.ts'
-import { joinedKeys, removalPatch, withoutKeys } from './other-keys.ts'
+import type { CompiledPrefix } from './log-line-prefix.ts'
+import { joinedKeys } from './other-keys.ts'
+import { prefixRows } from './prefix-rows.ts'
 import { addShape } from './record-shape.ts'
+import { addValues } from './record-values.ts'
 import { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
-import { lineOf } from './shapes/log-text.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
 import { usualRows } from './usual-jsonlog.ts'
 
@@ -59,9 +42,23 @@ export interface PostgresProjectionOptions {
   readonly keepRaw: KeepRaw
 }
 
-const textNumbers = ['azure-diagnostics', 'log-analytics', 'cloud-sql', 'log-text']
-  .map(shapeNumber)
-  .join(', ')
+/** Shapes whose texts are as the server writes them into a text log: each further line begins with a tab. */
+const tabbedShapes = ['cloud-sql', 'log-text'].map(shapeNumber).join(', ')
+
+const messageTexts: ReadonlySet<TextField> = new Set([
+  'message',
+  'detail',
+  'hint',
+  'context',
+  'statement',
+  'internal_query',
+])
+
+function untabbed(text: string): string {
+  return `CASE WHEN shape IN (${tabbedShapes}) AND contains(${text}, ${newlineTab}) THEN replace(${text}, ${newlineTab}, chr(10)) ELSE ${text} END`
+}
+
+const newlineTab = sqlString('\n\t')
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -100,7 +97,7 @@ export class PostgresProjection implements Projection {
       ],
       'body',
     )
-    this.#readValues(chain, forms)
+    addValues(chain, forms, this.#options.prefixes)
     chain.endStep([
       'shape',
       'is_unread',
@@ -119,55 +116,14 @@ export class PostgresProjection implements Projection {
     return this.#columns(chain.from, passThrough)
   }
 
-  /** Adds one text per field, for every shape. */
-  #readValues(chain: SelectChain, forms: readonly Form[]): void {
-    const lists = forms.flatMap(({ list }, number) =>
-      list === undefined || list.isEmpty ? [] : [[number, list.extract('body')] as const],
-    )
-    chain.add({
-      list: `CASE WHEN clue_list IS NOT NULL THEN clue_list ELSE ${byShape(lists)} END`,
-      [lineColumn]: lineOf('line_text'),
-    })
-    const carriers = forms.flatMap(({ prefixed }, number) =>
-      prefixed === undefined ? [] : [[number, prefixed] as const],
-    )
-    const { whole, head, values, rest } = prefixColumns
-    chain.add({
-      [whole]: byShape(carriers),
-      [head]: byShape(carriers.map(([number, text]) => [number, prefixHead(text)])),
-    })
-    chain.add({
-      [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(head, this.#options.prefixes)} END`,
-    })
-    chain.add({ [rest]: prefixRest(prefixColumns) })
-    chain.add(
-      Object.fromEntries(
-        textFields.map((field) => [
-          textOf(field),
-          byShape(
-            forms.flatMap(({ fields }, number) =>
-              fields[field] === undefined ? [] : [[number, fields[field]]],
-            ),
-          ),
-        ]),
-      ),
-    )
-    const patches = forms.flatMap(({ readKeys }, number) =>
-      readKeys === undefined ? [] : [[number, sqlString(removalPatch(readKeys))] as const],
-    )
-    chain.add({
-      own_keys: withoutKeys('body', byShape(patches)),
-      types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
-      // Text whose prefix has a part without a known meaning, or that begins with a time but has no level.
-      has_unknown_prefix: `shape IN (${textNumbers}) AND CASE WHEN ${values} IS NULL
-        THEN ${textOf('severity')} IS NULL AND regexp_matches(left(${whole}, 5), '^\\d{4}-')
-        ELSE ${prefixValueOf(prefixColumns)('unknown')} IS NOT NULL END`,
-    })
+  prefixes(source: string): string {
+    return prefixRows(source, this.#options.prefixes)
   }
 
   /** Adds the values of the text columns, and the numbers. */
   #clean(chain: SelectChain): void {
-    const present = (name: TextField): string => `nullif(nullif(${textOf(name)}, ''), '[unknown]')`
+    const text = (name: TextField): string => (messageTexts.has(name) ? untabbed(textOf(name)) : textOf(name))
+    const present = (name: TextField): string => `nullif(nullif(${text(name)}, ''), '[unknown]')`
     chain.add(
       Object.fromEntries([
         ...stringColumns.map((name, index) => [

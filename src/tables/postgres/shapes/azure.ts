@@ -1,5 +1,5 @@
 import { firstInside, firstOf } from './first-of.ts'
-import { continuationFields, textLogFields } from './log-text.ts'
+import { continuationFields, isFurtherLine, textLogFields, textSeverity } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Role and name of the server, which all categories state alike. */
@@ -28,9 +28,9 @@ export const azureDiagnostics: Shape = {
     return {
       ...textLogFields(prefix),
       event_time_second: `coalesce(${stated('timestamp')}, nullif(${at('time')}, ''))`,
-      severity: `coalesce(${stated('errorLevel')}, ${prefix('level')})`,
+      severity: textSeverity(prefix, stated('errorLevel')),
       sqlstate: `coalesce(${stated('sqlerrcode')}, ${prefix('sqlstate')})`,
-      message: `coalesce(${prefix('rest')}, ${at('properties', 'message')})`,
+      message: `coalesce(${prefix('rest')}, CASE WHEN ${isFurtherLine(prefix)} THEN substring(${prefix('whole')}, 2) END, ${at('properties', 'message')})`,
       ...continuationFields(prefix, {
         detail: stated('detail'),
         hint: stated('hint'),
@@ -63,7 +63,7 @@ export const logAnalytics: Shape = {
     return {
       ...textLogFields(prefix),
       event_time_second: stated('timestamp_s', 'TimeGenerated'),
-      severity: `coalesce(${stated('errorLevel_s', 'ErrorLevel')}, ${prefix('level')})`,
+      severity: textSeverity(prefix, stated('errorLevel_s', 'ErrorLevel')),
       sqlstate: `coalesce(${stated('sqlerrcode_s', 'SqlErrorCode')}, ${prefix('sqlstate')})`,
       message: `coalesce(${prefix('rest')}, ${at('Message')})`,
       ...continuationFields(prefix, {

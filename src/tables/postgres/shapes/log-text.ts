@@ -13,9 +13,30 @@ export function textLogFields(prefix: PrefixValue): ReturnType<Shape['fields']> 
     event_time,
     severity: prefix('level'),
     // The lines that follow a message belong to the server's log, too.
-    record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL THEN 'server_log' END`,
+    record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL OR ${isFurtherLine(prefix)} THEN 'server_log' END`,
     ...continuationFields(prefix, {}),
   }
+}
+
+/**
+ * SQL of the severity of a text log's record. A line of DETAIL and the like has its word there, whatever level its
+ * envelope states.
+ */
+export function textSeverity(prefix: PrefixValue, stated: string): string {
+  const words = Object.keys(continuationWords).map((word) => sqlString(word.toUpperCase()))
+  return `CASE WHEN ${isFurtherLine(prefix)} THEN NULL WHEN ${prefix('line')} IS NOT NULL OR ${prefix('level')} IN (${words.join(', ')})
+    THEN ${prefix('level')} ELSE coalesce(${stated}, ${prefix('level')}) END`
+}
+
+/** SQL of whether a text is a further line of a message, before which the server writes a tab. */
+export function isFurtherLine(prefix: PrefixValue): string {
+  return `starts_with(${prefix('whole')}, ${sqlString('\t')})`
+}
+
+/** SQL of the message, or of a further line of one. */
+function textMessage(prefix: PrefixValue): string {
+  return `CASE WHEN ${prefix('rest')} IS NOT NULL THEN ${withoutJoined(prefix('rest'))}
+    WHEN ${isFurtherLine(prefix)} THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END`
 }
 
 /**
@@ -82,8 +103,8 @@ export const cloudSql: Shape = {
       ...textLogFields(prefix),
       event_time: own,
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${at('timestamp')} END`,
-      severity: `coalesce(${prefix('level')}, ${at('severity')})`,
-      message: `coalesce(${withoutJoined(prefix('rest'))}, ${prefix('whole')})`,
+      severity: `coalesce(${prefix('level')}, CASE WHEN NOT ${isFurtherLine(prefix)} THEN ${at('severity')} END)`,
+      message: textMessage(prefix),
       ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
       server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')})`,
     }
@@ -200,12 +221,11 @@ export const logText: Shape = {
       event_time: own,
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
       event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
-      severity: `coalesce(${prefix('level')}, ${programLevel})`,
-      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL THEN 'server_log'
+      severity: `coalesce(${prefix('level')}, CASE WHEN NOT ${isFurtherLine(prefix)} THEN ${programLevel} END)`,
+      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL OR ${isFurtherLine(prefix)} THEN 'server_log'
         WHEN ${programLevel} IS NOT NULL THEN 'operator' END`,
-      // Lines of a message after its first begin with a tab.
       ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
-      message: `coalesce(${withoutJoined(prefix('rest'))}, CASE WHEN starts_with(${prefix('whole')}, ${sqlString('\t')}) THEN substring(${prefix('whole')}, 2) ELSE ${prefix('whole')} END)`,
+      message: textMessage(prefix),
       server_name: envelopeHost(at),
     }
   },

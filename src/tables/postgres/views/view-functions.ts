@@ -1,5 +1,6 @@
 import type { ViewDialect, ViewFunction } from '../../views.ts'
 import { codeEvent, messageEvent, severityLevel } from '../events.ts'
+import { continuationOf } from '../levels.ts'
 
 /**
  * Replaces every match of a regular expression that both RE2 and Java read alike. It must have no quote: `\x27` and
@@ -118,5 +119,20 @@ export const viewFunctions: readonly ViewFunction[] = [
     name: 'sqlstate_event',
     comment: 'The event that a SQLSTATE states, in every language; NULL for other codes.',
     body: inBothDialects(() => codeEvent('s')),
+  },
+  {
+    name: 'text_part',
+    comment:
+      'detail, hint, context, statement, query or location, of the word in any language of PostgreSQL that a line of a text log has in place of a severity; NULL for other texts.',
+    body: inBothDialects(() => continuationOf('s')),
+  },
+  {
+    name: 'further_lines',
+    comment: 'Lines in their order, each behind a newline; before each text is its place, of 30 digits.',
+    parameter: 'ARRAY<STRING>',
+    body: {
+      duckdb: `coalesce(array_to_string(list_transform(list_sort(list_filter(s, lambda p: p IS NOT NULL)), lambda p: chr(10) || substring(p, 31)), ''), '')`,
+      spark: `coalesce(array_join(transform(array_sort(filter(s, p -> p IS NOT NULL)), p -> chr(10) || substring(p, 31)), ''), '')`,
+    },
   },
 ]

@@ -21,10 +21,15 @@ export async function createLogViews(
   await engine.run(
     `CREATE TABLE ${table} AS ${projection.select(source, { passThrough: ['source_blob', 'source_generation', 'source_offset', 'source_index'] })}`,
   )
-  await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table}`)
+  await createViewsOver(engine, table)
+  return table
+}
+
+/** Creates a view `logs` of a relation with the columns of `postgresLogs()`, and all views over it. */
+export async function createViewsOver(engine: EmbeddedEngine, relation: string): Promise<void> {
+  await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${relation}`)
   for (const { name, body } of logViews.functions) {
     await engine.run(`CREATE OR REPLACE MACRO ${name}(s) AS ${body.duckdb}`)
   }
   for (const { name, sql } of logViews.views()) await engine.run(`CREATE OR REPLACE VIEW ${name} AS ${sql}`)
-  return table
 }

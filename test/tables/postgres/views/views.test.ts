@@ -15,8 +15,15 @@ const figures: Readonly<Record<string, Readonly<Record<string, Figure>>>> = JSON
   readFileSync(new URL('figures.json', import.meta.url), 'utf8'),
 )
 
+const queries = [
+  ...readFileSync(new URL('../../../../docs/tables.md', import.meta.url), 'utf8')
+    .split(/^## /m)
+    .find((section) => section.startsWith('Twelve queries'))!
+    .matchAll(/```sql\n(.*?)```/gs),
+].map(([, sql]) => String(sql))
+
 for (const role of ['primary', 'replica'] as const) {
-  test(`every figure of a report over the ${role}'s log comes out of the views`, async () => {
+  test(`every figure of a report over the ${role}'s log comes out of the views`, async (t) => {
     const found = new Map<string, Figure>()
     await withEngine(async (engine, directory) => {
       const file = join(directory, 'lines.ndjson')
@@ -34,6 +41,9 @@ for (const role of ['primary', 'replica'] as const) {
           found.set(String(row.key), JSON.parse(String(row.value)))
         }
       }
+      if (role === 'replica') return
+      assert.equal(queries.length, 12)
+      for (const sql of queries) assert.notDeepEqual(await engine.rows(sql), [], `no rows: ${sql}`)
     })
     const expected = figures[role]!
     const differing = Object.entries(expected).flatMap(([key, own]) => {
@@ -44,14 +54,14 @@ for (const role of ['primary', 'replica'] as const) {
         return [{ key, own, found: found.get(key) }]
       }
     })
+    const count = Object.keys(expected).length
+    t.diagnostic(`${count - differing.length} of ${count} figures of the ${role} are right`)
     assert.deepEqual(differing, [])
   })
 }
 
-test('docs/views.md lists every view with its columns, and its queries run', async () => {
+test('docs/views.md lists every view with its columns', async () => {
   const page = readFileSync(new URL('../../../../docs/views.md', import.meta.url), 'utf8')
-  const queries = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => String(sql))
-  assert.equal(queries.length, 12)
   await withEngine(async (engine, directory) => {
     const file = join(directory, 'lines.ndjson')
     await writeFile(file, '')
@@ -66,6 +76,5 @@ test('docs/views.md lists every view with its columns, and its queries run', asy
       existing.push([name, columns.map((row) => row.column_name)])
     }
     assert.deepEqual(listed, existing)
-    for (const sql of queries) await engine.rows(sql)
   })
 })

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { chmod, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { findPostgres } from '../../../../sample/find-postgres.ts'
+import { PostgresServer } from '../../../../sample/postgres-server.ts'
+import { serverAccount } from '../../../../sample/server-account.ts'
+import { openBench } from '../../../commands/command-fixture.ts'
+import { eventually } from '../../../support/eventually.ts'
+import { freePort } from '../../../support/free-port.ts'
+import { skipUnless } from '../../../support/skip-unless.ts'
+import { temporaryDirectory } from '../../../support/temporary-directory.ts'
+import { envelopes, selectFromLanded } from './text-logs.ts'
+
+const recordsSql = `SELECT pid, severity, message, detail, hint, context, statement, internal_query
+  FROM log_records ORDER BY source_offset`
+
+const prefixes = [
+  '%m [%p] ',
+  '%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ',
+  '%m [%p] %q%u@%d ',
+  '%t:%r:%u@%d:[%p]:',
+  '[%p] %q%u@%d ',
+]
+
+/** Statements that fail or warn, with texts of several lines in every part of a record. */
+const script = `
+CREATE TABLE t (id int PRIMARY KEY, v text);
+INSERT INTO t VALUES (1, 'a');
+INSERT INTO t
+  VALUES (1, 'größer');
+SELECT
+\tno_such_column
+FROM t;
+DO $$ BEGIN
+  PERFORM 1 / 0;
+END $$;
+DO $$ BEGIN EXECUTE 'SELECT *
+FROM missing'; END $$;
+DO $$ BEGIN RAISE EXCEPTION E'first\\nERROR:  second' USING DETAIL = E'one\\n\\ttwo', HINT = E'a\\nDETAIL:  b'; END $$;
+DO $$ BEGIN RAISE WARNING E'"quoted"\\n{"a": 1} and more'; END $$;
+SELECT upper('x'),
+       E'tab\\there';
+`
+
+test("log_records finds the records of a server's jsonlog in its text log, whatever its prefix and its envelope", {
+  skip: skipUnless(findPostgres() ? false : 'PostgreSQL 15 or newer with pgbench is not installed'),
+}, async (t) => {
+  const directory = await temporaryDirectory(t)
+  // The server runs under another account.
+  await chmod(directory, 0o711)
+  const home = join(directory, 'pg')
+  const server = new PostgresServer(findPostgres()!, serverAccount(), home, await freePort())
+  await server.initialize()
+  await server.configure({
+    logging_collector: 'on',
+    log_destination: 'stderr,jsonlog',
+    log_directory: '../log',
+    log_filename: 'postgresql.log',
+    log_file_mode: '0644',
+    log_timezone: 'UTC',
+    log_min_messages: 'notice',
+    log_min_duration_statement: '0',
+    listen_addresses: '127.0.0.1',
+    fsync: 'off',
+  })
+  await server.start()
+  t.after(() => server.stop())
+  for (const prefix of prefixes) {
+    await server.psql(`ALTER SYSTEM SET log_line_prefix = '${prefix}'; SELECT pg_reload_conf();`)
+    // A session takes the new setting when the postmaster and the session itself have read it.
+    await eventually(
+      async () => (await server.psql('SHOW log_line_prefix')).trim() === prefix.trim(),
+      'new prefix',
+    )
+    await server.psql(`DROP TABLE IF EXISTS t;\n${script}`, { onError: 'continue' })
+  }
+  await server.stop()
+  const text = await readFile(join(server.logDirectory, 'postgresql.log'), 'utf8')
+  const logs = Object.fromEntries(
+    Object.entries(envelopes).map(([name, of]) => [name, linesOf(text.split('\n').slice(0, -1).map(of))]),
+  )
+  const bench = await openBench(t)
+  const { jsonlog, ...found } = await selectFromLanded(
+    bench,
+    { jsonlog: await readFile(server.jsonlogPath), ...logs },
+    [0.31, 0.64],
+    recordsSql,
+  )
+  const comparable = (rows: readonly object[]): string[] =>
+    rows.map((row) => JSON.stringify(row).replace(/ at character \d+"/, '"')).toSorted()
+  const expected = comparable(jsonlog!)
+  assert.ok(expected.length > 80, `${expected.length} records`)
+  for (const [name, rows] of Object.entries(found)) assert.deepEqual(comparable(rows), expected, name)
+})
+
+/** A line of a text: no part of it is taken for JSON or for a blank line. */
+const line = fc
+  .string({
+    unit: fc.constantFrom(...'ab1é漢 :,\'"\\{}[]%@.\t', 'ERROR:  ', 'DETAIL:  '),
+    minLength: 1,
+    maxLength: 20,
+  })
+  .filter((text) => /[a-z]/.test(text) && !/^\t*["{}[\]]/.test(text) && !/^[ \t]|[ \t]$/.test(text))
+const text = fc
+  .array(line, { minLength: 1, maxLength: 4 })
+  .filter(([first]) => !/: {2}|^\w+:/.test(first!))
+  .map((lines) => lines.join('\n'))
+
+const parts = ['DETAIL', 'HINT', 'QUERY', 'CONTEXT', 'STATEMENT'] as const
+const columns = ['detail', 'hint', 'internal_query', 'context', 'statement'] as const
+const record = fc.record({
+  pid: fc.integer({ min: 41, max: 43 }),
+  level: fc.constantFrom('ERROR', 'WARNING', 'LOG'),
+  message: text,
+  parts: fc.tuple(...parts.map(() => fc.option(text, { nil: undefined }))),
+})
+type TextRecord = typeof record extends fc.Arbitrary<infer T> ? T : never
+
+test('log_records joins generated records of several lines, interleaved by process and cut anywhere between runs', async (t) => {
+  const bench = await openBench(t)
+  const [sample] = fc.sample(
+    fc.record({
+      records: fc.array(record, { minLength: 120, maxLength: 120 }),
+      order: fc.infiniteStream(fc.nat(2)),
+      cuts: fc.tuple(
+        fc.double({ min: 0, max: 0.5, noNaN: true }),
+        fc.double({ min: 0.5, max: 1, noNaN: true }),
+      ),
+    }),
+    { numRuns: 1, seed: 20_261_129 },
+  )
+  const { records, order, cuts } = sample!
+  const log = interleaved(records, order).flatMap((one) =>
+    one.split('\n').map((part, at) => (at === 0 ? part : `\t${part}`)),
+  )
+  const logs = Object.fromEntries(Object.entries(envelopes).map(([name, of]) => [name, linesOf(log.map(of))]))
+  const expected = records
+    .map(({ pid, level, message, parts }) => ({
+      pid,
+      severity: level,
+      message,
+      ...Object.fromEntries(columns.map((column, index) => [column, parts[index] ?? null])),
+    }))
+    .map(sorted)
+    .toSorted()
+  for (const [name, rows] of Object.entries(await selectFromLanded(bench, logs, cuts, recordsSql)))
+    assert.deepEqual(rows.map(sorted).toSorted(), expected, name)
+})
+
+function sorted(row: object): string {
+  return JSON.stringify(Object.entries(row).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+/** The texts of the records, in the order of each process, as the server writes them between those of others. */
+function interleaved(records: readonly TextRecord[], order: Iterator<number>): string[] {
+  const queues = new Map<number, string[]>([41, 42, 43].map((pid) => [pid, []]))
+  for (const { pid, level, message, parts: texts } of records) {
+    const prefix = `2026-11-24 08:54:35.875 UTC [${pid}] `
+    queues.get(pid)!.push(`${prefix}${level}:  ${message}`)
+    for (const [index, one] of texts.entries())
+      if (one !== undefined) queues.get(pid)!.push(`${prefix}${parts[index]}:  ${one}`)
+  }
+  const texts: string[] = []
+  while ([...queues.values()].some(({ length }) => length > 0)) {
+    const next = queues.get(41 + order.next().value)!.shift()
+    if (next !== undefined) texts.push(next)
+  }
+  return texts
+}
+
+function linesOf(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((one) => `${one}\n`).join(''))
+}
