@@ -17,6 +17,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
     'azure/range-body.ts',
     'azure/sdk.ts',
     'azure/source-errors.ts',
+    'azure/timed-out-requests.ts',
     'sinks/delta/storage/azure.ts',
     'sources/embedded/embedded-storage.ts',
     'sources/readers/azure-blob-reader.ts',

@@ -9,6 +9,7 @@ import { type EntraCredential, entraCredential } from './entra-credential.ts'
 import { copied } from './failure.ts'
 import { expired, parseSasUrl, sasMismatch } from './sas-url.ts'
 import { BlobServiceClient, ContainerClient, newPipeline, StorageSharedKeyCredential } from './sdk.ts'
+import { identifyTimedOutRequests } from './timed-out-requests.ts'
 
 export interface ConnectOptions {
   readonly container: string
@@ -36,7 +37,7 @@ export function connectContainer(storage: AccountStorage, options: ConnectOption
       credential,
       audience === undefined ? { retryOptions } : { retryOptions, audience },
     )
-    pipeline.factories.push(inTime)
+    pipeline.factories.push(inTime, identifyTimedOutRequests())
     return new ContainerClient(url, pipeline)
   }
   const connection = (

@@ -76,14 +76,20 @@ export function storageFailure(error: unknown, nowMs: number): StorageFailure | 
   }
 }
 
-/** @returns the ids of the request that failed; empty for an error without one, such as that of a deadline */
+/** @returns the ids of the request that failed; empty for an error without one, such as that of a credential */
 export function requestIdsOf(error: unknown): RequestIds {
   if (error instanceof WrongAnswer) return error.requestIds
+  if (isTimeOut(error)) return { clientRequestId: error.clientRequestId }
   if (!isRestError(error)) return {}
   return {
     requestId: error.response?.headers.get('x-ms-request-id') || undefined,
     clientRequestId: error.request?.requestId || undefined,
   }
+}
+
+/** Of a deadline, with what `identifyTimedOutRequests` has added. */
+function isTimeOut(error: unknown): error is Error & { readonly clientRequestId: string } {
+  return error instanceof Error && error.name === 'TimeoutError' && 'clientRequestId' in error
 }
 
 function kindOf(status: number, service: string | undefined): StorageFailure['kind'] {
