@@ -15,6 +15,7 @@ export const { version } = manifest
 /** Packages that only some configs need. Together they take more room than everything else, so users install them. */
 export type OptionalPackage =
   | '@azure/identity'
+  | '@azure/monitor-ingestion'
   | '@databricks/sql'
   | 'azurite'
   | `@opentelemetry/${'api' | 'otlp-exporter-base' | 'otlp-transformer' | 'resources' | 'sdk-trace-base'}`

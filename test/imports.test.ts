@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 /** Where each foreign package may be imported; one file wherever that is natural. */
 const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   '@azure/identity': ['azure/entra-credential.ts'],
+  '@azure/monitor-ingestion': ['run/telemetry/log-analytics/log-analytics.ts'],
   '@azure/storage-blob': [
     'azure/connect-container.ts',
     'azure/connecting-agent.ts',

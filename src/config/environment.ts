@@ -46,6 +46,9 @@ export const environmentVariables = [
   'DATABRICKS_CLIENT_SECRET',
   'TAILRACE_SINK_MODE',
   'TAILRACE_VOLUME',
+  'TAILRACE_LOG_ANALYTICS_ENDPOINT',
+  'TAILRACE_LOG_ANALYTICS_RULE',
+  'TAILRACE_LOG_ANALYTICS_STREAM',
   'TAILRACE_CONFIG',
   ...(Object.keys(optionVariables) as (keyof typeof optionVariables)[]),
 ] as const

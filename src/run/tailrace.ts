@@ -20,6 +20,7 @@ import type { RunOutcome, RunRecorder } from './recording/run-recorder.ts'
 import { StopDeadline } from './stop-deadline.ts'
 import { SupervisedPipeline } from './supervised-pipeline.ts'
 import type { RunTelemetry } from './telemetry/run-telemetry.ts'
+import { telemetryFamilies } from './telemetry/telemetry-families.ts'
 
 export interface TailraceOptions {
   readonly config: ResolvedConfig
@@ -411,7 +412,11 @@ export class Tailrace {
   #families(): readonly MetricFamily[] {
     const { config, telemetry } = this.#options
     const pipelines = pipelineFamilies(this.#monitor.measure(), config.metrics?.prices ?? defaultPrices)
-    return [buildInfo(), ...pipelines, ...(telemetry?.families ?? [])]
+    return [
+      buildInfo(),
+      ...pipelines,
+      ...(telemetry === undefined ? [] : telemetryFamilies(telemetry.counts)),
+    ]
   }
 
   async #close(): Promise<void> {

@@ -29,11 +29,15 @@ test('every file that the compose file mounts is there', () => {
   for (const path of mounted) assert.ok(existsSync(join(projectRoot, 'deploy/compose', path)), path)
 })
 
-test('the template of Container Apps is Bicep, and a broken one is found', { skip }, async () => {
-  const text = textOf('container-apps/main.bicep')
-  assert.deepEqual(await mistakesOf('bicep', text), [])
-  assert.notDeepEqual(await mistakesOf('bicep', text.replace('resource app ', 'resource ')), [])
-})
+for (const [name, resource] of [
+  ['container-apps', 'app'],
+  ['log-analytics', 'rule'],
+] as const)
+  test(`the template of ${name} is Bicep, and a broken one is found`, { skip }, async () => {
+    const text = textOf(`${name}/main.bicep`)
+    assert.deepEqual(await mistakesOf('bicep', text), [])
+    assert.notDeepEqual(await mistakesOf('bicep', text.replace(`resource ${resource} `, 'resource ')), [])
+  })
 
 test("the jobs of the Databricks bundle have only fields of Databricks' own model of a job", {
   skip,

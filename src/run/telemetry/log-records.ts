@@ -2,6 +2,7 @@ import type { JsonLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { Resource } from '@opentelemetry/resources'
 import { version } from '../../package.ts'
 import { nanosecondsOf } from './instants.ts'
+import { parsedLogLine } from './log-line.ts'
 import { traceIdentity } from './trace-identity.ts'
 
 /** A log record in OpenTelemetry's form. */
@@ -20,18 +21,12 @@ const severities: Readonly<Record<string, number>> = {
   fatal: 21,
 }
 
-interface LogFields extends Readonly<Record<string, unknown>> {
-  readonly level?: unknown
-  readonly time?: unknown
-  readonly msg?: unknown
-}
-
 /**
  * @param line one line of the JSON log, with secrets masked
  * @returns the record; one that names its batch belongs to the trace of the batch
  */
 export function logRecord(line: string, resource: Resource, nowMs: number): OtlpLogRecord {
-  const { level, time, msg, ...attributes } = parsed(line)
+  const { level, time, msg, ...attributes } = parsedLogLine(line)
   const atMs = Date.parse(String(time))
   return {
     hrTime: nanosecondsOf(Number.isNaN(atMs) ? nowMs : atMs),
@@ -46,15 +41,6 @@ export function logRecord(line: string, resource: Resource, nowMs: number): Otlp
     ...(typeof attributes.batch === 'string'
       ? { spanContext: { ...traceIdentity(attributes.batch), traceFlags: 1 } }
       : undefined),
-  }
-}
-
-/** A line whose masked text is no JSON any more is sent as it is. */
-function parsed(line: string): LogFields {
-  try {
-    return JSON.parse(line) as LogFields
-  } catch {
-    return { level: 'info', msg: line.trimEnd() }
   }
 }
 

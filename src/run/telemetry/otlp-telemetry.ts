@@ -22,8 +22,7 @@ import type { OtlpEncoding, Signal } from './exported-signals.ts'
 import { logRecord, type OtlpLogRecord } from './log-records.ts'
 import { type OtlpMetrics, otlpMetrics } from './metric-data.ts'
 import { otlpTarget, sendOtlp } from './otlp-request.ts'
-import type { RunTelemetry } from './run-telemetry.ts'
-import { telemetryFamilies } from './telemetry-families.ts'
+import type { RunTelemetry, TelemetryCounts } from './run-telemetry.ts'
 
 export interface OtlpTelemetryOptions {
   /** The signals to send. */
@@ -89,12 +88,10 @@ export class OtlpTelemetry implements RunTelemetry {
       })
   }
 
-  get families(): readonly MetricFamily[] {
+  get counts(): TelemetryCounts {
     const queues = { traces: this.#traces, metrics: this.#metrics, logs: this.#logs }
-    return telemetryFamilies(
-      Object.entries(queues).flatMap(([signal, queue]) =>
-        queue === undefined ? [] : [[signal, queue.counts]],
-      ),
+    return Object.entries(queues).flatMap(([signal, queue]) =>
+      queue === undefined ? [] : [[signal, queue.counts] as const],
     )
   }
 

@@ -1,10 +1,8 @@
 import type { MetricFamily } from '../monitoring/metric-families.ts'
-import type { ExportCounts } from './export-queue.ts'
+import type { TelemetryCounts } from './run-telemetry.ts'
 
 /** @returns what became of telemetry, for each signal; docs/operations.md has a row for each family */
-export function telemetryFamilies(
-  counted: readonly (readonly [signal: string, counts: ExportCounts])[],
-): readonly MetricFamily[] {
+export function telemetryFamilies(counted: TelemetryCounts): readonly MetricFamily[] {
   return [
     {
       name: 'tailrace_telemetry_sent_total',
