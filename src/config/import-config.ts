@@ -45,6 +45,8 @@ async function prepare(file: string): Promise<void> {
   // Loaded only for TypeScript: it takes as long as the rest of a start. Node's own way strips types and knows no enums.
   if (!hasTypeScript && /^\.[cm]?ts$/.test(extname(file))) {
     hasTypeScript = true
+    // Any config imports these modules, each of which takes several times as long through the loader.
+    await import(new URL('../index.js', import.meta.url).href)
     const { register } = await import('tsx/esm/api')
     register()
   }

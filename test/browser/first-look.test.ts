@@ -38,8 +38,9 @@ const views = {
   report: {
     hash: '#/report',
     ready: async (page: Page) => {
+      // The last section has its whole title once it is there, and `Changes` before.
+      await page.getByRole('heading', { name: 'Changes and restarts' }).waitFor()
       await page.locator('section[aria-busy=true]').first().waitFor({ state: 'detached' })
-      await page.getByRole('heading', { name: 'Changes' }).waitFor()
     },
   },
   ask: {

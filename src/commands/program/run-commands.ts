@@ -30,12 +30,11 @@ export function addRunCommands(program: Command, runner: CommandRunner): void {
     .option('--shard <i/n>', 'read only part i of n of the blobs, from 0; auto/n in a Kubernetes pod')
     .option('--watch', 'load the config again when it changes, as at SIGHUP')
     .addOption(pipelineOption())
-    .action(({ once = false, maxDuration, ...flags }) =>
-      runner.withConfig(async (context) => {
-        const { start } = await import('../start.ts')
-        return start(context, { ...flags, once, maxDurationMs: maxDuration })
-      }),
-    )
+    .action(async ({ once = false, maxDuration, ...flags }) => {
+      // Before the config, after which every module passes through the loader of TypeScript and takes several times as long.
+      const { start } = await import('../start.ts')
+      await runner.withConfig((context) => start(context, { ...flags, once, maxDurationMs: maxDuration }))
+    })
 
   addCommand(program, 'replay', 'Land a range of a blob again, and replace the rows that it landed before.', {
     examples: [
