@@ -22,6 +22,13 @@ export const optionVariables = {
   LOG_LEVEL: logLevels,
 } as const
 
+/** Where the log is sent, whatever the config is. */
+export const logAnalyticsVariables = {
+  TAILRACE_LOG_ANALYTICS_ENDPOINT: 'text',
+  TAILRACE_LOG_ANALYTICS_RULE: 'text',
+  TAILRACE_LOG_ANALYTICS_STREAM: 'text',
+} as const
+
 /** The variables of the shipped config and of the command line. docs/configuration.md lists them. */
 export const environmentVariables = [
   'AZURE_STORAGE_CONNECTION_STRING',
@@ -46,10 +53,8 @@ export const environmentVariables = [
   'DATABRICKS_CLIENT_SECRET',
   'TAILRACE_SINK_MODE',
   'TAILRACE_VOLUME',
-  'TAILRACE_LOG_ANALYTICS_ENDPOINT',
-  'TAILRACE_LOG_ANALYTICS_RULE',
-  'TAILRACE_LOG_ANALYTICS_STREAM',
   'TAILRACE_CONFIG',
+  ...(Object.keys(logAnalyticsVariables) as (keyof typeof logAnalyticsVariables)[]),
   ...(Object.keys(optionVariables) as (keyof typeof optionVariables)[]),
 ] as const
 

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import {
   environmentVariables,
+  logAnalyticsVariables,
   optionVariables,
   readEnvironment,
   unknownVariables,
@@ -197,7 +198,7 @@ test('docs/configuration.md and pipeline.config.ts have the variables of the one
   assert.deepEqual(documented.toSorted(), [...environmentVariables].toSorted())
   const config = readFileSync(join(root, 'pipeline.config.ts'), 'utf8')
   const read = [...config.matchAll(/^ {2}([A-Z_]+): (?:'|\[)/gm)].map(([, name]) => name)
-  const others = ['TAILRACE_CONFIG', ...Object.keys(optionVariables)]
+  const others = ['TAILRACE_CONFIG', ...Object.keys(logAnalyticsVariables), ...Object.keys(optionVariables)]
   assert.deepEqual([...read, ...others].toSorted(), [...environmentVariables].toSorted())
 })
 

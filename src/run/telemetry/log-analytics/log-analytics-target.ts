@@ -1,4 +1,4 @@
-import { type Environment, readVariables } from '../../../config/environment.ts'
+import { type Environment, logAnalyticsVariables, readVariables } from '../../../config/environment.ts'
 import { isTailraceError } from '../../../errors.ts'
 
 /** Where log records go in Azure Monitor. */
@@ -54,15 +54,7 @@ export function logAnalyticsTarget(environment?: Environment): {
   return { target: { endpoint, ruleId, stream, audience: audienceOf(endpoint) }, mistakes }
 }
 
-const variablesIn = (environment?: Environment) =>
-  readVariables(
-    {
-      TAILRACE_LOG_ANALYTICS_ENDPOINT: 'text',
-      TAILRACE_LOG_ANALYTICS_RULE: 'text',
-      TAILRACE_LOG_ANALYTICS_STREAM: 'text',
-    },
-    environment,
-  )
+const variablesIn = (environment?: Environment) => readVariables(logAnalyticsVariables, environment)
 
 /** @see https://learn.microsoft.com/javascript/api/overview/azure/monitor-ingestion-readme (read 2026-11-29) */
 function audienceOf(endpoint: string): string {
