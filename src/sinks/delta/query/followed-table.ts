@@ -9,6 +9,7 @@ import type { TableState } from '../log/state.ts'
 import { versionAt } from '../log/time-travel.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { fileRows, timeBounds } from './file-facts.ts'
+import { FileSchemas } from './file-schemas.ts'
 import { contentsOf, readTable } from './read-table.ts'
 
 /** The log is read anew after this time: its next commit may have been removed, so that no newer one would be seen. */
@@ -24,6 +25,7 @@ export interface FollowedTableOptions {
 /** The newest version of a table, read from its log once and then commit by commit; or the version of a moment. */
 export class FollowedTable {
   readonly storage: DeltaStorage
+  readonly schemas = new FileSchemas()
   readonly #options: FollowedTableOptions
   readonly #queue = new SerialQueue()
   #state: TableState | undefined

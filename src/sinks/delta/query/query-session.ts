@@ -161,7 +161,8 @@ export class DeltaQuerySession implements QuerySession {
     try {
       const { views, members } = await createViews(engine, this.#targets, async ({ name }) => {
         const found = contents.get(name)
-        return found && { storage: session.tables.get(name)!.storage, contents: found }
+        const { storage, schemas } = session.tables.get(name)!
+        return found && { storage, schemas, contents: found }
       })
       // Files of tables in Azure are copied, so only the directories on this machine are opened to a statement.
       if (!this.#isUnsafe) await engine.confine([session.directory, ...localDirectories(this.#targets)])

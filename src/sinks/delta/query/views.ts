@@ -1,11 +1,12 @@
 import type { TableName } from '../../../tables/table.ts'
 import { withDataFiles } from '../../encoding/data-file-errors.ts'
-import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
+import { type EmbeddedEngine, filePathSql, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
 import type { LiveFile, TableColumn, TableContents } from '../files/live-files.ts'
-import { LiveRows, type RowSource, readDeletedRows } from '../files/live-rows.ts'
+import { LiveRows, readDeletedRows } from '../files/live-rows.ts'
 import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText, tableLocation } from '../storage/location.ts'
+import { FileSchemas, fileIndex } from './file-schemas.ts'
 import { readTable } from './read-table.ts'
 import { createSetViews, type SetMember } from './view-sets.ts'
 
@@ -21,13 +22,12 @@ export interface LakehouseView {
   readonly placeholder: string
   readonly contents: TableContents
   readonly storage: DeltaStorage
+  /** The columns of its files that are known. */
+  readonly schemas: FileSchemas
 }
 
 /** A table of a target, as it was read. */
-export interface ReadTable {
-  readonly storage: DeltaStorage
-  readonly contents: TableContents
-}
+export type ReadTable = Pick<LakehouseView, 'storage' | 'contents' | 'schemas'>
 
 /**
  * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
@@ -54,14 +54,14 @@ export async function createViews(
     const { name } = target
     const found = await read(target)
     if (found === undefined) continue
-    const { storage, contents } = found
+    const { contents } = found
     const placeholder = `memory.main.placeholder${index}`
     const view = viewOf(name)
     const columns = contents.columns.map((column, at) => `c${at} ${columnSql(column)}`)
     await engine.run(`CREATE TABLE ${placeholder} (${columns.join(', ')})`)
     const names = contents.columns.map((column, at) => `c${at} AS ${sqlIdentifier(column.name)}`)
     await engine.run(`CREATE VIEW ${view} AS SELECT ${names.join(', ')} FROM ${placeholder}`)
-    views.push({ pipeline: name, view, placeholder, contents, storage })
+    views.push({ ...found, pipeline: name, view, placeholder })
 
     const { catalog, schema, table } = target.table.name
     const [full, short] = namesOf(target.table.name).map((one) => owners.get(one)?.size === 1)
@@ -90,11 +90,12 @@ export async function createViews(
  */
 export async function fillView(
   engine: EmbeddedEngine,
-  { pipeline, view, placeholder, contents, storage }: LakehouseView,
+  lakehouseView: LakehouseView,
   files: readonly LiveFile[],
 ): Promise<void> {
+  const { pipeline, view, placeholder } = lakehouseView
   await withDataFiles(async () => {
-    const select = await selectLocally(engine, pipeline, contents, files, storage)
+    const select = await selectLocally(engine, pipeline, lakehouseView, files)
     await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   })
   await engine.run(`DROP TABLE ${placeholder}`)
@@ -116,36 +117,56 @@ export async function createPipelineView(
   if (contents === undefined) return undefined
   const view = viewOf(name)
   await withDataFiles(async () => {
-    const select = await selectLocally(engine, name, contents, contents.files, storage)
+    const table = { contents, storage, schemas: new FileSchemas() }
+    const select = await selectLocally(engine, name, table, contents.files)
     await engine.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   })
   return view
 }
 
 /**
- * Makes the SELECT of a view. The engine reads local files only: those in Azure are copied, and the copies stay until
- * the download directory is removed.
+ * Makes the SELECT of a view, with the table's columns and types. The engine reads local files only: those in Azure are
+ * copied, and the copies stay until the download directory is removed.
  *
  * @param name the view's; drops the deleted rows held for its previous SELECT
  */
 async function selectLocally(
   engine: EmbeddedEngine,
   name: string,
-  contents: TableContents,
+  { contents, storage, schemas }: Pick<LakehouseView, 'contents' | 'storage' | 'schemas'>,
   files: readonly LiveFile[],
-  storage: DeltaStorage,
 ): Promise<string> {
   const deleted = await readDeletedRows(storage, files)
-  const sources = new Map<string, RowSource>()
-  await Promise.all(
-    files.map(async ({ path }) => {
-      const local = await storage.localFile(path)
-      sources.set(path, { path: local.path, deleted: deleted.get(path) })
-    }),
+  const local = await Promise.all(
+    files.map(async (file) => ({ file, path: (await storage.localFile(file.path)).path })),
   )
   const rows = new LiveRows(engine, `deleted rows of ${name}`)
   await rows.drop()
-  return tableSelect(contents, files, (some) => rows.relation(some.map(({ path }) => sources.get(path)!)))
+  const branches: string[] = []
+  const isMarked = ({ file }: LocalFile): boolean => (deleted.get(file.path)?.count ?? 0) > 0
+  const whole = new Map(local.filter((one) => !isMarked(one)).map((one) => [one.path, one]))
+  const { alike, others } = await schemas.groups(engine, [...whole.keys()])
+  for (const paths of alike)
+    branches.push(
+      indexedBranch(
+        contents,
+        paths.map((path) => whole.get(path)!),
+      ),
+    )
+  const byPartition = [...others.map((path) => whole.get(path)!), ...local.filter(isMarked)]
+  for (const some of groupedByPartition(byPartition)) {
+    const sources = some.map(({ file, path }) => ({ path, deleted: deleted.get(file.path) }))
+    branches.push(partitionBranch(contents, some[0]!.file, await rows.relation(sources)))
+  }
+  // The empty branch defines name and type of columns that no file has.
+  const empty = contents.columns.map(
+    (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
+  )
+  const columns = contents.columns.map(
+    (column) => `${sqlIdentifier(column.name)}::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
+  )
+  const all = [`SELECT ${empty.join(', ')} WHERE false`, ...branches]
+  return `SELECT ${columns.join(', ')} FROM (${all.join(' UNION ALL BY NAME ')})`
 }
 
 /** @returns the full name of the view of a pipeline's table */
@@ -163,49 +184,53 @@ export function columnSql({ sqlType }: TableColumn): string {
   return sqlType ?? 'VARCHAR'
 }
 
-/**
- * SQL that selects every live row of the given files, with the table's columns and types. There is one branch per
- * combination of partition values, because these are in the log and not in the files.
- *
- * @param relationOf returns SQL of a relation of the live rows of files
- */
-async function tableSelect(
-  contents: TableContents,
-  files: readonly LiveFile[],
-  relationOf: (files: readonly LiveFile[]) => Promise<string>,
-): Promise<string> {
-  const columns = contents.columns.map(
-    (column) => `${sqlIdentifier(column.name)}::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
-  )
-  const partitions = new Map<string, LiveFile[]>()
-  for (const file of files) {
-    const key = JSON.stringify(file.partitionValues)
-    const some = partitions.get(key) ?? []
-    partitions.set(key, some)
-    some.push(file)
+/** A data file and its place on this machine. */
+interface LocalFile {
+  readonly file: LiveFile
+  readonly path: string
+}
+
+function groupedByPartition(files: readonly LocalFile[]): readonly LocalFile[][] {
+  const partitions = new Map<string, LocalFile[]>()
+  for (const one of files) {
+    const key = JSON.stringify(one.file.partitionValues)
+    partitions.set(key, [...(partitions.get(key) ?? []), one])
   }
-  const branches: string[] = []
-  for (const some of partitions.values()) branches.push(branchOf(contents, some, await relationOf(some)))
-  // The empty branch defines name and type of columns that no file has.
-  const empty = contents.columns.map(
-    (column) => `NULL::${columnSql(column)} AS ${sqlIdentifier(column.name)}`,
-  )
-  const all = [`SELECT ${empty.join(', ')} WHERE false`, ...branches]
-  return `SELECT ${columns.join(', ')} FROM (${all.join(' UNION ALL BY NAME ')})`
+  return [...partitions.values()]
+}
+
+/** SQL of the rows of files with the same columns; partition values, which the log has, are found by the file's index. */
+function indexedBranch(contents: TableContents, files: readonly LocalFile[]): string {
+  const scan = `read_parquet([${files.map(({ path }) => filePathSql(path)).join(', ')}], hive_partitioning = false)`
+  const partitionValue = (name: string): string => {
+    const values = files.map(({ file }) => partitionValueSql(file, name))
+    return new Set(values).size === 1 ? values[0]! : `([${values.join(', ')}])[${fileIndex}::BIGINT + 1]`
+  }
+  return branchOf(contents, scan, partitionValue)
+}
+
+/** SQL of the rows of files of one partition. */
+function partitionBranch(contents: TableContents, file: LiveFile, relation: string): string {
+  return branchOf(contents, relation, (name) => partitionValueSql(file, name))
+}
+
+/** @returns the value of a partition column as text */
+function partitionValueSql({ partitionValues }: LiveFile, name: string): string {
+  // An empty text means NULL, too.
+  const value = partitionValues[name] || null
+  return `${value === null ? 'NULL' : sqlString(value)}::VARCHAR`
 }
 
 function branchOf(
   { columns, partitionColumns }: TableContents,
-  files: readonly LiveFile[],
   relation: string,
+  partitionValue: (partitionColumn: string) => string,
 ): string {
   if (partitionColumns.length === 0) return `FROM ${relation}`
   const values = partitionColumns.map((name) => {
-    // An empty text means NULL, too.
-    const value = files[0]?.partitionValues[name] || null
     const column = columns.find((one) => one.name === name)
     const type = column === undefined ? 'VARCHAR' : columnSql(column)
-    return `${value === null ? 'NULL' : sqlString(value)}::${type} AS ${sqlIdentifier(name)}`
+    return `${partitionValue(name)}::${type} AS ${sqlIdentifier(name)}`
   })
   // Some writers store partition columns in the files as well; the log's values take precedence.
   const excluded = partitionColumns.map((name) => sqlString(name.toLowerCase())).join(', ')

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { resolveConfig } from '../../../../src/config/resolve.ts'
 import { isTailraceError } from '../../../../src/errors.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
+import { FileSchemas } from '../../../../src/sinks/delta/query/file-schemas.ts'
 import { queryViews, type TableReading } from '../../../../src/sinks/delta/query/query.ts'
 import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
 import {
@@ -86,7 +87,7 @@ async function withViews<T>(
   const targets = [deltaTarget(config, 'primary')]
   const { views } = await createViews(bench.engine, targets, async () => {
     const contents = await readTable(bench.storage, bench.engine)
-    return contents && { storage: bench.storage, contents }
+    return contents && { storage: bench.storage, contents, schemas: new FileSchemas() }
   })
   try {
     return await use(views)
