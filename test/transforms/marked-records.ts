@@ -130,6 +130,29 @@ export const structured: readonly ((marked: Marked) => readonly (JsonObject | st
       payload: { before: null, after: { a: value }, source: { table: 't' }, op: 'c' },
     },
     {
+      data: { id: 86753001, a: value, j: { deep: [word] } },
+      'before-image': { id: 86753002, a: value },
+      metadata: {
+        'record-type': 'data',
+        operation: 'update',
+        'schema-name': 'public',
+        'table-name': "it's",
+        'partition-key-type': 'primary-key',
+        'partition-key-value': value,
+      },
+    },
+    {
+      record: { id: 86753001, a: value, tags: [word, 86753003] },
+      changes: { a: value },
+      action: 'update',
+      metadata: {
+        table_schema: 'public',
+        table_name: 't',
+        commit_lsn: 23894096,
+        transaction_annotations: { by: word },
+      },
+    },
+    {
       lsn: '0/16A5C28',
       xid: '701',
       data: `table public."T t": UPDATE: old-key: a[integer]:86753001 new-tuple: a[integer]:86753002 b[character varying(20)]:${quoted(value)} c[boolean]:true d[numeric]:-86753.25 e[text]:null`,

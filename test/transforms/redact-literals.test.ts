@@ -271,7 +271,7 @@ test('of a record of no known producer every text and number is replaced, but fo
 
 test('a line that may be the middle of a statement is replaced, and a line of a log is not', () => {
   const inFile = (log: string): unknown => redact({ log, stream: 'stderr' }).log
-  assert.equal(inFile(`\tfrom t where a = ${secret}\n`), '?\n')
+  assert.equal(inFile(`\tfrom t where a = ${secret}\n`), '\t?\n')
   assert.equal(inFile(`${secret}', 5)\n`), '?\n')
   const plain = '2026-11-24 08:54:35,875 INFO: no action. I am (pg-0), the leader with the lock\n'
   assert.equal(inFile(plain), plain)

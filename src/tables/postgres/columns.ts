@@ -72,6 +72,11 @@ export const trailingColumns: readonly Column[] = [
   { name: 'context', type: 'string', comment: 'Where in the server the message arose.' },
   { name: 'statement', type: 'string', comment: 'SQL text: the statement at fault, audited, or timed.' },
   { name: 'plan', type: 'string', comment: 'Plan of auto_explain, in the format in which it was written.' },
+  {
+    name: 'duration_phase',
+    type: 'string',
+    comment: 'Phase that duration_ms is of: parse, bind, execute, statement or fastpath; NULL for a plan.',
+  },
   { name: 'session_start', type: 'timestamp', comment: 'When the session started.' },
   { name: 'client_port', type: 'integer', comment: "Client's TCP port." },
   { name: 'object_type', type: 'string', comment: 'Kind of object that pgaudit names.' },

@@ -13,6 +13,7 @@ import {
   auditTailField,
   connectionValue,
   durationOf,
+  phaseOf,
   planMark,
   statementHead,
   statementOf,
@@ -272,6 +273,7 @@ export class PostgresProjection implements Projection {
         query_id: 'nullif(i_query_id, 0)',
         command_tag: `CASE WHEN audit IS NOT NULL THEN coalesce(${auditField('audit', auditPosition.command)}, s_command_tag) ELSE s_command_tag END`,
         duration_ms: durationOf('s_message'),
+        duration_phase: `CASE WHEN starts_with(s_message, 'duration: ') THEN ${phaseOf('statement_head')} END`,
         severity_level: 'level',
         record_kind: isKept('kind'),
         event: isKept(

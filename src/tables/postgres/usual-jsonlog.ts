@@ -13,6 +13,7 @@ import {
 import { jsonStruct, textKeys } from './expressions/json.ts'
 import {
   beginningParts,
+  durationPhase,
   durationValue,
   messageBeginning,
   statementValue,
@@ -154,6 +155,7 @@ function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, str
     source_role: setting(options.role),
     query_id: 'nullif(n_query_id, 0)',
     duration_ms: durationValue('s_message'),
+    duration_phase: durationPhase('s_message'),
     severity_level: 'level',
     record_kind: `CASE WHEN level IS NULL THEN 'other' ELSE 'server_log' END`,
     event: usualEvent('s_message'),

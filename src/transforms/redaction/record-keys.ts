@@ -15,12 +15,13 @@ const kept = new Set(
   app appname applicationname backendtype queryid queryidstr
   category operationname resourceid logicalservername servername replicarole location prefix
   auditclass audittype class objecttype objectname statementid substatementid databasesessionid chunkcount chunkindex
+  committimestamp commitlsn commitidx streamposition recordtype operation partitionkeytype idempotencykey tableschema
   action op kind schema schemaname table tablename columnname columnnames columntypes datatypename
   logger loggername loggingpod logname stream source instanceid databaseid`.split(/\s+/),
 )
 
 const values = new Set(
-  'parameter parameters param params bind binds bindvalues bindparameters queryparameters columnvalues keyvalues content'.split(
+  'parameter parameters param params bind binds bindvalues bindparameters queryparameters columnvalues keyvalues content partitionkeyvalue transactionannotations enrichment'.split(
     ' ',
   ),
 )

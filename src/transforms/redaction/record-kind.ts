@@ -9,6 +9,11 @@ export type RecordKind = 'server' | 'envelope' | 'message' | 'unknown'
 
 const actions = new Set(['B', 'C', 'I', 'U', 'D', 'T', 'M'])
 
+const noKeys: ReadonlySet<string> = new Set()
+const dmsRows: ReadonlySet<string> = new Set(['data', 'before-image'])
+const sequinRows: ReadonlySet<string> = new Set(['record', 'changes'])
+const sequinActions = new Set(['insert', 'update', 'delete', 'read'])
+
 // Keys are compared by their plain names: exports spell them `errorLevel_s`, `Query` or `audit.statement`.
 
 /** Keys of structured records. One of them is enough: jsonlog, csvlog, Azure, pgaudit, CloudNativePG. */
@@ -43,6 +48,7 @@ function recordKindOf(record: JsonObject): RecordKind {
   }
   const has = (name: string): boolean => names.has(name)
   if (has('category') && has('properties')) return 'server'
+  if (rowKeysOf(record).size > 0) return 'server'
   if (typeof record.action === 'string' && actions.has(record.action)) return 'server'
   if (Array.isArray(record.change)) return 'server'
   if (typeof record.op === 'string' && (has('after') || has('before'))) return 'server'
@@ -50,6 +56,14 @@ function recordKindOf(record: JsonObject): RecordKind {
   if ((has('msg') || has('message')) && levelKeys.some(has)) return 'server'
   if (typeof record.message === 'string' && names.size === 1) return 'message'
   return envelopeKeys.some(has) ? 'envelope' : 'unknown'
+}
+
+/** @returns the keys of a change of AWS DMS or Sequin whose values are rows; none for other records */
+export function rowKeysOf({ action, metadata }: JsonObject): ReadonlySet<string> {
+  if (metadata === undefined || !isJsonObject(metadata)) return noKeys
+  if (typeof metadata['record-type'] === 'string' && typeof metadata.operation === 'string') return dmsRows
+  const isSequin = typeof action === 'string' && sequinActions.has(action) && 'table_name' in metadata
+  return isSequin ? sequinRows : noKeys
 }
 
 function holdsRecord(value: JsonValue): boolean {

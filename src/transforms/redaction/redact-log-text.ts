@@ -68,7 +68,8 @@ function redactLines(text: string, options: LogTextOptions): string {
     const fields = csvFields(text)
     if (fields.length >= minCsvFields) return redactCsv(fields, replacement)
   }
-  if (isLine !== false && text.startsWith('\t')) return replacement
+  // The tab stays, because it says what the line is.
+  if (isLine !== false && text.startsWith('\t')) return `\t${replacement}`
   const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
   const redacted = [redactLine(first, options)]
   for (const other of others) {

@@ -8,6 +8,7 @@ import {
   knownKind,
   mapped,
   type RecordKind,
+  rowKeysOf,
   sqlstateOf,
 } from './record-kind.ts'
 import { isAuditPlaceholder } from './redact-audit.ts'
@@ -59,7 +60,12 @@ export class RecordRedaction {
       isChunk: outer.isChunk || isLaterChunk(record),
       depth: outer.depth + 1,
     }
-    return mapped(record, (value, key) => this.#value(value, keyOf(record, key), inside))
+    const rowKeys = rowKeysOf(record)
+    return mapped(record, (value, key) =>
+      rowKeys.has(key) && !this.#options.keep.has(key)
+        ? this.#values(value, 1)
+        : this.#value(value, keyOf(record, key), inside),
+    )
   }
 
   #value(value: JsonValue, key: string, around: Surroundings): JsonValue {

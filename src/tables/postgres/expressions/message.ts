@@ -28,6 +28,16 @@ export function statementHead(message: string): string {
     WHEN ${isStatementHead(message)} THEN left(${message}, ${maxStatementHeadChars}) END`
 }
 
+/**
+ * SQL of the phase of a statement's execution that a duration is of; NULL without one.
+ *
+ * @param text SQL of the text behind the milliseconds, or of its first 16 characters
+ */
+export function phaseOf(text: string): string {
+  const phases = ['statement:', 'execute', 'bind', 'parse', 'fastpath']
+  return `CASE ${phases.map((phase) => `WHEN starts_with(${text}, '${phase} ') THEN '${phase.replace(':', '')}'`).join(' ')} END`
+}
+
 /** SQL of whether a text begins with the words that the server writes before a statement. */
 export function isStatementHead(text: string): string {
   return startsAny(text, ['statement: ', 'execute ', 'bind ', 'parse '])

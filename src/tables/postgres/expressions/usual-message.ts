@@ -1,5 +1,5 @@
 import { eventHead, eventOf } from '../events.ts'
-import { durationOf, isStatementHead, planMark, statementHead, statementOf } from './message.ts'
+import { durationOf, isStatementHead, phaseOf, planMark, statementHead, statementOf } from './message.ts'
 
 /**
  * The values of `message.ts` for messages as PostgreSQL writes them: one search finds a message's beginning, up to the
@@ -25,6 +25,12 @@ export const beginningParts = `length(beginning) AS beginning_chars,
 export function durationValue(message: string): string {
   return `CASE WHEN duration_chars IS NOT NULL THEN TRY_CAST(substring(beginning, 11, duration_chars) AS DOUBLE)
     WHEN starts_with(${message}, 'duration: ') THEN ${durationOf(message)} END`
+}
+
+/** SQL of `duration_phase`. */
+export function durationPhase(message: string): string {
+  return `CASE WHEN duration_chars IS NOT NULL THEN ${phaseOf(`substring(${message}, duration_chars + 16, 16)`)}
+    WHEN starts_with(${message}, 'duration: ') THEN ${phaseOf(`(${statementHead(message)})`)} END`
 }
 
 /** SQL of the statement in a message. */

@@ -50,6 +50,26 @@ test('durations and statements are taken from messages', async (t) => {
   }
 })
 
+test('a duration knows the phase that it is of', async (t) => {
+  for (const [message, phase] of [
+    ['duration: 12.345 ms  statement: bind', 'statement'],
+    ['duration: 12.345 ms  parse <unnamed>: select 1', 'parse'],
+    ['duration: 12.345 ms  bind S_1: select 1', 'bind'],
+    ['duration: 12.345 ms  execute S_1: select 1', 'execute'],
+    ['duration: 12.345 ms  execute fetch from S_1/C_2: select 1', 'execute'],
+    ['duration: 12.345 ms  fastpath function call: "lo_open" (OID 952)', 'fastpath'],
+    ['duration: 0.5 ms  bind S_1: select 1', 'bind'],
+    ['duration: 12.345 ms  plan:\nQuery Text: select 1', null],
+    ['duration: 12.345 ms', null],
+    ['duration: 12.345 ms  statements', null],
+    ['statement: select 1', null],
+  ] as const) {
+    assert.equal((await rowOf(t, record(message))).duration_phase, phase, message)
+    const wrapped = { log: `2026-11-24 08:54:35.875 UTC [77] LOG:  ${message}\n`, stream: 'stderr' }
+    assert.equal((await rowOf(t, wrapped)).duration_phase, phase, message)
+  }
+})
+
 test('the statement key of a record counts more than its message', async (t) => {
   assert.equal((await rowOf(t, record('duration: 1 ms  statement: a', { statement: 'b' }))).statement, 'b')
 })
