@@ -115,7 +115,7 @@ export const errors = {
   },
   LOAD_UNCLEAR: {
     disposition: 'halt',
-    hint: 'Compare the rows of the ranges that the message names with the blobs, then replay or remove them.',
+    hint: 'Compare the rows of the ranges that the message names with the blobs, then end the load with tailrace intent discard.',
   },
   STATE_LOCKED: {
     disposition: 'halt',

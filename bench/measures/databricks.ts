@@ -10,7 +10,14 @@ import { type DriverCosts, measureDriver } from './driver-costs.ts'
 import type { LinesFile } from './lines.ts'
 
 /** Where the logs land: a local Delta table, or a workspace in one of the ways into it. */
-export type Landing = 'delta' | 'copy-into-put' | 'copy-into-files-api' | 'stage-only-files-api' | 'merge'
+export type Landing =
+  | 'delta'
+  | 'transaction-files-api'
+  | 'replace-where-files-api'
+  | 'copy-into-put'
+  | 'copy-into-files-api'
+  | 'stage-only-files-api'
+  | 'merge'
 
 /** One way of landing an input; speed, time and CPU are medians, the peak is the worst. */
 export interface LandingRun {
@@ -46,7 +53,13 @@ export interface DatabricksResult {
 
 type SingleRun = Omit<LandingRun, 'landing' | 'toDelta'>
 
-const byFiles = ['copy-into-put', 'copy-into-files-api', 'stage-only-files-api'] as const
+const byFiles = [
+  'transaction-files-api',
+  'replace-where-files-api',
+  'copy-into-put',
+  'copy-into-files-api',
+  'stage-only-files-api',
+] as const
 
 const line =
   '{"timestamp":"2026-11-24 09:09:31.946 UTC","pid":8397,"session_id":"6b05544b.20cd","line_num":1,"error_severity":"LOG","message":"checkpoint starting: time","backend_type":"checkpointer","query_id":0}\n'
@@ -166,6 +179,10 @@ function workspaceSink(
     customCaFile: caFile,
   } as const
   switch (landing) {
+    case 'transaction-files-api':
+      return { ...workspace, httpPath, volume, mode: 'transaction', upload: 'files-api' }
+    case 'replace-where-files-api':
+      return { ...workspace, httpPath, volume, mode: 'replace-where', upload: 'files-api' }
     case 'copy-into-put':
       return { ...workspace, httpPath, volume, mode: 'copy-into', upload: 'put' }
     case 'copy-into-files-api':

@@ -5,6 +5,8 @@ import { sizeText } from './quantities.ts'
 
 const titles: Readonly<Record<Landing, string>> = {
   delta: 'local Delta table',
+  'transaction-files-api': '`transaction`, `files-api`',
+  'replace-where-files-api': '`replace-where`, `files-api`',
   'copy-into-put': '`copy-into`, `put`',
   'copy-into-files-api': '`copy-into`, `files-api`',
   'stage-only-files-api': '`stage-only`, `files-api`',
@@ -12,7 +14,15 @@ const titles: Readonly<Record<Landing, string>> = {
 }
 
 /** Statements that come with the bytes, though some of a start are among them; the others are all a start's. */
-const growing = ['PUT', 'LIST', 'COPY INTO', 'MERGE']
+const growing = ['PUT', 'LIST', 'SELECT', 'COPY INTO', 'MERGE', 'INSERT', 'BEGIN ATOMIC']
+
+/**
+ * What a warehouse is taken to work for a statement, in seconds, because none was measured: two for one that changes the
+ * table, a third of one for any other.
+ */
+const guessedSeconds = { change: 2, other: 1 / 3 } as const
+
+const changes: ReadonlySet<string> = new Set(['COPY INTO', 'MERGE', 'INSERT', 'BEGIN ATOMIC'])
 
 /** The speeds of the Databricks bench. */
 export function databricksSpeeds({ files, merge }: DatabricksResult): readonly string[] {
@@ -78,7 +88,7 @@ function countsTable(group: LandingGroup, start: LandingGroup): string {
       const perPiece = (value(counts) - value(ofStart)) / (piecesOf(counts) - piecesOf(ofStart))
       const perGigabyte = (perPiece * piecesOf(counts)) / gigabytes
       const isGrowing = Number.isFinite(perGigabyte) && perGigabyte > 0
-      return `${value(counts)}${isGrowing ? ` (${perGigabyte.toFixed(0)})` : ''}`
+      return `${Number(value(counts).toFixed(0))}${isGrowing ? ` (${perGigabyte.toFixed(0)})` : ''}`
     }),
   ]
   return markdownTable(
@@ -90,6 +100,12 @@ function countsTable(group: LandingGroup, start: LandingGroup): string {
       row('other statements', ({ statements }) =>
         Object.entries(statements).reduce(
           (sum, [kind, count]) => (growing.includes(kind) ? sum : sum + count),
+          0,
+        ),
+      ),
+      row('warehouse seconds, calculated', ({ statements }) =>
+        Object.entries(statements).reduce(
+          (sum, [kind, count]) => sum + count * guessedSeconds[changes.has(kind) ? 'change' : 'other'],
           0,
         ),
       ),

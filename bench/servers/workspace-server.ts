@@ -1,6 +1,6 @@
 /**
- * The tests' Databricks workspace, in a process of its own: a COPY INTO or a MERGE counts the rows and stores none, so
- * that what is measured is the client.
+ * The tests' Databricks workspace, in a process of its own: a load counts the rows and stores none, so that what is measured
+ * is the client.
  *
  *   node --import tsx bench/servers/workspace-server.ts DIRECTORY    with its volume and its certificate in an empty directory
  *
@@ -35,7 +35,7 @@ export interface WorkspaceCounts {
   readonly requests: number
   readonly uploads: number
   readonly uploadedBytes: number
-  /** Rows of the files that were loaded, or lie in the volume where there is no table, and of the MERGEs. */
+  /** Rows that the versions of the table have added, or that lie in the volume where there is no table. */
   readonly rows: number
   /** What went wrong in the workspace by itself. */
   readonly failures: readonly string[]
@@ -100,7 +100,7 @@ async function landedRows(): Promise<number> {
   if (warehouse.tableDefinition(table) === undefined) {
     return rowsOf(`read_parquet(${sqlString(`${root}/Volumes/**/*.parquet`)}, hive_partitioning = false)`)
   }
-  return merged.rows + warehouse.loadedFiles(table).reduce((sum, { rows }) => sum + rows, 0)
+  return merged.rows + warehouse.tableLog(table).addedRows
 }
 
 function countMerge({ parameters }: StatementContext): ReturnType<typeof countsRow> {

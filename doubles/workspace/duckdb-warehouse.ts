@@ -26,8 +26,8 @@ import {
 export interface DuckDbWarehouseOptions {
   readonly volumes: DiskVolumes
   /**
-   * COPY INTO notes its files and counts their rows by their footers, and stores no row: what is measured then is
-   * the client and not DuckDB. Default false.
+   * COPY INTO and INSERT … SELECT … FROM read_files count the rows of their files by the footers, and store no row: what
+   * is measured then is the client and not DuckDB. Default false.
    */
   readonly instantLoad?: boolean
   /** Whether tables may have catalog-managed commits, which transactions need. Default true. */
@@ -91,6 +91,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
       fileLogs: this.#fileLogs,
       tableLogs: this.#tableLogs,
       holds: this.#holds,
+      countOnly: this.#instantLoad,
       allowsCopy: options.transactionReads !== 'files',
       allowsFiles: options.transactionReads !== 'copy',
     })
@@ -250,7 +251,9 @@ export class DuckDbWarehouse implements WarehouseEngine {
           rows: (sql) => this.#connections.rows(sql),
           change: (sql) => this.#connections.change(sql, {}, signal),
         })
-        this.#tableLogs.of(name).add({ operation: 'COPY INTO', isBlindAppend: true })
+        const added = loaded.reduce((sum, { rows }) => sum + rows, 0)
+        const counts = { num_inserted_rows: added }
+        this.#tableLogs.of(name).add({ operation: 'COPY INTO', isBlindAppend: true, counts })
       })
     } finally {
       log.end(pending, loaded)
@@ -332,7 +335,13 @@ export class DuckDbWarehouse implements WarehouseEngine {
   }
 
   #environment(context: StatementContext): WriteEnvironment {
-    return { catalog: this.#catalog, volumes: this.#volumes, context, isInTransaction: false }
+    return {
+      catalog: this.#catalog,
+      volumes: this.#volumes,
+      context,
+      isInTransaction: false,
+      countOnly: this.#instantLoad,
+    }
   }
 
   #translator(context: StatementContext): Translator {

@@ -27,6 +27,8 @@ export interface TransactionsOptions {
   readonly fileLogs: FileLogs
   readonly tableLogs: TableLogs
   readonly holds: StatementHolds
+  /** Whether an INSERT counts the rows of files and stores none. */
+  readonly countOnly: boolean
   /** Pages contradict each other about COPY INTO in a transaction: whether it is supported. */
   readonly allowsCopy: boolean
   /** Whether files may be read, with the hint. */
@@ -50,8 +52,8 @@ export class Transactions {
   }
 
   async execute(script: AtomicScript, text: string, context: StatementContext): Promise<StatementRows> {
-    const { catalog, connections, volumes, queue, tableLogs, holds } = this.#options
-    const environment: WriteEnvironment = { catalog, volumes, context, isInTransaction: true }
+    const { catalog, connections, volumes, queue, tableLogs, holds, countOnly } = this.#options
+    const environment: WriteEnvironment = { catalog, volumes, context, isInTransaction: true, countOnly }
     const tables = this.#targets(script.steps, environment)
     // Read before the snapshot: what is committed in between counts as a conflict.
     const versions = new Map(tables.map((name) => [tableKey(name), tableLogs.of(name).version]))

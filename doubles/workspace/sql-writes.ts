@@ -20,6 +20,8 @@ export interface WriteEnvironment {
   readonly context: StatementContext
   /** Whether the statement is one of a transaction. */
   readonly isInTransaction: boolean
+  /** Whether an INSERT counts the rows of files and stores none. */
+  readonly countOnly: boolean
 }
 
 /** What a statement has done to its table. */
@@ -120,7 +122,10 @@ async function insert(
   }
   const list = columns === undefined ? '' : ` (${columns.map(sqlIdentifier).join(', ')})`
   const sql = `INSERT INTO ${relationName(name)}${list} ${rows}`
-  const added = (await connection.run(sql, { ...source.values })).rowsChanged
+  const isCounted = environment.countOnly && query.some(({ text }) => text === 'read_files')
+  const added = isCounted
+    ? await countOf(rows, source, connection)
+    : (await connection.run(sql, { ...source.values })).rowsChanged
   return {
     name,
     operation: 'WRITE',
@@ -129,6 +134,11 @@ async function insert(
     hasChangedRows: removed > 0,
     counts: { num_affected_rows: added + removed, num_inserted_rows: added },
   }
+}
+
+async function countOf(rows: string, { values }: Translator, connection: DuckDBConnection): Promise<number> {
+  const counted = await connection.runAndReadAll(`SELECT count(*) FROM (${rows})`, { ...values })
+  return Number(counted.getRowsJson()[0]?.[0])
 }
 
 async function update(

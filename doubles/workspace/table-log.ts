@@ -12,6 +12,8 @@ export interface TableCommit {
   readonly isBlindAppend: boolean
   /** Whether rows were updated or deleted. */
   readonly hasChangedRows: boolean
+  /** Rows that it added, stored or only counted. */
+  readonly addedRows: number
 }
 
 /** The name under which the workspace's clients work. */
@@ -26,6 +28,11 @@ export class TableLog {
     return this.#commits
   }
 
+  /** Rows that all versions have added. */
+  get addedRows(): number {
+    return this.#commits.reduce((sum, { addedRows }) => sum + addedRows, 0)
+  }
+
   /** The newest version. */
   get version(): number {
     return this.#commits.length - 1
@@ -36,8 +43,12 @@ export class TableLog {
     userName = principal,
     isBlindAppend = false,
     hasChangedRows = false,
+    counts = {},
   }: Pick<TableCommit, 'operation'> &
-    Partial<Pick<TableCommit, 'userName' | 'isBlindAppend' | 'hasChangedRows'>>): void {
+    Partial<Pick<TableCommit, 'userName' | 'isBlindAppend' | 'hasChangedRows'>> & {
+      /** The columns of the statement's result. */
+      readonly counts?: Readonly<Record<string, number>>
+    }): void {
     this.#commits.push({
       version: this.#commits.length,
       operation,
@@ -45,6 +56,7 @@ export class TableLog {
       timestampMs: Date.now(),
       isBlindAppend,
       hasChangedRows,
+      addedRows: counts.num_inserted_rows ?? 0,
     })
   }
 

@@ -64,7 +64,9 @@ function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure
     )
   for (const { blob, code, reason, failures, untilMs } of setAside)
     lines.push(
-      `${pipeline}: ${blob} is set aside until ${isoText(untilMs)} after ${failures} failures: ${code}: ${reason}`,
+      untilMs === undefined
+        ? `${pipeline}: ${blob} is set aside until you decide: ${code}: ${reason}`
+        : `${pipeline}: ${blob} is set aside until ${isoText(untilMs)} after ${failures} failures: ${code}: ${reason}`,
     )
   return lines.map((line) => `${line}\n`).join('')
 }

@@ -83,14 +83,12 @@ function shardFolder(shard: Shard | undefined): string[] {
   return shard === undefined ? [] : ['shards', `${shard.index}-of-${shard.count}`]
 }
 
-/** Where the offset file is the truth, a shard cannot know what another one has landed. */
 function shardMistakes(config: Pick<ResolvedConfig, 'pipelines' | 'shard'> | undefined): string[] {
   if (config?.shard === undefined) return []
-  const held = Object.entries(config.pipelines).filter(([, { sinkKind }]) => sinkKind.lock !== undefined)
-  return held.map(
-    ([name]) =>
-      `shard: found the pipeline ${name}, whose table cannot hold offsets, expected tables that can: run a process per pipeline instead`,
-  )
+  return Object.entries(config.pipelines).flatMap(([name, { sink, sinkKind }]) => {
+    const because = sinkKind.refusesShards?.(sink)
+    return because === undefined ? [] : [`shard: found the pipeline ${name}, which ${because}`]
+  })
 }
 
 /** Checks combinations of options across the parts of a pipeline, and across pipelines. */

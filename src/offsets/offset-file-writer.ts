@@ -18,6 +18,8 @@ export interface OffsetFileWriterOptions {
   readonly marks: readonly GenerationMark[]
   /** The intent that the file held when the pipeline was opened. */
   readonly intent?: LoadIntent | undefined
+  /** The unsettled loads that the file held when the pipeline was opened. Default none. */
+  readonly unsettled?: readonly LoadIntent[] | undefined
   readonly clock: Clock
 }
 
@@ -40,13 +42,15 @@ export class OffsetFileWriter {
   #writtenAtMs = Number.NEGATIVE_INFINITY
   #unwritten: { readonly offsets: LandedOffsets; readonly tableVersion: number | undefined } | undefined
   #intent: LoadIntent | undefined
+  #unsettled: readonly LoadIntent[]
   #pinned: PinnedTable | undefined
   /** A pipeline that ends flushes while its last batch may still be recorded. */
   #writes = new SerialQueue()
 
-  constructor({ file, marks, intent, clock }: OffsetFileWriterOptions) {
+  constructor({ file, marks, intent, unsettled = [], clock }: OffsetFileWriterOptions) {
     this.#file = file
     this.#intent = intent
+    this.#unsettled = unsettled
     this.#clock = clock
     for (const mark of marks) this.recordMark(mark)
   }
@@ -70,21 +74,33 @@ export class OffsetFileWriter {
     return this.#intent
   }
 
+  /** Loads that no start could settle. */
+  get unsettled(): readonly LoadIntent[] {
+    return this.#unsettled
+  }
+
   /**
    * Writes offsets that no table holds, at once, with the load that is about to begin.
    *
    * @param intent undefined when the load has ended
-   * @throws the error of the write; `intent` is then the earlier one
+   * @param unsettled default: as before
+   * @throws the error of the write; `intent` and `unsettled` are then the earlier ones
    */
-  async record(offsets: LandedOffsets, intent: LoadIntent | undefined): Promise<void> {
+  async record(
+    offsets: LandedOffsets,
+    intent: LoadIntent | undefined,
+    unsettled?: readonly LoadIntent[],
+  ): Promise<void> {
     await this.#writes.run(async () => {
-      const before = this.#intent
+      const before = { intent: this.#intent, unsettled: this.#unsettled }
       this.#intent = intent
+      this.#unsettled = unsettled ?? this.#unsettled
       this.#unwritten = { offsets, tableVersion: undefined }
       try {
         await this.#write()
       } catch (error) {
-        this.#intent = before
+        this.#intent = before.intent
+        this.#unsettled = before.unsettled
         throw error
       }
     })
@@ -111,6 +127,7 @@ export class OffsetFileWriter {
       tableId: this.#pinned?.id,
       markOf: (source) => this.markOf(source),
       intent: this.#intent,
+      unsettled: this.#unsettled,
     })
     // A later call may have replaced it during the write.
     if (this.#unwritten === unwritten) this.#unwritten = undefined

@@ -20,9 +20,12 @@ export interface OffsetFileContent {
   readonly marks: readonly GenerationMark[]
   /** The load that had begun and not ended; only for a sink whose table holds no offsets. */
   readonly intent: LoadIntent | undefined
+  /** Loads that no start could settle: nobody knows which of their rows are in the table. Default none. */
+  readonly unsettled?: readonly LoadIntent[] | undefined
 }
 
-const formatVersion = 1
+/** A release that knows format 1 only would read the ranges of unsettled loads again, so files with some have format 2. */
+const formatVersions = { plain: 1, withUnsettled: 2 } as const
 
 /** What a file of any format has. */
 const versioned = z.object({ formatVersion: z.number() })
@@ -39,13 +42,14 @@ const intent = z.object({
     .exactOptional(),
 })
 const schema = z.object({
-  formatVersion: z.literal(formatVersion),
+  formatVersion: z.literal([formatVersions.plain, formatVersions.withUnsettled]),
   pipeline: z.string(),
   table: z.string(),
   tableVersion: z.number().int().nonnegative().optional(),
   tableId: z.string().optional(),
   updatedAt: z.string(),
   intent: intent.optional(),
+  unsettled: z.array(intent).optional(),
   blobs: z.record(
     z.string(),
     z.array(
@@ -72,6 +76,7 @@ export interface WriteOffsetsOptions {
   /** How a generation is recognized. Default: no generation has a mark. */
   readonly markOf?: ((source: BlobGeneration) => GenerationMark | undefined) | undefined
   readonly intent?: LoadIntent | undefined
+  readonly unsettled?: readonly LoadIntent[] | undefined
 }
 
 export interface OffsetFileOptions {
@@ -127,8 +132,8 @@ export class OffsetFile {
         marks.push({ blob, generation, createdAt, head, tail, closing })
       }
     }
-    const { tableVersion, tableId, intent } = content
-    return { tableVersion, tableId, offsets, marks, intent }
+    const { tableVersion, tableId, intent, unsettled } = content
+    return { tableVersion, tableId, offsets, marks, intent, unsettled }
   }
 
   /** @returns how each generation is recognized; none when the file is missing or corrupt */
@@ -144,7 +149,7 @@ export class OffsetFile {
   /** Replaces the file. When this resolves, the content survives a power cut. */
   async write(
     offsets: Iterable<LandedOffset>,
-    { tableVersion, tableId, markOf = () => undefined, intent }: WriteOffsetsOptions = {},
+    { tableVersion, tableId, markOf = () => undefined, intent, unsettled = [] }: WriteOffsetsOptions = {},
   ): Promise<void> {
     const blobs: Record<string, StoredGeneration[]> = {}
     for (const landed of offsets) {
@@ -152,13 +157,14 @@ export class OffsetFile {
       blobs[landed.blob]?.push(stored(landed, markOf(landed)))
     }
     const content: z.infer<typeof schema> = {
-      formatVersion,
+      formatVersion: unsettled.length === 0 ? formatVersions.plain : formatVersions.withUnsettled,
       pipeline: this.#pipeline,
       table: this.#table,
       tableVersion,
       tableId,
       updatedAt: new Date(this.#clock.now()).toISOString(),
       intent: intent === undefined ? undefined : toStored(intent),
+      unsettled: unsettled.length === 0 ? undefined : unsettled.map(toStored),
       blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
     }
     await withStateErrors(this.path, async () => {
@@ -176,7 +182,7 @@ export class OffsetFile {
     } catch (error) {
       throw corrupt('is not JSON', error)
     }
-    requireFormat(versioned.safeParse(value).data?.formatVersion, formatVersion, this.path)
+    requireFormat(versioned.safeParse(value).data?.formatVersion, formatVersions.withUnsettled, this.path)
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
       const [issue] = parsed.error.issues

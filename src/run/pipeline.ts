@@ -20,6 +20,7 @@ import { DiskGate } from '../streams/disk-gate.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
 import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { LandingLog, type LastLanded, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
+import { heldAsSetAside, requireNoneHeld } from './lanes/held-blobs.ts'
 import type { LaneContext } from './lanes/lane-context.ts'
 import type { KnownBlob, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
@@ -77,6 +78,8 @@ export class Pipeline implements OpenedPipeline {
   #setAsideFile: SetAsideFile
   #upkeep: TableUpkeep | undefined
   #schedule: LaneSchedule
+  /** Blobs that are not read in this run. */
+  #held: readonly SetAsideBlob[]
   #follow: boolean
   #lanes: LaneMerge
   #budget: ByteBudget
@@ -104,6 +107,7 @@ export class Pipeline implements OpenedPipeline {
     this.#offsets = resources.offsets
     this.#upkeep = resources.startUpkeep?.(() => this.#diskSpace.isHolding)
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
+    this.#held = heldAsSetAside(resources.committer, options.reader.container, clock.now())
     this.#schedule = this.#createSchedule(options)
   }
 
@@ -121,7 +125,7 @@ export class Pipeline implements OpenedPipeline {
     try {
       const pipeline = new Pipeline(options, resources, aborting)
       await pipeline.#reconcile()
-      await pipeline.#setAsideFile.write([])
+      await pipeline.#setAsideFile.write(pipeline.#held)
       return pipeline
     } catch (error) {
       await resources.close()
@@ -182,7 +186,7 @@ export class Pipeline implements OpenedPipeline {
 
   /** Blobs that are not read for a while, so that their neighbors are. */
   get setAside(): readonly SetAsideBlob[] {
-    return this.#schedule.setAside
+    return [...this.#held, ...this.#schedule.setAside]
   }
 
   /**
@@ -235,6 +239,8 @@ export class Pipeline implements OpenedPipeline {
       this.#log.warn({ err: error }, 'the pipeline could not be closed in order')
     })
     if (failure !== undefined) throw failure.reason
+    // A drain has landed all other blobs, and is not complete.
+    if (!this.#follow) requireNoneHeld(this.#resources.committer)
   }
 
   /** Releases all resources of a pipeline that was opened and not run. */
@@ -273,7 +279,9 @@ export class Pipeline implements OpenedPipeline {
   }: PipelineOptions): LaneSchedule {
     const { committer } = this.#resources
     const { source } = config
-    const isOwn = shared.shard === undefined ? () => true : shardTest(shared.shard)
+    const held = new Set(this.#held.map(({ blob }) => blob))
+    const isInShard = shared.shard === undefined ? () => true : shardTest(shared.shard)
+    const isOwn = (blob: string): boolean => isInShard(blob) && !held.has(blob)
     const context: LaneContext = {
       config,
       customStages: () => customStages(config.transforms, name),
@@ -304,6 +312,7 @@ export class Pipeline implements OpenedPipeline {
     }
     const onSetAside = (blobs: readonly SetAsideBlob[]): void => this.#writeSetAside(blobs)
     const selection = selectionOf(source.blobs)
+    if (selection.kind === 'one') requireNoneHeld(committer)
     if (selection.kind === 'one' && isOwn(selection.name))
       return new SingleLane(selection.name, context, onSetAside)
     if (selection.kind === 'one') {
@@ -327,7 +336,7 @@ export class Pipeline implements OpenedPipeline {
   /** For `tailrace status` of another process. A failure is only logged. */
   #writeSetAside(blobs: readonly SetAsideBlob[]): void {
     this.#setAsideFile
-      .write(blobs)
+      .write([...this.#held, ...blobs])
       .catch((error: unknown) =>
         this.#log.warn({ err: error }, 'the list of blobs set aside was not written'),
       )

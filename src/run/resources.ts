@@ -84,6 +84,7 @@ export async function openResources(options: PipelineResourcesOptions): Promise<
       file: offsetFile,
       marks: known?.marks ?? [],
       intent: known?.intent,
+      unsettled: known?.unsettled,
       clock,
     })
     const { committer, directories, encodedFiles, startUpkeep } = await sink.open({

@@ -63,7 +63,16 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
    *
    * @throws STATE_LOCKED
    */
-  lock?(target: SinkTarget<Options>, stateDirectory: string): Promise<{ readonly release: () => void }>
+  lock?(
+    target: SinkTarget<Options>,
+    stateDirectory: string,
+  ): Promise<{ readonly release: () => void } | undefined>
+
+  /**
+   * @returns why shards cannot divide the blobs of a pipeline, as the end of a sentence about it; undefined when they can.
+   * Absent where they always can.
+   */
+  refusesShards?(options: Options): string | undefined
 
   /**
    * Opens the table for landing and creates it if it is missing.

@@ -1,3 +1,4 @@
+import type { TailraceError } from '../errors.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { Span } from '../records.ts'
 import type { WrittenFile } from './encoding/engine.ts'
@@ -36,6 +37,19 @@ export interface WrittenUnit {
  * `refused` says why, as a sentence.
  */
 export type UnitOutcome = 'landed' | 'landed-before' | { readonly refused: string }
+
+export interface DiscardOptions {
+  /** Whether rows of its ranges are removed where they are not those of the load, each once. */
+  readonly removesRows: boolean
+}
+
+/** What a load that was given up has left. */
+export interface DiscardedLoad {
+  readonly batch: string
+  /** `read-again`: the next start reads the ranges; `replay-again`: the rows of a replayed range are missing until its replay. */
+  readonly outcome: 'landed' | 'read-again' | 'replay-again'
+  readonly removedRows: number
+}
 
 /** The result of `landUnits`. */
 export interface UnitsReceipt extends CommitReceipt {
@@ -104,6 +118,21 @@ export interface TableCommitter {
    * @throws COMMIT_CONTENDED, COMMIT_UNKNOWN as `land`
    */
   landUnits?(units: readonly WrittenUnit[]): Promise<UnitsReceipt>
+
+  /**
+   * Blobs of which nobody knows whether the rows of a load are in the table, by `source_blob`, each with the reason: they
+   * must not be read before `discardLoad`. Absent for none.
+   */
+  readonly heldBlobs?: ReadonlyMap<string, TailraceError>
+
+  /**
+   * Gives up a load of an earlier process that no start could settle.
+   *
+   * @param id of the load; undefined for the only one
+   * @throws USAGE when there is no such load, or several without an id
+   * @throws LOAD_UNCLEAR when the table has other rows of its ranges than those of the load, each once
+   */
+  discardLoad?(id: string | undefined, options: DiscardOptions): Promise<DiscardedLoad>
 
   /** Releases cached data that can be loaded again; called when space or memory is short. */
   releaseCaches(): Promise<void>

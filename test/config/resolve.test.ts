@@ -462,7 +462,12 @@ test('an option that a mode of the Databricks sink requires or forbids is named 
     [withSink({ volume: '/Volumes/a/b/c/../d' }), /sink\.volume/],
     [withSink({ mode: 'insert' }), /sink\.mode: found "insert"/],
     [
-      withSink({ mode: 'stage-only', stagedRetentionMs: 86_400_000 }),
+      withSink({
+        mode: 'stage-only',
+        upload: 'files-api',
+        httpPath: undefined,
+        stagedRetentionMs: 86_400_000,
+      }),
       /sink\.stagedRetentionMs: .*cannot know which files are loaded/,
     ],
     [

@@ -8,6 +8,7 @@ import { tokenSource } from '../../src/sinks/databricks/open-workspace.ts'
 import { FilesApiStaging } from '../../src/sinks/databricks/staging/files-api.ts'
 import { SqlVolumeStaging } from '../../src/sinks/databricks/staging/sql-volume.ts'
 import type { VolumeStaging } from '../../src/sinks/databricks/staging/volume-staging.ts'
+import { OffsetsTable } from '../../src/sinks/databricks/transactions/offsets-table.ts'
 import { SqlWarehouse, type SqlWarehouseOptions } from '../../src/sinks/databricks/warehouse/sql-warehouse.ts'
 import type { StatementRow } from '../../src/sinks/databricks/warehouse/warehouse.ts'
 import type { TokenSource } from '../../src/sinks/databricks/workspace/auth.ts'
@@ -33,6 +34,8 @@ export interface ContractBench {
   /** A folder in the volume, which is emptied and removed at the end. */
   folder(): string
   staging(upload: (typeof uploads)[number], folder: string): VolumeStaging
+  /** Removes a table's offsets at the end, and their table, too, if that was not there before and has no others. */
+  forgetOffsetsOf(name: TableName): void
   query(sql: string): Promise<readonly StatementRow[]>
   /** A local file. */
   localFile(content: Buffer | string): Promise<string>
@@ -96,8 +99,27 @@ export async function openContractBench(t: TestContext, target: ContractTarget):
     },
     () => workspace.close(),
   )
+  const forgetOffsetsOf: ContractBench['forgetOffsetsOf'] = (name) => {
+    const offsets = new OffsetsTable(warehouse, name, 'contract')
+    const wasThere = offsets.exists().catch(() => true)
+    // Before the connections are closed.
+    steps.unshift(async () => {
+      if (!(await offsets.exists())) return
+      const table = qualifiedName(offsets.name)
+      const { target } = offsets.parameters
+      await warehouse.execute({
+        label: 'forget offsets',
+        sql: `DELETE FROM ${table} WHERE target = :target`,
+        parameters: { target },
+        repeatable: true,
+      })
+      const [others] = await query(`SELECT count(*) AS n FROM ${table} WHERE target <> ''`)
+      if (!(await wasThere) && Number(others?.n) === 0) await query(`DROP TABLE IF EXISTS ${table}`)
+    })
+  }
   let files = 0
   return {
+    forgetOffsetsOf,
     workspace,
     warehouse,
     tokens,

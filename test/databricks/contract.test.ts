@@ -327,6 +327,8 @@ for (const target of contractTargets(process.env)) {
   )
 
   for (const sink of [
+    { mode: 'transaction', upload: 'files-api' },
+    { mode: 'replace-where', upload: 'files-api' },
     { mode: 'copy-into', upload: 'put' },
     { mode: 'copy-into', upload: 'files-api' },
     { mode: 'merge' },
@@ -336,7 +338,9 @@ for (const target of contractTargets(process.env)) {
       `a blob's lines are rows once, after a second run and a replay too, by ${by}`,
       async (bench, t) => {
         const storage = await startStorage(t)
-        const { catalog, schema, table } = bench.table()
+        const name = bench.table()
+        const { catalog, schema, table } = name
+        bench.forgetOffsetsOf(name)
         const { volume: _volume, ...way } = bench.workspace.sink
         const layout = { clusterBy: ['event_time'] }
         const config = resolveConfig(

@@ -141,7 +141,7 @@ test('with coldStart latest, a shard that starts later skips nothing that was ap
   for (const { blob, offset } of rows) assert.ok(offset >= before.get(blob.slice('logs/'.length))!, blob)
 })
 
-test('a shard is refused where the table cannot hold offsets, and a wrong one with what was expected', async (t) => {
+test('a shard is refused where other shards cannot read the offsets, and a wrong one with what was expected', async (t) => {
   const storage = await startStorage(t)
   const project = await projectOf(t, storage)
   const wrong = await runTailrace(t, ['start', '--config', project.configPath, '--shard', '4/4'])
@@ -158,5 +158,8 @@ test('a shard is refused where the table cannot hold offsets, and a wrong one wi
   })
   const refused = await runTailrace(t, ['start', '--config', held.configPath, '--shard', '0/4'])
   assert.equal(refused.code, 2)
-  assert.match(refused.stderr, /shard: found the pipeline primary, whose table cannot hold offsets/)
+  assert.match(
+    refused.stderr,
+    /shard: found the pipeline primary, which lands by mode auto, whose offsets other shards cannot read/,
+  )
 })

@@ -133,7 +133,7 @@ test('a file that is damaged, or of another pipeline, table or unknown format, i
 test('a file of a newer format is FORMAT_TOO_NEW, also when only its marks are read', async (t) => {
   const store = await openStore(t)
   await store.write([])
-  await writeFile(store.path, '{ "formatVersion": 2, "whatever": "a newer release needs" }')
+  await writeFile(store.path, '{ "formatVersion": 3, "whatever": "a newer release needs" }')
   for (const read of [store.read(), store.readMarks()]) {
     await assert.rejects(read, (error) => isTailraceError(error, 'FORMAT_TOO_NEW'))
   }

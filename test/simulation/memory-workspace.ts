@@ -5,6 +5,7 @@ import type { StagedFile, VolumeStaging } from '../../src/sinks/databricks/stagi
 import type { Statement, StatementRow, Warehouse } from '../../src/sinks/databricks/warehouse/warehouse.ts'
 import type { CallVerdict, Life } from './machine.ts'
 import { readSimulatedFile } from './memory-files.ts'
+import type { MemoryOffsets } from './memory-offsets.ts'
 import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
 
 /** The outcome of one call to the workspace. */
@@ -35,6 +36,8 @@ export interface MemoryTable {
   readonly rows: readonly SimulatedRow[]
   /** Adds the rows of files; all of them or none. */
   load(paths: readonly string[], rows: readonly SimulatedRow[]): void
+  /** Replaces the rows that a condition holds for; all rows or none. */
+  replace(isReplaced: (row: SimulatedRow) => boolean, rows: readonly SimulatedRow[]): void
   /** Whether the table's list of loaded files has one. */
   hasLoaded(path: string): boolean
 }
@@ -43,14 +46,16 @@ export interface MemoryTable {
 export class MemoryWarehouse implements Warehouse {
   readonly location = 'simulated warehouse'
   readonly #table: MemoryTable
+  readonly #offsets: MemoryOffsets
   readonly #volume: MemoryVolume
   /** Files that a COPY is loading, of which nobody hears. */
   readonly #beingLoaded = new Set<string>()
   readonly #clock: Clock
 
   /** @param clock of statements that go on without the process that sent them */
-  constructor(table: MemoryTable, volume: MemoryVolume, clock: Clock) {
+  constructor(table: MemoryTable, offsets: MemoryOffsets, volume: MemoryVolume, clock: Clock) {
     this.#table = table
+    this.#offsets = offsets
     this.#volume = volume
     this.#clock = clock
   }
@@ -101,8 +106,24 @@ export class MemoryWarehouse implements Warehouse {
     }
   }
 
-  #executed({ label, sql, parameters = {} }: Statement): readonly StatementRow[] {
+  #executed(statement: Statement): readonly StatementRow[] {
+    const { label, sql, parameters = {} } = statement
     switch (label) {
+      case 'land a batch':
+        this.#offsets.land(statement, () => this.#table.load([], this.#rowsOf(readFilesOf(sql))))
+        return []
+      case 'begin the offsets':
+        this.#offsets.begin(statement)
+        return []
+      case 'anchor the offsets':
+        return []
+      case 'read the offsets':
+        return this.#offsets.read()
+      case 'replace the rows of ranges': {
+        const rows = this.#rowsOf(readFilesOf(sql))
+        this.#table.replace((row) => isWithin(row, parameters), rows)
+        return [{ num_inserted_rows: BigInt(rows.length) }]
+      }
       case 'load files':
         return [{ num_inserted_rows: BigInt(this.#copy(pathsOf(sql))) }]
       case 'merge rows':
@@ -129,6 +150,15 @@ export class MemoryWarehouse implements Warehouse {
       rows,
     )
     return rows.length
+  }
+
+  /** @throws as a statement whose file is not there */
+  #rowsOf(paths: readonly string[]): readonly SimulatedRow[] {
+    return paths.flatMap((path) => {
+      const file = this.#volume.files.get(path)
+      if (file === undefined) throw statementFailed('CF_PATH_DOES_NOT_EXIST_FOR_READ_FILES')
+      return rowsOfFile(file.bytes)
+    })
   }
 
   /** Adds the rows whose keys the table does not have. */
@@ -203,7 +233,9 @@ export function workspaceUnavailable(): TailraceError {
 }
 
 function statementFailed(errorClass: string): TailraceError {
-  return new TailraceError('STATEMENT_FAILED', `[${errorClass}] simulated`, { context: { errorClass } })
+  return new TailraceError('STATEMENT_FAILED', `[${errorClass}] simulated`, {
+    context: { errorClass, executed: 'failed' },
+  })
 }
 
 /** The files that a COPY INTO names. */
@@ -211,6 +243,11 @@ function pathsOf(sql: string): readonly string[] {
   const [, folder] = / FROM '([^']+)'\)$/m.exec(sql)!
   const [, files] = /^FILES = \((.+)\)$/m.exec(sql)!
   return files!.split(', ').map((name) => `${folder}/${name.slice(1, -1)}`)
+}
+
+/** The files that `read_files` names. */
+function readFilesOf(sql: string): readonly string[] {
+  return [...sql.matchAll(/ FROM read_files\('([^']+)'/g)].map(([, path]) => path!)
 }
 
 function isWithin(row: SimulatedRow, parameters: NonNullable<Statement['parameters']>): boolean {

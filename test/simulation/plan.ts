@@ -8,8 +8,11 @@ import {
   worldEvents,
 } from '../support/blob-service/fault-plan.ts'
 
-/** What happens to a process at any of its calls: it is killed before the call or before it hears of its end, or stopped. */
-export const processFaults = ['crash', 'crash-unheard', 'stop'] as const
+/**
+ * What happens to a process at any of its calls: it is killed before the call or before it hears of its end, killed with
+ * the loss of its machine's disk, or stopped.
+ */
+export const processFaults = ['crash', 'crash-unheard', 'crash-diskless', 'stop'] as const
 
 /** What happens to a request to the table's storage. */
 export const tableFaults = [
@@ -70,11 +73,21 @@ export const blobKinds = ['lines', 'documents', 'gzip'] as const
 export type BlobKind = (typeof blobKinds)[number]
 
 /** A Delta table, or a table of a Databricks workspace by the mode of its loads. */
-export const sinkKinds = ['delta', 'copy-into', 'merge', 'stage-only'] as const
+export const sinkKinds = [
+  'delta',
+  'transaction',
+  'replace-where',
+  'copy-into',
+  'merge',
+  'stage-only',
+] as const
 export type SinkKind = (typeof sinkKinds)[number]
 
-/** The share of worlds with a Delta table, which any number of processes can write at once. */
-const deltaShare = 0.7
+/** The share of worlds with a Delta table. */
+const deltaShare = 0.6
+
+/** Tables that any number of processes can write at once, and that know what is landed when a machine's disk is lost. */
+const sinksOfMany: ReadonlySet<SinkKind> = new Set(['delta', 'transaction', 'replace-where'])
 
 export interface BlobPlan {
   /** Names it in histories and commands: its kind and a number. */
@@ -135,9 +148,11 @@ export function planWorld({ seed, sink, steps, faults, blobs, processes }: World
     planProcess(randomOf(seed, `process ${index}`), 'abc'.charAt(index), allBlobs),
   )
   const chosenSink = sink ?? drawnSink(randomOf(seed, 'sink'))
-  const allProcesses = chosenSink === 'delta' ? drawnProcesses : apart(drawnProcesses, allBlobs)
+  const allProcesses = sinksOfMany.has(chosenSink) ? drawnProcesses : apart(drawnProcesses, allBlobs)
   const drawnSteps = random.between(40, maxSteps)
-  const drawnFaults = Object.keys(drawnChances(seed)) as WorldFault[]
+  const drawnFaults = (Object.keys(drawnChances(seed)) as WorldFault[]).filter(
+    (fault) => fault !== 'crash-diskless' || sinksOfMany.has(chosenSink),
+  )
   return {
     seed,
     sink: chosenSink,
@@ -153,7 +168,7 @@ function drawnSink(random: Random): SinkKind {
   return random.next() < deltaShare ? 'delta' : sinkKinds[random.between(1, sinkKinds.length - 1)]!
 }
 
-/** Only one process may land a blob into a table that cannot hold offsets. */
+/** Only one process may land a blob into a table where two would double its rows. */
 function apart(processes: readonly ProcessPlan[], blobs: readonly BlobPlan[]): readonly ProcessPlan[] {
   if (processes.length === 1) return processes
   return processes

@@ -141,8 +141,8 @@ async function openSimulated(
     if (isTailraceError(error, 'OFFSET_FILE_CORRUPT')) return 'corrupt' as const
     throw error
   })
-  const { marks = [], intent } = storedOffsets === 'corrupt' ? {} : (storedOffsets ?? {})
-  const offsets = new OffsetFileWriter({ file: offsetFile, marks, intent, clock })
+  const { marks = [], intent, unsettled } = storedOffsets === 'corrupt' ? {} : (storedOffsets ?? {})
+  const offsets = new OffsetFileWriter({ file: offsetFile, marks, intent, unsettled, clock })
   const committer = await openCommitter({ config, staging, storedOffsets, offsets }, life)
   return {
     staging,

@@ -6,14 +6,25 @@ import { DatabricksCommitter } from '../../src/sinks/databricks/committer.ts'
 import { CopyInto } from '../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
+import { ReplaceWhereLoader } from '../../src/sinks/databricks/loading/replace-where-loader.ts'
 import type { RowLoader } from '../../src/sinks/databricks/loading/row-loader.ts'
 import { VolumeLoader } from '../../src/sinks/databricks/loading/volume-loader.ts'
+import { BatchFiles } from '../../src/sinks/databricks/staging/batch-files.ts'
 import { StagedFiles } from '../../src/sinks/databricks/staging/staged-files.ts'
+import { UnitFiles } from '../../src/sinks/databricks/staging/unit-files.ts'
+import { startingOffsets } from '../../src/sinks/databricks/transactions/hand-over.ts'
+import { OffsetsTable } from '../../src/sinks/databricks/transactions/offsets-table.ts'
+import {
+  TransactionCommitter,
+  type TransactionCommitterOptions,
+} from '../../src/sinks/databricks/transactions/transaction-committer.ts'
 import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
+import type { TableCommitter } from '../../src/sinks/table-committer.ts'
 import type { History } from './history.ts'
 import type { LandedTable } from './landed-whole.ts'
 import type { Life, MachineFiles } from './machine.ts'
 import { readSimulatedFile } from './memory-files.ts'
+import { MemoryOffsets } from './memory-offsets.ts'
 import {
   MemoryStaging,
   MemoryVolume,
@@ -23,7 +34,7 @@ import {
 } from './memory-workspace.ts'
 import { intendedFilesIn, landedIn } from './offset-files.ts'
 import { type SinkKind, type WorldPlan, workspaceFaults } from './plan.ts'
-import type { CommitterContext, OpenCommitter, SimulatedTable } from './process.ts'
+import { type CommitterContext, type OpenCommitter, pipelineName, type SimulatedTable } from './process.ts'
 import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
 import type { WorldCalls } from './world-calls.ts'
 
@@ -46,6 +57,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
   readonly #options: SimulatedWorkspaceTableOptions
   readonly #volume = new MemoryVolume()
   readonly #warehouse: MemoryWarehouse
+  readonly #transacted = new MemoryOffsets()
   readonly #rows = new Map<string, SimulatedRow>()
   readonly #loaded = new Set<string>()
   #commits = 0
@@ -59,8 +71,10 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
           return [...table.#rows.values()]
         },
         load: (paths, rows) => this.#load(paths, rows),
+        replace: (isReplaced, rows) => this.#replace(isReplaced, rows),
         hasLoaded: (path) => this.#loaded.has(path),
       },
+      this.#transacted,
       this.#volume,
       options.clock,
     )
@@ -68,8 +82,8 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       get offsets() {
         return table.#offsets
       },
-      // A MERGE has no intent, because it adds only the rows that are missing.
-      mayHaveUnrecordedRows: options.mode === 'merge',
+      // These have no intent, because a MERGE adds only missing rows, and REPLACE WHERE removes those that are there.
+      mayHaveUnrecordedRows: options.mode === 'merge' || options.mode === 'replace-where',
       rowsOf: (source) => this.#rowsOf(source),
     }
   }
@@ -82,6 +96,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
   /** @returns the committer of one process, as the sink opens it */
   readonly openCommitter: OpenCommitter = async (context, life) => {
     const { mode } = this.#options
+    if (mode === 'transaction') return this.#openTransactions(context, life)
     const { storedOffsets, offsets } = context
     const known = storedOffsets === 'corrupt' ? undefined : storedOffsets
     const committer = new DatabricksCommitter({
@@ -93,12 +108,57 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       landsBlob: (blob) => this.#lands(life, blob),
       onOffsetsRecovered: () => {},
       onSettled: () => {},
-      mode: mode === 'merge' ? undefined : mode,
+      onUnsettled: () => {},
+      mode: mode === 'copy-into' || mode === 'stage-only' ? mode : undefined,
       clock: life.clock,
       close: async () => {},
     })
     await committer.open()
     return committer
+  }
+
+  async #openTransactions(context: CommitterContext, life: Life): Promise<TableCommitter> {
+    const { storedOffsets, offsets, config } = context
+    const warehouse = this.#warehouse.reachedBy(life, this.#rule)
+    const rows = new RangeRows(warehouse, config.table.name)
+    const recorded = typeof storedOffsets === 'object' ? storedOffsets.offsets : undefined
+    const landsBlob = (blob: string): boolean => this.#lands(life, blob)
+    const committer = new TransactionCommitter({
+      location: 'simulated table',
+      warehouse,
+      declaration: config.table,
+      offsets: new OffsetsTable(warehouse, config.table.name, pipelineName),
+      rows,
+      ...this.#sharedFiles(life),
+      earlierOffsets: async () =>
+        startingOffsets(
+          recorded,
+          (await rows.ends()).filter(({ blob }) => landsBlob(blob)),
+        ),
+      landsBlob,
+      markOf: (source) => offsets.markOf(source),
+      onMark: (mark) => {
+        if (offsets.markOf(mark) === undefined) offsets.recordMark(mark)
+      },
+      clock: life.clock,
+      close: async () => {},
+    })
+    await committer.open()
+    return committer
+  }
+
+  /** All processes of a pipeline stage their files in one folder. */
+  #sharedFiles(life: Life): Pick<TransactionCommitterOptions, 'files' | 'stagedFiles' | 'units'> {
+    const staging = new MemoryStaging('/volume/all', this.#volume, life, this.#rule)
+    const files = new BatchFiles(staging, life.clock)
+    const stagedFiles = new StagedFiles({
+      staging,
+      retentionMs: 0,
+      held: () => files.held,
+      clock: life.clock,
+      onFailed: () => {},
+    })
+    return { files, stagedFiles, units: new UnitFiles({ staging, expired: stagedFiles, clock: life.clock }) }
   }
 
   #lands(life: Life, blob: string): boolean {
@@ -115,6 +175,14 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
     const ensureTable = async (): Promise<void> => {}
     if (mode === 'merge')
       return new MergeLoader({ warehouse, declaration: config.table, rows, ensureTable, engine: fileReader })
+    if (mode === 'replace-where')
+      return new ReplaceWhereLoader({
+        warehouse,
+        declaration: config.table,
+        rows,
+        ...this.#sharedFiles(life),
+        ensureTable: async () => config.table.columns.map(({ name }) => name),
+      })
     const staging = new MemoryStaging(`/volume/${processOf(life)}`, this.#volume, life, this.#rule)
     return new VolumeLoader({
       staging,
@@ -185,6 +253,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
     if (rows.length === 0) return
     this.#commits += 1
     try {
+      // A transaction needs no intent, so it names none of its files here.
       for (const path of paths) {
         if (!this.#intended(path)) throw new Error(`${path} is loaded without a recorded intent.`)
         this.#loaded.add(path)
@@ -196,16 +265,34 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
     history.note('table', `load ${this.#commits}: ${rows.length} rows`)
   }
 
+  #replace(isReplaced: (row: SimulatedRow) => boolean, rows: readonly SimulatedRow[]): void {
+    const { history, fail } = this.#options
+    this.#commits += 1
+    for (const [place, row] of this.#rows) if (isReplaced(row)) this.#rows.delete(place)
+    try {
+      for (const row of rows) {
+        if (!isReplaced(row))
+          throw new Error(`A row at ${row.offset} lies outside of the ranges that are replaced.`)
+        add(this.#rows, row)
+      }
+    } catch (error) {
+      fail(error)
+    }
+    history.note('table', `replacement ${this.#commits}: ${rows.length} rows`)
+  }
+
   #intended(path: string): boolean {
     const [, , id, ...name] = path.split('/')
     return intendedFilesIn(this.#options.filesOf({ id: id! })).includes(name.join('/'))
   }
 
-  /** The offset files are the truth. No blob is landed by two processes. */
+  /** The offset files are the truth, or the offsets table. Of two processes that land a blob, one may lag behind. */
   get #offsets(): LandedOffsets {
+    if (this.#options.mode === 'transaction') return this.#transacted.landed
     const all = new LandedOffsets()
     for (const process of this.#options.plan.processes)
-      for (const landed of landedIn(this.#options.filesOf(process))) all.set(landed)
+      for (const landed of landedIn(this.#options.filesOf(process)))
+        if (landed.offset > (all.get(landed) ?? -1)) all.set(landed)
     return all
   }
 

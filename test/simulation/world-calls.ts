@@ -133,7 +133,8 @@ export class WorldCalls {
     if (fault === undefined) return {}
     history.note(life.id, `${fault} at ${call}`)
     if (fault === 'stop') stop(life)
-    if (fault === 'crash') life.end()
+    if (fault === 'crash' || fault === 'crash-diskless') life.end()
+    if (fault === 'crash-diskless') life.machine.nodes.clear()
     return { isLast: fault === 'crash-unheard' }
   }
 }

@@ -190,7 +190,9 @@ class World {
     const machines = this.#plan.processes
       .filter(({ onlyBlob }) => onlyBlob === undefined || onlyBlob === blob.plan.id)
       .map((process) => this.#processes.filesOf(process))
-    const what = blob.happen(event, recognizableBy(machines, blob))
+    // Without its disk a process does not remember the content that it has read.
+    const forgets = this.#plan.faults.includes('crash-diskless')
+    const what = blob.happen(event, forgets ? sure : recognizableBy(machines, blob))
     this.#note(blob, what)
     return what === undefined ? undefined : `${blob.plan.id}: ${what}`
   }

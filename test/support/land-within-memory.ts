@@ -4,7 +4,7 @@ import { runTailrace } from './run-tailrace.ts'
 import { skipUnless } from './skip-unless.ts'
 import { startStorage } from './storage.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { writeProject } from './test-project.ts'
+import { type TestConfig, writeProject } from './test-project.ts'
 
 /** Linux counts the peak of resident memory; the process prints it when it ends. */
 const printPeak = `data:text/javascript,${encodeURIComponent(`
@@ -27,11 +27,16 @@ export function linesAsBytes(lines: readonly (string | Buffer)[]): readonly Buff
   return lines.map((line) => Buffer.concat([Buffer.from(line), Buffer.from('\n')]))
 }
 
-/** Appends bytes to blobs, lands all of them, and requires that the process needed at most 450 MB. */
+/**
+ * Appends bytes to blobs, lands all of them, and requires that the process needed at most 450 MB.
+ *
+ * @param config where the rows land; default: a Delta table
+ */
 export async function landWithinMemory(
   t: TestContext,
   blobs: Readonly<Record<string, readonly Buffer[]>>,
   expected: { readonly rows: number; readonly rejected: number },
+  config: Pick<TestConfig, 'sink' | 'schema'> = {},
 ): Promise<void> {
   const storage = await startStorage(t)
   for (const [name, parts] of Object.entries(blobs)) {
@@ -44,6 +49,7 @@ export async function landWithinMemory(
     storage: { kind: 'connection-string', connectionString: storage.connectionString },
     pipelines: { primary: { blobs: '*.json' } },
     batch: { maxAgeMs: 60_000 },
+    ...config,
   })
   const run = await runTailrace(t, ['start', '--once', '--config', project.configPath], {
     // As the image and the systemd file have it.

@@ -53,12 +53,12 @@ for (const format of formats) {
 
 test('an offset file of a newer format is refused by its name and format, and stays as it is', async (t) => {
   const { run, offsetFile, log } = await leftBy(t, 'format-1')
-  const newer = (await readFile(offsetFile, 'utf8')).replace('"formatVersion": 1', '"formatVersion": 2')
+  const newer = (await readFile(offsetFile, 'utf8')).replace('"formatVersion": 1', '"formatVersion": 3')
   await writeFile(offsetFile, newer)
   const versions = await readdir(log)
   const { code, stderr } = await run('start', '--once')
   assert.equal(code, 1)
-  assert.match(stderr, /FORMAT_TOO_NEW.*primary\.offset\.json has format 2, of a newer release/)
+  assert.match(stderr, /FORMAT_TOO_NEW.*primary\.offset\.json has format 3, of a newer release/)
   assert.match(stderr, /Run the newer release again/)
   assert.equal(await readFile(offsetFile, 'utf8'), newer)
   assert.deepEqual(await readdir(log), versions)

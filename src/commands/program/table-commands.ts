@@ -173,6 +173,39 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
         return createTables(context, { pipeline, printsOnly: print })
       }),
     )
+
+  const intent = refuseMistakes(program.command('intent'))
+    .description('Show and end loads into a Databricks table that a crash has left unclear.')
+    .helpCommand(false)
+  addCommand(intent, 'show', 'List the loads that have begun and not ended.', {
+    examples: [['tailrace intent show', 'the ranges of each load; reads the offset files only']],
+  })
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .action((flags) =>
+      runner.withConfig(async (context) => {
+        const { showIntents } = await import('../intents.ts')
+        return showIntents(context, flags)
+      }),
+    )
+  addCommand(intent, 'discard', 'End a load that no start could settle, so that its blobs are read again.', {
+    examples: [
+      ['tailrace intent discard --pipeline primary', 'if the table has no row of its ranges, or all of them'],
+      [
+        'tailrace intent discard --pipeline primary --remove-rows',
+        'remove its rows, and land the ranges again',
+      ],
+    ],
+  })
+    .requiredOption('--pipeline <name>', 'the pipeline; it must not be running')
+    .option('--batch <id>', 'which load, when there are several')
+    .option('--remove-rows', 'remove the rows of its ranges where they are not those of the load, each once')
+    .action((flags) =>
+      runner.withConfig(async (context) => {
+        const { discardIntent } = await import('../intents.ts')
+        return discardIntent(context, flags)
+      }),
+    )
 }
 
 const formatOption = () =>

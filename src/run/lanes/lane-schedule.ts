@@ -10,8 +10,8 @@ export interface SetAsideBlob {
   /** Failures in a row, this one included. */
   readonly failures: number
   readonly sinceMs: number
-  /** When it is read again, in milliseconds since the epoch. */
-  readonly untilMs: number
+  /** When it is read again, in milliseconds since the epoch; undefined when somebody has to decide first. */
+  readonly untilMs?: number | undefined
 }
 
 /** A blob that is read, waits, or was read lately. */

@@ -10,7 +10,7 @@ const schema = z.array(
     reason: z.string(),
     failures: z.number(),
     sinceMs: z.number(),
-    untilMs: z.number(),
+    untilMs: z.number().optional(),
   }),
 )
 

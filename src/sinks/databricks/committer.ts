@@ -5,7 +5,13 @@ import type { LoadIntent } from '../../offsets/load-intent.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { generationKey, type Span } from '../../records.ts'
 import { requireOffsets } from '../commit-fence.ts'
-import type { CommitReceipt, EncodedBatch, TableCommitter } from '../table-committer.ts'
+import type {
+  CommitReceipt,
+  DiscardedLoad,
+  DiscardOptions,
+  EncodedBatch,
+  TableCommitter,
+} from '../table-committer.ts'
 import { BackgroundWork } from './background-work.ts'
 import type { LoadLedger, RowLoader } from './loading/row-loader.ts'
 
@@ -27,6 +33,8 @@ export interface DatabricksCommitterOptions {
   readonly onOffsetsRecovered: (count: number) => void
   /** Called when an earlier process's load was completed (`landed`) or discarded. */
   readonly onSettled: (intent: LoadIntent, landed: boolean) => void
+  /** Called when an earlier process's load could not be settled: the other blobs land meanwhile. */
+  readonly onUnsettled: (intent: LoadIntent, error: TailraceError) => void
   /** The mode of the loader's intents; undefined when it records none. */
   readonly mode: LoadIntent['mode'] | undefined
   readonly clock?: Clock | undefined
@@ -48,6 +56,8 @@ export class DatabricksCommitter implements TableCommitter {
   /** One batch at a time. */
   #queue = new SerialQueue()
   readonly #background: BackgroundWork
+  /** Why each of the ledger's unsettled loads could not be settled, by its id. */
+  readonly #unsettledBecause = new Map<string, TailraceError>()
 
   constructor(options: DatabricksCommitterOptions) {
     this.location = options.location
@@ -60,7 +70,10 @@ export class DatabricksCommitter implements TableCommitter {
     const { loader, ledger, recoversOffsets } = this.#options
     await this.#queue.run(async () => {
       await loader.open()
-      if (ledger.intent !== undefined) await this.#settle(ledger.intent)
+      const { intent, unsettled } = ledger
+      if (intent !== undefined) await this.#settleOrHold(intent)
+      // Somebody may have repaired the table, or granted a right.
+      for (const one of without(unsettled, intent)) await this.#settleOrHold(one)
       if (recoversOffsets) await this.#recoverOffsets()
     })
   }
@@ -69,9 +82,34 @@ export class DatabricksCommitter implements TableCommitter {
     return this.#offsets
   }
 
+  get heldBlobs(): ReadonlyMap<string, TailraceError> {
+    const held = new Map<string, TailraceError>()
+    for (const { id, spans } of this.#options.ledger.unsettled) {
+      const error = this.#unsettledBecause.get(id)
+      for (const { blob } of spans) if (error !== undefined) held.set(blob, error)
+    }
+    return held
+  }
+
+  async discardLoad(id: string | undefined, { removesRows }: DiscardOptions): Promise<DiscardedLoad> {
+    return this.#queue.run(async () => {
+      const { loader, ledger } = this.#options
+      const intent = chosen(ledger.unsettled, id)
+      const rows = await loader.discard?.(intent, removesRows)
+      if (rows?.kind === 'loaded') {
+        await this.#end(intent, true)
+        return { batch: intent.id, outcome: 'landed', removedRows: 0 }
+      }
+      await this.#end(intent, false)
+      const outcome = intent.replaces === undefined ? 'read-again' : 'replay-again'
+      return { batch: intent.id, outcome, removedRows: rows?.removed ?? 0 }
+    })
+  }
+
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
     return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
+      this.#requireNotHeld(spans)
       requireOffsets(spans, (source) => this.#offsets.get(source))
       if (encoded.rows > 0) {
         const begun = ledger.intent
@@ -91,6 +129,7 @@ export class DatabricksCommitter implements TableCommitter {
   ): Promise<CommitReceipt & { readonly removedRows: number }> {
     return this.#queue.run(async () => {
       const { loader, ledger } = this.#options
+      this.#requireNotHeld([span])
       try {
         const removedRows = await loader.replace(span, encoded, (intent) => this.#recordIntent(intent))
         await ledger.record(this.#offsets, undefined)
@@ -115,8 +154,9 @@ export class DatabricksCommitter implements TableCommitter {
     await this.#background.closeAfter(this.#options.close)
   }
 
-  async #settle(intent: LoadIntent): Promise<void> {
-    const { loader, ledger, mode, onSettled } = this.#options
+  /** Settles the load of an earlier process, or leaves it to a person: its blobs are then held, and the others land. */
+  async #settleOrHold(intent: LoadIntent): Promise<void> {
+    const { loader, ledger, mode, onSettled, onUnsettled } = this.#options
     if (intent.mode !== mode) {
       throw new TailraceError(
         'LOAD_UNCLEAR',
@@ -124,10 +164,33 @@ export class DatabricksCommitter implements TableCommitter {
         { context: { batch: intent.id } },
       )
     }
-    const isDone = (await loader.settle(intent, (next) => this.#recordIntent(next))) === 'done'
-    if (isDone && intent.replaces === undefined) await this.#advance(intent.spans, undefined)
-    else await ledger.record(this.#offsets, undefined)
-    onSettled(intent, isDone)
+    try {
+      const isDone = (await loader.settle(intent, (next) => this.#recordIntent(next))) === 'done'
+      await this.#end(intent, isDone)
+      onSettled(intent, isDone)
+    } catch (error) {
+      if (!isTailraceError(error, 'LOAD_UNCLEAR') && !isTailraceError(error, 'STATEMENT_FAILED')) throw error
+      this.#unsettledBecause.set(intent.id, error)
+      // Settling a replay may have recorded its next step.
+      const last = ledger.intent?.id === intent.id ? ledger.intent : intent
+      await ledger.record(this.#offsets, undefined, [...without(ledger.unsettled, intent), last])
+      onUnsettled(intent, error)
+    }
+  }
+
+  /** Ends a load of an earlier process: its rows are all in the table, or none is. */
+  async #end(intent: LoadIntent, isDone: boolean): Promise<void> {
+    const unsettled = without(this.#options.ledger.unsettled, intent)
+    await this.#advance(isDone && intent.replaces === undefined ? intent.spans : [], undefined, unsettled)
+  }
+
+  /** @throws LOAD_UNCLEAR for a range of a blob that is held */
+  #requireNotHeld(spans: readonly Span[]): void {
+    const held = this.heldBlobs
+    for (const { blob } of spans) {
+      const error = held.get(blob)
+      if (error !== undefined) throw error
+    }
   }
 
   async #recoverOffsets(): Promise<void> {
@@ -144,11 +207,15 @@ export class DatabricksCommitter implements TableCommitter {
   }
 
   /** Advances offsets in the ledger and in memory. After an error both are unchanged, so memory is never ahead. */
-  async #advance(spans: readonly Span[], intent: LoadIntent | undefined): Promise<void> {
+  async #advance(
+    spans: readonly Span[],
+    intent: LoadIntent | undefined,
+    unsettled?: readonly LoadIntent[],
+  ): Promise<void> {
     const before = spans.map((span) => [span, this.#offsets.get(span)] as const)
     for (const span of spans) this.#offsets.set(landedBy(span))
     try {
-      await this.#options.ledger.record(this.#offsets, intent)
+      await this.#options.ledger.record(this.#offsets, intent, unsettled)
     } catch (error) {
       for (const [span, offset] of before) {
         if (offset === undefined) this.#offsets.delete(span)
@@ -157,6 +224,24 @@ export class DatabricksCommitter implements TableCommitter {
       throw error
     }
   }
+}
+
+function without(intents: readonly LoadIntent[], left: LoadIntent | undefined): readonly LoadIntent[] {
+  return intents.filter(({ id }) => id !== left?.id)
+}
+
+/** @throws USAGE */
+function chosen(unsettled: readonly LoadIntent[], id: string | undefined): LoadIntent {
+  const found = id === undefined ? unsettled : unsettled.filter((intent) => intent.id === id)
+  const [intent] = found
+  if (intent !== undefined && found.length === 1) return intent
+  const ids = unsettled.map((one) => one.id).join(', ')
+  throw new TailraceError(
+    'USAGE',
+    found.length > 1
+      ? `There are ${found.length} unsettled loads: name one of them, ${ids}.`
+      : `There is no unsettled load${id === undefined || ids === '' ? '' : ` ${id}: expected one of ${ids}`}.`,
+  )
 }
 
 function landedBy({ blob, generation, end }: Span): LandedOffset {

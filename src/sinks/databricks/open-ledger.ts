@@ -14,7 +14,8 @@ import { maxStatementLifeMs, openTable, requireVisibleRows, restrictionOf, watch
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
-import { StagedFiles } from './staging/staged-files.ts'
+import { ingestedFiles } from './staging/ingested-files.ts'
+import { StagedFiles, type StagedFilesOptions } from './staging/staged-files.ts'
 import type { VolumeStaging } from './staging/volume-staging.ts'
 import { liveColumnNames } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
@@ -57,8 +58,12 @@ export async function settledOffsets(
   const { offsets, storedOffsets } = context
   const recorded = typeof storedOffsets === 'object' ? storedOffsets.offsets : undefined
   const mayBeginOther = mode === 'transaction' || mode === 'auto' || mode === 'replace-where'
-  if (offsets.intent?.mode !== 'copy-into' || !mayBeginOther) return recorded
-  return (await openedIn(context, workspace, 'copy-into', recorded)).landed()
+  const hasBegun = [offsets.intent, ...offsets.unsettled].some((intent) => intent?.mode === 'copy-into')
+  if (!hasBegun || !mayBeginOther) return recorded
+  const committer = await openedIn(context, workspace, 'copy-into', recorded)
+  // Another mode would read their ranges again.
+  for (const error of committer.heldBlobs.values()) throw error
+  return committer.landed()
 }
 
 async function openedIn(
@@ -86,6 +91,11 @@ async function openedIn(
         { batch: intent.id, landed, files: intent.files.length, blobCount: intent.spans.length },
         settled(intent, landed),
       ),
+    onUnsettled: (intent, error) =>
+      logger.error(
+        { err: error, batch: intent.id, blobCount: intent.spans.length },
+        'a load of an earlier run is unclear: its blobs are not read until tailrace intent discard',
+      ),
     mode: mode === 'copy-into' || mode === 'stage-only' ? mode : undefined,
     clock,
     close: () => workspace.close(),
@@ -112,7 +122,14 @@ function loaderOf(
   const { target, engine } = context
   const { warehouse, staging } = workspace
   const open = { target, stagingFolder: staging?.folder, hasLanded }
-  if (mode === 'stage-only') return volumeLoader(context, requireStaging(staging, mode), undefined)
+  if (mode === 'stage-only') {
+    const folder = requireStaging(staging, mode)
+    // Databricks loads the files, at a time that nobody says.
+    const ingested =
+      warehouse &&
+      ((names: readonly string[]) => ingestedFiles(warehouse, target.table.name, folder.folder, names))
+    return volumeLoader(context, folder, undefined, ingested)
+  }
   if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const { table: declaration } = target
   const rows = new RangeRows(warehouse, declaration.name)
@@ -143,10 +160,14 @@ function volumeLoader(
   context: OpenSink<DatabricksOptions>,
   staging: VolumeStaging,
   table: TableLoad | undefined,
+  ingested?: StagedFilesOptions['ingested'],
 ): VolumeLoader {
   const { offsets, clock } = context
-  const held = (): readonly string[] => offsets.intent?.files.map(({ name }) => name) ?? []
-  return new VolumeLoader({ staging, stagedFiles: stagedFilesOf(context, staging, held), table, clock })
+  // The files of an unclear load are its evidence.
+  const held = (): readonly string[] =>
+    [offsets.intent, ...offsets.unsettled].flatMap((intent) => intent?.files.map(({ name }) => name) ?? [])
+  const stagedFiles = stagedFilesOf(context, staging, held, ingested)
+  return new VolumeLoader({ staging, stagedFiles, table, clock })
 }
 
 function copyLoad(
@@ -197,11 +218,13 @@ export function stagedFilesOf(
   { target, clock, logger }: Pick<OpenSink<DatabricksOptions>, 'target' | 'clock' | 'logger'>,
   staging: VolumeStaging,
   held: () => readonly string[],
+  ingested?: StagedFilesOptions['ingested'],
 ): StagedFiles {
   return new StagedFiles({
     staging,
     retentionMs: target.sink.stagedRetentionMs,
     held,
+    ingested,
     clock,
     onFailed: (error) => logger.warn({ err: error }, 'staged files could not be removed'),
   })

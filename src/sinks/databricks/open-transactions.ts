@@ -7,6 +7,10 @@ import { maxStatementLifeMs, type NoTransactions, obstacleOf, openTable, watchTa
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
+import { StagedFiles } from './staging/staged-files.ts'
+import { stagingBelow } from './staging/staging-below.ts'
+import { UnitFiles } from './staging/unit-files.ts'
+import type { VolumeStaging } from './staging/volume-staging.ts'
 import { readTableFacts } from './tables/table-facts.ts'
 import { OffsetsDisagree, startingOffsets } from './transactions/hand-over.ts'
 import { OffsetsTable, TransactionsRefused } from './transactions/offsets-table.ts'
@@ -48,6 +52,7 @@ export async function openTransactions(
     rows,
     files,
     stagedFiles,
+    units: unitFilesOf(context, staging),
     earlierOffsets: async () => {
       const recorded = await settledOffsets(context, workspace, sink.mode)
       const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs() : undefined
@@ -87,6 +92,21 @@ export async function openTransactions(
     }
     throw error
   }
+}
+
+/** Manifests are good for as long as those of a Delta table by default. */
+const unitRetentionMs = 7 * 24 * 3_600_000
+
+function unitFilesOf({ clock, logger }: OpenSink<DatabricksOptions>, all: VolumeStaging): UnitFiles {
+  const staging = stagingBelow(all, 'units')
+  const expired = new StagedFiles({
+    staging,
+    retentionMs: unitRetentionMs,
+    held: () => [],
+    clock,
+    onFailed: (error) => logger.warn({ err: error }, 'files of units could not be removed'),
+  })
+  return new UnitFiles({ staging, expired, clock })
 }
 
 function disagreement({ beyond }: OffsetsDisagree): string {

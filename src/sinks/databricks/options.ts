@@ -54,7 +54,8 @@ export interface DatabricksSinkConfig {
   readonly evolve?: Evolution | undefined
   /**
    * Age from which staged files are removed, in milliseconds: 3,600,000 to 31,536,000,000 (a year). Default
-   * 86,400,000 (a day). Refused with `stage-only`, because it is unknown which files are loaded.
+   * 86,400,000 (a day). With `stage-only` there is no default, and a file is removed only when the table has each of its
+   * rows, which needs `httpPath`.
    */
   readonly stagedRetentionMs?: number | undefined
   /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
@@ -143,12 +144,16 @@ export const databricksOptions = z
       ...besideOthers('mode', 'upload', 'httpPath'),
     },
   )
-  .refine(({ mode, stagedRetentionMs }) => mode !== 'stage-only' || stagedRetentionMs === undefined, {
-    path: ['stagedRetentionMs'],
-    error:
-      'expected nothing, where mode stage-only cannot know which files are loaded: let the streaming table remove its files, by cloudFiles.cleanSource',
-    ...besideOthers('mode', 'stagedRetentionMs'),
-  })
+  .refine(
+    ({ mode, stagedRetentionMs, httpPath }) =>
+      mode !== 'stage-only' || stagedRetentionMs === undefined || httpPath !== undefined,
+    {
+      path: ['stagedRetentionMs'],
+      error:
+        'expected nothing without httpPath, where mode stage-only cannot know which files are loaded: name a warehouse, or let the streaming table remove its files, by cloudFiles.cleanSource',
+      ...besideOthers('mode', 'stagedRetentionMs', 'httpPath'),
+    },
+  )
   .transform(({ stagedRetentionMs, ...rest }) => ({
     ...rest,
     // An Auto Loader may load a file much later, and it is unknown when it has.

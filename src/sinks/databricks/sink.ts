@@ -34,7 +34,14 @@ export const databricksSink: Sink<DatabricksOptions> = {
   // The file is the truth, so it must not be taken for that of a table of the same name elsewhere.
   offsetsTable: tableId,
 
-  lock: ({ name }, stateDirectory) => lockState(stateDirectory, name),
+  // A transaction fences off a second process by itself.
+  lock: async ({ name, sink }, stateDirectory) =>
+    sink.mode === 'transaction' ? undefined : lockState(stateDirectory, name),
+
+  refusesShards: ({ mode }) =>
+    mode === 'transaction'
+      ? undefined
+      : `lands by mode ${mode}, whose offsets other shards cannot read: set sink.mode to transaction, or run a process per pipeline`,
 
   async open(context) {
     const { openDatabricks } = await import('./open.ts')

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,10 +17,12 @@ import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../../src/sinks/databricks/loading/range-rows.ts'
 import { ReplaceWhereLoader } from '../../../src/sinks/databricks/loading/replace-where-loader.ts'
-import type { LoadLedger } from '../../../src/sinks/databricks/loading/row-loader.ts'
 import { VolumeLoader } from '../../../src/sinks/databricks/loading/volume-loader.ts'
 import { BatchFiles } from '../../../src/sinks/databricks/staging/batch-files.ts'
+import { ingestedFiles } from '../../../src/sinks/databricks/staging/ingested-files.ts'
 import { StagedFiles } from '../../../src/sinks/databricks/staging/staged-files.ts'
+import { stagingBelow } from '../../../src/sinks/databricks/staging/staging-below.ts'
+import { UnitFiles } from '../../../src/sinks/databricks/staging/unit-files.ts'
 import type { VolumeStaging } from '../../../src/sinks/databricks/staging/volume-staging.ts'
 import { ensureTable, liveColumnNames } from '../../../src/sinks/databricks/tables/live-table.ts'
 import { startingOffsets } from '../../../src/sinks/databricks/transactions/hand-over.ts'
@@ -71,6 +74,8 @@ export interface OpenOptions {
   readonly recoversOffsets?: boolean
   /** Whether the principal may not see all rows. Default false. */
   readonly hidesRows?: boolean
+  /** Whether a table that is created can take transactions, whatever the mode. */
+  readonly isManaged?: boolean
   /** How long a statement of an earlier process may run on. Default 0. */
   readonly orphanMs?: number
   /** Default: the table's name. */
@@ -127,13 +132,13 @@ export async function committerFixture(
     const steppingFile: Pick<OffsetFile, 'write'> = {
       write: (offsets, notes) => step('record', () => store.write(offsets, notes)),
     }
-    const mirror = new OffsetFileWriter({ file: steppingFile, marks: [], intent: file?.intent, clock })
-    const ledger: LoadLedger = {
-      get intent() {
-        return mirror.intent
-      },
-      record: (offsets, intent) => mirror.record(offsets, intent),
-    }
+    const ledger = new OffsetFileWriter({
+      file: steppingFile,
+      marks: [],
+      intent: file?.intent,
+      unsettled: file?.unsettled,
+      clock,
+    })
     const stepping: Warehouse = {
       location: 'test',
       execute: (statement) => step(statement.label, () => direct.execute(statement)),
@@ -146,7 +151,8 @@ export async function committerFixture(
         warehouse: stepping,
         declaration,
         layout: { clusterBy: ['event_time'] },
-        properties: mode === 'transaction' ? { 'delta.feature.catalogManaged': 'supported' } : {},
+        properties:
+          mode === 'transaction' || options.isManaged ? { 'delta.feature.catalogManaged': 'supported' } : {},
         create: true,
         evolve: false,
         hasLanded: (file?.offsets.blobCount ?? 0) > 0,
@@ -173,6 +179,7 @@ export async function committerFixture(
         rows,
         files,
         stagedFiles,
+        units: new UnitFiles({ staging: stagingBelow(staging, 'units'), expired: stagedFiles, clock }),
         earlierOffsets: async () => startingOffsets(file?.offsets, await rows.ends()),
         landsBlob: () => true,
         markOf: () => undefined,
@@ -203,7 +210,11 @@ export async function committerFixture(
               stagedFiles: new StagedFiles({
                 staging,
                 retentionMs: options.retentionMs,
-                held: () => mirror.intent?.files.map(({ name }) => name) ?? [],
+                held: () => ledger.intent?.files.map(({ name }) => name) ?? [],
+                ingested:
+                  mode === 'stage-only'
+                    ? (names) => ingestedFiles(stepping, declaration.name, staging.folder, names)
+                    : undefined,
                 clock,
                 onFailed: (error) => {
                   throw error
@@ -238,6 +249,7 @@ export async function committerFixture(
       landsBlob: () => true,
       onOffsetsRecovered: () => {},
       onSettled: () => {},
+      onUnsettled: () => {},
       clock,
       close: async () => options.onClose?.(),
     })
@@ -285,6 +297,16 @@ export async function committerFixture(
       return found.map(({ r }) => String(r))
     },
   }
+}
+
+/** Starts anew. @returns why the blob of these tests is held, so that nothing of it can be landed */
+export async function heldBecause(fixture: CommitterFixture, options: OpenOptions = {}): Promise<unknown> {
+  const committer = await fixture.open('logs', options)
+  const because = committer.heldBlobs?.get(blob.blob)
+  assert.ok(because !== undefined, 'the blob is not held')
+  const next = span(committer.landed().get(blob) ?? 0, 1_000)
+  await assert.rejects(committer.land([next], await fixture.encode(next)), because)
+  return because
 }
 
 /** What `rows` gives for the rows of a span. */

@@ -7,6 +7,7 @@ import {
   blob,
   type CommitterFixture,
   committerFixture,
+  heldBecause,
   type OpenOptions,
   rowsOf,
   type Step,
@@ -89,7 +90,7 @@ test('a batch whose rows a mask or a DELETE took out of sight is not landed agai
   const emptied = await committerFixture(t)
   await killAfterLoad(emptied)
   await emptied.warehouse.changedByOthers(logs, 'DELETE', 'DELETE FROM lake.logs.logs')
-  await assert.rejects(emptied.open('logs'), unclear(/expected 10, found 0/))
+  unclear(/expected 10, found 0/)(await heldBecause(emptied))
 })
 
 for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as const) {
@@ -140,6 +141,22 @@ test('of two processes with two state directories that load the same blob, the s
     unclear(/another process lands the same blobs with another state directory/),
   )
   assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+})
+
+test('of two processes that load the same new range at the same moment, the one whose load ends later stops and names it', async (t) => {
+  const fixture = await committerFixture(t)
+  const first = await fixture.open('logs')
+  await fixture.forget('logs')
+  const second = await fixture.open('logs')
+  const hold = fixture.warehouse.holdNext(/^COPY INTO/)
+  const late = first.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  await hold.reached
+  await second.land([span(0, 50)], await fixture.encode(span(0, 50)))
+  hold.release()
+  await assert.rejects(
+    late,
+    unclear(/expected 5, found 10, of logs\/pg.json from 0 to 50.*at the same moment/),
+  )
 })
 
 test('a lost offset file is not made up from rows that a filter may hide', async (t) => {
@@ -197,5 +214,9 @@ test('the rows of 10,000 ranges are counted in a few statements', async (t) => {
   }))
   calls.length = 0
   await committer.land(spans, await fixture.encode({ ...blob, start: 0, end: 100 }))
-  assert.equal(calls.filter((name) => name === 'count the rows of ranges').length, 3)
+  assert.equal(
+    calls.filter((name) => name === 'count the rows of ranges').length,
+    2 * 3,
+    'before and after the load',
+  )
 })

@@ -97,6 +97,44 @@ test('a batch whose reply is lost before it was executed is landed once when it 
   assert.equal((await fixture.staged('events')).length, 1, 'the file is staged once')
 })
 
+test('a process that begins the offsets late moves none back that another one has landed meanwhile', async (t) => {
+  const fixture = await committerFixture(t)
+  const earlier = await fixture.open('events', { mode: 'replace-where', isManaged: true })
+  await earlier.land([span(0, 30)], await fixture.encode(span(0, 30)))
+  const late = await fixture.open('events', {
+    mode,
+    step: async (name, call) => {
+      if (name === 'begin the offsets') {
+        const other = await opened(fixture, 'events')
+        await other.land([span(30, 60)], await fixture.encode(span(30, 60)))
+      }
+      return call()
+    },
+  })
+  assert.equal(late.landed().get(blob), 60)
+  await late.refresh?.()
+  await late.land([span(60, 90)], await fixture.encode(span(60, 90)))
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 90 }))
+})
+
+test('of two processes that begin the offsets at the same moment one is refused, so that no offset is there twice', async (t) => {
+  const fixture = await committerFixture(t)
+  const earlier = await fixture.open('events', { mode: 'replace-where', isManaged: true })
+  await earlier.land([span(0, 30)], await fixture.encode(span(0, 30)))
+  const hold = fixture.warehouse.holdNext(/^BEGIN ATOMIC/)
+  const late = opened(fixture, 'events')
+  await hold.reached
+  const first = await opened(fixture, 'events')
+  hold.release()
+  await assert.rejects(late, /CONCURRENT/)
+  await first.land([span(30, 60)], await fixture.encode(span(30, 60)))
+  const [found] = await fixture.warehouse.rows(
+    'SELECT count(*)::INTEGER AS n FROM "lake"."logs"."tailrace_offsets" WHERE target <> \'\'',
+  )
+  assert.equal(found?.n, 2, 'the offset of the blob, and the pipeline')
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 60 }))
+})
+
 test('a staged file that somebody removes before its transaction is uploaded again', async (t) => {
   for (const one of ['transaction', 'replace-where'] as const) {
     const fixture = await committerFixture(t)

@@ -59,15 +59,22 @@ export function insertFilesSql(
   { isInTransaction }: { readonly isInTransaction: boolean },
 ): string {
   const hint = isInTransaction ? ' WITH (allow_nontransactional_reads = true)' : ''
+  const names = columns.map((column) => quoteName(column.name)).join(', ')
+  // Cast once for all files, because a statement may have a thousand of them.
+  const files = paths.map((path) => `SELECT ${names} FROM ${filesSql(path)}${hint}`)
   return [
-    `INSERT INTO ${qualifiedName(name)} (${columns.map((column) => quoteName(column.name)).join(', ')})`,
-    paths.map((path) => `${selectFilesSql(columns, path)}${hint}`).join('\nUNION ALL '),
+    `INSERT INTO ${qualifiedName(name)} (${names})`,
+    `SELECT ${columns.map(selected).join(', ')} FROM (${files.join('\nUNION ALL ')})`,
   ].join('\n')
 }
 
 /** Formats the query of a staged file's rows, with each column named and cast. */
 export function selectFilesSql(columns: readonly Column[], path: string): string {
-  return `SELECT ${columns.map(selected).join(', ')} FROM read_files(${quoteText(path)}, format => 'parquet')`
+  return `SELECT ${columns.map(selected).join(', ')} FROM ${filesSql(path)}`
+}
+
+function filesSql(path: string): string {
+  return `read_files(${quoteText(path)}, format => 'parquet')`
 }
 
 function selected({ name, type }: Column): string {

@@ -5,15 +5,13 @@ import type { Column, TableDeclaration } from '../../../tables/table.ts'
 import { type EmbeddedEngine, parquetSql, sqlIdentifier } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import { databricksTypes } from '../tables/definition.ts'
+import { keyColumns } from '../tables/key-columns.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
 import type { RangeRows } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
 
 /** Bytes of JSON rows in one statement. The limit of a parameter's length is not documented; 1 MiB works. */
 const maxRowsBytes = 1024 * 1024
-
-/** Columns that identify a row. */
-export const keyColumns = ['source_blob', 'source_generation', 'source_offset', 'source_index'] as const
 
 export interface MergeLoaderOptions {
   readonly warehouse: Warehouse
@@ -25,10 +23,11 @@ export interface MergeLoaderOptions {
   readonly engine: EmbeddedEngine
 }
 
-/** A row as JSON, and its offset in the blob. */
-interface RowText {
+/** Rows for one statement, as the texts of JSON objects. */
+interface RowChunk {
+  /** The offset of the first row in its blob. */
   readonly offset: number
-  readonly json: string
+  readonly rows: readonly string[]
 }
 
 /** An empty time range, so that `RangeRows.remove` spares no row. */
@@ -63,15 +62,14 @@ export class MergeLoader implements RowLoader {
     readonly encoded: EncodedBatch
   }): Promise<void> {
     let added = 0
-    for (const rows of inChunks(await this.#rowTexts(encoded), 'anywhere')) added += await this.#add(rows)
+    await this.#inChunks(encoded, 'anywhere', async ({ rows }) => {
+      added += await this.#add(rows)
+    })
     // Rows were there already after a lost reply, or the warehouse did not add all rows. Counting them decides.
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
-  /**
-   * Each statement replaces a part of the range atomically, so after a crash the replay can be repeated. Only one batch
-   * is in memory at a time.
-   */
+  /** Each statement replaces a part of the range atomically, so after a crash the replay can be repeated. */
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
     const parts = encoded.filter(({ rows }) => rows > 0)
     if (parts.length === 0) return this.#options.rows.remove(span, noIngestTimes)
@@ -80,17 +78,22 @@ export class MergeLoader implements RowLoader {
     for (const [index, part] of parts.entries()) {
       const next = parts[index + 1]
       const end = next === undefined ? span.end : firstOffset(next)
-      const chunks = inChunks(await this.#rowTexts(part), 'between-offsets')
-      for (const [at, rows] of chunks.entries()) {
-        const to = chunks[at + 1]?.[0]?.offset ?? end
-        removed += await this.#replacePart({ ...span, start: from, end: to }, rows)
+      let waiting: readonly string[] = []
+      const replaceUpTo = async (to: number): Promise<void> => {
+        removed += await this.#replacePart({ ...span, start: from, end: to }, waiting)
         from = to
       }
+      await this.#inChunks(part, 'between-offsets', async ({ offset, rows }) => {
+        // The part of a chunk ends where the next one begins.
+        if (waiting.length > 0) await replaceUpTo(offset)
+        waiting = rows
+      })
+      await replaceUpTo(end)
     }
     return removed
   }
 
-  async #add(rows: readonly RowText[]): Promise<number> {
+  async #add(rows: readonly string[]): Promise<number> {
     const [result] = await this.#options.warehouse.execute({
       label: 'merge rows',
       sql: mergeSql(this.#options.declaration),
@@ -100,7 +103,7 @@ export class MergeLoader implements RowLoader {
     return Number(result?.num_inserted_rows ?? 0)
   }
 
-  async #replacePart(part: Span, rows: readonly RowText[]): Promise<number> {
+  async #replacePart(part: Span, rows: readonly string[]): Promise<number> {
     const { blob, generation, start, end } = part
     const [result] = await this.#options.warehouse.execute({
       label: 'replace the rows of a range',
@@ -127,17 +130,50 @@ export class MergeLoader implements RowLoader {
   async reclaim(): Promise<void> {}
 
   /**
-   * Reads a batch's rows as JSON, ordered by the key columns. `json_merge_patch` drops NULL values, which are about half
-   * of a row's columns.
+   * Reads a batch's rows and passes them on in chunks of at most `maxRowsBytes` of JSON; a larger row is a chunk of its own.
+   * One chunk is in memory at a time.
+   *
+   * @param where `between-offsets` goes in the order of offsets and keeps rows with the same offset, which come from one
+   * document, in one chunk, because `replace` deletes by offset
    */
-  async #rowTexts({ files }: EncodedBatch): Promise<RowText[]> {
+  async #inChunks(
+    { files }: EncodedBatch,
+    where: 'anywhere' | 'between-offsets',
+    send: (chunk: RowChunk) => Promise<void>,
+  ): Promise<void> {
     const { engine, declaration } = this.#options
+    const { columns } = declaration
     const paths = files.map(({ path }) => path)
-    if (paths.length === 0) return []
-    const found = await engine.rows(`SELECT source_offset::VARCHAR AS place,
-      json_merge_patch('{}', to_json(struct_pack(${declaration.columns.map(packed).join(', ')})))::VARCHAR AS json
-      FROM ${parquetSql(paths)} ORDER BY ${keyColumns.join(', ')}`)
-    return found.map(({ place, json }) => ({ offset: Number(place), json: String(json) }))
+    if (paths.length === 0) return
+    let open: { readonly offset: number; readonly rows: string[] } | undefined
+    let bytes = 0
+    let previous: number | undefined
+    const seal = async (): Promise<void> => {
+      const sealed = open
+      open = undefined
+      bytes = 0
+      if (sealed !== undefined) await send(sealed)
+    }
+    // The columns of the file, not their texts of the same names. Sorting long rows takes memory, and adding needs no order.
+    const order = where === 'anywhere' ? '' : ` ORDER BY ${keyColumns.map((key) => `f.${key}`).join(', ')}`
+    const sql = `SELECT source_offset, ${columns.map(selectedText).join(', ')} FROM ${parquetSql(paths)} AS f${order}`
+    await engine.rolledBack(() =>
+      engine.stream(sql, async ({ rows }) => {
+        for (const [place, ...values] of rows) {
+          const offset = Number(place)
+          const row = jsonObject(columns, values)
+          const size = Buffer.byteLength(row) + 1
+          const mayCut = where === 'anywhere' || previous !== offset
+          if (bytes + size > maxRowsBytes && mayCut) await seal()
+          open ??= { offset, rows: [] }
+          open.rows.push(row)
+          bytes += size
+          previous = offset
+        }
+        return true
+      }),
+    )
+    await seal()
   }
 }
 
@@ -176,42 +212,34 @@ function rowsType(columns: readonly Column[]): string {
   return `ARRAY<STRUCT<${fields.join(', ')}>>`
 }
 
-/** Formats timestamps as text with microseconds, because JSON has no type for them. */
-function packed({ name, type }: Column): string {
+/** Formats values that JSON has no type for as text: timestamps with microseconds, integers to their last digit. */
+function selectedText({ name, type }: Column): string {
   const column = sqlIdentifier(name)
-  if (type !== 'timestamp') return `${column} := ${column}`
-  return `${column} := strftime(timezone('UTC', ${column}), '%Y-%m-%dT%H:%M:%S.%fZ')`
+  if (type === 'timestamp')
+    return `strftime(timezone('UTC', ${column}), '%Y-%m-%dT%H:%M:%S.%fZ') AS ${column}`
+  return type === 'date' || type === 'long' ? `${column}::VARCHAR AS ${column}` : column
 }
 
-function jsonArray(rows: readonly RowText[]): string {
-  return `[${rows.map(({ json }) => json).join(',')}]`
+/** Leaves out columns that are NULL, which are about half of a row's. */
+function jsonObject(columns: readonly Column[], values: readonly unknown[]): string {
+  const members = columns.flatMap(({ name, type }, index) => {
+    const value = values[index]
+    if (value === null || value === undefined) return []
+    const isBare =
+      type === 'long' ||
+      (typeof value === 'number' && Number.isFinite(value)) ||
+      value === true ||
+      value === false
+    return [`${JSON.stringify(name)}:${isBare ? value : JSON.stringify(String(value))}`]
+  })
+  return `{${members.join(',')}}`
+}
+
+function jsonArray(rows: readonly string[]): string {
+  return `[${rows.join(',')}]`
 }
 
 /** @returns the smallest source offset of a batch's rows, from its files' statistics */
 function firstOffset({ files }: EncodedBatch): number {
   return Math.min(...files.map(({ columns }) => Number(columns.get('source_offset')?.min)))
-}
-
-/**
- * Divides rows into chunks of at most `maxRowsBytes`; a larger row is a chunk of its own.
- *
- * @param where `between-offsets` keeps rows with the same offset, which come from one document, in one chunk, because
- * `replace` deletes by offset
- */
-function inChunks(rows: readonly RowText[], where: 'anywhere' | 'between-offsets'): RowText[][] {
-  const chunks: RowText[][] = []
-  let bytes = 0
-  let previous: RowText | undefined
-  for (const row of rows) {
-    const size = Buffer.byteLength(row.json) + 1
-    const mayCut = where === 'anywhere' || previous?.offset !== row.offset
-    if (chunks.length === 0 || (bytes + size > maxRowsBytes && mayCut)) {
-      chunks.push([])
-      bytes = 0
-    }
-    chunks.at(-1)?.push(row)
-    bytes += size
-    previous = row
-  }
-  return chunks
 }

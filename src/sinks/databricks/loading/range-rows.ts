@@ -90,15 +90,17 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
     return Number(result?.num_affected_rows ?? 0)
   }
 
-  /** Removes all rows of a range. */
-  async removeAll(span: Span): Promise<void> {
-    const { condition, parameters } = withinRanges([span])
-    await this.#warehouse.execute({
-      label: 'remove the rows of a range',
-      sql: `DELETE FROM ${this.#table} WHERE ${condition}`,
-      parameters,
-      repeatable: true,
-    })
+  /** Removes all rows of ranges. */
+  async removeAll(spans: readonly Span[]): Promise<void> {
+    for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
+      const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
+      await this.#warehouse.execute({
+        label: 'remove the rows of ranges',
+        sql: `DELETE FROM ${this.#table} WHERE ${condition}`,
+        parameters,
+        repeatable: true,
+      })
+    }
   }
 
   /** Computes the end of the last row of each blob generation. Reads the whole table. */

@@ -62,7 +62,7 @@ export class ReplaceWhereLoader implements RowLoader {
     const { rows } = this.#options
     const removed = await rows.count([span])
     const files = encoded.flatMap((batch) => batch.files)
-    if (files.length === 0) await rows.removeAll(span)
+    if (files.length === 0) await rows.removeAll([span])
     else await this.#replaced([span], { files })
     return removed
   }

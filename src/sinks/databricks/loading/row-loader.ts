@@ -7,8 +7,14 @@ import type { EncodedBatch } from '../../table-committer.ts'
 export interface LoadLedger {
   /** The recorded load that has not ended. */
   readonly intent: LoadIntent | undefined
-  /** Makes both durable in one step. */
-  record(offsets: LandedOffsets, intent: LoadIntent | undefined): Promise<void>
+  /** Loads that no start could settle. */
+  readonly unsettled: readonly LoadIntent[]
+  /** Makes all of them durable in one step. @param unsettled default: as before */
+  record(
+    offsets: LandedOffsets,
+    intent: LoadIntent | undefined,
+    unsettled?: readonly LoadIntent[],
+  ): Promise<void>
 }
 
 /** Records a load intent durably, together with the current offsets. */
@@ -16,6 +22,9 @@ export type RecordIntent = (intent: LoadIntent) => Promise<void>
 
 /** Whether the load of an earlier process's intent is complete, or nothing of it was loaded. */
 export type Settlement = 'done' | 'not-begun'
+
+/** What an unsettled load that was given up has left: all of its rows, or none, of which some may have been removed. */
+export type DiscardedRows = { readonly kind: 'loaded' } | { readonly kind: 'none'; readonly removed: number }
 
 /** A way to load encoded files into a table that holds no offsets. */
 export interface RowLoader {
@@ -28,6 +37,15 @@ export interface RowLoader {
    * @throws LOAD_UNCLEAR when it cannot be determined whether the rows are in the table
    */
   settle(intent: LoadIntent, recordIntent: RecordIntent): Promise<Settlement>
+
+  /**
+   * Gives an unsettled load up, as a person has decided: removes its staged files, so that no statement can load them any
+   * more, and finds out whether its rows are in the table.
+   *
+   * @param removesRows whether rows of its ranges are removed where they are not those of the load, each once
+   * @throws LOAD_UNCLEAR when the table has such rows and they are not to be removed; no row is changed then
+   */
+  discard?(intent: LoadIntent, removesRows: boolean): Promise<DiscardedRows>
 
   /**
    * Adds a batch's rows. After a failure, call it again with the same batch: it adds the rows that are missing.

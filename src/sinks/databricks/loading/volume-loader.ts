@@ -15,7 +15,7 @@ import { type StagedFiles, stagedFileName } from '../staging/staged-files.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { type CopyInto, isMissingStagedFile } from './copy-into.ts'
 import { type IngestTimes, type RangeRows, rangesOf } from './range-rows.ts'
-import type { RecordIntent, RowLoader, Settlement } from './row-loader.ts'
+import type { DiscardedRows, RecordIntent, RowLoader, Settlement } from './row-loader.ts'
 
 /** Loads staged files into a table. */
 export interface TableLoad {
@@ -102,11 +102,15 @@ export class VolumeLoader implements RowLoader {
     recordIntent: RecordIntent,
   ): Promise<boolean> {
     if ((await this.#stagingOf(intent)) !== 'whole') return false
+    let areRemoved = false
     try {
-      await this.#exchange(table, intent, replaces, recordIntent)
+      await this.#exchange(table, intent, replaces, async (next) => {
+        areRemoved = true
+        await recordIntent(next)
+      })
       return true
     } catch (error) {
-      if (isRefusedRemoval(error)) return false
+      if (!areRemoved && isRefusedRemoval(error)) return false
       throw error
     }
   }
@@ -123,6 +127,19 @@ export class VolumeLoader implements RowLoader {
     const { clock } = this.#options
     if (files.length > 0) await outwaitOrphans(table.orphans, loadingSinceMs ?? clock.now(), clock)
     return (await this.#find(table, intent)) === 'loaded'
+  }
+
+  async discard(intent: LoadIntent, removesRows: boolean): Promise<DiscardedRows> {
+    const { table, clock } = this.#options
+    if (table === undefined || table.mayHideRows()) throw unclear(intent, 0)
+    await this.#removeStaged(intent)
+    // A statement that has read the files before may still add their rows.
+    await outwaitOrphans(table.orphans, intent.loadingSinceMs ?? 0, clock)
+    const found = await table.rows.count(intent.spans)
+    if (found === intendedRows(intent)) return { kind: 'loaded' }
+    if (found > 0 && !removesRows) throw unclear(intent, found)
+    if (found > 0) await table.rows.removeAll(intent.spans)
+    return { kind: 'none', removed: found }
   }
 
   async add(
@@ -216,10 +233,31 @@ export class VolumeLoader implements RowLoader {
       return 0
     })
     // The list of loaded files has the last word where rows may be hidden. It alone never means that nothing was loaded.
-    if (added > 0 || (!isMissing && table.mayHideRows())) return 'loaded'
+    if (!isMissing && table.mayHideRows()) return 'loaded'
+    if (added > 0) {
+      await this.#requireNoTwin(table, intent)
+      return 'loaded'
+    }
     const outcome = await this.#find(table, intent)
     if (outcome === 'missing' && !isMissing) throw unclear(intent, 0)
     return outcome
+  }
+
+  /**
+   * Another process may have loaded the same ranges from files of its own, at the same moment. Each of the two counts after
+   * its load, so at least the later one finds both.
+   *
+   * @throws LOAD_UNCLEAR
+   */
+  async #requireNoTwin(table: TableLoad, intent: LoadIntent): Promise<void> {
+    const found = await table.rows.count(intent.spans)
+    const rows = intendedRows(intent)
+    if (found <= rows) return
+    throw new TailraceError(
+      'LOAD_UNCLEAR',
+      `The table has more rows of batch ${intent.id} than were loaded: expected ${rows}, found ${found}${rangesOf(intent.spans)}. Another process has loaded the same ranges at the same moment: end it, and remove what is there twice.`,
+      { context: { batch: intent.id, rows, found } },
+    )
   }
 
   /** Records that the load is about to be sent: until then, missing files mean that nothing was loaded. */

@@ -25,6 +25,11 @@ export interface StagedFilesOptions {
   readonly retentionMs: number | undefined
   /** The names of the current load's files, which are kept. */
   readonly held: () => readonly string[]
+  /**
+   * Finds those of some files whose rows are in the table; the others are kept. Default: all files that are not held were
+   * loaded, or belong to a batch that was given up.
+   */
+  readonly ingested?: ((names: readonly string[]) => Promise<ReadonlySet<string>>) | undefined
   readonly clock: Clock
   /** Called when files could not be removed; they only take up space. */
   readonly onFailed: (error: unknown) => void
@@ -35,6 +40,8 @@ export class StagedFiles {
   readonly #options: StagedFilesOptions
   /** Start of the next hour to clear, in milliseconds since the epoch. */
   #nextHourMs: number | undefined
+  /** Folders of hours that have ended, with files that were not ingested. */
+  #kept: readonly string[] = []
 
   constructor(options: StagedFilesOptions) {
     this.#options = options
@@ -64,6 +71,9 @@ export class StagedFiles {
         await this.#removeBetween(endMs - firstScanMs, endMs)
         this.#nextHourMs = endMs
       }
+      if (this.#nextHourMs < endMs) {
+        for (const folder of this.#kept) if (await this.#removeHour(folder)) this.#forget(folder)
+      }
       // Only hours that have ended, so that each is listed once.
       for (; this.#nextHourMs < endMs; this.#nextHourMs += hourMs) {
         await this.#removeHour(hourFolder(this.#nextHourMs))
@@ -92,11 +102,21 @@ export class StagedFiles {
     }
   }
 
-  async #removeHour(folder: string): Promise<void> {
-    const { staging, held } = this.#options
+  /** @returns whether no file of the folder has to be kept until it is ingested */
+  async #removeHour(folder: string): Promise<boolean> {
+    const { staging, held, ingested } = this.#options
     const { files } = await staging.list(folder)
     const kept = new Set(held())
-    for (const { name } of files) if (!kept.has(name)) await staging.remove(name)
+    const names = files.map(({ name }) => name).filter((name) => !kept.has(name))
+    const removable = ingested === undefined || names.length === 0 ? new Set(names) : await ingested(names)
+    for (const name of removable) await staging.remove(name)
+    if (removable.size === names.length) return true
+    if (!this.#kept.includes(folder)) this.#kept = [...this.#kept, folder]
+    return false
+  }
+
+  #forget(folder: string): void {
+    this.#kept = this.#kept.filter((other) => other !== folder)
   }
 
   async #reportingFailure(work: () => Promise<void>): Promise<void> {

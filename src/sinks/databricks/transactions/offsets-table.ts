@@ -5,7 +5,7 @@ import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
 import { WorkspaceCatalog } from '../tables/catalog.ts'
 import type { ParameterValue, StatementRow, Warehouse } from '../warehouse/warehouse.ts'
-import { beginOffsetsSql, createOffsetsSql, type SpanRow, spanRow } from './transaction-sql.ts'
+import { anchorSql, beginOffsetsSql, createOffsetsSql, type SpanRow, spanRow } from './transaction-sql.ts'
 
 /** An offset as the table has it, and who moved it last. */
 export interface StoredOffset extends LandedOffset {
@@ -80,7 +80,8 @@ export class OffsetsTable {
   }
 
   /**
-   * Makes the table the authority for the pipeline, with the offsets known so far, in one transaction.
+   * Makes the table the authority for the pipeline, with the offsets known so far, in one transaction. Offsets that the
+   * table has stay as they are.
    *
    * @throws TransactionsRefused when the warehouse or the table has no transactions
    */
@@ -92,6 +93,11 @@ export class OffsetsTable {
     const spans = offsets.map(({ offset, ...source }) =>
       spanRow({ ...source, start: offset, end: offset }, false, markText(markOf(source))),
     )
+    await this.#warehouse.execute({
+      label: 'anchor the offsets',
+      sql: anchorSql(this.name),
+      repeatable: true,
+    })
     try {
       await this.#warehouse.execute({
         label: 'begin the offsets',

@@ -6,13 +6,23 @@ import { SerialQueue } from '../../../offsets/serial-queue.ts'
 import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../../records.ts'
 import type { TableDeclaration } from '../../../tables/table.ts'
 import { CommitFencedError, type FencedSpan, requireOffsets } from '../../commit-fence.ts'
-import type { CommitReceipt, EncodedBatch, TableCommitter } from '../../table-committer.ts'
+import { judgeUnits } from '../../judge-units.ts'
+import type {
+  CommitReceipt,
+  EncodedBatch,
+  StoredFile,
+  TableCommitter,
+  UnitOutcome,
+  UnitsReceipt,
+  WrittenUnit,
+} from '../../table-committer.ts'
 import { BackgroundWork } from '../background-work.ts'
-import { copyIntoSql, insertFilesSql } from '../loading/copy-into.ts'
+import { copyIntoSql, insertFilesSql, isMissingStagedFile } from '../loading/copy-into.ts'
 import type { RangeRows } from '../loading/range-rows.ts'
 import { withStagedFiles } from '../loading/staged-attempts.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
-import type { StagedFiles } from '../staging/staged-files.ts'
+import { folderOf, lastPartOf, type StagedFiles } from '../staging/staged-files.ts'
+import type { UnitFiles } from '../staging/unit-files.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
 import {
   batchParameters,
@@ -32,6 +42,7 @@ export interface TransactionCommitterOptions {
   readonly rows: RangeRows
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
+  readonly units: UnitFiles
   /** Offsets for a pipeline that lands by transactions for the first time. */
   readonly earlierOffsets: () => Promise<readonly LandedOffset[]>
   /** Whether this pipeline lands a blob, by `source_blob`. */
@@ -44,6 +55,9 @@ export interface TransactionCommitterOptions {
   /** Closes the connections. */
   readonly close: () => Promise<void>
 }
+
+/** Attempts to choose units; each is invalidated by another process that lands ranges of the same blobs. */
+const maxUnitAttempts = 10
 
 /** Attempts of one landing whose staged files are missing, or whose way to read them is refused. */
 const maxAttempts = 4
@@ -78,17 +92,25 @@ export class TransactionCommitter implements TableCommitter {
   /** @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then */
   async open(): Promise<void> {
     await this.#queue.run(async () => {
-      const { offsets, earlierOffsets, markOf, onMark } = this.#options
+      const { offsets, onMark } = this.#options
       const stored = await offsets.read()
       this.#epoch = nextEpoch(stored.offsets)
-      if (!stored.isAuthority) {
-        const known = new Set(stored.offsets.map(generationKey))
-        // A blob that another pipeline has landed in the table keeps its offset.
-        const earlier = (await earlierOffsets()).filter((landed) => !known.has(generationKey(landed)))
-        await offsets.begin(earlier, markOf, { epoch: this.#epoch, runId: this.#runId })
-      }
+      if (!stored.isAuthority) await this.#begin()
       for (const { mark } of await this.#read()) if (mark !== undefined) onMark(mark)
     })
+  }
+
+  async #begin(): Promise<void> {
+    const { offsets, earlierOffsets, markOf } = this.#options
+    let earlier: readonly LandedOffset[]
+    try {
+      earlier = await earlierOffsets()
+    } catch (error) {
+      // Another process has begun meanwhile, and landed rows beyond the offset file of this one.
+      if ((await offsets.read()).isAuthority) return
+      throw error
+    }
+    await offsets.begin(earlier, markOf, { epoch: this.#epoch, runId: this.#runId })
   }
 
   async refresh(): Promise<void> {
@@ -123,6 +145,52 @@ export class TransactionCommitter implements TableCommitter {
       this.#options.files.forget()
       return { removedRows }
     })
+  }
+
+  async storeUnit(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]> {
+    return this.#options.units.store(encoded)
+  }
+
+  async landUnits(units: readonly WrittenUnit[]): Promise<UnitsReceipt> {
+    return this.#queue.run(async () => {
+      for (let attempt = 1; attempt <= maxUnitAttempts; attempt += 1) {
+        const outcomes = await this.#landUnitsOnce(units)
+        if (outcomes !== undefined) return { outcomes }
+      }
+      throw new TailraceError(
+        'COMMIT_CONTENDED',
+        `The units were not landed: other processes landed ranges of the same blobs during all ${maxUnitAttempts} attempts.`,
+        { context: { attempts: maxUnitAttempts } },
+      )
+    })
+  }
+
+  /** @returns undefined when another process has moved an offset meanwhile, or landed the units */
+  async #landUnitsOnce(units: readonly WrittenUnit[]): Promise<readonly UnitOutcome[] | undefined> {
+    const { units: unitFiles } = this.#options
+    const offsetOf = (source: BlobGeneration): number | undefined => this.#offsets.get(source)
+    this.#epoch = Math.max(this.#epoch, nextEpoch(await this.#read()))
+    const missing = await unitFiles.missing(units)
+    const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => missing.get(unit))
+    const landed = units.filter((_, index) => outcomes[index] === 'landed')
+    if (landed.length === 0) return outcomes
+    const spans = offsets.map(({ offset, ...source }) => ({
+      ...source,
+      start: offsetOf(source) ?? 0,
+      end: offset,
+    }))
+    const paths = landed.flatMap((unit) => unitFiles.pathsOf(unit))
+    const id = randomUUID()
+    try {
+      await this.#readingEither(() => this.#landOnce(spans, { id, paths }))
+    } catch (error) {
+      // Of two commits of the same units, the first one removes their files.
+      if (error instanceof CommitFencedError || isMissingStagedFile(error)) return undefined
+      throw error
+    }
+    for (const landedOffset of offsets) this.#offsets.set(landedOffset)
+    this.#background.start(() => unitFiles.tidy(landed))
+    return outcomes
   }
 
   async releaseCaches(): Promise<void> {
@@ -217,9 +285,29 @@ export class TransactionCommitter implements TableCommitter {
     const { declaration } = this.#options
     if (paths.length === 0) return undefined
     if (this.#reads === 'read-files') return insertFilesSql(declaration, paths, { isInTransaction: true })
-    const [first = ''] = paths
-    const files = paths.map((path) => path.slice(path.lastIndexOf('/') + 1))
-    return copyIntoSql(declaration, { folder: first.slice(0, first.lastIndexOf('/')), files })
+    const folders = new Map<string, string[]>()
+    for (const path of paths) {
+      const folder = folderOf(path)
+      folders.set(folder, [...(folders.get(folder) ?? []), lastPartOf(path)])
+    }
+    return [...folders].map(([folder, files]) => copyIntoSql(declaration, { folder, files })).join(';\n')
+  }
+
+  /** Repeats a transaction by the other way to read files when the one is refused. */
+  async #readingEither(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!this.#readsOtherwise(error)) throw error
+      await work()
+    }
+  }
+
+  /** @returns whether files are now read by another way, because the one was refused */
+  #readsOtherwise(error: unknown): boolean {
+    if (this.#reads !== 'read-files' || !isUnsupportedInTransaction(error)) return false
+    this.#reads = 'copy-into'
+    return true
   }
 
   /** Repeats `work` when staged files are gone, and by the other way to read them when one is refused. */
@@ -229,11 +317,7 @@ export class TransactionCommitter implements TableCommitter {
   ): Promise<void> {
     await withStagedFiles(this.#options.files, files, work, {
       maxAttempts,
-      mend: (error) => {
-        if (this.#reads !== 'read-files' || !isUnsupportedInTransaction(error)) return false
-        this.#reads = 'copy-into'
-        return true
-      },
+      mend: (error) => this.#readsOtherwise(error),
     })
   }
 

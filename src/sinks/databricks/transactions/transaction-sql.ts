@@ -27,6 +27,14 @@ const spans = `(SELECT inline(from_json(:spans, ${quoteText(spanType)})))`
 /** Joins the offsets `o` to the spans `s`. */
 const sameGeneration = 'o.target = :target AND o.source_blob = s.blob AND o.source_generation = s.generation'
 
+const isAnchor = "target = '' AND source_blob = ''"
+
+const columnNames =
+  'target, source_blob, source_generation, landed_to, mark, bytes, epoch, run_id, batch_id, committed_at'
+
+const insertOffset = `WHEN NOT MATCHED THEN INSERT (${columnNames})
+VALUES (:target, s.blob, s.generation, s.end_offset, s.mark, s.end_offset - s.start_offset, :epoch, :run, :batch, current_timestamp())`
+
 /**
  * Formats the transaction that lands a batch: it checks the offsets, adds the rows and moves the offsets, or does
  * nothing. A generation without an offset allows any start.
@@ -77,16 +85,31 @@ END IF;`,
   ])
 }
 
-/** Formats the transaction that makes the offsets table the authority for a pipeline. Parameters as for a landing. */
+/**
+ * Formats the transaction that makes the offsets table the authority for a pipeline. Parameters as for a landing. An offset
+ * that is there stays: another process may have begun meanwhile, and landed.
+ *
+ * Two transactions that insert the same new key may both succeed, so both change the anchor, which exists.
+ */
 export function beginOffsetsSql(offsets: TableName): string {
   const table = qualifiedName(offsets)
   return atomic([
-    `${moveOffsets(table)};`,
+    `UPDATE ${table} SET landed_to = landed_to + 1 WHERE ${isAnchor};`,
+    `MERGE INTO ${table} AS o USING ${spans} AS s
+ON ${sameGeneration}
+${insertOffset};`,
     `MERGE INTO ${table} AS o USING (SELECT :pipeline AS name) AS s
 ON o.target = :target AND o.source_blob = '' AND o.source_generation = s.name
-WHEN NOT MATCHED THEN INSERT (target, source_blob, source_generation, landed_to, mark, bytes, epoch, run_id, batch_id, committed_at)
+WHEN NOT MATCHED THEN INSERT (${columnNames})
 VALUES (:target, '', s.name, 0, NULL, 0, 0, :run, :batch, current_timestamp());`,
   ])
+}
+
+/** Formats the statement that adds the anchor, a row without a target. Two anchors do no harm. */
+export function anchorSql(offsets: TableName): string {
+  const table = qualifiedName(offsets)
+  return `INSERT INTO ${table} (${columnNames})
+SELECT '', '', '', 0, NULL, 0, 0, '', '', current_timestamp() WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${isAnchor})`
 }
 
 export function spanRow(span: Span, isKnown: boolean, mark: string | undefined): SpanRow {
@@ -114,8 +137,7 @@ function moveOffsets(table: string): string {
   return `MERGE INTO ${table} AS o USING ${spans} AS s
 ON ${sameGeneration}
 WHEN MATCHED THEN UPDATE SET landed_to = s.end_offset, mark = s.mark, bytes = o.bytes + s.end_offset - s.start_offset, epoch = :epoch, run_id = :run, batch_id = :batch, committed_at = current_timestamp()
-WHEN NOT MATCHED THEN INSERT (target, source_blob, source_generation, landed_to, mark, bytes, epoch, run_id, batch_id, committed_at)
-VALUES (:target, s.blob, s.generation, s.end_offset, s.mark, s.end_offset - s.start_offset, :epoch, :run, :batch, current_timestamp())`
+${insertOffset}`
 }
 
 /** The columns of the offsets table, in the order of its definition. */

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isTailraceError, TailraceError } from '../../../src/errors.ts'
+import type { Span } from '../../../src/records.ts'
+import {
+  blob,
+  type CommitterFixture,
+  committerFixture,
+  heldBecause,
+  rowsOf,
+  type Step,
+  span,
+} from './committer-fixture.ts'
+
+const again = { removesRows: true } as const
+const other = { ...blob, blob: 'logs/other.json' }
+
+/** Ends the process once a step of its own batch has been made, and not of an earlier one. */
+function killedAfter(last: string): Step {
+  let [hasStaged, isOver] = [false, false]
+  return async (name, call) => {
+    if (isOver) throw new Error('killed')
+    const result = await call()
+    hasStaged ||= name === 'put'
+    isOver = hasStaged && name === last
+    return result
+  }
+}
+
+/** A table that has nine of the ten rows of a batch, whose process was killed before it had recorded them. */
+async function unclearLoad(fixture: CommitterFixture): Promise<void> {
+  const killed = await fixture.open('logs', { step: killedAfter('load files') })
+  await assert.rejects(killed.land([span(0, 100)], await fixture.encode(span(0, 100))), /killed/)
+  await fixture.warehouse.rows(`DELETE FROM "lake"."logs"."logs" WHERE source_offset = 50`)
+}
+
+function ofOther(start: number, end: number): Span {
+  return { ...other, start, end }
+}
+
+test('while a load is unclear all other blobs land, through any number of starts and crashes', async (t) => {
+  const fixture = await committerFixture(t)
+  await unclearLoad(fixture)
+  const first = await fixture.open('logs')
+  await first.land([ofOther(0, 40)], await fixture.encode(ofOther(0, 40)))
+  const killed = await fixture.open('logs', { step: killedAfter('load files') })
+  await assert.rejects(killed.land([ofOther(40, 70)], await fixture.encode(ofOther(40, 70))), /killed/)
+  const third = await fixture.open('logs')
+  assert.equal(third.landed().get(other), 70)
+  assert.equal(third.landed().get(blob), undefined)
+  await heldBecause(fixture)
+})
+
+test('an unclear load is settled by a start that finds its rows as they have to be', async (t) => {
+  const fixture = await committerFixture(t)
+  await unclearLoad(fixture)
+  await heldBecause(fixture)
+  await fixture.warehouse.rows(
+    `INSERT INTO "lake"."logs"."logs" BY NAME SELECT * REPLACE (50 AS source_offset, '50' AS message,
+      9007199254741043 AS query_id, event_time + INTERVAL 50 MICROSECOND AS event_time)
+    FROM "lake"."logs"."logs" WHERE source_offset = 0`,
+  )
+  const next = await fixture.open('logs')
+  assert.equal(next.heldBlobs?.size, 0)
+  assert.equal(next.landed().get(blob), 100)
+  assert.deepEqual(await fixture.rows('logs'), rowsOf(span(0, 100)))
+})
+
+test('a discard keeps rows that it cannot account for unless it may remove them, and then the range lands again', async (t) => {
+  const fixture = await committerFixture(t)
+  await unclearLoad(fixture)
+  const committer = await fixture.open('logs')
+  await assert.rejects(
+    async () => committer.discardLoad?.(undefined, { removesRows: false }),
+    (error) => isTailraceError(error, 'LOAD_UNCLEAR') && /expected 10, found 9/.test(error.message),
+  )
+  await assert.rejects(async () => committer.discardLoad?.('none', again), /There is no unsettled load none/)
+  const { outcome, removedRows } = (await committer.discardLoad?.(undefined, again)) ?? {}
+  assert.deepEqual({ outcome, removedRows }, { outcome: 'read-again', removedRows: 9 })
+  assert.deepEqual(await fixture.staged('logs'), [], 'its file can be loaded by nobody any more')
+  const next = await fixture.open('logs')
+  await next.land([span(0, 120)], await fixture.encode(span(0, 120)))
+  assert.deepEqual(await fixture.rows('logs'), rowsOf(span(0, 120)))
+})
+
+test('a replay that the table refuses half way holds its blob, and a discard says to repeat it', async (t) => {
+  const fixture = await committerFixture(t)
+  const first = await fixture.open('logs')
+  await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
+  const killed = await fixture.open('logs', { step: killedAfter('remove the rows of a range') })
+  await assert.rejects(killed.replace(span(20, 60), [await fixture.encode(span(20, 60), 'new')]), /killed/)
+  const refusing: Step = async (name, call) => {
+    if (name !== 'load files') return call()
+    throw new TailraceError('STATEMENT_FAILED', 'The table takes no rows.', {
+      context: { errorClass: 'DELTA_READ_ONLY', executed: 'failed' },
+    })
+  }
+  const error = await heldBecause(fixture, { step: refusing })
+  assert.ok(isTailraceError(error, 'STATEMENT_FAILED'))
+  const next = await fixture.open('logs', { step: refusing })
+  assert.deepEqual(
+    await next.discardLoad?.(undefined, { removesRows: false }).then(({ outcome }) => outcome),
+    'replay-again',
+  )
+  const last = await fixture.open('logs')
+  assert.equal(last.heldBlobs?.size, 0)
+  await last.replace(span(20, 60), [await fixture.encode(span(20, 60), 'new')])
+  assert.deepEqual(await fixture.rows('logs'), [
+    ...rowsOf(span(0, 20)),
+    ...rowsOf(span(20, 60), 'new'),
+    ...rowsOf(span(60, 100)),
+  ])
+})
