@@ -20,10 +20,10 @@ export const pageQuestions = {
   facets: 'values of the fields',
   newest: 'newest 200 records',
   frequent: 'search of a text that one record in twenty has',
-  'frequent-histogram': 'histogram of that text',
+  'frequent-histogram': 'histogram of that text, as far as one reply counts',
   rare: 'search of a text in the oldest records: first reply',
   'rare-whole': 'the same search until it has found them',
-  report: 'report of the last 24 hours',
+  report: 'report of the last hour',
 } as const
 
 export type PageQuestion = keyof typeof pageQuestions
@@ -155,7 +155,7 @@ async function ask(
   if (newest.reply.records.length !== 200 || frequent.reply.records.length !== 200)
     throw new Error('A page of records is not full.')
   const rare = await searchOldest(page)
-  const report = await page.json(`report?fromMs=${toMs - dayMs}&toMs=${toMs}`)
+  const report = await page.json(`report?fromMs=${toMs - 3_600_000}&toMs=${toMs}`)
   return {
     first: first.tookMs,
     again: again.tookMs,

@@ -155,6 +155,8 @@ export interface Histogram {
   /** One count per bucket; the most severe, or else the most frequent, first. */
   readonly series: readonly { readonly name: string; readonly counts: readonly number[] }[]
   readonly total: number
+  /** Only records since this instant were counted, because a search of texts takes longer than a reply; undefined when all were. */
+  readonly countedFromMs: number | undefined
   readonly elapsedMs: number
   /** How it was counted: of `filesRead` of `files` rows were read, the others were counted by statistics. */
   readonly files: number

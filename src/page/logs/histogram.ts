@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { levelWords } from '../../tables/postgres/levels.ts'
 import type { Histogram, HistogramRequest, RecordFilter } from '../api.ts'
-import { type LogTables, recordedRange } from './log-tables.ts'
+import { type FoundTable, instantWithRows, type LogTables, recordedRange } from './log-tables.ts'
 import { conditionSql, fieldSql, instantSql, timeColumn } from './record-filter.ts'
 
 const secondMs = 1_000
@@ -35,7 +35,19 @@ export function bucketLength(fromMs: number, toMs: number, maxBuckets: number): 
   return length
 }
 
-/** Counts the records of a filter over time. Without a range of its own, the filter covers all records. */
+/** After this time a search of texts returns what it has counted. */
+const replyMs = 2_000
+
+/** Rows of the first part of such a search; later parts grow as long as they are quick. */
+const firstRows = 400_000
+const maxRows = 20_000_000
+
+/**
+ * Counts the records of a filter over time. Without a range of its own, the filter covers all records.
+ *
+ * Every text has to be read for a search, which can take minutes. So its records are counted part by part, from the newest
+ * on, as far as a reply may take.
+ */
 export async function readHistogram(
   tables: LogTables,
   filter: RecordFilter,
@@ -50,27 +62,31 @@ export async function readHistogram(
   const bucketMs = bucketLength(fromMs, toMs, maxBuckets)
   const firstMs = Math.floor(fromMs / bucketMs) * bucketMs
   const count = Math.ceil((toMs - firstMs) / bucketMs)
-  const condition = conditionSql({ ...filter, fromMs, toMs })
-  const selects = found.map(
-    ({
-      relation,
-    }) => `SELECT (epoch_us(${timeColumn}) - epoch_us(${instantSql(firstMs)})) // ${bucketMs * 1_000} AS bucket,
-      ${fieldSql[by]()} AS name, count(*) AS n FROM ${relation} WHERE ${condition} GROUP BY ALL`,
-  )
-  const name = by === 'severity' ? 'coalesce(severity_level(name), name)' : 'name'
-  const { rows, reading } =
-    selects.length === 0
-      ? { rows: [], reading: { files: 0, readFiles: 0 } }
-      : await tables.rows(
-          `SELECT bucket::INTEGER AS bucket, ${name} AS name, sum(n)::BIGINT AS n FROM (${selects.join(' UNION ALL ')}) GROUP BY ALL`,
-          signal,
-        )
   const series = new Map<string, number[]>()
-  for (const row of rows) {
-    const key = row.name === null ? 'none' : String(row.name)
-    const counts = series.get(key) ?? Array<number>(count).fill(0)
-    series.set(key, counts)
-    counts[Number(row.bucket)]! += Number(row.n)
+  let [total, files, filesRead] = [0, 0, 0]
+  const isSearch = filter.q !== undefined && filter.q !== ''
+  let countedFromMs = toMs
+  for (let rows = firstRows; countedFromMs > fromMs && found.length > 0; ) {
+    const partAtMs = clock.now()
+    if (countedFromMs < toMs && partAtMs - begunAtMs >= replyMs) break
+    const part = {
+      ...filter,
+      fromMs: isSearch ? instantWithRows(found, { fromMs, toMs: countedFromMs, rows }) : fromMs,
+      toMs: countedFromMs,
+    }
+    const counted = await tables.rows(countSql(found, part, { by, firstMs, bucketMs }), signal)
+    for (const { name, bucket, n } of counted.rows) {
+      const key = name === null ? 'none' : String(name)
+      const counts = series.get(key) ?? Array<number>(count).fill(0)
+      series.set(key, counts)
+      counts[Number(bucket)]! += Number(n)
+      total += Number(n)
+    }
+    files = counted.reading.files
+    filesRead += counted.reading.readFiles
+    countedFromMs = part.fromMs
+    const tookMs = Math.max(1, clock.now() - partAtMs)
+    rows = Math.min(maxRows, Math.max(firstRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
   }
   return {
     fromMs: firstMs,
@@ -78,11 +94,28 @@ export async function readHistogram(
     buckets: count,
     by,
     series: joined(sorted(series, by), count),
-    total: rows.reduce((total, { n }) => total + Number(n), 0),
+    total,
+    countedFromMs: countedFromMs > fromMs && found.length > 0 ? countedFromMs : undefined,
     elapsedMs: clock.now() - begunAtMs,
-    files: reading.files,
-    filesRead: reading.readFiles,
+    files,
+    filesRead: Math.min(files, filesRead),
   }
+}
+
+function countSql(
+  tables: readonly FoundTable[],
+  filter: RecordFilter,
+  { by, firstMs, bucketMs }: Pick<Histogram, 'by' | 'bucketMs'> & { readonly firstMs: number },
+): string {
+  const condition = conditionSql(filter)
+  const selects = tables.map(
+    ({
+      relation,
+    }) => `SELECT (epoch_us(${timeColumn}) - epoch_us(${instantSql(firstMs)})) // ${bucketMs * 1_000} AS bucket,
+      ${fieldSql[by]()} AS name, count(*) AS n FROM ${relation} WHERE ${condition} GROUP BY ALL`,
+  )
+  const name = by === 'severity' ? 'coalesce(severity_level(name), name)' : 'name'
+  return `SELECT bucket::INTEGER AS bucket, ${name} AS name, sum(n)::BIGINT AS n FROM (${selects.join(' UNION ALL ')}) GROUP BY ALL`
 }
 
 type Series = Histogram['series'][number]

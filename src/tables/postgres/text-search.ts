@@ -7,7 +7,7 @@ export const searchedColumns: readonly string[] = ['message', 'detail', 'hint', 
  *   line, so that is searched
  */
 export function recordContainsSql(text: string, quote: (text: string) => string): string {
-  const pattern = quote(`%${text.replace(/[!%_]/g, '!$&')}%`)
-  const contains = (column: string): string => `${column} ILIKE ${pattern} ESCAPE '!'`
+  // ILIKE with an escape takes twice the time in the embedded engine.
+  const contains = (column: string): string => `contains(lower(${column}), lower(${quote(text)}))`
   return `(${searchedColumns.map(contains).join(' OR ')} OR (parse_status = 'rejected' AND ${contains('raw')}))`
 }

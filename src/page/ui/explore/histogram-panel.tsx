@@ -7,7 +7,7 @@ import { levelColor, seriesColor } from '../parts/colors.ts'
 import { Icon } from '../parts/icons.tsx'
 import { type ChartSeries, TimeChart } from '../parts/time-chart.tsx'
 import { change } from '../state/address.ts'
-import { countText, lengthText, rangeText, shortCount } from '../state/format.ts'
+import { countText, lengthText, rangeText, secondText, shortCount } from '../state/format.ts'
 import type { TimeRange } from '../state/record-filter.ts'
 import type { Requested } from '../state/request.ts'
 
@@ -68,6 +68,11 @@ export function HistogramPanel(props: {
         )}
       </div>
       {error !== undefined && <Failure error={error} retry={reload} />}
+      {data?.countedFromMs !== undefined && (
+        <p class="soft" role="status">
+          Counted back to {secondText(data.countedFromMs)}: a shorter time has all of its records.
+        </p>
+      )}
       {data === undefined ? (
         error === undefined && <Waiting height={height} />
       ) : (
