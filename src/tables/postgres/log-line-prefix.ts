@@ -1,6 +1,6 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../sql.ts'
-import { anyLevelWord, continuationWords, englishLevelWord } from './levels.ts'
+import { anyLevelWord, continuationOf, englishLevelWord } from './levels.ts'
 import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape.ts'
 
 /**
@@ -224,11 +224,16 @@ function rest(text: string, pattern: string): string {
 }
 
 /** Any text of one line before a level. PostgreSQL writes two blanks after it; one may stand in any message. */
-const anyPrefix = `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${anyLevelWord}) ?:  (?:(${sqlstate}): {1,2})?)`
+const textBefore = (words: string): string =>
+  `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${words}) ?:  (?:(${sqlstate}): {1,2})?)`
+const anyPrefix = textBefore(anyLevelWord)
+/** The groups of `textBefore`. */
+const textBeforeGroups = "['all', 'head', 'level', 'code']"
 
 /** An instant of another producer may have no blank before its zone. */
 const anyInstant = instant.replace('? (?:', '? ?(?:')
-const keyed = (keys: string, value: string): string => `(?i)(?:^|[^a-z_])(?:${keys}) ?= ?"?${value}`
+const keyStart = '(?i)(?:^|[^a-z_])'
+const keyed = (keys: string, value: string): string => `${keyStart}(?:${keys}) ?= ?"?${value}`
 const plainValue = '([^,;\\])\\s("]*)'
 /** A name may have blanks: it ends at the next key, or with the prefix. */
 const nameValue = '(.*?)(?:[,;"]|\\]|[ ,;]\\w+=|[ :-]*$)'
@@ -321,27 +326,27 @@ const meaningful = [
 function inferred(text: string): string {
   const textAt = (field: ListedField): string => {
     if (field === 'level') return "found['level']"
-    if (field === 'line') {
-      const kinds = Object.entries(continuationWords).map(
-        ([kind, words]) =>
-          `WHEN regexp_full_match(found['level'], ${sqlString(words.join('|'))}) THEN '${kind}'`,
-      )
-      return `CASE WHEN found['level'] IN ('LOG', 'ERROR', 'FATAL', 'WARNING') THEN '' ${kinds.join(' ')} ELSE '' END`
-    }
+    if (field === 'line') return `coalesce(${continuationOf("found['level']")}, '')`
     if (field === 'unknown') {
       return `CASE WHEN regexp_matches(regexp_replace(found['head'], ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
     }
-    const found = (parts[field] ?? []).map(
-      ([pattern, group]) => `nullif(regexp_extract(found['head'], ${sqlString(pattern)}, ${group}), '')`,
-    )
+    const found = (parts[field] ?? []).map(([pattern, group]) => {
+      const value = `nullif(regexp_extract(found['head'], ${sqlString(pattern)}, ${group}), '')`
+      return pattern.startsWith(keyStart) ? `CASE WHEN contains(found['head'], '=') THEN ${value} END` : value
+    })
     if (field === 'sqlstate') found.unshift("nullif(found['code'], '')")
     return found.length === 0 ? "''" : `coalesce(${found.join(', ')}, '')`
   }
-  const found = `regexp_extract(${text}, ${sqlString(anyPrefix)}, ['all', 'head', 'level', 'code'])`
+  // The words of all languages take ten times as long to find as the English ones. These count only if no other word can
+  // be a level before them.
+  const found = (pattern: string): string =>
+    `regexp_extract(${text}, ${sqlString(pattern)}, ${textBeforeGroups})`
+  const either = `list_transform([${found(textBefore(englishLevelWord))}], lambda english:
+    CASE WHEN english['all'] <> '' AND NOT contains(english['head'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
   const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
   // The lambda evaluates the match once for all values.
   return `CASE WHEN contains(${text}, ':  ') THEN
-    list_transform([${found}], lambda found: CASE WHEN found['all'] <> '' THEN ${values} END)[1] END`
+    list_transform([${either}], lambda found: CASE WHEN found['all'] <> '' THEN ${values} END)[1] END`
 }
 
 /**
