@@ -17,6 +17,7 @@ const usageCodes = new Set([
   'REPLAY_OUT_OF_RANGE',
   'TABLE_VERSION_UNAVAILABLE',
   'QUERY_REFUSED',
+  'WAREHOUSE_MISSING',
 ])
 
 /** Parses the command line and runs its command. @returns the exit code */

@@ -109,6 +109,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Grant the principal the permission that the message names; docs/databricks.md lists all that a pipeline needs.',
   },
+  WAREHOUSE_MISSING: {
+    disposition: 'halt',
+    hint: "Set sink.httpPath to the HTTP path that the warehouse's connection details show in the workspace.",
+  },
   STATEMENT_FAILED: {
     disposition: 'halt',
     hint: "Find the query by its id in the workspace's query history.",

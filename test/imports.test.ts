@@ -131,6 +131,7 @@ const portsMayImport = [
   'reporting/logger.ts',
   'sinks/landed-rows.ts',
   'sinks/query-session.ts',
+  'sinks/sink-setup.ts',
   'sinks/table-reports.ts',
   'sinks/encoding/row-stream.ts',
   'records.ts',

@@ -7,7 +7,7 @@ import type { Reply } from './reply.ts'
 export class AccessTokens {
   /** A personal access token. */
   readonly personal = `dapi${randomBytes(16).toString('hex')}`
-  readonly clientId = 'test-principal'
+  readonly clientId = '6f1d2c1e-8a4b-4a57-9d0e-1f2a3b4c5d6e'
   readonly clientSecret = `dose${randomBytes(16).toString('hex')}`
   readonly #clock: Clock
   readonly #lifetimeMs: number

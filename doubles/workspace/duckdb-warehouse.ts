@@ -195,6 +195,8 @@ export class DuckDbWarehouse implements WarehouseEngine {
         return this.#definitions.dropTable(statement.name, statement.ifExists, context)
       case 'ALTER TABLE':
         return this.#definitions.addColumns(statement.name, statement.columns, context)
+      case 'ALTER COLUMN':
+        return this.#definitions.changeType(statement.name, statement.column, statement.type, context)
       case 'DESCRIBE DETAIL':
         return this.#describeDetail(statement.name, context)
       case 'DESCRIBE HISTORY':

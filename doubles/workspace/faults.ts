@@ -9,6 +9,7 @@ export type RequestFault =
       readonly status: number
       /** Such as `TEMPORARILY_UNAVAILABLE`. Default: the usual code of the status. */
       readonly errorCode?: string
+      readonly message?: string
       readonly retryAfterSeconds?: number
     }
   /** The connection goes away and nothing was done. */
@@ -156,8 +157,9 @@ export function stopStruck(fault: FaultRule['fault'] | undefined): void {
   if (fault?.kind === 'drop-before') throw new DroppedConnection('Dropped before the execution.')
   if (fault?.kind !== 'status') return
   const { status, errorCode = usualCodes[status] ?? 'UNKNOWN', retryAfterSeconds } = fault
+  const { message = `The request was refused with ${status}.` } = fault
   const headers = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }
-  throw new HttpRefusal(status, errorCode, `The request was refused with ${status}.`, headers)
+  throw new HttpRefusal(status, errorCode, message, headers)
 }
 
 const usualCodes: Readonly<Record<number, string>> = {

@@ -11,7 +11,7 @@ import {
 import type { DuckDbConnections } from './sql-connections.ts'
 import { catalogNotFound, dotted, notEmulated, tableNotFound } from './sql-failures.ts'
 import type { CreateTableStatement } from './sql-statements.ts'
-import { duckDbType } from './sql-types.ts'
+import { duckDbType, type SqlType } from './sql-types.ts'
 import { noRows } from './sql-values.ts'
 import type { WriteQueue } from './sql-write-queue.ts'
 import type { TableLogs } from './table-log.ts'
@@ -217,6 +217,27 @@ export class Definitions {
       })
       this.#catalog.put({ ...table, columns: all })
       this.#tableLogs.of(name).add({ operation: 'ADD COLUMNS' })
+      return noRows
+    })
+  }
+
+  /** Changes a column's collation, or widens its type. */
+  async changeType(
+    parts: readonly string[],
+    name: string,
+    type: SqlType,
+    context: StatementContext,
+  ): Promise<StatementResult> {
+    const full = this.#catalog.resolve(parts, context)
+    return this.#queue.run(tableKey(full), context.signal, async () => {
+      const table = this.#catalog.requireTable(full)
+      const named = columnNamed(table.columns, name)
+      await this.#connections.change(
+        `ALTER TABLE ${relationName(full)} ALTER COLUMN ${sqlIdentifier(named)} TYPE ${duckDbType(type)}`,
+      )
+      const columns = table.columns.map((column) => (column.name === named ? { ...column, type } : column))
+      this.#catalog.put({ ...table, columns })
+      this.#tableLogs.of(full).add({ operation: 'CHANGE COLUMN' })
       return noRows
     })
   }

@@ -7,7 +7,7 @@ import { type MergeStatement, parseMerge } from './sql-merge.ts'
 import { parseOptions } from './sql-options.ts'
 import { type AtomicScript, parseScript } from './sql-script.ts'
 import type { Token } from './sql-tokens.ts'
-import { parseType } from './sql-types.ts'
+import { parseType, type SqlType } from './sql-types.ts'
 
 export interface CreateTableStatement {
   readonly kind: 'CREATE TABLE'
@@ -48,6 +48,12 @@ export type Statement =
   | UpdateStatement
   | DeleteStatement
   | AtomicScript
+  | {
+      readonly kind: 'ALTER COLUMN'
+      readonly name: readonly string[]
+      readonly column: string
+      readonly type: SqlType
+    }
   | { readonly kind: 'DESCRIBE DETAIL'; readonly name: readonly string[] }
   | { readonly kind: 'DESCRIBE HISTORY'; readonly name: readonly string[]; readonly limit: number }
   | {
@@ -88,6 +94,11 @@ function parseCommand(cursor: SqlCursor): Statement {
   }
   if (cursor.skip('ALTER', 'TABLE')) {
     const name = cursor.name()
+    if (cursor.skip('ALTER', 'COLUMN')) {
+      const column = cursor.identifier()
+      cursor.expect('TYPE')
+      return { kind: 'ALTER COLUMN', name, column, type: parseType(cursor) }
+    }
     cursor.expect('ADD')
     if (!cursor.skip('COLUMNS')) cursor.expect('COLUMN')
     const columns = cursor.atSymbol('(') ? cursor.list(() => parseColumn(cursor)) : [parseColumn(cursor)]

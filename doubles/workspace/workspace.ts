@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import type { AccessControl } from './access-control.ts'
 import { AccessTokens } from './access-tokens.ts'
 import { CliService } from './cli-service.ts'
 import { FaultPlan, type RouteFault, stopStruck } from './faults.ts'
@@ -29,6 +30,8 @@ export interface WorkspaceOptions {
    * warehouse. Not at all unless told, so that every statement is seen running.
    */
   readonly directResultsWaitMs?: number
+  /** The rights of the principal; give its guarded engine too. Default: every right. */
+  readonly access?: AccessControl
 }
 
 /**
@@ -36,6 +39,8 @@ export interface WorkspaceOptions {
  */
 export class Workspace {
   readonly host = '127.0.0.1'
+  /** The host of the volumes' storage, which presigned URLs lead to: the same server by another name. */
+  readonly storageHost = 'localhost'
   readonly port: number
   /** Where the warehouse is, as its connection details name it. */
   readonly httpPath = '/sql/1.0/warehouses/0123456789abcdef'
@@ -48,11 +53,13 @@ export class Workspace {
   readonly #service: CliService
   readonly #presigned: PresignedFiles
   readonly #files: FilesApi
+  readonly #access: AccessControl | undefined
 
   private constructor(server: Server, ca: string, options: WorkspaceOptions) {
     const { engine, volumes, seed = 1, clock = systemClock } = options
     const { tokenLifetimeMs = hourMs, directResultsWaitMs = 0 } = options
     this.#server = server
+    this.#access = options.access
     this.port = (server.address() as AddressInfo).port
     this.ca = ca
     this.tokens = new AccessTokens(clock, tokenLifetimeMs)
@@ -61,7 +68,7 @@ export class Workspace {
     this.#presigned = new PresignedFiles(volumes, clock, this.log)
     this.#files = new FilesApi(volumes, this.log)
     const presign = (request: Parameters<PresignedFiles['sign']>[0]): string =>
-      `${this.url}${this.#presigned.sign(request)}`
+      `https://${this.storageHost}:${this.port}${this.#presigned.sign(request)}`
     const { faults, log } = this
     this.#service = new CliService({ engine, clock, faults, log, presign, directResultsWaitMs })
     server.on('request', (request, response) => void this.#serve(request, response))
@@ -131,10 +138,25 @@ export class Workspace {
     if (route === 'POST /oidc/v1/token') return this.tokens.answer(authorization, await requestBody(request))
     if (url.pathname.startsWith('/staging/')) return this.#presigned.answer(request, url, fault)
     this.tokens.check(authorization)
-    if (route !== `POST ${this.httpPath}`) return this.#files.answer(request, url, fault)
+    if (url.pathname.startsWith('/sql/1.0/warehouses/') && url.pathname !== this.httpPath) {
+      // The code is the REST API's; what the path of SQL answers is not documented.
+      throw new HttpRefusal(404, 'RESOURCE_DOES_NOT_EXIST', 'The SQL warehouse does not exist.')
+    }
+    if (route === 'GET /api/2.0/preview/scim/v2/Me') return principalReply(this.tokens.clientId)
+    if (route !== `POST ${this.httpPath}`) {
+      this.#access?.requireFiles(request.method, decodeURIComponent(url.pathname))
+      return this.#files.answer(request, url, fault)
+    }
+    this.#access?.requireWarehouse()
     const body = await this.#service.answer(await requestBody(request, fault))
     return { status: 200, headers: { 'content-type': 'application/x-thrift' }, body }
   }
+}
+
+/** A service principal's own entry of SCIM. */
+function principalReply(applicationId: string): Reply {
+  const body = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal'], applicationId }
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 function send(response: ServerResponse, { method }: IncomingMessage, { status, headers, body }: Reply): void {

@@ -1,3 +1,4 @@
+import { choosePipelines } from '../config/choose-pipelines.ts'
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
@@ -11,12 +12,15 @@ import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/discovery/explain-missing.ts'
+import { usualRecord } from './checking/usual-record.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
 
 export interface CheckOptions {
   /** Send no request: check only the config, the transforms and the SQL of the tables. Default false. */
   readonly offline?: boolean | undefined
+  /** Check only this pipeline. Default: all. */
+  readonly pipeline?: string | undefined
   /** A source without a blob is no failure. Default false. */
   readonly allowEmpty?: boolean | undefined
   /** Limit of the whole command, in milliseconds. Default 300,000. */
@@ -35,14 +39,14 @@ const defaultMaxDurationMs = 300_000
  */
 export async function check(
   context: CommandContext,
-  { allowEmpty, maxDurationMs = defaultMaxDurationMs, offline = false }: CheckOptions = {},
+  { pipeline: only, allowEmpty, maxDurationMs = defaultMaxDurationMs, offline = false }: CheckOptions = {},
 ): Promise<number> {
   const { config, clock, logger, print } = context
   const { stateDirectory } = config
-  if (offline) return checkOffline(context)
+  if (offline) return checkOffline(context, only)
   await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
   const empty: string[] = []
-  const left = Object.keys(config.pipelines)
+  const left = choosePipelines(config, only).map(([name]) => name)
   let isAtSource = false
   const limit = new AbortController()
   const cancel = clock.after(maxDurationMs, () =>
@@ -51,7 +55,7 @@ export async function check(
   try {
     await forEachPipeline(
       context,
-      undefined,
+      only,
       async ({ name, pipeline, reader, table }) => {
         for (const sentence of await table.check()) await print(`${name}: ${sentence}\n`)
         isAtSource = true
@@ -74,24 +78,14 @@ export async function check(
   return codeOfEmptySources(empty, { allowEmpty, logger })
 }
 
-/** A record that every table of PostgreSQL logs accepts. */
-const usualRecord = {
-  timestamp: '2026-01-01 00:00:00.000 UTC',
-  pid: 1,
-  session_id: '69551f00.1',
-  line_num: 1,
-  error_severity: 'LOG',
-  message: 'a record of tailrace check',
-}
-
 /**
  * Sends one usual record through the transforms and the SQL of each table.
  *
  * @returns the exit code: 1 when a record is rejected
  */
-async function checkOffline({ config, print }: CommandContext): Promise<number> {
+async function checkOffline({ config, print }: CommandContext, only: string | undefined): Promise<number> {
   let code = 0
-  for (const [name, pipeline] of Object.entries(config.pipelines)) {
+  for (const [name, pipeline] of choosePipelines(config, only)) {
     const { table, transforms } = pipeline
     const rows = await recordRows(name, pipeline, Buffer.from(`${JSON.stringify(usualRecord)}\n`))
     const rejected = rows.find(({ parse_status }) => parse_status === 'rejected')

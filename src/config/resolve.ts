@@ -101,6 +101,8 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
     functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
   for (const [name, one] of Object.entries(pipelines)) {
     const { storage, container, blobs } = one.source
+    const nameMistake = one.sinkKind.nameMistake(one.table.name)
+    if (nameMistake !== undefined) mistakes.push(`pipelines.${name}.table: ${nameMistake}`)
     const { limit } = one.sinkKind.batchDefaults(one.sink)
     if (limit !== undefined && one.batch.maxBytes > limit.maxBytes) {
       mistakes.push(

@@ -5,12 +5,13 @@ import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { OffsetFileContent } from '../offsets/offset-file.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
 import type { Logger } from '../reporting/logger.ts'
-import type { TableDeclaration } from '../tables/table.ts'
+import type { TableDeclaration, TableName } from '../tables/table.ts'
 import type { ViewDialect } from '../tables/views.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows } from './landed-rows.ts'
 import type { QuerySession, SessionOptions, TableMoment } from './query-session.ts'
+import type { SinkSetup } from './sink-setup.ts'
 import type { TableCommitter } from './table-committer.ts'
 import type { OptimizeReport, TableHistory, VacuumReport } from './table-reports.ts'
 
@@ -50,6 +51,9 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
 
   /** @returns the options with every relative path resolved against a directory */
   resolvePaths(options: Options, directory: string): Options
+
+  /** @returns what is wrong with a table's name for this kind of sink, as found and expected; undefined for a good one */
+  nameMistake(name: TableName): string | undefined
 
   /** @returns a text that is the same for two pipelines exactly if they land in the same table; for messages too */
   tableId(target: TableOf<Options>): string
@@ -110,6 +114,9 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
 
   /** Merges and deletes files of a table. */
   readonly maintenance: SinkMaintenance<Options> | Unsupported
+
+  /** Prepares the system that tables are in, and tries whether a pipeline could land there. */
+  readonly setup: SinkSetup<SinkTarget<Options>, SinkContext<Options>> | Unsupported
 }
 
 /** An ability that a kind of sink lacks. */

@@ -130,12 +130,15 @@ export function mayAddColumns(evolve: Evolution, missing: readonly Pick<Column, 
   return !missing.some(({ name }) => provenanceColumns.some((column) => column.name === name))
 }
 
-const tableNamePart = /^[A-Za-z_][A-Za-z0-9_-]{0,127}$/
+// https://docs.databricks.com/sql/language-manual/sql-ref-names (read 2026-11-29), but for blanks: the page excludes them,
+// and catalogs of other systems have them. The workspace decides.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern has to find them
+const tableNamePart = /^(?!\s)[^./\u0000-\u001f\u007f]{1,255}(?<!\s)$/u
 
 /**
- * Parses a three-part table name.
+ * Parses a three-part table name. A kind of sink may accept fewer characters: `Sink.nameMistake`.
  *
- * @throws CONFIG_INVALID when a part is missing or holds anything but letters, digits, `_` and `-`
+ * @throws CONFIG_INVALID when a part is missing, begins or ends with a blank, or holds `/` or a control character
  */
 export function parseTableName(name: string): TableName {
   const [catalog, schema, table, ...rest] = name.split('.')

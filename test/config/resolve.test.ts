@@ -452,6 +452,20 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
   assert.equal(customCaFile, '/srv/ca.pem')
 })
 
+test('any name that Unity Catalog can have is a table of a workspace, and none of the Hive metastore', () => {
+  for (const name of ['données.journaux du soir.日志', 'a-b.c d.0'])
+    assert.deepEqual(mistakesOf(withSink({}, { table: postgresLogs(name) })), [])
+  const hive = withSink({}, { table: postgresLogs('Hive_Metastore.logs.pg') })
+  assert.match(
+    mistakesOf(hive).join(),
+    /primary\.table: found the catalog hive_metastore, expected one of Unity Catalog/,
+  )
+  for (const name of ['a.b', 'a.b.c/d', 'a.b. c', 'a.b.c.d', 'a..c'])
+    assert.throws(() => postgresLogs(name), /is not a table name/)
+  const delta = { pipelines: { primary: { ...pipeline, table: postgresLogs('a.b.日志') } } }
+  assert.match(mistakesOf(delta).join(), /primary\.table: found the part "日志", expected letters/)
+})
+
 test('an option that a mode of the Databricks sink requires or forbids is named when it is missing or set', () => {
   const mistakes: readonly [config: object, mistake: RegExp][] = [
     [withSink({ host: 'adb-1.2.azuredatabricks.net/sql' }), /sink\.host: .*without a path/],

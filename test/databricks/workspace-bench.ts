@@ -62,7 +62,8 @@ export async function openWorkspaceBench(
   }
   await warehouse.execute(`CREATE CATALOG IF NOT EXISTS ${catalog}`, context)
   await warehouse.execute(`CREATE SCHEMA IF NOT EXISTS ${catalog}.${schema}`, context)
-  const workspace = await Workspace.start({ engine: warehouse, volumes, ...options })
+  const engine = options.access?.guard(warehouse) ?? warehouse
+  const workspace = await Workspace.start({ engine, volumes, ...options })
   t.after(async () => {
     await workspace.close()
     warehouse.close()

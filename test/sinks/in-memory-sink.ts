@@ -49,6 +49,7 @@ export async function inMemorySink(): Promise<Sink<InMemoryOptions> & { close():
     options: z.strictObject({ kind: z.literal('in-memory') }),
     batchDefaults: () => ({ maxBytes: 1024 * 1024, maxAgeMs: 1_000 }),
     resolvePaths: (options) => options,
+    nameMistake: () => undefined,
     tableId: nameOf,
     offsetsTable: nameOf,
 
@@ -82,6 +83,7 @@ export async function inMemorySink(): Promise<Sink<InMemoryOptions> & { close():
     },
     history: { because: 'is in memory, which keeps no history' },
     maintenance: { because: 'is in memory, which has no files' },
+    setup: { because: 'is in memory' },
     close: () => engine.close(),
   }
 }

@@ -147,16 +147,31 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
     )
 
   addCommand(program, 'check', 'Validate the config, and send a request to every endpoint.', {
-    examples: [['tailrace check', 'before the first start, and after each change of the config']],
-    exitCodes: [3],
+    examples: [
+      ['tailrace check', 'before the first start, and after each change of the config'],
+      ['tailrace check --write', 'in Databricks: land a row in a scratch table, and name each missing grant'],
+      ['tailrace check --write --dry-run', 'print every statement of a landing, and send nothing'],
+    ],
+    exitCodes: [3, 130, 143],
   })
-    .option('--offline', 'send no request: check the config, the transforms and the SQL of the tables')
+    .addOption(
+      new Option(
+        '--offline',
+        'send no request: check the config, the transforms and the SQL of the tables',
+      ).conflicts('write'),
+    )
+    .option('--write', 'probe rights in Databricks, land a row in a scratch table there, and remove both')
+    .option('--dry-run', 'with --write: print the statements of a landing instead')
+    .addOption(pipelineOption())
     .option('--allow-empty', 'a source without a blob is no failure')
     .option('--max-duration <time>', 'fail after this time; default: 5m', durationMs('--max-duration'))
-    .action(({ offline, allowEmpty, maxDuration }) =>
+    .action(({ offline, write, dryRun, pipeline, allowEmpty, maxDuration }) =>
       runner.withConfig(async (context) => {
         const { check } = await import('../check.ts')
-        return check(context, { offline, allowEmpty, maxDurationMs: maxDuration })
+        const { checkWriting, printLanding } = await import('../checking/check-writing.ts')
+        if (dryRun === true) return printLanding(context, { pipeline, writes: write === true })
+        if (write === true) return checkWriting(context, { pipeline, maxDurationMs: maxDuration })
+        return check(context, { offline, pipeline, allowEmpty, maxDurationMs: maxDuration })
       }),
     )
 }

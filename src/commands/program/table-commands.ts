@@ -206,6 +206,36 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
         return discardIntent(context, flags)
       }),
     )
+
+  const databricks = refuseMistakes(program.command('databricks'))
+    .description('Prepare a Databricks workspace.')
+    .helpCommand(false)
+  addCommand(
+    databricks,
+    'setup',
+    'Print the commands and the SQL that an administrator of the workspace runs.',
+    {
+      examples: [
+        [
+          'tailrace databricks setup --print > setup.txt',
+          'for the config: identity, warehouse, volume, tables, grants',
+        ],
+        [
+          'tailrace databricks setup --print --principal 6f1d2c1e-…',
+          'for a config that does not name its identity',
+        ],
+      ],
+    },
+  )
+    .addOption(pipelineOption())
+    .requiredOption('--print', 'print them; Tailrace itself makes no identity and grants no right')
+    .option('--principal <id>', 'application id of the service principal; default: as in sink.auth')
+    .action(({ pipeline, principal }) =>
+      runner.withConfig(async (context) => {
+        const { printSetup } = await import('../databricks-setup.ts')
+        return printSetup(context, { pipeline, principal })
+      }),
+    )
 }
 
 const formatOption = () =>

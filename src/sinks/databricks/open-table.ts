@@ -52,7 +52,7 @@ export async function watchTable(
 }
 
 /** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */
-const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
+export const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
 
 /**
  * Creates the table of a pipeline or checks its schema, and checks that the volume is there.

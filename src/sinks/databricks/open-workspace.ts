@@ -14,6 +14,7 @@ import type { TokenSource, WorkspaceAddress, WorkspaceAuth } from './workspace/a
 import { WorkspaceHttp } from './workspace/http.ts'
 import { EntraTokenSource } from './workspace/tokens-entra.ts'
 import { OAuthTokenSource } from './workspace/tokens-oauth.ts'
+import { WorkspaceApi } from './workspace/workspace-api.ts'
 
 export interface OpenWorkspaceOptions {
   /** How transient failures are retried. Default: until they end. */
@@ -29,6 +30,7 @@ export interface Workspace {
   readonly warehouse: StreamingWarehouse | undefined
   /** Undefined in mode merge, which needs no files. */
   readonly staging: VolumeStaging | undefined
+  readonly api: WorkspaceApi
   close(): Promise<void>
 }
 
@@ -76,6 +78,7 @@ export async function openWorkspace(
   return {
     warehouse,
     staging: stagingOf(),
+    api: new WorkspaceApi(http, tokens, () => clock.now()),
     close: async () => {
       await warehouse?.close()
       await http.close()

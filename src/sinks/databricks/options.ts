@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { besideOthers } from '../../reporting/option-mistakes.ts'
 import type { Evolution } from '../../tables/table.ts'
@@ -76,8 +77,8 @@ const auth = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('entra'), managedIdentityClientId: z.guid().optional() }),
 ])
 
-// Only what needs no quoting in a path, a URL or an SQL literal.
-const volumePath = /^\/Volumes(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+){3,}\/?$/
+// Letters and digits of any script, and no character that a path, a pattern of files or an SQL literal gives a meaning to.
+const volumePath = /^\/Volumes(?:\/(?!\.{1,2}(?:\/|$))(?! )[\p{L}\p{N}\p{M}._ -]+(?<! )){3,}\/?$/u
 
 const columnNames = z.array(z.string().min(1)).min(1).max(4)
 
@@ -182,5 +183,12 @@ export function stagingFolderOf({
   table,
 }: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>): string | undefined {
   if (sink.volume === undefined || sink.mode === 'merge') return undefined
-  return `${sink.volume}/${name}/${Object.values(table.name).join('.')}`
+  return `${sink.volume}/${name}/${folderName(Object.values(table.name).join('.'))}`
+}
+
+/** Replaces characters that would need an escape; a digest keeps two such names apart. */
+function folderName(table: string): string {
+  if (/^[A-Za-z0-9._-]+$/.test(table)) return table
+  const digest = createHash('sha256').update(table.toLowerCase()).digest('hex').slice(0, 8)
+  return `${table.replaceAll(/[^A-Za-z0-9._-]+/g, '_')}-${digest}`
 }

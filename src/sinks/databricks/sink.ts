@@ -1,7 +1,13 @@
 import { isAbsolute, resolve } from 'node:path'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { Sink } from '../sink.ts'
-import { type DatabricksOptions, databricksOptions, stagingFolderOf, tableId } from './options.ts'
+import {
+  type DatabricksOptions,
+  type DatabricksTarget,
+  databricksOptions,
+  stagingFolderOf,
+  tableId,
+} from './options.ts'
 import { lockState } from './state-lock.ts'
 import { createTableSql, streamingTableSql } from './tables/definition.ts'
 
@@ -29,6 +35,11 @@ export const databricksSink: Sink<DatabricksOptions> = {
     if (file === undefined) return options
     return { ...options, customCaFile: isAbsolute(file) ? file : resolve(directory, file) }
   },
+
+  nameMistake: ({ catalog }) =>
+    catalog.toLowerCase() === 'hive_metastore'
+      ? 'found the catalog hive_metastore, expected one of Unity Catalog: only its tables can be loaded from a volume, and only it shows whether rows are hidden'
+      : undefined,
 
   tableId,
   // The file is the truth, so it must not be taken for that of a table of the same name elsewhere.
@@ -90,4 +101,34 @@ export const databricksSink: Sink<DatabricksOptions> = {
     because:
       'is in a Databricks workspace: run OPTIMIZE or VACUUM there, or leave both to predictive optimization',
   },
+
+  setup: {
+    systemOf,
+    async script(targets, principal) {
+      const { setupScript } = await import('./setup/setup-script.ts')
+      return setupScript(targets, principal)
+    },
+    async landingSteps(target, clock) {
+      const { landingSteps } = await import('./setup/landing-steps.ts')
+      return landingSteps(target, clock)
+    },
+    async probeRights(context) {
+      const { probeRights } = await import('./setup/probe-rights.ts')
+      return probeRights(context)
+    },
+    async missingGrants(target, error, principal) {
+      const { grantSql, missingRights, neededRights } = await import('./setup/rights.ts')
+      const rights = missingRights(error, neededRights(target).creation)
+      return rights && grantSql(rights, principal)
+    },
+    async removeScratch(context) {
+      const { removeScratch } = await import('./setup/remove-scratch.ts')
+      await removeScratch(context)
+    },
+  },
+}
+
+/** The workspace and its warehouse. */
+function systemOf({ sink }: Pick<DatabricksTarget, 'sink'>): string {
+  return `${sink.host}${sink.httpPath ?? ''}`
 }

@@ -22,6 +22,12 @@ export const deltaSink: Sink<DeltaOptions> = {
     ...options,
     root: locationText(parseTableLocation(options.root, directory)),
   }),
+  nameMistake: ({ catalog, schema, table }) => {
+    const wrong = [catalog, schema, table].find((part) => !/^[A-Za-z_][A-Za-z0-9_-]{0,127}$/.test(part))
+    return wrong === undefined
+      ? undefined
+      : `found the part ${JSON.stringify(wrong)}, expected letters, digits, _ and -, because it is a directory's name`
+  },
   tableId: (target) => locationText(tableLocation(target)),
   offsetsTable: ({ table }) => Object.values(table.name).join('.'),
   open: openDelta,
@@ -37,6 +43,7 @@ export const deltaSink: Sink<DeltaOptions> = {
       ),
   },
   maintenance: deltaMaintenance,
+  setup: { because: 'is not in a Databricks workspace' },
 }
 
 /** A table can have thousands of blobs that were landed twice; the log line names this many. */

@@ -53,7 +53,7 @@ export class FilesApiStaging implements VolumeStaging {
       await this.#makeFolder(folderOf(path))
       const answer = await this.#ask({
         method: 'PUT',
-        path: `${filesRoot}${path}?overwrite=true`,
+        path: `${filesRoot}${encodeURI(path)}?overwrite=true`,
         headers: { 'content-type': 'application/octet-stream' },
         // `end` keeps the body at the announced length if the file grows meanwhile.
         body: { bytes: size, open: () => createReadStream(localPath, { end: Math.max(0, size - 1) }) },
@@ -75,7 +75,7 @@ export class FilesApiStaging implements VolumeStaging {
   async remove(name: string): Promise<void> {
     const path = this.#path(name)
     await this.#repeated(async () => {
-      const answer = await this.#ask({ method: 'DELETE', path: `${filesRoot}${path}` })
+      const answer = await this.#ask({ method: 'DELETE', path: `${filesRoot}${encodeURI(path)}` })
       if (!isSuccess(answer) && answer.status !== 404) throw this.#refusal('Removing a file', answer)
     })
   }
@@ -99,7 +99,7 @@ export class FilesApiStaging implements VolumeStaging {
 
   async #page(path: string, token: string | undefined): Promise<DirectoryPage> {
     const query = token === undefined ? '' : `?page_token=${encodeURIComponent(token)}`
-    const answer = await this.#ask({ method: 'GET', path: `${directoriesRoot}${path}${query}` })
+    const answer = await this.#ask({ method: 'GET', path: `${directoriesRoot}${encodeURI(path)}${query}` })
     if (answer.status === 404) return {}
     if (!isSuccess(answer)) throw this.#refusal('Listing files', answer)
     try {
@@ -110,7 +110,7 @@ export class FilesApiStaging implements VolumeStaging {
   }
 
   async #length(path: string): Promise<number | undefined> {
-    const answer = await this.#ask({ method: 'HEAD', path: `${filesRoot}${path}` })
+    const answer = await this.#ask({ method: 'HEAD', path: `${filesRoot}${encodeURI(path)}` })
     if (answer.status === 404) return undefined
     if (!isSuccess(answer)) throw this.#refusal('Checking a file', answer)
     return Number(answer.headers['content-length'])
@@ -119,7 +119,7 @@ export class FilesApiStaging implements VolumeStaging {
   /** The API creates missing parents as well, and an existing folder is no error. */
   async #makeFolder(path: string): Promise<void> {
     if (path === this.#made) return
-    const answer = await this.#ask({ method: 'PUT', path: `${directoriesRoot}${path}` })
+    const answer = await this.#ask({ method: 'PUT', path: `${directoriesRoot}${encodeURI(path)}` })
     if (!isSuccess(answer)) throw this.#refusal('Creating a folder', answer)
     this.#made = path
   }

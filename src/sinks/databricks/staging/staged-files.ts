@@ -142,6 +142,11 @@ function isStagedName(name: string): boolean {
   return name.split('/').every((part) => /^[\w.-]+$/.test(part) && part !== '.' && part !== '..')
 }
 
+/** Whether a part of the staging folder needs no escape in a statement; in a URL it may need one. */
+function isFolderPart(part: string): boolean {
+  return /^[\p{L}\p{N}\p{M}._ -]+$/u.test(part) && part !== '.' && part !== '..'
+}
+
 /** @returns the last part of a name. */
 export function lastPartOf(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1)
@@ -155,10 +160,11 @@ export function folderOf(path: string): string {
 /** @throws CONFIG_INVALID for a folder that is not in a volume, or that has characters not allowed in names */
 export function checkedFolder(folder: string): string {
   const path = folder.replace(/\/+$/, '')
-  if (/^\/Volumes(?:\/[^/]+){3,}$/.test(path) && isStagedName(path.slice(1))) return path
+  const parts = path.slice(1).split('/')
+  if (/^\/Volumes(?:\/[^/]+){3,}$/.test(path) && parts.every(isFolderPart)) return path
   throw new TailraceError(
     'CONFIG_INVALID',
-    `invalid staging folder ${folder}: expected /Volumes/catalog/schema/volume or a folder below it, with names of A-Z a-z 0-9 . _ -`,
+    `invalid staging folder ${folder}: expected /Volumes/catalog/schema/volume or a folder below it, with names of letters, digits, blanks and . _ -`,
   )
 }
 

@@ -42,10 +42,17 @@ export interface LiveTableOptions extends PlanTableOptions {
   readonly properties: Readonly<Record<string, string>>
 }
 
-/** Comparison of a live table with its declaration; `lacks` lists the missing columns. */
-export type TableFinding =
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'there'; readonly lacks: readonly Column[] }
+/** A table that can take rows, maybe after changes. */
+export interface TableThere {
+  readonly kind: 'there'
+  /** The missing columns. */
+  readonly lacks: readonly Column[]
+  /** Columns that statements compare, with a collation by which different texts are equal. */
+  readonly collated: readonly Column[]
+}
+
+/** Comparison of a live table with its declaration. */
+export type TableFinding = { readonly kind: 'missing' } | TableThere
 
 /**
  * Compares the live table with the declaration.
@@ -63,15 +70,19 @@ export async function inspectTable({
   requireTable(live, name)
   const differences: string[] = []
   const lacks: Column[] = []
+  const collated: Column[] = []
   const liveByName = new Map(live.columns.map((column) => [column.name.toLowerCase(), column]))
   for (const column of columns) {
     const found = liveByName.get(column.name.toLowerCase())
     const wanted = databricksTypes[column.type]
     if (found === undefined) lacks.push(column)
-    else if (found.type !== wanted) differences.push(`${column.name} is ${found.type}, expected ${wanted}`)
-    else if (!found.isNullable && column.isRequired !== true) {
+    else if (!takes(found.type, wanted, column)) {
+      differences.push(`${column.name} is ${found.type}, expected ${wanted}`)
+    } else if (!found.isNullable && column.isRequired !== true) {
       differences.push(`${column.name} is NOT NULL, but rows may have no value for it`)
     }
+    if (found !== undefined && isCollated(found.type) && comparedColumns.has(column.name))
+      collated.push(column)
   }
   const declared = new Set(columns.map((column) => column.name.toLowerCase()))
   for (const { name: other, isNullable } of live.columns) {
@@ -85,13 +96,11 @@ export async function inspectTable({
       `The table ${qualifiedName(name)} differs from the declaration: ${differences.join('; ')}.`,
     )
   }
-  return { kind: 'there', lacks }
+  return { kind: 'there', lacks, collated }
 }
 
 /** What a run has to do with the table before it loads rows. */
-export type TablePlan =
-  | { readonly kind: 'create' }
-  | { readonly kind: 'there'; readonly lacks: readonly Column[] }
+export type TablePlan = { readonly kind: 'create' } | TableThere
 
 /**
  * Determines what a run has to do with the table before it loads rows.
@@ -122,6 +131,12 @@ export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
       `The table ${name} does not have the columns ${namesOf(found.lacks)}, which \`sink.evolve: true\` would add.`,
     )
   }
+  if (found.collated.length > 0 && evolve === false) {
+    throw new TailraceError(
+      'TABLE_SCHEMA_MISMATCH',
+      `Blobs whose names differ in case are one blob for the table ${name}: run ${found.collated.map((column) => binaryCollationSql(declaration.name, column)).join('; ')}`,
+    )
+  }
   return found
 }
 
@@ -139,6 +154,13 @@ export async function ensureTable(options: LiveTableOptions): Promise<void> {
     // Another process may have created it first, with a different schema: compare again.
     await ensureTable({ ...options, create: false })
     return
+  }
+  for (const column of plan.collated) {
+    await warehouse.execute({
+      label: 'compare a column by bytes',
+      sql: binaryCollationSql(declaration.name, column),
+      repeatable: true,
+    })
   }
   if (plan.lacks.length === 0) return
   try {
@@ -160,14 +182,36 @@ export async function liveColumnNames(warehouse: Warehouse, name: TableName): Pr
   return live?.columns.map((column) => column.name) ?? []
 }
 
+/** Types to which a column may have been widened (`ALTER COLUMN … TYPE`): https://docs.databricks.com/delta/type-widening */
+const wider: Readonly<Record<string, RegExp>> = {
+  INT: /^(?:BIGINT|DOUBLE|DECIMAL\([1-3]\d,0\))$/,
+  BIGINT: /^DECIMAL\([23]\d,0\)$/,
+}
+
+/** Whether a column can take the declaration's values. */
+function takes(type: string, wanted: string, { name }: Column): boolean {
+  if (type === wanted || (wanted === 'STRING' && type.startsWith('STRING COLLATE '))) return true
+  return wider[wanted]?.test(type) === true && (wanted === 'INT' || !name.startsWith('source_'))
+}
+
+/** Whether texts that differ are equal in a column; columns have the default collation of their table and schema. */
+function isCollated(type: string): boolean {
+  return type.startsWith('STRING COLLATE ') && type !== 'STRING COLLATE UTF8_BINARY'
+}
+
+/** Columns that statements compare: two blobs whose names differ in case must not be one. */
+const comparedColumns: ReadonlySet<string> = new Set(['source_blob', 'source_generation'])
+
+/** https://docs.databricks.com/sql/language-manual/sql-ref-collation (read 2026-11-29) */
+function binaryCollationSql(name: TableName, column: Column): string {
+  return `ALTER TABLE ${qualifiedName(name)} ALTER COLUMN ${quoteName(column.name)} TYPE STRING COLLATE UTF8_BINARY`
+}
+
 function namesOf(columns: readonly Column[]): string {
   return columns.map((column) => column.name).join(', ')
 }
 
-async function stillThere(
-  options: PlanTableOptions,
-  error: unknown,
-): Promise<{ readonly lacks: readonly Column[] }> {
+async function stillThere(options: PlanTableOptions, error: unknown): Promise<TableThere> {
   if (!isTailraceError(error)) throw error
   const found = await inspectTable(options)
   if (found.kind === 'missing') throw error

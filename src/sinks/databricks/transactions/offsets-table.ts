@@ -113,6 +113,16 @@ export class OffsetsTable {
     }
   }
 
+  /** Removes everything about the target, of all pipelines. Only for a table that is gone. */
+  async forgetTarget(): Promise<void> {
+    await this.#warehouse.execute({
+      label: 'forget the offsets of a table',
+      sql: `DELETE FROM ${qualifiedName(this.name)} WHERE target = :target`,
+      parameters: { target: this.#target },
+      repeatable: true,
+    })
+  }
+
   /** Ends the table's authority for a pipeline: its offsets must be recorded elsewhere before. */
   async end(offsets: readonly LandedOffset[]): Promise<void> {
     await this.#warehouse.execute({

@@ -24,6 +24,8 @@ export interface DriverFailure {
   /** The request was probably refused for its token: a newer one may be accepted. */
   readonly tokenRefused: boolean
   readonly status: number | undefined
+  /** The host that a request without an answer was sent to, where the error names it. */
+  readonly peer: string | undefined
   readonly errorClass: string | undefined
   readonly sqlState: string | undefined
   readonly retryAfterMs: number | undefined
@@ -154,6 +156,7 @@ function ofText(text: string, phase: StatementPhase, responseState?: string): Dr
     sessionLost: handleLost,
     tokenRefused: false,
     status: undefined,
+    peer: undefined,
     errorClass,
     sqlState: sqlState || undefined,
     retryAfterMs: undefined,
@@ -227,7 +230,8 @@ function ofConnection(thrown: Thrown, phase: StatementPhase): DriverFailure | un
   const early = typeof code === 'string' && neverConnected.test(code)
   // The message of a fetch error holds the URL, which for an upload is signed.
   const why = typeof code === 'string' ? code : bare(message)
-  return noAnswer(executedIn(phase, early ? 'no' : 'unknown'), `the connection failed (${why})`)
+  const peer = /https?:\/\/([^/\s:?]+)/.exec(message)?.[1]
+  return { ...noAnswer(executedIn(phase, early ? 'no' : 'unknown'), `the connection failed (${why})`), peer }
 }
 
 /** @returns the failure of a request that got no answer */
@@ -239,6 +243,7 @@ export function noAnswer(executed: DriverFailure['executed'], summary: string): 
     sessionLost: false,
     tokenRefused: false,
     status: undefined,
+    peer: undefined,
     errorClass: undefined,
     sqlState: undefined,
     retryAfterMs: undefined,

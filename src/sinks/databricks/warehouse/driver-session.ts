@@ -39,10 +39,17 @@ export class DriverSession {
   /** The driver's numbers for the states of a statement that has not ended. */
   readonly waitingStates: ReadonlySet<number>
   readonly #agent: Agent
+  readonly #hosts: ReadonlySet<string>
 
-  private constructor(session: Connection, agent: Agent, { TTypeId, TOperationState }: ThriftTypes) {
+  private constructor(
+    session: Connection,
+    agent: Agent,
+    hosts: ReadonlySet<string>,
+    { TTypeId, TOperationState }: ThriftTypes,
+  ) {
     this.session = session
     this.#agent = agent
+    this.#hosts = hosts
     this.bigintType = TTypeId.BIGINT_TYPE
     this.runningState = TOperationState.RUNNING_STATE
     const { INITIALIZED_STATE, RUNNING_STATE, PENDING_STATE } = TOperationState
@@ -65,15 +72,21 @@ export class DriverSession {
     const agent = (await (await client.getConnectionProvider()).getAgent()) as Agent
     trust(agent, address.customCa)
     endStalled(agent)
+    const hosts = watchHosts(agent, address.host)
     const { configuration, queryTags } = options
     try {
       const opening = client.openSession({ configuration: { ...configuration }, queryTags: { ...queryTags } })
       const session = await deadline.race(opening, (late) => void late.close().catch(() => {}))
-      return new DriverSession(session, agent, thrift.TCLIService_types)
+      return new DriverSession(session, agent, hosts, thrift.TCLIService_types)
     } catch (error) {
       agent.destroy()
       throw error
     }
+  }
+
+  /** The host that the driver has sent staged files to last; undefined before, and behind a proxy. */
+  get storageHost(): string | undefined {
+    return [...this.#hosts].at(-1)
   }
 
   /** Ends the session on the server. */
@@ -110,6 +123,22 @@ function endStalled(agent: Agent): void {
     socket?.once('timeout', () => socket.destroy(late))
     return socket
   }
+}
+
+/**
+ * The driver alone knows the signed URLs of a volume's storage, so its host is read off the connections.
+ *
+ * @returns the hosts of new connections but those to the workspace, as they are made
+ */
+function watchHosts(agent: Agent, workspaceHost: string): ReadonlySet<string> {
+  const hosts = new Set<string>()
+  const create = agent.createConnection.bind(agent)
+  agent.createConnection = (...args) => {
+    const { host } = (args[0] ?? {}) as { readonly host?: unknown }
+    if (typeof host === 'string' && host !== workspaceHost) hosts.add(host)
+    return create(...args)
+  }
+  return hosts
 }
 
 type ConnectionOptions = Parameters<Driver.DBSQLClient['connect']>[0]

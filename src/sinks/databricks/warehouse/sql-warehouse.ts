@@ -20,6 +20,7 @@ import {
   type StatementRows,
   statementRows,
 } from './driver-session.ts'
+import { isMissingRight, setupError, tokenRefusal } from './setup-error.ts'
 import { StartWatch } from './start-watch.ts'
 import type { Statement, StatementRow, StreamingWarehouse } from './warehouse.ts'
 
@@ -73,7 +74,7 @@ export class SqlWarehouse implements StreamingWarehouse {
   /** The token of the last request. */
   #token: string | undefined
   /** The last refused token and the refusal; reset when a statement is accepted. */
-  #refused: { readonly token: string | undefined; readonly summary: string } | undefined
+  #refused: (Pick<DriverFailure, 'status' | 'summary'> & { readonly token: string | undefined }) | undefined
   /** Failures of unknown classes since a statement has succeeded. */
   #unknownFailures = 0
   /** Abandoned sessions that are being closed in the background. */
@@ -161,8 +162,7 @@ export class SqlWarehouse implements StreamingWarehouse {
     const deadline = new Deadline(clock, 'session', this.#requestMs, this.#signal)
     const attempt: Attempt = { phase: 'session', operation: undefined }
     const wholeMs = this.#startMs + this.#statementMs
-    // For PUT and REMOVE, the driver transfers or removes the file before `executeStatement` returns.
-    const isStaging = statement.uploadsFrom !== undefined || statement.removesFile === true
+    const isStaging = isStagingStatement(statement)
     try {
       watch.begin()
       const opened = await this.#opened(deadline)
@@ -217,7 +217,7 @@ export class SqlWarehouse implements StreamingWarehouse {
     if (value === refused?.token) {
       // A later attempt may try the token again.
       this.#refused = undefined
-      throw new TailraceError('WAREHOUSE_DENIED', `${this.location} refused the token: ${refused.summary}`)
+      throw new TailraceError('WAREHOUSE_DENIED', tokenRefusal(this.#options.address, refused))
     }
     this.#token = value
     return value
@@ -267,9 +267,9 @@ export class SqlWarehouse implements StreamingWarehouse {
 
   /** Whether a failure is retried. A refused token is replaced once; a second refusal has another cause. */
   #mayPass(failure: DriverFailure): boolean {
-    if (!failure.tokenRefused) return failure.kind === 'passing'
+    if (!failure.tokenRefused || isMissingRight(failure)) return failure.kind === 'passing'
     const isFirst = this.#refused === undefined
-    this.#refused = isFirst ? { token: this.#token, summary: failure.summary } : undefined
+    this.#refused = isFirst ? { ...failure, token: this.#token } : undefined
     return isFirst
   }
 
@@ -284,10 +284,11 @@ export class SqlWarehouse implements StreamingWarehouse {
   #failed(
     error: unknown,
     { phase, operation }: Attempt,
-    { label, repeatable, batch }: Statement,
+    statement: Statement,
     watch: StartWatch,
     deadline: Deadline,
   ): unknown {
+    const { label, repeatable, batch } = statement
     const known = { label, queryId: operation?.id }
     if (this.#signal.aborted || deadline.expired !== undefined) {
       this.#retire(operation)
@@ -318,7 +319,15 @@ export class SqlWarehouse implements StreamingWarehouse {
     const passes =
       this.#mayPass(failure) ||
       ((repeatable || batch !== undefined) && failure.kind === 'refused' && this.#mayBeChance(failure))
-    return statementError(passes ? { ...failure, kind: 'passing' } : failure, known)
+    const judged = passes ? { ...failure, kind: 'passing' as const } : failure
+    const place = {
+      address: this.#options.address,
+      phase,
+      isStaging: isStagingStatement(statement),
+      storageHost: this.#session?.storageHost,
+      queryId: operation?.id,
+    }
+    return setupError(judged, place) ?? statementError(judged, known)
   }
 
   /** Abandons the session and its statement: ends both on the server in the background, then closes the connections. */
@@ -358,6 +367,11 @@ export class SqlWarehouse implements StreamingWarehouse {
     await Promise.race([done, late])
     cancel()
   }
+}
+
+/** For PUT and REMOVE, the driver transfers or removes the file before `executeStatement` returns. */
+function isStagingStatement({ uploadsFrom, removesFile }: Statement): boolean {
+  return uploadsFrom !== undefined || removesFile === true
 }
 
 /** Consecutive failures of unknown classes after which a statement is given up. */

@@ -31,10 +31,16 @@ export function failureText(text: string): FailureText {
   }
 }
 
+const objectsOfRights =
+  /(\bdoes not have [A-Z_ ,]{3,80} on (?:Catalog|Schema|Table|View|Volume|External Location) )'([^']{1,800})'/gi
+
 function loggable(text: string): string {
-  const line = (text.split(/\n|== SQL/, 1)[0] ?? '').replace(/\s*SQLSTATE:? ?[0-9A-Z]{5}\b.*$/, '')
-  // Quoted text in a message may be a value of a record.
+  // The missing right stands on the line after this one.
+  const joined = text.replace(/(Insufficient privileges:)\s*\n\s*/, '$1 ')
+  const line = (joined.split(/\n|== SQL/, 1)[0] ?? '').replace(/\s*SQLSTATE:? ?[0-9A-Z]{5}\b.*$/, '')
+  // Quoted text in a message may be a value of a record; the object of a missing right is none.
   const bare = redactSecrets(line)
+    .replace(objectsOfRights, '$1`$2`')
     .replace(/'[^']*'/g, "'…'")
     .replace(/"[^"]*"/g, '"…"')
     .trim()

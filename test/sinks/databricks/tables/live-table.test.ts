@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
-import { createTableSql, streamingTableSql } from '../../../../src/sinks/databricks/tables/definition.ts'
+import {
+  createTableSql,
+  databricksTypes,
+  streamingTableSql,
+} from '../../../../src/sinks/databricks/tables/definition.ts'
 import { ensureTable, inspectTable } from '../../../../src/sinks/databricks/tables/live-table.ts'
 import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
 import { committerFixture, declarationOf, directWarehouse } from '../committer-fixture.ts'
@@ -36,7 +40,7 @@ test('a missing table is created with its columns, comments and properties, and 
   const { warehouse, options } = await setUp(t)
   await ensureTable(options)
   await ensureTable(options)
-  assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'there', lacks: [] })
+  assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'there', lacks: [], collated: [] })
   const columns = await warehouse.execute({
     label: 'test',
     sql: "SELECT column_name, full_data_type, is_nullable, comment FROM `lake`.information_schema.columns WHERE table_name = 'logs' ORDER BY ordinal_position",
@@ -80,7 +84,7 @@ test('columns that the table lacks are added where evolution is allowed, and nam
     complaint('TABLE_SCHEMA_MISMATCH', /query_id, message/, /evolve/),
   )
   await ensureTable({ ...options, evolve: true })
-  assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'there', lacks: [] })
+  assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'there', lacks: [], collated: [] })
 })
 
 test('every column that rows could not be written to is named, and what a table has besides does not matter', async (t) => {
@@ -102,6 +106,49 @@ test('every column that rows could not be written to is named, and what a table 
       /query_id is INT, expected BIGINT/,
       /event_time is STRING, expected TIMESTAMP/,
       /needed is NOT NULL and not in the declaration/,
+    ),
+  )
+})
+
+const tableSql = (typeOf: (name: string, usual: string) => string): string => {
+  const columns = declaration.columns.map(
+    ({ name, type }) => `${name} ${typeOf(name, databricksTypes[type])}`,
+  )
+  return `CREATE TABLE lake.logs.logs (${columns.join(', ')}) USING DELTA`
+}
+
+test('a table with widened columns and a default collation is taken, and compares blobs by bytes', async (t) => {
+  const { warehouse, options } = await setUp(
+    t,
+    tableSql((name, usual) => {
+      if (usual === 'STRING') return 'STRING COLLATE UTF8_LCASE'
+      return name === 'source_index' ? 'BIGINT' : usual
+    }),
+  )
+  await ensureTable({ ...options, evolve: 'own-tables' })
+  await ensureTable({ ...options, evolve: false })
+  const types = await warehouse.execute({
+    label: 'test',
+    sql: "SELECT column_name, full_data_type FROM `lake`.information_schema.columns WHERE table_name = 'logs'",
+    repeatable: true,
+  })
+  const typeOf = new Map(types.map((row) => [row.column_name, row.full_data_type]))
+  assert.deepEqual(
+    ['source_blob', 'source_generation', 'message', 'source_index'].map((name) => typeOf.get(name)),
+    ['string collate UTF8_BINARY', 'string collate UTF8_BINARY', 'string collate UTF8_LCASE', 'bigint'],
+  )
+})
+
+test('where tables may not be changed, a collation that mixes up blobs is refused with the statements that change it', async (t) => {
+  const { options } = await setUp(
+    t,
+    tableSql((name, usual) => (name === 'source_blob' ? 'STRING COLLATE UNICODE_CI' : usual)),
+  )
+  await assert.rejects(
+    ensureTable({ ...options, evolve: false }),
+    complaint(
+      'TABLE_SCHEMA_MISMATCH',
+      /ALTER TABLE `lake`\.`logs`\.`logs` ALTER COLUMN `source_blob` TYPE STRING COLLATE UTF8_BINARY$/,
     ),
   )
 })

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto'
+import { chooseTables } from '../../config/choose-pipelines.ts'
+import { sinkTarget } from '../../config/resolved.ts'
+import { TailraceError } from '../../errors.ts'
+import { landTrial } from '../../run/trial-landing.ts'
+import type { SinkContext, SinkTarget } from '../../sinks/sink.ts'
+import { type SinkSetup, scratchName } from '../../sinks/sink-setup.ts'
+import type { CommandContext } from '../command.ts'
+import { usualRecord } from './usual-record.ts'
+
+export interface CheckWritingOptions {
+  readonly pipeline?: string | undefined
+  /** Limit of the whole command, in milliseconds; what was begun is removed after it. Default 600,000. */
+  readonly maxDurationMs?: number | undefined
+}
+
+/** A stopped warehouse may take minutes to start. */
+const defaultMaxDurationMs = 600_000
+
+/**
+ * Probes the rights of each pipeline, lands a record in a scratch table by the pipeline's own encoder and sink, and
+ * removes the table and its files: also after a failure, the limit, SIGINT and SIGTERM.
+ *
+ * @returns the exit code: 1 when a right is missing or no row landed, 130 or 143 after a signal
+ * @throws USAGE when no table is in a workspace, and every error that a run may end with but missing rights
+ */
+export async function checkWriting(
+  context: CommandContext,
+  { pipeline, maxDurationMs = defaultMaxDurationMs }: CheckWritingOptions,
+): Promise<number> {
+  const { config, clock } = context
+  const limit = new AbortController()
+  const cancel = clock.after(maxDurationMs, () =>
+    limit.abort(
+      new TailraceError(
+        'TABLE_UNAVAILABLE',
+        `Nothing landed within ${maxDurationMs} ms; --max-duration sets another limit.`,
+        { context: { limitMs: maxDurationMs } },
+      ),
+    ),
+  )
+  let stopCode: number | undefined
+  const stops = { SIGINT: 130, SIGTERM: 143 } as const
+  const handlers = Object.entries(stops).map(([signal, code]) => {
+    // Once: a second signal ends the process without the removal.
+    const handler = (): void => {
+      stopCode = code
+      limit.abort(new TailraceError('USAGE', `stopped by ${signal}`))
+    }
+    process.once(signal, handler)
+    return [signal, handler] as const
+  })
+  try {
+    let code = 0
+    for (const { target, ability } of chooseTables(config, pipeline, (sink) => sink.setup)) {
+      if (!Object.hasOwn(config.pipelines, target.name)) continue
+      code = Math.max(code, await checkOne(context, target, ability, limit.signal))
+    }
+    return code
+  } catch (error) {
+    if (stopCode !== undefined) return stopCode
+    limit.signal.throwIfAborted()
+    throw error
+  } finally {
+    cancel()
+    for (const [signal, handler] of handlers) process.off(signal, handler)
+  }
+}
+
+async function checkOne(
+  context: CommandContext,
+  target: SinkTarget,
+  setup: SinkSetup<SinkTarget, SinkContext>,
+  signal: AbortSignal,
+): Promise<number> {
+  const { config, clock, logger, print } = context
+  const { stateDirectory, disk } = config
+  const { name } = target
+  const { principal, found, missing, unknown } = await setup.probeRights({
+    target,
+    stateDirectory,
+    signal,
+    clock,
+    logger,
+  })
+  for (const sentence of found) await print(`${name}: ${sentence}\n`)
+  if (missing.length > 0) {
+    await printGrants(context, name, missing, unknown)
+    return 1
+  }
+  const pipeline = config.pipelines[name]!
+  const table = scratchName(target.table.name, randomBytes(6).toString('hex'))
+  const scratch = { ...sinkTarget(name, pipeline), table: { ...target.table, name: table } }
+  const fullName = Object.values(table).join('.')
+  let rows: number | undefined
+  let grants: readonly string[] | undefined
+  try {
+    const bytes = Buffer.from(`${JSON.stringify(usualRecord)}\n`)
+    rows = await landTrial({ name, pipeline, disk, table, bytes, signal, clock, logger })
+    await print(
+      rows === undefined
+        ? `${name}: a file was staged, which Databricks itself would load\n`
+        : `${name}: ${rows} of 1 rows landed in the scratch table ${fullName}\n`,
+    )
+  } catch (error) {
+    grants = await setup.missingGrants(scratch, error, principal)
+    if (grants === undefined) throw error
+  } finally {
+    await setup.removeScratch({ target: scratch, stateDirectory, clock, logger })
+    await print(`${name}: the scratch table and its files are removed\n`)
+  }
+  if (grants !== undefined) {
+    await printGrants(context, name, grants, [])
+    return 1
+  }
+  return rows === 0 ? 1 : 0
+}
+
+/** Neither the principal nor an object is a secret, and a masked grant cannot be run. */
+async function printGrants(
+  { print, printRaw }: CommandContext,
+  name: string,
+  missing: readonly string[],
+  unknown: readonly string[],
+): Promise<void> {
+  await print(`${name}: rights are missing. Whoever may grant them runs:\n\n`)
+  await printRaw(`${missing.join('\n')}\n\n`)
+  if (unknown.length === 0) return
+  await print(`${name}: these could not be probed without the ones above; some may be there already:\n\n`)
+  await printRaw(`${unknown.join('\n')}\n\n`)
+}
+
+/**
+ * Prints every statement and request of a landing of each pipeline, and sends nothing.
+ *
+ * @throws USAGE without `--write`, or when no table is in a workspace
+ */
+export async function printLanding(
+  { config, clock, print }: CommandContext,
+  { pipeline, writes }: { readonly pipeline?: string | undefined; readonly writes: boolean },
+): Promise<number> {
+  if (!writes) throw new TailraceError('USAGE', '--dry-run belongs to --write.')
+  for (const { target, ability } of chooseTables(config, pipeline, (sink) => sink.setup)) {
+    await print(`-- Pipeline ${target.name}: its first landing\n\n`)
+    for (const step of await ability.landingSteps(target, clock)) await print(`${step}\n\n`)
+  }
+  return 0
+}

@@ -1,0 +1,175 @@
+import { isTailraceError } from '../../../errors.ts'
+import { interactiveRetry } from '../../../retry.ts'
+import { qualifiedName } from '../../../tables/spark-sql.ts'
+import type { TableName } from '../../../tables/table.ts'
+import type { SinkContext } from '../../sink.ts'
+import type { RightsReport } from '../../sink-setup.ts'
+import { openWorkspace, type Workspace } from '../open-workspace.ts'
+import type { DatabricksOptions, DatabricksTarget } from '../options.ts'
+import { WorkspaceCatalog } from '../tables/catalog.ts'
+import type { Warehouse } from '../warehouse/warehouse.ts'
+import { canUseCommand, grantSql, missingRights, neededRights, type Right } from './rights.ts'
+
+/** The outcome of the probes so far. */
+interface Findings {
+  readonly missing: Right[]
+  readonly unknown: Right[]
+  readonly found: string[]
+}
+
+/**
+ * Probes each right of a pipeline, so that one run names all that are missing. A right on an object can only be probed
+ * with those on its catalog and schema.
+ *
+ * @throws WAREHOUSE_DENIED when the workspace refuses the token, WAREHOUSE_MISSING, WAREHOUSE_UNAVAILABLE
+ */
+export async function probeRights({
+  target,
+  signal,
+  clock,
+  logger,
+}: SinkContext<DatabricksOptions>): Promise<RightsReport> {
+  const workspace = await openWorkspace(target, {
+    retry: { policy: interactiveRetry },
+    signal,
+    clock,
+    logger,
+  })
+  try {
+    return await probed(target, workspace)
+  } finally {
+    await workspace.close()
+  }
+}
+
+async function probed(
+  target: DatabricksTarget,
+  { warehouse, staging, api }: Workspace,
+): Promise<RightsReport> {
+  const principal = await api.principal()
+  const needed = neededRights(target)
+  const findings: Findings = { missing: [], unknown: [], found: [`signs in as ${principal}`] }
+  const rest = [...needed.volume, ...needed.creation, ...needed.table, ...needed.offsets]
+  const commands: string[] = []
+  if (warehouse !== undefined) {
+    try {
+      await warehouse.execute({ label: 'probe the warehouse', sql: 'SELECT 1 AS one', repeatable: true })
+      findings.found.push('may use the warehouse')
+    } catch (error) {
+      if (!isTailraceError(error, 'WAREHOUSE_DENIED')) throw error
+      commands.push(canUseCommand(target.sink.httpPath ?? '', principal))
+      addAll(findings.unknown, [...needed.container, ...rest])
+      return report(principal, commands, findings)
+    }
+    if (!(await containersAreThere(warehouse, needed.container, findings))) {
+      addAll(findings.unknown, rest)
+      return report(principal, commands, findings)
+    }
+  }
+  if (staging !== undefined) {
+    const probe = (work: () => Promise<unknown>, right: Right): Promise<boolean> =>
+      hasRight(work, [right], findings)
+    const [read, write] = needed.volume as readonly [Right, Right]
+    const volume = staging.folder
+    if (await probe(() => staging.list(''), read)) findings.found.push(`may list files in ${volume}`)
+    // Removing what does not exist needs the right, and does nothing.
+    if (await probe(() => staging.remove('tailrace-check'), write))
+      findings.found.push(`may write files in ${volume}`)
+  }
+  if (warehouse !== undefined) await probeTables(warehouse, target, findings)
+  return report(principal, commands, findings)
+}
+
+/** Probes rights on the tables that exist. Those on a missing one come with its creation, which a trial shows. */
+async function probeTables(
+  warehouse: Warehouse,
+  target: DatabricksTarget,
+  findings: Findings,
+): Promise<void> {
+  const { table, offsets, creation } = neededRights(target)
+  const catalog = new WorkspaceCatalog(warehouse)
+  for (const rights of [table, offsets]) {
+    const [read, write] = rights
+    if (read === undefined || write === undefined) continue
+    const [catalogName = '', schema = '', name = ''] = read.on
+    const full: TableName = { catalog: catalogName, schema, table: name }
+    // A table without any right on it seems missing.
+    if (!(await catalog.hasTable(full))) {
+      if (!target.sink.createTable) addAll(findings.unknown, rights)
+      continue
+    }
+    const quoted = qualifiedName(full)
+    const statement = (label: string, sql: string) => () =>
+      warehouse.execute({ label, sql, repeatable: true })
+    const mayRead = await hasRight(
+      statement('probe SELECT', `SELECT 1 AS one FROM ${quoted} LIMIT 1`),
+      [read],
+      findings,
+    )
+    if (mayRead) findings.found.push(`may read ${quoted}`)
+    const mayWrite = await hasRight(
+      statement('probe MODIFY', `DELETE FROM ${quoted} WHERE 1 = 0`),
+      [write],
+      findings,
+    )
+    if (mayWrite) findings.found.push(`may change ${quoted}`)
+  }
+  if (findings.unknown.length > 0) addAll(findings.unknown, creation)
+}
+
+/** @returns whether the catalogs and schemas can be seen */
+async function containersAreThere(
+  warehouse: Warehouse,
+  container: readonly Right[],
+  findings: Findings,
+): Promise<boolean> {
+  const catalog = new WorkspaceCatalog(warehouse)
+  let areThere = true
+  for (const right of container.filter(({ kind }) => kind === 'SCHEMA')) {
+    const [name = '', schema = ''] = right.on
+    const ofCatalog = container.filter(({ kind, on }) => kind === 'CATALOG' && on[0] === name)
+    const isThere = await hasRight(
+      () => catalog.requireSchema({ catalog: name, schema }),
+      [...ofCatalog, right],
+      findings,
+    )
+    if (isThere) findings.found.push(`may use the schema ${name}.${schema}`)
+    areThere &&= isThere
+  }
+  return areThere
+}
+
+/** @returns whether the probe succeeded, or failed for another reason than a missing right */
+async function hasRight(
+  work: () => Promise<unknown>,
+  expected: readonly Right[],
+  { missing }: Findings,
+): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    const lacking = missingRights(error, expected)
+    if (lacking === undefined) {
+      // An append-only table refuses to delete, whoever asks.
+      if (
+        isTailraceError(error, 'STATEMENT_FAILED') &&
+        String(error.context.errorClass).includes('APPEND_ONLY')
+      )
+        return true
+      throw error
+    }
+    addAll(missing, lacking)
+    return false
+  }
+}
+
+function addAll(list: Right[], rights: readonly Right[]): void {
+  for (const right of rights) list.push(right)
+}
+
+function report(principal: string, commands: readonly string[], findings: Findings): RightsReport {
+  const missing = grantSql(findings.missing, principal)
+  const unknown = grantSql(findings.unknown, principal).filter((sql) => !missing.includes(sql))
+  return { principal, missing: [...commands, ...missing], unknown, found: findings.found }
+}

@@ -1,0 +1,46 @@
+import { interactiveRetry } from '../../../retry.ts'
+import { qualifiedName } from '../../../tables/spark-sql.ts'
+import type { SinkContext } from '../../sink.ts'
+import { openWorkspace, type Workspace } from '../open-workspace.ts'
+import type { DatabricksOptions, DatabricksTarget } from '../options.ts'
+import { OffsetsTable } from '../transactions/offsets-table.ts'
+
+/**
+ * Removes a scratch table, its offsets and its staged files. The offsets table stays: other pipelines may use it by now.
+ *
+ * @throws the first failure, after everything was tried
+ */
+export async function removeScratch({
+  target,
+  clock,
+  logger,
+}: SinkContext<DatabricksOptions>): Promise<void> {
+  const workspace = await openWorkspace(target, { retry: { policy: interactiveRetry }, clock, logger })
+  try {
+    const ends = await Promise.allSettled([
+      removeTable(workspace, target),
+      workspace.staging === undefined ? undefined : removeFiles(workspace.staging, ''),
+    ])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  } finally {
+    await workspace.close()
+  }
+}
+
+async function removeTable({ warehouse }: Workspace, { name, sink, table }: DatabricksTarget): Promise<void> {
+  if (warehouse === undefined || sink.mode === 'stage-only') return
+  await warehouse.execute({
+    label: 'drop the scratch table',
+    sql: `DROP TABLE IF EXISTS ${qualifiedName(table.name)}`,
+    repeatable: true,
+  })
+  if (sink.mode !== 'auto' && sink.mode !== 'transaction') return
+  const offsets = new OffsetsTable(warehouse, table.name, name)
+  if (await offsets.exists()) await offsets.forgetTarget()
+}
+
+async function removeFiles(staging: NonNullable<Workspace['staging']>, folder: string): Promise<void> {
+  const { files, folders } = await staging.list(folder)
+  for (const { name } of files) await staging.remove(name)
+  for (const inner of folders) await removeFiles(staging, inner)
+}

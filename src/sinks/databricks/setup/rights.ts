@@ -1,0 +1,117 @@
+import { isTailraceError } from '../../../errors.ts'
+import { quoteName } from '../../../tables/spark-sql.ts'
+import type { TableName } from '../../../tables/table.ts'
+import type { DatabricksTarget } from '../options.ts'
+import { warehouseId } from '../warehouse/setup-error.ts'
+
+/** Kinds of objects in Unity Catalog that rights are granted on. */
+export type SecurableKind = 'CATALOG' | 'SCHEMA' | 'TABLE' | 'VOLUME'
+
+/** A privilege on an object: https://docs.databricks.com/data-governance/unity-catalog/access-control/privileges-reference */
+export interface Right {
+  readonly privilege: string
+  readonly kind: SecurableKind
+  /** The parts of the object's name. */
+  readonly on: readonly string[]
+}
+
+/** Rights, and what they are needed for, in the order in which the workspace checks them. */
+export interface NeededRights {
+  readonly container: readonly Right[]
+  readonly volume: readonly Right[]
+  /** To create tables. */
+  readonly creation: readonly Right[]
+  /** On the table itself, if the principal does not own it. */
+  readonly table: readonly Right[]
+  /** On the offsets table. */
+  readonly offsets: readonly Right[]
+}
+
+/** @returns the rights that a pipeline needs, by its mode */
+export function neededRights({ sink, table }: DatabricksTarget): NeededRights {
+  const { catalog, schema } = table.name
+  const [volumeCatalog = '', volumeSchema = '', volume = ''] = volumeParts(sink.volume)
+  const ofVolume = sink.volume !== undefined && sink.mode !== 'merge'
+  const within = ofVolume && sink.mode === 'stage-only' ? [] : [[catalog, schema] as const]
+  const places = unique(ofVolume ? [...within, [volumeCatalog, volumeSchema] as const] : within)
+  const container = places.flatMap(([one, other]): Right[] => [
+    { privilege: 'USE CATALOG', kind: 'CATALOG', on: [one] },
+    { privilege: 'USE SCHEMA', kind: 'SCHEMA', on: [one, other] },
+  ])
+  const onTable = (name: TableName): Right[] =>
+    ['SELECT', 'MODIFY'].map((privilege) => ({ privilege, kind: 'TABLE', on: Object.values(name) }))
+  const loads = sink.mode !== 'stage-only'
+  const hasOffsets = sink.mode === 'auto' || sink.mode === 'transaction'
+  return {
+    container: uniqueRights(container),
+    volume: ofVolume
+      ? ['READ VOLUME', 'WRITE VOLUME'].map((privilege) => ({
+          privilege,
+          kind: 'VOLUME',
+          on: [volumeCatalog, volumeSchema, volume],
+        }))
+      : [],
+    creation: loads ? [{ privilege: 'CREATE TABLE', kind: 'SCHEMA', on: [catalog, schema] }] : [],
+    table: loads ? onTable(table.name) : [],
+    offsets: hasOffsets ? onTable({ ...table.name, table: 'tailrace_offsets' }) : [],
+  }
+}
+
+/** @returns the parts of a volume's name, from a path in it */
+export function volumeParts(path: string | undefined): readonly string[] {
+  return (path ?? '').split('/').slice(2, 5)
+}
+
+/** Formats the statements that grant rights, one for each object. */
+export function grantSql(rights: readonly Right[], principal: string): readonly string[] {
+  const byObject = new Map<string, string[]>()
+  for (const { privilege, kind, on } of rights) {
+    const object = `${kind} ${on.map(quoteName).join('.')}`
+    const privileges = byObject.get(object) ?? []
+    if (!privileges.includes(privilege)) byObject.set(object, [...privileges, privilege])
+  }
+  return [...byObject].map(
+    ([object, privileges]) => `GRANT ${privileges.join(', ')} ON ${object} TO ${quoteName(principal)};`,
+  )
+}
+
+/** Formats the command that grants CAN USE, which SQL cannot: https://docs.databricks.com/dev-tools/cli/reference/permissions-commands */
+export function canUseCommand(httpPath: string, principal: string): string {
+  const key = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(principal)
+    ? 'service_principal_name'
+    : 'user_name'
+  const list = { access_control_list: [{ [key]: principal, permission_level: 'CAN_USE' }] }
+  return `databricks permissions update warehouses ${warehouseId(httpPath)} --json '${JSON.stringify(list)}'`
+}
+
+const kinds: Readonly<Record<string, SecurableKind>> = {
+  catalog: 'CATALOG',
+  schema: 'SCHEMA',
+  table: 'TABLE',
+  view: 'TABLE',
+  volume: 'VOLUME',
+}
+
+/**
+ * Reads the missing right off the text of a refusal, such as "User does not have MODIFY on Table 'a.b.c'".
+ *
+ * @param expected rights that the refused statement may need; the answer when the text names none
+ * @returns undefined for an error that is no refusal
+ */
+export function missingRights(error: unknown, expected: readonly Right[]): readonly Right[] | undefined {
+  if (!isTailraceError(error, 'WAREHOUSE_DENIED')) return undefined
+  const [, privilege, kind = '', name] =
+    /does not have ([A-Z]+(?: [A-Z]+)*) on (\w+) [`'"]([^`'"]+)[`'"]/i.exec(error.message) ?? []
+  const securable = kinds[kind.toLowerCase()]
+  if (privilege === undefined || securable === undefined || name === undefined) return expected
+  return [{ privilege: privilege.toUpperCase(), kind: securable, on: name.split('.') }]
+}
+
+function unique(places: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
+  return [...new Map(places.map((place) => [place.join('.').toLowerCase(), place])).values()]
+}
+
+function uniqueRights(rights: readonly Right[]): readonly Right[] {
+  const keyOf = ({ privilege, on }: Right): string => `${privilege} ${on.join('.').toLowerCase()}`
+  return [...new Map(rights.map((right) => [keyOf(right), right])).values()]
+}

@@ -1,0 +1,56 @@
+import type { Clock } from '../clock.ts'
+import type { TableName } from '../tables/table.ts'
+
+/**
+ * Help for an administrator of the system that tables are in: from nothing to the first landed row.
+ *
+ * `Target` and `Context` are those of the kind of sink; they are parameters because `sink.ts` imports this file.
+ */
+export interface SinkSetup<Target, Context> {
+  /**
+   * Formats the commands and statements by which an administrator prepares everything that the targets need.
+   *
+   * @param targets all of one system, by `systemOf`
+   * @param principal the identity that Tailrace signs in as; default: the one that the options name
+   */
+  script(targets: readonly Target[], principal: string | undefined): Promise<string>
+
+  /** Names the system and the engine in it; the same text for targets that one script prepares. */
+  systemOf(target: Target): string
+
+  /** Formats every statement and request of a pipeline's first landing, in order. Sends nothing. */
+  landingSteps(target: Target, clock: Clock): Promise<readonly string[]>
+
+  /**
+   * Probes the rights of a pipeline one by one, each with a statement or request that changes no row.
+   *
+   * @throws WAREHOUSE_UNAVAILABLE, and WAREHOUSE_DENIED when the identity itself is refused
+   */
+  probeRights(context: Context): Promise<RightsReport>
+
+  /**
+   * Translates a failure of a landing into the statements that grant what was missing.
+   *
+   * @returns undefined for a failure with another cause
+   */
+  missingGrants(target: Target, error: unknown, principal: string): Promise<readonly string[] | undefined>
+
+  /** Removes a scratch table, and everything else that landings in it have left. Does nothing for what is not there. */
+  removeScratch(context: Context): Promise<void>
+}
+
+export interface RightsReport {
+  /** The identity that the system knows Tailrace by. */
+  readonly principal: string
+  /** Statements and commands that give the rights which were found missing, ready to run. */
+  readonly missing: readonly string[]
+  /** Those for rights that cannot be probed before the missing ones are there; some may be there already. */
+  readonly unknown: readonly string[]
+  /** Sentences about the rights that are there. */
+  readonly found: readonly string[]
+}
+
+/** @returns the name of a table beside another one, for one trial */
+export function scratchName(table: TableName, id: string): TableName {
+  return { ...table, table: `tailrace_check_${id}` }
+}
