@@ -109,6 +109,29 @@ test('a search and a filter leave the records that match, and a link brings both
   assert.deepEqual([...problems, ...linked.problems], [])
 })
 
+test('times are shown in UTC or in the zone that the URL names, in every room', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, {
+    url: `${served.url}#/explore?q=deadlock&tz=Asia/Kathmandu`,
+  })
+  await page.getByRole('row').first().click()
+  const time = page.getByRole('complementary', { name: 'Record' }).locator('.record-panel-time')
+  const there = (await time.textContent()) ?? ''
+  assert.match(there, / \+05:45$/)
+  await page.getByRole('button', { name: 'Times in Asia/Kathmandu. Change to UTC' }).click()
+  await page.locator('.record-panel-time', { hasText: / UTC$/ }).waitFor()
+  const here = (await time.textContent()) ?? ''
+  const instant = (text: string): number =>
+    Date.parse(text.replace(' ', 'T').replace(' UTC', 'Z').replace(' ', ''))
+  assert.equal(instant(there), instant(here))
+  assert.doesNotMatch(page.url(), /tz=/)
+  await page.goto(`${served.url}#/explore?tz=Asia/Kathmandu`)
+  await page.getByRole('link', { name: 'Report' }).click()
+  await page.waitForURL(/#\/report\?.*tz=Asia%2FKathmandu/)
+  assert.deepEqual(problems, [])
+})
+
 test('a record opens by keyboard with its session before and after it', { skip: needsChromium }, async () => {
   const { page, problems } = await openWindow(browser, {
     url: `${served.url}#/explore?severity=ERROR&q=deadlock`,

@@ -31,7 +31,8 @@ export async function createSetViews(
       await engine.run(`CREATE OR REPLACE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
     }
     for (const { name, sql } of views()) {
-      if (!taken.has(name)) await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${sql}`)
+      if (!taken.has(name))
+        await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${inlined(sql)}`)
     }
   }
 }
@@ -60,4 +61,12 @@ export function relationSql(
     ...tables.filter(read).map(({ view }) => `SELECT * FROM ${view}${where}`),
   ]
   return `CREATE OR REPLACE VIEW ${sqlIdentifier(set.relation)} AS ${all.join(' UNION ALL BY NAME ')}`
+}
+
+/**
+ * Parts of a view that are read twice would be materialized with all of their columns, of which a statement over the view
+ * needs few: such a view takes four times as long. Spark inlines them by itself, and has no words for it.
+ */
+function inlined(sql: string): string {
+  return sql.replaceAll(/^((?:WITH )?\w+ AS) \($/gm, '$1 NOT MATERIALIZED (')
 }
