@@ -52,7 +52,7 @@ export async function landWithinMemory(
     ...config,
   })
   const run = await runTailrace(t, ['start', '--once', '--config', project.configPath], {
-    // As the image and the systemd file have it.
+    // As `pnpm start`, the image and the systemd file have it.
     env: { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: `--max-semi-space-size=4 --import ${printPeak}` },
   })
   assert.equal(run.code, 0, run.stderr)
