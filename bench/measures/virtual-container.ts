@@ -2,6 +2,7 @@ import type { Clock } from '../../src/clock.ts'
 import type {
   BlobRead,
   BlobReader,
+  ListedBlob,
   ListedPage,
   ListRequest,
   ReadRequest,
@@ -61,14 +62,21 @@ export class VirtualContainer implements BlobReader {
 
   async listPage({ prefix, marker = '', folders, pageNames = 5_000 }: ListRequest): Promise<ListedPage> {
     const nowMs = this.#clock.now()
-    const blobs = []
-    const found = new Set<string>()
-    for (const blob of this.#sorted) {
+    const blobs: ListedBlob[] = []
+    const found: string[] = []
+    for (let index = this.#indexOf(prefix > marker ? prefix : marker); ; index += 1) {
+      const blob = this.#sorted[index]
+      if (blob === undefined || !blob.name.startsWith(prefix))
+        return { blobs, folders: found, next: undefined }
       const lines = linesOf(blob, nowMs)
-      if (lines === 0 || !blob.name.startsWith(prefix) || blob.name <= marker) continue
+      if (lines === 0 || (marker !== '' && blob.name <= marker)) continue
       const cut = folders === true ? blob.name.indexOf('/', prefix.length) : -1
-      if (cut >= 0) found.add(blob.name.slice(0, cut + 1))
-      else {
+      if (cut >= 0) {
+        const folder = blob.name.slice(0, cut + 1)
+        found.push(folder)
+        // On to the first name behind the folder.
+        index = this.#indexOf(`${folder}\u{10FFFF}`) - 1
+      } else {
         blobs.push({
           name: blob.name,
           bytes: lines * line.length,
@@ -76,9 +84,19 @@ export class VirtualContainer implements BlobReader {
           modifiedAtMs: lines === 1 ? blob.fromMs : blob.fromMs + (lines - 1) * blob.everyMs,
         })
       }
-      if (blobs.length === pageNames) return { blobs, folders: [...found], next: blob.name }
+      if (blobs.length === pageNames) return { blobs, folders: found, next: blob.name }
     }
-    return { blobs, folders: [...found], next: undefined }
+  }
+
+  /** The index of the first blob whose name is not before `name`. */
+  #indexOf(name: string): number {
+    let [low, high] = [0, this.#sorted.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#sorted[middle] as GrowingBlob).name < name) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 

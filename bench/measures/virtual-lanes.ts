@@ -77,7 +77,7 @@ export function virtualLanes(
   }
   const selection = selectionOf(config.source.blobs)
   if (selection.kind === 'one') return new SingleLane(selection.name, context)
-  const { startTimeMs, watchMs } = config.source
-  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  const { startTimeMs, listMs, watchMs } = config.source
+  const discovery = createDiscovery(selection, { reader, startTimeMs, listMs, watchMs })
   return new ListedLanes(context, { discovery, succeededSince: () => true })
 }

@@ -160,7 +160,7 @@ async function* describeBlob(reader: BlobReader, name: string): BlobsDescription
 
 async function* describeUnder(
   selection: BlobsUnder,
-  { startTimeMs, watchMs }: ResolvedPipeline['source'],
+  { startTimeMs, listMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
 ): BlobsDescription {
@@ -170,7 +170,7 @@ async function* describeUnder(
     listed += 1
     return selection.matches(name)
   }
-  const discovery = createDiscovery({ ...selection, matches }, { reader, startTimeMs, watchMs })
+  const discovery = createDiscovery({ ...selection, matches }, { reader, startTimeMs, listMs, watchMs })
   const found = await count(discovery, nowMs)
   if (found === undefined) {
     yield `${await explainMissing(reader, prefix, 'container')} A run would wait for it.`
@@ -187,8 +187,8 @@ async function* describeUnder(
 }
 
 async function* describeHours(
-  { resourceId }: AzureMonitorBlobs,
-  { startTimeMs, watchMs }: ResolvedPipeline['source'],
+  selection: AzureMonitorBlobs,
+  { startTimeMs, listMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
 ): BlobsDescription {
@@ -196,13 +196,10 @@ async function* describeHours(
   const onSkipped = ({ count, firstName }: { readonly count: number; readonly firstName: string }): void => {
     skipped = `${count} other ${count === 1 ? 'name is' : 'names are'} skipped, such as ${firstName}`
   }
-  const discovery = createDiscovery(
-    { kind: 'azure-monitor', resourceId },
-    { reader, startTimeMs, watchMs, onSkipped },
-  )
+  const discovery = createDiscovery(selection, { reader, startTimeMs, listMs, watchMs, onSkipped })
   const found = await count(discovery, nowMs)
   if (found === undefined) {
-    yield `${await explainMissing(reader, resourceId, 'container')} A run would wait for it.`
+    yield `${await explainMissing(reader, selection.ids.join(' '), 'container')} A run would wait for it.`
     return undefined
   }
   yield `${described(found)} under ${discovery.described}${since(startTimeMs)}`

@@ -5,6 +5,9 @@ import type { CommandContext } from './command.ts'
 /** Maximum number of completely landed blobs to show: a source may have thousands of them. */
 const maxCompleteBlobs = 20
 
+/** Maximum number of servers to show, those with the most bytes that have not landed (--json lists all). */
+const maxServers = 20
+
 /** Prints the progress of each blob generation, and for each pipeline its failure and its waiting, replaced and set-aside blobs. */
 export async function status(
   context: CommandContext,
@@ -49,7 +52,8 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
   await print(`and ${hidden.size} more that have landed completely, with ${rows} rows (--json lists them)\n`)
 }
 
-function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure }: PipelineStatus): string {
+function describePipeline(status: PipelineStatus): string {
+  const { pipeline, notBegun, setAside, replacedBlobs, failure, servers } = status
   const lines: string[] = []
   if (failure !== undefined) {
     const { code, reason, failures, sinceMs, untilMs } = failure
@@ -58,6 +62,12 @@ function describePipeline({ pipeline, notBegun, setAside, replacedBlobs, failure
   }
   if (notBegun !== undefined && notBegun.blobs > 0)
     lines.push(`${pipeline}: ${notBegun.blobs} blobs with ${notBegun.bytes} bytes have no landed byte yet`)
+  if (servers.length > 1) {
+    const behind = servers.filter(({ lagBytes }) => lagBytes > 0)
+    lines.push(`${pipeline}: ${behind.length} of ${servers.length} servers have bytes that have not landed`)
+    for (const { server, lagBytes, blobs } of behind.slice(0, maxServers))
+      lines.push(`${pipeline}: ${server}: ${lagBytes} bytes in ${blobs} blobs`)
+  }
   if (replacedBlobs > 0)
     lines.push(
       `${pipeline}: ${replacedBlobs} blobs were replaced: lines that are in the earlier and the later generation are in the table twice`,

@@ -89,13 +89,13 @@ export async function tap(context: CommandContext, options: TapOptions): Promise
 
 async function newestBlob(
   reader: BlobReader,
-  { blobs, startTimeMs, watchMs }: ResolvedPipeline['source'],
+  { blobs, startTimeMs, listMs, watchMs }: ResolvedPipeline['source'],
   nowMs: number,
 ): Promise<string> {
   const selection = selectionOf(blobs)
   if (selection.kind === 'one') return selection.name
   let newest: { readonly name: string; readonly modifiedAtMs: number } | undefined
-  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  const discovery = createDiscovery(selection, { reader, startTimeMs, listMs, watchMs })
   for await (const blob of discovery.scan(nowMs, { policy: singleAttempt })) {
     if (blob.bytes > 0 && blob.modifiedAtMs >= (newest?.modifiedAtMs ?? 0)) newest = blob
   }

@@ -60,7 +60,7 @@ function comparable({ table, ...pipeline }: ResolvedPipeline): object {
 /** A projection is compared by its SQL. The views are those of queries, which other processes run. */
 function comparableTable({ projection, views: _views, ...plain }: TableDeclaration): object {
   const statements = ([undefined, 'checked', 'unchecked'] as const).map((usual) =>
-    projection.select('source', { passThrough: [], usual }),
+    projection.select('source', { passThrough: ['source_blob'], usual }),
   )
   return { ...plain, statements }
 }

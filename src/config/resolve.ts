@@ -114,7 +114,7 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
         (storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage),
       container,
       // Resource ids are case-insensitive.
-      typeof blobs === 'string' ? blobs : { azureMonitor: blobs.azureMonitor.toLowerCase() },
+      typeof blobs === 'string' ? blobs : [blobs.azureMonitor].flat().map((id) => id.toLowerCase()),
       one.sinkKind.tableId(one),
     ])
     const other = owners.get(key)

@@ -24,6 +24,8 @@ const schema = z.object({
   rejected: z.number(),
   bytes: z.number(),
   lagBytes: z.number(),
+  /** Those with the most bytes that have not landed. */
+  servers: z.array(z.object({ server: z.string(), lagBytes: z.number(), blobs: z.number() })),
   lanes: z.number(),
   setAside: z.number(),
   isHeld: z.boolean(),
@@ -72,8 +74,9 @@ const schema = z.object({
 /** The state of a running pipeline, for `tailrace top` and the page, which are other processes. */
 export type LiveStatus = Readonly<z.infer<typeof schema>>
 
-/** Blobs that are named. */
+/** Blobs and servers that are named. */
 const maxBlobs = 100
+const maxServers = 100
 
 /** A price of the first minute says nothing about a day. */
 const minCostMs = 60_000
@@ -122,6 +125,7 @@ export function liveStatus(
     bytes: counters.bytes,
     batches: counters.batches,
     lagBytes,
+    servers: [...pipeline.serverLags().slice(0, maxServers)],
     lagSeconds: Math.max(0, atMs - landedUpToMs) / 1_000,
     lanes: laneCount,
     setAside: setAside.length,

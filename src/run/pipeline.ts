@@ -22,7 +22,7 @@ import type { DiskSpaceMonitor } from '../streams/staging/disk-space-monitor.ts'
 import { LandingLog, type LastLanded, maxLoggedSpans, type PipelineCounters } from './landing-log.ts'
 import { heldAsSetAside, requireNoneHeld } from './lanes/held-blobs.ts'
 import type { LaneContext } from './lanes/lane-context.ts'
-import type { KnownBlob, LaneSchedule, SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { KnownBlob, LaneSchedule, ServerLag, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { ListedLanes } from './lanes/listed-lanes.ts'
 import { NoLanes } from './lanes/no-lanes.ts'
 import { SetAsideFile } from './lanes/set-aside-file.ts'
@@ -150,6 +150,11 @@ export class Pipeline implements OpenedPipeline {
   /** Known blobs: first those with the most bytes that have not landed. */
   knownBlobs(max: number): readonly KnownBlob[] {
     return this.#schedule.knownBlobs(max)
+  }
+
+  /** The known servers of Azure Monitor, the one with the most bytes that have not landed first. */
+  serverLags(): readonly ServerLag[] {
+    return this.#schedule.serverLags()
   }
 
   /** The last landed batch of this run. */
@@ -322,6 +327,7 @@ export class Pipeline implements OpenedPipeline {
     const discovery = createDiscovery(selection, {
       reader,
       startTimeMs: source.startTimeMs,
+      listMs: source.listMs,
       watchMs: source.watchMs,
       onSkipped: (skipped) =>
         logger.warn(skipped, 'some blobs under the resource are not hourly logs: skipped'),

@@ -7,7 +7,7 @@ import { type GrowingPauses, growingPauseMs } from '../retry.ts'
 import type { RequestCounter } from '../sources/readers/counted-reader.ts'
 import type { StorageHealth } from '../sources/readers/observed-reader.ts'
 import type { LastLanded, PipelineCounters } from './landing-log.ts'
-import type { KnownBlob, SetAsideBlob } from './lanes/lane-schedule.ts'
+import type { KnownBlob, ServerLag, SetAsideBlob } from './lanes/lane-schedule.ts'
 import { describeFailure, type FailureFile, failureLine, type PipelineFailure } from './pipeline-failure.ts'
 import type { PipelinePulse } from './pipeline-pulse.ts'
 import { PipelineStatistics } from './pipeline-statistics.ts'
@@ -31,6 +31,8 @@ export interface OpenedPipeline {
   readonly pulse?: PipelinePulse | undefined
   /** Known blobs: first those with the most bytes that have not landed. */
   knownBlobs?(max: number): readonly KnownBlob[]
+  /** The known servers of Azure Monitor, the one with the most bytes that have not landed first. */
+  serverLags?(): readonly ServerLag[]
   run(): Promise<void>
   stop(): void
   abort(): void
@@ -164,6 +166,10 @@ export class SupervisedPipeline {
 
   knownBlobs(max: number): readonly KnownBlob[] {
     return this.#pipeline?.knownBlobs?.(max) ?? []
+  }
+
+  serverLags(): readonly ServerLag[] {
+    return this.#pipeline?.serverLags?.() ?? []
   }
 
   /** The last landed batch of all runs. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../azure/account-storage.ts'
 import { parseSasUrl, sasMismatch } from '../azure/sas-url.ts'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
-import { isServerResourceId, looksLikeResourceId } from './discovery/azure-monitor-layout.ts'
+import { isResourceId, looksLikeResourceId } from './discovery/azure-monitor-layout.ts'
 import { type BlobsConfig, fixedBlobOf, isPattern, patternMistake } from './discovery/blob-selection.ts'
 import type { ColdStart } from './recognition/identify-blob.ts'
 
@@ -38,7 +38,12 @@ export interface SourceConfig {
   /** Pause between scans for new blobs, in milliseconds: 100 to 3,600,000. Default 30,000. */
   readonly discoverMs?: number | undefined
   /**
-   * How long a day of Azure Monitor stays watched after its end and its last growth, in milliseconds: 3,600,000 to
+   * Pause between two listings of a day of Azure Monitor, in milliseconds: 30,000 to 86,400,000. They find changes that
+   * requests by name do not. Default 3,600,000.
+   */
+  readonly listMs?: number | undefined
+  /**
+   * How long a day of Azure Monitor is listed after its end and its last growth, in milliseconds: 3,600,000 to
    * 2,592,000,000 (30 days). Default 172,800,000 (48 h).
    */
   readonly watchMs?: number | undefined
@@ -57,8 +62,9 @@ const storage = z.discriminatedUnion('kind', [
   ...accountStorageVariants,
 ])
 
-const blobs = z.union([z.string(), z.strictObject({ azureMonitor: z.string() })], {
-  error: 'expected a text, or { azureMonitor: a resource id }',
+const ids = z.union([z.string(), z.array(z.string()).min(1).max(10_000)])
+const blobs = z.union([z.string(), z.strictObject({ azureMonitor: ids })], {
+  error: 'expected a text, or { azureMonitor: a resource id, or several }',
 })
 
 const instantForm = { error: 'expected a time with its offset, such as 2026-11-24T00:00:00Z, or a Date' }
@@ -74,13 +80,16 @@ export const sourceOptions = z
       const message = blobsMistake(given)
       if (message !== undefined) context.issues.push({ code: 'custom', message, input: given })
       const id = resourceIdOf(given)
-      return id === undefined ? given : { azureMonitor: id.replace(/\/$/, '') }
+      if (id === undefined) return given
+      const plain = (one: string): string => one.replace(/\/$/, '')
+      return { azureMonitor: typeof id === 'string' ? plain(id) : id.map(plain) }
     }),
     coldStart: z.enum(['earliest', 'latest']).default('earliest'),
     startTime: instant.transform((value) => new Date(value).getTime()).optional(),
     pollMs: whole(100, hourMs).default(5_000),
     maxPollMs: whole(100, hourMs).optional(),
     discoverMs: whole(100, hourMs).default(30_000),
+    listMs: whole(30_000, 24 * hourMs).default(hourMs),
     watchMs: whole(hourMs, 30 * 24 * hourMs).default(48 * hourMs),
     rangeBytes: whole(64 * KiB, 64 * MiB).default(2 * MiB),
     maxBufferedBytes: whole(64 * KiB, 16 * 1024 * MiB).default(64 * MiB),
@@ -118,7 +127,7 @@ function sasMistake({
   return sas && sasMismatch(sas, container, fixedBlobOf(blobs))
 }
 
-function resourceIdOf(given: BlobsConfig): string | undefined {
+function resourceIdOf(given: BlobsConfig): string | readonly string[] | undefined {
   if (typeof given !== 'string') return given.azureMonitor
   return looksLikeResourceId(given) ? given : undefined
 }
@@ -126,9 +135,10 @@ function resourceIdOf(given: BlobsConfig): string | undefined {
 function blobsMistake(given: BlobsConfig): string | undefined {
   const id = resourceIdOf(given)
   if (id !== undefined) {
-    return isServerResourceId(id)
+    const isText = typeof given === 'string'
+    return [id].flat().every((one) => isResourceId(one) || (one === '*' && !isText))
       ? undefined
-      : 'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME'
+      : 'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME, or its part up to a subscription or a resource group'
   }
   const text = String(given)
   if (text === '' || text.length > 1024) return 'expected 1 to 1024 characters'

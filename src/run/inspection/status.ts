@@ -4,9 +4,10 @@ import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import { type BlobGeneration, generationKey } from '../../records.ts'
 import { singleAttempt } from '../../retry.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
+import { serverOf } from '../../sources/discovery/azure-monitor-layout.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../sources/discovery/create-discovery.ts'
-import type { SetAsideBlob } from '../lanes/lane-schedule.ts'
+import type { ServerLag, SetAsideBlob } from '../lanes/lane-schedule.ts'
 import { SetAsideFile } from '../lanes/set-aside-file.ts'
 import { FailureFile, type PipelineFailure } from '../pipeline-failure.ts'
 import {
@@ -42,6 +43,8 @@ export interface PipelineStatus {
   readonly failure: PipelineFailure | undefined
   /** The number of blobs with several landed generations. Lines that two generations have in common are in the table twice. */
   readonly replacedBlobs: number
+  /** The servers of a source of Azure Monitor, the one with the most bytes that have not landed first. */
+  readonly servers: readonly ServerLag[]
 }
 
 /** The progress of pipelines. */
@@ -68,19 +71,32 @@ export async function readStatus(
   const pipelines = new Map<string, PipelineStatus>()
   for (const [name] of choosePipelines(context.config, only)) {
     const failure = await new FailureFile(stateDirectory, name).read()
-    pipelines.set(name, { pipeline: name, notBegun: undefined, setAside: [], replacedBlobs: 0, failure })
+    pipelines.set(name, {
+      pipeline: name,
+      notBegun: undefined,
+      setAside: [],
+      replacedBlobs: 0,
+      failure,
+      servers: [],
+    })
   }
   const inspecting = forEachPipeline(context, only, async (landed) => {
     const generations = await landed.table.generations()
-    const { landed: lengths, notBegun } = await sourceLengths(landed, generations, context.clock.now())
+    const {
+      landed: lengths,
+      notBegun,
+      notBegunOf,
+    } = await sourceLengths(landed, generations, context.clock.now())
     const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
     const failure = pipelines.get(landed.name)?.failure
     const replacedBlobs = new Set(
       generations.flatMap(({ blob }, index) => (generations[index + 1]?.blob === blob ? [blob] : [])),
     ).size
-    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, replacedBlobs, failure })
     const instantOf = await creationInstants(context.config, landed)
-    for (const one of await blobStatuses(landed, generations, lengths, instantOf)) blobs.push(one)
+    const statuses = await blobStatuses(landed, generations, lengths, instantOf)
+    for (const one of statuses) blobs.push(one)
+    const servers = serverLags(statuses, notBegunOf)
+    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, replacedBlobs, failure, servers })
   })
   // The failure of a pipeline often explains why its table cannot be inspected, so both are returned.
   const [inspected] = await Promise.allSettled([inspecting])
@@ -127,6 +143,25 @@ export interface SourceLengths {
   readonly landed: ReadonlyMap<string, BlobLength>
   /** Blobs without any landed byte; empty blobs are not counted. */
   readonly notBegun: { readonly blobs: number; readonly bytes: number }
+  /** The same by server of Azure Monitor. */
+  readonly notBegunOf: ReadonlyMap<string, { readonly blobs: number; readonly bytes: number }>
+}
+
+function serverLags(
+  statuses: readonly BlobStatus[],
+  notBegunOf: SourceLengths['notBegunOf'],
+): readonly ServerLag[] {
+  const lags = new Map<string, { lagBytes: number; blobs: number }>()
+  for (const [server, { blobs, bytes }] of notBegunOf) lags.set(server, { lagBytes: bytes, blobs })
+  for (const { blob, lagBytes = 0 } of statuses) {
+    const server = serverOf(blob.slice(blob.indexOf('/') + 1))
+    if (server === undefined) continue
+    const lag = lags.get(server) ?? { lagBytes: 0, blobs: 0 }
+    lags.set(server, lag)
+    lag.lagBytes += lagBytes
+    if (lagBytes > 0) lag.blobs += 1
+  }
+  return Array.from(lags, ([server, lag]) => ({ server, ...lag })).sort((a, b) => b.lagBytes - a.lagBytes)
 }
 
 /**
@@ -144,23 +179,29 @@ async function sourceLengths(
   const known = new Set(generations.map(({ blob }) => blob))
   const landed = new Map<string, BlobLength>()
   const notBegun = { blobs: 0, bytes: 0 }
+  const notBegunOf = new Map<string, { blobs: number; bytes: number }>()
   const note = (name: string, { bytes, createdAt }: BlobLength): void => {
     const blob = `${reader.container}/${name}`
     if (known.has(blob)) landed.set(blob, { bytes, createdAt })
     else if (bytes > 0) {
       notBegun.blobs += 1
       notBegun.bytes += bytes
+      const server = serverOf(name)
+      if (server === undefined) return
+      const before = notBegunOf.get(server) ?? { blobs: 0, bytes: 0 }
+      notBegunOf.set(server, { blobs: before.blobs + 1, bytes: before.bytes + bytes })
     }
   }
   const selection = selectionOf(source.blobs)
   if (selection.kind === 'one') {
     const head = await reader.read(selection.name, { offset: 0, maxBytes: 1 })
     if (head.kind === 'bytes') note(selection.name, { bytes: head.totalBytes, createdAt: head.createdAt })
-    return { landed, notBegun }
+    return { landed, notBegun, notBegunOf }
   }
   const discovery = createDiscovery(selection, {
     reader,
     startTimeMs: source.startTimeMs,
+    listMs: source.listMs,
     watchMs: source.watchMs,
   })
   try {
@@ -169,5 +210,5 @@ async function sourceLengths(
     // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
   }
-  return { landed, notBegun }
+  return { landed, notBegun, notBegunOf }
 }

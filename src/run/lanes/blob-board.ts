@@ -1,4 +1,5 @@
 import type { ListedBlob } from '../../sources/blob-reader.ts'
+import { Backlog } from './backlog.ts'
 import type { BlobMemory } from './blob-memory.ts'
 import {
   type BlobEvent,
@@ -32,6 +33,8 @@ export interface BlobBoardOptions {
   readonly maxQueued: number
   /** How many of the newest blobs of a scan are kept apart. */
   readonly newestCount: number
+  /** The server of a blob, by the blob's name. Default: all blobs are of one server. */
+  readonly serverOf?: ((name: string) => string) | undefined
 }
 
 interface Newest {
@@ -54,9 +57,11 @@ export class BlobBoard {
   #options: BlobBoardOptions
   #blobs = new Map<string, BoardBlob>()
   #live = new Set<string>()
-  /** In name order, which in a layout by date is the order of age. */
-  #backlog: string[] = []
-  #leftBytes = 0
+  #backlog: Backlog
+  #serverOf: (name: string) => string
+  /** Unread bytes of the blobs that the backlog had no place for, by server: found by this scan, and by the last whole one. */
+  #left = new Map<string, number>()
+  #leftBefore: ReadonlyMap<string, number> = new Map()
   #leftSinceMs: number | undefined
   #newest: Newest[] = []
   /** Forgotten blobs that landed up to an unfinished last line, as they were then. */
@@ -64,6 +69,8 @@ export class BlobBoard {
 
   constructor(options: BlobBoardOptions) {
     this.#options = options
+    this.#serverOf = options.serverOf ?? (() => '')
+    this.#backlog = new Backlog(options.maxQueued, this.#serverOf)
   }
 
   get(name: string): BoardBlob | undefined {
@@ -74,9 +81,14 @@ export class BlobBoard {
     return this.#blobs.values()
   }
 
-  /** Unread bytes of the blobs that the last scan left out, because the backlog was full. */
+  /** Unread bytes of the blobs that the last whole scan left out, because the backlog was full. */
   get leftBytes(): number {
-    return this.#leftBytes
+    return Math.max(sumOf(this.#left), sumOf(this.#leftBefore))
+  }
+
+  /** The same of one server. */
+  leftBytesOf(server: string): number {
+    return Math.max(this.#left.get(server) ?? 0, this.#leftBefore.get(server) ?? 0)
   }
 
   /** Since when scans have left out blobs without a break; undefined when the last complete one left out none. */
@@ -85,7 +97,7 @@ export class BlobBoard {
   }
 
   get queuedCount(): number {
-    return this.#live.size + this.#backlog.length
+    return this.#live.size + this.#backlog.count
   }
 
   get liveCount(): number {
@@ -93,7 +105,7 @@ export class BlobBoard {
   }
 
   get backlogCount(): number {
-    return this.#backlog.length
+    return this.#backlog.count
   }
 
   /** Takes a blob to its next state, and to the queue that belongs to it. The one place that does. */
@@ -103,25 +115,28 @@ export class BlobBoard {
     const after = queueOf(blob.status)
     if (before !== after) {
       if (before === 'live') this.#live.delete(blob.name)
-      if (before === 'backlog') this.#backlog.splice(this.#backlogIndex(blob.name), 1)
+      if (before === 'backlog') this.#backlog.remove(blob.name)
       if (after === 'live') this.#live.add(blob.name)
-      if (after === 'backlog') this.#backlog.splice(this.#backlogIndex(blob.name), 0, blob.name)
+      if (after === 'backlog') this.#backlog.add(blob.name)
     }
     if (blob.status.state === 'unknown') this.#blobs.delete(blob.name)
   }
 
-  #leave(bytes: number, behindSinceMs: number): void {
-    this.#leftBytes += bytes
+  #leave(name: string, bytes: number, behindSinceMs: number): void {
+    const server = this.#serverOf(name)
+    this.#left.set(server, (this.#left.get(server) ?? 0) + bytes)
     this.#leftSinceMs ??= behindSinceMs
   }
 
-  /** Ends a scan that listed every blob that is due. */
-  endScan(): void {
-    if (this.#leftBytes === 0) this.#leftSinceMs = undefined
+  /** @param isWhole whether the scan listed every blob, due or not: only such a scan shows that none is left out any more */
+  endScan(isWhole: boolean): void {
+    if (isWhole) this.#leftBefore = new Map()
+    if (this.leftBytes === 0) this.#leftSinceMs = undefined
   }
 
   beginScan(): void {
-    this.#leftBytes = 0
+    if (sumOf(this.#left) > sumOf(this.#leftBefore)) this.#leftBefore = this.#left
+    this.#left = new Map()
     this.#newest = []
   }
 
@@ -160,9 +175,9 @@ export class BlobBoard {
     return new Set(warm.map(({ listed }) => listed.name))
   }
 
-  /** Takes the next blob to read: of the live ones in turn, of the backlog the one with the oldest name. */
+  /** Takes the next blob to read: of the live ones in turn, of the backlog the oldest one of the server whose turn it is. */
   take(from: 'live' | 'backlog'): BoardBlob | undefined {
-    const name = from === 'live' ? first(this.#live) : this.#backlog[0]
+    const name = from === 'live' ? first(this.#live) : this.#backlog.next()
     const blob = name === undefined ? undefined : this.#blobs.get(name)
     if (blob !== undefined) this.apply(blob, 'taken')
     return blob
@@ -216,14 +231,15 @@ export class BlobBoard {
       this.apply(grown, 'found-grown')
       return
     }
-    if (this.#backlog.length >= this.#options.maxQueued) {
-      const last = this.#blobs.get(this.#backlog.at(-1) ?? '')
+    const place = this.#backlog.placeFor(listed.name)
+    if (place !== 'free') {
+      const last = place === 'none' ? undefined : this.#blobs.get(place.of)
       // A blob with bytes in flight keeps its place: nothing else knows how far it was read.
-      if (last === undefined || last.next !== undefined || listed.name > last.name) {
-        this.#leave(listed.bytes, behindSinceMs)
+      if (last === undefined || last.next !== undefined) {
+        this.#leave(listed.name, listed.bytes, behindSinceMs)
         return
       }
-      this.#leave(last.bytes, behindSinceMs)
+      this.#leave(last.name, last.bytes, behindSinceMs)
       this.apply(last, 'displaced')
     }
     const found = this.#add(listed)
@@ -251,17 +267,12 @@ export class BlobBoard {
     this.#blobs.set(name, blob)
     return blob
   }
+}
 
-  /** The index of a name in the backlog, or the index at which to insert it. */
-  #backlogIndex(name: string): number {
-    let low = 0
-    for (let high = this.#backlog.length; low < high; ) {
-      const middle = (low + high) >>> 1
-      if ((this.#backlog[middle] as string) < name) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
+function sumOf(bytes: ReadonlyMap<string, number>): number {
+  let sum = 0
+  for (const one of bytes.values()) sum += one
+  return sum
 }
 
 function first(names: ReadonlySet<string>): string | undefined {

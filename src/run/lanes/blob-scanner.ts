@@ -8,6 +8,8 @@ import type { LaneContext } from './lane-context.ts'
 export interface ScanRequest {
   /** Leave nothing out, whether or not it is due. */
   readonly everything: boolean
+  /** Whether a lane polls a blob. */
+  readonly isPolled: (blobName: string) => boolean
   readonly signal: AbortSignal
   /** Called for each blob that is to be read; `landedBytes` is undefined when nothing of its generation has landed. */
   readonly onBlob: (listed: ListedBlob, landedBytes: number | undefined) => void
@@ -37,14 +39,17 @@ export class BlobScanner {
    * @returns whether the scan came to its end; false after a stop, or while the container does not exist
    * @throws SOURCE_DENIED
    */
-  async scan({ everything, signal, onBlob }: ScanRequest): Promise<boolean> {
+  async scan({ everything, isPolled, signal, onBlob }: ScanRequest): Promise<boolean> {
     const { config, reader, isOwn = () => true, clock, logger } = this.#context
     const startsAtEnds = this.#isFirst && this.#context.isFirstRun && config.source.coldStart === 'latest'
     const starts: Span[] = []
     try {
       const onRetry = retryLog(logger, 'listing failed', { blobs: this.#discovery.described })
       const retrying = { signal, clock, onRetry }
-      for await (const listed of this.#discovery.scan(clock.now(), retrying, { everything })) {
+      for await (const listed of this.#discovery.scan(clock.now(), retrying, {
+        everything,
+        isPolled,
+      })) {
         this.#hasFoundBlobs = true
         // The first shard to start records the ends for all: one that starts later must not skip what came in between.
         if (startsAtEnds) {

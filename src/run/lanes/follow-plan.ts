@@ -1,5 +1,6 @@
 import type { Logger } from '../../reporting/logger.ts'
 import { longerPause } from '../../retry.ts'
+import type { ScanRequests } from '../../sources/discovery/blob-discovery.ts'
 import type { SourceOptions } from '../../sources/options.ts'
 import type { Lane } from './lane.ts'
 
@@ -50,14 +51,14 @@ export class FollowPlan {
    * Chooses between polls and scans.
    *
    * @param grewAtMs when each blob last grew
-   * @param scanRequests requests of the last scan
+   * @param scan requests of the last scan
    */
-  choose(grewAtMs: readonly number[], scanRequests: number, nowMs: number): void {
+  choose(grewAtMs: readonly number[], scan: ScanRequests, nowMs: number): void {
     const active = grewAtMs.filter((atMs) => atMs > nowMs - activeMs).length
-    const scansOnly = active > this.maxFollowed && active > pollsPerListing * scanRequests
+    const scansOnly = active > this.maxFollowed && active > pollsPerListing * scan.listings + scan.reads
     if (scansOnly !== this.#scansOnly)
       this.#log.info(
-        { activeBlobs: active, listingRequests: scanRequests },
+        { activeBlobs: active, scan },
         scansOnly
           ? 'many blobs grow: listing them instead of polling each'
           : 'polling the newest blobs one by one',

@@ -27,6 +27,15 @@ export interface KnownBlob {
   readonly bytes: number
 }
 
+/** The bytes of one server that have not landed. */
+export interface ServerLag {
+  /** Its Azure resource id in lower case. */
+  readonly server: string
+  readonly lagBytes: number
+  /** Blobs with such bytes, without those that no queue has a place for. */
+  readonly blobs: number
+}
+
 /** Blobs that wait for a lane, by queue. */
 export interface QueuedBlobs {
   readonly live: number
@@ -54,6 +63,8 @@ export interface LaneSchedule {
   readonly lagBytes: number
   /** Known blobs: first those with the most bytes that have not landed. */
   knownBlobs(max: number): readonly KnownBlob[]
+  /** The known servers of Azure Monitor, the one with the most bytes that have not landed first. */
+  serverLags(): readonly ServerLag[]
   /** Running lanes. */
   readonly laneCount: number
   readonly queuedBlobs: QueuedBlobs

@@ -21,10 +21,15 @@ export class LaneSlots {
     return this.#running.keys()
   }
 
-  /** The queue whose next blob gets a lane: live blobs go first. Undefined when no lane can start. */
+  /**
+   * The queue whose next blob gets a lane: live blobs go first, but leave one lane to the backlog. Undefined when no lane can
+   * start.
+   */
   nextQueue({ liveCount, backlogCount }: BlobBoard): 'live' | 'backlog' | undefined {
-    if (this.#running.size >= this.#maxLanes) return undefined
-    if (liveCount > 0) return 'live'
+    const free = this.#maxLanes - this.#running.size
+    if (free <= 0) return undefined
+    const isLastForBacklog = free === 1 && this.#maxLanes > 1 && backlogCount > 0 && this.#backlogLanes === 0
+    if (liveCount > 0 && !isLastForBacklog) return 'live'
     return backlogCount > 0 && this.#backlogLanes < this.#maxBacklogLanes ? 'backlog' : undefined
   }
 

@@ -2,6 +2,7 @@ import { sleepUnlessAborted } from '../../clock.ts'
 import { isTailraceError, type TailraceError } from '../../errors.ts'
 import type { RetryEvent } from '../../retry.ts'
 import type { TailEnd } from '../../sources/append-blob-tailer.ts'
+import { serverOf } from '../../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
 import { BlobBoard, type BoardBlob } from './blob-board.ts'
 import { BlobScanner } from './blob-scanner.ts'
@@ -11,7 +12,14 @@ import { FollowPlan } from './follow-plan.ts'
 import type { Lane } from './lane.ts'
 import type { LaneContext } from './lane-context.ts'
 import { LaneRunner } from './lane-runner.ts'
-import type { FencedRange, KnownBlob, LaneSchedule, QueuedBlobs, SetAsideBlob } from './lane-schedule.ts'
+import type {
+  FencedRange,
+  KnownBlob,
+  LaneSchedule,
+  QueuedBlobs,
+  ServerLag,
+  SetAsideBlob,
+} from './lane-schedule.ts'
 import { LaneSlots } from './lane-slots.ts'
 import { canBeOfOneBlob, failsAlone, SetAsideBlobs } from './set-aside-blobs.ts'
 
@@ -58,7 +66,11 @@ export class ListedLanes implements LaneSchedule {
     this.#maxQueued = options.maxQueued ?? 10_000
     this.#slots = new LaneSlots(config.source.maxLanes, context.follow)
     this.#plan = new FollowPlan(config.source, logger)
-    this.#board = new BlobBoard({ maxQueued: this.#maxQueued, newestCount: this.#plan.maxFollowed })
+    this.#board = new BlobBoard({
+      maxQueued: this.#maxQueued,
+      newestCount: this.#plan.maxFollowed,
+      serverOf: (name) => serverOf(name) ?? '',
+    })
     this.#asides = new SetAsideBlobs({ board: this.#board, onChange: options.onSetAside, clock, logger })
   }
 
@@ -111,6 +123,22 @@ export class ListedLanes implements LaneSchedule {
       else others.push(known)
     }
     return [...behind.sort((a, b) => b.bytes - b.offset - (a.bytes - a.offset)), ...others].slice(0, max)
+  }
+
+  serverLags(): readonly ServerLag[] {
+    const servers = new Map<string, { lagBytes: number; blobs: number }>()
+    for (const blob of this.#board.blobs) {
+      const server = serverOf(blob.name)
+      if (server === undefined) continue
+      const lag = servers.get(server) ?? { lagBytes: this.#board.leftBytesOf(server), blobs: 0 }
+      servers.set(server, lag)
+      const bytes = Math.max(0, this.#lengthOf(blob) - (this.#landedOf(blob) ?? 0))
+      lag.lagBytes += bytes
+      if (bytes > 0) lag.blobs += 1
+    }
+    return Array.from(servers, ([server, lag]) => ({ server, ...lag })).sort(
+      (a, b) => b.lagBytes - a.lagBytes,
+    )
   }
 
   #lengthOf(blob: BoardBlob): number {
@@ -187,12 +215,13 @@ export class ListedLanes implements LaneSchedule {
   async #scan(): Promise<void> {
     const { clock } = this.#context
     const { signal } = this.#runner
-    // Only a scan of everything finds the blobs that did not fit into the backlog.
-    const everything = this.#board.leftBytes > 0
+    // Only a scan of everything finds the blobs that did not fit into the backlog, and they fit once there is room.
+    const everything = this.#isStarved
     const startedAtMs = clock.now()
     this.#board.beginScan()
     const isComplete = await this.#scanner.scan({
       everything,
+      isPolled: (name) => this.#runner.laneOf(name)?.follows === true,
       signal,
       onBlob: (listed, landedBytes) => {
         this.#board.note(listed, landedBytes, clock.now(), this.#listedUpToMs)
@@ -206,7 +235,7 @@ export class ListedLanes implements LaneSchedule {
 
   #endScan(nowMs: number): void {
     const { follow, reader, isSettled = () => true } = this.#context
-    this.#board.endScan()
+    this.#board.endScan(this.#options.discovery.lastScan.isWhole)
     // The sink drops the bytes in flight of a fenced blob; read again before that, they would be dropped, too.
     this.#asides.retryDue(nowMs, ({ name, fence }) => {
       const { generation = '', readTo = 0 } = fence ?? {}
@@ -216,7 +245,7 @@ export class ListedLanes implements LaneSchedule {
       const grewAtMs = [...this.#board.blobs].map((blob) =>
         Math.max(blob.grewAtMs, this.#runner.laneOf(blob.name)?.grewAtMs ?? 0),
       )
-      this.#plan.choose(grewAtMs, this.#options.discovery.lastScanRequests, nowMs)
+      this.#plan.choose(grewAtMs, this.#options.discovery.lastScan, nowMs)
       this.#plan.follow(this.#board.makeNewestLive({ followed: this.#plan.followsQuietBlobs }))
       for (const lane of this.#followedLanes()) if (this.#plan.shouldStop(lane, nowMs)) lane.stop()
     }

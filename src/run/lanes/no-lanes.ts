@@ -27,6 +27,10 @@ export class NoLanes implements LaneSchedule {
     return []
   }
 
+  serverLags(): readonly [] {
+    return []
+  }
+
   run(): Promise<void> {
     const { signal } = this.#stopped
     if (signal.aborted) return Promise.resolve()

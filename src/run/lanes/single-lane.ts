@@ -66,6 +66,10 @@ export class SingleLane implements LaneSchedule {
     return [this.#lag()]
   }
 
+  serverLags(): readonly [] {
+    return []
+  }
+
   #lag(): KnownBlob {
     const { name, next, seenBytes } = this.#memory
     const blob = `${this.#context.reader.container}/${name}`

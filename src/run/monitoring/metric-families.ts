@@ -2,6 +2,7 @@ import { version } from '../../package.ts'
 import { rejectedRowReasons } from '../../records.ts'
 import { type RequestCounts, type RequestKind, requestKinds } from '../../sources/readers/counted-reader.ts'
 import type { PipelineCounters } from '../landing-log.ts'
+import type { ServerLag } from '../lanes/lane-schedule.ts'
 import type { PipelinePulse } from '../pipeline-pulse.ts'
 import type { DurationHistogram, PipelineStatistics } from '../pipeline-statistics.ts'
 
@@ -18,6 +19,8 @@ export interface MeasuredPipeline {
   readonly isRunning: boolean
   readonly isReady: boolean
   readonly lagBytes: number
+  /** The server with the most bytes first. */
+  readonly serverLags: readonly ServerLag[]
   readonly lagSeconds: number
   readonly commitAgeSeconds: number
   readonly storageSilentSeconds: number
@@ -53,6 +56,9 @@ const one = (value: number | DurationHistogram): readonly Sample[] => [[{}, valu
 const ifKnown = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : one(value))
 const by = (label: string, counts: ReadonlyMap<string, number>): readonly Sample[] =>
   [...counts].map(([key, count]) => [{ [label]: key }, count])
+
+/** Servers with samples of their own: a fleet must not become thousands of series. */
+const maxServers = 20
 
 /** Every metric of a pipeline; docs/operations.md has a row for each. */
 const definitions: Readonly<Record<string, Definition>> = {
@@ -126,6 +132,20 @@ const definitions: Readonly<Record<string, Definition>> = {
     type: 'gauge',
     help: 'Bytes of the blobs, as last seen, that are not landed yet.',
     samples: ({ lagBytes }) => one(lagBytes),
+  },
+  tailrace_servers_behind: {
+    type: 'gauge',
+    help: 'Servers of Azure Monitor with bytes that are not landed yet.',
+    samples: ({ serverLags }) =>
+      serverLags.length === 0 ? [] : one(serverLags.filter(({ lagBytes }) => lagBytes > 0).length),
+  },
+  tailrace_server_lag_bytes: {
+    type: 'gauge',
+    help: `Bytes that are not landed yet, of the ${maxServers} servers of Azure Monitor that have most of them.`,
+    samples: ({ serverLags }) =>
+      serverLags
+        .slice(0, maxServers)
+        .flatMap(({ server, lagBytes }): Sample[] => (lagBytes === 0 ? [] : [[{ server }, lagBytes]])),
   },
   tailrace_waiting_rows: {
     type: 'gauge',

@@ -28,8 +28,9 @@ interface RegistrySample {
 /**
  * The state of pipelines and of this process in the format of Prometheus.
  *
- * Nothing is counted here: each exposition reads the pipelines' own counters. Labels are pipeline names, and words of this
- * program such as error codes, so no other configured value and no log content can get into them.
+ * Nothing is counted here: each exposition reads the pipelines' own counters. Labels are pipeline names, ids
+ * of servers in the names of blobs, and words of this program such as error codes, so no other configured value and no log
+ * content can get into them.
  */
 export class Metrics {
   readonly #registry = new Registry()

@@ -50,6 +50,7 @@ export class Monitor {
         isRunning,
         isReady: this.#unready(pipeline, pulse).length === 0,
         lagBytes,
+        serverLags: pipeline.serverLags(),
         lagSeconds: secondsSince(pulse?.landedUpToMs ?? pipeline.landedUpToMs),
         commitAgeSeconds: secondsSince(pipeline.lastLanded?.atMs ?? this.#startedAtMs),
         storageSilentSeconds: secondsSince(pipeline.storageUnansweredSinceMs),

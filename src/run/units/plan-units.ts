@@ -130,8 +130,8 @@ async function* blobNames(
     yield selection.name
     return
   }
-  const { startTimeMs, watchMs } = source
-  const discovery = createDiscovery(selection, { reader, startTimeMs, watchMs })
+  const { startTimeMs, listMs, watchMs } = source
+  const discovery = createDiscovery(selection, { reader, startTimeMs, listMs, watchMs })
   try {
     for await (const { name, bytes, createdAt } of discovery.scan(
       nowMs,

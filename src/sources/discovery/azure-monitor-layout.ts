@@ -7,7 +7,7 @@ export const hourMs = 3_600_000
 export const dayMs = 24 * hourMs
 
 // Some services put levels of their own between the minute, which is always 00, and the file's name.
-const hourPath = /(?:^|\/)y=(\d{4})\/m=(\d{2})\/d=(\d{2})\/h=(\d{2})\/m=00\/(?:.+\/)?PT1H\.json$/
+const hourPattern = /(?:^|\/)y=(\d{4})\/m=(\d{2})\/d=(\d{2})\/h=(\d{2})\/m=00\/(?:.+\/)?PT1H\.json$/
 
 /**
  * Reads the hour from the name of a blob that Azure Monitor wrote.
@@ -18,7 +18,7 @@ const hourPath = /(?:^|\/)y=(\d{4})\/m=(\d{2})\/d=(\d{2})\/h=(\d{2})\/m=00\/(?:.
  * @returns the start of the hour, in milliseconds since the epoch; undefined for a name of another layout
  */
 export function hourOf(name: string): number | undefined {
-  const [year, month, day, hour] = hourPath.exec(name)?.slice(1).map(Number) ?? []
+  const [year, month, day, hour] = hourPattern.exec(name)?.slice(1).map(Number) ?? []
   if (year === undefined || month === undefined || day === undefined || hour === undefined) return undefined
   const start = new Date(Date.UTC(year, month - 1, day, hour))
   // Date.UTC turns the 31st of February into a day in March.
@@ -37,55 +37,115 @@ export function dayPath(startMs: number): string {
   return `y=${year}/m=${month}/d=${day}/`
 }
 
-/** Flexible server, single server, and Azure Cosmos DB for PostgreSQL, which was Citus. */
-const serverId =
-  /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/providers\/microsoft\.dbforpostgresql\/(?:flexibleservers|servers|servergroupsv2)\/[^/]+\/?$/i
+/** The folder of an hour below a resource's folder: `y=2026/m=11/d=24/h=03/m=00/`. */
+export function hourPath(startMs: number): string {
+  return `${dayPath(startMs)}h=${new Date(startMs).toISOString().slice(11, 13)}/m=00/`
+}
+
+/** The id of a subscription, of a resource group, or of a server: flexible, single, or Azure Cosmos DB, which was Citus. */
+const idPattern =
+  /^\/subscriptions\/[^/]+(?:\/resourcegroups\/[^/]+(\/providers\/microsoft\.dbforpostgresql\/(?:flexibleservers|servers|servergroupsv2)\/[^/]+)?)?\/?$/i
+
+const serverName =
+  /^resourceid=(\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/providers\/microsoft\.dbforpostgresql\/(?:flexibleservers|servers|servergroupsv2)\/[^/]+)\//i
 
 /** @returns whether `text` is meant as an Azure resource id, not as a blob name */
 export function looksLikeResourceId(text: string): boolean {
   return /^\/subscriptions\//i.test(text)
 }
 
-/** @returns whether `text` is the id of a PostgreSQL server, in any case, with or without a slash at its end */
-export function isServerResourceId(text: string): boolean {
-  return serverId.test(text)
+/**
+ * @returns whether `text` is the id of a PostgreSQL server, of a resource group or of a subscription, in any case, with or
+ *   without a slash at its end
+ */
+export function isResourceId(text: string): boolean {
+  return idPattern.test(text)
 }
 
-/** Spellings of one resource in one container, at most; two have been seen. */
+/** @returns whether `text` is the id of a PostgreSQL server */
+export function isServerResourceId(text: string): boolean {
+  return idPattern.exec(text)?.[1] !== undefined
+}
+
+/** @returns the id, in lower case, of the server whose blob has this name; undefined for a name of another layout */
+export function serverOf(blobName: string): string | undefined {
+  return serverName.exec(blobName)?.[1]?.toLowerCase()
+}
+
+/** @returns whether a blob, by its name, belongs to a server of an id; `*` is every server */
+export function isOfServers(blobName: string, id: string): boolean {
+  const server = serverOf(blobName)
+  return server !== undefined && (id === '*' || `${server}/`.startsWith(`${id.toLowerCase()}/`))
+}
+
+/** Servers in one container, and spellings of one resource id in it, at most; two spellings have been seen. */
+const maxServers = 10_000
 const maxSpellings = 16
 
+/** The levels of folders of a server; undefined where any name may stand. */
+const serverLevels: readonly (readonly string[] | undefined)[] = [
+  ['subscriptions'],
+  undefined,
+  ['resourcegroups'],
+  undefined,
+  ['providers'],
+  ['microsoft.dbforpostgresql'],
+  ['flexibleservers', 'servers', 'servergroupsv2'],
+  undefined,
+]
+
 /**
- * Finds the folders of a resource, whatever their case: one listing for each level of the resource id.
+ * Finds the folders of servers, whatever their case: one listing for each folder above them, in one search.
  *
  * Azure Monitor writes the id in capitals, below `resourceId=` in most containers and `ResourceId=` in some;
  * both can occur in one container, and a listing's prefix is case-sensitive.
- *
- * @returns such as `resourceId=/SUBSCRIPTIONS/…/FLEXIBLESERVERS/PG1/`, in name order; none while the resource has no folder
  */
-export async function resourceFolders(listing: CountedListing, resourceId: string): Promise<string[]> {
-  let found = [
-    ...(await childrenNamed(listing, 'R', 'resourceId=')),
-    ...(await childrenNamed(listing, 'r', 'resourceId=')),
-  ]
-  for (const part of resourceId.split('/').filter((text) => text !== '')) {
-    const deeper = []
-    for (const folder of found) deeper.push(...(await childrenNamed(listing, folder, part)))
-    if (deeper.length > maxSpellings) {
+export class ServerSearch {
+  #listing: CountedListing
+  #children = new Map<string, readonly string[]>()
+
+  constructor(listing: CountedListing) {
+    this.#listing = listing
+  }
+
+  /**
+   * @param id of a server, or the beginning of one, such as a subscription's; `*` for every server
+   * @returns such as `resourceId=/SUBSCRIPTIONS/…/FLEXIBLESERVERS/PG1/`, in name order; none while there is no folder
+   * @throws SOURCE_UNSUPPORTED when there are too many
+   */
+  async foldersOf(id: string): Promise<string[]> {
+    const root = ['resourceid=']
+    let found = [...(await this.#among('R', root)), ...(await this.#among('r', root))]
+    const given = id.split('/').filter((text) => text !== '' && text !== '*')
+    for (const [depth, level] of serverLevels.entries()) {
+      const part = given[depth]?.toLowerCase()
+      const deeper = []
+      for (const folder of found)
+        deeper.push(...(await this.#among(folder, part === undefined ? level : [part])))
+      found = deeper
+    }
+    const isOneServer = given.length === serverLevels.length
+    const max = isOneServer ? maxSpellings : maxServers
+    if (found.length > max) {
       throw new TailraceError(
         'SOURCE_UNSUPPORTED',
-        `Found ${deeper.length} spellings of ${resourceId} in the container, expected at most ${maxSpellings}: keep one.`,
+        `Found ${found.length} ${isOneServer ? 'spellings' : 'servers'} of ${id} in the container, expected at most ${max}: ${isOneServer ? 'keep one' : 'select fewer'}.`,
       )
     }
-    found = deeper
+    return found.sort()
   }
-  return found
-}
 
-async function childrenNamed(listing: CountedListing, prefix: string, name: string): Promise<string[]> {
-  const wanted = name.toLowerCase()
-  const found = new Set<string>()
-  for await (const folder of listing.folders(prefix)) {
-    if (folder.split('/').at(-2)?.toLowerCase() === wanted) found.add(folder)
+  /** The folders below a prefix whose last part is one of `names` in any case; all of them without `names`. */
+  async #among(prefix: string, names: readonly string[] | undefined): Promise<readonly string[]> {
+    const children = this.#children.get(prefix) ?? (await this.#list(prefix))
+    return children.filter((folder) => names?.includes(folder.split('/').at(-2)?.toLowerCase() ?? '') ?? true)
   }
-  return [...found].sort()
+
+  async #list(prefix: string): Promise<readonly string[]> {
+    const found = new Set<string>()
+    for await (const folder of this.#listing.folders(prefix)) found.add(folder)
+    const children = [...found].sort()
+    this.#children.set(prefix, children)
+    return children
+  }
 }

@@ -1,11 +1,13 @@
 import picomatch from 'picomatch'
+import { isOfServers } from './azure-monitor-layout.ts'
 
 /**
  * Which blobs of a container: a blob name; a prefix ending in `/`; a pattern, which holds `*`, `?` or `{`; or the hours
- * that Azure Monitor writes for the PostgreSQL server of a resource id. A text that begins with `/subscriptions/` is
+ * that Azure Monitor writes for PostgreSQL servers. Those are the server of a resource id, all servers of a resource group or
+ * a subscription by its id, all of the container by `*`, or several of these. A text that begins with `/subscriptions/` is
  * such an id.
  */
-export type BlobsConfig = string | { readonly azureMonitor: string }
+export type BlobsConfig = string | { readonly azureMonitor: string | readonly string[] }
 
 /** Every blob under a prefix whose name matches. */
 export interface BlobsUnder {
@@ -17,11 +19,11 @@ export interface BlobsUnder {
   readonly matches: (name: string) => boolean
 }
 
-/** The hourly blobs that Azure Monitor writes for one server. */
+/** The hourly blobs that Azure Monitor writes for servers. */
 export interface AzureMonitorBlobs {
   readonly kind: 'azure-monitor'
-  /** Upper or lower case, without a slash at its end. */
-  readonly resourceId: string
+  /** Of servers, resource groups and subscriptions, in any case, without a slash at the end; `*` for all of the container. */
+  readonly ids: readonly string[]
 }
 
 /** The parsed `source.blobs`. A single blob is read without the permission to list. */
@@ -33,7 +35,7 @@ export type BlobSelection = { readonly kind: 'one'; readonly name: string } | Bl
  * A pattern that ends in `/` selects everything under the folders that it matches, as a prefix does.
  */
 export function selectionOf(blobs: BlobsConfig): BlobSelection {
-  if (typeof blobs !== 'string') return { kind: 'azure-monitor', resourceId: blobs.azureMonitor }
+  if (typeof blobs !== 'string') return { kind: 'azure-monitor', ids: [blobs.azureMonitor].flat() }
   if (!isPattern(blobs)) return plain(blobs, blobs)
   const { base, isWhole } = patternBase(blobs)
   if (isWhole) return plain(base, blobs)
@@ -142,8 +144,7 @@ export function blobTest({
       case 'under':
         return name.startsWith(selection.prefix) && selection.matches(name)
       case 'azure-monitor':
-        // Azure Monitor writes the id in capitals, whatever its case elsewhere.
-        return name.toLowerCase().includes(`${selection.resourceId}/`.toLowerCase())
+        return selection.ids.some((id) => isOfServers(name, id))
     }
   }
   return (blob) => blob.startsWith(root) && isSelected(blob.slice(root.length))

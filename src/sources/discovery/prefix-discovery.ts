@@ -1,6 +1,6 @@
 import type { RetryOptions } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
-import type { BlobDiscovery } from './blob-discovery.ts'
+import type { BlobDiscovery, ScanRequests } from './blob-discovery.ts'
 import type { BlobsUnder } from './blob-selection.ts'
 import { CountedListing } from './counted-listing.ts'
 
@@ -16,7 +16,7 @@ export class PrefixDiscovery implements BlobDiscovery {
   #under: BlobsUnder
   #reader: BlobReader
   #startTimeMs: number
-  #lastScanRequests = 0
+  #lastScan: ScanRequests = { listings: 0, reads: 0, isWhole: false }
 
   constructor(under: BlobsUnder, { reader, startTimeMs }: PrefixDiscoveryOptions) {
     this.described = `${reader.container}/${under.written}`
@@ -25,8 +25,8 @@ export class PrefixDiscovery implements BlobDiscovery {
     this.#startTimeMs = startTimeMs ?? Number.NEGATIVE_INFINITY
   }
 
-  get lastScanRequests(): number {
-    return this.#lastScanRequests
+  get lastScan(): ScanRequests {
+    return this.#lastScan
   }
 
   async *scan(_nowMs: number, retrying: RetryOptions): AsyncGenerator<ListedBlob> {
@@ -34,6 +34,6 @@ export class PrefixDiscovery implements BlobDiscovery {
     for await (const blob of listing.blobs(this.#under.prefix)) {
       if (this.#under.matches(blob.name) && blob.modifiedAtMs >= this.#startTimeMs) yield blob
     }
-    this.#lastScanRequests = listing.requests
+    this.#lastScan = { listings: listing.requests, reads: 0, isWhole: true }
   }
 }

@@ -12,14 +12,18 @@ import type { ExtraColumn } from './extra-column.ts'
 import type { KeepRaw } from './held-record.ts'
 import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
 import { PostgresProjection } from './projection.ts'
+import type { ServerRole } from './server-columns.ts'
 import { logViews } from './views/log-views.ts'
 
 export type { ExtraColumn } from './extra-column.ts'
+export type { ServerRole } from './server-columns.ts'
 
 export interface PostgresLogsOptions {
   /** `source_role` of records that do not name one. */
-  readonly role?: 'primary' | 'replica' | undefined
-  /** `server_name` of records that do not name one. */
+  readonly role?: ServerRole | undefined
+  /** `source_role` by the server's name, in any case, of records that do not name one; it comes before `role`. Default none. */
+  readonly roles?: Readonly<Record<string, ServerRole>> | undefined
+  /** `server_name` of records that do not name one. Default: the name in the path of a blob of Azure Monitor. */
   readonly serverName?: string | undefined
   /** The server's `log_timezone`, an IANA name. Needed for times with a zone abbreviation. */
   readonly timezone?: string | undefined
@@ -75,6 +79,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
     views: logViews,
     projection: new PostgresProjection({
       role: options.role,
+      roles: lowerCased(options.roles ?? {}),
       serverName: options.serverName,
       timezone: options.timezone,
       prefixes: (options.prefixes ?? defaultPrefixes).map(compilePrefix),
@@ -83,6 +88,17 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
       keepRaw,
     }),
   }
+}
+
+function lowerCased(roles: Readonly<Record<string, ServerRole>>): Readonly<Record<string, ServerRole>> {
+  for (const [name, role] of Object.entries(roles)) {
+    if (role === 'primary' || role === 'replica') continue
+    throw new TailraceError(
+      'CONFIG_INVALID',
+      `invalid role of the server ${name}: found ${JSON.stringify(role)}, expected primary or replica`,
+    )
+  }
+  return Object.fromEntries(Object.entries(roles).map(([name, role]) => [name.toLowerCase(), role]))
 }
 
 function checkTimezone(timezone: string): void {

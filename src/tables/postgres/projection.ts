@@ -28,14 +28,13 @@ import { prefixRows } from './prefix-rows.ts'
 import { addShape } from './record-shape.ts'
 import { addValues } from './record-values.ts'
 import { SelectChain } from './select-chain.ts'
+import { type KnownServers, knownRole, knownServerName } from './server-columns.ts'
 import { shapes } from './shapes/index.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
 import { usualRows } from './usual-jsonlog.ts'
 
 /** Options of a table of PostgreSQL logs, with all defaults applied. */
-export interface PostgresProjectionOptions {
-  readonly role: 'primary' | 'replica' | undefined
-  readonly serverName: string | undefined
+export interface PostgresProjectionOptions extends KnownServers {
   readonly timezone: string | undefined
   readonly prefixes: readonly CompiledPrefix[]
   readonly strict: boolean
@@ -248,11 +247,13 @@ export class PostgresProjection implements Projection {
   }
 
   #columns(from: string, passThrough: readonly string[]): string {
-    const { role, serverName, strict, extraColumns } = this.#options
-    const known = (column: string, setting: string | undefined): string =>
-      setting === undefined
-        ? column
-        : `coalesce(${column}, CASE WHEN parse_status <> 'rejected' THEN ${sqlString(setting)} END)`
+    const { strict, extraColumns } = this.#options
+    const known = (column: string, setting: string): string =>
+      `coalesce(${column}, CASE WHEN parse_status <> 'rejected' THEN ${setting} END)`
+    const serverName = known(
+      'coalesce(s_server_name, envelope_host)',
+      knownServerName(this.#options, passThrough),
+    )
     const audited = (field: TextField, position: number): string =>
       `CASE WHEN audit IS NOT NULL THEN ${auditField('audit', position)} ELSE s_${field} END`
     const auditNumber = (field: TextField, position: number): string =>
@@ -263,8 +264,8 @@ export class PostgresProjection implements Projection {
       (name) => `i_${name}`,
       {
         event_time: asInstant('t_event'),
-        server_name: known('coalesce(s_server_name, envelope_host)', serverName),
-        source_role: known('s_source_role', role),
+        server_name: serverName,
+        source_role: known('s_source_role', knownRole(this.#options, serverName)),
         db_name: 'c_db_name',
         user_name: 'c_user_name',
         client_addr: 'c_client_addr',

@@ -25,13 +25,12 @@ import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { mayBeNested } from './forms.ts'
 import { escapedTexts, hasRare, isHeldByColumns, type KeepRaw, shortestBytes } from './held-record.ts'
 import { removalPatch, withoutKeys } from './other-keys.ts'
+import { type KnownServers, knownRole, knownServerName } from './server-columns.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
 /** The options of a table that affect usual records. */
-export interface UsualJsonlogOptions {
-  readonly role: string | undefined
-  readonly serverName: string | undefined
+export interface UsualJsonlogOptions extends KnownServers {
   readonly timezone: string | undefined
   readonly extraColumns: readonly ExtraColumn[]
   readonly keepRaw: KeepRaw
@@ -133,7 +132,9 @@ export function usualRows(
       (_, index) => `(${extra.texts[index]} IS NULL OR ${extra.texts[index]} = '' OR x_${index} IS NOT NULL)`,
     ),
   ]
-  const list = Object.entries(usualColumns(options)).map(([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`)
+  const list = Object.entries(usualColumns(options, passThrough)).map(
+    ([name, sql]) => `${sql} AS ${sqlIdentifier(name)}`,
+  )
   return `SELECT ${[...list, ...passThrough.map(sqlIdentifier)].join(',\n')}
     FROM ${dated} WHERE ${fits.join(' AND ')}`
 }
@@ -144,15 +145,17 @@ function present(text: string): string {
 }
 
 /** SQL of every column of a usual record, by name, except the provenance columns. */
-function usualColumns(options: UsualJsonlogOptions): Readonly<Record<string, string>> {
-  const setting = (text: string | undefined): string =>
-    text === undefined ? 'NULL::VARCHAR' : sqlString(text)
+function usualColumns(
+  options: UsualJsonlogOptions,
+  passThrough: readonly string[],
+): Readonly<Record<string, string>> {
+  const serverName = knownServerName(options, passThrough)
   const string = (name: TextField): string => (texts[name] === undefined ? 'NULL::VARCHAR' : `s_${name}`)
   const integer = (name: TextField): string => (texts[name] === undefined ? 'NULL::BIGINT' : `n_${name}`)
   return columnValues(string, integer, {
     event_time: asInstant('u_event'),
-    server_name: setting(options.serverName),
-    source_role: setting(options.role),
+    server_name: serverName,
+    source_role: knownRole(options, serverName),
     query_id: 'nullif(n_query_id, 0)',
     duration_ms: durationValue('s_message'),
     duration_phase: durationPhase('s_message'),

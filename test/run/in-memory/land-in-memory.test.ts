@@ -70,6 +70,40 @@ test('blobs in memory are listed by folders, as Azure Monitor writes them', asyn
   assert.deepEqual(rows.map(({ message }) => message).toSorted(), ['hour 08', 'hour 09'])
 })
 
+test('records of several servers have the name in the path of their blob and the role of the config, unless they name their own', async () => {
+  const subscription = '/subscriptions/0a0a'
+  const folder = (name: string): string =>
+    `resourceId=${subscription.toUpperCase()}/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.DBFORPOSTGRESQL/FLEXIBLESERVERS/${name}/y=2026/m=01/d=01/h=08/m=00/PT1H.json`
+  const blobs = new MemoryBlobs()
+  const envelope = JSON.stringify({
+    time: '2026-01-01T08:00:00Z',
+    category: 'PostgreSQLLogs',
+    resourceId: '/X/NAMED',
+    properties: { message: 'stated', replicaRole: 'Primary' },
+  })
+  blobs.append(folder('PG-1'), linesAsBytes([jsonlogLine(0, 'one'), envelope, 'no JSON']))
+  blobs.append(folder('PG-1-REPLICA'), linesAsBytes([jsonlogLine(1, 'two'), '{"message":"other"}']))
+  blobs.append(folder('PG-3'), linesAsBytes([jsonlogLine(2, 'three')]))
+  const config = configOf({
+    blobs: { azureMonitor: subscription },
+    table: postgresLogs('a.b.c', { roles: { 'PG-1': 'primary', 'pg-1-replica': 'replica' } }),
+  })
+  const { rows } = await landInMemory(config, { pipeline: 'one', blobs })
+  assert.deepEqual(
+    rows
+      .map(({ message, server_name, source_role }) => [message, server_name, source_role])
+      .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    [
+      [null, null, null],
+      ['one', 'pg-1', 'primary'],
+      ['other', 'pg-1-replica', 'replica'],
+      ['stated', 'named', 'primary'],
+      ['three', 'pg-3', null],
+      ['two', 'pg-1-replica', 'replica'],
+    ],
+  )
+})
+
 test('a failure of the config ends the run in memory with its code', async () => {
   const blobs = new MemoryBlobs()
   blobs.append('a', linesAsBytes([jsonlogLine(0)]))

@@ -36,6 +36,7 @@ class World {
     board.beginScan()
     for (const [name, listed] of [...this.#listed].sort(([a], [b]) => (a < b ? -1 : 1)))
       board.note({ name, ...listed }, this.#landedBytes(name), this.nowMs)
+    board.endScan(true)
     this.#assertNothingLost()
     board.makeNewestLive({ followed })
     this.forget()

@@ -188,6 +188,7 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
     discovery: createDiscovery(selection, {
       reader,
       startTimeMs: config.source.startTimeMs,
+      listMs: config.source.listMs,
       watchMs: config.source.watchMs,
     }),
     succeededSince: succeededSince ?? (() => true),

@@ -64,6 +64,10 @@ function measured(name: string, base: number): MeasuredPipeline {
     isRunning: true,
     isReady: false,
     lagBytes: base + 13,
+    serverLags: [
+      { server: '/subscriptions/a', lagBytes: base + 28, blobs: 2 },
+      { server: '/subscriptions/b', lagBytes: 0, blobs: 0 },
+    ],
     lagSeconds: base + 25,
     commitAgeSeconds: base + 26,
     storageSilentSeconds: base + 27,
@@ -117,6 +121,8 @@ test('an exposition shows every number of a pipeline under its name, and nothing
     'tailrace_commit_age_seconds{pipeline="primary"}': 126,
     'tailrace_lag_seconds{pipeline="primary"}': 125,
     'tailrace_lag_bytes{pipeline="primary"}': 113,
+    'tailrace_servers_behind{pipeline="primary"}': 1,
+    'tailrace_server_lag_bytes{pipeline="primary",server="/subscriptions/a"}': 128,
     'tailrace_waiting_rows{pipeline="primary"}': 117,
     'tailrace_queued_blobs{pipeline="primary",queue="live"}': 122,
     'tailrace_queued_blobs{pipeline="primary",queue="backlog"}': 123,
@@ -161,6 +167,22 @@ test('a pipeline that is not open has no number that only an open one has', asyn
   assert.equal(samples.get('tailrace_waiting_rows{pipeline="primary"}'), undefined)
   assert.equal(samples.get('tailrace_disk_held{pipeline="primary"}'), 0)
   assert.equal(samples.get('tailrace_lag_seconds{pipeline="primary"}'), 25)
+})
+
+test('of a thousand servers, those with the most bytes have samples of their own, and no others', async () => {
+  const serverLags = Array.from({ length: 1_000 }, (_, index) => ({
+    server: `/subscriptions/${index}`,
+    lagBytes: 2_000 - index,
+    blobs: 1,
+  }))
+  const metrics = metricsOf(() => [{ ...measured('primary', 0), serverLags }])
+  const samples = samplesOf(await metrics.exposition())
+  assert.equal(samples.get('tailrace_servers_behind{pipeline="primary"}'), 1_000)
+  const named = [...samples].filter(([name]) => name.startsWith('tailrace_server_lag_bytes'))
+  assert.deepEqual(
+    named.map(([, bytes]) => bytes),
+    Array.from({ length: 20 }, (_, index) => 2_000 - index),
+  )
 })
 
 test('each exposition tells what is, not what was added up, also when two are asked for at once', async () => {

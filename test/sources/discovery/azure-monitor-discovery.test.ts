@@ -6,7 +6,6 @@ import {
   AzureMonitorDiscovery,
   type AzureMonitorDiscoveryOptions,
 } from '../../../src/sources/discovery/azure-monitor-discovery.ts'
-import { maxIntervalMs } from '../../../src/sources/discovery/watched-days.ts'
 import { VirtualClock } from '../../streams/virtual-clock.ts'
 import { ListedContainer, namesOf } from './listed-container.ts'
 
@@ -15,6 +14,7 @@ const hour = 60 * minute
 const day = 24 * hour
 const interval = 30_000
 const watchMs = 48 * hour
+const listMs = hour
 
 const id =
   '/subscriptions/0a0a/resourceGroups/rg-Logs/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-one'
@@ -40,7 +40,7 @@ function discovery(
   reader: BlobReader,
   options: Partial<AzureMonitorDiscoveryOptions> = {},
 ): AzureMonitorDiscovery {
-  return new AzureMonitorDiscovery(id, { reader, startTimeMs: undefined, watchMs, ...options })
+  return new AzureMonitorDiscovery([id], { reader, startTimeMs: undefined, watchMs, listMs, ...options })
 }
 
 /** A container whose server has written every hour from one instant to another. */
@@ -51,8 +51,7 @@ function written(from: number, to: number, under = folder): ListedContainer {
   return reader
 }
 
-/** The prefixes of one look. */
-/** After the longest interval, every day that is kept in memory is due: the scan lists each of them, and no other one. */
+/** Every day that is kept in memory is due after a pause: the scan lists each of them, and no other one. */
 async function requireWatchedDays(
   reader: ListedContainer,
   looked: AzureMonitorDiscovery,
@@ -60,7 +59,7 @@ async function requireWatchedDays(
 ): Promise<void> {
   // The scan before may be the daily one of everything.
   await namesOf(looked.scan(nowMs, {}))
-  const days = await prefixesOf(reader, looked, nowMs + maxIntervalMs)
+  const days = await prefixesOf(reader, looked, nowMs + listMs)
   assert.ok(
     days.every((prefix) => /\/d=\d\d\/$/.test(prefix)),
     days.join(),
@@ -68,16 +67,41 @@ async function requireWatchedDays(
   assert.ok(days.length >= 2 && days.length <= 4, `${days.length} days`)
 }
 
+/** The prefixes that one scan lists. */
 async function prefixesOf(
   reader: ListedContainer,
   looked: AzureMonitorDiscovery,
   nowMs: number,
 ): Promise<string[]> {
+  return (await requestsOf(reader, looked, nowMs)).prefixes
+}
+
+async function requestsOf(
+  reader: ListedContainer,
+  looked: AzureMonitorDiscovery,
+  nowMs: number,
+): Promise<{ readonly prefixes: string[]; readonly reads: string[] }> {
   reader.takePrefixes()
+  reader.takeReads()
   await namesOf(looked.scan(nowMs, {}))
-  const prefixes = reader.takePrefixes()
-  assert.equal(looked.lastScanRequests, prefixes.length)
-  return prefixes
+  const [prefixes, reads] = [reader.takePrefixes(), reader.takeReads()]
+  const { listings, reads: counted } = looked.lastScan
+  assert.deepEqual([listings, counted], [prefixes.length, reads.length])
+  return { prefixes, reads }
+}
+
+/** Scans at every interval, from one behind the first instant up to the last one. */
+async function scanAt(
+  looked: AzureMonitorDiscovery,
+  from: number,
+  to: number,
+  every = interval,
+): Promise<Set<string>> {
+  const names = new Set<string>()
+  for (let now = from + every; now <= to; now += every) {
+    for (const name of await namesOf(looked.scan(now, {}))) names.add(name)
+  }
+  return names
 }
 
 test('the first look walks to the folder and lists all there is in one go, oldest first', async () => {
@@ -102,42 +126,76 @@ test('the first look walks to the folder and lists all there is in one go, oldes
           .join('/')}/`,
     ),
   ])
-  assert.equal(looked.lastScanRequests, 11)
+  assert.deepEqual(looked.lastScan, { listings: 11, reads: 0, isWhole: true })
 })
 
-test('in the middle of a day a look is one request, and a new hour is found at the next one', async () => {
-  const now = at('2026-11-24T12:59:40')
+test('in the middle of a day a scan requests the current hour by its name, lists nothing, and finds the next one', async () => {
+  const now = at('2026-11-24T12:58:10')
   const reader = written(now - 10 * day, now)
   const looked = discovery(reader)
   await namesOf(looked.scan(now, {}))
-  assert.deepEqual(await prefixesOf(reader, looked, now + interval), [dayPrefix('2026-11-24')])
-  reader.put(hourName(at('2026-11-24T13:00:00')), now + 50_000)
-  const names = await namesOf(looked.scan(now + 2 * interval, {}))
-  assert.ok(names.includes(hourName(at('2026-11-24T13:00:00'))))
-  assert.equal(names.length, 14)
+  const current = hourName(at('2026-11-24T12:00:00'))
+  const next = hourName(at('2026-11-24T13:00:00'))
+  const first = await requestsOf(reader, looked, now + interval)
+  assert.deepEqual(first.prefixes, [])
+  assert.ok(first.reads.includes(current) && !first.reads.includes(next))
+  // The service's clock may be ahead of this one.
+  assert.ok((await requestsOf(reader, looked, now + 3 * interval)).reads.includes(next))
+  reader.put(next, now + 110_000)
+  assert.ok((await namesOf(looked.scan(now + 4 * interval, {}))).includes(next))
 })
 
-test('around midnight, a month and a year change with their days at hand, and both days stay watched', async () => {
+test('growth of the current hour is found by the next scan, and a blob that has not changed is answered without a byte', async () => {
+  const now = at('2026-11-24T12:30:00')
+  const reader = written(now - day, now)
+  const looked = discovery(reader)
+  await namesOf(looked.scan(now, {}))
+  const current = hourName(at('2026-11-24T12:00:00'))
+  const lengthAt = async (nowMs: number): Promise<number | undefined> => {
+    let bytes: number | undefined
+    for await (const blob of looked.scan(nowMs, {})) if (blob.name === current) bytes = blob.bytes
+    return bytes
+  }
+  assert.equal(await lengthAt(now + interval), 100)
+  assert.equal(await lengthAt(now + 2 * interval), 100)
+  reader.put(current, now + 2 * interval, 300)
+  assert.equal(await lengthAt(now + 3 * interval), 300)
+})
+
+test('a blob that a lane polls is not requested, and is requested once more when the lane has ended', async () => {
+  const now = at('2026-11-24T13:30:00')
+  const reader = written(now - day, now)
+  const looked = discovery(reader)
+  await namesOf(looked.scan(now, {}))
+  const current = hourName(at('2026-11-24T13:00:00'))
+  const before = hourName(at('2026-11-24T12:00:00'))
+  reader.takeReads()
+  for (let ms = now + interval; ms < now + 10 * minute; ms += interval) {
+    const names = await namesOf(looked.scan(ms, {}, { isPolled: () => true }))
+    // Both are among the newest blobs all the same.
+    assert.deepEqual(names, [before, current])
+    assert.deepEqual(reader.takeReads(), [])
+  }
+  await namesOf(looked.scan(now + 10 * minute, {}))
+  assert.deepEqual(reader.takeReads(), [before, current])
+})
+
+test('around midnight, a month and a year change with their hours at hand, and late bytes of the day before are found', async () => {
   for (const midnight of [at('2026-11-24T00:00:00'), at('2026-12-01T00:00:00'), at('2027-01-01T00:00:00')]) {
-    const [before = '', after = ''] = [midnight - day, midnight].map((ms) =>
-      new Date(ms).toISOString().slice(0, 10),
-    )
     const reader = written(midnight - 3 * day, midnight - 20 * minute)
     const looked = discovery(reader)
     await namesOf(looked.scan(midnight - 20 * minute, {}))
-    const today = dayPrefix(before)
-    const tomorrow = dayPrefix(after)
-    assert.deepEqual(await prefixesOf(reader, looked, midnight - 16 * minute), [today])
-    assert.deepEqual(await prefixesOf(reader, looked, midnight - 14 * minute), [today, tomorrow])
-    // The server's clock is ahead: its new day begins while ours has ten minutes to go.
-    reader.put(hourName(midnight), midnight - 10 * minute)
-    assert.ok((await namesOf(looked.scan(midnight - 9 * minute, {}))).includes(hourName(midnight)))
-    assert.deepEqual(await prefixesOf(reader, looked, midnight + minute), [today, tomorrow])
-    // What the last hour of the day before receives after midnight is seen within the interval.
-    reader.put(hourName(midnight - hour), midnight + 2 * minute, 500)
+    const [last, next] = [hourName(midnight - hour), hourName(midnight)]
+    const before = await requestsOf(reader, looked, midnight - 90_000)
+    assert.ok(before.reads.includes(last) && !before.reads.includes(next))
+    // The server's clock is ahead: its new day begins while ours has half a minute to go.
+    reader.put(next, midnight - 30_000)
+    assert.ok((await namesOf(looked.scan(midnight - 30_000, {}))).includes(next))
+    assert.ok((await requestsOf(reader, looked, midnight + minute)).reads.includes(last))
+    reader.put(last, midnight + 2 * minute, 500)
     const seen = []
     for await (const blob of looked.scan(midnight + 2 * minute + interval, {})) seen.push(blob)
-    assert.equal(seen.find(({ name }) => name === hourName(midnight - hour))?.bytes, 500)
+    assert.equal(seen.find(({ name }) => name === last)?.bytes, 500)
   }
 })
 
@@ -152,29 +210,31 @@ test('the last hour of a day without any other is found after midnight, even by 
   }
 })
 
-test('days after the newest hour are not forgotten while nothing is written', async () => {
+test('a server that was silent for days is found writing again by its hour', async () => {
   const now = at('2026-11-24T12:00:00')
   const reader = written(now - 3 * day, now)
   const looked = discovery(reader)
   await namesOf(looked.scan(now, {}))
-  for (let ms = now + interval; ms < now + 5 * day; ms += hour) await namesOf(looked.scan(ms, {}))
+  await scanAt(looked, now, now + 4 * day + 2 * hour, 20 * minute)
+  // The day of the newest known hour is listed, whatever its age.
+  const prefixes: string[] = []
+  for (let ms = now + 4 * day + 2 * hour; ms <= now + 4 * day + 4 * hour; ms += 20 * minute)
+    prefixes.push(...(await prefixesOf(reader, looked, ms)))
+  assert.ok(prefixes.includes(dayPrefix('2026-11-24')), prefixes.join())
+  await scanAt(looked, now + 4 * day + 4 * hour, now + 5 * day - 20 * minute, 20 * minute)
   const resumed = now + 5 * day - 20 * minute
-  // The day of the newest known hour stays, whatever its age.
-  for (const ms of [resumed, resumed + interval]) {
-    assert.ok((await prefixesOf(reader, looked, ms)).includes(dayPrefix('2026-11-24')))
-  }
   reader.put(hourName(resumed), resumed)
-  assert.ok((await namesOf(looked.scan(resumed + 2 * interval, {}))).includes(hourName(resumed)))
+  assert.ok((await namesOf(looked.scan(resumed + interval, {}))).includes(hourName(resumed)))
 })
 
-test('sixty days cost little more than a request a look, and memory for no more days than are watched', async () => {
+test('a day costs a read for each scan and listing pages for each hour, and memory for no more days than are watched', async () => {
   const begin = at('2026-11-24T12:00:10')
   const end = begin + 60 * day
   const reader = written(begin - 30 * day, begin)
   const looked = discovery(reader)
   const seen = new Set<string>()
   let appended = begin
-  const look = async (now: number): Promise<number> => {
+  const look = async (now: number): Promise<{ listings: number; reads: number }> => {
     // A new hour's blob appears as it begins; the one before receives its rest five minutes later.
     for (; appended < now; appended += interval) {
       const sinceHour = appended % hour
@@ -185,23 +245,56 @@ test('sixty days cost little more than a request a look, and memory for no more 
     }
     for await (const { name } of looked.scan(now, {})) seen.add(name)
     assert.ok(seen.has(hourName(now - interval)), `${hourName(now)} is not found within its interval`)
-    return looked.lastScanRequests
+    return looked.lastScan
   }
   for (let now = begin; now < end - day; now += 10 * minute) await look(now)
-  const costs = []
+  const costs: { listings: number; reads: number }[] = []
   for (let now = end - day; now < end; now += interval) costs.push(await look(now))
 
   assert.equal(seen.size, 90 * 24)
-  // A request for each of 2,880 looks; in that day 60 more around midnight, 200 for older days, a walk of 11.
-  const requests = costs.reduce((sum, one) => sum + one)
+  const sum = (kind: 'listings' | 'reads'): number => costs.reduce((total, one) => total + one[kind], 0)
   assert.equal(costs.length, 2_880)
-  assert.ok(requests > 3_000 && requests < 3_200, `${requests} requests a day`)
-  assert.ok(Math.max(...costs) <= 12, `${Math.max(...costs)} requests in one look`)
-  assert.equal(costs.toSorted((a, b) => a - b)[1_440], 1)
+  // A read for each of 2,880 scans; 48 for the minute before each hour; about 60 for each hour after its end.
+  assert.ok(sum('reads') > 3_500 && sum('reads') < 4_700, `${sum('reads')} reads a day`)
+  // Three watched days 24 times, the day that begins, and a search and listing of 12.
+  assert.ok(sum('listings') > 60 && sum('listings') < 95, `${sum('listings')} listings a day`)
   await requireWatchedDays(reader, looked, end)
 })
 
-test('an hour that grows for five days stays watched all the time, and is closed two days after its last growth', async () => {
+test('a thousand servers are requested by name in every scan, and their listings are spread over the scans of an hour', async () => {
+  const now = at('2026-11-24T12:10:00')
+  const reader = new ListedContainer()
+  const folders = Array.from({ length: 1_000 }, (_, index) => `${folder.slice(0, -1)}-${index}/`)
+  for (const one of folders) {
+    for (let ms = now - 2 * day; ms <= now; ms += hour) reader.put(hourName(ms, one), ms)
+  }
+  const looked = new AzureMonitorDiscovery(['/subscriptions/0a0a'], {
+    reader,
+    startTimeMs: undefined,
+    watchMs,
+    listMs,
+  })
+  assert.equal((await namesOf(looked.scan(now, {}))).length, 49_000)
+  assert.match(looked.described, / and 997 others$/)
+  const listed = new Map<string, number>()
+  let max = 0
+  for (let ms = now + interval; ms <= now + 100 * minute; ms += interval) {
+    reader.takePrefixes()
+    const names = new Set(await namesOf(looked.scan(ms, {})))
+    for (const one of folders)
+      assert.ok(ms >= at('2026-11-24T13:00:00') || names.has(hourName(now, one)), one)
+    assert.ok(looked.lastScan.reads >= 1_000)
+    const prefixes = reader.takePrefixes()
+    max = Math.max(max, prefixes.length)
+    for (const prefix of prefixes) listed.set(prefix, (listed.get(prefix) ?? 0) + 1)
+    // The scans would end after the next of them should have begun.
+    assert.ok(prefixes.length <= 90, `${prefixes.length} listings in one scan`)
+  }
+  for (const one of folders) assert.ok((listed.get(dayPrefix('2026-11-24', one)) ?? 0) >= 1, one)
+  assert.ok(max > 10, `${max}`)
+})
+
+test('an hour that grows for five days is found grown within the pause of listings, and no longer listed two days after', async () => {
   const begin = at('2026-11-20T12:00:00')
   const late = hourName(at('2026-11-20T11:00:00'))
   const reader = written(begin - 3 * day, begin)
@@ -214,7 +307,7 @@ test('an hour that grows for five days stays watched all the time, and is closed
     const start = Math.floor(now / hour) * hour
     if (now === start) reader.put(hourName(start), now)
     // A few appends a day, with up to nine hours between them.
-    if (now < begin + 5 * day && (now - begin) % (9 * hour) === 0) {
+    if (now < begin + 5 * day && (now - begin) % (9 * hour) === 20 * minute) {
       bytes += 1
       reader.put(late, now, bytes)
       growth = { atMs: now, bytes }
@@ -226,11 +319,10 @@ test('an hour that grows for five days stays watched all the time, and is closed
       lastSeen = now
     }
   }
-  assert.ok(longestGap <= 32 * minute, `${longestGap / minute} minutes`)
-  assert.ok(longestGap > 0)
+  assert.ok(longestGap <= listMs + 2 * minute, `${longestGap / minute} minutes`)
+  assert.ok(longestGap > 30 * minute)
   const prefixes = new Map<string, number>()
-  for (const { prefix } of reader.requests.slice(-2 * 720))
-    prefixes.set(prefix, (prefixes.get(prefix) ?? 0) + 1)
+  for (const { prefix } of reader.requests.slice(-72)) prefixes.set(prefix, (prefixes.get(prefix) ?? 0) + 1)
   assert.equal(prefixes.get(dayPrefix('2026-11-20')), undefined)
 })
 
@@ -245,32 +337,53 @@ test('a closed hour that grows again is found by the next look at everything, an
     assert.ok(!(await namesOf(looked.scan(now, {}))).includes(old))
   }
   assert.ok((await namesOf(looked.scan(begin + day, {}))).includes(old))
-  assert.ok((await prefixesOf(reader, looked, begin + day + 30 * minute)).includes(dayPrefix('2026-11-01')))
+  assert.ok((await prefixesOf(reader, looked, begin + day + listMs)).includes(dayPrefix('2026-11-01')))
+  // It is open again, too.
+  reader.put(old, begin + day + listMs, 950)
+  await namesOf(looked.scan(begin + day + listMs + minute, {}))
 })
 
-test('older days are looked at ever more rarely: each look waits a 24th of the quiet time, 30 minutes at most', async () => {
+test('an hour is requested ever more rarely after its end, and is closed an hour after its last growth', async () => {
   const midnight = at('2026-11-24T00:00:00')
   const reader = written(midnight - day, midnight)
   const looked = discovery(reader)
+  const last = hourName(midnight - hour)
   const gaps: [quietMs: number, gapMs: number][] = []
-  let last = midnight
+  let requestedAt = midnight
   await namesOf(looked.scan(midnight, {}))
-  for (let now = midnight + interval; now < midnight + 2 * day; now += interval) {
-    reader.put(hourName(Math.floor(now / hour) * hour), now)
-    const prefixes = await prefixesOf(reader, looked, now)
-    if (prefixes.includes(dayPrefix('2026-11-23'))) gaps.push([now - midnight, now - last])
-    else if (!prefixes.includes('R')) continue
-    last = now
+  for (let now = midnight + interval; now < midnight + 3 * hour; now += interval) {
+    // It grows once more, half an hour after its end.
+    if (now === midnight + 30 * minute) reader.put(last, now, 900)
+    if (!(await requestsOf(reader, looked, now)).reads.includes(last)) continue
+    const grewAt = requestedAt >= midnight + 30 * minute ? midnight + 30 * minute : midnight
+    gaps.push([now - grewAt, now - requestedAt])
+    requestedAt = now
   }
-  for (const [quietMs, gapMs] of gaps) {
-    assert.ok(
-      gapMs <= Math.max(interval, Math.min(30 * minute, quietMs / 24) + interval),
-      `${quietMs}: ${gapMs}`,
-    )
-    if (quietMs > 13 * hour) assert.ok(gapMs >= 29 * minute, `${quietMs}: ${gapMs}`)
+  for (const [quietMs, gapMs] of gaps)
+    assert.ok(gapMs <= Math.max(interval, quietMs / 24 + 2 * interval), `${quietMs}: ${gapMs}`)
+  assert.ok(gaps.length > 60 && gaps.length < 130, `${gaps.length} requests`)
+  assert.ok(requestedAt > midnight + 80 * minute && requestedAt <= midnight + 93 * minute)
+})
+
+test('an hour whose request fails is listed instead, and a refusal ends the scan', async () => {
+  const now = at('2026-11-24T12:30:00')
+  const reader = written(now - day, now)
+  const looked = discovery(reader)
+  await namesOf(looked.scan(now, {}))
+  const current = hourName(now)
+  reader.put(current, now + interval, 700)
+  for (const code of ['SOURCE_UNAVAILABLE', 'SOURCE_UNSUPPORTED'] as const) {
+    reader.readFaults.set(current, new TailraceError(code, 'scripted'))
+    reader.takePrefixes()
+    const seen = []
+    for await (const blob of looked.scan(now + interval, {})) seen.push(blob)
+    assert.equal(seen.find(({ name }) => name === current)?.bytes, 700)
+    assert.deepEqual(reader.takePrefixes(), [dayPrefix('2026-11-24')])
   }
-  assert.ok(gaps.length > 150 && gaps.length < 260, `${gaps.length} looks`)
-  assert.ok(!(await prefixesOf(reader, looked, midnight + 2 * day)).includes(dayPrefix('2026-11-23')))
+  reader.readFaults.set(current, new TailraceError('SOURCE_DENIED', 'scripted'))
+  await assert.rejects(namesOf(looked.scan(now + 2 * interval, {})), (error) =>
+    isTailraceError(error, 'SOURCE_DENIED'),
+  )
 })
 
 test('the resource is found in any case, under both roots, and below folders of other cases', async () => {
@@ -280,10 +393,11 @@ test('the resource is found in any case, under both roots, and below folders of 
   for (const ms of [now - hour, now]) reader.put(hourName(ms, mixed), now)
   // Another server whose name begins alike.
   reader.put(hourName(now, `${folder.slice(0, -1)}2/`), now)
-  const looked = new AzureMonitorDiscovery(id.replace('pg-one', 'PG-One'), {
+  const looked = new AzureMonitorDiscovery([id.replace('pg-one', 'PG-One')], {
     reader,
     startTimeMs: undefined,
     watchMs,
+    listMs,
   })
   const names = await namesOf(looked.scan(now, {}))
   assert.deepEqual(
@@ -291,26 +405,76 @@ test('the resource is found in any case, under both roots, and below folders of 
     [mixed, folder].flatMap((one) => [hourName(now - hour, one), hourName(now, one)]),
   )
   assert.equal(looked.described, `logs/${mixed} and logs/${folder}`)
-  assert.deepEqual(await prefixesOf(reader, looked, now + interval), [
-    dayPrefix('2026-11-24', mixed),
-    dayPrefix('2026-11-24', folder),
-  ])
+  const { reads } = await requestsOf(reader, looked, now + interval)
+  for (const one of [mixed, folder]) assert.ok(reads.includes(hourName(now, one)))
 })
 
-test('while the container or the resource is missing every look searches anew, and finds it when it is there', async () => {
+test('while the container is missing every scan searches anew; then the first hour is requested by name, and found when it is there', async () => {
   const now = at('2026-11-24T12:00:00')
   const reader = new ListedContainer()
   reader.exists = false
   const looked = discovery(reader)
   assert.equal(looked.described, `logs/${folder}`)
-  await assert.rejects(namesOf(looked.scan(now, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
+  for (const ms of [now - interval, now])
+    await assert.rejects(namesOf(looked.scan(ms, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
   reader.exists = true
   assert.deepEqual(await prefixesOf(reader, looked, now + interval), ['R', 'r'])
   reader.put('resourceId=/SUBSCRIPTIONS/0A0A/RESOURCEGROUPS/OTHER/x', now)
-  assert.equal((await prefixesOf(reader, looked, now + 2 * interval)).length, 6)
+  const { prefixes, reads } = await requestsOf(reader, looked, now + 2 * interval)
+  assert.deepEqual(prefixes, [])
+  assert.ok(reads.includes(hourName(now)))
+  reader.put(hourName(now - day), now - day)
   reader.put(hourName(now), now)
-  assert.deepEqual(await namesOf(looked.scan(now + 3 * interval, {})), [hourName(now)])
-  assert.deepEqual(await prefixesOf(reader, looked, now + 4 * interval), [dayPrefix('2026-11-24')])
+  assert.deepEqual(await namesOf(looked.scan(now + 3 * interval, {})), [hourName(now - day), hourName(now)])
+  assert.deepEqual(await prefixesOf(reader, looked, now + 4 * interval), [])
+})
+
+test('the first hour of a server whose folder is spelled otherwise is found by a search', async () => {
+  const now = at('2026-11-24T12:00:00')
+  const reader = new ListedContainer()
+  reader.put('unrelated', now)
+  const looked = discovery(reader)
+  await namesOf(looked.scan(now, {}))
+  const name = hourName(now + minute, `ResourceId=${id}/`)
+  reader.put(name, now + minute)
+  assert.deepEqual([...(await scanAt(looked, now, now + listMs - interval))], [])
+  assert.deepEqual(await namesOf(looked.scan(now + listMs, {})), [name])
+})
+
+test('every server of a container or a subscription is found, and a new one within the pause of listings', async () => {
+  const now = at('2026-11-24T12:00:00')
+  const server = (subscription: string, group: string, type: string, name: string): string =>
+    `resourceId=/SUBSCRIPTIONS/${subscription}/RESOURCEGROUPS/${group}/PROVIDERS/MICROSOFT.DBFORPOSTGRESQL/${type}/${name}/`
+  const reader = new ListedContainer()
+  const folders = [
+    server('0A0A', 'ONE', 'FLEXIBLESERVERS', 'PG1'),
+    server('0A0A', 'ONE', 'SERVERS', 'PG1'),
+    server('0A0A', 'TWO', 'SERVERGROUPSV2', 'PG2'),
+    server('0B0B', 'ONE', 'FLEXIBLESERVERS', 'PG3'),
+  ]
+  for (const one of folders) reader.put(hourName(now, one), now)
+  reader.put(hourName(now, server('0A0A', 'ONE', 'OTHERTHINGS', 'X')), now)
+  reader.put(
+    hourName(now, 'resourceId=/SUBSCRIPTIONS/0A0A/RESOURCEGROUPS/ONE/PROVIDERS/MICROSOFT.WEB/SERVERS/X/'),
+    now,
+  )
+  const open = (...ids: string[]): AzureMonitorDiscovery =>
+    new AzureMonitorDiscovery(ids, { reader, startTimeMs: undefined, watchMs, listMs })
+  const foundBy = async (...ids: string[]): Promise<string[]> =>
+    (await namesOf(open(...ids).scan(now, {}))).map((name) => name.slice(0, name.indexOf('y=')))
+  assert.deepEqual((await foundBy('*')).sort(), folders.toSorted())
+  assert.deepEqual((await foundBy('/subscriptions/0a0a')).sort(), folders.slice(0, 3).toSorted())
+  assert.deepEqual((await foundBy('/subscriptions/0a0a/resourceGroups/two')).sort(), [folders[2]])
+  assert.deepEqual(
+    await foundBy('/subscriptions/0a0a', '/subscriptions/0a0a/resourceGroups/two'),
+    folders.slice(0, 3),
+  )
+
+  const looked = open('*')
+  await namesOf(looked.scan(now, {}))
+  const added = hourName(now, server('0A0A', 'ONE', 'FLEXIBLESERVERS', 'PG9'))
+  reader.put(added, now + minute)
+  assert.ok((await scanAt(looked, now, now + listMs)).has(added))
 })
 
 test('names of another layout are left out and told once, with their count', async () => {
@@ -352,10 +516,8 @@ test('a start leaves out the hours before its hour, and lists only the years fro
     `${folder}y=2026/`,
     `${folder}y=2027/`,
   ])
-  for (const later of [now + interval, now + hour]) {
-    const prefixes = await prefixesOf(reader, looked, later)
-    assert.ok(prefixes.includes(dayPrefix('2026-12-31')) && !prefixes.includes(dayPrefix('2026-12-29')))
-  }
+  const prefixes = await prefixesOf(reader, looked, now + hour)
+  assert.ok(prefixes.includes(dayPrefix('2026-12-31')) && !prefixes.includes(dayPrefix('2026-12-29')))
 })
 
 test('a look that fails or is left half-way has not taken place', async () => {
@@ -386,7 +548,7 @@ test('a page that fails for now is asked for again', async () => {
   reader.faults.push(unavailable, undefined, unavailable, unavailable)
   const looked = discovery(reader)
   assert.equal((await namesOf(looked.scan(now, { clock: new VirtualClock() }))).length, 25)
-  assert.equal(looked.lastScanRequests, 14)
+  assert.deepEqual(looked.lastScan, { listings: 14, reads: 0, isWhole: true })
 })
 
 test('hours of a long downtime are all told by the look that follows it', async () => {
@@ -415,7 +577,7 @@ test('a history that was copied to the account today is watched in few requests'
   const looked = discovery(reader)
   for (let ms = now; ms < now + 4 * day; ms += 3 * hour) {
     await namesOf(looked.scan(ms, {}))
-    assert.ok(looked.lastScanRequests <= 12, `${looked.lastScanRequests} requests`)
+    assert.ok(looked.lastScan.listings <= 12, `${looked.lastScan.listings} requests`)
   }
   await requireWatchedDays(reader, looked, now + 4 * day)
 })

@@ -21,7 +21,7 @@ test('a name is one blob, whatever else stands in it, and a slash at its end mak
   assert.deepEqual([prefix, written, matches('anything')], ['logs/pg[1]/', 'logs/pg[1]/', true])
   assert.deepEqual(selectionOf({ azureMonitor: '/subscriptions/x' }), {
     kind: 'azure-monitor',
-    resourceId: '/subscriptions/x',
+    ids: ['/subscriptions/x'],
   })
 })
 

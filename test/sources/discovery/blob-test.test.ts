@@ -15,6 +15,23 @@ test('a blob is a source’s when its container and its name are', () => {
       [`logs/resourceId=${id.toUpperCase()}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`],
       [`logs/resourceId=${id.toUpperCase()}2/y=2026/m=11/d=24/h=00/m=00/PT1H.json`],
     ],
+    [
+      { azureMonitor: ['/subscriptions/1/resourceGroups/RG', '/subscriptions/2'] },
+      [
+        `logs/resourceId=${id.toUpperCase()}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`,
+        `logs/ResourceId=${id.replace('/1/', '/2/')}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`,
+      ],
+      [
+        `logs/resourceId=${id.replace('/rg/', '/rg2/')}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`,
+        `logs/resourceId=${id.replace('/1/', '/3/')}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`,
+        'logs/other.json',
+      ],
+    ],
+    [
+      { azureMonitor: '*' },
+      [`logs/resourceId=${id}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`],
+      [`logs/resourceId=${id.replace('DBforPostgreSQL', 'Web')}/y=2026/m=11/d=24/h=00/m=00/PT1H.json`],
+    ],
   ]
   for (const [blobs, own, others] of cases) {
     const isOwn = blobTest({ container: 'logs', blobs })

@@ -5,17 +5,22 @@ import type {
   ListedBlob,
   ListedPage,
   ListRequest,
+  ReadRequest,
 } from '../../../src/sources/blob-reader.ts'
 
 /**
- * A container that only lists, as strictly as the service: names in order, at most 5,000 on a page, prefixes by
- * case, markers that it gave out itself, and SOURCE_MISSING while it does not exist.
+ * A container that lists as strictly as the service: names in order, at most 5,000 on a page, prefixes by case, markers
+ * that it gave out itself, and SOURCE_MISSING while it does not exist. A read returns one byte of a blob and its length.
  */
 export class ListedContainer implements BlobReader {
   readonly container: string
   /** Every request so far. */
   readonly requests: ListRequest[] = []
   exists = true
+  /** The blobs that were read, in order. */
+  readonly reads: string[] = []
+  /** Thrown by reads of blobs with these names. */
+  readonly readFaults = new Map<string, Error>()
   /** Thrown by the next listings, in order; undefined for an ordinary answer. */
   readonly faults: (Error | undefined)[] = []
   #blobs = new Map<string, ListedBlob>()
@@ -34,6 +39,11 @@ export class ListedContainer implements BlobReader {
   remove(name: string): void {
     this.#blobs.delete(name)
     this.#isSorted = false
+  }
+
+  /** The names of the blobs that were read since the last call. */
+  takeReads(): string[] {
+    return this.reads.splice(0)
   }
 
   /** The prefixes of the requests since the last call. */
@@ -82,8 +92,19 @@ export class ListedContainer implements BlobReader {
     }
   }
 
-  read(): Promise<BlobRead> {
-    throw new Error('Discovery reads no blob.')
+  async read(name: string, { offset, maxBytes, ifNoneMatch, signal }: ReadRequest): Promise<BlobRead> {
+    signal?.throwIfAborted()
+    if (offset !== 0 || maxBytes !== 1) throw new Error('Discovery reads one byte.')
+    this.reads.push(name)
+    const fault = this.readFaults.get(name)
+    if (fault !== undefined) throw fault
+    const blob = this.#blobs.get(name)
+    if (blob === undefined) return { kind: 'missing', what: this.exists ? 'blob' : 'container' }
+    const etag = `${blob.modifiedAtMs} ${blob.bytes}`
+    if (etag === ifNoneMatch) return { kind: 'unchanged' }
+    if (blob.bytes === 0) return { kind: 'nothing-there' }
+    const { bytes: totalBytes, createdAt } = blob
+    return { kind: 'bytes', bytes: Buffer.alloc(1), totalBytes, etag, createdAt, blobType: 'append' }
   }
 
   #sorted(): readonly string[] {
