@@ -39,6 +39,20 @@ export interface RowPlaces {
   readonly gaps: readonly { readonly start: number; readonly end: number }[]
 }
 
+/**
+ * Where the check of a generation begins: at its blob's start, at its first row, or at its first row of a day after
+ * `firstDay`. Rows of earlier days were deleted on purpose, and around midnight the rows of two days are mixed.
+ */
+export type CheckedFrom = 'start' | 'first-row' | RetainedDays
+
+/** The days whose rows were not deleted on purpose. */
+export interface RetainedDays {
+  /** The column with a row's day. */
+  readonly column: string
+  /** In UTC, as `2026-08-31`. */
+  readonly firstDay: string
+}
+
 /** Columns shown of a rejected or partial row. */
 export const flawedColumns = [
   'source_blob',
@@ -74,24 +88,31 @@ export class LandedRows {
   /**
    * Checks how rows cover the bytes of the given generations. @returns one result per generation, in their order
    *
-   * @param fromStart whether rows must start at offset 0; otherwise a generation starts at its first row
+   * @param from where the check of each of them begins
    */
-  async places(generations: readonly LandedOffset[], fromStart: boolean): Promise<readonly RowPlaces[]> {
+  async places(generations: readonly LandedOffset[], from: CheckedFrom): Promise<readonly RowPlaces[]> {
     const ends = this.#engine.ends(generations)
+    const isDated = typeof from === 'object'
+    const isLater = isDated ? `${from.column} > DATE '${from.firstDay}'` : 'true'
+    const first = from === 'start' ? '0' : isDated ? 'start_offset' : 'first_byte'
     // Rows may be newer than the offsets: those that a run landed in between start at or after the offset and are left out.
     // Records of one document have the same offset and different indexes; their bytes count once.
     const found = await this.#engine.query(
       `WITH ends AS (SELECT * FROM ${ends.sql}),
       places AS (
         SELECT id, source_offset AS first_byte, max(source_length) AS length, count(*) AS n,
-          count(DISTINCT source_index) AS indexes
+          count(DISTINCT source_index) AS indexes, max(CASE WHEN ${isLater} THEN 1 ELSE 0 END) AS is_later
         FROM ${this.#engine.relation} JOIN ends
           ON source_blob = ends.blob AND source_generation = ends.generation AND source_offset < end_offset
         GROUP BY id, source_offset),
+      tiles AS (
+        SELECT *, coalesce(min(CASE WHEN is_later = 1 THEN first_byte END) OVER (PARTITION BY id), first_byte) AS start_offset
+        FROM (SELECT id, first_byte, length, is_later FROM places
+          UNION ALL SELECT id, end_offset, 0, 1 FROM ends) AS all_tiles),
       breaks AS (
         SELECT id, first_byte, coalesce(lag(first_byte + length) OVER (PARTITION BY id ORDER BY first_byte),
-            ${fromStart ? '0' : 'first_byte'}) AS previous_end
-        FROM (SELECT id, first_byte, length FROM places UNION ALL SELECT id, end_offset, 0 FROM ends) AS tiles)
+            ${first}) AS previous_end
+        FROM tiles${isDated ? ' WHERE first_byte >= start_offset' : ''})
       SELECT 'gap' AS kind, id, previous_end AS a, first_byte AS b, 0 AS c FROM breaks WHERE first_byte <> previous_end
       UNION ALL
       SELECT 'sum', id, CAST(sum(n) AS BIGINT), CAST(sum(length) AS BIGINT), CAST(sum(n - indexes) AS BIGINT)

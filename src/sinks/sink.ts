@@ -9,11 +9,11 @@ import type { TableDeclaration, TableName } from '../tables/table.ts'
 import type { ViewDialect } from '../tables/views.ts'
 import type { EmbeddedEngine } from './encoding/engine.ts'
 import type { TakeRows } from './encoding/row-stream.ts'
-import type { LandedRows } from './landed-rows.ts'
+import type { LandedRows, RetainedDays } from './landed-rows.ts'
 import type { QuerySession, SessionOptions, TableMoment } from './query-session.ts'
 import type { SinkSetup } from './sink-setup.ts'
 import type { TableCommitter } from './table-committer.ts'
-import type { OptimizeReport, TableHistory, VacuumReport } from './table-reports.ts'
+import type { OptimizeReport, RetainReport, TableHistory, VacuumReport } from './table-reports.ts'
 
 /** The options of a sink in a resolved config; each kind adds its own. */
 export interface SinkOptions {
@@ -187,6 +187,9 @@ export interface TableInspection {
   /** @returns undefined when there is no table yet, or no way to query its rows */
   rows(): Promise<LandedRows | undefined>
 
+  /** The days whose rows were not deleted on purpose; absent or undefined when all were kept. */
+  readonly retainedDays?: RetainedDays | undefined
+
   /**
    * Checks whether a run could land in the table.
    *
@@ -263,6 +266,20 @@ export interface SinkMaintenance<Options extends SinkOptions = SinkOptions> {
    * @returns undefined when there is no table yet
    */
   vacuum(context: MaintenanceContext<Options>, request: VacuumRequest): Promise<VacuumReport | undefined>
+
+  /**
+   * Deletes the rows of old days as whole partitions, in one commit. Offsets stay.
+   *
+   * @returns undefined when there is no table yet
+   */
+  retain(context: MaintenanceContext<Options>, request: RetainRequest): Promise<RetainReport | undefined>
+}
+
+export interface RetainRequest {
+  /** Today (UTC) and so many days before it are kept. */
+  readonly days: number
+  /** Whether the days are deleted, or only reported. */
+  readonly deletes: boolean
 }
 
 export interface MaintenanceContext<Options extends SinkOptions = SinkOptions> extends SinkContext<Options> {

@@ -46,6 +46,26 @@ export interface OptimizeReport {
   readonly refused: readonly string[]
 }
 
+/** The files of one day. */
+export interface RetainedDay {
+  /** In UTC, as `2026-08-31`. */
+  readonly day: string
+  readonly files: number
+  readonly bytes: number
+}
+
+/** The result of deleting old days. */
+export interface RetainReport {
+  readonly tableVersion: number
+  /** The first day that is kept. */
+  readonly firstDay: string
+  /** The days before it that had files, oldest first. */
+  readonly days: readonly RetainedDay[]
+  /** Files with rows without a day. They are kept. */
+  readonly undatedFiles: number
+  readonly deleted: boolean
+}
+
 /** A file below a table's root. */
 export interface FoundFile {
   /** Relative to the table's root. */

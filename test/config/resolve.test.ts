@@ -52,6 +52,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           pollMs: 5000,
           maxPollMs: 30_000,
           discoverMs: 30_000,
+          listMs: 3_600_000,
           watchMs: 172_800_000,
           rangeBytes: 2 * 1024 * 1024,
           maxBufferedBytes: 64 * 1024 * 1024,
@@ -65,6 +66,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           root: '/srv/lakehouse',
           evolve: 'own-tables',
           optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
+          vacuum: false,
         },
         sinkKind: deltaSink,
         whenFenced: 'wait',
@@ -196,6 +198,7 @@ test('every number has a range, and its ends belong to it', () => {
   const ranges: [name: string, min: number, max: number][] = [
     ['pollMs', 100, 3_600_000],
     ['discoverMs', 100, 3_600_000],
+    ['listMs', 30_000, 24 * 3_600_000],
     ['watchMs', 3_600_000, 30 * 24 * 3_600_000],
     ['rangeBytes', 64 * 1024, 64 * 1024 * 1024],
     ['maxLanes', 1, 1024],
@@ -260,16 +263,19 @@ test('blobs are a name, a prefix, a pattern or the resource id of a server, whic
   ]) {
     assert.deepEqual(blobsOf(one), { azureMonitor: one })
     assert.deepEqual(blobsOf({ azureMonitor: `${one}/` }), { azureMonitor: one })
+    assert.deepEqual(blobsOf({ azureMonitor: [`${one}/`, '*'] }), { azureMonitor: [one, '*'] })
   }
+  for (const one of ['/subscriptions/0a', '/subscriptions/0a/resourceGroups/rg'])
+    assert.deepEqual(blobsOf(`${one}/`), { azureMonitor: one })
   const path = 'pipelines.primary.source.blobs'
   const server =
-    'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME'
-  const form = 'expected a text, or { azureMonitor: a resource id }'
+    'expected /subscriptions/…/resourceGroups/…/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME, or its part up to a subscription or a resource group'
+  const form = 'expected a text, or { azureMonitor: a resource id, or several }'
   const refused: [blobs: unknown, message: string][] = [
     ['', 'found "", expected 1 to 1024 characters'],
     ['a{b', 'found "a{b", expected a } for every {, or a backslash before it'],
     ['a*\\', 'found "a*\\\\", expected a character behind the last backslash'],
-    ['/subscriptions/0a', `found "/subscriptions/0a", ${server}`],
+    ['/subscriptions/0a/x', `found "/subscriptions/0a/x", ${server}`],
     [{ azureMonitor: 'pg-one' }, `found {"azureMonitor":"pg-one"}, ${server}`],
     [{ azureMonitor: 5 }, `found {"azureMonitor":5}, ${form}`],
     [undefined, `found nothing, ${form}`],
@@ -285,8 +291,9 @@ test('blobs are a name, a prefix, a pattern or the resource id of a server, whic
     `${id}/databases/postgres`,
     id.replace('flexibleServers', 'virtualMachines'),
     `${id}/*`,
+    { azureMonitor: [id, 'pg-one'] },
   ]) {
-    assert.equal(mistakesOf(withSource({ blobs: other })).length, 1, other)
+    assert.equal(mistakesOf(withSource({ blobs: other })).length, 1, JSON.stringify(other))
   }
 })
 

@@ -154,6 +154,23 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
       }),
     )
 
+  addCommand(program, 'retain', 'Delete the rows of old days from Delta tables, as whole partitions.', {
+    examples: [
+      ['tailrace retain --days 90', 'keep today and the 90 days before it'],
+      ['tailrace retain --days 90 --dry-run', 'list the days that would go'],
+    ],
+  })
+    .addOption(pipelineOption())
+    .requiredOption('--days <n>', 'days before today (UTC) that are kept', wholeNumber('--days'))
+    .option('--dry-run', 'delete nothing')
+    .addOption(jsonOption())
+    .action(({ pipeline, days, dryRun = false, json = false }) =>
+      runner.withConfig(async (context) => {
+        const { retain } = await import('../retain.ts')
+        return retain(context, { pipeline, days, deletes: !dryRun, json })
+      }),
+    )
+
   const tables = refuseMistakes(program.command('tables'))
     .description('Create the tables of the config.')
     .helpCommand(false)

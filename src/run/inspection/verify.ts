@@ -15,7 +15,8 @@ const generationsPerQuery = 500
 /**
  * Proves that rows cover every committed byte: their ranges tile each blob up to its committed offset, except for blank
  * lines and, with custom transforms, lines that these may have dropped. The check begins at the blob's start. With
- * `coldStart: 'latest'` or a start time it begins at the first row, because the actual start is not recorded.
+ * `coldStart: 'latest'` or a start time it begins at the first row, because the actual start is not recorded, and in a
+ * table whose old days were deleted by `tailrace retain` at the first row of a later day.
  *
  * @param only the name of one pipeline; undefined for all
  * @param signal ends the requests, and the check between two queries
@@ -43,11 +44,12 @@ export async function verifyRows(
       }
       const instantOf = await creationInstants(context.config, landed)
       const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
-      const fromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
+      const isFromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
+      const checkedFrom = landed.table.retainedDays ?? (isFromStart ? 'start' : 'first-row')
       for (let from = 0; from < generations.length; from += generationsPerQuery) {
         signal?.throwIfAborted()
         const some = generations.slice(from, from + generationsPerQuery)
-        const places = (await landedRows?.places(some, fromStart)) ?? some.map(withoutRows)
+        const places = (await landedRows?.places(some, checkedFrom)) ?? some.map(withoutRows)
         for (const [index, { gaps, ...facts }] of places.entries()) {
           const one = some[index] as LandedOffset
           // Only the newest generation of a blob can still exist.

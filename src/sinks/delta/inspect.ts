@@ -7,6 +7,7 @@ import type { SinkContext, TableInspection } from '../sink.ts'
 import { loadState } from './log/load.ts'
 import type { DeltaOptions } from './options.ts'
 import { checkAppendable } from './protocol/features.ts'
+import { retainedDays } from './protocol/retention.ts'
 import { checkSchema } from './protocol/schema.ts'
 import { createPipelineView } from './query/views.ts'
 import { withFileErrors } from './storage/file-errors.ts'
@@ -36,6 +37,7 @@ async function inspectWith(
   return {
     generations: async () =>
       [...(state?.transactions.landed ?? [])].filter(({ blob }) => target.landsBlob(blob)),
+    retainedDays: state && retainedDays(state.metaData),
     rows: async () => {
       const view = await createPipelineView(engine, target.name, storage)
       return view === undefined ? undefined : rowsOf(engine, view)

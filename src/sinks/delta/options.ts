@@ -28,6 +28,13 @@ export interface DeltaSinkConfig {
   readonly evolve?: Evolution | undefined
   /** How small files are merged while the pipeline runs; false for not at all. */
   readonly optimize?: OptimizeConfig | false | undefined
+  /**
+   * Days before today (UTC) whose rows stay: 1 to 36,500. A running pipeline deletes the rows of earlier days once a day, as
+   * `tailrace retain` does. Default: all stay.
+   */
+  readonly retainDays?: number | undefined
+  /** Whether a running pipeline deletes the files that no version needs once a day, as `tailrace vacuum` does. Default false. */
+  readonly vacuum?: boolean | undefined
 }
 
 /** Merging of small files while a pipeline runs; see docs/operations.md. */
@@ -80,6 +87,8 @@ export const deltaOptions = z.strictObject({
       error: 'expected false, or { minFiles, targetBytes, sortByTime }',
     })
     .prefault({}),
+  retainDays: z.int().min(1).max(36_500).optional(),
+  vacuum: z.boolean().default(false),
 })
 
 /** How `tailrace optimize` merges files where the config turns merging off for a run. */

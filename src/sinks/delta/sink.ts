@@ -6,6 +6,7 @@ import type { OpenedSink, OpenSink, Sink, SinkContext } from '../sink.ts'
 import { DeltaCommitter, type DeltaCommitterOptions } from './committer.ts'
 import { inspectDelta } from './inspect.ts'
 import { readHistory } from './log/history.ts'
+import { DailyMaintenance } from './maintenance/daily-maintenance.ts'
 import { deltaMaintenance } from './maintenance/maintenance.ts'
 import { BackgroundOptimizer } from './maintenance/optimizer.ts'
 import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
@@ -89,8 +90,18 @@ async function openDelta({
     committer,
     encodedFiles: 'by-partition',
     directories: location.kind === 'directory' ? [location.path] : [],
-    startUpkeep: (isHeld) =>
-      new BackgroundOptimizer({ target, staging: stagingDirectory, isHeld, clock, logger }),
+    startUpkeep: (isHeld) => {
+      const options = { target, staging: stagingDirectory, isHeld, clock, logger }
+      const parts = [new BackgroundOptimizer(options), new DailyMaintenance(options)]
+      return {
+        noteLanded: () => {
+          for (const part of parts) part.noteLanded()
+        },
+        stop: async () => {
+          await Promise.all(parts.map((part) => part.stop()))
+        },
+      }
+    },
   }
 }
 

@@ -4,8 +4,9 @@ import { TailraceError } from '../../../errors.ts'
 import type { Span } from '../../../records.ts'
 import type { WrittenFile } from '../../encoding/engine.ts'
 import type { CommitReceipt, EncodedBatch } from '../../table-committer.ts'
-import { type DeltaAction, type DeltaCommit, removalOf } from '../protocol/actions.ts'
+import { type DeltaAction, type DeltaCommit, type MetaDataAction, removalOf } from '../protocol/actions.ts'
 import { checkRewritable } from '../protocol/features.ts'
+import { retainedDays } from '../protocol/retention.ts'
 import type { DeltaTable } from '../table.ts'
 import {
   mayHoldRowsOf,
@@ -79,6 +80,7 @@ async function replaceFiles(
 ): Promise<ReplaceReceipt> {
   const removedRows = rewrites.reduce((sum, rewrite) => sum + rewrite.removedRows, 0)
   const added = encoded.flatMap((batch) => batch.files)
+  requireRetained(added, table.state.metaData)
   const schema = added.length > 0 ? table.planSchema() : undefined
   const files = table.place([...copiesOf(rewrites), ...added], schema?.metaData)
   if (rewrites.length === 0 && files.length === 0) return { tableVersion: table.state.version, removedRows }
@@ -108,6 +110,22 @@ async function replaceFiles(
     },
   })
   return { tableVersion, removedRows }
+}
+
+/** @throws REPLAY_OUT_OF_RANGE for rows of a day that was deleted on purpose */
+function requireRetained(added: readonly WrittenFile[], metaData: MetaDataAction): void {
+  const retained = retainedDays(metaData)
+  if (retained === undefined) return
+  const { column, firstDay } = retained
+  const deleted = added
+    .map(({ partition }) => partition.get(column) ?? '')
+    .filter((day) => day !== '' && day < firstDay)
+  if (deleted.length === 0) return
+  throw new TailraceError(
+    'REPLAY_OUT_OF_RANGE',
+    `Nothing was replaced: the range has rows of ${[...new Set(deleted)].sort()[0]}, and the days before ${firstDay} were deleted by tailrace retain. Replay a range of later rows.`,
+    { context: { firstDay } },
+  )
 }
 
 function copiesOf(rewrites: readonly RewrittenFile[]): WrittenFile[] {

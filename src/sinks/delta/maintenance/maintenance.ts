@@ -3,6 +3,7 @@ import type { SinkMaintenance } from '../../sink.ts'
 import { type DeltaOptions, defaultOptimize } from '../options.ts'
 import { commandStorage } from '../storage/open.ts'
 import { optimizeTable } from './optimize-table.ts'
+import { retainTable } from './retain-table.ts'
 import { vacuumTable } from './vacuum-table.ts'
 
 const limits = { threads: 2, memoryMiB: 1024 }
@@ -26,6 +27,17 @@ export const deltaMaintenance: SinkMaintenance<DeltaOptions> = {
         mayContinue: () => true,
       })
     }),
+
+  retain: ({ target, stagingDirectory, clock }, request) =>
+    withMaintenanceWorkspace(stagingDirectory, limits, ({ engine, directory }) =>
+      retainTable({
+        ...request,
+        storage: commandStorage(target, directory, clock),
+        engine,
+        clock,
+        random: Math.random,
+      }),
+    ),
 
   vacuum: ({ target, stagingDirectory, clock }, request) =>
     withMaintenanceWorkspace(stagingDirectory, limits, ({ engine, directory }) =>

@@ -142,6 +142,15 @@ export function checkRewritable(metaData: MetaDataAction): void {
   if (configuration['delta.enableChangeDataFeed'] === 'true') refuseProperty('delta.enableChangeDataFeed')
 }
 
+/**
+ * Checks that whole files may be removed with their rows. Readers of a change feed see from the removal which rows went.
+ *
+ * @throws TABLE_UNSUPPORTED naming the property
+ */
+export function checkRemovable({ configuration = {} }: MetaDataAction): void {
+  if (configuration['delta.appendOnly'] === 'true') refuseProperty('delta.appendOnly')
+}
+
 /** @returns whether every commit must carry a timestamp that is later than the previous commit's. */
 export function hasInCommitTimestamps(protocol: ProtocolAction, metaData: MetaDataAction): boolean {
   const supported = protocol.writerFeatures?.some(

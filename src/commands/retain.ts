@@ -1,0 +1,45 @@
+import { printTable } from '../reporting/row-printer.ts'
+import type { CommandContext } from './command.ts'
+import { maintainTables } from './maintained-tables.ts'
+
+export interface RetainCommandOptions {
+  readonly pipeline?: string | undefined
+  /** Today (UTC) and so many days before it are kept. */
+  readonly days: number
+  readonly deletes: boolean
+  readonly json: boolean
+}
+
+/**
+ * Deletes the rows of each table's days before the last ones, or lists those days.
+ *
+ * @returns the exit code: 0
+ */
+export async function retain(context: CommandContext, options: RetainCommandOptions): Promise<number> {
+  const { print } = context
+  const { pipeline, days, deletes, json } = options
+  const reports = await maintainTables(context, pipeline, (maintenance, table) =>
+    maintenance.retain(table, { days, deletes }),
+  )
+  if (json) {
+    await print(
+      `${JSON.stringify(reports.map(({ pipeline: name, report }) => ({ pipeline: name, ...report })))}\n`,
+    )
+    return 0
+  }
+  const rows = reports.flatMap(({ pipeline: name, report }) => {
+    const state = report.deleted ? 'deleted' : 'to delete'
+    return report.days.map(({ day, files, bytes }) => [name, day, state, files, bytes])
+  })
+  await printTable(print, ['pipeline', 'day', 'state', 'files', 'bytes'], rows)
+  for (const { pipeline: name, report } of reports) {
+    await print(`${name}: rows are kept from ${report.firstDay} on\n`)
+    if (report.undatedFiles > 0)
+      await print(`${name}: ${report.undatedFiles} files have rows without a day, which are kept\n`)
+  }
+  if (deletes && rows.length > 0)
+    await print(
+      '`tailrace vacuum --delete` deletes the files, once no version within the retention needs them.\n',
+    )
+  return 0
+}
