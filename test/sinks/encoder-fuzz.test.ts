@@ -15,8 +15,8 @@ import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { LineGrammar } from '../support/line-grammar.ts'
 import { encoderFixture } from './encoder-harness.ts'
 
-// `TAILRACE_FUZZ_LINES=1000000 TAILRACE_FUZZ_MAX_BYTES=16777216 pnpm test encoder-fuzz` runs as long as one likes; a
-// failure names the seed, and `TAILRACE_FUZZ_SEED` runs it again.
+// `TAILRACE_FUZZ_LINES=1000000 TAILRACE_FUZZ_MAX_BYTES=16777216 TAILRACE_TEST_MINUTES=120 pnpm test encoder-fuzz` runs as
+// long as one likes; a failure names the seed, and `TAILRACE_FUZZ_SEED` runs it again.
 const lineCount = Number(process.env.TAILRACE_FUZZ_LINES ?? 3_000)
 const maxBytes = Number(process.env.TAILRACE_FUZZ_MAX_BYTES ?? 256 * 1024)
 const seed = Number(process.env.TAILRACE_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
