@@ -37,7 +37,7 @@ export function TimeRangeMenu(props: {
     : (lengthName ?? (fromMs === undefined || toMs === undefined ? wholeName : rangeText(fromMs, toMs)))
   return (
     <Menu
-      label={`Time range: ${name}, in ${zone}`}
+      label={`Time range: ${name}${isNamed ? ` ${zone}` : ''}`}
       button={
         <>
           <span class="number">{name}</span>

@@ -82,7 +82,7 @@ function ZoneButton(): JSX.Element | null {
       aria-label={`Times in ${zone}. Change to ${next}`}
       onClick={() => chooseTimeZone(next)}
     >
-      {zone.replace(/^.*\//, '').replaceAll('_', ' ')}
+      {zone.replace(/^.*\//, '')}
     </button>
   )
 }
