@@ -28,6 +28,9 @@ const maxPartMs = 20_000
 const firstRows = 200_000
 const maxRows = 2_000_000
 
+/** Rows of the first part of a reply that goes on with a search: each part opens its files anew. */
+const continuedRows = 1_000_000
+
 const order = `${timeColumn} DESC NULLS LAST, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
 
 /**
@@ -58,7 +61,8 @@ export async function readRecords(
   )
   const records: RecordRow[] = []
   let us: string | null | undefined
-  for (let rows = firstRows; isTimed && toMs > fromMs && records.length < limit; ) {
+  const minRows = cursor.toMs === undefined ? firstRows : continuedRows
+  for (let rows = minRows; isTimed && toMs > fromMs && records.length < limit; ) {
     const partFromMs = instantWithRows(found, { fromMs, toMs, rows })
     const partAtMs = clock.now()
     const isFirst = toMs === cursorMs || records.length === 0
@@ -80,7 +84,7 @@ export async function readRecords(
     toMs = partFromMs
     us = undefined
     const tookMs = Math.max(1, clock.now() - partAtMs)
-    rows = Math.min(maxRows, Math.max(firstRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
+    rows = Math.min(maxRows, Math.max(minRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
     if (clock.now() - begunAtMs >= replyMs) break
   }
   const isSearched = !isTimed || toMs <= fromMs

@@ -14,7 +14,9 @@ export function browserZone(): string {
 export function zoneOf(name: string | null): string {
   if (name === null || /^(?:UTC|GMT|Etc\/.*)$/i.test(name)) return utc
   try {
-    return new Intl.DateTimeFormat('en-GB', { timeZone: name }).resolvedOptions().timeZone
+    // Browsers have other names for some zones, and a link keeps its own.
+    new Intl.DateTimeFormat('en-GB', { timeZone: name })
+    return name
   } catch {
     return utc
   }
