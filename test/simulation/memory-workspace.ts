@@ -6,7 +6,7 @@ import type { Statement, StatementRow, Warehouse } from '../../src/sinks/databri
 import type { CallVerdict, Life } from './machine.ts'
 import { readSimulatedFile } from './memory-files.ts'
 import type { MemoryOffsets } from './memory-offsets.ts'
-import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
+import { rowOfColumns, rowsOfFile, type SimulatedRow } from './row-encoder.ts'
 
 /** The outcome of one call to the workspace. */
 export interface WorkspaceVerdict extends CallVerdict {
@@ -127,7 +127,7 @@ export class MemoryWarehouse implements Warehouse {
       case 'load files':
         return [{ num_inserted_rows: BigInt(this.#copy(pathsOf(sql))) }]
       case 'merge rows':
-        return [{ num_inserted_rows: BigInt(this.#merge(JSON.parse(String(parameters.rows)))) }]
+        return [{ num_inserted_rows: BigInt(this.#merge(mergedRows(parameters))) }]
       case 'count the rows of ranges':
         return [{ row_count: BigInt(this.#table.rows.filter((row) => isWithin(row, parameters)).length) }]
       case 'find the landed offsets in the rows':
@@ -236,6 +236,10 @@ function statementFailed(errorClass: string): TailraceError {
   return new TailraceError('STATEMENT_FAILED', `[${errorClass}] simulated`, {
     context: { errorClass, executed: 'failed' },
   })
+}
+
+function mergedRows({ rows }: NonNullable<Statement['parameters']>): readonly SimulatedRow[] {
+  return (JSON.parse(String(rows)) as Record<string, unknown>[]).map(rowOfColumns)
 }
 
 /** The files that a COPY INTO names. */

@@ -17,6 +17,36 @@ export interface SimulatedRow {
   readonly raw: string
 }
 
+/** The columns of a row in a table that has them all. */
+export function columnsOf({
+  blob,
+  generation,
+  offset,
+  length,
+  index,
+  raw,
+}: SimulatedRow): Record<string, unknown> {
+  return {
+    source_blob: blob,
+    source_generation: generation,
+    source_offset: offset,
+    source_length: length,
+    source_index: index,
+    raw,
+  }
+}
+
+export function rowOfColumns(columns: Record<string, unknown>): SimulatedRow {
+  return {
+    blob: String(columns.source_blob),
+    generation: String(columns.source_generation),
+    offset: Number(columns.source_offset),
+    length: Number(columns.source_length),
+    index: Number(columns.source_index),
+    raw: String(columns.raw),
+  }
+}
+
 /** An encoder without an engine: its files hold the spool's rows as JSON, divided among two partitions. */
 export class RowEncoder implements BatchEncoder {
   readonly #directory: string

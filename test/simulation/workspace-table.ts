@@ -20,6 +20,7 @@ import {
 } from '../../src/sinks/databricks/transactions/transaction-committer.ts'
 import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
 import type { TableCommitter } from '../../src/sinks/table-committer.ts'
+import type { Column } from '../../src/tables/table.ts'
 import type { History } from './history.ts'
 import type { LandedTable } from './landed-whole.ts'
 import type { Life, MachineFiles } from './machine.ts'
@@ -35,7 +36,7 @@ import {
 import { intendedFilesIn, landedIn } from './offset-files.ts'
 import { type SinkKind, type WorldPlan, workspaceFaults } from './plan.ts'
 import { type CommitterContext, type OpenCommitter, pipelineName, type SimulatedTable } from './process.ts'
-import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
+import { columnsOf, rowsOfFile, type SimulatedRow } from './row-encoder.ts'
 import type { WorldCalls } from './world-calls.ts'
 
 export interface SimulatedWorkspaceTableOptions {
@@ -174,7 +175,13 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
     // The tables of the double in `doubles/workspace` are created and checked; here one is there.
     const ensureTable = async (): Promise<void> => {}
     if (mode === 'merge')
-      return new MergeLoader({ warehouse, declaration: config.table, rows, ensureTable, engine: fileReader })
+      return new MergeLoader({
+        warehouse,
+        declaration: config.table,
+        rows,
+        ensureTable,
+        engine: fileReader(config.table.columns),
+      })
     if (mode === 'replace-where')
       return new ReplaceWhereLoader({
         warehouse,
@@ -326,10 +333,16 @@ function processOf({ id }: Life): string {
 }
 
 /** Reads the rows of encoded files, in place of the engine. */
-const fileReader = {
-  rows: async (sql: string) =>
-    [...sql.matchAll(/'([^']+\.json)'/g)]
-      .flatMap(([, path]) => rowsOfFile(readSimulatedFile(path!)))
-      .sort((a, b) => a.offset - b.offset || a.index - b.index)
-      .map((row) => ({ place: String(row.offset), json: JSON.stringify(row) })),
-} as unknown as EmbeddedEngine
+function fileReader(columns: readonly Column[]): EmbeddedEngine {
+  const reader: Pick<EmbeddedEngine, 'rolledBack' | 'stream'> = {
+    rolledBack: (work) => work(),
+    stream: async (sql, take) => {
+      const rows = [...sql.matchAll(/'([^']+\.json)'/g)]
+        .flatMap(([, path]) => rowsOfFile(readSimulatedFile(path!)))
+        .sort((a, b) => a.offset - b.offset || a.index - b.index)
+        .map((row) => [row.offset, ...columns.map(({ name }) => columnsOf(row)[name] ?? null)])
+      await take({ columns: ['source_offset', ...columns.map(({ name }) => name)], rows })
+    },
+  }
+  return reader as EmbeddedEngine
+}
