@@ -13,7 +13,7 @@ import { skipUnless } from '../../../support/skip-unless.ts'
 import { temporaryDirectory } from '../../../support/temporary-directory.ts'
 import { envelopes, selectFromLanded } from './text-logs.ts'
 
-const recordsSql = `SELECT pid, severity, message, detail, hint, context, statement, internal_query
+const recordsSql = `SELECT pid, session_id, severity, message, detail, hint, context, statement, internal_query
   FROM log_records ORDER BY source_offset`
 
 const prefixes = [
@@ -88,8 +88,11 @@ test("log_records finds the records of a server's jsonlog in its text log, whate
     [0.31, 0.64],
     recordsSql,
   )
+  // Only jsonlog names the session.
   const comparable = (rows: readonly object[]): string[] =>
-    rows.map((row) => JSON.stringify(row).replace(/ at character \d+"/, '"')).toSorted()
+    rows
+      .map((row) => JSON.stringify({ ...row, session_id: undefined }).replace(/ at character \d+"/, '"'))
+      .toSorted()
   const expected = comparable(jsonlog!)
   assert.ok(expected.length > 80, `${expected.length} records`)
   for (const [name, rows] of Object.entries(found)) assert.deepEqual(comparable(rows), expected, name)
@@ -139,6 +142,7 @@ test('log_records joins generated records of several lines, interleaved by proce
   const expected = records
     .map(({ pid, level, message, parts }) => ({
       pid,
+      session_id: pid === 42 ? '6b0550cb.2a' : null,
       severity: level,
       message,
       ...Object.fromEntries(columns.map((column, index) => [column, parts[index] ?? null])),
@@ -153,11 +157,18 @@ function sorted(row: object): string {
   return JSON.stringify(Object.entries(row).toSorted(([one], [other]) => (one < other ? -1 : 1)))
 }
 
+/** What each process writes before a level: settings that name it in different ways. */
+const prefixOf: Readonly<Record<number, string>> = {
+  41: '2026-11-24 08:54:35.875 UTC [41] ',
+  42: '2026-11-24 08:54:35 UTC-6b0550cb.2a-',
+  43: '2026-11-24 08:54:35 UTC:10.1.2.3(5000):shop@orders:[43]:',
+}
+
 /** The texts of the records, in the order of each process, as the server writes them between those of others. */
 function interleaved(records: readonly TextRecord[], order: Iterator<number>): string[] {
   const queues = new Map<number, string[]>([41, 42, 43].map((pid) => [pid, []]))
   for (const { pid, level, message, parts: texts } of records) {
-    const prefix = `2026-11-24 08:54:35.875 UTC [${pid}] `
+    const prefix = prefixOf[pid]
     queues.get(pid)!.push(`${prefix}${level}:  ${message}`)
     for (const [index, one] of texts.entries())
       if (one !== undefined) queues.get(pid)!.push(`${prefix}${parts[index]}:  ${one}`)
