@@ -6,6 +6,7 @@ import { singleAttempt } from '../retry.ts'
 import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
 import { recordRows } from '../run/record-rows.ts'
 import { type BlobPrefixes, textPrefixes } from '../run/text-prefixes.ts'
+import { ArrivalRate } from '../sources/arrival-rate.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
 import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
@@ -15,6 +16,7 @@ import { explainMissing } from '../sources/discovery/explain-missing.ts'
 import { usualRecord } from './checking/usual-record.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
+import { costSentence, landingCosts } from './landing-costs.ts'
 
 export interface CheckOptions {
   /** Send no request: check only the config, the transforms and the SQL of the tables. Default false. */
@@ -47,6 +49,7 @@ export async function check(
   await withStateErrors(stateDirectory, () => requireWritable(stateDirectory))
   const empty: string[] = []
   const left = choosePipelines(config, only).map(([name]) => name)
+  const bytesPerDay = new Map<string, number>()
   let isAtSource = false
   const limit = new AbortController()
   const cancel = clock.after(maxDurationMs, () =>
@@ -59,15 +62,18 @@ export async function check(
       async ({ name, pipeline, reader, table }) => {
         for (const sentence of await table.check()) await print(`${name}: ${sentence}\n`)
         isAtSource = true
-        const sentences = describeSource(pipeline, reader, clock.now())
+        const rate = new ArrivalRate(clock.now())
+        const sentences = describeSource(pipeline, reader, clock.now(), rate)
         let next = await sentences.next()
         for (; next.done !== true; next = await sentences.next()) await print(`${name}: ${next.value}\n`)
         if (!next.value) empty.push(name)
+        bytesPerDay.set(name, rate.bytesPerDay)
         isAtSource = false
         left.shift()
       },
       limit.signal,
     )
+    for (const cost of landingCosts(config, bytesPerDay)) await print(`${costSentence(cost)}\n`)
   } catch (error) {
     // A request that the signal ends may fail with an error of its own.
     limit.signal.throwIfAborted()
@@ -120,14 +126,15 @@ async function* describeSource(
   { source, table }: Pick<ResolvedPipeline, 'source' | 'table'>,
   reader: BlobReader,
   nowMs: number,
+  rate: ArrivalRate,
 ): Description {
   const selection = selectionOf(source.blobs)
   const sentences =
     selection.kind === 'one'
-      ? describeBlob(reader, selection.name)
+      ? describeBlob(reader, selection.name, nowMs, rate)
       : selection.kind === 'under'
-        ? describeUnder(selection, source, reader, nowMs)
-        : describeHours(selection, source, reader, nowMs)
+        ? describeUnder(selection, source, reader, nowMs, rate)
+        : describeHours(selection, source, reader, nowMs, rate)
   const newest = yield* sentences
   if (newest === undefined) return false
   const prefixes = newest === '' ? undefined : await textPrefixes(reader, newest, table)
@@ -147,8 +154,15 @@ function* describePrefixes(blob: string, { prefixes, lines, unknown }: BlobPrefi
 }
 
 /** Reads one byte: a credential may have no permission to list. */
-async function* describeBlob(reader: BlobReader, name: string): BlobsDescription {
+async function* describeBlob(
+  reader: BlobReader,
+  name: string,
+  nowMs: number,
+  rate: ArrivalRate,
+): BlobsDescription {
   const head = await reader.read(name, { offset: 0, maxBytes: 1 })
+  if (head.kind === 'bytes')
+    rate.note({ bytes: head.totalBytes, createdAt: head.createdAt, modifiedAtMs: nowMs })
   const blob = `blob ${reader.container}/${name}`
   if (head.kind === 'missing')
     yield `${await explainMissing(reader, name, head.what)} A run would wait for it.`
@@ -163,6 +177,7 @@ async function* describeUnder(
   { startTimeMs, listMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
+  rate: ArrivalRate,
 ): BlobsDescription {
   const { prefix, written } = selection
   let listed = 0
@@ -171,7 +186,7 @@ async function* describeUnder(
     return selection.matches(name)
   }
   const discovery = createDiscovery({ ...selection, matches }, { reader, startTimeMs, listMs, watchMs })
-  const found = await count(discovery, nowMs)
+  const found = await count(discovery, nowMs, rate)
   if (found === undefined) {
     yield `${await explainMissing(reader, prefix, 'container')} A run would wait for it.`
   } else if (prefix === written && found.count === 0 && listed === 0) {
@@ -191,13 +206,14 @@ async function* describeHours(
   { startTimeMs, listMs, watchMs }: ResolvedPipeline['source'],
   reader: BlobReader,
   nowMs: number,
+  rate: ArrivalRate,
 ): BlobsDescription {
   let skipped = ''
   const onSkipped = ({ count, firstName }: { readonly count: number; readonly firstName: string }): void => {
     skipped = `${count} other ${count === 1 ? 'name is' : 'names are'} skipped, such as ${firstName}`
   }
   const discovery = createDiscovery(selection, { reader, startTimeMs, listMs, watchMs, onSkipped })
-  const found = await count(discovery, nowMs)
+  const found = await count(discovery, nowMs, rate)
   if (found === undefined) {
     yield `${await explainMissing(reader, selection.ids.join(' '), 'container')} A run would wait for it.`
     return undefined
@@ -220,10 +236,11 @@ interface Found {
 }
 
 /** @returns undefined when the container does not exist */
-async function count(discovery: BlobDiscovery, nowMs: number): Promise<Found | undefined> {
+async function count(discovery: BlobDiscovery, nowMs: number, rate: ArrivalRate): Promise<Found | undefined> {
   const found: Found = { count: 0, bytes: 0, newest: undefined, newestHourMs: undefined }
   try {
     for await (const blob of discovery.scan(nowMs, { policy: singleAttempt })) {
+      rate.note(blob)
       found.count += 1
       found.bytes += blob.bytes
       if (found.newest === undefined || blob.modifiedAtMs > found.newest.modifiedAtMs) found.newest = blob

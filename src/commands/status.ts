@@ -1,6 +1,7 @@
 import { type Print, printJsonList, printTable } from '../reporting/row-printer.ts'
 import { type BlobStatus, type PipelineStatus, readStatus } from '../run/inspection/status.ts'
 import type { CommandContext } from './command.ts'
+import { costSentence, landingCosts } from './landing-costs.ts'
 
 /** Maximum number of completely landed blobs to show: a source may have thousands of them. */
 const maxCompleteBlobs = 20
@@ -16,12 +17,19 @@ export async function status(
 ): Promise<number> {
   const { print } = context
   const { blobs, pipelines, error } = await readStatus(context, pipeline)
+  const rates = new Map(
+    pipelines.flatMap(({ pipeline: name, bytesPerDay }) =>
+      bytesPerDay === undefined ? [] : [[name, bytesPerDay] as const],
+    ),
+  )
+  const costs = landingCosts(context.config, rates)
   if (json) {
-    const after = `],"pipelines":${JSON.stringify(pipelines)}}`
+    const after = `],"pipelines":${JSON.stringify(pipelines)},"landingCosts":${JSON.stringify(costs)}}`
     await printJsonList(print, { before: '{"blobs":[', items: blobs, after })
   } else {
     if (blobs.length > 0 || error === undefined) await printBlobs(print, blobs)
     for (const one of pipelines) await print(describePipeline(one))
+    for (const cost of costs) await print(`${costSentence(cost)}\n`)
   }
   if (error !== undefined) throw error
   return 0
@@ -53,8 +61,8 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
 }
 
 function describePipeline(status: PipelineStatus): string {
-  const { pipeline, notBegun, setAside, replacedBlobs, failure, servers } = status
-  const lines: string[] = []
+  const { pipeline, notBegun, setAside, replacedBlobs, tableChanges, failure, servers } = status
+  const lines = tableChanges.map((sentence) => `${pipeline}: ${sentence}`)
   if (failure !== undefined) {
     const { code, reason, failures, sinceMs, untilMs } = failure
     const next = untilMs === undefined ? 'its process has ended' : `next start at ${isoText(untilMs)}`

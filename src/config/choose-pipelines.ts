@@ -32,7 +32,7 @@ export function runsPipeline({
 }: Pick<ResolvedConfig, 'pipelines'> & Partial<Pick<ResolvedConfig, 'runs'>>): ResolvedPipeline | undefined {
   const [first] = Object.values(pipelines)
   if (runs === undefined || first === undefined) return undefined
-  const { maxBytes, maxAgeMs } = first.sinkKind.batchDefaults(first.sink)
+  const { maxBytes, maxAgeMs, landEveryMs } = first.sinkKind.batchDefaults(first.sink)
   return {
     ...first,
     source: {
@@ -45,7 +45,13 @@ export function runsPipeline({
     transforms: [],
     table: runsTable(runs.table),
     whenFenced: 'exit',
-    batch: { maxBytes, maxAgeMs, maxRows: first.batch.maxRows, landEveryMs: undefined },
+    // With the first pipeline, so that both wake a warehouse together.
+    batch: {
+      maxBytes,
+      maxAgeMs,
+      maxRows: first.batch.maxRows,
+      landEveryMs: landEveryMs === undefined ? undefined : (first.batch.landEveryMs ?? first.batch.maxAgeMs),
+    },
   }
 }
 

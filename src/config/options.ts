@@ -10,16 +10,19 @@ export type SinkConfig = DeltaSinkConfig | DatabricksSinkConfig
 
 /** The limits of a batch. The first one that is reached seals it. */
 export interface BatchConfig {
-  /** Source bytes: 64 KiB to 1 GiB. Default 64 MiB. With `mode: 'merge'`, default 4 MiB and maximum 16 MiB. */
+  /**
+   * Source bytes: 64 KiB to 1 GiB. Default 64 MiB; 256 MiB with a `databricks` sink, and 4 MiB (16 MiB at most) with
+   * `mode: 'merge'`.
+   */
   readonly maxBytes?: number | undefined
   /** Rows: 1 to 100,000,000. Default 1,000,000. */
   readonly maxRows?: number | undefined
-  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000, or 60,000 with a `databricks` sink. */
+  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000; with a `databricks` sink `landEveryMs` is the default. */
   readonly maxAgeMs?: number | undefined
   /**
    * Seals batches at the multiples of this time since 1970 in UTC, instead of by `maxAgeMs`: 10,000 to 86,400,000
    * milliseconds. All pipelines with the same value land together, so that one start of a warehouse serves them all.
-   * Default none.
+   * Default none, or 900,000 (15 minutes) with a `databricks` sink without `maxAgeMs`.
    */
   readonly landEveryMs?: number | undefined
 }

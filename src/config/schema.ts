@@ -80,7 +80,8 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
       // The schema of the sink accepts no other kind.
       const sinkKind = sinks.find(({ kind }) => kind === rest.sink.kind)!
       const usual = sinkKind.batchDefaults(rest.sink)
-      const { maxBytes = usual.maxBytes, maxRows, landEveryMs } = batch
+      const { maxBytes = usual.maxBytes, maxRows } = batch
+      const landEveryMs = batch.landEveryMs ?? (batch.maxAgeMs === undefined ? usual.landEveryMs : undefined)
       // No record waits longer than from one multiple to the next.
       const maxAgeMs = landEveryMs ?? batch.maxAgeMs ?? usual.maxAgeMs
       return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs, landEveryMs } }

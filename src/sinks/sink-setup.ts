@@ -37,6 +37,9 @@ export interface SinkSetup<Target, Context> {
 
   /** Removes a scratch table, and everything else that landings in it have left. Does nothing for what is not there. */
   removeScratch(context: Context): Promise<void>
+
+  /** Estimates what landing costs beside storage. @param loads all of one system */
+  cost(loads: readonly LandingLoad<Target>[]): LandingCost
 }
 
 export interface RightsReport {
@@ -48,6 +51,32 @@ export interface RightsReport {
   readonly unknown: readonly string[]
   /** Sentences about the rights that are there. */
   readonly found: readonly string[]
+}
+
+/** How much one pipeline lands, and when. */
+export interface LandingLoad<Target> {
+  readonly target: Target
+  readonly batch: {
+    readonly maxBytes: number
+    readonly maxAgeMs: number
+    readonly landEveryMs: number | undefined
+  }
+  /** Source bytes that arrive in a day. */
+  readonly bytesPerDay: number
+}
+
+/** An estimate for one day. */
+export interface LandingCost {
+  readonly system: string
+  readonly bytesPerDay: number
+  /** Instants at which batches land; several pipelines may share one. */
+  readonly landings: number
+  readonly statements: number
+  /** Hours for which a warehouse is awake. */
+  readonly awakeHours: number
+  readonly dollars: number
+  /** The figures that the estimate takes for granted. */
+  readonly assumptions: string
 }
 
 /** @returns the name of a table beside another one, for one trial */

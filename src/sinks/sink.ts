@@ -128,6 +128,8 @@ export interface Unsupported {
 export interface BatchDefaults {
   readonly maxBytes: number
   readonly maxAgeMs: number
+  /** The default of `batch.landEveryMs` for a config without `batch.maxAgeMs`. Default none. */
+  readonly landEveryMs?: number | undefined
   /** The greatest `batch.maxBytes` that the options allow, and which of them limits it, such as `mode merge`. */
   readonly limit?: { readonly maxBytes: number; readonly with: string } | undefined
 }
@@ -197,6 +199,14 @@ export interface TableInspection {
    * @throws TABLE_DENIED, TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, WAREHOUSE_DENIED: the error a run would fail with
    */
   check(): Promise<readonly string[]>
+
+  /**
+   * Finds changes of the table since the last start that may have removed landed rows. Only where the table does not say
+   * itself how far rows go.
+   *
+   * @returns a sentence for each
+   */
+  changes?(): Promise<readonly string[]>
 
   close(): Promise<void>
 }

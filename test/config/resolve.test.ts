@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runsPipeline } from '../../src/config/choose-pipelines.ts'
 import { defineConfig, type TailraceConfig } from '../../src/config/options.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
@@ -435,7 +436,7 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
     auth: { kind: 'entra' },
     volume: '/Volumes/lake/logs/staging',
     mode: 'auto',
-    upload: 'put',
+    upload: 'files-api',
     createTable: true,
     layout: { clusterBy: 'auto' },
     properties: {},
@@ -444,11 +445,18 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
     stagedRetentionMs: 86_400_000,
   })
   assert.deepEqual(primary.batch, {
-    maxBytes: 64 * 1024 * 1024,
+    maxBytes: 256 * 1024 * 1024,
     maxRows: 1_000_000,
-    landEveryMs: undefined,
-    maxAgeMs: 60_000,
+    landEveryMs: 900_000,
+    maxAgeMs: 900_000,
   })
+  const sooner = resolveConfig(withSink({}, { batch: { maxAgeMs: 30_000 } }) as TailraceConfig, '/srv')
+  const { landEveryMs, maxAgeMs } = sooner.pipelines.primary!.batch
+  assert.deepEqual([landEveryMs, maxAgeMs], [undefined, 30_000])
+  const recorded = runsPipeline(
+    resolveConfig({ ...withSink({}), runs: { table: 'lake.logs.runs' } } as TailraceConfig, '/srv'),
+  )
+  assert.equal(recorded?.batch.landEveryMs, 900_000, 'the record of runs wakes no warehouse of its own')
   const merged = resolveConfig(withSink({ mode: 'merge', volume: undefined }) as TailraceConfig, '/srv')
   assert.equal(merged.pipelines.primary?.batch.maxBytes, 4 * 1024 * 1024)
   const staged = { mode: 'stage-only', upload: 'files-api', httpPath: undefined, customCaFile: 'ca.pem' }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { systemClock } from '../../src/clock.ts'
+import { status } from '../../src/commands/status.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { createLogger } from '../../src/reporting/logger.ts'
 import { Tailrace } from '../../src/run/tailrace.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
+import { outputOf } from '../commands/command-fixture.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { elsewhere, plainColumnsSql } from './plain-table.ts'
 import { catalog, openWorkspaceBench, schema, tableSql, type WorkspaceBench } from './workspace-bench.ts'
@@ -37,6 +39,16 @@ async function warningsOf(
   return lines
 }
 
+/** @returns what status says about changes of the table */
+async function statusOf(
+  bench: WorkspaceBench,
+  mode: DatabricksSinkConfig['mode'],
+): Promise<readonly string[]> {
+  const config = bench.config({ mode })
+  const { text } = await outputOf(config, (context) => status(context, undefined, true))
+  return JSON.parse(text).pipelines[0].tableChanges
+}
+
 const changed = /somebody has changed or restored the table/
 
 for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
@@ -48,8 +60,11 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
     assert.deepEqual(await warningsOf(bench, mode), [], 'what it did itself is nothing to report')
     await bench.warehouse.changedByOthers(table, 'RESTORE', `DELETE FROM ${tableSql} WHERE source_offset > 0`)
     await append(bench, 15, 5)
+    const [told] = await statusOf(bench, mode)
+    assert.match(told ?? '', /^RESTORE by somebody@example\.com in version \d+ may have removed landed rows/)
     const [warning] = await warningsOf(bench, mode)
     assert.match(String(warning?.msg), changed)
+    assert.deepEqual(await statusOf(bench, mode), [])
     const [removal] = (warning?.removals ?? []) as readonly Record<string, unknown>[]
     assert.deepEqual([removal?.operation, removal?.userName], ['RESTORE', 'somebody@example.com'])
     await append(bench, 20, 5)
@@ -67,6 +82,7 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
     await bench.warehouse.execute(`DROP TABLE ${table}`, elsewhere)
     await bench.warehouse.execute(`CREATE TABLE ${table} (${columns})${options}`, elsewhere)
     await append(bench, 10, 5)
+    assert.match((await statusOf(bench, mode))[0] ?? '', /^the table was dropped and created again/)
     await assert.rejects(warningsOf(bench, mode), (error) => {
       assert.ok(isTailraceError(error, 'TABLE_MISSING'), String(error))
       assert.match(error.message, /was dropped and created again/)

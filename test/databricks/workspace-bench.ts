@@ -76,6 +76,7 @@ export async function openWorkspaceBench(
     httpPath: workspace.httpPath,
     auth: { kind: 'token', token: workspace.tokens.personal },
     volume,
+    upload: 'put',
     customCaFile: caFile,
     ...more,
   })

@@ -3,6 +3,7 @@ import { isTailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import { type BlobGeneration, generationKey } from '../../records.ts'
 import { singleAttempt } from '../../retry.ts'
+import { ArrivalRate } from '../../sources/arrival-rate.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import { serverOf } from '../../sources/discovery/azure-monitor-layout.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
@@ -45,6 +46,10 @@ export interface PipelineStatus {
   readonly replacedBlobs: number
   /** The servers of a source of Azure Monitor, the one with the most bytes that have not landed first. */
   readonly servers: readonly ServerLag[]
+  /** Bytes that arrived in the last day, estimated from the blobs; undefined when the source could not be listed. */
+  readonly bytesPerDay: number | undefined
+  /** Sentences about changes of the table that may have removed rows: by somebody else, since the last start. */
+  readonly tableChanges: readonly string[]
 }
 
 /** The progress of pipelines. */
@@ -78,6 +83,8 @@ export async function readStatus(
       replacedBlobs: 0,
       failure,
       servers: [],
+      bytesPerDay: undefined,
+      tableChanges: [],
     })
   }
   const inspecting = forEachPipeline(context, only, async (landed) => {
@@ -86,17 +93,28 @@ export async function readStatus(
       landed: lengths,
       notBegun,
       notBegunOf,
+      bytesPerDay,
     } = await sourceLengths(landed, generations, context.clock.now())
     const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
     const failure = pipelines.get(landed.name)?.failure
     const replacedBlobs = new Set(
       generations.flatMap(({ blob }, index) => (generations[index + 1]?.blob === blob ? [blob] : [])),
     ).size
+    const tableChanges = (await landed.table.changes?.()) ?? []
     const instantOf = await creationInstants(context.config, landed)
     const statuses = await blobStatuses(landed, generations, lengths, instantOf)
     for (const one of statuses) blobs.push(one)
     const servers = serverLags(statuses, notBegunOf)
-    pipelines.set(landed.name, { pipeline: landed.name, notBegun, setAside, replacedBlobs, failure, servers })
+    pipelines.set(landed.name, {
+      pipeline: landed.name,
+      notBegun,
+      setAside,
+      replacedBlobs,
+      failure,
+      servers,
+      bytesPerDay,
+      tableChanges,
+    })
   })
   // The failure of a pipeline often explains why its table cannot be inspected, so both are returned.
   const [inspected] = await Promise.allSettled([inspecting])
@@ -137,6 +155,9 @@ async function blobStatuses(
 /** The current size and creation instant of a blob. */
 export type BlobLength = Pick<ListedBlob, 'bytes' | 'createdAt'>
 
+/** A blob as a listing shows it, or one that exists at this moment. */
+type NotedBlob = BlobLength & Partial<Pick<ListedBlob, 'modifiedAtMs'>>
+
 /** The current sizes of landed blobs, and the total of all others. */
 export interface SourceLengths {
   /** Blobs with landed bytes, by `<container>/<name>`. */
@@ -145,6 +166,7 @@ export interface SourceLengths {
   readonly notBegun: { readonly blobs: number; readonly bytes: number }
   /** The same by server of Azure Monitor. */
   readonly notBegunOf: ReadonlyMap<string, { readonly blobs: number; readonly bytes: number }>
+  readonly bytesPerDay: number
 }
 
 function serverLags(
@@ -180,7 +202,9 @@ async function sourceLengths(
   const landed = new Map<string, BlobLength>()
   const notBegun = { blobs: 0, bytes: 0 }
   const notBegunOf = new Map<string, { blobs: number; bytes: number }>()
-  const note = (name: string, { bytes, createdAt }: BlobLength): void => {
+  const rate = new ArrivalRate(nowMs)
+  const note = (name: string, { bytes, createdAt, modifiedAtMs = nowMs }: NotedBlob): void => {
+    rate.note({ bytes, createdAt, modifiedAtMs })
     const blob = `${reader.container}/${name}`
     if (known.has(blob)) landed.set(blob, { bytes, createdAt })
     else if (bytes > 0) {
@@ -196,7 +220,7 @@ async function sourceLengths(
   if (selection.kind === 'one') {
     const head = await reader.read(selection.name, { offset: 0, maxBytes: 1 })
     if (head.kind === 'bytes') note(selection.name, { bytes: head.totalBytes, createdAt: head.createdAt })
-    return { landed, notBegun, notBegunOf }
+    return { landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
   }
   const discovery = createDiscovery(selection, {
     reader,
@@ -210,5 +234,5 @@ async function sourceLengths(
     // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
   }
-  return { landed, notBegun, notBegunOf }
+  return { landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
 }

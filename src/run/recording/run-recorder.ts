@@ -13,8 +13,8 @@ import type { OpenedPipeline } from '../supervised-pipeline.ts'
 import { DirectoryReader } from './directory-reader.ts'
 import { journalBeginning, RunJournal, type RunRecord } from './run-journal.ts'
 
-/** Pause between two landings of the records, in milliseconds. */
-const landEveryMs = 60_000
+/** Pause between two landings of the records in a table that costs nothing while it waits, in milliseconds. */
+const usualPauseMs = 60_000
 
 /** A landing of the records is given up after this time, in milliseconds; the next one lands them. */
 const maxLandingMs = 300_000
@@ -175,7 +175,10 @@ export class RunRecorder {
   }
 
   #landLater(): void {
-    this.#cancelTimer = this.#options.clock.after(landEveryMs, () => {
+    const { clock } = this.#options
+    const { landEveryMs } = this.#landing.batch
+    const pauseMs = landEveryMs === undefined ? usualPauseMs : landEveryMs - (clock.now() % landEveryMs)
+    this.#cancelTimer = clock.after(pauseMs, () => {
       this.#underWay = this.#land(AbortSignal.timeout(maxLandingMs)).finally(() => {
         this.#underWay = undefined
         this.#landLater()

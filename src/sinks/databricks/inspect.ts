@@ -1,4 +1,5 @@
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
+import type { OffsetFileContent } from '../../offsets/offset-file.ts'
 import { interactiveRetry } from '../../retry.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import { LandedRows } from '../landed-rows.ts'
@@ -11,6 +12,7 @@ import { readOffsets } from './read-offsets.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
+import { readTableHistory } from './tables/table-history.ts'
 import { OffsetsTable } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
 
@@ -51,8 +53,31 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
       ...(await checkStaging(workspace)),
       ...(file?.intent === undefined ? [] : ['a batch is under way, or the next start ends it']),
     ],
+    changes: async () => {
+      const from = target.sink.mode === 'stage-only' ? undefined : await present()
+      return from === undefined ? [] : tableChanges(from, target, file)
+    },
     close: () => workspace.close(),
   }
+}
+
+/** The changes that the next start would report, or stop for. */
+async function tableChanges(
+  warehouse: StreamingWarehouse,
+  { table }: DatabricksTarget,
+  file: Pick<OffsetFileContent, 'tableId' | 'tableVersion'> | undefined,
+): Promise<readonly string[]> {
+  const { id } = await readTableFacts(warehouse, table.name)
+  if (file?.tableId !== undefined && id !== undefined && file.tableId !== id) {
+    return [
+      `the table was dropped and created again (found id ${id}, expected ${file.tableId}): rows that were landed before are not in it`,
+    ]
+  }
+  const { removals } = await readTableHistory(warehouse, table.name, file?.tableVersion)
+  return removals.map(
+    ({ version, operation, userName }) =>
+      `${operation} by ${userName} in version ${version} may have removed landed rows: tailrace verify shows whether`,
+  )
 }
 
 async function offsetsByRows(

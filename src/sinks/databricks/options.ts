@@ -33,7 +33,10 @@ export interface DatabricksSinkConfig {
    * but `merge`. One pipeline's files lie in a folder of its own below it.
    */
   readonly volume?: string | undefined
-  /** How files get into the volume. `put` (default): by the driver's PUT through the warehouse. `files-api`: by the Files API. */
+  /**
+   * How files get into the volume. `files-api` (default): by HTTPS to the workspace, without the warehouse. `put`: by the
+   * driver's PUT, which needs the warehouse and a way to the volume's storage.
+   */
   readonly upload?: 'put' | 'files-api' | undefined
   /** Whether a table that is missing is created. Default true. */
   readonly createTable?: boolean | undefined
@@ -109,7 +112,7 @@ export const databricksOptions = z
       .regex(volumePath, 'expected /Volumes/catalog/schema/volume, with a folder or without')
       .transform((path) => path.replace(/\/$/, ''))
       .optional(),
-    upload: z.enum(['put', 'files-api']).default('put'),
+    upload: z.enum(['put', 'files-api']).default('files-api'),
     createTable: z.boolean().default(true),
     layout: z
       .union([

@@ -8,6 +8,7 @@ import {
   stagingFolderOf,
   tableId,
 } from './options.ts'
+import { landingCost } from './setup/cost.ts'
 import { lockState } from './state-lock.ts'
 import { createTableSql, streamingTableSql } from './tables/definition.ts'
 
@@ -15,6 +16,9 @@ const MiB = 1024 * 1024
 
 /** The rows of a batch that is merged are in memory as text. */
 const maxMergedBytes = 16 * MiB
+
+/** A warehouse is paid from its start to the end of its auto-stop, so that pipelines wake it together and not often. */
+const usual = { landEveryMs: 900_000, maxAgeMs: 900_000 }
 
 /**
  * Tables of a Databricks workspace, which a warehouse loads. Modules that need the workspace are imported when they are
@@ -27,8 +31,8 @@ export const databricksSink: Sink<DatabricksOptions> = {
   // A load into a warehouse takes seconds and is paid for, however little it holds.
   batchDefaults: ({ mode }) =>
     mode === 'merge'
-      ? { maxBytes: 4 * MiB, maxAgeMs: 60_000, limit: { maxBytes: maxMergedBytes, with: 'mode merge' } }
-      : { maxBytes: 64 * MiB, maxAgeMs: 60_000 },
+      ? { ...usual, maxBytes: 4 * MiB, limit: { maxBytes: maxMergedBytes, with: 'mode merge' } }
+      : { ...usual, maxBytes: 256 * MiB },
 
   resolvePaths(options, directory) {
     const { customCaFile: file } = options
@@ -125,6 +129,7 @@ export const databricksSink: Sink<DatabricksOptions> = {
       const { removeScratch } = await import('./setup/remove-scratch.ts')
       await removeScratch(context)
     },
+    cost: (loads) => landingCost(loads[0] === undefined ? '' : systemOf(loads[0].target), loads),
   },
 }
 

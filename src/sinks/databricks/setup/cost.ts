@@ -1,0 +1,72 @@
+import type { LandingCost, LandingLoad } from '../../sink-setup.ts'
+import type { DatabricksTarget } from '../options.ts'
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+
+/** The warehouse that an estimate takes for granted. docs/databricks.md#what-it-costs has the sources of the figures. */
+export const usualWarehouse = {
+  size: '2X-Small',
+  dbuPerHour: 4,
+  dollarsPerDbu: 0.7,
+  autoStopMs: 10 * minuteMs,
+  /** Work for one landing, the start of the warehouse included. */
+  workMs: 30_000,
+} as const
+
+/** Source bytes of the rows in one MERGE of 1 MiB: rows as JSON take 3.1 bytes per byte of log, measured with the sample. */
+const mergeSourceBytes = (1024 * 1024) / 3.1
+
+/**
+ * Estimates statements, awake hours and dollars of a day for pipelines of one warehouse.
+ *
+ * Pipelines with the same `landEveryMs` meet, so that one start serves them all; any others wake the warehouse
+ * independently of each other. The bytes are taken to arrive evenly over the day.
+ */
+export function landingCost(system: string, loads: readonly LandingLoad<DatabricksTarget>[]): LandingCost {
+  const { size, dbuPerHour, dollarsPerDbu, autoStopMs, workMs } = usualWarehouse
+  /** Landings a day of those pipelines that meet, by their tick. */
+  const groups = new Map<string, number>()
+  let statements = 0
+  for (const load of loads) {
+    const { name, sink } = load.target
+    const batches = batchesOf(load)
+    if (batches === 0) continue
+    const ofLoading = statementsOf(load, batches)
+    // With PUT, an upload, its removal a day later, and a listing for each hour.
+    const ofStaging = sink.upload === 'put' && sink.mode !== 'merge' ? 2 * batches + 24 : 0
+    statements += ofLoading + ofStaging
+    if (ofLoading + ofStaging === 0) continue
+    const { landEveryMs } = load.batch
+    const tick = landEveryMs === undefined ? name : `every ${landEveryMs}`
+    groups.set(tick, Math.max(groups.get(tick) ?? 0, batches))
+  }
+  let asleep = 1
+  let landings = 0
+  for (const batches of groups.values()) {
+    asleep *= 1 - Math.min(1, (batches * (workMs + autoStopMs)) / dayMs)
+    landings += batches
+  }
+  const awakeHours = (1 - asleep) * 24
+  return {
+    system,
+    bytesPerDay: loads.reduce((sum, { bytesPerDay }) => sum + bytesPerDay, 0),
+    landings: Math.round(landings),
+    statements: Math.round(statements),
+    awakeHours,
+    dollars: awakeHours * dbuPerHour * dollarsPerDbu,
+    assumptions: `a ${size} serverless warehouse (${dbuPerHour} DBU an hour at $${dollarsPerDbu.toFixed(2)}), auto-stop after ${autoStopMs / minuteMs} min, ${workMs / 1000} s of work a landing`,
+  }
+}
+
+/** @returns the batches of a day; 0 when nothing arrives */
+function batchesOf({ batch, bytesPerDay }: LandingLoad<DatabricksTarget>): number {
+  if (bytesPerDay === 0) return 0
+  return Math.max(dayMs / (batch.landEveryMs ?? batch.maxAgeMs), bytesPerDay / batch.maxBytes)
+}
+
+function statementsOf({ target, bytesPerDay }: LandingLoad<DatabricksTarget>, batches: number): number {
+  const { mode } = target.sink
+  if (mode === 'stage-only') return 0
+  return mode === 'merge' ? Math.max(batches, bytesPerDay / mergeSourceBytes) : batches
+}
