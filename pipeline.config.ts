@@ -26,7 +26,7 @@ const environment = readEnvironment({
   TAILRACE_START_TIME: 'text',
   TAILRACE_LAKEHOUSE: 'text',
   TAILRACE_SINK: ['delta', 'databricks'],
-  TAILRACE_SINK_MODE: ['copy-into', 'merge', 'stage-only'],
+  TAILRACE_SINK_MODE: ['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'],
   TAILRACE_VOLUME: 'text',
   DATABRICKS_HOST: 'text',
   DATABRICKS_HTTP_PATH: 'text',

@@ -202,6 +202,15 @@ test('docs/configuration.md and pipeline.config.ts have the variables of the one
   assert.deepEqual([...read, ...others].toSorted(), [...environmentVariables].toSorted())
 })
 
+test('the shipped config takes every mode of the Databricks sink', () => {
+  const schema = readFileSync(join(root, 'config.schema.json'), 'utf8')
+  const modes = /"enum":\s*\[([^\]]*"stage-only"[^\]]*)\]/.exec(schema)?.[1]?.match(/[\w-]+/g)
+  const config = readFileSync(join(root, 'pipeline.config.ts'), 'utf8')
+  const taken = /TAILRACE_SINK_MODE: \[([^\]]+)\]/.exec(config)?.[1]?.match(/[\w-]+/g)
+  assert.ok(taken !== undefined && taken.length > 1)
+  assert.deepEqual(taken, modes)
+})
+
 test('no variable of the tests and benches is reported as unknown', () => {
   const folders = ['test', 'bench', 'scripts', '.ci']
   const names = new Set(
