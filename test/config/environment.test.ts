@@ -207,7 +207,7 @@ test('the shipped config takes every mode of the Databricks sink', () => {
   const modes = /"enum":\s*\[([^\]]*"stage-only"[^\]]*)\]/.exec(schema)?.[1]?.match(/[\w-]+/g)
   const config = readFileSync(join(root, 'pipeline.config.ts'), 'utf8')
   const taken = /TAILRACE_SINK_MODE: \[([^\]]+)\]/.exec(config)?.[1]?.match(/[\w-]+/g)
-  assert.ok(taken !== undefined && taken.length > 1)
+  assert.ok(taken != null && taken.length > 1)
   assert.deepEqual(taken, modes)
 })
 

@@ -128,6 +128,8 @@ test('no secret of a log, and no token, is in what is sent or logged', async (t)
 for (const [name, value] of [
   ['TAILRACE_LOG_ANALYTICS_ENDPOINT', 'http://ingest.monitor.azure.com'],
   ['TAILRACE_LOG_ANALYTICS_ENDPOINT', ''],
+  ['TAILRACE_LOG_ANALYTICS_ENDPOINT', 'https://<endpoint>'],
+  ['AZURE_TOKEN_CREDENTIALS', 'nobody'],
   ['TAILRACE_LOG_ANALYTICS_RULE', 'my-rule'],
   ['TAILRACE_LOG_ANALYTICS_RULE', `dcr-\u0007${'0'.repeat(32)}`],
   ['TAILRACE_LOG_ANALYTICS_STREAM', 'Tailrace_CL'],

@@ -62,7 +62,11 @@ async function openLogAnalytics({ environment, clock, logger }: Opening): Promis
     return undefined
   const { LogAnalytics } = await import('./log-analytics/log-analytics.ts')
   const { endpoint, ruleId, stream } = target
-  const telemetry = await LogAnalytics.open(target, { clock, logger })
+  const telemetry = await LogAnalytics.open(target, { clock, logger }).catch((error: unknown) => {
+    // The identity's library checks its own variables, whether storage needs an identity or not.
+    logger.warn({ err: error }, 'no log is sent to Log Analytics')
+  })
+  if (telemetry === undefined) return undefined
   logger.info({ endpoint, rule: ruleId, stream }, 'sending the log to Log Analytics')
   return telemetry
 }

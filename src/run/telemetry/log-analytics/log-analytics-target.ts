@@ -40,7 +40,7 @@ export function logAnalyticsTarget(environment?: Environment): {
   if (endpoint === undefined && ruleId === undefined) return { mistakes: [] }
   const mistakes: string[] = []
   // Without TLS, anybody on the way could read the token.
-  if (!/^https:\/\/[^\s/?#@]+\/?$/.test(endpoint ?? ''))
+  if (!/^https:\/\/[^\s/?#@]+\/?$/.test(endpoint ?? '') || !URL.canParse(endpoint ?? ''))
     mistakes.push(
       `TAILRACE_LOG_ANALYTICS_ENDPOINT: ${endpoint === undefined ? 'missing' : 'expected https:// and a host'}`,
     )
