@@ -22,6 +22,14 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * Whether a pause since an instant is over. It is over, too, when the clock was set back to before that instant: the pause
+ * would last until the clock is there again.
+ */
+export function isPauseOver(sinceMs: number, pauseMs: number, nowMs: number): boolean {
+  return nowMs < sinceMs || nowMs - sinceMs >= pauseMs
+}
+
 /** Sleeps for `ms`, or until the signal fires: the caller then checks the signal. */
 export async function sleepUnlessAborted(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   try {

@@ -1,3 +1,4 @@
+import { isPauseOver } from '../../clock.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { RetryOptions } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
@@ -17,6 +18,12 @@ export interface AzureMonitorDiscoveryOptions {
   readonly listMs: number
   /** Called once, after the first listing of all hours that found such names. */
   readonly onSkipped?: ((skipped: SkippedNames) => void) | undefined
+}
+
+/** Counts of one scan; see `ScanRequests`. */
+interface NamedRequests {
+  reads: number
+  named: number
 }
 
 /** Pause between listings of all hours of a server, which find late blobs of closed days. */
@@ -50,7 +57,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
   #hasReportedSkipped = false
   /** The server whose listings come first in the next scan. */
   #turn = 0
-  #lastScan: ScanRequests = { listings: 0, reads: 0, isWhole: false }
+  #lastScan: ScanRequests = { listings: 0, reads: 0, named: 0, isWhole: false }
 
   /** @param ids of servers, resource groups and subscriptions; `*` for every server of the container */
   constructor(ids: readonly string[], options: AzureMonitorDiscoveryOptions) {
@@ -78,7 +85,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     { everything = false, isPolled = () => false }: ScanScope = {},
   ): AsyncGenerator<ListedBlob> {
     const listing = new CountedListing(this.#options.reader, retrying)
-    const requests = { reads: 0 }
+    const requests = { reads: 0, named: 0 }
     const hasBegun = await this.#requestAwaited(requests, nowMs, retrying)
     const isLate = nowMs - this.#scannedAtMs >= maxScanPauseMs
     if (everything || hasBegun || this.#isSearchDue(nowMs)) await this.#search(listing, nowMs)
@@ -91,17 +98,16 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     this.#scannedAtMs = nowMs
     this.#lastScan = {
       listings: listing.requests,
-      reads: requests.reads,
+      ...requests,
       isWhole: this.#servers.every(({ listedAtMs }) => listedAtMs === nowMs),
     }
   }
 
   #isSearchDue(nowMs: number): boolean {
-    const sinceMs = nowMs - this.#searchedAtMs
     // The beginning of an id has no name to request, so the first server is searched in every scan.
     if (this.#servers.length === 0 && this.#awaited.size < this.#ids.length) return true
     const isComplete = this.#awaited.size === 0 && this.#ids.every(isServerResourceId)
-    return sinceMs >= (isComplete ? everythingMs : this.#options.listMs)
+    return isPauseOver(this.#searchedAtMs, isComplete ? everythingMs : this.#options.listMs, nowMs)
   }
 
   /** Searches for the folders of servers. */
@@ -125,14 +131,10 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
   }
 
   /** Requests the current hours of servers without a folder. Returns whether a search may find one. */
-  async #requestAwaited(
-    requests: { reads: number },
-    nowMs: number,
-    { signal }: RetryOptions,
-  ): Promise<boolean> {
-    const hours = [...this.#awaited.values()]
-      .flatMap((one) => one.open(nowMs))
-      .filter((one) => isDue(one, nowMs))
+  async #requestAwaited(requests: NamedRequests, nowMs: number, { signal }: RetryOptions): Promise<boolean> {
+    const open = [...this.#awaited.values()].flatMap((one) => one.open(nowMs))
+    const hours = open.filter((one) => isDue(one, nowMs))
+    requests.named += open.length
     requests.reads += hours.length
     const failed = await this.#request(hours, nowMs, signal)
     return failed.size > 0 || hours.some(({ listed }) => listed !== undefined)
@@ -140,7 +142,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
 
   /** Requests the open hours by name. Returns the days of those without an answer. */
   async *#requestOpenHours(
-    requests: { reads: number },
+    requests: NamedRequests,
     nowMs: number,
     isPolled: (blobName: string) => boolean,
     { signal }: RetryOptions,
@@ -150,6 +152,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     for (const server of this.#servers) {
       if (!server.isListed) continue
       for (const hour of server.hours.open(nowMs)) {
+        requests.named += 1
         if (isPolled(hour.name)) hour.requestedAtMs = Number.NEGATIVE_INFINITY
         else if (isDue(hour, nowMs)) {
           due.push({ server, hour })
@@ -216,7 +219,8 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
       const server = this.#servers[index] as ServerFolder
       const isNew = everything || !server.isListed
       if (isNew || listing.requests - before < max) {
-        if (isNew || nowMs - server.listedAtMs >= everythingMs) yield* server.listAll(listing, nowMs)
+        if (isNew || isPauseOver(server.listedAtMs, everythingMs, nowMs))
+          yield* server.listAll(listing, nowMs)
         else yield* server.listDue(listing, nowMs, isLate)
         if (!isNew) this.#turn = index + 1
       }

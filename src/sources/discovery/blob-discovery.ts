@@ -13,6 +13,8 @@ export interface ScanRequests {
   readonly listings: number
   /** Requests of one blob each. */
   readonly reads: number
+  /** Blobs that scans request by name, also those that a lane polls or that were not due in this scan. */
+  readonly named: number
   /** Whether every blob was listed, due or not. */
   readonly isWhole: boolean
 }
@@ -29,7 +31,7 @@ export interface BlobDiscovery {
    * A container that changes while it is listed may show a blob twice or out of order; a name comes twice only if more
    * than a page lies between. The next scan repeats one that failed or was not read to its end.
    *
-   * @param nowMs milliseconds since the epoch; never earlier than in the scan before
+   * @param nowMs milliseconds since the epoch; earlier than in the scan before after the clock was set back
    * @throws SOURCE_MISSING (the container), SOURCE_DENIED
    */
   scan(nowMs: number, retrying: RetryOptions, scope?: ScanScope): AsyncIterable<ListedBlob>

@@ -1,3 +1,4 @@
+import { isPauseOver } from '../../clock.ts'
 import type { BlobReader, ListedBlob } from '../blob-reader.ts'
 import { hourMs, hourPath } from './azure-monitor-layout.ts'
 
@@ -98,7 +99,7 @@ export class OpenHours {
 /** @returns whether an hour is due for a request */
 export function isDue({ startMs, grewAtMs, requestedAtMs }: OpenHour, nowMs: number): boolean {
   const quietMs = Math.max(0, nowMs - Math.max(startMs + hourMs, grewAtMs))
-  return nowMs - requestedAtMs >= quietMs / quietPerInterval
+  return isPauseOver(requestedAtMs, quietMs / quietPerInterval, nowMs)
 }
 
 /**

@@ -16,7 +16,7 @@ export class PrefixDiscovery implements BlobDiscovery {
   #under: BlobsUnder
   #reader: BlobReader
   #startTimeMs: number
-  #lastScan: ScanRequests = { listings: 0, reads: 0, isWhole: false }
+  #lastScan: ScanRequests = { listings: 0, reads: 0, named: 0, isWhole: false }
 
   constructor(under: BlobsUnder, { reader, startTimeMs }: PrefixDiscoveryOptions) {
     this.described = `${reader.container}/${under.written}`
@@ -34,6 +34,6 @@ export class PrefixDiscovery implements BlobDiscovery {
     for await (const blob of listing.blobs(this.#under.prefix)) {
       if (this.#under.matches(blob.name) && blob.modifiedAtMs >= this.#startTimeMs) yield blob
     }
-    this.#lastScan = { listings: listing.requests, reads: 0, isWhole: true }
+    this.#lastScan = { listings: listing.requests, reads: 0, named: 0, isWhole: true }
   }
 }

@@ -1,3 +1,4 @@
+import { isPauseOver } from '../../clock.ts'
 import { dayMs, dayOf } from './azure-monitor-layout.ts'
 
 interface WatchedDay {
@@ -63,7 +64,7 @@ export class WatchedDays {
     return [...this.#days]
       .filter(
         ([startMs, { listedAtMs }]) =>
-          startMs >= this.#firstDayMs && (all || nowMs - listedAtMs >= this.#listMs),
+          startMs >= this.#firstDayMs && (all || isPauseOver(listedAtMs, this.#listMs, nowMs)),
       )
       .map(([startMs]) => startMs)
       .sort((a, b) => a - b)

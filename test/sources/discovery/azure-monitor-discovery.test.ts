@@ -126,7 +126,7 @@ test('the first look walks to the folder and lists all there is in one go, oldes
           .join('/')}/`,
     ),
   ])
-  assert.deepEqual(looked.lastScan, { listings: 11, reads: 0, isWhole: true })
+  assert.deepEqual(looked.lastScan, { listings: 11, reads: 0, named: 0, isWhole: true })
 })
 
 test('in the middle of a day a scan requests the current hour by its name, lists nothing, and finds the next one', async () => {
@@ -548,7 +548,7 @@ test('a page that fails for now is asked for again', async () => {
   reader.faults.push(unavailable, undefined, unavailable, unavailable)
   const looked = discovery(reader)
   assert.equal((await namesOf(looked.scan(now, { clock: new VirtualClock() }))).length, 25)
-  assert.deepEqual(looked.lastScan, { listings: 14, reads: 0, isWhole: true })
+  assert.deepEqual(looked.lastScan, { listings: 14, reads: 0, named: 0, isWhole: true })
 })
 
 test('hours of a long downtime are all told by the look that follows it', async () => {

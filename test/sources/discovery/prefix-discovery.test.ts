@@ -52,10 +52,10 @@ test('only what matches is told, in name order, and only names below the base ar
   }
   const looked = discovery(reader, 'pg/**/*.json')
   assert.equal(looked.described, 'logs/pg/**/*.json')
-  assert.deepEqual(looked.lastScan, { listings: 0, reads: 0, isWhole: false })
+  assert.deepEqual(looked.lastScan, { listings: 0, reads: 0, named: 0, isWhole: false })
   assert.deepEqual(await namesOf(looked.scan(0, {})), ['pg/a.json', 'pg/b.json', 'pg/x/a.json'])
   assert.deepEqual(reader.takePrefixes(), ['pg/'])
-  assert.deepEqual(looked.lastScan, { listings: 1, reads: 0, isWhole: true })
+  assert.deepEqual(looked.lastScan, { listings: 1, reads: 0, named: 0, isWhole: true })
   assert.deepEqual(await namesOf(discovery(reader, 'pg/').scan(0, {})), [
     'pg/a.json',
     'pg/a.txt',
@@ -87,7 +87,7 @@ test('200,000 blobs take 40 requests, each made when the page before it is used 
   }
   assert.equal(count, 200_000)
   assert.equal(reader.requests.length, 40)
-  assert.deepEqual(looked.lastScan, { listings: 40, reads: 0, isWhole: true })
+  assert.deepEqual(looked.lastScan, { listings: 40, reads: 0, named: 0, isWhole: true })
 })
 
 test('names that a changing container repeats on a page or the next one come once, and earlier pages are forgotten', async () => {
@@ -112,7 +112,7 @@ test('a page that fails for now is asked for again, alone, and both requests cou
   reader.faults.push(undefined, new TailraceError('SOURCE_UNAVAILABLE', 'scripted'))
   const looked = discovery(reader, 'pg/')
   assert.equal((await namesOf(looked.scan(0, { clock: new VirtualClock() }))).length, 5_001)
-  assert.deepEqual(looked.lastScan, { listings: 3, reads: 0, isWhole: true })
+  assert.deepEqual(looked.lastScan, { listings: 3, reads: 0, named: 0, isWhole: true })
   assert.deepEqual(reader.requests[1], reader.requests[2])
 })
 
@@ -142,7 +142,7 @@ test('a missing container and a denied listing end the look', async () => {
   await assert.rejects(namesOf(looked.scan(0, {})), (error) => isTailraceError(error, 'SOURCE_MISSING'))
   reader.faults.push(new TailraceError('SOURCE_DENIED', 'scripted'))
   await assert.rejects(namesOf(looked.scan(0, {})), (error) => isTailraceError(error, 'SOURCE_DENIED'))
-  assert.deepEqual(looked.lastScan, { listings: 0, reads: 0, isWhole: false })
+  assert.deepEqual(looked.lastScan, { listings: 0, reads: 0, named: 0, isWhole: false })
 })
 
 test('a stop ends a look between two pages', async () => {

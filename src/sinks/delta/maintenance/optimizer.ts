@@ -1,4 +1,4 @@
-import type { Clock } from '../../../clock.ts'
+import { type Clock, isPauseOver } from '../../../clock.ts'
 import { isTailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import { retryLog } from '../../../reporting/retry-log.ts'
@@ -58,7 +58,8 @@ export class BackgroundOptimizer implements TableUpkeep {
     this.#landedBatches += 1
     if (rules === undefined || this.#isRefused || this.isWorking || !this.#mayContinue()) return
     const { clock, logger } = this.#options
-    if (this.#landedBatches < rules.minFiles || clock.now() - this.#checkedAtMs < minPauseMs) return
+    if (this.#landedBatches < rules.minFiles || !isPauseOver(this.#checkedAtMs, minPauseMs, clock.now()))
+      return
     this.#landedBatches = 0
     this.#work = this.#optimize(rules)
       .catch((error: unknown) => {
