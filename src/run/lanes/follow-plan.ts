@@ -55,7 +55,9 @@ export class FollowPlan {
    */
   choose(grewAtMs: readonly number[], scan: ScanRequests, nowMs: number): void {
     const active = grewAtMs.filter((atMs) => atMs > nowMs - activeMs).length
-    const scansOnly = active > this.maxFollowed && active > pollsPerListing * scan.listings + scan.reads
+    // Without the polled blobs, scans would look cheaper the more blobs are polled, and the choice would change each time.
+    const scanCost = pollsPerListing * scan.listings + scan.named
+    const scansOnly = active > this.maxFollowed && active > scanCost
     if (scansOnly !== this.#scansOnly)
       this.#log.info(
         { activeBlobs: active, scan },
