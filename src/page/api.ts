@@ -240,6 +240,9 @@ export interface VerifyResult extends VerifyReport {
   readonly elapsedMs: number
 }
 
+/** What was found about one blob. */
+export type BlobVerdict = VerifyReport['blobs'][number]
+
 export interface SqlRequest {
   /** Chosen by the client: 1 to 64 letters, digits, `-` and `_`. */
   readonly id: string

@@ -11,7 +11,6 @@ import type { Logger } from '../reporting/logger.ts'
 import { Batcher } from '../streams/batcher.ts'
 import { LineSplitter } from '../streams/line-splitter.ts'
 import { RecordValidator } from '../streams/record-validator.ts'
-import type { TableName } from '../tables/table.ts'
 import { openResources } from './resources.ts'
 
 export interface TrialOptions {
@@ -20,7 +19,7 @@ export interface TrialOptions {
   readonly pipeline: ResolvedPipeline
   readonly disk: ResolvedConfig['disk']
   /** The scratch table, in place of the pipeline's; it is created. */
-  readonly table: TableName
+  readonly table: ResolvedPipeline['table']['name']
   /** Lines, each with its newline. */
   readonly bytes: Buffer
   readonly signal?: AbortSignal | undefined

@@ -1,7 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Verdict } from '../../../offsets/verify-report.ts'
-import type { VerifyResult } from '../../api.ts'
+import type { BlobVerdict, VerifyResult } from '../../api.ts'
 import { Card, Empty, Failure } from '../parts/basics.tsx'
 import { DataTable, type TableColumn } from '../parts/data-table.tsx'
 import { Icon } from '../parts/icons.tsx'
@@ -105,7 +104,7 @@ function Verdicts({ result }: { readonly result: VerifyResult }): JSX.Element {
   )
 }
 
-const columns: readonly TableColumn<Verdict>[] = [
+const columns: readonly TableColumn<BlobVerdict>[] = [
   {
     id: 'blob',
     label: 'Blob',
@@ -155,7 +154,7 @@ const columns: readonly TableColumn<Verdict>[] = [
 function bytesColumn(
   id: string,
   label: string,
-  readValue: (verdict: Verdict) => number,
-): TableColumn<Verdict> {
+  readValue: (verdict: BlobVerdict) => number,
+): TableColumn<BlobVerdict> {
   return { id, label, align: 'right', sortKey: readValue, cell: (verdict) => bytesText(readValue(verdict)) }
 }
