@@ -121,6 +121,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Compare the rows of the ranges that the message names with the blobs, then end the load with tailrace intent discard.',
   },
+  OFFSETS_HANDED_OVER: {
+    disposition: 'halt',
+    hint: 'Find the process that lands this pipeline in another mode and stop one of the two; a start of this one lands by transactions again.',
+  },
   STATE_LOCKED: {
     disposition: 'halt',
     hint: 'Stop the other process, or give this one its own state directory and pipeline name.',

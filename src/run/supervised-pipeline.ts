@@ -350,9 +350,12 @@ export class SupervisedPipeline {
   }
 }
 
-/** Whether there is no restart: COMMIT_FENCED ends a pipeline only when `whenFenced` is `exit`. */
+/**
+ * Whether there is no restart. COMMIT_FENCED ends a pipeline only when `whenFenced` is `exit`. A pipeline whose offsets
+ * another process has taken over would take them back, and both would land the same lines.
+ */
 function isFinal(error: unknown): boolean {
-  return isTailraceError(error, 'COMMIT_FENCED')
+  return isTailraceError(error, 'COMMIT_FENCED') || isTailraceError(error, 'OFFSETS_HANDED_OVER')
 }
 
 function nothingDone(): PipelineCounters {

@@ -62,8 +62,9 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
   offsetsTable(target: TableOf<Options>): string
 
   /**
-   * Makes this process the only one that lands for a pipeline with a state directory. Only where the offset file is the
-   * truth: other tables fence off a second process by themselves. Called before anything of the pipeline is read.
+   * Makes this process the only one that lands for a pipeline with a state directory, or one of several that fence each
+   * other off. Only where the offset file is the truth, or can become it: other tables fence off a second process by
+   * themselves. Called before anything of the pipeline is read.
    *
    * @throws STATE_LOCKED
    */

@@ -49,9 +49,9 @@ export const databricksSink: Sink<DatabricksOptions> = {
   // The file is the truth, so it must not be taken for that of a table of the same name elsewhere.
   offsetsTable: tableId,
 
-  // A transaction fences off a second process by itself.
-  lock: async ({ name, sink }, stateDirectory) =>
-    sink.mode === 'transaction' ? undefined : lockState(stateDirectory, name),
+  // A transaction fences off another one by itself, but a process of another mode would take its offsets over.
+  lock: ({ name, sink }, stateDirectory) =>
+    lockState(stateDirectory, name, sink.mode === 'transaction' ? 'shared' : 'alone'),
 
   refusesShards: ({ mode }) =>
     mode === 'transaction'

@@ -236,9 +236,9 @@ export class TransactionCommitter implements TableCommitter {
     if (spans.every(isLanded)) return
     if (stateOf(error) === handedOverState) {
       throw new TailraceError(
-        'LOAD_UNCLEAR',
-        "Somebody removed this pipeline's offsets from the offsets table, or lands in another mode: stop the other process and start again.",
-        { cause: error },
+        'OFFSETS_HANDED_OVER',
+        'The offsets table no longer has the offsets of this pipeline: another process lands it in another mode, or somebody removed them. The batch was not landed.',
+        { context: { batch }, cause: error },
       )
     }
     const fenced = spans.flatMap((span) => this.#fence(span, stored.get(generationKey(span))))
