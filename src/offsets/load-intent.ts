@@ -32,7 +32,7 @@ export interface LoadIntent {
   readonly files: readonly IntendedFile[]
   /**
    * When the statement that loads the files was first sent, in milliseconds since the epoch; null before. Intents of
-   * earlier releases do not say.
+   * earlier releases do not say, and have null for every replay.
    */
   readonly loadingSinceMs?: number | null
   /** Present for a replay. */

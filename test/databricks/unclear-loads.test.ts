@@ -9,7 +9,7 @@ import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { writeProject } from '../support/test-project.ts'
 import { assertVerified } from './assert-verified.ts'
 import { rowsIn } from './landed-lines.ts'
-import { catalog, openWorkspaceBench, schema } from './workspace-bench.ts'
+import { catalog, openWorkspaceBench, schema, volume } from './workspace-bench.ts'
 
 const relation = `"${catalog}"."${schema}"."primary"`
 const unclear = 'p/unclear.json'
@@ -49,6 +49,8 @@ test('a start goes on with the other blobs when a load is unclear, and tailrace 
   const [intent] = (JSON.parse(shown.stdout) as { intents: { state: string; batch: string }[] }).intents
   assert.equal(intent?.state, 'unclear')
   // Half an hour later no statement of the killed process can still run.
+  const staged = await bench.volumes.list(volume)
+  assert.ok(staged.length > 0)
   const file = await readFile(project.offsetPath('primary'), 'utf8')
   const later = file.replace(
     /"loadingSinceMs": (\d+)/,
@@ -58,6 +60,7 @@ test('a start goes on with the other blobs when a load is unclear, and tailrace 
   const refused = await run('intent', 'discard', '--pipeline', 'primary')
   assert.equal(refused.code, 1)
   assert.match(refused.stderr, /expected 20, found 19/)
+  assert.equal((await bench.volumes.list(volume)).length, staged.length, 'a refusal keeps the evidence')
   const discarded = await run('intent', 'discard', '--pipeline', 'primary', '--remove-rows')
   assert.equal(discarded.code, 0, discarded.stderr)
   assert.match(discarded.stdout, /"outcome":"read-again","removedRows":19/)

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import type { Clock } from '../../../src/clock.ts'
 import { isTailraceError, TailraceError } from '../../../src/errors.ts'
 import type { Span } from '../../../src/records.ts'
+import { HastyClock } from '../../support/hasty-clock.ts'
 import {
   blob,
   type CommitterFixture,
@@ -25,6 +28,18 @@ function killedAfter(last: string): Step {
     isOver = hasStaged && name === last
     return result
   }
+}
+
+/** Loads are refused. */
+const refusingLoads: Step = async (name, call) => {
+  if (name === 'load files') throw refusal('failed')
+  return call()
+}
+
+function refusal(executed: 'failed' | 'yes'): TailraceError {
+  return new TailraceError('STATEMENT_FAILED', 'The table takes no rows.', {
+    context: { errorClass: 'DELTA_READ_ONLY', executed },
+  })
 }
 
 /** A table that has nine of the ten rows of a batch, whose process was killed before it had recorded them. */
@@ -74,6 +89,7 @@ test('a discard keeps rows that it cannot account for unless it may remove them,
     async () => committer.discardLoad?.(undefined, { removesRows: false }),
     (error) => isTailraceError(error, 'LOAD_UNCLEAR') && /expected 10, found 9/.test(error.message),
   )
+  assert.equal((await fixture.staged('logs')).length, 1, 'a refusal keeps the evidence')
   await assert.rejects(async () => committer.discardLoad?.('none', again), /There is no unsettled load none/)
   const { outcome, removedRows } = (await committer.discardLoad?.(undefined, again)) ?? {}
   assert.deepEqual({ outcome, removedRows }, { outcome: 'read-again', removedRows: 9 })
@@ -89,15 +105,9 @@ test('a replay that the table refuses half way holds its blob, and a discard say
   await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
   const killed = await fixture.open('logs', { step: killedAfter('remove the rows of a range') })
   await assert.rejects(killed.replace(span(20, 60), [await fixture.encode(span(20, 60), 'new')]), /killed/)
-  const refusing: Step = async (name, call) => {
-    if (name !== 'load files') return call()
-    throw new TailraceError('STATEMENT_FAILED', 'The table takes no rows.', {
-      context: { errorClass: 'DELTA_READ_ONLY', executed: 'failed' },
-    })
-  }
-  const error = await heldBecause(fixture, { step: refusing })
+  const error = await heldBecause(fixture, { step: refusingLoads })
   assert.ok(isTailraceError(error, 'STATEMENT_FAILED'))
-  const next = await fixture.open('logs', { step: refusing })
+  const next = await fixture.open('logs', { step: refusingLoads })
   assert.deepEqual(
     await next.discardLoad?.(undefined, { removesRows: false }).then(({ outcome }) => outcome),
     'replay-again',
@@ -110,4 +120,63 @@ test('a replay that the table refuses half way holds its blob, and a discard say
     ...rowsOf(span(20, 60), 'new'),
     ...rowsOf(span(60, 100)),
   ])
+})
+
+for (const kind of ['a replay', 'a replay of an earlier release', 'a batch of an earlier release'] as const) {
+  test(`a discard of ${kind} waits until the load of a killed process has ended`, async (t) => {
+    const fixture = await committerFixture(t, { copyReadsFirst: true })
+    const isReplay = kind !== 'a batch of an earlier release'
+    const range = isReplay ? span(20, 60) : span(0, 100)
+    const killed = await fixture.open('logs')
+    if (isReplay) await killed.land([span(0, 100)], await fixture.encode(span(0, 100)))
+    const hold = fixture.warehouse.holdNext(/^COPY INTO/)
+    const encoded = await fixture.encode(range, 'new')
+    const landing = isReplay ? killed.replace(range, [encoded]) : killed.land([range], encoded)
+    const orphan = landing.catch(() => {})
+    await hold.reached
+    await heldBecause(fixture, { step: refusingLoads })
+    if (kind !== 'a replay') {
+      const path = fixture.offsetPath('logs')
+      const told = isReplay ? null : undefined
+      const content = JSON.parse(await readFile(path, 'utf8'), (key, value: unknown) =>
+        key === 'loadingSinceMs' ? told : value,
+      )
+      await writeFile(path, JSON.stringify(content))
+    }
+    const clock = new HastyClock()
+    const ending: Clock = {
+      now: () => clock.now(),
+      after: (ms, fire) => clock.after(ms, fire),
+      sleep: async (ms, signal) => {
+        await clock.sleep(ms, signal)
+        hold.release()
+        await orphan
+      },
+    }
+    const next = await fixture.open('logs', { step: refusingLoads, clock: ending, orphanMs: 600_000 })
+    const discarded = await next.discardLoad?.(undefined, { removesRows: false })
+    hold.release()
+    assert.equal(discarded?.outcome, 'landed')
+    const rows = isReplay
+      ? [...rowsOf(span(0, 20)), ...rowsOf(range, 'new'), ...rowsOf(span(60, 100))]
+      : undefined
+    assert.deepEqual(await fixture.rows('logs'), rows ?? rowsOf(range, 'new'))
+  })
+}
+
+test('a discard of a replay that has not removed its old rows leaves them, and says to repeat it', async (t) => {
+  const fixture = await committerFixture(t)
+  const first = await fixture.open('logs')
+  await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
+  const killed = await fixture.open('logs', { step: killedAfter('put') })
+  await assert.rejects(killed.replace(span(20, 60), [await fixture.encode(span(20, 60), 'new')]), /killed/)
+  const step: Step = async (name, call) => {
+    if (name === 'remove the rows of a range') throw refusal('yes')
+    return call()
+  }
+  await heldBecause(fixture, { step })
+  const next = await fixture.open('logs', { step })
+  const discarded = await next.discardLoad?.(undefined, again)
+  assert.deepEqual([discarded?.outcome, discarded?.removedRows], ['replay-again', 0])
+  assert.deepEqual(await fixture.rows('logs'), rowsOf(span(0, 100)))
 })

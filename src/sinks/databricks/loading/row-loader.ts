@@ -43,7 +43,7 @@ export interface RowLoader {
    * more, and finds out whether its rows are in the table.
    *
    * @param removesRows whether rows of its ranges are removed where they are not those of the load, each once
-   * @throws LOAD_UNCLEAR when the table has such rows and they are not to be removed; no row is changed then
+   * @throws LOAD_UNCLEAR when the table has such rows and they are not to be removed; neither a row nor a staged file is changed then
    */
   discard?(intent: LoadIntent, removesRows: boolean): Promise<DiscardedRows>
 

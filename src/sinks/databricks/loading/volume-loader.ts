@@ -132,11 +132,20 @@ export class VolumeLoader implements RowLoader {
   async discard(intent: LoadIntent, removesRows: boolean): Promise<DiscardedRows> {
     const { table, clock } = this.#options
     if (table === undefined || table.mayHideRows()) throw unclear(intent, 0)
+    const { loadingSinceMs, replaces, spans } = intent
+    // The old rows of a replay are removed before its load, so its own rows cannot be there while they may remain.
+    const maybeLoaded = replaces?.oldRows !== 'remain'
+    const count = async (): Promise<number> => (maybeLoaded ? table.rows.count(spans) : 0)
+    const foundBefore = await count()
+    const isExplained = foundBefore === 0 || foundBefore === intendedRows(intent)
+    // The files are evidence, so a refusal keeps them.
+    if (!isExplained && !removesRows) throw unclear(intent, foundBefore)
     await this.#removeStaged(intent)
-    // A statement that has read the files before may still add their rows.
-    await outwaitOrphans(table.orphans, intent.loadingSinceMs ?? 0, clock)
-    const found = await table.rows.count(intent.spans)
-    if (found === intendedRows(intent)) return { kind: 'loaded' }
+    // A statement that has read the files before may still add their rows. Earlier releases did not say when it was sent.
+    const isSent = loadingSinceMs !== null || replaces !== undefined
+    if (isSent) await outwaitOrphans(table.orphans, loadingSinceMs ?? clock.now(), clock)
+    const found = await count()
+    if (maybeLoaded && found === intendedRows(intent)) return { kind: 'loaded' }
     if (found > 0 && !removesRows) throw unclear(intent, found)
     if (found > 0) await table.rows.removeAll(intent.spans)
     return { kind: 'none', removed: found }
@@ -213,7 +222,11 @@ export class VolumeLoader implements RowLoader {
     const [span] = intent.spans
     if (span === undefined) return 0
     const removed = await table.rows.remove(span, replaces)
-    const removedNow: LoadIntent = { ...intent, replaces: { ...replaces, oldRows: 'removed' } }
+    const removedNow: LoadIntent = {
+      ...intent,
+      loadingSinceMs: this.#options.clock.now(),
+      replaces: { ...replaces, oldRows: 'removed' },
+    }
     await recordIntent(removedNow)
     const outcome = await this.#load(table, removedNow)
     const found = await table.rows.count([span])
