@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { TailraceError } from '../errors.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { shippedSinks } from '../sinks/sinks.ts'
+import { isServerResourceId } from '../sources/discovery/azure-monitor-layout.ts'
 import type { Shard } from '../sources/discovery/shard.ts'
 import { runsPipelineName } from './choose-pipelines.ts'
 import { describeIssue, invalidName } from './mistakes.ts'
@@ -94,13 +96,8 @@ function shardMistakes(config: Pick<ResolvedConfig, 'pipelines' | 'shard'> | und
 /** Checks combinations of options across the parts of a pipeline, and across pipelines. */
 function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
   const mistakes: string[] = []
-  const owners = new Map<string, string>()
-  // The account behind a function is unknown, so only the same function counts as the same account.
-  const functions: unknown[] = []
-  const numberOf = (one: unknown): number =>
-    functions.includes(one) ? functions.indexOf(one) : functions.push(one) - 1
+  const earlier: { readonly name: string; readonly source: Source; readonly table: string }[] = []
   for (const [name, one] of Object.entries(pipelines)) {
-    const { storage, container, blobs } = one.source
     const nameMistake = one.sinkKind.nameMistake(one.table.name)
     if (nameMistake !== undefined) mistakes.push(`pipelines.${name}.table: ${nameMistake}`)
     const { limit } = one.sinkKind.batchDefaults(one.sink)
@@ -109,31 +106,48 @@ function crossChecks(pipelines: ResolvedConfig['pipelines']): string[] {
         `pipelines.${name}.batch.maxBytes: found ${one.batch.maxBytes}, expected at most ${limit.maxBytes} with ${limit.with}`,
       )
     }
-    const key = JSON.stringify([
-      namesAreUnique(blobs) &&
-        (storage.kind === 'sas' && typeof storage.url === 'function' ? numberOf(storage.url) : storage),
-      container,
-      // Resource ids are case-insensitive.
-      typeof blobs === 'string' ? blobs : [blobs.azureMonitor].flat().map((id) => id.toLowerCase()),
-      one.sinkKind.tableId(one),
-    ])
-    const other = owners.get(key)
+    const table = one.sinkKind.tableId(one)
+    const other = earlier.find((former) => former.table === table && readSameBlobs(former.source, one.source))
     if (other !== undefined)
       mistakes.push(
-        `pipelines.${name}: found the same container, blobs and table as pipelines.${other}, expected other ones`,
+        `pipelines.${name}: found blobs and the table of pipelines.${other.name}, expected other ones`,
       )
-    owners.set(key, name)
+    earlier.push({ name, source: one.source, table })
   }
   return mistakes
 }
 
+type Source = ResolvedConfig['pipelines'][string]['source']
+
 /**
- * Whether blob names are unique across accounts. Rows and offsets do not contain the account, so that they stay valid when
- * it gets another name or endpoint. So two accounts may land in one table only if no two blobs have the same name, as
- * those of Azure Monitor, whose names contain the server's resource id.
+ * Whether two pipelines read blobs of the same name: of one account, or of two. Rows and offsets do not contain the account,
+ * so that they stay valid when it gets another name or endpoint. So two accounts may land in one table only if no two
+ * blobs have the same name. Names of Azure Monitor contain the server's resource id, and a server that two pipelines name
+ * is the same one. Of a subscription, a group or `*`, each account may have other servers.
  */
-function namesAreUnique(blobs: ResolvedConfig['pipelines'][string]['source']['blobs']): boolean {
-  return typeof blobs === 'string' && /^resourceId=/i.test(blobs)
+function readSameBlobs(one: Source, other: Source): boolean {
+  if (one.container !== other.container) return false
+  // The account behind a function is unknown, so only the same function counts as the same account.
+  const isSameAccount = isDeepStrictEqual(one.storage, other.storage)
+  if (typeof one.blobs === 'string')
+    return one.blobs === other.blobs && (isSameAccount || !/^resourceId=/i.test(one.blobs))
+  if (typeof other.blobs === 'string') return false
+  const ids = monitorIds(other.blobs)
+  return monitorIds(one.blobs).some((id) =>
+    ids.some((former) =>
+      isSameAccount ? isWithin(id, former) || isWithin(former, id) : id === former && isServerResourceId(id),
+    ),
+  )
+}
+
+/** Resource ids are case-insensitive. */
+function monitorIds({ azureMonitor }: Exclude<Source['blobs'], string>): readonly string[] {
+  return [azureMonitor].flat().map((id) => id.toLowerCase())
+}
+
+/** @returns whether a resource id is another one, or is in it: a server in its group or subscription, or in `*` */
+function isWithin(id: string, outer: string): boolean {
+  return outer === '*' || `${id}/`.startsWith(`${outer}/`)
 }
 
 function deepFreeze<T>(value: T): T {

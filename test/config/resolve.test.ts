@@ -388,7 +388,7 @@ test('two pipelines may not land the same blobs in the same table, and may share
   const elsewhere = { ...pipeline, source: { ...pipeline.source, blobs: 'replica.ndjson' } }
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: other, c: elsewhere } }), [])
   assert.deepEqual(mistakesOf({ pipelines: { a: pipeline, b: pipeline } }), [
-    'pipelines.b: found the same container, blobs and table as pipelines.a, expected other ones',
+    'pipelines.b: found blobs and the table of pipelines.a, expected other ones',
   ])
   const id = '/subscriptions/0a/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg'
   const server = { ...pipeline, source: { ...pipeline.source, blobs: id } }
@@ -407,6 +407,41 @@ test('two accounts may share a table only where no blob of one can have the name
   ] as const) {
     const pipelines = { a: of(blobs, 'east'), b: of(blobs, 'west') }
     assert.equal(mistakesOf({ pipelines }).length, mistakes, blobs)
+  }
+})
+
+test('a server of Azure Monitor lands once in a table, in whatever list, group or order two pipelines name it', () => {
+  const group = '/subscriptions/0A/resourceGroups/rg'
+  const [one, two] = ['pg', 'pg-2'].map(
+    (name) => `${group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/${name}`,
+  ) as [string, string]
+  const of = (azureMonitor: string | string[], account: string) => ({
+    ...pipeline,
+    source: { ...pipeline.source, blobs: { azureMonitor }, storage: { kind: 'account', account } },
+  })
+  for (const [former, later, mistakes, mistakesOfTwoAccounts] of [
+    [one, two, 0, 0],
+    [one, one.toLowerCase(), 1, 1],
+    [[one, two], [two, one], 1, 1],
+    [[one, two], two, 1, 1],
+    [group, two, 1, 0],
+    [one, '/subscriptions/0a', 1, 0],
+    ['*', one, 1, 0],
+    ['*', '*', 1, 0],
+    [group, group, 1, 0],
+    ['/subscriptions/0a', '/subscriptions/0a0', 0, 0],
+  ] as const) {
+    const pairs = [
+      [former, later],
+      [later, former],
+    ] as [string | string[], string | string[]][]
+    for (const [first, second] of pairs) {
+      const message = JSON.stringify([first, second])
+      const same = { a: of(first, 'east'), b: of(second, 'east') }
+      assert.equal(mistakesOf({ pipelines: same }).length, mistakes, message)
+      const other = { a: of(first, 'east'), b: of(second, 'west') }
+      assert.equal(mistakesOf({ pipelines: other }).length, mistakesOfTwoAccounts, message)
+    }
   }
 })
 
@@ -560,7 +595,7 @@ test('one mistake hides no other: of a name, of options that depend on each othe
     /^pipelines\.Bad Name\.sink\.volume: found nothing, expected a volume/,
     /^disk\.checkMs: found 1/,
     /^disk\.resumeFreeBytes: found 1, expected at least disk\.minFreeBytes \(2\)$/,
-    /^pipelines\.b: found the same container, blobs and table as pipelines\.a/,
+    /^pipelines\.b: found blobs and the table of pipelines\.a/,
   ]
   for (const pattern of expected)
     assert.ok(
