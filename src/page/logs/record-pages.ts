@@ -61,43 +61,42 @@ export async function readRecords(
   )
   const records: RecordRow[] = []
   let us: string | null | undefined
-  const minRows = cursor.toMs === undefined ? firstRows : continuedRows
-  for (let rows = minRows; isTimed && toMs > fromMs && records.length < limit; ) {
-    const partFromMs = instantWithRows(found, { fromMs, toMs, rows })
-    const partAtMs = clock.now()
-    const isFirst = toMs === cursorMs || records.length === 0
-    const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (partAtMs - begunAtMs))
-    const part = { ...filter, fromMs: partFromMs, toMs }
+  /** @returns false when the part's time ended, and the page is what was found before it */
+  const search = async (isFirst: boolean, condition: string, after: Cursor): Promise<boolean> => {
+    const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (clock.now() - begunAtMs))
     try {
-      const sql = partSql(found, conditionSql(part), cursor, limit - records.length)
-      const { rows: matching } = await limited(clock, partMs, [signal], (ending) => tables.rows(sql, ending))
-      for (const row of matching) {
+      const sql = partSql(found, condition, after, limit - records.length)
+      const { rows } = await limited(clock, partMs, [signal], (ending) => tables.rows(sql, ending))
+      for (const row of rows) {
         records.push(recordRow(row))
-        us = String(row.event_us)
+        us = row.event_us === null ? null : String(row.event_us)
       }
+      return true
     } catch (error) {
       signal.throwIfAborted()
       if (!isEnded(error) || isFirst) throw error
-      break
+      return false
     }
-    if (records.length >= limit) break
+  }
+  const minRows = cursor.toMs === undefined ? firstRows : continuedRows
+  let isTimeLeft = true
+  for (let rows = minRows; isTimed && isTimeLeft && toMs > fromMs && records.length < limit; ) {
+    const partFromMs = instantWithRows(found, { fromMs, toMs, rows })
+    const partAtMs = clock.now()
+    const condition = conditionSql({ ...filter, fromMs: partFromMs, toMs })
+    const isFirst = toMs === cursorMs || records.length === 0
+    isTimeLeft = await search(isFirst, condition, cursor)
+    if (!isTimeLeft || records.length >= limit) break
     toMs = partFromMs
     us = undefined
     const tookMs = Math.max(1, clock.now() - partAtMs)
     rows = Math.min(maxRows, Math.max(minRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
-    if (clock.now() - begunAtMs >= replyMs) break
+    isTimeLeft = clock.now() - begunAtMs < replyMs
   }
-  const isSearched = !isTimed || toMs <= fromMs
+  let isSearched = !isTimed || toMs <= fromMs
   if (hasUntimed && isSearched && records.length < limit && found.length > 0) {
     const condition = `${conditionSql(filter)} AND ${timeColumn} IS NULL`
-    const { rows } = await tables.rows(
-      partSql(found, condition, isTimed ? {} : cursor, limit - records.length),
-      signal,
-    )
-    for (const row of rows) {
-      records.push(recordRow(row))
-      us = null
-    }
+    isSearched = isTimeLeft && (await search(records.length === 0, condition, isTimed ? {} : cursor))
   }
   const elapsedMs = clock.now() - begunAtMs
   const last = records.at(-1)
