@@ -61,6 +61,7 @@ export class FollowedTable {
       this.#readAtMs = nowMs
       if (this.#state?.version !== this.#contents?.tableVersion) {
         this.#contents = this.#state && contentsOf(this.#state)
+        this.schemas.keepOnly(this.#contents?.files ?? [])
         this.#facts = undefined
       }
       return this.#contents

@@ -144,16 +144,12 @@ async function selectLocally(
   await rows.drop()
   const branches: string[] = []
   const isMarked = ({ file }: LocalFile): boolean => (deleted.get(file.path)?.count ?? 0) > 0
-  const whole = new Map(local.filter((one) => !isMarked(one)).map((one) => [one.path, one]))
-  const { alike, others } = await schemas.groups(engine, [...whole.keys()])
-  for (const paths of alike)
-    branches.push(
-      indexedBranch(
-        contents,
-        paths.map((path) => whole.get(path)!),
-      ),
-    )
-  const byPartition = [...others.map((path) => whole.get(path)!), ...local.filter(isMarked)]
+  const { alike, others } = await schemas.groups(
+    engine,
+    local.filter((one) => !isMarked(one)),
+  )
+  for (const some of alike) branches.push(indexedBranch(contents, some))
+  const byPartition = [...others, ...local.filter(isMarked)]
   for (const some of groupedByPartition(byPartition)) {
     const sources = some.map(({ file, path }) => ({ path, deleted: deleted.get(file.path) }))
     branches.push(partitionBranch(contents, some[0]!.file, await rows.relation(sources)))

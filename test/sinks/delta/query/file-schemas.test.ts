@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../../../src/clock.ts'
 import { resolveConfig } from '../../../../src/config/resolve.ts'
 import type { LiveFile, TableContents } from '../../../../src/sinks/delta/files/live-files.ts'
 import { FileSchemas } from '../../../../src/sinks/delta/query/file-schemas.ts'
+import { FollowedTable } from '../../../../src/sinks/delta/query/followed-table.ts'
 import { queryViews } from '../../../../src/sinks/delta/query/query.ts'
 import { createViews } from '../../../../src/sinks/delta/query/views.ts'
 import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
@@ -50,12 +52,12 @@ test('rows of files with the same and with other columns have their own values, 
   const schemas = new FileSchemas()
   const { alike, others } = await schemas.groups(
     engine,
-    live.map(({ path }) => join(directory, path)),
+    live.map((file) => ({ file, path: join(directory, file.path) })),
   )
   assert.deepEqual(alike.map(({ length }) => length).sort(), [1, 1, 1, 4])
   assert.deepEqual(
-    others,
-    ['c/2.parquet', 'c/3.parquet'].map((path) => join(directory, path)),
+    others.map(({ file }) => file.path),
+    ['c/2.parquet', 'c/3.parquet'],
   )
 
   const config = resolveConfig(
@@ -93,4 +95,52 @@ test('rows of files with the same and with other columns have their own values, 
       files.map(([, day], index) => [String(index + 1), texts[index], day]),
     )
   }
+})
+
+test('a followed table reads the columns of a file once, and forgets those of files that its newest version lacks', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const engine = await EmbeddedEngine.open({ temporaryDirectory: join(directory, 'spill') })
+  t.after(() => engine.close())
+  const commit = async (version: number, actions: readonly object[]): Promise<void> => {
+    const name = `${String(version).padStart(20, '0')}.json`
+    await writeFile(join(directory, '_delta_log', name), actions.map((one) => JSON.stringify(one)).join('\n'))
+  }
+  const add = (path: string): object => ({
+    add: { path, partitionValues: {}, size: 1, modificationTime: 1, dataChange: true },
+  })
+  const fields = [{ name: 'n', type: 'long', nullable: true, metadata: {} }]
+  await mkdir(join(directory, '_delta_log'))
+  await commit(0, [
+    { protocol: { minReaderVersion: 1, minWriterVersion: 2 } },
+    {
+      metaData: {
+        id: 'followed',
+        format: { provider: 'parquet', options: {} },
+        schemaString: JSON.stringify({ type: 'struct', fields }),
+        partitionColumns: [],
+        configuration: {},
+      },
+    },
+    ...['old.parquet', 'kept.parquet'].map(add),
+  ])
+  const followed = new FollowedTable(new LocalDeltaStorage(directory), {
+    moment: {},
+    freshMs: 0,
+    clock: systemClock,
+  })
+  const groups = (path: string): Promise<{ alike: readonly (readonly unknown[])[] }> =>
+    followed.schemas.groups(engine, [{ file: { path }, path: join(directory, path) }])
+  await followed.contents()
+  for (const path of ['old.parquet', 'kept.parquet']) {
+    await engine.run(`COPY (SELECT 1::BIGINT AS n) TO ${sqlString(join(directory, path))} (FORMAT parquet)`)
+    await groups(path)
+    await rm(join(directory, path))
+    assert.equal((await groups(path)).alike.length, 1)
+  }
+
+  const remove = { path: 'old.parquet', deletionTimestamp: 1, dataChange: true }
+  await commit(1, [{ remove }, add('new.parquet')])
+  assert.equal((await followed.contents())?.tableVersion, 1)
+  assert.equal((await groups('kept.parquet')).alike.length, 1)
+  await assert.rejects(groups('old.parquet'), /old\.parquet/)
 })
