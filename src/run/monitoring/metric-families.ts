@@ -125,7 +125,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   },
   tailrace_lag_seconds: {
     type: 'gauge',
-    help: 'Time since the last instant of which every complete line that storage had has landed; grows while storage does not answer.',
+    help: 'Time since the last instant of which every complete line that storage had has landed; grows while storage does not answer. Lines appended to a closed hour of Azure Monitor count once a listing finds them.',
     samples: ({ lagSeconds }) => one(lagSeconds),
   },
   tailrace_lag_bytes: {
