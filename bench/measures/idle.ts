@@ -1,7 +1,6 @@
 import { SimulatedClock } from '../../doubles/simulated-clock.ts'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { hourMs, hourPath } from '../../src/sources/discovery/azure-monitor-layout.ts'
-import type { BlobsConfig } from '../../src/sources/discovery/blob-selection.ts'
 import {
   countedReader,
   RequestCounter,
@@ -27,10 +26,8 @@ export interface IdleResult {
 interface Scenario {
   readonly what: string
   readonly blobs: number
-  readonly source: BlobsConfig
+  readonly source: string
   readonly container: (startMs: number) => readonly GrowingBlob[]
-  /** Hours that are counted, if fewer than those of the bench. */
-  readonly countedHours?: number | undefined
 }
 
 /** Sample prices of the hot tier, in US dollars, noted in November 2026. */
@@ -45,8 +42,8 @@ const settleMs = hourMs
 /** Bytes written at least this long before the end must have been read at the end. */
 const mostBehindMs = 2 * minuteMs
 
-const subscription = '/subscriptions/00000000-0000-0000-0000-000000000000'
-const serverId = `${subscription}/resourceGroups/bench/providers/Microsoft.DBforPostgreSQL/flexibleServers/bench-pg`
+const serverId =
+  '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/bench/providers/Microsoft.DBforPostgreSQL/flexibleServers/bench-pg'
 
 const scenarios: readonly Scenario[] = [
   { what: 'one blob, idle', blobs: 1, source: 'pg/00.ndjson', container: () => blobsGrowing(1, Infinity) },
@@ -86,20 +83,6 @@ const scenarios: readonly Scenario[] = [
     source: serverId,
     container: () => serverHours(serverId, 30, Infinity),
   },
-  {
-    what: '1,000 servers of Azure Monitor, a line a minute each',
-    blobs: 1_000,
-    source: { azureMonitor: subscription },
-    container: () => manyServers(1_000, minuteMs),
-    countedHours: 2,
-  },
-  {
-    what: '1,000 servers of Azure Monitor, idle',
-    blobs: 1_000,
-    source: { azureMonitor: subscription },
-    container: () => manyServers(1_000, Infinity),
-    countedHours: 4,
-  },
 ]
 
 /**
@@ -115,11 +98,10 @@ export async function measureIdle(hours: number, scratch: string): Promise<reado
 }
 
 async function follow(
-  { what, blobs, source, container: blobsFrom, countedHours = Number.POSITIVE_INFINITY }: Scenario,
-  maxHours: number,
+  { what, blobs, source, container: blobsFrom }: Scenario,
+  hours: number,
   scratch: string,
 ): Promise<IdleResult> {
-  const hours = Math.min(maxHours, countedHours)
   const clock = new SimulatedClock(startMs)
   const container = new VirtualContainer(blobsFrom(startMs), clock)
   const counter = new RequestCounter()
@@ -169,7 +151,7 @@ function blobsGrowing(count: number, everyMs: number): GrowingBlob[] {
 }
 
 /** A server's hours, and those to come: each hour is written to for some minutes after its end. */
-function serverHours(id: string, pastDays: number, everyMs: number, delayMs = 0.4 * minuteMs): GrowingBlob[] {
+function serverHours(id: string, pastDays: number, everyMs: number): GrowingBlob[] {
   const folder = `resourceId=${id.toUpperCase()}/`
   const firstMs = Math.floor(startMs / hourMs) * hourMs - pastDays * 24 * hourMs
   // An idle server has written nothing since the hour before the start.
@@ -178,23 +160,11 @@ function serverHours(id: string, pastDays: number, everyMs: number, delayMs = 0.
     const hour = firstMs + index * hourMs
     return {
       name: `${folder}${hourPath(hour)}PT1H.json`,
-      fromMs: hour + delayMs,
+      fromMs: hour + 0.4 * minuteMs,
       untilMs: hour + hourMs + 5 * minuteMs,
       everyMs,
     }
   })
-}
-
-/** Servers that do not write at the same instant. */
-function manyServers(count: number, everyMs: number): GrowingBlob[] {
-  return Array.from({ length: count }, (_, index) =>
-    serverHours(
-      `${serverId}-${String(index).padStart(4, '0')}`,
-      3,
-      everyMs,
-      (minuteMs * (index + 0.4)) / count,
-    ),
-  ).flat()
 }
 
 function difference(after: RequestCounts, before: RequestCounts): RequestCounts {
