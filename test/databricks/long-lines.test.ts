@@ -12,7 +12,7 @@ function longLines(): readonly string[] {
   return [message, JSON.stringify({ time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs', properties })]
 }
 
-for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as const) {
+for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
   test(`lines of 16 MiB land by ${mode} within 450 MB of memory`, { skip }, async (t) => {
     const bench = await openWorkspaceBench(t)
     const lines = longLines()
