@@ -117,3 +117,22 @@ test('a copy of a unit lands once, a gap is refused by name, and files that are 
   for (const unit of await plan()) await commit(await write(unit))
   await assertComplete()
 })
+
+test('a commit of units succeeds where their files cannot be removed after it', async (t) => {
+  const { append, plan, write, commit, volumes, workspace, assertComplete } = await setUp(t)
+  await append('p/large.json', 10)
+  await append('p/small.json', 10)
+  await append('p/other.json', 10)
+  const manifests: Manifest[] = []
+  for (const unit of await plan()) manifests.push(await write(unit))
+  const refused = { kind: 'status', status: 403, errorCode: 'PERMISSION_DENIED' } as const
+  const kept = workspace.faults.add({
+    route: /^DELETE .*\/units\//,
+    fault: refused,
+    times: Number.POSITIVE_INFINITY,
+  })
+  assert.equal((await commit(...manifests)).landed, manifests.length)
+  assert.ok(kept.strikes > 0)
+  assert.ok((await volumes.list(volume)).length > 0)
+  await assertComplete()
+})

@@ -65,7 +65,7 @@ export class StagedFiles {
     const { retentionMs, clock } = this.#options
     if (retentionMs === undefined) return
     const endMs = startOfHour(clock.now() - retentionMs)
-    await this.#reportingFailure(async () => {
+    await this.reportingFailure(async () => {
       // The second case is a clock that was set far forward.
       if (this.#nextHourMs === undefined || endMs - this.#nextHourMs > firstScanMs) {
         await this.#removeBetween(endMs - firstScanMs, endMs)
@@ -85,7 +85,7 @@ export class StagedFiles {
   async removeLoaded(): Promise<void> {
     const { retentionMs = 0, clock } = this.#options
     const nowMs = clock.now()
-    await this.#reportingFailure(() => this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs))
+    await this.reportingFailure(() => this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs))
   }
 
   /** Clears the existing hour folders within a period. */
@@ -119,7 +119,8 @@ export class StagedFiles {
     this.#kept = this.#kept.filter((other) => other !== folder)
   }
 
-  async #reportingFailure(work: () => Promise<void>): Promise<void> {
+  /** Does work on staged files. Reports failures to `onFailed` and does not throw. */
+  async reportingFailure(work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {

@@ -10,13 +10,13 @@ const storedUnitFile = z.object({ name: z.string(), bytes: z.number() })
 /** The files of units that are written in the volume and not committed yet: in a folder of their own. */
 export class UnitFiles {
   readonly #staging: VolumeStaging
-  readonly #expired: Pick<StagedFiles, 'removeExpired'>
+  readonly #expired: Pick<StagedFiles, 'removeExpired' | 'reportingFailure'>
   readonly #clock: Clock
 
-  /** @param options.expired removes files that no commit has named for long */
+  /** @param options.expired removes files that no commit has named for long, and reports failures */
   constructor(options: {
     readonly staging: VolumeStaging
-    readonly expired: Pick<StagedFiles, 'removeExpired'>
+    readonly expired: Pick<StagedFiles, 'removeExpired' | 'reportingFailure'>
     readonly clock: Clock
   }) {
     this.#staging = options.staging
@@ -64,10 +64,15 @@ export class UnitFiles {
     return refusals
   }
 
-  /** Removes the files of units that are landed, and those that nobody has landed for long. */
+  /**
+   * Removes the files of units that are landed, and those that nobody has landed for long. Failures are reported and not
+   * thrown: the units have landed.
+   */
   async tidy(landed: readonly WrittenUnit[]): Promise<void> {
-    for (const { files } of landed)
-      for (const file of files) await this.#staging.remove(storedUnitFile.parse(file).name)
+    await this.#expired.reportingFailure(async () => {
+      for (const { files } of landed)
+        for (const file of files) await this.#staging.remove(storedUnitFile.parse(file).name)
+    })
     await this.#expired.removeExpired()
   }
 }
