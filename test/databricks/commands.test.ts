@@ -403,6 +403,27 @@ test('tables create makes the table, does nothing the second time, and adds colu
   )
 })
 
+for (const mode of ['auto', 'transaction'] as const) {
+  test(`mode ${mode} lands by transactions in a table that tables create has made or printed`, async (t) => {
+    for (const printsOnly of [false, true]) {
+      const bench = await openWorkspaceBench(t)
+      const config = bench.config({ mode, createTable: false })
+      const { text } = await outputOf(config, (context) => createTables(context, { printsOnly }))
+      if (printsOnly) await execute(bench, text.replace(/;\s*$/, ''))
+      await bench.storage.append('primary.ndjson', bytes)
+      await landAll(config)
+      assert.equal(bench.warehouse.statements.get('BEGIN ATOMIC'), 2, 'one begins the offsets, one lands')
+    }
+  })
+}
+
+test('where a workspace has no catalog-managed commits, tables create makes a plain table for mode auto', async (t) => {
+  const bench = await openWorkspaceBench(t, {}, { catalogCommits: false })
+  const create = (context: CommandContext) => createTables(context, { printsOnly: false })
+  await outputOf(bench.config({ mode: 'auto' }), create)
+  assert.equal(bench.warehouse.tableDefinition(tableName)?.properties.size, 0)
+})
+
 test('tables create --print prints what the warehouse takes, and reaches nothing', async (t) => {
   const bench = await openWorkspaceBench(t)
   const config = bench.config({

@@ -1,31 +1,26 @@
 import { TailraceError } from '../../errors.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { SinkContext } from '../sink.ts'
+import { openTable } from './open-table.ts'
 import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { readOffsets } from './read-offsets.ts'
-import { WorkspaceCatalog } from './tables/catalog.ts'
-import { ensureTable } from './tables/live-table.ts'
 
 /** Creates the table of a workspace if it is missing, or adds the columns that it lacks. */
 export async function createInWorkspace(context: SinkContext<DatabricksOptions>): Promise<string> {
   const { target, clock, logger } = context
-  const { sink, table } = target
+  const { table } = target
   const file = await readOffsets(context)
   const workspace = await openWorkspace(target, { retry: { policy: interactiveRetry }, clock, logger })
   try {
     const { warehouse } = workspace
     if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
-    const { layout, properties, evolve } = sink
-    await new WorkspaceCatalog(warehouse).requireSchema(table.name)
-    await ensureTable({
+    await openTable({
       warehouse,
-      declaration: table,
-      layout,
-      properties,
-      create: true,
-      evolve,
+      target,
+      stagingFolder: undefined,
       hasLanded: (file?.offsets.blobCount ?? 0) > 0,
+      create: true,
     })
     return `table ${Object.values(table.name).join('.')} is there with the declared columns`
   } finally {

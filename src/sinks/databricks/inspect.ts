@@ -7,7 +7,7 @@ import type { SinkContext, TableInspection } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
 import { obstacleOf, refuseNoTransactions, requireVisibleRows, restrictionOf } from './open-table.ts'
 import { openWorkspace, type Workspace } from './open-workspace.ts'
-import type { DatabricksOptions, DatabricksTarget } from './options.ts'
+import { type DatabricksOptions, type DatabricksTarget, prefersTransactions } from './options.ts'
 import { readOffsets } from './read-offsets.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
@@ -96,7 +96,7 @@ async function offsetsInTable(
   warehouse: StreamingWarehouse | undefined,
   { name, sink, table, landsBlob }: DatabricksTarget,
 ): Promise<readonly LandedOffset[] | undefined> {
-  if (warehouse === undefined || (sink.mode !== 'auto' && sink.mode !== 'transaction')) return undefined
+  if (warehouse === undefined || !prefersTransactions(sink)) return undefined
   const stored = new OffsetsTable(warehouse, table.name, name)
   if (!(await stored.exists())) return undefined
   const { isAuthority, offsets } = await stored.read()

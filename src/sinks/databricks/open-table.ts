@@ -1,7 +1,7 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { OpenSink } from '../sink.ts'
-import type { DatabricksOptions, DatabricksTarget } from './options.ts'
+import { createdProperties, type DatabricksOptions, type DatabricksTarget } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { keyColumns } from './tables/key-columns.ts'
 import { ensureTable } from './tables/live-table.ts'
@@ -16,6 +16,8 @@ export interface OpenTableOptions {
   readonly stagingFolder: string | undefined
   /** Whether rows were landed in the table before; a missing table is an error then. */
   readonly hasLanded: boolean
+  /** Whether a missing table is created. Default as the sink's `createTable` says. */
+  readonly create?: boolean | undefined
 }
 
 /** Starting a warehouse takes minutes at most; a statement may wait so long before its own time begins. */
@@ -51,36 +53,34 @@ export async function watchTable(
   }
 }
 
-/** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */
-export const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
-
 /**
- * Creates the table of a pipeline or checks its schema, and checks that the volume is there.
- *
- * @param catalogManaged whether a table that is created gets catalog-managed commits: `preferred` creates it without them
- * where the workspace refuses them
+ * Creates the table of a pipeline or checks its schema, and checks that the volume is there. Mode auto creates a table
+ * without catalog-managed commits where the workspace refuses them.
  */
-export async function openTable(
-  { warehouse, target, stagingFolder, hasLanded }: OpenTableOptions,
-  catalogManaged: 'no' | 'preferred' | 'required' = 'no',
-): Promise<void> {
+export async function openTable({
+  warehouse,
+  target,
+  stagingFolder,
+  hasLanded,
+  create = target.sink.createTable,
+}: OpenTableOptions): Promise<void> {
   const { sink, table: declaration } = target
   if (stagingFolder !== undefined) await new WorkspaceCatalog(warehouse).requireVolume(stagingFolder)
-  const ensure = (more: Readonly<Record<string, string>>): Promise<void> =>
+  const ensure = (properties: Readonly<Record<string, string>>): Promise<void> =>
     ensureTable({
       warehouse,
       declaration,
       layout: sink.layout,
-      properties: { ...more, ...sink.properties },
-      create: sink.createTable,
+      properties,
+      create,
       evolve: sink.evolve,
       hasLanded,
     })
   try {
-    await ensure(catalogManaged === 'no' ? {} : catalogCommits)
+    await ensure(createdProperties(sink))
   } catch (error) {
-    if (catalogManaged !== 'preferred' || !isTailraceError(error, 'STATEMENT_FAILED')) throw error
-    await ensure({})
+    if (sink.mode !== 'auto' || !isTailraceError(error, 'STATEMENT_FAILED')) throw error
+    await ensure(sink.properties)
   }
 }
 

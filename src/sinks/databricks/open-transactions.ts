@@ -32,10 +32,7 @@ export async function openTransactions(
   if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const staging = requireStaging(workspace.staging, sink.mode)
   const hasLanded = typeof storedOffsets === 'object' && storedOffsets.offsets.blobCount > 0
-  await openTable(
-    { warehouse, target, stagingFolder: staging.folder, hasLanded },
-    sink.mode === 'transaction' ? 'required' : 'preferred',
-  )
+  await openTable({ warehouse, target, stagingFolder: staging.folder, hasLanded })
   const facts = await readTableFacts(warehouse, declaration.name)
   const obstacle = obstacleOf(facts)
   if (obstacle !== undefined) return { because: obstacle, facts }

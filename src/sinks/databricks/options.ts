@@ -170,6 +170,21 @@ export type DatabricksOptions = Readonly<z.infer<typeof databricksOptions>>
 /** A pipeline whose table is in a Databricks workspace. */
 export type DatabricksTarget = SinkTarget<DatabricksOptions>
 
+/** @returns whether a pipeline lands by transactions, at least where the table and the warehouse take them */
+export function prefersTransactions({ mode }: Pick<DatabricksOptions, 'mode'>): boolean {
+  return mode === 'auto' || mode === 'transaction'
+}
+
+/** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */
+const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
+
+/** @returns the properties of a table that is created for a pipeline */
+export function createdProperties(
+  sink: Pick<DatabricksOptions, 'mode' | 'properties'>,
+): Readonly<Record<string, string>> {
+  return prefersTransactions(sink) ? { ...catalogCommits, ...sink.properties } : sink.properties
+}
+
 /** Names a table of a workspace: the same text for every spelling of it. */
 export function tableId({ sink, table }: TableOf<DatabricksOptions>): string {
   return `${sink.host}/${Object.values(table.name).join('.')}`.toLowerCase()

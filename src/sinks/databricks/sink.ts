@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { Sink } from '../sink.ts'
 import {
+  createdProperties,
   type DatabricksOptions,
   type DatabricksTarget,
   databricksOptions,
@@ -85,7 +86,8 @@ export const databricksSink: Sink<DatabricksOptions> = {
 
   createTableSql(target) {
     const { sink, table } = target
-    if (sink.mode !== 'stage-only') return createTableSql(table, sink)
+    if (sink.mode !== 'stage-only')
+      return createTableSql(table, { layout: sink.layout, properties: createdProperties(sink) })
     return streamingTableSql(table, { layout: sink.layout, folder: stagingFolderOf(target) ?? '' })
   },
 

@@ -5,8 +5,7 @@ import { CopyInto } from '../loading/copy-into.ts'
 import { mergeSql } from '../loading/merge-loader.ts'
 import { RangeRows } from '../loading/range-rows.ts'
 import { ReplaceWhereLoader } from '../loading/replace-where-loader.ts'
-import { catalogCommits } from '../open-table.ts'
-import { type DatabricksTarget, stagingFolderOf } from '../options.ts'
+import { createdProperties, type DatabricksTarget, prefersTransactions, stagingFolderOf } from '../options.ts'
 import { BatchFiles } from '../staging/batch-files.ts'
 import { StagedFiles } from '../staging/staged-files.ts'
 import { UnitFiles } from '../staging/unit-files.ts'
@@ -38,10 +37,9 @@ export async function landingSteps(target: DatabricksTarget, clock: Clock): Prom
   const steps: string[] = []
   const warehouse = noting(steps)
   const staging = notingStaging(target, steps)
-  const lands = mode === 'auto' || mode === 'transaction'
+  const lands = prefersTransactions(sink)
   if (mode !== 'stage-only' && sink.createTable) {
-    const properties = lands ? { ...catalogCommits, ...sink.properties } : sink.properties
-    steps.push(`${createTableSql(table, { layout: sink.layout, properties })};`)
+    steps.push(`${createTableSql(table, { layout: sink.layout, properties: createdProperties(sink) })};`)
   }
   const rows = new RangeRows(warehouse, table.name)
   const files = new BatchFiles(staging, clock)

@@ -2,7 +2,7 @@ import { interactiveRetry } from '../../../retry.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { SinkContext } from '../../sink.ts'
 import { openWorkspace, type Workspace } from '../open-workspace.ts'
-import type { DatabricksOptions, DatabricksTarget } from '../options.ts'
+import { type DatabricksOptions, type DatabricksTarget, prefersTransactions } from '../options.ts'
 import { OffsetsTable } from '../transactions/offsets-table.ts'
 
 /**
@@ -34,7 +34,7 @@ async function removeTable({ warehouse }: Workspace, { name, sink, table }: Data
     sql: `DROP TABLE IF EXISTS ${qualifiedName(table.name)}`,
     repeatable: true,
   })
-  if (sink.mode !== 'auto' && sink.mode !== 'transaction') return
+  if (!prefersTransactions(sink)) return
   const offsets = new OffsetsTable(warehouse, table.name, name)
   if (await offsets.exists()) await offsets.forgetTarget()
 }

@@ -1,7 +1,7 @@
 import { isTailraceError } from '../../../errors.ts'
 import { quoteName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
-import type { DatabricksTarget } from '../options.ts'
+import { type DatabricksTarget, prefersTransactions } from '../options.ts'
 import { warehouseId } from '../warehouse/setup-error.ts'
 
 /** Kinds of objects in Unity Catalog that rights are granted on. */
@@ -41,7 +41,6 @@ export function neededRights({ sink, table }: DatabricksTarget): NeededRights {
   const onTable = (name: TableName): Right[] =>
     ['SELECT', 'MODIFY'].map((privilege) => ({ privilege, kind: 'TABLE', on: Object.values(name) }))
   const loads = sink.mode !== 'stage-only'
-  const hasOffsets = sink.mode === 'auto' || sink.mode === 'transaction'
   return {
     container: uniqueRights(container),
     volume: ofVolume
@@ -53,7 +52,7 @@ export function neededRights({ sink, table }: DatabricksTarget): NeededRights {
       : [],
     creation: loads ? [{ privilege: 'CREATE TABLE', kind: 'SCHEMA', on: [catalog, schema] }] : [],
     table: loads ? onTable(table.name) : [],
-    offsets: hasOffsets ? onTable({ ...table.name, table: 'tailrace_offsets' }) : [],
+    offsets: prefersTransactions(sink) ? onTable({ ...table.name, table: 'tailrace_offsets' }) : [],
   }
 }
 

@@ -1,6 +1,5 @@
 import { qualifiedName, quoteName, quoteText } from '../../../tables/spark-sql.ts'
-import { catalogCommits } from '../open-table.ts'
-import { type DatabricksTarget, stagingFolderOf } from '../options.ts'
+import { createdProperties, type DatabricksTarget, prefersTransactions, stagingFolderOf } from '../options.ts'
 import { createTableSql, streamingTableSql } from '../tables/definition.ts'
 import { createOffsetsSql } from '../transactions/transaction-sql.ts'
 import { warehouseId } from '../warehouse/setup-error.ts'
@@ -137,8 +136,8 @@ function tableStatements(target: DatabricksTarget): readonly string[] {
   const { sink, table } = target
   if (sink.mode === 'stage-only')
     return [streamingTableSql(table, { layout: sink.layout, folder: stagingFolderOf(target) ?? '' })]
-  const lands = sink.mode === 'auto' || sink.mode === 'transaction'
-  const properties = lands ? { ...catalogCommits, ...sink.properties } : sink.properties
+  const lands = prefersTransactions(sink)
+  const properties = createdProperties(sink)
   return [
     ...(lands
       ? [
