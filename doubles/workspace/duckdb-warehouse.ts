@@ -32,6 +32,8 @@ export interface DuckDbWarehouseOptions {
   readonly instantLoad?: boolean
   /** Whether tables may have catalog-managed commits, which transactions need. Default true. */
   readonly catalogCommits?: boolean
+  /** The collation of text columns that a created table names none for. Default none. */
+  readonly defaultCollation?: string
   /** How a transaction may read files: by COPY INTO, by read_files, or, the default, by both. */
   readonly transactionReads?: 'copy' | 'files'
   /** Whether a COPY INTO has read its files when it is held, so that they may be removed. Default false. */
@@ -80,6 +82,7 @@ export class DuckDbWarehouse implements WarehouseEngine {
       fileLogs: this.#fileLogs,
       tableLogs: this.#tableLogs,
       catalogCommits: options.catalogCommits ?? true,
+      defaultCollation: options.defaultCollation,
     })
     this.#copyReadsFirst = options.copyReadsFirst ?? false
     this.#copyGuard = options.copyGuard ?? 'refuses-second-start'

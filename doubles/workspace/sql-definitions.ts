@@ -26,6 +26,8 @@ export interface WarehouseParts {
   readonly tableLogs: TableLogs
   /** Whether tables may have catalog-managed commits. */
   readonly catalogCommits: boolean
+  /** The collation of text columns that a created table names none for. */
+  readonly defaultCollation: string | undefined
 }
 
 /** One queue for all statements that create catalogs or schemas: they are too rare to need several. */
@@ -39,6 +41,7 @@ export class Definitions {
   readonly #fileLogs: FileLogs
   readonly #tableLogs: TableLogs
   readonly #catalogCommits: boolean
+  readonly #defaultCollation: string | undefined
 
   constructor(parts: WarehouseParts) {
     this.#catalog = parts.catalog
@@ -47,6 +50,7 @@ export class Definitions {
     this.#fileLogs = parts.fileLogs
     this.#tableLogs = parts.tableLogs
     this.#catalogCommits = parts.catalogCommits
+    this.#defaultCollation = parts.defaultCollation
   }
 
   async createCatalog(
@@ -94,7 +98,8 @@ export class Definitions {
   }
 
   async createTable(statement: CreateTableStatement, context: StatementContext): Promise<StatementResult> {
-    const { columns, clusterColumns } = statement
+    const { clusterColumns } = statement
+    const columns = statement.columns.map((column) => this.#collated(column))
     const name = this.#catalog.resolve(statement.name, context)
     this.#catalog.requireSchema(name[0], name[1])
     return this.#queue.run(tableKey(name), context.signal, async () => {
@@ -142,6 +147,12 @@ export class Definitions {
       this.#tableLogs.of(name).add({ operation: 'CREATE TABLE' })
       return noRows
     })
+  }
+
+  #collated(column: CatalogColumn): CatalogColumn {
+    const { type } = column
+    if (type.kind !== 'scalar' || type.name !== 'STRING') return column
+    return { ...column, type: { ...type, collation: type.collation ?? this.#defaultCollation } }
   }
 
   /** Makes a view, whose columns are not shown in `information_schema`. @param query in DuckDB's SQL */

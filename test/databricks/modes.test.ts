@@ -121,6 +121,21 @@ test('rows beyond the offset file stop a move to transactions, and auto lands by
   assert.equal(authority?.n, 1)
 })
 
+test('in a schema whose texts ignore case, a run takes the table that it creates, and compares blobs by bytes', async (t) => {
+  const bench = await openWorkspaceBench(t, {}, { defaultCollation: 'UTF8_LCASE' })
+  await append(bench, 0, 5)
+  const config = bench.config({ mode: 'transaction', evolve: false })
+  await landAll(config)
+  await landAll(config)
+  const binary = (name: string) =>
+    bench.warehouse
+      .tableDefinition(`${catalog}.${schema}.${name}`)
+      ?.columns.filter(({ type }) => type.kind === 'scalar' && type.collation === 'UTF8_BINARY')
+      .map((column) => column.name)
+  assert.deepEqual(binary('primary_logs')?.toSorted(), ['source_blob', 'source_generation'])
+  assert.deepEqual(binary('tailrace_offsets'), ['target', 'source_blob', 'source_generation'])
+})
+
 /** The statement of a table that every mode can load. */
 function createTable(bench: WorkspaceBench): string {
   const columns = plainColumnsSql(bench.config().pipelines.primary!.table)

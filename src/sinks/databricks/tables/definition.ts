@@ -32,7 +32,7 @@ export function createTableSql(
 ): string {
   const entries = Object.entries(properties).map(([key, value]) => `${quoteText(key)} = ${quoteText(value)}`)
   return [
-    `CREATE TABLE IF NOT EXISTS ${qualifiedName(name)} (\n${columnDefinitions(columns)}\n)`,
+    `CREATE TABLE IF NOT EXISTS ${qualifiedName(name)} (\n${columnDefinitions(columns, typeOfCompared)}\n)`,
     'USING DELTA',
     layoutSql(layout, columns),
     "COMMENT 'PostgreSQL server logs, landed by Tailrace.'",
@@ -51,12 +51,30 @@ export function addColumnsSql(name: TableName, columns: readonly Column[]): stri
   return `ALTER TABLE ${qualifiedName(name)} ADD COLUMNS (${list.join(', ')})`
 }
 
+/** Columns that statements compare: two blobs whose names differ in case must not be one. */
+export const comparedColumns: ReadonlySet<string> = new Set(['source_blob', 'source_generation'])
+
+/**
+ * Text that is compared by bytes, whatever the default collation of the schema is.
+ *
+ * https://docs.databricks.com/sql/language-manual/sql-ref-collation (read 2026-11-29)
+ */
+export const binaryText = 'STRING COLLATE UTF8_BINARY'
+
+function typeOfCompared({ name, type }: Column): string {
+  return comparedColumns.has(name) ? binaryText : databricksTypes[type]
+}
+
 /** Formats column definitions, one per line. */
-function columnDefinitions(columns: readonly Column[]): string {
-  const lines = columns.map(({ name, type, comment, isRequired }) => {
+function columnDefinitions(
+  columns: readonly Column[],
+  typeOf: (column: Column) => string = ({ type }) => databricksTypes[type],
+): string {
+  const lines = columns.map((column) => {
+    const { name, comment, isRequired } = column
     // A missing value of any other column must not fail a batch.
     const required = isRequired === true ? ' NOT NULL' : ''
-    return `  ${quoteName(name)} ${databricksTypes[type]}${required} COMMENT ${quoteText(comment)}`
+    return `  ${quoteName(name)} ${typeOf(column)}${required} COMMENT ${quoteText(comment)}`
   })
   return lines.join(',\n')
 }

@@ -9,7 +9,14 @@ import {
 } from '../../../tables/table.ts'
 import type { StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { WorkspaceCatalog } from './catalog.ts'
-import { addColumnsSql, createTableSql, databricksTypes, type TableLayout } from './definition.ts'
+import {
+  addColumnsSql,
+  binaryText,
+  comparedColumns,
+  createTableSql,
+  databricksTypes,
+  type TableLayout,
+} from './definition.ts'
 
 /** A column in the catalog. */
 interface LiveColumn {
@@ -196,15 +203,11 @@ function takes(type: string, wanted: string, { name }: Column): boolean {
 
 /** Whether texts that differ are equal in a column; columns have the default collation of their table and schema. */
 function isCollated(type: string): boolean {
-  return type.startsWith('STRING COLLATE ') && type !== 'STRING COLLATE UTF8_BINARY'
+  return type.startsWith('STRING COLLATE ') && type !== binaryText
 }
 
-/** Columns that statements compare: two blobs whose names differ in case must not be one. */
-const comparedColumns: ReadonlySet<string> = new Set(['source_blob', 'source_generation'])
-
-/** https://docs.databricks.com/sql/language-manual/sql-ref-collation (read 2026-11-29) */
 function binaryCollationSql(name: TableName, column: Column): string {
-  return `ALTER TABLE ${qualifiedName(name)} ALTER COLUMN ${quoteName(column.name)} TYPE STRING COLLATE UTF8_BINARY`
+  return `ALTER TABLE ${qualifiedName(name)} ALTER COLUMN ${quoteName(column.name)} TYPE ${binaryText}`
 }
 
 function namesOf(columns: readonly Column[]): string {

@@ -1,6 +1,7 @@
 import type { Span } from '../../../records.ts'
 import { qualifiedName, quoteName, quoteText } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
+import { binaryText } from '../tables/definition.ts'
 
 /** Raised when an offset is not the start of its span, or a newer owner has landed the blob. */
 export const fencedState = '45T01'
@@ -142,9 +143,21 @@ ${insertOffset}`
 
 /** The columns of the offsets table, in the order of its definition. */
 const definitions = [
-  ['target', 'STRING NOT NULL', 'The table that the offset belongs to: catalog.schema.table in lower case.'],
-  ['source_blob', 'STRING NOT NULL', 'Container and name of the blob; empty in the row of a pipeline.'],
-  ['source_generation', 'STRING NOT NULL', 'The life of the blob name; in the row of a pipeline, its name.'],
+  [
+    'target',
+    `${binaryText} NOT NULL`,
+    'The table that the offset belongs to: catalog.schema.table in lower case.',
+  ],
+  [
+    'source_blob',
+    `${binaryText} NOT NULL`,
+    'Container and name of the blob; empty in the row of a pipeline.',
+  ],
+  [
+    'source_generation',
+    `${binaryText} NOT NULL`,
+    'The life of the blob name; in the row of a pipeline, its name.',
+  ],
   ['landed_to', 'BIGINT NOT NULL', 'Every byte before this one is landed.'],
   ['mark', 'STRING', 'How the generation is recognized, as JSON.'],
   ['bytes', 'BIGINT', 'Bytes of the generation that were landed by transactions.'],
