@@ -137,6 +137,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Run the newer release again; docs/operations.md describes the way back to an older one.',
   },
+  RETENTION_REFUSED: {
+    disposition: 'halt',
+    hint: 'Check the clock of this machine; tailrace retain --allow-empty deletes every day.',
+  },
   UNIT_INVALID: {
     disposition: 'halt',
     hint: 'Pass what tailrace plan or tailrace write printed, with the config that they had.',

@@ -6,20 +6,22 @@ export interface RetainCommandOptions {
   readonly pipeline?: string | undefined
   /** Today (UTC) and so many days before it are kept. */
   readonly days: number
+  /** Whether every day of a table may be deleted. */
+  readonly allowEmpty: boolean
   readonly deletes: boolean
   readonly json: boolean
 }
 
 /**
- * Deletes the rows of each table's days before the last ones, or lists those days.
+ * Lists the days of each table before the last ones, or deletes their rows.
  *
  * @returns the exit code: 0
  */
 export async function retain(context: CommandContext, options: RetainCommandOptions): Promise<number> {
   const { print } = context
-  const { pipeline, days, deletes, json } = options
+  const { pipeline, days, allowEmpty, deletes, json } = options
   const reports = await maintainTables(context, pipeline, (maintenance, table) =>
-    maintenance.retain(table, { days, deletes }),
+    maintenance.retain(table, { days, allowEmpty, deletes }),
   )
   if (json) {
     await print(
@@ -33,10 +35,12 @@ export async function retain(context: CommandContext, options: RetainCommandOpti
   })
   await printTable(print, ['pipeline', 'day', 'state', 'files', 'bytes'], rows)
   for (const { pipeline: name, report } of reports) {
-    await print(`${name}: rows are kept from ${report.firstDay} on\n`)
+    await print(`${name}: rows ${deletes ? 'are' : 'would be'} kept from ${report.firstDay} on\n`)
     if (report.undatedFiles > 0)
       await print(`${name}: ${report.undatedFiles} files have rows without a day, which are kept\n`)
   }
+  if (!deletes && rows.length > 0)
+    await print('Nothing was deleted. Run with --delete to delete these days.\n')
   if (deletes && rows.length > 0)
     await print(
       '`tailrace vacuum --delete` deletes the files, once no version within the retention needs them.\n',

@@ -105,7 +105,6 @@ export class Pipeline implements OpenedPipeline {
     this.#aborting = aborting
     this.#diskSpace = resources.diskSpace
     this.#offsets = resources.offsets
-    this.#upkeep = resources.startUpkeep?.(() => this.#diskSpace.isHolding)
     this.#setAsideFile = new SetAsideFile(shared.stateDirectory, name)
     this.#held = heldAsSetAside(resources.committer, options.reader.container, clock.now())
     this.#schedule = this.#createSchedule(options)
@@ -204,6 +203,8 @@ export class Pipeline implements OpenedPipeline {
     const { staging, encoder, committer } = this.#resources
     const diskSpace = this.#diskSpace
     const gate = new DiskGate(diskSpace)
+    // Not before the run: a pipeline that is closed without one would leave timers behind.
+    this.#upkeep = this.#resources.startUpkeep?.(() => diskSpace.isHolding)
     const batcher = new Batcher({ staging, diskSpace, ...batch, clock: this.#clock })
     const sink = new LakehouseSink({
       encoder,

@@ -282,6 +282,7 @@ export interface SinkMaintenance<Options extends SinkOptions = SinkOptions> {
    * Deletes the rows of old days as whole partitions, in one commit. Offsets stay.
    *
    * @returns undefined when there is no table yet
+   * @throws RETENTION_REFUSED when no day would remain
    */
   retain(context: MaintenanceContext<Options>, request: RetainRequest): Promise<RetainReport | undefined>
 }
@@ -289,6 +290,8 @@ export interface SinkMaintenance<Options extends SinkOptions = SinkOptions> {
 export interface RetainRequest {
   /** Today (UTC) and so many days before it are kept. */
   readonly days: number
+  /** Whether every day may be deleted. */
+  readonly allowEmpty: boolean
   /** Whether the days are deleted, or only reported. */
   readonly deletes: boolean
 }

@@ -57,7 +57,7 @@ export interface RetainedDay {
 /** The result of deleting old days. */
 export interface RetainReport {
   readonly tableVersion: number
-  /** The first day that is kept. */
+  /** The first day that is kept: also of an earlier deletion, if that one is later. */
   readonly firstDay: string
   /** The days before it that had files, oldest first. */
   readonly days: readonly RetainedDay[]

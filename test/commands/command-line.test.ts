@@ -82,6 +82,8 @@ test('an option or command that does not exist is refused, with the nearest one 
     [['status', 'primary'], /too many arguments for 'status'/],
     [['replay', '--blob', 'b', '--from', '0'], /required option '--pipeline <name>' not specified\./],
     [['rejects', '--limit', 'x'], /--limit: found x, expected a whole number of at least 0\./],
+    [['retain', '--days', '0'], /--days: found 0, expected a whole number from 1 to 36500\./],
+    [['retain', '--days', '36501'], /--days: found 36501, expected a whole number from 1 to 36500\./],
     [['query', '--at', 'noon', 'select 1'], /--at: found noon, expected a time with a UTC offset/],
     [
       ['query', '--at', '2026-11-24T00:00:00Z', '--table-version', '1', 'select 1'],

@@ -33,7 +33,7 @@ async function messagesOf(config: ResolvedConfig): Promise<string[]> {
     .map((line) => JSON.parse(line).message)
 }
 
-const deleting = { days: 90, deletes: true, json: true }
+const deleting = { days: 90, allowEmpty: false, deletes: true, json: true }
 
 test('old days are deleted, a run goes on behind them, verify explains them, and a replay of them is refused', async (t) => {
   const bench = await openBench(t)
@@ -45,7 +45,7 @@ test('old days are deleted, a run goes on behind them, verify explains them, and
   const dry = await outputOf(config, (context) =>
     retain(context, { ...deleting, deletes: false, json: false }),
   )
-  assert.match(dry.text, /to delete/)
+  assert.match(dry.text, /to delete.*would be kept.*Nothing was deleted/s)
   assert.equal((await messagesOf(config)).length, 15)
 
   const { text } = await outputOf(config, (context) => retain(context, deleting))

@@ -1,5 +1,6 @@
 import { type Command, Option } from '@commander-js/extra-typings'
 import { textFormats } from '../../reporting/text-formats.ts'
+import { retainDaysBounds } from '../../sinks/retain-days.ts'
 import {
   addCommand,
   type CommandRunner,
@@ -154,20 +155,30 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
       }),
     )
 
-  addCommand(program, 'retain', 'Delete the rows of old days from Delta tables, as whole partitions.', {
-    examples: [
-      ['tailrace retain --days 90', 'keep today and the 90 days before it'],
-      ['tailrace retain --days 90 --dry-run', 'list the days that would go'],
-    ],
-  })
+  addCommand(
+    program,
+    'retain',
+    'List the old days of Delta tables, or delete their rows as whole partitions.',
+    {
+      examples: [
+        ['tailrace retain --days 90', 'list the days before the last 90, and delete nothing'],
+        ['tailrace retain --days 90 --delete', 'keep today and the 90 days before it'],
+      ],
+    },
+  )
     .addOption(pipelineOption())
-    .requiredOption('--days <n>', 'days before today (UTC) that are kept', wholeNumber('--days'))
-    .option('--dry-run', 'delete nothing')
+    .requiredOption(
+      '--days <n>',
+      'days before today (UTC) that are kept',
+      wholeNumber('--days', retainDaysBounds.min, retainDaysBounds.max),
+    )
+    .option('--delete', 'delete the rows of these days')
+    .option('--allow-empty', 'allow that no day of a table remains')
     .addOption(jsonOption())
-    .action(({ pipeline, days, dryRun = false, json = false }) =>
+    .action(({ pipeline, days, delete: deletes = false, allowEmpty = false, json = false }) =>
       runner.withConfig(async (context) => {
         const { retain } = await import('../retain.ts')
-        return retain(context, { pipeline, days, deletes: !dryRun, json })
+        return retain(context, { pipeline, days, allowEmpty, deletes, json })
       }),
     )
 

@@ -20,12 +20,13 @@ export function durationMs(flag: string): (text: string) => number {
   }
 }
 
-/** @returns a reader of whole numbers of at least `min` */
-export function wholeNumber(flag: string, min = 0): (text: string) => number {
+/** @returns a reader of whole numbers of at least `min`, and at most `max` */
+export function wholeNumber(flag: string, min = 0, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (Number.isSafeInteger(value) && value >= min && text.trim() !== '') return value
-    throw wrongValue(flag, text, `a whole number of at least ${min}`)
+    if (Number.isSafeInteger(value) && value >= min && value <= max && text.trim() !== '') return value
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+    throw wrongValue(flag, text, `a whole number ${range}`)
   }
 }
 

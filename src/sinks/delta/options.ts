@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../../azure/account-storage.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { Evolution } from '../../tables/table.ts'
+import { retainDaysBounds } from '../retain-days.ts'
 import type { SinkTarget } from '../sink.ts'
 import { parseTableLocation } from './storage/location.ts'
 
@@ -87,7 +88,7 @@ export const deltaOptions = z.strictObject({
       error: 'expected false, or { minFiles, targetBytes, sortByTime }',
     })
     .prefault({}),
-  retainDays: z.int().min(1).max(36_500).optional(),
+  retainDays: z.int().min(retainDaysBounds.min).max(retainDaysBounds.max).optional(),
   vacuum: z.boolean().default(false),
 })
 

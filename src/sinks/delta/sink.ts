@@ -92,13 +92,12 @@ async function openDelta({
     directories: location.kind === 'directory' ? [location.path] : [],
     startUpkeep: (isHeld) => {
       const options = { target, staging: stagingDirectory, isHeld, clock, logger }
-      const parts = [new BackgroundOptimizer(options), new DailyMaintenance(options)]
+      const optimizer = new BackgroundOptimizer(options)
+      const daily = new DailyMaintenance(options)
       return {
-        noteLanded: () => {
-          for (const part of parts) part.noteLanded()
-        },
+        noteLanded: () => optimizer.noteLanded(),
         stop: async () => {
-          await Promise.all(parts.map((part) => part.stop()))
+          await Promise.all([optimizer.stop(), daily.stop()])
         },
       }
     },

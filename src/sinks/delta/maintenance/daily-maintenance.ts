@@ -1,17 +1,20 @@
 import type { Clock } from '../../../clock.ts'
+import { isTailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import { retryLog } from '../../../reporting/retry-log.ts'
 import { withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
-import type { TableUpkeep } from '../../sink.ts'
 import type { DeltaTarget } from '../options.ts'
 import { openTableStorage } from '../storage/open.ts'
-import { retainTable } from './retain-table.ts'
+import { type RetainOptions, retainTable } from './retain-table.ts'
 import { vacuumTable } from './vacuum-table.ts'
 
 /** Pause between two rounds, in milliseconds. */
 const pauseMs = 86_400_000
 
-/** The first round of a process comes after this time, so that one that restarts again and again does nothing else. */
+/**
+ * The first round of a process comes after this time, so that one that restarts again and again does nothing else. A round
+ * that has to wait for disk space is due again after it.
+ */
 const firstPauseMs = 10 * 60_000
 
 /** One thread beside the encoder's two, as for merging. */
@@ -28,28 +31,44 @@ export interface DailyMaintenanceOptions {
 }
 
 /**
- * Deletes old days and unneeded files of a pipeline's table once a day, if the config says so. It acts like a separate
- * writer, as the merging of small files does.
+ * Deletes old days and unneeded files of a pipeline's table once a day, if the config says so, whether or not rows land. It
+ * acts like a separate writer, as the merging of small files does.
  */
-export class DailyMaintenance implements TableUpkeep {
+export class DailyMaintenance {
   readonly #options: DailyMaintenanceOptions
   readonly #stopping = new AbortController()
   #work: Promise<void> | undefined
-  #dueAtMs: number
+  #cancel: () => void = () => {}
 
   constructor(options: DailyMaintenanceOptions) {
     this.#options = options
-    this.#dueAtMs = options.clock.now() + firstPauseMs
+    const { retainDays, vacuum } = options.target.sink
+    if (retainDays !== undefined || vacuum) this.#startAfter(firstPauseMs)
   }
 
-  /** Starts a round in the background when one is due. */
-  noteLanded(): void {
-    const { target, clock, logger } = this.#options
-    const { retainDays, vacuum } = target.sink
-    if ((retainDays === undefined && !vacuum) || this.#work !== undefined) return
-    if (this.#stopping.signal.aborted || this.#options.isHeld() || clock.now() < this.#dueAtMs) return
-    this.#dueAtMs = clock.now() + pauseMs
-    this.#work = this.#run(retainDays, vacuum)
+  /** Whether a round is under way. */
+  get isWorking(): boolean {
+    return this.#work !== undefined
+  }
+
+  /** Aborts a round under way and waits for its end. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#cancel()
+    await this.#work
+  }
+
+  #startAfter(ms: number): void {
+    if (!this.#stopping.signal.aborted) this.#cancel = this.#options.clock.after(ms, () => this.#start())
+  }
+
+  #start(): void {
+    const { target, isHeld, logger } = this.#options
+    const mustWait = isHeld()
+    this.#startAfter(mustWait ? firstPauseMs : pauseMs)
+    // A round that takes longer than a day is not joined by another one.
+    if (mustWait || this.isWorking) return
+    this.#work = this.#run(target.sink.retainDays, target.sink.vacuum)
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           logger.warn({ err: error }, 'the daily maintenance of the table failed: trying again tomorrow')
@@ -57,11 +76,6 @@ export class DailyMaintenance implements TableUpkeep {
       .finally(() => {
         this.#work = undefined
       })
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    await this.#work
   }
 
   async #run(retainDays: number | undefined, vacuum: boolean): Promise<void> {
@@ -75,13 +89,7 @@ export class DailyMaintenance implements TableUpkeep {
       })
       const context = { storage, engine, clock, random: Math.random, signal }
       if (retainDays !== undefined) {
-        const report = await retainTable({ ...context, days: retainDays, deletes: true })
-        const { days = [], firstDay, tableVersion } = report ?? {}
-        if (days.length > 0)
-          logger.info(
-            { firstDay, tableVersion, days: days.length },
-            'deleted the days before the first one that is kept',
-          )
+        await this.#retain({ ...context, days: retainDays, allowEmpty: false, deletes: true })
       }
       signal.throwIfAborted()
       if (vacuum) {
@@ -92,5 +100,21 @@ export class DailyMaintenance implements TableUpkeep {
           logger.info({ files: expired.length, bytes }, 'deleted files that no version needs')
       }
     })
+  }
+
+  async #retain(options: RetainOptions): Promise<void> {
+    const { logger } = this.#options
+    try {
+      const { days = [], firstDay, tableVersion } = (await retainTable(options)) ?? {}
+      if (days.length > 0)
+        logger.info(
+          { firstDay, tableVersion, days: days.length },
+          'deleted the days before the first one that is kept',
+        )
+    } catch (error) {
+      // No reason to leave out the vacuum.
+      if (!isTailraceError(error, 'RETENTION_REFUSED')) throw error
+      logger.warn({ err: error }, 'the old days of the table were not deleted: trying again tomorrow')
+    }
   }
 }

@@ -6,7 +6,7 @@ import { loadState } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
 import { type AddAction, type DeltaCommit, removalOf } from '../protocol/actions.ts'
 import { checkAppendable, checkRemovable, clusteringDomain } from '../protocol/features.ts'
-import { dayColumn, withRetainedFrom } from '../protocol/retention.ts'
+import { dayColumn, laterFirstDay, withRetainedFrom } from '../protocol/retention.ts'
 
 const dayMs = 86_400_000
 
@@ -18,6 +18,8 @@ export interface RetainOptions extends CommitContext {
   readonly engine: EmbeddedEngine
   /** Today (UTC) and so many days before it are kept. */
   readonly days: number
+  /** Whether every day may be deleted. A clock that is wrong by years would make every day an old one. */
+  readonly allowEmpty: boolean
   /** Whether the files are removed; otherwise they are only reported. */
   readonly deletes: boolean
 }
@@ -29,11 +31,11 @@ export interface RetainOptions extends CommitContext {
  * The files themselves are deleted by vacuum, once no version within the table's retention needs them.
  *
  * @returns undefined when there is no table
- * @throws TABLE_UNSUPPORTED for a table that is not partitioned by date, or where rows may not be removed; TABLE_CORRUPT,
- * COMMIT_CONTENDED, COMMIT_UNKNOWN
+ * @throws TABLE_UNSUPPORTED for a table that is not partitioned by date, or where rows may not be removed;
+ * RETENTION_REFUSED when no day would remain; TABLE_CORRUPT, COMMIT_CONTENDED, COMMIT_UNKNOWN
  */
 export async function retainTable(options: RetainOptions): Promise<RetainReport | undefined> {
-  const { storage, engine, clock, days, deletes } = options
+  const { storage, engine, clock, days, allowEmpty, deletes } = options
   const firstDay = new Date(clock.now() - days * dayMs).toISOString().slice(0, 10)
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     const state = await loadState(storage, engine, { keepFiles: true, statistics: false })
@@ -43,13 +45,16 @@ export async function retainTable(options: RetainOptions): Promise<RetainReport 
     const column = dayColumn(state.metaData)
     const all = [...(state.files?.values() ?? [])]
     const old = all.filter((file) => isBefore(file, column, firstDay))
+    const undatedFiles = all.filter(({ partitionValues }) => (partitionValues[column] ?? '') === '').length
     const report = {
-      firstDay,
+      // The days before the table's own first day were deleted before, and do not return.
+      firstDay: laterFirstDay(state.metaData, firstDay),
       days: byDay(old, column),
-      undatedFiles: all.filter(({ partitionValues }) => (partitionValues[column] ?? null) === null).length,
+      undatedFiles,
       deleted: deletes,
     }
     if (!deletes || old.length === 0) return { ...report, tableVersion: state.version }
+    if (!allowEmpty && old.length + undatedFiles === all.length) throw noDayLeft(firstDay, report.days)
     try {
       return { ...report, tableVersion: await remove(old, { column, firstDay }, state, options) }
     } catch (error) {
@@ -60,6 +65,14 @@ export async function retainTable(options: RetainOptions): Promise<RetainReport 
     'COMMIT_CONTENDED',
     `No day was deleted: other commits removed the same files during all ${maxAttempts} attempts.`,
     { context: { attempts: maxAttempts } },
+  )
+}
+
+function noDayLeft(firstDay: string, days: readonly RetainedDay[]): TailraceError {
+  return new TailraceError(
+    'RETENTION_REFUSED',
+    `No day was deleted: every day of the table is before ${firstDay}; the last one is ${days.at(-1)?.day}.`,
+    { context: { firstDay, days: days.length } },
   )
 }
 

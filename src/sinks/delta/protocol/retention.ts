@@ -18,9 +18,14 @@ export function retainedDays(metaData: MetaDataAction): RetainedDays | undefined
 
 /** @returns the table's metadata with a new first day; it never moves back, because deleted rows do not return */
 export function withRetainedFrom(metaData: MetaDataAction, day: string): MetaDataAction {
+  const firstDay = laterFirstDay(metaData, day)
+  return { ...metaData, configuration: { ...metaData.configuration, [retainedFromProperty]: firstDay } }
+}
+
+/** @returns the day, or the table's first day if that is later */
+export function laterFirstDay(metaData: MetaDataAction, day: string): string {
   const before = retainedDays(metaData)?.firstDay ?? day
-  const later = before > day ? before : day
-  return { ...metaData, configuration: { ...metaData.configuration, [retainedFromProperty]: later } }
+  return before > day ? before : day
 }
 
 /**

@@ -22,6 +22,7 @@ function keepFrom(
     clock: { ...impatientClock, now: () => firstMs + (day - 1 + 90) * dayMs + 1_000 },
     random: Math.random,
     days: 90,
+    allowEmpty: false,
     deletes: true,
     ...changes,
   })
@@ -77,7 +78,8 @@ test('the first day never moves back', async (t) => {
   await landBatches(bench, 0, 1)
   await keepFrom(bench, 3)
   await landBatches(bench, 1, 2)
-  assert.equal((await keepFrom(bench, 2))?.days.length, 1)
+  const report = await keepFrom(bench, 2)
+  assert.deepEqual([report?.days.length, report?.firstDay], [1, '2026-01-03'])
   const committer = committerOf(bench)
   await committer.open()
   const source = span(blob, 0, 120)
@@ -85,6 +87,22 @@ test('the first day never moves back', async (t) => {
     committer.replace(source, [await encode(bench, source, [{ offset: 0, seed: 1 }])]),
     /before 2026-01-03/,
   )
+})
+
+test('nothing is deleted when no day would remain, as with a clock that is years ahead, unless that is allowed', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 1)
+  const before = await rowsOf(bench)
+  await assert.rejects(
+    keepFrom(bench, 4),
+    (error) =>
+      isTailraceError(error, 'RETENTION_REFUSED') && /before 2026-01-04.*2026-01-03/.test(error.message),
+  )
+  assert.deepEqual(await rowsOf(bench), before)
+  // No first day was recorded: the days that are kept can be replayed.
+  assert.equal((await keepFrom(bench, 2, { deletes: false }))?.firstDay, '2026-01-02')
+  assert.equal((await keepFrom(bench, 4, { allowEmpty: true }))?.days.length, 3)
+  assert.deepEqual(await rowsOf(bench, 'event_date IS NOT NULL'), [])
 })
 
 test('a merge that wins the race for the same files makes retain begin again', async (t) => {
