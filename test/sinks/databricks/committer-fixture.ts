@@ -81,6 +81,8 @@ export interface OpenOptions {
   /** Default: the table's name. */
   readonly pipeline?: string
   readonly onClose?: () => void
+  /** Hears of staged files that could not be removed. Default: the work that removes them fails. */
+  readonly onNotRemoved?: (error: unknown) => void
 }
 
 const columns: readonly Column[] = [
@@ -216,9 +218,11 @@ export async function committerFixture(
                     ? (names) => ingestedFiles(stepping, declaration.name, staging.folder, names)
                     : undefined,
                 clock,
-                onFailed: (error) => {
-                  throw error
-                },
+                onFailed:
+                  options.onNotRemoved ??
+                  ((error) => {
+                    throw error
+                  }),
               }),
               table:
                 mode === 'stage-only'

@@ -15,6 +15,11 @@ export function stagedFileName(batch: string, index: number, nowMs: number): str
   return `${hourFolder(nowMs)}/${batch}-${index}.parquet`
 }
 
+/** Whether a name is one that `stagedFileName` gives: other files in the folders of hours are left alone. */
+function isStagedFile(name: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet$/.test(lastPartOf(name))
+}
+
 function hourFolder(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 13).replace('T', '/')
 }
@@ -40,7 +45,7 @@ export class StagedFiles {
   readonly #options: StagedFilesOptions
   /** Start of the next hour to clear, in milliseconds since the epoch. */
   #nextHourMs: number | undefined
-  /** Folders of hours that have ended, with files that were not ingested. */
+  /** Folders of hours that have ended, with files that were not ingested or that could not be removed. */
   #kept: readonly string[] = []
 
   constructor(options: StagedFilesOptions) {
@@ -68,15 +73,15 @@ export class StagedFiles {
     await this.reportingFailure(async () => {
       // The second case is a clock that was set far forward.
       if (this.#nextHourMs === undefined || endMs - this.#nextHourMs > firstScanMs) {
-        await this.#removeBetween(endMs - firstScanMs, endMs)
+        await this.#removeBetween(endMs - firstScanMs, endMs, (hour) => this.#removeEndedHour(hour))
         this.#nextHourMs = endMs
       }
       if (this.#nextHourMs < endMs) {
-        for (const folder of this.#kept) if (await this.#removeHour(folder)) this.#forget(folder)
+        for (const folder of this.#kept) await this.#removeEndedHour(folder)
       }
       // Only hours that have ended, so that each is listed once.
       for (; this.#nextHourMs < endMs; this.#nextHourMs += hourMs) {
-        await this.#removeHour(hourFolder(this.#nextHourMs))
+        await this.#removeEndedHour(hourFolder(this.#nextHourMs))
       }
     })
   }
@@ -85,11 +90,17 @@ export class StagedFiles {
   async removeLoaded(): Promise<void> {
     const { retentionMs = 0, clock } = this.#options
     const nowMs = clock.now()
-    await this.reportingFailure(() => this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs))
+    await this.reportingFailure(() =>
+      this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs, (hour) => this.#removeHour(hour)),
+    )
   }
 
   /** Clears the existing hour folders within a period. */
-  async #removeBetween(fromMs: number, toMs: number): Promise<void> {
+  async #removeBetween(
+    fromMs: number,
+    toMs: number,
+    removeHour: (folder: string) => Promise<unknown>,
+  ): Promise<void> {
     const { staging } = this.#options
     const isWithin = (startMs: number, lengthMs: number): boolean =>
       startMs + lengthMs > fromMs && startMs < toMs
@@ -97,9 +108,20 @@ export class StagedFiles {
       // Other names parse as NaN, which is never within the period, so foreign folders are left alone.
       if (!isWithin(Date.parse(`${day}T00:00:00Z`), 24 * hourMs)) continue
       for (const hour of (await staging.list(day)).folders) {
-        if (isWithin(Date.parse(`${hour.replace('/', 'T')}:00:00Z`), hourMs)) await this.#removeHour(hour)
+        if (isWithin(Date.parse(`${hour.replace('/', 'T')}:00:00Z`), hourMs)) await removeHour(hour)
       }
     }
+  }
+
+  /** A folder that cannot be cleared does not stop the others: it is tried again an hour later. */
+  async #removeEndedHour(folder: string): Promise<void> {
+    const isCleared = await this.#removeHour(folder).catch((error: unknown) => {
+      if (isAbort(error)) throw error
+      this.#options.onFailed(error)
+      return false
+    })
+    const others = this.#kept.filter((other) => other !== folder)
+    this.#kept = isCleared ? others : [...others, folder]
   }
 
   /** @returns whether no file of the folder has to be kept until it is ingested */
@@ -107,16 +129,10 @@ export class StagedFiles {
     const { staging, held, ingested } = this.#options
     const { files } = await staging.list(folder)
     const kept = new Set(held())
-    const names = files.map(({ name }) => name).filter((name) => !kept.has(name))
+    const names = files.map(({ name }) => name).filter((name) => isStagedFile(name) && !kept.has(name))
     const removable = ingested === undefined || names.length === 0 ? new Set(names) : await ingested(names)
     for (const name of removable) await staging.remove(name)
-    if (removable.size === names.length) return true
-    if (!this.#kept.includes(folder)) this.#kept = [...this.#kept, folder]
-    return false
-  }
-
-  #forget(folder: string): void {
-    this.#kept = this.#kept.filter((other) => other !== folder)
+    return removable.size === names.length
   }
 
   /** Does work on staged files. Reports failures to `onFailed` and does not throw. */
