@@ -147,7 +147,7 @@ for (const [name, { blobs, table }] of Object.entries(servers)) {
 const needed = inDatabricks
   ? ([
       'DATABRICKS_HOST',
-      'DATABRICKS_HTTP_PATH',
+      ...(environment.TAILRACE_SINK_MODE === 'stage-only' ? [] : (['DATABRICKS_HTTP_PATH'] as const)),
       ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
       ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
     ] as const)

@@ -188,6 +188,23 @@ test('more servers are pipelines of the config that ships, each with its blobs a
   assert.match(invalid, /"a\.b" is not a table name/)
 })
 
+test('the config that ships needs a warehouse for every mode but stage-only', async (t) => {
+  const cwd = await temporaryDirectory(t)
+  const answer = async (mode: string) => {
+    const env = {
+      TAILRACE_SINK: 'databricks',
+      TAILRACE_SINK_MODE: mode,
+      TAILRACE_VOLUME: '/Volumes/lake/logs/files',
+      DATABRICKS_HOST: 'adb-1.azuredatabricks.net',
+    }
+    const args = ['history', '--pipeline', 'none', '--config', join(root, 'pipeline.config.ts')]
+    return (await runTailrace(t, args, { env, cwd, asShipped: true })).stderr
+  }
+  const [staging, copying] = await Promise.all([answer('stage-only'), answer('copy-into')])
+  assert.match(staging, /no pipeline none/)
+  assert.match(copying, /which needs DATABRICKS_HTTP_PATH/)
+})
+
 test('docs/configuration.md and pipeline.config.ts have the variables of the one list, and no others', () => {
   const page = readFileSync(join(root, 'docs/configuration.md'), 'utf8')
   const section = page.split(/^## /m).find((part) => part.startsWith('Environment of the config')) ?? ''

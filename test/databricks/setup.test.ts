@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -77,6 +78,21 @@ test('an identity that the config does not name is asked for, and one that it na
   assert.match(named, new RegExp(`"applicationId":"${id}"`))
   assert.match(named, new RegExp(`GRANT USE CATALOG ON CATALOG .* TO \`${id}\`;`))
   assert.doesNotMatch(named, /<application id>/)
+})
+
+test("a quote in a principal's name stays inside its argument, when a shell runs the printed commands", async (t) => {
+  const bench = await openWorkspaceBench(t)
+  const principal = "o'brien@example.org"
+  const { text } = await outputOf(bench.config(), (context) => printSetup(context, { principal }))
+  const commands = text.split('\n').filter((line) => /^databricks .* --json /.test(line))
+  assert.equal(commands.length, 2)
+  for (const command of commands) {
+    const shown = execFileSync('sh', [
+      '-c',
+      `databricks() { for last; do :; done; echo "$last"; }; ${command}`,
+    ])
+    assert.ok(JSON.stringify(JSON.parse(String(shown))).includes(principal), command)
+  }
 })
 
 test('a config without a table in a workspace has nothing to set up', async (t) => {

@@ -13,8 +13,8 @@ import type { OpenedPipeline } from '../supervised-pipeline.ts'
 import { DirectoryReader } from './directory-reader.ts'
 import { journalBeginning, RunJournal, type RunRecord } from './run-journal.ts'
 
-/** Pause between two landings of the records in a table that costs nothing while it waits, in milliseconds. */
-const usualPauseMs = 60_000
+/** The shortest pause between two landings of the records, in milliseconds. */
+const minPauseMs = 60_000
 
 /** A landing of the records is given up after this time, in milliseconds; the next one lands them. */
 const maxLandingMs = 300_000
@@ -177,7 +177,7 @@ export class RunRecorder {
   #landLater(): void {
     const { clock } = this.#options
     const { landEveryMs } = this.#landing.batch
-    const pauseMs = landEveryMs === undefined ? usualPauseMs : landEveryMs - (clock.now() % landEveryMs)
+    const pauseMs = pauseToLanding(clock.now(), landEveryMs)
     this.#cancelTimer = clock.after(pauseMs, () => {
       this.#underWay = this.#land(AbortSignal.timeout(maxLandingMs)).finally(() => {
         this.#underWay = undefined
@@ -220,6 +220,12 @@ export class RunRecorder {
         this.#log.warn({ err: error }, 'the record of runs was not landed: it is tried again')
     }
   }
+}
+
+/** @returns milliseconds until records are landed: at least 60,000, up to an instant at which the first pipeline lands */
+export function pauseToLanding(nowMs: number, landEveryMs: number | undefined): number {
+  if (landEveryMs === undefined) return minPauseMs
+  return Math.ceil((nowMs + minPauseMs) / landEveryMs) * landEveryMs - nowMs
 }
 
 function isoTime(instantMs: number): string {

@@ -34,12 +34,15 @@ export function landingCost(system: string, loads: readonly LandingLoad<Databric
     if (batches === 0) continue
     const ofLoading = statementsOf(load, batches)
     // With PUT, an upload, its removal a day later, and a listing for each hour.
-    const ofStaging = sink.upload === 'put' && sink.mode !== 'merge' ? 2 * batches + 24 : 0
+    const ofPut = sink.upload === 'put' && sink.mode !== 'merge' ? 2 * batches + 24 : 0
+    const ofStaging = ofPut + ofRetention(load)
     statements += ofLoading + ofStaging
     if (ofLoading + ofStaging === 0) continue
     const { landEveryMs } = load.batch
     const tick = landEveryMs === undefined ? name : `every ${landEveryMs}`
-    groups.set(tick, Math.max(groups.get(tick) ?? 0, batches))
+    // Without uploads and loads only the removal wakes the warehouse.
+    const wakes = ofLoading + ofPut === 0 ? ofStaging : batches
+    groups.set(tick, Math.max(groups.get(tick) ?? 0, wakes))
   }
   let asleep = 1
   let landings = 0
@@ -68,5 +71,12 @@ function batchesOf({ batch, bytesPerDay }: LandingLoad<DatabricksTarget>): numbe
 function statementsOf({ target, bytesPerDay }: LandingLoad<DatabricksTarget>, batches: number): number {
   const { mode } = target.sink
   if (mode === 'stage-only') return 0
-  return mode === 'merge' ? Math.max(batches, bytesPerDay / mergeSourceBytes) : batches
+  if (mode === 'merge') return Math.max(batches, bytesPerDay / mergeSourceBytes)
+  // COPY INTO, and a count of the rows before and after it.
+  return mode === 'copy-into' ? 3 * batches : batches
+}
+
+/** With stage-only, files are removed once the table has their rows, which a statement in each hour reads. */
+function ofRetention({ target: { sink } }: LandingLoad<DatabricksTarget>): number {
+  return sink.mode === 'stage-only' && sink.stagedRetentionMs !== undefined ? 24 : 0
 }

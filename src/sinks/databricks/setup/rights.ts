@@ -74,13 +74,18 @@ export function grantSql(rights: readonly Right[], principal: string): readonly 
   )
 }
 
+/** Quotes an argument of a shell command, for every POSIX shell. */
+export function quoteArgument(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
 /** Formats the command that grants CAN USE, which SQL cannot: https://docs.databricks.com/dev-tools/cli/reference/permissions-commands */
 export function canUseCommand(httpPath: string, principal: string): string {
   const key = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(principal)
     ? 'service_principal_name'
     : 'user_name'
   const list = { access_control_list: [{ [key]: principal, permission_level: 'CAN_USE' }] }
-  return `databricks permissions update warehouses ${warehouseId(httpPath)} --json '${JSON.stringify(list)}'`
+  return `databricks permissions update warehouses ${warehouseId(httpPath)} --json ${quoteArgument(JSON.stringify(list))}`
 }
 
 const kinds: Readonly<Record<string, SecurableKind>> = {

@@ -3,7 +3,7 @@ import { createdProperties, type DatabricksTarget, prefersTransactions, stagingF
 import { createTableSql, streamingTableSql } from '../tables/definition.ts'
 import { createOffsetsSql } from '../transactions/transaction-sql.ts'
 import { warehouseId } from '../warehouse/setup-error.ts'
-import { canUseCommand, grantSql, neededRights, volumeParts } from './rights.ts'
+import { canUseCommand, grantSql, neededRights, quoteArgument, volumeParts } from './rights.ts'
 
 /** Stands for an identity that the config does not name. */
 const unknownPrincipal = '<application id>'
@@ -60,7 +60,7 @@ function commands(
     `export DATABRICKS_HOST=https://${sink.host}`,
     '',
     '# The service principal, with the entitlements to sign in and to use SQL; an error means that it is there already.',
-    `databricks service-principals create --json '${JSON.stringify(identity)}'`,
+    `databricks service-principals create --json ${quoteArgument(JSON.stringify(identity))}`,
     ...(sink.auth.kind === 'oauth'
       ? ['# Its OAuth secret is made in the workspace: Settings > Identity and access > Service principals.']
       : []),

@@ -53,7 +53,10 @@ test('an estimate has the figures of docs/databricks.md, by cadence and mode', (
   assert.deepEqual(estimate(load('a', GB, {}, minute)), [1440, 1440, '24.0', '67.20'])
   assert.deepEqual(estimate(load('a', 20 * GB, {}, hour)), [24, 24, '4.2', '11.76'])
   assert.deepEqual(estimate(load('a', 200 * GB)), [745, 745, '24.0', '67.20'])
+  assert.deepEqual(estimate(load('a', GB, { mode: 'copy-into' })), [96, 288, '16.8', '47.04'])
   assert.deepEqual(estimate(load('a', GB, { mode: 'stage-only' })), [0, 0, '0.0', '0.00'])
+  const removing = { mode: 'stage-only', stagedRetentionMs: 3_600_000 } as const
+  assert.deepEqual(estimate(load('a', GB, removing)), [24, 24, '4.2', '11.76'])
   assert.deepEqual(estimate(load('a', 0)), [0, 0, '0.0', '0.00'])
 })
 
