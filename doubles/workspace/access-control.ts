@@ -22,6 +22,7 @@ export class AccessControl {
   readonly #denied = new Set<string>()
   /** Tables that the principal has made: an owner needs no grant. */
   readonly #owned = new Set<string>()
+  #hidesTables = false
 
   /** @param rights such as `MODIFY on Table 'a.b.c'`, or `CAN USE` on the warehouse */
   deny(...rights: readonly string[]): void {
@@ -31,6 +32,11 @@ export class AccessControl {
   /** Gives the tables that the principal has made to somebody else. */
   disown(): void {
     this.#owned.clear()
+  }
+
+  /** Leaves the tables out of `information_schema.tables`, as for a principal without any right on them. */
+  hideTables(): void {
+    this.#hidesTables = true
   }
 
   /** Gives a right back, by the statement or the command that grants it. @returns whether one was missing */
@@ -66,7 +72,9 @@ export class AccessControl {
           const lacking = this.#lacking(need)
           if (lacking !== undefined) throw insufficient(lacking)
         }
-        const result = await engine.execute(text, context)
+        // The same columns, and no row.
+        const isHidden = this.#hidesTables && / FROM \S+information_schema\.tables WHERE /.test(text)
+        const result = await engine.execute(isHidden ? `${text} AND 1 = 0` : text, context)
         const made = new RegExp(`^CREATE TABLE (?:IF NOT EXISTS )?${tableName}`).exec(text)?.[1]
         if (made !== undefined) this.#owned.add(plain(made))
         return result

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { pino } from 'pino'
 import { AccessControl } from '../../doubles/workspace/access-control.ts'
+import { SqlFailure } from '../../doubles/workspace/warehouse-engine.ts'
 import { checkWriting, printLanding } from '../../src/commands/checking/check-writing.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
@@ -95,14 +97,9 @@ test('check --write names every missing grant with principal and object, ready t
   assert.equal(first.code, 1)
   assert.deepEqual(grants(first.text), [
     `GRANT READ VOLUME, WRITE VOLUME ON VOLUME \`${catalog}\`.\`${schema}\`.\`staging\` TO \`${bench.workspace.tokens.clientId}\`;`,
-  ])
-  for (const grant of grants(first.text)) assert.ok(access.run(grant))
-  const second = await write(config)
-  assert.equal(second.code, 1)
-  assert.deepEqual(grants(second.text), [
     `GRANT CREATE TABLE ON SCHEMA \`${catalog}\`.\`${schema}\` TO \`${bench.workspace.tokens.clientId}\`;`,
   ])
-  for (const grant of grants(second.text)) assert.ok(access.run(grant))
+  for (const grant of grants(first.text)) assert.ok(access.run(grant))
   assert.equal((await write(config)).code, 0)
   assert.deepEqual(await leftovers(bench), [])
 })
@@ -121,6 +118,7 @@ test('rights on a table that exists are probed without changing a row', async (t
   assert.equal(code, 1)
   assert.deepEqual(grants(text), [
     `GRANT SELECT, MODIFY ON TABLE \`${catalog}\`.\`${schema}\`.\`primary_logs\` TO \`${bench.workspace.tokens.clientId}\`;`,
+    `GRANT CREATE TABLE ON SCHEMA \`${catalog}\`.\`${schema}\` TO \`${bench.workspace.tokens.clientId}\`;`,
   ])
   for (const grant of grants(text)) access.run(grant)
   assert.equal((await write(config)).code, 0)
@@ -168,6 +166,49 @@ test('Ctrl-C in the middle of a landing still removes the scratch table and its 
   assert.equal(code, 130, started.stderr)
   assert.match(started.stdout, /the scratch table and its files are removed\n$/)
   assert.deepEqual(await leftovers(bench), [])
+})
+
+test('a failed removal is logged with the names of the table and the file, and the error of the landing stays', async (t) => {
+  const bench = await openWorkspaceBench(t)
+  const failing = (statement: RegExp, why: string): void => {
+    const failure = new SqlFailure('UNSUPPORTED_OPERATION', '0A000', why)
+    bench.workspace.faults.add({ statement, fault: { kind: 'fail', failure } })
+  }
+  failing(/^COPY INTO/, 'The load fails.')
+  failing(/^DROP TABLE/, 'The removal of the table fails.')
+  failing(/^REMOVE .*parquet/, 'The removal of the file fails.')
+  const logged: string[] = []
+  const logger = pino({}, { write: (line: string) => logged.push(line) })
+  const config = bench.config({ mode: 'copy-into' })
+  const checking = outputOf(config, (context) => checkWriting({ ...context, logger }, {}))
+  await assert.rejects(checking, /COPY INTO|load/i)
+  const errors = logged.map((line) => JSON.parse(line)).filter(({ level }) => level === 50)
+  assert.ok(
+    errors.some((line) => /\.tailrace_check_[0-9a-f]+$/.test(line.table)),
+    logged.join(''),
+  )
+  assert.ok(
+    errors.some((line) => /^\/Volumes\/.*tailrace_check_.*\.parquet$/.test(line.file)),
+    logged.join(''),
+  )
+})
+
+test('a table without any right on it is no missing table: SELECT is named, and CREATE TABLE beside it', async (t) => {
+  const { access, bench } = await guardedBench(t, [])
+  const config = bench.config({ mode: 'replace-where' })
+  await bench.storage.append('primary.ndjson', lines(0, 3))
+  await landAll(config)
+  access.disown()
+  access.deny(...rights.table, ...rights.creation)
+  access.hideTables()
+  const { code, text } = await write(config)
+  assert.equal(code, 1)
+  const object = `\`${catalog}\`.\`${schema}\``
+  const to = `TO \`${bench.workspace.tokens.clientId}\`;`
+  assert.deepEqual(grants(text), [
+    `GRANT SELECT, MODIFY ON TABLE ${object}.\`primary_logs\` ${to}`,
+    `GRANT CREATE TABLE ON SCHEMA ${object} ${to}`,
+  ])
 })
 
 /** Statements and requests that change something, without what differs from one landing to the next. */

@@ -94,6 +94,7 @@ async function checkOne(
   const fullName = Object.values(table).join('.')
   let rows: number | undefined
   let grants: readonly string[] | undefined
+  let failure: { readonly error: unknown } | undefined
   try {
     const bytes = Buffer.from(`${JSON.stringify(usualRecord)}\n`)
     rows = await landTrial({ name, pipeline, disk, table, bytes, signal, clock, logger })
@@ -104,11 +105,20 @@ async function checkOne(
     )
   } catch (error) {
     grants = await setup.missingGrants(scratch, error, principal)
-    if (grants === undefined) throw error
-  } finally {
+    if (grants === undefined) failure = { error }
+  }
+  try {
     await setup.removeScratch({ target: scratch, stateDirectory, clock, logger })
     await print(`${name}: the scratch table and its files are removed\n`)
+  } catch (error) {
+    // Logged, because the error of the landing or the signal ends the command.
+    logger.error(
+      { pipeline: name, table: fullName, err: error },
+      'the scratch table, its offsets or its files were not removed: remove them by hand',
+    )
+    failure ??= { error }
   }
+  if (failure !== undefined) throw failure.error
   if (grants !== undefined) {
     await printGrants(context, name, grants, [])
     return 1

@@ -93,19 +93,29 @@ async function probeTables(
     if (read === undefined || write === undefined) continue
     const [catalogName = '', schema = '', name = ''] = read.on
     const full: TableName = { catalog: catalogName, schema, table: name }
-    // A table without any right on it seems missing.
-    if (!(await catalog.hasTable(full))) {
-      if (!target.sink.createTable) addAll(findings.unknown, rights)
-      continue
-    }
     const quoted = qualifiedName(full)
     const statement = (label: string, sql: string) => () =>
       warehouse.execute({ label, sql, repeatable: true })
+    const select = statement('probe SELECT', `SELECT 1 AS one FROM ${quoted} LIMIT 1`)
+    // The catalog does not show a table without any right on it, but a query of it is refused.
+    const isVisible = await catalog.hasTable(full)
+    let isMissing = false
     const mayRead = await hasRight(
-      statement('probe SELECT', `SELECT 1 AS one FROM ${quoted} LIMIT 1`),
+      async () => {
+        try {
+          await select()
+        } catch (error) {
+          if (isVisible || !isNotFound(error)) throw error
+          isMissing = true
+        }
+      },
       [read],
       findings,
     )
+    if (isMissing) {
+      if (!target.sink.createTable) addAll(findings.unknown, rights)
+      continue
+    }
     if (mayRead) findings.found.push(`may read ${quoted}`)
     const mayWrite = await hasRight(
       statement('probe MODIFY', `DELETE FROM ${quoted} WHERE 1 = 0`),
@@ -114,7 +124,11 @@ async function probeTables(
     )
     if (mayWrite) findings.found.push(`may change ${quoted}`)
   }
-  if (findings.unknown.length > 0) addAll(findings.unknown, creation)
+  if (findings.unknown.length > 0 || findings.missing.length > 0) addAll(findings.unknown, creation)
+}
+
+function isNotFound(error: unknown): boolean {
+  return isTailraceError(error) && String(error.context.errorClass).includes('TABLE_OR_VIEW_NOT_FOUND')
 }
 
 /** @returns whether the catalogs and schemas can be seen */

@@ -1,14 +1,18 @@
+import type { Logger } from '../../../reporting/logger.ts'
 import { interactiveRetry } from '../../../retry.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { SinkContext } from '../../sink.ts'
 import { openWorkspace, type Workspace } from '../open-workspace.ts'
 import { type DatabricksOptions, type DatabricksTarget, prefersTransactions } from '../options.ts'
+import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { OffsetsTable } from '../transactions/offsets-table.ts'
 
 /**
  * Removes a scratch table, its offsets and its staged files. The offsets table stays: other pipelines may use it by now.
  *
- * @throws the first failure, after everything was tried
+ * Logs each file that stays.
+ *
+ * @throws the first failure, after the table and the files were tried
  */
 export async function removeScratch({
   target,
@@ -19,7 +23,7 @@ export async function removeScratch({
   try {
     const ends = await Promise.allSettled([
       removeTable(workspace, target),
-      workspace.staging === undefined ? undefined : removeFiles(workspace.staging, ''),
+      workspace.staging === undefined ? undefined : removeFiles(workspace.staging, '', logger),
     ])
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   } finally {
@@ -39,8 +43,13 @@ async function removeTable({ warehouse }: Workspace, { name, sink, table }: Data
   if (await offsets.exists()) await offsets.forgetTarget()
 }
 
-async function removeFiles(staging: NonNullable<Workspace['staging']>, folder: string): Promise<void> {
+async function removeFiles(staging: VolumeStaging, folder: string, logger: Logger): Promise<void> {
   const { files, folders } = await staging.list(folder)
-  for (const { name } of files) await staging.remove(name)
-  for (const inner of folders) await removeFiles(staging, inner)
+  for (const { name } of files) {
+    await staging.remove(name).catch((error: unknown) => {
+      logger.error({ file: `${staging.folder}/${name}`, err: error }, 'a file of the check was not removed')
+      throw error
+    })
+  }
+  for (const inner of folders) await removeFiles(staging, inner, logger)
 }
