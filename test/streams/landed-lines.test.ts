@@ -7,7 +7,7 @@ import { encoderFixture } from '../sinks/encoder-harness.ts'
 import { anyLine } from './any-line.ts'
 import { blockOf } from './blob-chunks.ts'
 
-test('a landed row is rejected exactly when JSON says that its text is no object', async (t) => {
+test('a landed row is rejected exactly when JSON says that its text is no object, and it is no line of a text log', async (t) => {
   const { rowsOf } = await encoderFixture(t)
   await fc.assert(
     fc.asyncProperty(fc.array(anyLine, { minLength: 200, maxLength: 400 }), async (texts) => {
@@ -75,8 +75,14 @@ function rejections({ latin1 }: Line): boolean[] {
   return (
     objectRejections(text) ??
     pieces(text)?.flatMap((piece) => objectRejections(piece) ?? [true]) ??
-    arrayPart(text) ?? [true]
+    arrayPart(text) ??
+    serverLine(text) ?? [true]
   )
+}
+
+/** A line of a text log: behind a level, or behind the server's tab where no key or bracket of an indented object is. */
+function serverLine(text: string): boolean[] | undefined {
+  return /^(?:\s*LOG: {2}|\t(?!\t*"[^"]*" ?:|\t+[{}[\]]))/.test(text) ? [false] : undefined
 }
 
 function objectRejections(text: string): boolean[] | undefined {

@@ -250,13 +250,14 @@ test("a reject's text is cut to 64 KiB and its length is the unit's", async () =
   assert.equal(unit?.end, text.length)
 })
 
-test('a value that is neither an object nor an array is a rejected line', async () => {
-  const units = await unitsIn('12\nLOG:  x {"records":[1]}\n"a"\r\n{"a":1},\nnull')
+test('a value that is neither an object nor an array is a rejected line, unless it is one of a text log', async () => {
+  const units = await unitsIn('12\nx {"records":[1]}\nLOG:  x {"records":[1]}\n"a"\r\n{"a":1},\nnull')
   assert.deepEqual(
     units.map(({ entries }) => entries.map(({ raw, reject }) => [raw, reject])),
     [
       [['12', 'not_object']],
-      [['LOG:  x {"records":[1]}', 'not_json']],
+      [['x {"records":[1]}', 'not_json']],
+      [['LOG:  x {"records":[1]}', undefined]],
       [['"a"', 'not_object']],
       [['{"a":1}', undefined]],
       [[',', 'not_json']],
