@@ -2,7 +2,7 @@ import { choosePipeline, choosePipelines, unsupportedError } from '../config/cho
 import { intendedRows, type LoadIntent } from '../offsets/load-intent.ts'
 import { OffsetFile } from '../offsets/offset-file.ts'
 import { printTable } from '../reporting/row-printer.ts'
-import { openResources } from '../run/resources.ts'
+import { withResources } from '../run/resources.ts'
 import type { CommandContext } from './command.ts'
 import { exitCodes } from './exit-code.ts'
 
@@ -79,22 +79,11 @@ export async function discardIntent(context: CommandContext, options: DiscardInt
   const { config, clock, logger, print } = context
   const { pipeline: name, batch, removeRows = false } = options
   const pipeline = choosePipeline(config, name)
-  const resources = await openResources({
-    name,
-    config: pipeline,
-    shared: config,
-    removeLeftovers: false,
-    clock,
-    logger,
-  })
-  try {
-    const { committer } = resources
+  return withResources({ name, config: pipeline, shared: config, clock, logger }, async ({ committer }) => {
     if (committer.discardLoad === undefined)
       throw unsupportedError([name], { because: 'holds its offsets itself, so no load of it is unclear' })
     const discarded = await committer.discardLoad(batch, { removesRows: removeRows })
     await print(`${JSON.stringify({ pipeline: name, ...discarded })}\n`)
     return exitCodes.done
-  } finally {
-    await resources.close()
-  }
+  })
 }

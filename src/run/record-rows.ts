@@ -1,18 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
-import { pipeline as connect } from 'node:stream/promises'
 import type { ResolvedPipeline } from '../config/resolved.ts'
 import { withStateErrors } from '../offsets/state-files.ts'
-import type { Batch, Chunk } from '../records.ts'
 import { SpoolEncoder } from '../sinks/encoding/encoder.ts'
 import { EmbeddedEngine, type JsonRow, parquetSql } from '../sinks/encoding/engine.ts'
-import { Batcher } from '../streams/batcher.ts'
 import { customStages } from '../streams/custom/custom-stages.ts'
-import { LineSplitter } from '../streams/line-splitter.ts'
-import { RecordValidator } from '../streams/record-validator.ts'
 import { Staging } from '../streams/staging/staging.ts'
+import { batchLines } from './batch-lines.ts'
 
 /**
  * Sends lines through the stages of a pipeline and its encoder, without its source and its table.
@@ -37,26 +32,15 @@ export async function recordRows(
       files: 'whole',
     })
     const paths: string[] = []
-    const collect = new Writable({
-      objectMode: true,
-      write: (batch: Batch, _encoding, done) => {
-        const encode = async (): Promise<void> => {
-          if (batch.rows === 0) return
-          for (const { path } of (await encoder.encode(batch)).files) paths.push(path)
-        }
-        encode().then(() => done(), done)
+    await batchLines(bytes, {
+      blob: 'tests/records',
+      staging,
+      customStages: customStages(transforms, name),
+      onBatch: async (batch) => {
+        if (batch.rows === 0) return
+        for (const { path } of (await encoder.encode(batch)).files) paths.push(path)
       },
     })
-    const span = { blob: 'tests/records', generation: '20260101T000000Z', start: 0, end: bytes.length }
-    const chunk: Chunk = { span, bytes }
-    await connect([
-      Readable.from(bytes.length === 0 ? [] : [chunk]),
-      new LineSplitter(),
-      new RecordValidator(),
-      ...customStages(transforms, name),
-      new Batcher({ staging }),
-      collect,
-    ])
     if (paths.length === 0) return []
     return await engine.rows(`FROM ${parquetSql(paths)} ORDER BY source_offset, source_index`)
   } finally {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { choosePipeline } from '../config/choose-pipelines.ts'
-import { type ResolvedConfig, sinkTarget } from '../config/resolved.ts'
+import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../config/resolved.ts'
 import { TailraceError } from '../errors.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { Span } from '../records.ts'
@@ -17,7 +17,7 @@ import { customStages } from '../streams/custom/custom-stages.ts'
 import { removeStaged } from '../streams/staging/staging.ts'
 import { encodeBlocks } from './encode-blocks.ts'
 import { Lane } from './lanes/lane.ts'
-import { openResources, type PipelineResources } from './resources.ts'
+import { type PipelineResources, withResources } from './resources.ts'
 
 export interface ReplayOptions {
   readonly config: ResolvedConfig
@@ -47,7 +47,7 @@ export interface ReplayReceipt {
  * @throws USAGE, REPLAY_OUT_OF_RANGE, REPLAY_NOT_A_LINE_START, and SOURCE_UNAVAILABLE after a few attempts
  */
 export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
-  const { config, pipeline: name, reader, clock, logger } = options
+  const { config, pipeline: name, clock, logger } = options
   const pipeline = choosePipeline(config, name)
   const { stateDirectory } = config
   await pipeline.sinkKind.requireTable?.({
@@ -56,77 +56,81 @@ export async function replay(options: ReplayOptions): Promise<ReplayReceipt> {
     clock,
     logger,
   })
-  const resources = await openResources({
-    name,
-    config: pipeline,
-    shared: config,
-    removeLeftovers: false,
+  return withResources({ name, config: pipeline, shared: config, clock, logger }, async (resources) => {
+    const encoded: EncodedBatch[] = []
+    try {
+      return await replayRange(options, pipeline, resources, encoded)
+    } finally {
+      for (const { files } of encoded) {
+        for (const { path } of files) await removeStaged(dirname(path), logger)
+      }
+    }
+  })
+}
+
+/** @param encoded receives the batches, whose files the caller removes */
+async function replayRange(
+  options: ReplayOptions,
+  pipeline: ResolvedPipeline,
+  resources: PipelineResources,
+  encoded: EncodedBatch[],
+): Promise<ReplayReceipt> {
+  const { pipeline: name, reader, clock, logger } = options
+  const blobName = options.blob.startsWith(`${reader.container}/`)
+    ? options.blob.slice(reader.container.length + 1)
+    : options.blob
+  const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
+  const span = spanToReplay(landed, options)
+  const patient = retryingReader(reader, { clock, policy: interactiveRetry })
+  const { createdAt, head, blobType } = await requireSameGeneration(patient, blobName, landed, resources)
+  const framing = framingOf(head, blobType)
+  if (framing.kind === 'refused')
+    throw new TailraceError('SOURCE_UNSUPPORTED', `${span.blob} ${framing.reason}.`)
+  if (framing.kind === 'lines') {
+    await requireLineStart(patient, blobName, span.start)
+    await requireLineStart(patient, blobName, span.end)
+  } else requireWhole(span, landed)
+
+  const lane = new Lane({
+    source: pipeline.source,
+    customStages: () => customStages(pipeline.transforms, name),
+    reader,
+    blobName,
+    start: {
+      generation: span.generation,
+      createdAt,
+      offset: span.start,
+      insideLine: false,
+      before: undefined,
+      resume: undefined,
+      head,
+      framing: framing.kind,
+    },
+    staging: resources.staging,
+    follow: false,
+    endOffset: span.end,
+    retry: interactiveRetry,
     clock,
     logger,
   })
-  const encoded: EncodedBatch[] = []
-  try {
-    const blobName = options.blob.startsWith(`${reader.container}/`)
-      ? options.blob.slice(reader.container.length + 1)
-      : options.blob
-    const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
-    const span = spanToReplay(landed, options)
-    const patient = retryingReader(reader, { clock, policy: interactiveRetry })
-    const { createdAt, head, blobType } = await requireSameGeneration(patient, blobName, landed, resources)
-    const framing = framingOf(head, blobType)
-    if (framing.kind === 'refused')
-      throw new TailraceError('SOURCE_UNSUPPORTED', `${span.blob} ${framing.reason}.`)
-    if (framing.kind === 'lines') {
-      await requireLineStart(patient, blobName, span.start)
-      await requireLineStart(patient, blobName, span.end)
-    } else requireWhole(span, landed)
-
-    const lane = new Lane({
-      source: pipeline.source,
-      customStages: () => customStages(pipeline.transforms, name),
-      reader,
-      blobName,
-      start: {
-        generation: span.generation,
-        createdAt,
-        offset: span.start,
-        insideLine: false,
-        before: undefined,
-        resume: undefined,
-        head,
-        framing: framing.kind,
-      },
-      staging: resources.staging,
-      follow: false,
-      endOffset: span.end,
-      retry: interactiveRetry,
-      clock,
-      logger,
+  await encodeBlocks(
+    async (merge) => {
+      await lane.run((onTaken) => merge.inlet(onTaken))
+    },
+    { ...resources, batch: pipeline.batch, onEncoded: (batch) => void encoded.push(batch) },
+  )
+  if (lane.next.offset !== span.end) {
+    throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
+      context: { expected: span.end, found: lane.next.offset },
     })
-    await encodeBlocks(
-      async (merge) => {
-        await lane.run((onTaken) => merge.inlet(onTaken))
-      },
-      { ...resources, batch: pipeline.batch, onEncoded: (batch) => void encoded.push(batch) },
-    )
-    if (lane.next.offset !== span.end) {
-      throw new TailraceError('SPAN_GAP', `Reading ${span.blob} again ended before the range did.`, {
-        context: { expected: span.end, found: lane.next.offset },
-      })
-    }
-    const receipt = await resources.committer.replace(span, encoded)
-    return {
-      span,
-      rows: encoded.reduce((sum, batch) => sum + batch.rows, 0),
-      rejected: encoded.reduce((sum, batch) => sum + batch.rejected, 0),
-      removedRows: receipt.removedRows,
-      tableVersion: receipt.tableVersion,
-    }
-  } finally {
-    for (const { files } of encoded) {
-      for (const { path } of files) await removeStaged(dirname(path), logger)
-    }
-    await resources.close()
+  }
+  const receipt = await resources.committer.replace(span, encoded)
+  return {
+    span,
+    rows: encoded.reduce((sum, batch) => sum + batch.rows, 0),
+    rejected: encoded.reduce((sum, batch) => sum + batch.rejected, 0),
+    removedRows: receipt.removedRows,
+    tableVersion: receipt.tableVersion,
   }
 }
 

@@ -53,6 +53,24 @@ const encoding = new SerialQueue()
 const longTexts = new SerialQueue()
 
 /**
+ * Opens the resources of a pipeline for the work of a command, and closes them after it. The staging files of a run in
+ * another process stay.
+ *
+ * @throws as `openResources`, and the error of the work
+ */
+export async function withResources<Result>(
+  options: Omit<PipelineResourcesOptions, 'removeLeftovers'>,
+  work: (resources: PipelineResources) => Promise<Result>,
+): Promise<Result> {
+  const resources = await openResources({ ...options, removeLeftovers: false })
+  try {
+    return await work(resources)
+  } finally {
+    await resources.close()
+  }
+}
+
+/**
  * Opens the resources of a pipeline, and creates the table if it does not exist.
  *
  * @throws TABLE_UNSUPPORTED, TABLE_SCHEMA_MISMATCH, TABLE_CORRUPT, STATE_LOCKED

@@ -2,7 +2,7 @@ import { choosePipeline, unsupportedError } from '../../config/choose-pipelines.
 import { TailraceError } from '../../errors.ts'
 import type { UnitOutcome } from '../../sinks/table-committer.ts'
 import type { InspectionContext } from '../inspection/for-each-pipeline.ts'
-import { openResources } from '../resources.ts'
+import { withResources } from '../resources.ts'
 import type { Manifest } from './unit-files.ts'
 
 /** The result of one commit, which `tailrace commit` prints. */
@@ -56,16 +56,8 @@ async function commitOfPipeline(
   name: string,
   units: readonly NamedManifest[],
 ): Promise<CommitUnitsReceipt> {
-  const resources = await openResources({
-    name,
-    config: choosePipeline(config, name),
-    shared: config,
-    removeLeftovers: false,
-    clock,
-    logger,
-  })
-  try {
-    const { committer } = resources
+  const pipeline = choosePipeline(config, name)
+  return withResources({ name, config: pipeline, shared: config, clock, logger }, async ({ committer }) => {
     if (committer.landUnits === undefined)
       throw unsupportedError([name], { because: 'cannot hold files that are committed later' })
     const { outcomes, tableVersion } = await committer.landUnits(units)
@@ -81,7 +73,5 @@ async function commitOfPipeline(
       rows: having('landed').reduce((sum, { rows }) => sum + rows, 0),
       tableVersion,
     }
-  } finally {
-    await resources.close()
-  }
+  })
 }

@@ -21,7 +21,7 @@ import { removeStaged } from '../../streams/staging/staging.ts'
 import { RowMemories } from '../../streams/staging/usual-rows.ts'
 import { encodeBlocks } from '../encode-blocks.ts'
 import { Lane } from '../lanes/lane.ts'
-import { openResources, type PipelineResources } from '../resources.ts'
+import { type PipelineResources, withResources } from '../resources.ts'
 import type { Manifest, Unit } from './unit-files.ts'
 
 export interface WriteUnitOptions {
@@ -47,40 +47,36 @@ export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
   const stateDirectory = join(config.stateDirectory, 'units', randomUUID())
   await removeAbandoned(dirname(stateDirectory), clock.now() - config.disk.expireMs)
   const shared = { ...config, stateDirectory, shard: undefined }
-  const resources = await openResources({
-    name: unit.pipeline,
-    config: pipeline,
-    shared,
-    removeLeftovers: false,
-    clock,
-    logger,
-  })
   try {
-    const { committer } = resources
-    if (committer.storeUnit === undefined)
-      throw unsupportedError([unit.pipeline], { because: 'cannot hold files that are committed later' })
-    const ends = new Map<Span, number>()
-    const files: StoredFile[] = []
-    let [rows, rejected, partial] = [0, 0, 0]
-    await encodeBlocks((merge) => readSpans(options, resources, merge, ends), {
-      ...resources,
-      batch: pipeline.batch,
-      onEncoded: async (batch) => {
-        for (const file of (await committer.storeUnit?.([batch])) ?? []) files.push(file)
-        for (const { path } of batch.files) await removeStaged(dirname(path), logger)
-        rows += batch.rows
-        rejected += batch.rejected
-        partial += batch.partial
+    return await withResources(
+      { name: unit.pipeline, config: pipeline, shared, clock, logger },
+      async (resources) => {
+        const { committer } = resources
+        if (committer.storeUnit === undefined)
+          throw unsupportedError([unit.pipeline], { because: 'cannot hold files that are committed later' })
+        const ends = new Map<Span, number>()
+        const files: StoredFile[] = []
+        let [rows, rejected, partial] = [0, 0, 0]
+        await encodeBlocks((merge) => readSpans(options, resources, merge, ends), {
+          ...resources,
+          batch: pipeline.batch,
+          onEncoded: async (batch) => {
+            for (const file of (await committer.storeUnit?.([batch])) ?? []) files.push(file)
+            for (const { path } of batch.files) await removeStaged(dirname(path), logger)
+            rows += batch.rows
+            rejected += batch.rejected
+            partial += batch.partial
+          },
+        })
+        const spans = unit.spans.flatMap((span) => {
+          const end = ends.get(span) ?? span.start
+          return end > span.start ? [{ ...span, end }] : []
+        })
+        const table = pipeline.sinkKind.offsetsTable(pipeline)
+        return { pipeline: unit.pipeline, table, spans, files, rows, rejected, partial }
       },
-    })
-    const spans = unit.spans.flatMap((span) => {
-      const end = ends.get(span) ?? span.start
-      return end > span.start ? [{ ...span, end }] : []
-    })
-    const table = pipeline.sinkKind.offsetsTable(pipeline)
-    return { pipeline: unit.pipeline, table, spans, files, rows, rejected, partial }
+    )
   } finally {
-    await resources.close()
     await rm(stateDirectory, { recursive: true, force: true })
   }
 }
