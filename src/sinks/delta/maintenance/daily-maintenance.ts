@@ -1,10 +1,5 @@
-import type { Clock } from '../../../clock.ts'
 import { isTailraceError } from '../../../errors.ts'
-import type { Logger } from '../../../reporting/logger.ts'
-import { retryLog } from '../../../reporting/retry-log.ts'
-import { withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
-import type { DeltaTarget } from '../options.ts'
-import { openTableStorage } from '../storage/open.ts'
+import { type BackgroundMaintenanceOptions, maintainBeside } from './background-maintenance.ts'
 import { type RetainOptions, retainTable } from './retain-table.ts'
 import { vacuumTable } from './vacuum-table.ts'
 
@@ -17,30 +12,17 @@ const pauseMs = 86_400_000
  */
 const firstPauseMs = 10 * 60_000
 
-/** One thread beside the encoder's two, as for merging. */
-const limits = { threads: 1, memoryMiB: 160 }
-
-export interface DailyMaintenanceOptions {
-  readonly target: Pick<DeltaTarget, 'sink' | 'table' | 'sourceStorage'>
-  /** The pipeline's staging directory. */
-  readonly staging: string
-  /** Whether work must wait because disk space is short. */
-  readonly isHeld: () => boolean
-  readonly clock: Clock
-  readonly logger: Logger
-}
-
 /**
  * Deletes old days and unneeded files of a pipeline's table once a day, if the config says so, whether or not rows land. It
  * acts like a separate writer, as the merging of small files does.
  */
 export class DailyMaintenance {
-  readonly #options: DailyMaintenanceOptions
+  readonly #options: BackgroundMaintenanceOptions
   readonly #stopping = new AbortController()
   #work: Promise<void> | undefined
   #cancel: () => void = () => {}
 
-  constructor(options: DailyMaintenanceOptions) {
+  constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options
     const { retainDays, vacuum } = options.target.sink
     if (retainDays !== undefined || vacuum) this.#startAfter(firstPauseMs)
@@ -79,14 +61,10 @@ export class DailyMaintenance {
   }
 
   async #run(retainDays: number | undefined, vacuum: boolean): Promise<void> {
-    const { target, staging, clock, logger } = this.#options
+    const { clock, logger } = this.#options
     const { signal } = this.#stopping
-    await withMaintenanceWorkspace(staging, limits, async ({ engine, directory }) => {
-      const storage = openTableStorage(target, {
-        downloadDirectory: directory,
-        clock,
-        retry: { signal, onRetry: retryLog(logger, "the table's storage failed during its maintenance") },
-      })
+    const during = { during: 'during its maintenance', signal }
+    await maintainBeside(this.#options, during, async ({ engine, storage }) => {
       const context = { storage, engine, clock, random: Math.random, signal }
       if (retainDays !== undefined) {
         await this.#retain({ ...context, days: retainDays, allowEmpty: false, deletes: true })

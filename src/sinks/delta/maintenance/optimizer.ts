@@ -1,28 +1,12 @@
-import { type Clock, isPauseOver } from '../../../clock.ts'
+import { isPauseOver } from '../../../clock.ts'
 import { isTailraceError } from '../../../errors.ts'
-import type { Logger } from '../../../reporting/logger.ts'
-import { retryLog } from '../../../reporting/retry-log.ts'
-import { withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
 import type { TableUpkeep } from '../../sink.ts'
-import type { DeltaOptions, DeltaTarget } from '../options.ts'
-import { openTableStorage } from '../storage/open.ts'
+import type { DeltaOptions } from '../options.ts'
+import { type BackgroundMaintenanceOptions, maintainBeside } from './background-maintenance.ts'
 import { optimizeTable } from './optimize-table.ts'
 
 /** Pause between two checks of the table, so that its log is not read all the time. */
 const minPauseMs = 5 * 60_000
-
-/** One thread beside the encoder's two. A merge needs little memory, and spills to disk beyond it. */
-const limits = { threads: 1, memoryMiB: 160 }
-
-export interface BackgroundOptimizerOptions {
-  readonly target: Pick<DeltaTarget, 'sink' | 'table' | 'sourceStorage'>
-  /** The pipeline's staging directory. */
-  readonly staging: string
-  /** Whether new merges must wait because disk space is short. */
-  readonly isHeld: () => boolean
-  readonly clock: Clock
-  readonly logger: Logger
-}
 
 /**
  * Merges the small files of a pipeline's table in the background while the pipeline runs.
@@ -31,7 +15,7 @@ export interface BackgroundOptimizerOptions {
  * with its own engine and requests, so a merge costs the pipeline's commits at most a lost race.
  */
 export class BackgroundOptimizer implements TableUpkeep {
-  readonly #options: BackgroundOptimizerOptions
+  readonly #options: BackgroundMaintenanceOptions
   readonly #stopping = new AbortController()
   #work: Promise<void> | undefined
   #landedBatches: number
@@ -40,7 +24,7 @@ export class BackgroundOptimizer implements TableUpkeep {
   /** Set when the table has a feature that forbids merging; it is not checked again then. */
   #isRefused = false
 
-  constructor(options: BackgroundOptimizerOptions) {
+  constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options
     // Earlier runs may have left small files, so the first check needs only one landed batch.
     this.#landedBatches = this.#rules?.minFiles ?? 0
@@ -94,15 +78,12 @@ export class BackgroundOptimizer implements TableUpkeep {
   }
 
   async #optimize(rules: Exclude<DeltaOptions['optimize'], false>): Promise<void> {
-    const { target, staging, clock, logger } = this.#options
+    const { clock, logger } = this.#options
     const { signal } = this.#stopping
-    const report = await withMaintenanceWorkspace(staging, limits, ({ engine, directory }) =>
+    const during = { during: 'while files were merged', signal }
+    const report = await maintainBeside(this.#options, during, ({ engine, directory, storage }) =>
       optimizeTable({
-        storage: openTableStorage(target, {
-          downloadDirectory: directory,
-          clock,
-          retry: { signal, onRetry: retryLog(logger, "the table's storage failed while files were merged") },
-        }),
+        storage,
         engine,
         stagingDirectory: directory,
         clock,
