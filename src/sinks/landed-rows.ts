@@ -93,26 +93,34 @@ export class LandedRows {
   async places(generations: readonly LandedOffset[], from: CheckedFrom): Promise<readonly RowPlaces[]> {
     const ends = this.#engine.ends(generations)
     const isDated = typeof from === 'object'
-    const isLater = isDated ? `${from.column} > DATE '${from.firstDay}'` : 'true'
     const first = from === 'start' ? '0' : isDated ? 'start_offset' : 'first_byte'
+    const isLater = isDated
+      ? `, max(CASE WHEN ${from.column} > DATE '${from.firstDay}' THEN 1 ELSE 0 END) AS is_later`
+      : ''
+    const tiles = isDated
+      ? 'SELECT id, first_byte, length, is_later FROM places UNION ALL SELECT id, end_offset, 0, 1 FROM ends'
+      : 'SELECT id, first_byte, length FROM places UNION ALL SELECT id, end_offset, 0 FROM ends'
+    // Only of a table with deleted days: it is one more pass over the places of all rows.
+    const checked = isDated
+      ? `SELECT * FROM (
+          SELECT *, coalesce(min(CASE WHEN is_later = 1 THEN first_byte END) OVER (PARTITION BY id), first_byte) AS start_offset
+          FROM (${tiles}) AS all_tiles) AS dated_tiles
+        WHERE first_byte >= start_offset`
+      : tiles
     // Rows may be newer than the offsets: those that a run landed in between start at or after the offset and are left out.
     // Records of one document have the same offset and different indexes; their bytes count once.
     const found = await this.#engine.query(
       `WITH ends AS (SELECT * FROM ${ends.sql}),
       places AS (
         SELECT id, source_offset AS first_byte, max(source_length) AS length, count(*) AS n,
-          count(DISTINCT source_index) AS indexes, max(CASE WHEN ${isLater} THEN 1 ELSE 0 END) AS is_later
+          count(DISTINCT source_index) AS indexes${isLater}
         FROM ${this.#engine.relation} JOIN ends
           ON source_blob = ends.blob AND source_generation = ends.generation AND source_offset < end_offset
         GROUP BY id, source_offset),
-      tiles AS (
-        SELECT *, coalesce(min(CASE WHEN is_later = 1 THEN first_byte END) OVER (PARTITION BY id), first_byte) AS start_offset
-        FROM (SELECT id, first_byte, length, is_later FROM places
-          UNION ALL SELECT id, end_offset, 0, 1 FROM ends) AS all_tiles),
       breaks AS (
         SELECT id, first_byte, coalesce(lag(first_byte + length) OVER (PARTITION BY id ORDER BY first_byte),
             ${first}) AS previous_end
-        FROM tiles${isDated ? ' WHERE first_byte >= start_offset' : ''})
+        FROM (${checked}) AS tiles)
       SELECT 'gap' AS kind, id, previous_end AS a, first_byte AS b, 0 AS c FROM breaks WHERE first_byte <> previous_end
       UNION ALL
       SELECT 'sum', id, CAST(sum(n) AS BIGINT), CAST(sum(length) AS BIGINT), CAST(sum(n - indexes) AS BIGINT)
