@@ -3,6 +3,7 @@ import { levelWords } from '../../tables/postgres/levels.ts'
 import type { Histogram, HistogramRequest, RecordFilter } from '../api.ts'
 import { type FoundTable, instantWithRows, type LogTables, recordedRange } from './log-tables.ts'
 import { conditionSql, fieldSql, instantSql, timeColumn } from './record-filter.ts'
+import { nextPartRows, replyMs } from './search-parts.ts'
 
 const secondMs = 1_000
 const minuteMs = 60 * secondMs
@@ -35,12 +36,8 @@ export function bucketLength(fromMs: number, toMs: number, maxBuckets: number): 
   return length
 }
 
-/** After this time a search of texts returns what it has counted. */
-const replyMs = 2_000
-
-/** Rows of the first part of such a search; later parts grow as long as they are quick. */
-const firstRows = 400_000
-const maxRows = 20_000_000
+/** Rows of a part of a search of texts: those of the first one, and the most that a later one has. */
+const partRows = { min: 400_000, max: 20_000_000 }
 
 /**
  * Counts the records of a filter over time. Without a range of its own, the filter covers all records.
@@ -66,7 +63,7 @@ export async function readHistogram(
   let [total, files, filesRead] = [0, 0, 0]
   const isSearch = filter.q !== undefined && filter.q !== ''
   let countedFromMs = toMs
-  for (let rows = firstRows; countedFromMs > fromMs && found.length > 0; ) {
+  for (let { min: rows } = partRows; countedFromMs > fromMs && found.length > 0; ) {
     const partAtMs = clock.now()
     if (countedFromMs < toMs && partAtMs - begunAtMs >= replyMs) break
     const part = {
@@ -85,8 +82,7 @@ export async function readHistogram(
     files = counted.reading.files
     filesRead += counted.reading.readFiles
     countedFromMs = part.fromMs
-    const tookMs = Math.max(1, clock.now() - partAtMs)
-    rows = Math.min(maxRows, Math.max(firstRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
+    rows = nextPartRows({ rows, tookMs: clock.now() - partAtMs }, partRows)
   }
   return {
     fromMs: firstMs,

@@ -6,6 +6,7 @@ import { limited } from '../limited.ts'
 import { type FoundTable, instantWithRows, isEnded, type LogTables, recordedRange } from './log-tables.ts'
 import { conditionSql, instantSql, timeColumn } from './record-filter.ts'
 import { eventedSql, listColumns, recordRow } from './record-rows.ts'
+import { nextPartRows, replyMs } from './search-parts.ts'
 
 /**
  * A place in the order of records: newest first, those without a time last, and among those of one instant by table, blob
@@ -18,14 +19,13 @@ interface Cursor {
   readonly key?: readonly [table: string, blob: string, generation: string, offset: number, index: number]
 }
 
-/** After this time a search returns what it has found, but not before it has searched the first part of the records. */
-const replyMs = 2_000
-
 /** No part of a search takes longer. */
 const maxPartMs = 20_000
 
-/** Rows of the first part of a search; later parts grow as long as they are quick, within an engine's memory. */
+/** Rows of the first part of a search. */
 const firstRows = 200_000
+
+/** The most rows of a later part, which have to fit into an engine's memory. */
 const maxRows = 2_000_000
 
 /** Rows of the first part of a reply that goes on with a search: each part opens its files anew. */
@@ -61,7 +61,7 @@ export async function readRecords(
   )
   const records: RecordRow[] = []
   let us: string | null | undefined
-  /** @returns false when the part's time ended, and the page is what was found before it */
+  /** Searches one part. @returns false when its time ended: the page then has what the parts before it gave */
   const search = async (isFirst: boolean, condition: string, after: Cursor): Promise<boolean> => {
     const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (clock.now() - begunAtMs))
     try {
@@ -89,8 +89,7 @@ export async function readRecords(
     if (!isTimeLeft || records.length >= limit) break
     toMs = partFromMs
     us = undefined
-    const tookMs = Math.max(1, clock.now() - partAtMs)
-    rows = Math.min(maxRows, Math.max(minRows, Math.floor(rows * Math.min(4, replyMs / 4 / tookMs))))
+    rows = nextPartRows({ rows, tookMs: clock.now() - partAtMs }, { min: minRows, max: maxRows })
     isTimeLeft = clock.now() - begunAtMs < replyMs
   }
   let isSearched = !isTimed || toMs <= fromMs
