@@ -3,10 +3,11 @@ import { request as requestHttps } from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http'
-import { type Clock, Deadline } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
-import { retry, retryAfterMs } from '../../retry.ts'
+import { retryAfterMs } from '../../retry.ts'
 import type { OtlpEncoding, Signal } from './exported-signals.ts'
+import { sendInTime } from './send-in-time.ts'
 
 /** Where and how one signal is sent, by OpenTelemetry's variables: URL, headers, time limit, compression, certificates. */
 export type OtlpTarget = ReturnType<typeof convertLegacyHttpOptions>
@@ -45,18 +46,17 @@ export async function sendOtlp(
     ...(target.compression === 'gzip' ? { 'Content-Encoding': 'gzip' } : undefined),
   }
   const agent = await target.agentFactory(url.protocol)
-  const post = async (): Promise<Buffer> => {
-    const deadline = new Deadline(clock, 'answer of the collector', target.timeoutMillis, signal)
-    try {
-      return await answer(url, { method: 'POST', headers, agent, signal: deadline.signal }, sent, clock)
-    } catch (error) {
-      throw deadline.expired === undefined ? error : unavailable(url, deadline.expired)
-    } finally {
-      deadline.clear()
-    }
-  }
-  const policy = { baseMs: 1_000, capMs: 5_000, maxTotalMs: target.timeoutMillis }
-  return retry(post, { policy, signal, clock })
+  return sendInTime(
+    ({ signal: aborted }) => answer(url, { method: 'POST', headers, agent, signal: aborted }, sent, clock),
+    {
+      awaited: 'answer of the collector',
+      attemptMs: target.timeoutMillis,
+      totalMs: target.timeoutMillis,
+      late: (expired) => unavailable(url, expired),
+      signal,
+      clock,
+    },
+  )
 }
 
 function answer(

@@ -2,12 +2,12 @@ import { hostname } from 'node:os'
 import { LogsIngestionClient } from '@azure/monitor-ingestion'
 import { entraCredential } from '../../../azure/entra-credential.ts'
 import { storageFailure } from '../../../azure/failure.ts'
-import { type Clock, Deadline } from '../../../clock.ts'
+import type { Clock, Deadline } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import type { Logger } from '../../../reporting/logger.ts'
-import { retry } from '../../../retry.ts'
 import { ExportQueue } from '../export-queue.ts'
 import type { RunTelemetry, TelemetryCounts } from '../run-telemetry.ts'
+import { sendInTime } from '../send-in-time.ts'
 import { type LogAnalyticsRecord, logAnalyticsRecord } from './log-analytics-record.ts'
 import type { LogAnalyticsTarget } from './log-analytics-target.ts'
 
@@ -18,7 +18,7 @@ const requestMs = 10_000
 const sendMs = 30_000
 
 /** The queue's limits: those of OpenTelemetry's log records. A request has at most 1 MB; the client divides larger ones. */
-const limits = { maxItems: 2_048, maxBatchItems: 512, delayMs: 1_000 }
+const queueLimits = { maxItems: 2_048, maxBatchItems: 512, delayMs: 1_000 }
 
 /**
  * Sends the log to a custom table of a Log Analytics workspace, by the Logs Ingestion API and without a collector.
@@ -48,7 +48,7 @@ export class LogAnalytics implements RunTelemetry {
       retryOptions: { maxRetries: 0 },
     })
     const queue = new ExportQueue<LogAnalyticsRecord>({
-      ...limits,
+      ...queueLimits,
       name: 'log records for Log Analytics',
       send: async (records, signal) => {
         await send(client, target, records, { signal, clock })
@@ -91,34 +91,26 @@ async function send(
   { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
 ): Promise<void> {
   let left: Record<string, unknown>[] = [...records]
-  const upload = async (): Promise<void> => {
+  const upload = async (deadline: Deadline): Promise<void> => {
     const failed: Record<string, unknown>[] = []
     let cause: Error | undefined
-    const deadline = new Deadline(clock, 'answer of Log Analytics', requestMs, signal)
-    try {
-      await deadline.race(
-        client
-          .upload(ruleId, stream, left, {
-            abortSignal: deadline.signal,
-            maxConcurrency: 1,
-            onError: (failure) => {
-              failed.push(...failure.failedLogs)
-              cause ??= failure.cause
-            },
-          })
-          // It repeats what `onError` was told.
-          .catch((error: Error) => (cause ??= error)),
-      )
-    } catch (error) {
-      throw deadline.expired === undefined ? error : failureOf(endpoint, deadline.expired, clock.now())
-    } finally {
-      deadline.clear()
-    }
+    const uploading = client.upload(ruleId, stream, left, {
+      abortSignal: deadline.signal,
+      maxConcurrency: 1,
+      onError: (failure) => {
+        failed.push(...failure.failedLogs)
+        cause ??= failure.cause
+      },
+    })
+    // The error of the whole upload lists those that `onError` has received.
+    await deadline.race(uploading.catch((error: Error) => (cause ??= error)))
     if (cause === undefined) return
     if (failed.length > 0) left = failed
     throw failureOf(endpoint, cause, clock.now())
   }
-  await retry(upload, { policy: { baseMs: 1_000, capMs: 5_000, maxTotalMs: sendMs }, signal, clock })
+  const late = (expired: Error): TailraceError => failureOf(endpoint, expired, clock.now())
+  const limits = { awaited: 'answer of Log Analytics', attemptMs: requestMs, totalMs: sendMs }
+  await sendInTime(upload, { ...limits, late, signal, clock })
 }
 
 function failureOf(endpoint: string, error: Error, nowMs: number): TailraceError {
