@@ -6,6 +6,7 @@ import { DeltaCommitter } from '../../src/sinks/delta/committer.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { EmbeddedEngine, sqlIdentifier, sqlString } from '../../src/sinks/encoding/engine.ts'
 import { parquetOptions } from '../../src/sinks/encoding/part-writer.ts'
+import { engineTypes } from '../../src/tables/engine-types.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 
 /** The table that the page is measured over. */
@@ -72,7 +73,7 @@ export async function makePageTable(
         .filter((column) => column.name !== 'event_date')
         .map(
           (column) =>
-            `${columns[column.name] ?? 'NULL'}::${sqlTypes[column.type]} AS ${sqlIdentifier(column.name)}`,
+            `${columns[column.name] ?? 'NULL'}::${engineTypes[column.type]} AS ${sqlIdentifier(column.name)}`,
         )
       const path = join(staging, `${index}.parquet`)
       const written = await engine.copy(
@@ -101,16 +102,6 @@ export async function makePageTable(
   }
   return table
 }
-
-const sqlTypes = {
-  string: 'VARCHAR',
-  long: 'BIGINT',
-  integer: 'INTEGER',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  date: 'DATE',
-  timestamp: 'TIMESTAMPTZ',
-} as const
 
 /** SQL of the columns that have values, from the number `i` of a record and its hash `h`. */
 function columnsSql(startMs: number, stepMs: number, first: number): Readonly<Record<string, string>> {

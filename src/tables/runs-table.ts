@@ -1,3 +1,4 @@
+import { engineTypes } from './engine-types.ts'
 import { sqlIdentifier, sqlString } from './sql.ts'
 import {
   type Column,
@@ -46,19 +47,9 @@ const rawColumn: Column = { name: 'raw', type: 'string', comment: 'The whole rec
 const dateColumn: Column = { name: 'event_date', type: 'date', comment: 'UTC date of at.' }
 const errorColumn: Column = { name: 'parse_error', type: 'string', comment: 'Why the row is rejected.' }
 
-const sqlTypes: Readonly<Record<ColumnType, string>> = {
-  string: 'VARCHAR',
-  long: 'BIGINT',
-  integer: 'INTEGER',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  date: 'DATE',
-  timestamp: 'TIMESTAMPTZ',
-}
-
 const projection: Projection = {
   select: (source: string, { passThrough, usual }: ProjectionOptions) => {
-    const fields = Object.fromEntries(ownColumns.map(({ name, type }) => [name, sqlTypes[type]]))
+    const fields = Object.fromEntries(ownColumns.map(({ name, type }) => [name, engineTypes[type]]))
     const values = ownColumns.map(({ name }) => `fields.${sqlIdentifier(name)} AS ${sqlIdentifier(name)}`)
     const isRecord = "text IS NOT NULL AND json_valid(text) AND json_type(text) = 'OBJECT'"
     return `SELECT ${[...values, ...passThrough.map(sqlIdentifier)].join(', ')}, raw,

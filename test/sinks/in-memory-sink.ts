@@ -6,20 +6,11 @@ import { EmbeddedEngine, parquetSql, sqlIdentifier, sqlString } from '../../src/
 import { LandedRows } from '../../src/sinks/landed-rows.ts'
 import type { Sink, SinkOptions, TableOf } from '../../src/sinks/sink.ts'
 import type { EncodedBatch, TableCommitter } from '../../src/sinks/table-committer.ts'
-import type { Column, ColumnType } from '../../src/tables/table.ts'
+import { engineTypes } from '../../src/tables/engine-types.ts'
+import type { Column } from '../../src/tables/table.ts'
 
 interface InMemoryOptions extends SinkOptions {
   readonly kind: 'in-memory'
-}
-
-const sqlTypes: Readonly<Record<ColumnType, string>> = {
-  string: 'VARCHAR',
-  long: 'BIGINT',
-  integer: 'INTEGER',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  date: 'DATE',
-  timestamp: 'TIMESTAMPTZ',
 }
 
 /** A table of a DuckDB database in memory. */
@@ -89,7 +80,7 @@ export async function inMemorySink(): Promise<Sink<InMemoryOptions> & { close():
 }
 
 function createSql(name: string, columns: readonly Column[]): string {
-  const list = columns.map((column) => `${sqlIdentifier(column.name)} ${sqlTypes[column.type]}`)
+  const list = columns.map((column) => `${sqlIdentifier(column.name)} ${engineTypes[column.type]}`)
   return `CREATE TABLE ${sqlIdentifier(name)} (${list.join(', ')})`
 }
 
