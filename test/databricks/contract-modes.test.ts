@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test, { type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { CommitFencedError } from '../../src/sinks/commit-fence.ts'
@@ -17,7 +17,7 @@ import { TransactionCommitter } from '../../src/sinks/databricks/transactions/tr
 import { fencedState } from '../../src/sinks/databricks/transactions/transaction-sql.ts'
 import { qualifiedName } from '../../src/tables/spark-sql.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
-import { type ContractBench, openContractBench } from './contract-bench.ts'
+import type { ContractBench } from './contract-bench.ts'
 import {
   contractSpan,
   contractTable,
@@ -26,6 +26,7 @@ import {
   rowText,
   rowTexts,
 } from './contract-rows.ts'
+import { contractTest, skipContract } from './contract-sentence.ts'
 import { contractTargets } from './contract-targets.ts'
 
 // The assumptions of the modes transaction and replace-where about a workspace; contract.test.ts has those of the others.
@@ -35,14 +36,9 @@ for (const target of contractTargets(process.env)) {
     check: (setup: Setup, t: TestContext) => Promise<void>,
     { isManaged = true } = {},
   ): void => {
-    if (target.skip !== false) return
-    test(`${target.name}: ${sentence}`, async (t) => {
-      const bench = await openContractBench(t, target)
-      await check(await setUp(bench, t, isManaged), t)
-    })
+    contractTest(target, sentence, async (bench, t) => check(await setUp(bench, t, isManaged), t))
   }
-  if (target.skip !== false)
-    test(`${target.name}: the modes of the contract hold`, { skip: target.skip }, () => {})
+  skipContract(target, 'the modes of the contract hold')
 
   contract('a transaction moves rows and offsets together, and reads staged files', async (setup, t) => {
     const { open, encode, rows, bench, name } = setup

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test, { type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { Deadline, systemClock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
@@ -21,7 +21,7 @@ import { assertLandedOnce } from '../support/landed-once.ts'
 import { badLines, jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { containerName, startStorage } from '../support/storage.ts'
 import { landedRow, landedRowsSql } from '../support/table-rows.ts'
-import { type ContractBench, openContractBench, uploads } from './contract-bench.ts'
+import { type ContractBench, uploads } from './contract-bench.ts'
 import {
   contractSpan,
   contractTable,
@@ -32,6 +32,7 @@ import {
   rowText,
   rowTexts,
 } from './contract-rows.ts'
+import { contractTest, skipContract } from './contract-sentence.ts'
 import { contractTargets } from './contract-targets.ts'
 import { landAll } from './workspace-bench.ts'
 
@@ -42,13 +43,9 @@ for (const target of contractTargets(process.env)) {
     sentence: string,
     check: (bench: ContractBench, t: TestContext) => Promise<void>,
   ): void => {
-    if (target.skip !== false) return
-    test(`${target.name}: ${sentence}`, async (t) => {
-      await check(await openContractBench(t, target), t)
-    })
+    contractTest(target, sentence, check)
   }
-  if (target.skip !== false)
-    test(`${target.name}: all of the contract holds`, { skip: target.skip }, () => {})
+  skipContract(target, 'all of the contract holds')
 
   contract('parameters arrive with their types and to their last digit', async ({ warehouse }) => {
     const text = `it's \\ "größer" \${x} 📚\n:text ? --`

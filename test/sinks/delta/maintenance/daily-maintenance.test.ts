@@ -1,37 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import test from 'node:test'
-import { resolveConfig } from '../../../../src/config/resolve.ts'
-import { silentLogger } from '../../../../src/reporting/logger.ts'
 import { DailyMaintenance } from '../../../../src/sinks/delta/maintenance/daily-maintenance.ts'
-import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
-import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
 import { ManualClock } from '../../../sources/manual-clock.ts'
-import { deltaTarget } from '../../../support/delta-target.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { rowsOf, workbench } from '../support.ts'
-import { dayMs, landBatches } from './support.ts'
+import { rowsOf } from '../support.ts'
+import { dayMs, landBatches, pipelineBench } from './support.ts'
 
 const firstPauseMs = 10 * 60_000
 
 test('old days are deleted once a day without a landing, once there is disk space, and the last one is kept with a warning', async (t) => {
-  const bench = await workbench(t, (directory) => {
-    const table = join(directory, 'lakehouse', 'test', 'logs', 'pg')
-    return { table, storage: new LocalDeltaStorage(table), dataFiles: async () => [] }
-  })
-  const config = resolveConfig(
-    {
-      pipelines: {
-        primary: {
-          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'pg' },
-          table: postgresLogs('test.logs.pg'),
-          sink: { kind: 'delta', root: 'lakehouse', retainDays: 90 },
-        },
-      },
-    },
-    bench.directory,
-  )
+  const { bench, target, staging, logger, warnings } = await pipelineBench(t, { retainDays: 90 })
   // Rows are of the first three days of 2026, or have no day.
   await landBatches(bench, 0, 1)
   const daysLeft = async (): Promise<number> => {
@@ -39,18 +17,13 @@ test('old days are deleted once a day without a landing, once there is disk spac
     return (await Promise.all(days)).filter((rows) => rows.length > 0).length
   }
   const clock = new ManualClock(Date.UTC(2026, 0, 2) + 90 * dayMs)
-  const staging = join(bench.directory, 'state')
-  await mkdir(staging)
-  const warnings: string[] = []
   let isHeld = true
   const daily = new DailyMaintenance({
-    target: deltaTarget(config, 'primary'),
+    target,
     staging,
     isHeld: () => isHeld,
     clock,
-    logger: Object.assign(Object.create(silentLogger) as typeof silentLogger, {
-      warn: (_fields: unknown, message: string) => void warnings.push(message),
-    }),
+    logger,
   })
   t.after(() => daily.stop())
   clock.advance(firstPauseMs)

@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import test, { type TestContext } from 'node:test'
-import { resolveConfig } from '../../../../src/config/resolve.ts'
-import { silentLogger } from '../../../../src/reporting/logger.ts'
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import { BackgroundOptimizer } from '../../../../src/sinks/delta/maintenance/optimizer.ts'
 import type { OptimizeConfig } from '../../../../src/sinks/delta/options.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
-import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
-import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
-import { deltaTarget } from '../../../support/delta-target.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { impatientClock, type Workbench, workbench } from '../support.ts'
-import { contentOf, landBatches } from './support.ts'
+import { impatientClock, type Workbench } from '../support.ts'
+import { contentOf, landBatches, pipelineBench } from './support.ts'
 
 const pauseMs = 5 * 60_000
 
@@ -28,34 +22,14 @@ interface Setup {
 }
 
 async function setUp(t: TestContext, optimize: OptimizeConfig | false): Promise<Setup> {
-  const bench = await workbench(t, (directory) => {
-    const table = join(directory, 'lakehouse', 'test', 'logs', 'pg')
-    return { table, storage: new LocalDeltaStorage(table), dataFiles: async () => [] }
-  })
-  const config = resolveConfig(
-    {
-      pipelines: {
-        primary: {
-          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'pg' },
-          table: postgresLogs('test.logs.pg'),
-          sink: { kind: 'delta', root: 'lakehouse', optimize },
-        },
-      },
-    },
-    bench.directory,
-  )
+  const { bench, target, staging, logger, warnings } = await pipelineBench(t, { optimize })
   const state = { nowMs: Date.now(), isHeld: false }
-  const warnings: string[] = []
-  const staging = join(bench.directory, 'state')
-  await mkdir(staging)
   const optimizer = new BackgroundOptimizer({
-    target: deltaTarget(config, 'primary'),
+    target,
     staging,
     isHeld: () => state.isHeld,
     clock: { ...impatientClock, now: () => state.nowMs },
-    logger: Object.assign(Object.create(silentLogger) as typeof silentLogger, {
-      warn: (_fields: unknown, message: string) => void warnings.push(message),
-    }),
+    logger,
   })
   t.after(() => optimizer.stop())
   return { bench, optimizer, state, warnings, staging }

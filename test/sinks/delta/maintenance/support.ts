@@ -1,13 +1,22 @@
 import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { resolveConfig } from '../../../../src/config/resolve.ts'
+import { type Logger, silentLogger } from '../../../../src/reporting/logger.ts'
 import { readCommit } from '../../../../src/sinks/delta/log/load.ts'
 import {
   type OptimizeOptions,
   optimizeTable,
 } from '../../../../src/sinks/delta/maintenance/optimize-table.ts'
 import { type VacuumOptions, vacuumTable } from '../../../../src/sinks/delta/maintenance/vacuum-table.ts'
+import type { DeltaSinkConfig } from '../../../../src/sinks/delta/options.ts'
 import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
+import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
 import type { OptimizeReport, VacuumReport } from '../../../../src/sinks/table-reports.ts'
-import { committerOf, encode, impatientClock, rowsOf, span, type Workbench } from '../support.ts'
+import { postgresLogs } from '../../../../src/tables/postgres/logs.ts'
+import { deltaTarget } from '../../../support/delta-target.ts'
+import { committerOf, encode, impatientClock, rowsOf, span, type Workbench, workbench } from '../support.ts'
 
 export const blob = 'logs/pg'
 export const dayMs = 24 * 3_600_000
@@ -35,6 +44,43 @@ export async function landBatches(
     await committer.land([source], await encode(bench, source, rows))
   }
   await committer.close()
+}
+
+/** A table in a directory that a pipeline lands in, for what runs beside its landings. */
+export async function pipelineBench(
+  t: TestContext,
+  sink: Pick<DeltaSinkConfig, 'optimize' | 'retainDays'>,
+): Promise<{
+  readonly bench: Workbench
+  readonly target: ReturnType<typeof deltaTarget>
+  readonly staging: string
+  readonly logger: Logger
+  /** Receives what the logger warns of. */
+  readonly warnings: string[]
+}> {
+  const bench = await workbench(t, (directory) => {
+    const table = join(directory, 'lakehouse', 'test', 'logs', 'pg')
+    return { table, storage: new LocalDeltaStorage(table), dataFiles: async () => [] }
+  })
+  const config = resolveConfig(
+    {
+      pipelines: {
+        primary: {
+          source: { storage: { kind: 'embedded' }, container: 'logs', blobs: 'pg' },
+          table: postgresLogs('test.logs.pg'),
+          sink: { kind: 'delta', root: 'lakehouse', ...sink },
+        },
+      },
+    },
+    bench.directory,
+  )
+  const staging = join(bench.directory, 'state')
+  await mkdir(staging)
+  const warnings: string[] = []
+  const logger = Object.assign(Object.create(silentLogger) as typeof silentLogger, {
+    warn: (_fields: unknown, message: string) => void warnings.push(message),
+  })
+  return { bench, target: deltaTarget(config, 'primary'), staging, logger, warnings }
 }
 
 /** Merges all that is small, unless told otherwise. */
