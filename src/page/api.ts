@@ -240,7 +240,7 @@ export interface VerifyResult extends VerifyReport {
   readonly elapsedMs: number
 }
 
-/** What was found about one blob. */
+/** The result of `verify` for one generation of a blob. */
 export type BlobVerdict = VerifyReport['blobs'][number]
 
 export interface SqlRequest {

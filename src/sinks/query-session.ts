@@ -16,7 +16,7 @@ export interface SessionOptions {
   readonly memoryMiB?: number | undefined
   /** Statements that may wait; more are refused. Default 32. */
   readonly maxWaiting?: number | undefined
-  /** A version read so lately is new enough for a statement. Default 0: each statement looks for newer ones. */
+  /** For so many milliseconds, statements read the version that was found last. Default 0: each looks for a newer one. */
   readonly freshMs?: number | undefined
   readonly clock: Clock
   readonly logger: Logger

@@ -29,13 +29,13 @@ export interface SinkSetup<Target, Context> {
   probeRights(context: Context): Promise<RightsReport>
 
   /**
-   * Translates a failure of a landing into the statements that grant what was missing.
+   * Finds the rights whose lack made a landing fail, as statements that grant them.
    *
    * @returns undefined for a failure with another cause
    */
   missingGrants(target: Target, error: unknown, principal: string): Promise<readonly string[] | undefined>
 
-  /** Removes a scratch table, and everything else that landings in it have left. Does nothing for what is not there. */
+  /** Removes a scratch table with its offsets and staged files, as far as they exist. */
   removeScratch(context: Context): Promise<void>
 
   /** Estimates what landing costs beside storage. @param loads all of one system */

@@ -52,7 +52,7 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
   /** @returns the options with every relative path resolved against a directory */
   resolvePaths(options: Options, directory: string): Options
 
-  /** @returns what is wrong with a table's name for this kind of sink, as found and expected; undefined for a good one */
+  /** @returns `found …, expected …` for a table name that this kind of sink cannot use; undefined for any other */
   nameMistake(name: TableName): string | undefined
 
   /** @returns a text that is the same for two pipelines exactly if they land in the same table; for messages too */

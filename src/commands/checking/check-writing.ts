@@ -10,7 +10,7 @@ import { usualRecord } from './usual-record.ts'
 
 export interface CheckWritingOptions {
   readonly pipeline?: string | undefined
-  /** Limit of the whole command, in milliseconds; what was begun is removed after it. Default 600,000. */
+  /** Limit of the whole command, in milliseconds; the scratch table is removed after that. Default 600,000. */
   readonly maxDurationMs?: number | undefined
 }
 

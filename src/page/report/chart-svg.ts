@@ -1,7 +1,7 @@
 import type { ReportChart, ReportUnit } from '../api-report.ts'
 import { markupText } from './markup.ts'
 
-/** Colors of series on a light and on a dark ground. People with color blindness can tell them apart. */
+/** Colors of series on light and on dark backgrounds, which color-blind people can tell apart. */
 export const seriesColors: readonly (readonly [light: string, dark: string])[] = [
   ['#0072b2', '#56b4e9'],
   ['#d55e00', '#ff8c42'],

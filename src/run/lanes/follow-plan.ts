@@ -55,7 +55,8 @@ export class FollowPlan {
    */
   choose(grewAtMs: readonly number[], scan: ScanRequests, nowMs: number): void {
     const active = grewAtMs.filter((atMs) => atMs > nowMs - activeMs).length
-    // Without the polled blobs, scans would look cheaper the more blobs are polled, and the choice would change each time.
+    // Polled blobs count too: a scan leaves them out, so it would look cheap while they are polled and expensive afterwards,
+    // and the choice would change with each scan.
     const scanCost = pollsPerListing * scan.listings + scan.named
     const scansOnly = active > this.maxFollowed && active > scanCost
     if (scansOnly !== this.#scansOnly)

@@ -202,7 +202,7 @@ export class AzureMonitorDiscovery implements BlobDiscovery {
     return failed
   }
 
-  /** Lists what is due, beginning with the server behind the last one that had its turn. */
+  /** Makes the listings that are due. Servers take turns: the first one is that behind the last one listed. */
   async *#list(
     listing: CountedListing,
     nowMs: number,

@@ -1,4 +1,4 @@
-/** The columns in which a search looks for a text. */
+/** The columns that are searched for a text. */
 export const searchedColumns: readonly string[] = ['message', 'detail', 'hint', 'context', 'statement']
 
 /**

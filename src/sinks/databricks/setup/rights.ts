@@ -15,7 +15,7 @@ export interface Right {
   readonly on: readonly string[]
 }
 
-/** Rights, and what they are needed for, in the order in which the workspace checks them. */
+/** The rights that a landing needs, by purpose, in the order in which the workspace checks them. */
 export interface NeededRights {
   readonly container: readonly Right[]
   readonly volume: readonly Right[]

@@ -17,7 +17,7 @@ const reloadMs = 15 * 60_000
 
 export interface FollowedTableOptions {
   readonly moment: TableMoment
-  /** A version read so lately is new enough. */
+  /** The log is not read again within this time after the last look, in milliseconds. */
   readonly freshMs: number
   readonly clock: Clock
 }
