@@ -113,26 +113,19 @@ function columnsSql(startMs: number, stepMs: number, first: number): Readonly<Re
   const of = (cases: readonly (readonly [below: number, sql: string])[], otherwise: string): string =>
     `CASE ${cases.map(([below, sql]) => `WHEN ${kind} < ${below} THEN ${sql}`).join(' ')} ELSE ${otherwise} END`
   const isRare = 'i < 40 AND i % 10 = 3'
+  const severity = `CASE WHEN ${isRare} THEN 'PANIC' ELSE ${of(
+    [
+      [90, "'LOG'"],
+      [95, "'ERROR'"],
+      [97, "'WARNING'"],
+      [98, "'FATAL'"],
+    ],
+    "'LOG'",
+  )} END`
   return {
     event_time: `make_timestamptz(${startMs * 1_000} + ((i - ${first}) * ${stepMs * 1_000})::BIGINT)`,
-    severity: `CASE WHEN ${isRare} THEN 'PANIC' ELSE ${of(
-      [
-        [90, "'LOG'"],
-        [95, "'ERROR'"],
-        [97, "'WARNING'"],
-        [98, "'FATAL'"],
-      ],
-      "'LOG'",
-    )} END`,
-    severity_level: `CASE WHEN ${isRare} THEN 'PANIC' ELSE ${of(
-      [
-        [90, "'LOG'"],
-        [95, "'ERROR'"],
-        [97, "'WARNING'"],
-        [98, "'FATAL'"],
-      ],
-      "'LOG'",
-    )} END`,
+    severity,
+    severity_level: severity,
     record_kind: "'server_log'",
     event: of(
       [
