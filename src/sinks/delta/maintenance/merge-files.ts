@@ -9,16 +9,11 @@ import { moveIn, moveOut, type PlacedFile, placeFile } from '../files/placement.
 import { type CopiedRows, writeCopy } from '../files/rewrite.ts'
 import { type CommitContext, commit, mayBeVisible } from '../log/commit.ts'
 import type { TableState } from '../log/state.ts'
-import {
-  type AddAction,
-  type DeltaCommit,
-  type MetaDataAction,
-  type PartitionValues,
-  removalOf,
-} from '../protocol/actions.ts'
+import { type AddAction, type MetaDataAction, type PartitionValues, removalOf } from '../protocol/actions.ts'
 import { columnCast, indexedColumns, schemaFields } from '../protocol/schema.ts'
 import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
 import type { CompactionGroup } from './compaction-plan.ts'
+import { overtakenBy } from './overtaken.ts'
 
 export interface MergeContext {
   readonly storage: DeltaStorage
@@ -105,16 +100,13 @@ async function openAll(storage: DeltaStorage, paths: readonly string[]): Promise
   throw failure.reason
 }
 
-/** Another commit changed the table so that the merge is no longer valid; nothing of it is visible. */
-export class MergeOvertaken extends Error {}
-
 /**
  * Replaces a group of files by their merged file, in one commit. Offsets stay unchanged, and concurrent appends are no
  * conflict.
  *
  * @param written undefined when the files had no live rows; they are only removed then
  * @returns the new file
- * @throws MergeOvertaken when another commit removed one of the files or changed the table's protocol or metadata.
+ * @throws Overtaken when another commit removed one of the files or changed the table's protocol or metadata.
  * After any error but COMMIT_UNKNOWN, the merged file is back where it was staged
  */
 export async function commitMerge(
@@ -124,9 +116,8 @@ export async function commitMerge(
   context: CommitContext,
 ): Promise<AddAction | undefined> {
   const { storage, clock } = context
-  const { protocol, metaData } = state
   const placed = placedFiles(written, state, clock.now())
-  const inputs = new Set(group.files.map(({ path }) => path))
+  const check = overtakenBy(group.files, state)
   await moveIn(storage, placed)
   try {
     await commit(
@@ -151,10 +142,7 @@ export async function commitMerge(
           ...group.files.map((file) => ({ remove: removalOf(file, clock.now(), false) })),
           ...placed.map(({ add }) => ({ add })),
         ],
-        check: (winner, now) => {
-          const sameRules = now.protocol === protocol && now.metaData === metaData
-          if (!sameRules || removesAny(winner, inputs)) throw new MergeOvertaken()
-        },
+        check,
       },
       context,
     )
@@ -173,10 +161,6 @@ function placedFiles(
   const { partitionColumns } = metaData
   const placed = written && placeFile(written, partitionColumns, indexedColumns(metaData), nowMs)
   return placed === undefined ? [] : [{ ...placed, add: { ...placed.add, dataChange: false } }]
-}
-
-function removesAny({ actions }: DeltaCommit, paths: ReadonlySet<string>): boolean {
-  return actions.some((action) => 'remove' in action && paths.has(action.remove.path))
 }
 
 /** The partition as shown in the table's history. */

@@ -7,7 +7,8 @@ import type { TableState } from '../log/state.ts'
 import type { AddAction } from '../protocol/actions.ts'
 import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
 import { type CompactionGroup, partitionKey, planCompaction } from './compaction-plan.ts'
-import { commitMerge, type MergeContext, MergeOvertaken, mergeFiles } from './merge-files.ts'
+import { commitMerge, type MergeContext, mergeFiles } from './merge-files.ts'
+import { Overtaken } from './overtaken.ts'
 
 export interface OptimizeOptions extends MergeContext, CommitContext {
   /** Desired file size. */
@@ -78,7 +79,7 @@ async function mergeGroup(
     const added = await commitMerge(state, group, written, options)
     return { added, rows: written?.rows ?? 0, ms: clock.now() - startedMs }
   } catch (error) {
-    if (error instanceof MergeOvertaken) return undefined
+    if (error instanceof Overtaken) return undefined
     throw error
   } finally {
     // The file is still there after a failed attempt or an upload to Azure.

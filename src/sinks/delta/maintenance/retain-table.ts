@@ -4,9 +4,10 @@ import type { RetainedDay, RetainReport } from '../../table-reports.ts'
 import { type CommitContext, commit } from '../log/commit.ts'
 import { loadState } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
-import { type AddAction, type DeltaCommit, removalOf } from '../protocol/actions.ts'
+import { type AddAction, removalOf } from '../protocol/actions.ts'
 import { checkAppendable, checkRemovable, clusteringDomain } from '../protocol/features.ts'
 import { dayColumn, laterFirstDay, withRetainedFrom } from '../protocol/retention.ts'
+import { Overtaken, overtakenBy } from './overtaken.ts'
 
 const dayMs = 86_400_000
 
@@ -76,17 +77,13 @@ function noDayLeft(firstDay: string, days: readonly RetainedDay[]): TailraceErro
   )
 }
 
-/** Another commit removed one of the files, or changed the table's rules. Caught in this file. */
-class Overtaken extends Error {}
-
 async function remove(
   files: readonly AddAction[],
   { column, firstDay }: { readonly column: string; readonly firstDay: string },
   state: TableState,
   context: CommitContext,
 ): Promise<number> {
-  const { protocol, metaData } = state
-  const paths = new Set(files.map(({ path }) => path))
+  const { metaData } = state
   return commit(
     state,
     {
@@ -103,17 +100,10 @@ async function remove(
         { metaData: withRetainedFrom(metaData, firstDay) },
         ...files.map((file) => ({ remove: removalOf(file, context.clock.now(), true) })),
       ],
-      check: (winner, now) => {
-        const sameRules = now.protocol === protocol && now.metaData === metaData
-        if (!sameRules || removesAny(winner, paths)) throw new Overtaken()
-      },
+      check: overtakenBy(files, state),
     },
     context,
   )
-}
-
-function removesAny({ actions }: DeltaCommit, paths: ReadonlySet<string>): boolean {
-  return actions.some((action) => 'remove' in action && paths.has(action.remove.path))
 }
 
 /** Days as text have the order of time. */
