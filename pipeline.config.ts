@@ -26,8 +26,10 @@ const environment = readEnvironment({
   TAILRACE_START_TIME: 'text',
   TAILRACE_LAKEHOUSE: 'text',
   TAILRACE_SINK: ['delta', 'databricks'],
-  TAILRACE_SINK_MODE: ['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'],
+  TAILRACE_SINK_MODE: ['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only', 'zerobus'],
   TAILRACE_VOLUME: 'text',
+  TAILRACE_ZEROBUS_HOST: 'text',
+  TAILRACE_ZEROBUS_WORKSPACE_ID: 'text',
   DATABRICKS_HOST: 'text',
   DATABRICKS_HTTP_PATH: 'text',
   DATABRICKS_TOKEN: 'text',
@@ -96,6 +98,7 @@ for (const name of otherServers) {
 
 // Delta tables below a root, or tables of a Databricks workspace; without a token or a client there, Entra ID signs in.
 const inDatabricks = environment.TAILRACE_SINK === 'databricks'
+const mode = environment.TAILRACE_SINK_MODE
 const sink: SinkConfig = inDatabricks
   ? {
       kind: 'databricks',
@@ -106,8 +109,15 @@ const sink: SinkConfig = inDatabricks
         : clientId || clientSecret
           ? { kind: 'oauth', clientId: clientId ?? '', clientSecret: clientSecret ?? '' }
           : { kind: 'entra' },
-      mode: environment.TAILRACE_SINK_MODE,
+      mode,
       volume: environment.TAILRACE_VOLUME,
+      zerobus:
+        environment.TAILRACE_ZEROBUS_HOST === undefined
+          ? undefined
+          : {
+              host: environment.TAILRACE_ZEROBUS_HOST,
+              workspaceId: environment.TAILRACE_ZEROBUS_WORKSPACE_ID,
+            },
     }
   : { kind: 'delta', root: environment.TAILRACE_LAKEHOUSE ?? './lakehouse' }
 
@@ -144,12 +154,16 @@ for (const [name, { blobs, table }] of Object.entries(servers)) {
   }
 }
 
+const inZerobus = mode === 'zerobus'
 const needed = inDatabricks
   ? ([
       'DATABRICKS_HOST',
-      ...(environment.TAILRACE_SINK_MODE === 'stage-only' ? [] : (['DATABRICKS_HTTP_PATH'] as const)),
-      ...(environment.TAILRACE_SINK_MODE === 'merge' ? [] : (['TAILRACE_VOLUME'] as const)),
-      ...(clientId || clientSecret ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const) : []),
+      ...(mode === 'stage-only' || inZerobus ? [] : (['DATABRICKS_HTTP_PATH'] as const)),
+      ...(mode === 'merge' || inZerobus ? [] : (['TAILRACE_VOLUME'] as const)),
+      ...(inZerobus ? (['TAILRACE_ZEROBUS_HOST'] as const) : []),
+      ...(clientId || clientSecret || inZerobus
+        ? (['DATABRICKS_CLIENT_ID', 'DATABRICKS_CLIENT_SECRET'] as const)
+        : []),
     ] as const)
   : []
 const missing = needed.filter((name) => environment[name] === undefined)

@@ -56,7 +56,7 @@ const full = {
   versions: [10, 1_000, 20_000],
   writers: { counts: [1, 2, 4], commits: 200 },
   databricks: { mib: 512, mergeMib: 64 },
-  page: { rows: 100_000_000, days: 30, landingMib: 256 },
+  page: { rows: 100_000_000, days: 30, landingMib: 512 },
 }
 const smoke: typeof full = {
   mib: 8,

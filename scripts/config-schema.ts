@@ -56,7 +56,13 @@ export function optionGroups(root: SchemaPart): readonly OptionGroup[] {
       name: 'OptimizeConfig',
       part: delta!.properties!.optimize!.anyOf!.find(({ properties }) => properties !== undefined)!,
     },
+    {
+      file: 'sinks/delta/options.ts',
+      name: 'ArchiveOffsetsConfig',
+      part: delta!.properties!.archiveOffsets!.anyOf!.find(({ properties }) => properties !== undefined)!,
+    },
     { file: 'sinks/databricks/options.ts', name: 'DatabricksSinkConfig', part: databricks! },
+    { file: 'sinks/databricks/options.ts', name: 'DbuPriceConfig', part: databricks!.properties!.prices! },
   ]
 }
 

@@ -23,7 +23,11 @@ for await (const line of createInterface({ input: run.stdout })) {
   if (sentence !== undefined) {
     const isFile = sentence.endsWith('.test.ts')
     isFailing = not !== undefined && !isFile
-    if (!isFile) findings.push({ sentence, result: resultOf(not, skipped), notes: [] })
+    if (!isFile) {
+      // The notes of a finding follow it.
+      report(findings.at(-1))
+      findings.push({ sentence, result: resultOf(not, skipped), notes: [] })
+    }
     if (skipped !== undefined) findings.at(-1)?.notes.push(skipped.replace(' # SKIP ', ''))
     continue
   }
@@ -35,10 +39,7 @@ for await (const line of createInterface({ input: run.stdout })) {
     findings.at(-1)?.notes.push(note)
 }
 const code = await new Promise<number>((resolve) => run.once('close', (exit) => resolve(exit ?? 1)))
-for (const { sentence, result, notes } of findings) {
-  console.log(`${result.padEnd(13)}  ${sentence}`)
-  for (const text of notes) console.log(`${' '.repeat(15)}${text}`)
-}
+report(findings.at(-1))
 const counted = (result: Finding['result']): number => findings.filter((one) => one.result === result).length
 console.log(
   `\n${counted('holds')} hold, ${counted('DOES NOT HOLD')} do not, ${counted('not checked')} were not checked`,
@@ -48,4 +49,11 @@ process.exitCode = code
 function resultOf(not: string | undefined, skipped: string | undefined): Finding['result'] {
   if (skipped !== undefined) return 'not checked'
   return not === undefined ? 'holds' : 'DOES NOT HOLD'
+}
+
+function report(finding: Finding | undefined): void {
+  if (finding === undefined) return
+  const { sentence, result, notes } = finding
+  console.log(`${result.padEnd(13)}  ${sentence}`)
+  for (const text of notes) console.log(`${' '.repeat(15)}${text}`)
 }

@@ -115,7 +115,7 @@ export const errors = {
   },
   STATEMENT_FAILED: {
     disposition: 'halt',
-    hint: "Find the query by its id in the workspace's query history.",
+    hint: "Find the query in the workspace's query history by the id in the message; without an id there was none, and the message says what the service refused.",
   },
   LOAD_UNCLEAR: {
     disposition: 'halt',
@@ -139,7 +139,7 @@ export const errors = {
   },
   RETENTION_REFUSED: {
     disposition: 'halt',
-    hint: 'Check the clock of this machine; tailrace retain --allow-empty deletes every day.',
+    hint: 'Check the clocks of this machine and of the storage; tailrace retain --allow-empty deletes every day.',
   },
   UNIT_INVALID: {
     disposition: 'halt',

@@ -88,6 +88,7 @@ export type {
   SinkTarget,
   TableInspection,
   Unsupported,
+  UpkeepShare,
 } from './sinks/sink.ts'
 export type { CommitReceipt, EncodedBatch, TableCommitter } from './sinks/table-committer.ts'
 export { AppendBlobTailer, type AppendBlobTailerOptions, type TailEnd } from './sources/append-blob-tailer.ts'

@@ -111,6 +111,12 @@ export const rejectedRowReasons = [
   'other',
 ] as const
 
+/**
+ * `flat`: no nested object or array. `written`: also exactly as its server writes it, by `Projection.writtenForm` of the
+ * table.
+ */
+export type RecordForm = 'flat' | 'written'
+
 /** A future row: the text of one record and its place, or a rejected line and its reason. */
 export interface Entry {
   /** Offset of the record's first byte. */
@@ -123,8 +129,8 @@ export interface Entry {
   readonly raw: string
   /** The JSON object to project into columns, in the same form, when it differs from `raw`. */
   readonly json?: string | undefined
-  /** True when `raw` is known to have no nested object or array, as most records. The encoder is faster for them. */
-  readonly flat?: boolean | undefined
+  /** The known form of the record in `raw`, with which it is encoded faster. Default: its form is not known. */
+  readonly form?: RecordForm | undefined
   /** Present when the line becomes a rejected row. */
   readonly reject?: RejectReason | undefined
   /** The value of the column `parse_error`: the detail of a reject, or a remark on a normal row. One line of text. */
@@ -175,6 +181,8 @@ export interface Batch {
   readonly spoolBytes: number
   /** Length of the spool's longest row in bytes. The encoder sizes its read buffer by it. */
   readonly longestRowBytes: number
+  /** Most bytes of 2,048 rows that follow each other, which the engine works on at a time. */
+  readonly largestVectorBytes: number
   /** Arrival of the first block, in milliseconds since the epoch. */
   readonly openedAtMs: number
   /** When the last block was in the spool, in milliseconds since the epoch. */

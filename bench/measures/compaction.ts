@@ -9,6 +9,7 @@ import { readTable } from '../../src/sinks/delta/query/read-table.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { SpoolEncoder } from '../../src/sinks/encoding/encoder.ts'
 import { EmbeddedEngine, sqlString } from '../../src/sinks/encoding/engine.ts'
+import { RowLengths } from '../../src/streams/staging/row-lengths.ts'
 import { spoolRow } from '../../src/streams/staging/spool.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { median, percentile } from '../reports/statistics.ts'
@@ -164,6 +165,8 @@ async function encode(lines: readonly string[], span: Span, directory: string, e
     return row
   })
   const spool = rows.join('')
+  const lengths = new RowLengths()
+  for (const { length } of rows) lengths.add(length)
   await writeFile(spoolPath, spool, 'latin1')
   return new SpoolEncoder({ engine, declaration, outputDirectory: join(directory, 'staging') }).encode({
     id: randomUUID(),
@@ -172,7 +175,8 @@ async function encode(lines: readonly string[], span: Span, directory: string, e
     rows: rows.length,
     rejected: 0,
     spoolBytes: spool.length,
-    longestRowBytes: rows.reduce((longest, { length }) => Math.max(longest, length), 0),
+    longestRowBytes: lengths.longest,
+    largestVectorBytes: lengths.largestVector,
     openedAtMs: Date.now(),
     sealedAtMs: Date.now(),
   })

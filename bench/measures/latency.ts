@@ -110,15 +110,28 @@ async function appendProbes(blob: AppendBlobClient, seconds: number): Promise<nu
   return count
 }
 
-/** A record with its own send time in it; number 0 is not counted. */
+/** A record as PostgreSQL 15 writes it, with its own send time in it; number 0 is not counted. */
 function probe(number: number): string {
   const now = new Date()
   const timestamp = now.toISOString().replace('T', ' ').replace('Z', ' UTC')
   const record = {
     timestamp,
+    user: 'shop',
+    dbname: 'orders',
     pid: process.pid,
+    remote_host: '10.1.2.3',
+    remote_port: 40100,
+    session_id: `6b05544b.${process.pid.toString(16)}`,
+    line_num: number + 1,
+    ps: 'SELECT',
+    session_start: '2026-11-24 09:09:31 UTC',
+    vxid: '3/7',
+    txid: 0,
     error_severity: 'LOG',
     message: `probe ${number} ${now.getTime()}`,
+    application_name: 'shop',
+    backend_type: 'client backend',
+    query_id: 0,
   }
   return `${JSON.stringify(record)}\n`
 }

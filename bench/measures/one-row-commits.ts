@@ -123,6 +123,7 @@ async function encodeOneRow(engine: EmbeddedEngine, staging: string): Promise<En
     rejected: 0,
     spoolBytes: row.length,
     longestRowBytes: row.length,
+    largestVectorBytes: row.length,
     openedAtMs: Date.now(),
     sealedAtMs: Date.now(),
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -13,14 +14,15 @@ import { orderInRound } from './rounds.ts'
 
 /** What is asked of the page, in this order, each once per round. */
 export const pageQuestions = {
-  first: 'first histogram of a new process',
+  first: 'first histogram of the first process, in part by statistics',
+  exact: 'the same until every record is counted',
   again: 'the same histogram again',
   errors: 'histogram of the errors alone',
   day: 'histogram of one day',
   facets: 'values of the fields',
   newest: 'newest 200 records',
   frequent: 'search of a text that one record in twenty has',
-  'frequent-histogram': 'histogram of that text, as far as one reply counts',
+  'frequent-histogram': 'histogram of that text: first reply',
   rare: 'search of a text in the oldest records: first reply',
   'rare-whole': 'the same search until it has found them',
   report: 'report of the last hour',
@@ -31,8 +33,8 @@ export type PageQuestion = keyof typeof pageQuestions
 export interface PageResult extends Pick<PageTable, 'rows' | 'days'> {
   readonly files: number
   readonly tableBytes: number
-  /** Milliseconds, one per round. */
-  readonly answersMs: Readonly<Record<PageQuestion, readonly number[]>>
+  /** One per round. */
+  readonly answers: Readonly<Record<PageQuestion, readonly Spent[]>>
   /** Of the process that answered, one per round. */
   readonly peakRssBytes: readonly number[]
   readonly landing: {
@@ -46,10 +48,20 @@ export interface PageResult extends Pick<PageTable, 'rows' | 'days'> {
   }
 }
 
+/** What an answer took. */
+export interface Spent {
+  readonly tookMs: number
+  /** Of the process that answered; 0 where there is no `/proc`. */
+  readonly cpuMs: number
+}
+
 interface PageSizes {
   readonly rows: number
   readonly days: number
 }
+
+/** Of the process that answers, with the default limits of its engines. */
+export const maxPeakRssBytes = 512e6
 
 const startDeadlineMs = 60_000
 const landingDeadlineMs = 600_000
@@ -58,7 +70,7 @@ const landingDeadlineMs = 600_000
  * Asks the page of `tailrace page` over a large table, and lands logs with and without somebody who asks the page of that
  * run without a pause.
  *
- * @throws Error when an answer has another number of records than the table
+ * @throws Error when an answer has another number of records than the table, and when the process takes more memory than it may
  */
 export async function measurePage(
   sizes: PageSizes,
@@ -67,28 +79,30 @@ export async function measurePage(
   say: (text: string) => void,
 ): Promise<PageResult> {
   const table = await makePageTable(sizes, work, say)
-  const answersMs = Object.fromEntries(
-    Object.keys(pageQuestions).map((question) => [question, [] as number[]]),
-  ) as Record<PageQuestion, number[]>
+  const answers = Object.fromEntries(
+    Object.keys(pageQuestions).map((question) => [question, [] as Spent[]]),
+  ) as Record<PageQuestion, Spent[]>
   const peakRssBytes: number[] = []
   // One more round, the first, does not count: it reads the files into the page cache.
   for (let round = 0; round <= rounds; round += 1) {
     const asked = await askOnce(table, round > 0, scratch)
     say(
-      `page: round ${round} of ${rounds}: ${texts(asked.answersMs)}, ${(asked.peakRssBytes / 1e6).toFixed(0)} MB`,
+      `page: round ${round} of ${rounds}: ${texts(asked.answers)}, ${(asked.peakRssBytes / 1e6).toFixed(0)} MB`,
     )
+    if (asked.peakRssBytes > maxPeakRssBytes)
+      throw new Error(`The page took ${asked.peakRssBytes} bytes of memory, more than ${maxPeakRssBytes}.`)
     if (round === 0) continue
     peakRssBytes.push(asked.peakRssBytes)
     for (const question of Object.keys(pageQuestions) as PageQuestion[])
-      answersMs[question].push(asked.answersMs[question])
+      answers[question].push(asked.answers[question])
   }
   const landing = { aloneSeconds: [] as number[], besideSeconds: [] as number[], answers: [] as number[] }
   for (let round = 0; round < rounds; round += 1) {
     for (const isAsked of orderInRound([false, true], round)) {
-      const { seconds, answers } = await landOnce(table, lines, isAsked, scratch)
-      say(`page: landing ${isAsked ? `beside ${answers} answers` : 'alone'}: ${seconds.toFixed(1)} s`)
+      const { seconds, answers: count } = await landOnce(table, lines, isAsked, scratch)
+      say(`page: landing ${isAsked ? `beside ${count} answers` : 'alone'}: ${seconds.toFixed(1)} s`)
       landing[isAsked ? 'besideSeconds' : 'aloneSeconds'].push(seconds)
-      if (isAsked) landing.answers.push(answers)
+      if (isAsked) landing.answers.push(count)
     }
   }
   const adds = await addedFiles(join(table.root, ...table.name.split('.')))
@@ -97,7 +111,7 @@ export async function measurePage(
     days: table.days,
     files: adds.length,
     tableBytes: adds.reduce((sum, { size }) => sum + size, 0),
-    answersMs,
+    answers,
     peakRssBytes,
     landing: { inputBytes: lines.bytes, lines: lines.lines, ...landing },
   }
@@ -108,7 +122,7 @@ async function askOnce(
   table: PageTable,
   isCounted: boolean,
   scratch: string,
-): Promise<{ readonly answersMs: Record<PageQuestion, number>; readonly peakRssBytes: number }> {
+): Promise<{ readonly answers: Record<PageQuestion, Spent>; readonly peakRssBytes: number }> {
   const port = await freePort()
   const state = join(scratch, 'page-state')
   const command = tailraceCommand(
@@ -122,12 +136,12 @@ async function askOnce(
   )
   const { child, ended } = startMeasured(command, scratch, [143])
   try {
-    const page = new PageClient(port)
+    const page = new PageClient(port, child.pid)
     await Promise.race([page.isListening(), ended])
-    const answersMs = await ask(page, table, isCounted)
+    const answers = await ask(page, table, isCounted)
     child.kill('SIGTERM')
     const { peakRssBytes } = await ended
-    return { answersMs, peakRssBytes }
+    return { answers, peakRssBytes }
   } finally {
     child.kill('SIGTERM')
     await ended.catch(() => {})
@@ -139,13 +153,18 @@ async function ask(
   page: PageClient,
   { rows, fromMs, toMs }: PageTable,
   isWhole: boolean,
-): Promise<Record<PageQuestion, number>> {
-  const histogram = async (query = ''): Promise<{ total: number; tookMs: number }> => {
-    const { reply, tookMs } = await page.json<Histogram>(`histogram?${query}`)
-    return { total: reply.total, tookMs }
-  }
+): Promise<Record<PageQuestion, Spent>> {
+  const histogram = (query = '') => page.json<Histogram>(`histogram?${query}`)
   const first = await histogram()
-  if (first.total !== rows) throw new Error(`The histogram has ${first.total} of ${rows} records.`)
+  let exact: Spent = first
+  let { total, next } = first.reply
+  while (next !== undefined) {
+    const { reply, ...spent } = await histogram(`before=${next}`)
+    exact = sumOf(exact, spent)
+    total += reply.total
+    next = reply.next
+  }
+  if (total !== rows) throw new Error(`The histogram has ${total} of ${rows} records.`)
   const again = await histogram()
   const errors = await histogram('severity=ERROR&severity=FATAL&severity=PANIC')
   const dayMs = 86_400_000
@@ -159,27 +178,27 @@ async function ask(
     throw new Error('A page of records is not full.')
   const rare = await searchOldest(page, isWhole)
   const report = await page.json(`report?fromMs=${toMs - 3_600_000}&toMs=${toMs}`)
-  return {
-    first: first.tookMs,
-    again: again.tookMs,
-    errors: errors.tookMs,
-    day: day.tookMs,
-    facets: facets.tookMs,
-    newest: newest.tookMs,
-    frequent: frequent.tookMs,
-    'frequent-histogram': frequentHistogram.tookMs,
-    rare: rare.firstMs,
-    'rare-whole': rare.wholeMs,
-    report: report.tookMs,
-  }
+  const all = { first, exact, again, errors, day, facets, newest, frequent, report, ...rare }
+  return spentOnly({ ...all, 'frequent-histogram': frequentHistogram })
+}
+
+/** Leaves the replies out. */
+function spentOnly(answers: Readonly<Record<PageQuestion, Spent>>): Record<PageQuestion, Spent> {
+  return Object.fromEntries(
+    Object.entries(answers).map(([question, { tookMs, cpuMs }]) => [question, { tookMs, cpuMs }]),
+  ) as Record<PageQuestion, Spent>
+}
+
+function sumOf(a: Spent, b: Spent): Spent {
+  return { tookMs: a.tookMs + b.tookMs, cpuMs: a.cpuMs + b.cpuMs }
 }
 
 async function searchOldest(
   page: PageClient,
   isWhole: boolean,
-): Promise<{ readonly firstMs: number; readonly wholeMs: number }> {
-  const startedAt = performance.now()
-  let firstMs: number | undefined
+): Promise<{ readonly rare: Spent; readonly 'rare-whole': Spent }> {
+  let rare: Spent | undefined
+  let whole: Spent = { tookMs: 0, cpuMs: 0 }
   let found = 0
   let before: string | undefined
   do {
@@ -188,13 +207,14 @@ async function searchOldest(
       q: rareText,
       ...(before === undefined ? {} : { before }),
     })
-    const { reply } = await page.json<RecordPage>(`records?${query}`)
-    firstMs ??= performance.now() - startedAt
+    const { reply, ...spent } = await page.json<RecordPage>(`records?${query}`)
+    rare ??= spent
+    whole = sumOf(whole, spent)
     found += reply.records.length
     before = reply.next
   } while (before !== undefined && isWhole)
   if (isWhole && found !== 4) throw new Error(`The search of the rare text found ${found} of 4 records.`)
-  return { firstMs: firstMs ?? 0, wholeMs: performance.now() - startedAt }
+  return { rare: rare ?? whole, 'rare-whole': whole }
 }
 
 /** Lands the lines by `tailrace start`, and asks its page meanwhile if that is wanted. */
@@ -308,9 +328,12 @@ async function addedFiles(location: string): Promise<readonly AddedFile[]> {
 
 class PageClient {
   readonly #url: string
+  readonly #pid: number | undefined
 
-  constructor(port: number) {
+  /** @param pid of the process that answers, whose CPU time is counted */
+  constructor(port: number, pid?: number) {
     this.#url = `http://127.0.0.1:${port}`
+    this.#pid = pid
   }
 
   /** Asks for nothing that reads a table. */
@@ -328,16 +351,27 @@ class PageClient {
     }
   }
 
-  async json<Reply>(
-    path: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly reply: Reply; readonly tookMs: number }> {
+  async json<Reply>(path: string, signal?: AbortSignal): Promise<Spent & { readonly reply: Reply }> {
     const startedAt = performance.now()
+    const startedCpuMs = cpuMsOf(this.#pid)
     const response = await fetch(`${this.#url}/api/${path}`, signal === undefined ? {} : { signal })
     const text = await response.text()
     if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`)
-    return { reply: JSON.parse(text) as Reply, tookMs: performance.now() - startedAt }
+    return {
+      reply: JSON.parse(text) as Reply,
+      tookMs: performance.now() - startedAt,
+      cpuMs: cpuMsOf(this.#pid) - startedCpuMs,
+    }
   }
+}
+
+/** Linux counts in hundredths of a second. */
+function cpuMsOf(pid: number | undefined): number {
+  if (pid === undefined || process.platform !== 'linux') return 0
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 async function freePort(): Promise<number> {
@@ -348,8 +382,11 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function texts(answersMs: Readonly<Record<PageQuestion, number>>): string {
-  return Object.entries(answersMs)
-    .map(([question, ms]) => `${question} ${(ms / 1_000).toFixed(2)} s`)
+function texts(answers: Readonly<Record<PageQuestion, Spent>>): string {
+  return Object.entries(answers)
+    .map(
+      ([question, { tookMs, cpuMs }]) =>
+        `${question} ${(tookMs / 1_000).toFixed(2)} s (CPU ${(cpuMs / 1_000).toFixed(2)} s)`,
+    )
     .join(', ')
 }

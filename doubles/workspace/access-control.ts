@@ -64,6 +64,11 @@ export class AccessControl {
     if (lacking !== undefined) throw new HttpRefusal(403, 'PERMISSION_DENIED', `${textOf(lacking)}.`)
   }
 
+  /** Whether the principal has a right on a table, and those on its catalog and schema. */
+  mayTable(privilege: string, table: string): boolean {
+    return this.#lacking({ privilege, kind: 'Table', name: table }) === undefined
+  }
+
   /** @returns an engine that refuses statements for which a right is missing */
   guard(engine: WarehouseEngine): WarehouseEngine {
     return {
@@ -75,7 +80,9 @@ export class AccessControl {
         // The same columns, and no row.
         const isHidden = this.#hidesTables && / FROM \S+information_schema\.tables WHERE /.test(text)
         const result = await engine.execute(isHidden ? `${text} AND 1 = 0` : text, context)
-        const made = new RegExp(`^CREATE TABLE (?:IF NOT EXISTS )?${tableName}`).exec(text)?.[1]
+        const made = new RegExp(
+          `^CREATE (?:TABLE (?:IF NOT EXISTS )?|(?:OR REPLACE )?VIEW )${tableName}`,
+        ).exec(text)?.[1]
         if (made !== undefined) this.#owned.add(plain(made))
         return result
       },
@@ -111,6 +118,11 @@ function needsOf(text: string): readonly Need[] {
   each(`CREATE TABLE (?:IF NOT EXISTS )?${tableName}`, (name) =>
     add('CREATE TABLE', 'Schema', name.split('.').slice(0, 2).join('.')),
   )
+  // A view needs the right of a table, and who replaces one has to manage it.
+  each(`CREATE (?:OR REPLACE )?VIEW ${tableName}`, (name) =>
+    add('CREATE TABLE', 'Schema', name.split('.').slice(0, 2).join('.')),
+  )
+  each(`CREATE OR REPLACE VIEW ${tableName}`, (name) => add('MANAGE', 'Table', name))
   each(`(?:INSERT INTO|COPY INTO|MERGE INTO|DELETE FROM|UPDATE|ALTER TABLE) ${tableName}`, (name) =>
     add('MODIFY', 'Table', name),
   )

@@ -1,14 +1,27 @@
+import { sqlIdentifier } from '../../src/tables/sql.ts'
 import { type CopyGuard, FileLogs, filesOf, type LoadedFile, load } from './copy-into.ts'
 import { type CatalogTable, hasCatalogCommits, relationName, tableKey, UnityCatalog } from './sql-catalog.ts'
 import { DuckDbConnections } from './sql-connections.ts'
 import type { CopyStatement } from './sql-copy.ts'
 import { Definitions } from './sql-definitions.ts'
 import type { Translator } from './sql-expressions.ts'
-import { catalogNotFound, concurrentAppend, dotted, fromDuckDb, tableNotFound } from './sql-failures.ts'
+import {
+  catalogNotFound,
+  concurrentAppend,
+  dotted,
+  fromDuckDb,
+  notEmulated,
+  tableNotFound,
+} from './sql-failures.ts'
 import { listFolder, stagingRequest } from './sql-file-commands.ts'
 import { type Hold, StatementHolds, throwIfCanceled } from './sql-holds.ts'
 import type { AtomicScript, WriteStatement } from './sql-script.ts'
-import { parseStatement, type Statement, type StatementKind } from './sql-statements.ts'
+import {
+  type CreateViewStatement,
+  parseStatement,
+  type Statement,
+  type StatementKind,
+} from './sql-statements.ts'
 import type { Token } from './sql-tokens.ts'
 import { conflicts, Transactions } from './sql-transactions.ts'
 import { countsRow, noRows, statementRows } from './sql-values.ts'
@@ -139,6 +152,29 @@ export class DuckDbWarehouse implements WarehouseEngine {
     return this.#catalog.table(this.#catalog.resolve(table.split('.'), noDefaults))
   }
 
+  /**
+   * Adds rows beside the SQL, as a service does that needs no warehouse.
+   *
+   * @param select DuckDB SQL of the columns, with the parameter `$records`
+   */
+  async append(
+    table: CatalogTable,
+    columns: readonly string[],
+    { select, records }: { readonly select: string; readonly records: string },
+  ): Promise<void> {
+    const { signal } = new AbortController()
+    await this.#queue.run(tableKey(table.name), signal, async () => {
+      const list = columns.map(sqlIdentifier).join(', ')
+      const sql = `INSERT INTO ${relationName(table.name)} (${list}) ${select}`
+      const rows = await this.#connections.change(sql, { records })
+      this.tableLog(table.name.join('.')).add({
+        operation: 'WRITE',
+        isBlindAppend: true,
+        counts: { num_inserted_rows: rows },
+      })
+    })
+  }
+
   /** The id and versions of a table. @param table such as `catalog.schema.table` */
   tableLog(table: string): TableLog {
     return this.#tableLogs.of(this.#catalog.resolve(table.split('.'), noDefaults))
@@ -193,9 +229,11 @@ export class DuckDbWarehouse implements WarehouseEngine {
       case 'CREATE TABLE':
         return this.#definitions.createTable(statement, context)
       case 'CREATE VIEW':
-        return this.#createView(statement.name, statement.query, context)
+        return this.#createView(statement, context)
       case 'DROP TABLE':
-        return this.#definitions.dropTable(statement.name, statement.ifExists, context)
+        return this.#definitions.drop('TABLE', statement.name, statement.ifExists, context)
+      case 'DROP VIEW':
+        return this.#definitions.drop('VIEW', statement.name, statement.ifExists, context)
       case 'ALTER TABLE':
         return this.#definitions.addColumns(statement.name, statement.columns, context)
       case 'ALTER COLUMN':
@@ -224,6 +262,8 @@ export class DuckDbWarehouse implements WarehouseEngine {
 
   async #copyInto(copy: CopyStatement, text: string, context: StatementContext): Promise<StatementResult> {
     const { signal } = context
+    // Outside of a transaction that has removed their rows it would double them.
+    if (copy.isForced) throw notEmulated("COPY INTO with 'force' outside of a transaction")
     const name = this.#catalog.resolve(copy.table, context)
     if (!this.#catalog.hasCatalog(name[0])) throw catalogNotFound(name[0])
     if (this.#catalog.table(name) === undefined) {
@@ -332,11 +372,11 @@ export class DuckDbWarehouse implements WarehouseEngine {
   }
 
   #createView(
-    parts: readonly string[],
-    query: readonly Token[],
+    { name, query, replaces }: CreateViewStatement,
     context: StatementContext,
   ): Promise<StatementResult> {
-    return this.#definitions.createView(parts, this.#translator(context).translate(query), context)
+    const translated = this.#translator(context).translate(query)
+    return this.#definitions.createView(name, { query: translated, replaces }, context)
   }
 
   #environment(context: StatementContext): WriteEnvironment {

@@ -20,6 +20,8 @@ export interface CopyStatement {
   /** Relative to the folder. */
   readonly files: readonly string[]
   readonly ignoreMissingFiles: boolean
+  /** Whether files that were loaded are loaded again: `COPY_OPTIONS ('force' = 'true')`. */
+  readonly isForced: boolean
 }
 
 /** "with a limit of 1000 files": COPY INTO, Databricks SQL reference, read 2026-11-24. */
@@ -55,9 +57,7 @@ export function parseCopy(cursor: SqlCursor): CopyStatement {
   }
   if (files.length === 0) throw notEmulated('COPY INTO without FILES')
   if (files.length > maxFiles) throw notEmulated(`more than ${maxFiles} FILES`)
-  for (const option of ['force', 'mergeSchema']) {
-    if (isTrue(copyOptions, option)) throw notEmulated(`COPY INTO with '${option}'`)
-  }
+  if (isTrue(copyOptions, 'mergeSchema')) throw notEmulated("COPY INTO with 'mergeSchema'")
   return {
     kind: 'COPY INTO',
     table,
@@ -65,6 +65,7 @@ export function parseCopy(cursor: SqlCursor): CopyStatement {
     folder,
     files,
     ignoreMissingFiles: isTrue(formatOptions, 'ignoreMissingFiles'),
+    isForced: isTrue(copyOptions, 'force'),
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import type { DuckDbConnections } from './sql-connections.ts'
 import { catalogNotFound, dotted, notEmulated, tableNotFound } from './sql-failures.ts'
 import type { CreateTableStatement } from './sql-statements.ts'
-import { duckDbType, type SqlType } from './sql-types.ts'
+import { duckDbType, type SqlType, sqlTypeOf } from './sql-types.ts'
 import { noRows } from './sql-values.ts'
 import type { WriteQueue } from './sql-write-queue.ts'
 import type { TableLogs } from './table-log.ts'
@@ -155,19 +155,26 @@ export class Definitions {
     return { ...column, type: { ...type, collation: type.collation ?? this.#defaultCollation } }
   }
 
-  /** Makes a view, whose columns are not shown in `information_schema`. @param query in DuckDB's SQL */
+  /** Makes a view. @param query in DuckDB's SQL */
   async createView(
     parts: readonly string[],
-    query: string,
+    { query, replaces }: { readonly query: string; readonly replaces: boolean },
     context: StatementContext,
   ): Promise<StatementResult> {
     const name = this.#catalog.resolve(parts, context)
     this.#catalog.requireSchema(name[0], name[1])
     return this.#queue.run(tableKey(name), context.signal, async () => {
-      await this.#connections.change(`CREATE VIEW ${relationName(name)} AS ${query}`)
+      const create = replaces ? 'CREATE OR REPLACE VIEW' : 'CREATE VIEW'
+      await this.#connections.change(`${create} ${relationName(name)} AS ${query}`)
+      const described = await this.#connections.rows(`DESCRIBE ${relationName(name)}`)
       this.#catalog.put({
         name,
-        columns: [],
+        columns: described.map(({ column_name: column, column_type: type }) => ({
+          name: String(column),
+          type: sqlTypeOf(String(type)),
+          nullable: true,
+          comment: null,
+        })),
         comment: null,
         properties: new Map(),
         kind: 'VIEW',
@@ -178,7 +185,8 @@ export class Definitions {
     })
   }
 
-  async dropTable(
+  async drop(
+    relation: 'TABLE' | 'VIEW',
     parts: readonly string[],
     ifExists: boolean,
     context: StatementContext,
@@ -189,7 +197,7 @@ export class Definitions {
         if (ifExists) return noRows
         throw tableNotFound(name)
       }
-      await this.#connections.change(`DROP TABLE ${relationName(name)}`)
+      await this.#connections.change(`DROP ${relation} ${relationName(name)}`)
       this.#catalog.drop(name)
       // The loaded-file list is a part of the table: a new one of the same name loads everything again.
       this.#fileLogs.forget(name)

@@ -168,6 +168,11 @@ export class Translator {
       emit(files(path, isHinted))
       return
     }
+    if (isFunction && parts.length === 1 && /^range$/i.test(parts[0]!)) {
+      // Spark calls the column of its numbers `id`.
+      emit(`(SELECT range AS id FROM range(${this.translate(cursor.group())}))`)
+      return
+    }
     const isCommonTable = parts.length === 1 && commonTables.has(parts[0]!.toLowerCase())
     const relation = isFunction || isCommonTable ? undefined : this.#surroundings.relation(parts)
     if (relation === undefined) {

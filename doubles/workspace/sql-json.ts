@@ -27,11 +27,15 @@ export function fromJson(text: string, schema: string): string {
 function value(json: string, type: SqlType, depth: number): string {
   switch (type.kind) {
     case 'struct': {
-      const fields = type.fields.map((field) => {
-        const path = sqlString(`$.${JSON.stringify(field.name)}`)
-        return `${sqlIdentifier(field.name)} := ${value(`(${json} -> ${path})`, field.type, depth)}`
-      })
-      return `CASE WHEN json_type(${json}) = 'OBJECT' THEN struct_pack(${fields.join(', ')}) END`
+      // All fields in one pass: each `->` would parse the whole text again, and a row may have a text of 16 MiB.
+      const found = `f${depth}`
+      const paths = type.fields.map((field) => sqlString(`$.${JSON.stringify(field.name)}`))
+      const fields = type.fields.map(
+        (field, index) =>
+          `${sqlIdentifier(field.name)} := ${value(`${found}[${index + 1}]`, field.type, depth + 1)}`,
+      )
+      const each = `list_transform([json_extract(${json}, [${paths.join(', ')}])], lambda ${found}: struct_pack(${fields.join(', ')}))[1]`
+      return `CASE WHEN json_type(${json}) = 'OBJECT' THEN ${each} END`
     }
     case 'array': {
       const element = `e${depth}`

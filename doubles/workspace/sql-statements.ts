@@ -27,6 +27,14 @@ export interface DeleteStatement {
   readonly condition: readonly Token[] | undefined
 }
 
+export interface CreateViewStatement {
+  readonly kind: 'CREATE VIEW'
+  readonly name: readonly string[]
+  /** Whether an existing view is replaced. */
+  readonly replaces: boolean
+  readonly query: readonly Token[]
+}
+
 export type Statement =
   | { readonly kind: 'SELECT'; readonly tokens: readonly Token[] }
   | {
@@ -35,8 +43,12 @@ export type Statement =
       readonly ifNotExists: boolean
     }
   | CreateTableStatement
-  | { readonly kind: 'CREATE VIEW'; readonly name: readonly string[]; readonly query: readonly Token[] }
-  | { readonly kind: 'DROP TABLE'; readonly name: readonly string[]; readonly ifExists: boolean }
+  | CreateViewStatement
+  | {
+      readonly kind: 'DROP TABLE' | 'DROP VIEW'
+      readonly name: readonly string[]
+      readonly ifExists: boolean
+    }
   | {
       readonly kind: 'ALTER TABLE'
       readonly name: readonly string[]
@@ -88,9 +100,10 @@ function parseCommand(cursor: SqlCursor): Statement {
     const name = cursor.name()
     return { kind: 'DESCRIBE HISTORY', name, limit: cursor.skip('LIMIT') ? cursor.number() : 1_000 }
   }
-  if (cursor.skip('DROP', 'TABLE')) {
+  for (const relation of ['TABLE', 'VIEW'] as const) {
+    if (!cursor.skip('DROP', relation)) continue
     const ifExists = cursor.skip('IF', 'EXISTS')
-    return { kind: 'DROP TABLE', ifExists, name: cursor.name() }
+    return { kind: `DROP ${relation}`, ifExists, name: cursor.name() }
   }
   if (cursor.skip('ALTER', 'TABLE')) {
     const name = cursor.name()
@@ -138,12 +151,14 @@ function parseCreate(cursor: SqlCursor): Statement {
     if (cursor.skip('COMMENT')) cursor.string()
     return { kind: `CREATE ${kind}`, ifNotExists, name }
   }
-  if (cursor.skip('OR', 'REPLACE')) throw notEmulated('CREATE OR REPLACE')
+  const replaces = cursor.skip('OR', 'REPLACE')
   if (cursor.skip('VIEW')) {
     const name = cursor.name()
+    if (cursor.skip('COMMENT')) cursor.string()
     cursor.expect('AS')
-    return { kind: 'CREATE VIEW', name, query: cursor.until() }
+    return { kind: 'CREATE VIEW', name, replaces, query: cursor.until() }
   }
+  if (replaces) throw notEmulated('CREATE OR REPLACE TABLE')
   cursor.expect('TABLE')
   return parseCreateTable(cursor)
 }

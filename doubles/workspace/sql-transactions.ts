@@ -143,7 +143,8 @@ export class Transactions {
   ): Promise<{ readonly outcome: WriteOutcome; readonly loaded: readonly LoadedFile[] }> {
     const { fileLogs } = this.#options
     const table = catalog.requireTable(catalog.resolve(copy.table, context))
-    const paths = fileLogs.of(table.name).unloaded(await filesOf(copy, volumes))
+    const named = await filesOf(copy, volumes)
+    const paths = copy.isForced ? named : fileLogs.of(table.name).unloaded(named)
     const loaded = await load(
       copy,
       paths,

@@ -97,6 +97,13 @@ export function duckDbType(type: SqlType): string {
   }
 }
 
+/** @returns the scalar type that DuckDB's DESCRIBE spells so, as the column of a view has it */
+export function sqlTypeOf(duckDb: string): SqlType {
+  const found = Object.entries(scalars).find(([, { duckdb }]) => duckdb === duckDb)
+  if (found === undefined) throw notEmulated(`views with a column of the type ${duckDb}`)
+  return { kind: 'scalar', name: found[0] as ScalarName }
+}
+
 /** @returns the type as `information_schema.columns.full_data_type` has it */
 export function fullDataType(type: SqlType): string {
   switch (type.kind) {

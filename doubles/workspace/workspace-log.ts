@@ -30,6 +30,8 @@ export class WorkspaceLog {
   readonly statements: LoggedStatement[] = []
   /** The whole files that were stored. */
   readonly uploads: LoggedUpload[] = []
+  /** The requests that Zerobus has acknowledged. */
+  readonly insertions: { readonly table: string; readonly records: number; readonly bytes: number }[] = []
   /** Errors of the workspace or the engine that no client caused. Empty after a passing test. */
   readonly failures: unknown[] = []
 

@@ -14,6 +14,7 @@ import { requestBody } from './request-body.ts'
 import { selfSignedCertificate } from './self-signed-certificate.ts'
 import { SqlFailure, type VolumeFiles, type WarehouseEngine } from './warehouse-engine.ts'
 import { WorkspaceLog } from './workspace-log.ts'
+import { Zerobus, type ZerobusTables } from './zerobus.ts'
 
 const hourMs = 3_600_000
 
@@ -30,12 +31,36 @@ export interface WorkspaceOptions {
    * warehouse. Not at all unless told, so that every statement is seen running.
    */
   readonly directResultsWaitMs?: number
+  /** The tables of Zerobus Ingest. Default: the workspace has no such service. */
+  readonly zerobus?: ZerobusTables
+  /** How long records that Zerobus has acknowledged do not show in their table. Default 0. */
+  readonly zerobusShowAfterMs?: number
+  /** Default: a serverless one of the smallest size, which stops after 10 minutes. */
+  readonly warehouse?: WarehouseInfo
   /** The rights of the principal; give its guarded engine too. Default: every right. */
   readonly access?: AccessControl
 }
 
+/** The settings of a warehouse, as `GET /api/2.0/sql/warehouses/<id>` names them. */
+export interface WarehouseInfo {
+  readonly cluster_size?: string
+  readonly auto_stop_mins?: number
+  readonly min_num_clusters?: number
+  readonly enable_serverless_compute?: boolean
+  readonly warehouse_type?: 'PRO' | 'CLASSIC'
+}
+
+const usualWarehouse: WarehouseInfo = {
+  cluster_size: '2X-Small',
+  auto_stop_mins: 10,
+  min_num_clusters: 1,
+  enable_serverless_compute: true,
+  warehouse_type: 'PRO',
+}
+
 /**
- * A Databricks workspace with one SQL warehouse, on the loopback: what `@databricks/sql` and the Files API need of one.
+ * A Databricks workspace with one SQL warehouse, on the loopback: what `@databricks/sql`, the Files API and Zerobus Ingest
+ * need of one.
  */
 export class Workspace {
   readonly host = '127.0.0.1'
@@ -53,13 +78,16 @@ export class Workspace {
   readonly #service: CliService
   readonly #presigned: PresignedFiles
   readonly #files: FilesApi
+  readonly #zerobus: Zerobus | undefined
   readonly #access: AccessControl | undefined
+  readonly #warehouse: WarehouseInfo
 
   private constructor(server: Server, ca: string, options: WorkspaceOptions) {
     const { engine, volumes, seed = 1, clock = systemClock } = options
-    const { tokenLifetimeMs = hourMs, directResultsWaitMs = 0 } = options
+    const { tokenLifetimeMs = hourMs, directResultsWaitMs = 0, zerobusShowAfterMs: showAfterMs = 0 } = options
     this.#server = server
     this.#access = options.access
+    this.#warehouse = { ...usualWarehouse, ...options.warehouse }
     this.port = (server.address() as AddressInfo).port
     this.ca = ca
     this.tokens = new AccessTokens(clock, tokenLifetimeMs)
@@ -70,6 +98,7 @@ export class Workspace {
     const presign = (request: Parameters<PresignedFiles['sign']>[0]): string =>
       `https://${this.storageHost}:${this.port}${this.#presigned.sign(request)}`
     const { faults, log } = this
+    this.#zerobus = options.zerobus && new Zerobus(options.zerobus, { clock, log, showAfterMs })
     this.#service = new CliService({ engine, clock, faults, log, presign, directResultsWaitMs })
     server.on('request', (request, response) => void this.#serve(request, response))
   }
@@ -86,6 +115,16 @@ export class Workspace {
   /** Without a slash at its end. */
   get url(): string {
     return `https://${this.host}:${this.port}`
+  }
+
+  /** The host and port of Zerobus Ingest. */
+  get zerobusHost(): string {
+    return `${this.storageHost}:${this.port}`
+  }
+
+  /** Resolves when the tables have all records that Zerobus has acknowledged. */
+  async zerobusSettled(): Promise<void> {
+    await this.#zerobus?.settled()
   }
 
   /** How many sessions are open. */
@@ -135,7 +174,16 @@ export class Workspace {
     fault: RouteFault | undefined,
   ): Promise<Reply> {
     const { authorization } = request.headers
-    if (route === 'POST /oidc/v1/token') return this.tokens.answer(authorization, await requestBody(request))
+    if (route === 'POST /oidc/v1/token') {
+      const may = (privilege: string, table: string): boolean =>
+        this.#access?.mayTable(privilege, table) ?? true
+      return this.tokens.answer(authorization, await requestBody(request), may)
+    }
+    if (url.pathname.startsWith('/zerobus/') && request.headers.host === this.zerobusHost) {
+      if (this.#zerobus === undefined) throw new HttpRefusal(404, 'ENDPOINT_NOT_FOUND', 'No such service.')
+      const authorize = (table: string): void => this.tokens.checkForTable(authorization, table)
+      return this.#zerobus.answer(request, url, fault, authorize)
+    }
     if (url.pathname.startsWith('/staging/')) return this.#presigned.answer(request, url, fault)
     this.tokens.check(authorization)
     if (url.pathname.startsWith('/sql/1.0/warehouses/') && url.pathname !== this.httpPath) {
@@ -143,6 +191,7 @@ export class Workspace {
       throw new HttpRefusal(404, 'RESOURCE_DOES_NOT_EXIST', 'The SQL warehouse does not exist.')
     }
     if (route === 'GET /api/2.0/preview/scim/v2/Me') return principalReply(this.tokens.clientId)
+    if (route.startsWith('GET /api/2.0/sql/warehouses/')) return this.#warehouseReply(url)
     if (route !== `POST ${this.httpPath}`) {
       this.#access?.requireFiles(request.method, decodeURIComponent(url.pathname))
       return this.#files.answer(request, url, fault)
@@ -151,12 +200,25 @@ export class Workspace {
     const body = await this.#service.answer(await requestBody(request, fault))
     return { status: 200, headers: { 'content-type': 'application/x-thrift' }, body }
   }
+
+  /** Reading the settings of a warehouse needs a permission on it, such as CAN USE. */
+  #warehouseReply({ pathname }: URL): Reply {
+    const id = pathname.split('/').at(-1)
+    if (id !== this.httpPath.split('/').at(-1)) {
+      throw new HttpRefusal(404, 'RESOURCE_DOES_NOT_EXIST', `SQL warehouse ${id} does not exist.`)
+    }
+    this.#access?.requireWarehouse()
+    return jsonReply({ id, name: 'loopback', state: 'RUNNING', max_num_clusters: 1, ...this.#warehouse })
+  }
+}
+
+function jsonReply(body: object): Reply {
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 /** A service principal's own entry of SCIM. */
 function principalReply(applicationId: string): Reply {
-  const body = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal'], applicationId }
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  return jsonReply({ schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal'], applicationId })
 }
 
 function send(response: ServerResponse, { method }: IncomingMessage, { status, headers, body }: Reply): void {

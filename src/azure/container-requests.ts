@@ -43,6 +43,8 @@ export interface BlobRange {
 export interface BlobFacts {
   readonly totalBytes: number
   readonly metadata: Readonly<Record<string, string>>
+  /** When the service answered, by its own clock, in milliseconds since the epoch; undefined if the answer does not say. */
+  readonly answeredAtMs: number | undefined
 }
 
 /** One request for a page of a folder. */
@@ -163,7 +165,11 @@ export class ContainerRequests {
       )
       if (found.blobType === undefined || found.contentLength === undefined)
         throw new WrongAnswer('no properties of a blob', found)
-      return { totalBytes: found.contentLength, metadata: found.metadata ?? {} }
+      return {
+        totalBytes: found.contentLength,
+        metadata: found.metadata ?? {},
+        answeredAtMs: found.date?.getTime(),
+      }
     } catch (error) {
       if (this.#failureOf(error)?.kind === 'missing') return undefined
       throw error

@@ -5,18 +5,18 @@ import { requireWritable, withStateErrors } from '../offsets/state-files.ts'
 import { singleAttempt } from '../retry.ts'
 import { forEachPipeline } from '../run/inspection/for-each-pipeline.ts'
 import { recordRows } from '../run/record-rows.ts'
-import { type BlobPrefixes, textPrefixes } from '../run/text-prefixes.ts'
 import { ArrivalRate } from '../sources/arrival-rate.ts'
 import type { BlobReader, ListedBlob } from '../sources/blob-reader.ts'
-import { hourOf } from '../sources/discovery/azure-monitor-layout.ts'
+import { hourOf, serverOf } from '../sources/discovery/azure-monitor-layout.ts'
 import type { BlobDiscovery } from '../sources/discovery/blob-discovery.ts'
 import { type AzureMonitorBlobs, type BlobsUnder, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
 import { explainMissing } from '../sources/discovery/explain-missing.ts'
-import { usualRecord } from './checking/usual-record.ts'
+import { describePrefixes } from './checking/describe-prefixes.ts'
 import type { CommandContext } from './command.ts'
 import { codeOfEmptySources } from './exit-code.ts'
 import { costSentence, landingCosts } from './landing-costs.ts'
+import { usualRecord } from './usual-record.ts'
 
 export interface CheckOptions {
   /** Send no request: check only the config, the transforms and the SQL of the tables. Default false. */
@@ -73,7 +73,8 @@ export async function check(
       },
       limit.signal,
     )
-    for (const cost of landingCosts(config, bytesPerDay)) await print(`${costSentence(cost)}\n`)
+    for (const cost of await landingCosts(context, bytesPerDay, limit.signal))
+      await print(`${costSentence(cost)}\n`)
   } catch (error) {
     // A request that the signal ends may fail with an error of its own.
     limit.signal.throwIfAborted()
@@ -119,8 +120,8 @@ function timeIsUp(pipeline: string, isAtSource: boolean, limitMs: number): Tailr
 /** Yields sentences about a source. Returns whether it has any blob. */
 type Description = AsyncGenerator<string, boolean>
 
-/** Yields sentences about blobs. Returns the name of the newest one, '' if it is empty; undefined when there is none. */
-type BlobsDescription = AsyncGenerator<string, string | undefined>
+/** Yields sentences about blobs. Returns the names of each server's newest one that is not empty; undefined when there is no blob. */
+type BlobsDescription = AsyncGenerator<string, readonly string[] | undefined>
 
 async function* describeSource(
   { source, table }: Pick<ResolvedPipeline, 'source' | 'table'>,
@@ -137,20 +138,8 @@ async function* describeSource(
         : describeHours(selection, source, reader, nowMs, rate)
   const newest = yield* sentences
   if (newest === undefined) return false
-  const prefixes = newest === '' ? undefined : await textPrefixes(reader, newest, table)
-  if (prefixes !== undefined) yield* describePrefixes(`${reader.container}/${newest}`, prefixes)
+  yield* describePrefixes(newest, reader, table)
   return true
-}
-
-function* describePrefixes(blob: string, { prefixes, lines, unknown }: BlobPrefixes): Generator<string> {
-  for (const { serverName, setting, by, lines: fitting } of prefixes) {
-    const server = serverName === undefined ? '' : `server ${serverName}: `
-    const found = by === 'form' ? ', found by the form of its parts,' : ''
-    yield `${server}log_line_prefix '${setting}'${found} reads ${fitting} of the first ${lines} text lines of ${blob}`
-  }
-  if (unknown !== undefined) {
-    yield `the prefixes of ${unknown.lines} of the first ${lines} text lines of ${blob} are not read whole, the first one at byte ${unknown.firstOffset}: name the server's log_line_prefix in the table's prefixes`
-  }
 }
 
 /** Reads one byte: a credential may have no permission to list. */
@@ -169,7 +158,7 @@ async function* describeBlob(
   else if (head.kind === 'bytes' && head.totalBytes > 0) yield `${blob} has ${head.totalBytes} bytes`
   else yield `${blob} is empty: a run would wait for its first byte`
   if (head.kind === 'missing') return undefined
-  return head.kind === 'bytes' ? name : ''
+  return head.kind === 'bytes' ? [name] : []
 }
 
 async function* describeUnder(
@@ -198,7 +187,7 @@ async function* describeUnder(
     }
     if (found.newest !== undefined) yield `the newest one is ${found.newest.name}, of ${timeOf(found.newest)}`
   }
-  return found?.newest?.name
+  return found && newestNames(found)
 }
 
 async function* describeHours(
@@ -223,7 +212,7 @@ async function* describeHours(
     yield `the newest hour began at ${new Date(found.newestHourMs).toISOString()}`
   }
   if (skipped !== '') yield skipped
-  return found.newest?.name
+  return newestNames(found)
 }
 
 /** The totals of a listing. */
@@ -232,18 +221,23 @@ interface Found {
   bytes: number
   /** The blob that was modified last. */
   newest: ListedBlob | undefined
+  /** By server, the blob that was modified last and is not empty; of other layouts by the key `undefined`. */
+  newestOf: Map<string | undefined, ListedBlob>
   newestHourMs: number | undefined
 }
 
 /** @returns undefined when the container does not exist */
 async function count(discovery: BlobDiscovery, nowMs: number, rate: ArrivalRate): Promise<Found | undefined> {
-  const found: Found = { count: 0, bytes: 0, newest: undefined, newestHourMs: undefined }
+  const found: Found = { count: 0, bytes: 0, newest: undefined, newestOf: new Map(), newestHourMs: undefined }
   try {
     for await (const blob of discovery.scan(nowMs, { policy: singleAttempt })) {
       rate.note(blob)
       found.count += 1
       found.bytes += blob.bytes
       if (found.newest === undefined || blob.modifiedAtMs > found.newest.modifiedAtMs) found.newest = blob
+      const server = serverOf(blob.name)
+      if (blob.bytes > 0 && blob.modifiedAtMs > (found.newestOf.get(server)?.modifiedAtMs ?? 0))
+        found.newestOf.set(server, blob)
       const hour = hourOf(blob.name)
       if (hour !== undefined) found.newestHourMs = Math.max(hour, found.newestHourMs ?? hour)
     }
@@ -252,6 +246,13 @@ async function count(discovery: BlobDiscovery, nowMs: number, rate: ArrivalRate)
     throw error
   }
   return found
+}
+
+/** @returns names of the newest blob of each server, the newest first; undefined when there is no blob */
+function newestNames({ count, newestOf }: Found): readonly string[] | undefined {
+  if (count === 0) return undefined
+  const newestFirst = [...newestOf.values()].toSorted((one, other) => other.modifiedAtMs - one.modifiedAtMs)
+  return newestFirst.map(({ name }) => name)
 }
 
 function described({ count, bytes }: Found): string {

@@ -1,6 +1,5 @@
 import { chooseTables } from '../config/choose-pipelines.ts'
-import type { SinkContext, SinkTarget } from '../sinks/sink.ts'
-import type { SinkSetup } from '../sinks/sink-setup.ts'
+import type { SetupOf, SinkTarget } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
 
 export interface SetupOptions {
@@ -18,10 +17,7 @@ export async function printSetup(
   { config, print }: CommandContext,
   { pipeline, principal }: SetupOptions,
 ): Promise<number> {
-  const systems = new Map<
-    string,
-    { readonly setup: SinkSetup<SinkTarget, SinkContext>; readonly targets: SinkTarget[] }
-  >()
+  const systems = new Map<string, { readonly setup: SetupOf; readonly targets: SinkTarget[] }>()
   for (const { target, ability } of chooseTables(config, pipeline, (sink) => sink.setup)) {
     const key = ability.systemOf(target)
     const system = systems.get(key) ?? { setup: ability, targets: [] }

@@ -1,21 +1,24 @@
 import { isUnsupported } from '../config/choose-pipelines.ts'
-import { type ResolvedConfig, sinkTarget } from '../config/resolved.ts'
-import type { SinkContext, SinkTarget } from '../sinks/sink.ts'
-import type { LandingCost, LandingLoad, SinkSetup } from '../sinks/sink-setup.ts'
+import { sinkTarget } from '../config/resolved.ts'
+import type { SetupOf, SinkTarget } from '../sinks/sink.ts'
+import type { LandingCost, LandingLoad } from '../sinks/sink-setup.ts'
+import type { CommandContext } from './command.ts'
 
 /**
  * Estimates for each system that is paid by the time it is awake, such as a SQL warehouse, what a day of landing costs.
  *
  * @param bytesPerDay by pipeline; those without an entry are left out
  */
-export function landingCosts(
-  { pipelines }: Pick<ResolvedConfig, 'pipelines'>,
+export async function landingCosts(
+  {
+    config: { pipelines, stateDirectory },
+    clock,
+    logger,
+  }: Pick<CommandContext, 'config' | 'clock' | 'logger'>,
   bytesPerDay: ReadonlyMap<string, number>,
-): readonly LandingCost[] {
-  const systems = new Map<
-    string,
-    { readonly setup: SinkSetup<SinkTarget, SinkContext>; readonly loads: LandingLoad<SinkTarget>[] }
-  >()
+  signal?: AbortSignal | undefined,
+): Promise<readonly LandingCost[]> {
+  const systems = new Map<string, { readonly setup: SetupOf; readonly loads: LandingLoad<SinkTarget>[] }>()
   for (const [name, pipeline] of Object.entries(pipelines)) {
     const rate = bytesPerDay.get(name)
     const { setup } = pipeline.sinkKind
@@ -26,7 +29,11 @@ export function landingCosts(
     systems.set(key, system)
     system.loads.push({ target, batch: pipeline.batch, bytesPerDay: rate })
   }
-  return [...systems.values()].map(({ setup, loads }) => setup.cost(loads))
+  return Promise.all(
+    [...systems.values()].map(({ setup, loads }) =>
+      setup.cost({ target: loads[0]!.target, stateDirectory, signal, clock, logger }, loads),
+    ),
+  )
 }
 
 /** @returns a sentence about an estimate, with its assumptions */

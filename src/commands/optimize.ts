@@ -3,7 +3,8 @@ import type { CommandContext } from './command.ts'
 import { maintainTables } from './maintained-tables.ts'
 
 /**
- * Merges the small files of each table, today's included, and prints the result per partition.
+ * Merges the small files of each table, today's included, archives old offsets, and prints the result per partition, or
+ * who merges them instead.
  *
  * @returns the exit code: 0
  */
@@ -52,5 +53,14 @@ export async function optimize(
     ]),
   )
   await printTable(print, columns, rows)
+  for (const { pipeline: name, report } of reports) {
+    if (report.leftTo !== undefined)
+      await print(`${name}: not merged, its small files are left to ${report.leftTo}\n`)
+    const { archivedOffsets = 0 } = report
+    if (archivedOffsets > 0)
+      await print(
+        `${name}: ${archivedOffsets} offsets of blobs that have not changed for long moved into the table's archive\n`,
+      )
+  }
   return 0
 }

@@ -36,6 +36,15 @@ export async function retain(context: CommandContext, options: RetainCommandOpti
   await printTable(print, ['pipeline', 'day', 'state', 'files', 'bytes'], rows)
   for (const { pipeline: name, report } of reports) {
     await print(`${name}: rows ${deletes ? 'are' : 'would be'} kept from ${report.firstDay} on\n`)
+    const { day, by } = report.today
+    if (by === 'rows')
+      await print(
+        `${name}: ${day} counts as today, because no row is newer; with --allow-empty the clock of this machine counts\n`,
+      )
+    if (by === 'storage')
+      await print(
+        `${name}: ${day} counts as today by the clock of the storage, because that of this machine is ahead\n`,
+      )
     if (report.undatedFiles > 0)
       await print(`${name}: ${report.undatedFiles} files have rows without a day, which are kept\n`)
   }

@@ -10,6 +10,7 @@ import type { CommandContext } from './command.ts'
 import { codeOfEmptySources, exitCodes } from './exit-code.ts'
 import { ConfigReloader } from './starting/config-reloader.ts'
 import { FileWatch } from './starting/file-watch.ts'
+import { limitHeapGrowth } from './starting/heap-growth.ts'
 import { PageDoor } from './starting/page-door.ts'
 import { ProgressReporter } from './starting/progress-reporter.ts'
 
@@ -49,6 +50,7 @@ export async function start(
 ): Promise<number> {
   if (once && watch) throw new TailraceError('USAGE', '--watch and --once exclude each other.')
   const { config, source, logger, logCopies, clock, errorOutput, print, terminal } = context
+  limitHeapGrowth()
   const telemetry = await openTelemetry({ clock, logger })
   if (telemetry !== undefined) logCopies?.add(telemetry)
   const stopped: { by?: StopSignal; atMs?: number } = {}

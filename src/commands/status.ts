@@ -22,7 +22,7 @@ export async function status(
       bytesPerDay === undefined ? [] : [[name, bytesPerDay] as const],
     ),
   )
-  const costs = landingCosts(context.config, rates)
+  const costs = await landingCosts(context, rates)
   if (json) {
     const after = `],"pipelines":${JSON.stringify(pipelines)},"landingCosts":${JSON.stringify(costs)}}`
     await printJsonList(print, { before: '{"blobs":[', items: blobs, after })
@@ -61,7 +61,8 @@ async function printBlobs(print: Print, blobs: readonly BlobStatus[]): Promise<v
 }
 
 function describePipeline(status: PipelineStatus): string {
-  const { pipeline, notBegun, setAside, replacedBlobs, tableChanges, failure, servers } = status
+  const { pipeline, notBegun, setAside, replacedBlobs, archivedOffsets, tableChanges, failure, servers } =
+    status
   const lines = tableChanges.map((sentence) => `${pipeline}: ${sentence}`)
   if (failure !== undefined) {
     const { code, reason, failures, sinceMs, untilMs } = failure
@@ -76,6 +77,10 @@ function describePipeline(status: PipelineStatus): string {
     for (const { server, lagBytes, blobs } of behind.slice(0, maxServers))
       lines.push(`${pipeline}: ${server}: ${lagBytes} bytes in ${blobs} blobs`)
   }
+  if (archivedOffsets > 0)
+    lines.push(
+      `${pipeline}: ${archivedOffsets} rows of offsets that have not changed for long are in the table's archive, of all its pipelines; of their blobs, only those that grew since are listed`,
+    )
   if (replacedBlobs > 0)
     lines.push(
       `${pipeline}: ${replacedBlobs} blobs were replaced: lines that are in the earlier and the later generation are in the table twice`,

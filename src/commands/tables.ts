@@ -61,11 +61,12 @@ export async function printViews({ config, print }: CommandContext, pipeline?: s
     string,
     { readonly views: ViewSet; readonly tables: Map<string, TableDeclaration> }
   >()
-  for (const [, { table }] of choosePipelines(config, pipeline)) {
-    if (table.views === undefined) continue
+  for (const [, { sink, sinkKind, table: written }] of choosePipelines(config, pipeline)) {
+    if (written.views === undefined) continue
+    const table = { ...written, name: sinkKind.readName?.({ sink, table: written }) ?? written.name }
     const { catalog, schema, table: name } = table.name
-    const key = `${catalog}.${schema}.${table.views.relation}`
-    const place = places.get(key) ?? { views: table.views, tables: new Map() }
+    const key = `${catalog}.${schema}.${written.views.relation}`
+    const place = places.get(key) ?? { views: written.views, tables: new Map() }
     places.set(key, place)
     place.tables.set(name, table)
   }

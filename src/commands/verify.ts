@@ -13,12 +13,12 @@ export async function verify(
   pipeline: string | undefined,
   json: boolean,
 ): Promise<number> {
-  const { complete, blobs } = await verifyRows(context, pipeline)
+  const { complete, blobs, archived } = await verifyRows(context, pipeline)
   if (json) {
     await printJsonList(context.print, {
       before: `{"complete":${complete},"blobs":[`,
       items: blobs,
-      after: ']}',
+      after: `],"archived":${JSON.stringify(archived)}}`,
     })
   } else {
     const columns = Object.keys(blobs[0] ?? { pipeline: '' }) as (keyof Verdict)[]
@@ -27,6 +27,10 @@ export async function verify(
       columns,
       blobs.map((verdict) => columns.map((column) => verdict[column])),
     )
+    if (archived.generations > 0)
+      await context.print(
+        `and ${archived.generations} more that are complete, with ${archived.rows} rows: they have not changed for long, and their offsets are in the table's archive\n`,
+      )
   }
   return complete ? 0 : 1
 }

@@ -53,6 +53,8 @@ export const environmentVariables = [
   'DATABRICKS_CLIENT_SECRET',
   'TAILRACE_SINK_MODE',
   'TAILRACE_VOLUME',
+  'TAILRACE_ZEROBUS_HOST',
+  'TAILRACE_ZEROBUS_WORKSPACE_ID',
   'TAILRACE_CONFIG',
   ...(Object.keys(logAnalyticsVariables) as (keyof typeof logAnalyticsVariables)[]),
   ...(Object.keys(optionVariables) as (keyof typeof optionVariables)[]),

@@ -1,26 +1,42 @@
 import type { z } from 'zod'
 import { masked, redactSecrets } from '../reporting/redact.ts'
+import { durationText, landEveryBounds, parseDuration } from './duration.ts'
 import { variableWithValue } from './environment.ts'
 
 /** @returns one line per mistake of an issue: the path, the value found and the expected one */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String).join('.')
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(
-      (key) => `${path === '' ? key : `${path}.${key}`}: found an unknown option, expected none of this name`,
-    )
+    return issue.keys.map((key) => {
+      const place = path === '' ? key : `${path}.${key}`
+      const written = valueAt(input, [...issue.path, key])
+      return `${place}: found ${replacement(place, written) ?? 'an unknown option, expected none of this name'}`
+    })
   }
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => invalidName(path, message))
   // The message of a check of several options already has the values.
   if (issue.message.startsWith('found ')) return [`${path}: ${issue.message}`]
-  const found = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    input,
-  )
+  const found = valueAt(input, issue.path)
   const value = isSecret(String(issue.path.at(-1)), found) && found !== '' ? 'a secret' : shown(found)
   const variable = variableWithValue(found)
   const origin = variable === undefined ? '' : ` (the value of ${variable})`
   return [`${path || 'config'}: found ${value}${origin}, ${expected(issue)}`]
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  )
+}
+
+/** @returns the rest of the line for an option that another one has replaced; undefined for any other */
+function replacement(place: string, written: unknown): string | undefined {
+  if (!/^pipelines\.[^.]*\.batch\.landEveryMs$/.test(place)) return undefined
+  const [least, greatest] = landEveryBounds.map((bound) => parseDuration(bound)!) as [number, number]
+  const isTime = Number.isSafeInteger(written) && Number(written) > 0
+  const text = isTime ? durationText(Math.min(Math.max(Number(written), least), greatest)) : '15m'
+  return `${shown(written)} milliseconds, expected landEvery: '${text}' in its place`
 }
 
 /** @returns the line for an invalid name of a pipeline */

@@ -17,14 +17,15 @@ export interface BatchConfig {
   readonly maxBytes?: number | undefined
   /** Rows: 1 to 100,000,000. Default 1,000,000. */
   readonly maxRows?: number | undefined
-  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000; with a `databricks` sink `landEveryMs` is the default. */
+  /** Milliseconds since its first record: 10 to 3,600,000. Default 10,000; with a `databricks` sink `landEvery` is the default. */
   readonly maxAgeMs?: number | undefined
   /**
-   * Seals batches at the multiples of this time since 1970 in UTC, instead of by `maxAgeMs`: 10,000 to 86,400,000
-   * milliseconds. All pipelines with the same value land together, so that one start of a warehouse serves them all.
-   * Default none, or 900,000 (15 minutes) with a `databricks` sink without `maxAgeMs`.
+   * Seals batches at the multiples of this time since 1970 in UTC, instead of by `maxAgeMs`: a duration such as `30s`,
+   * `15m` or `1h`, from `10s` to `1d`. All pipelines with the same value land together, so that one start of a warehouse
+   * serves them all. Refused beside `maxAgeMs` and TAILRACE_BATCH_AGE_MS. Default none, or `15m` with a
+   * `databricks` sink without `maxAgeMs`.
    */
-  readonly landEveryMs?: number | undefined
+  readonly landEvery?: string | undefined
 }
 
 export interface DiskConfig {

@@ -6,6 +6,7 @@ import { parseShard, type Shard } from '../sources/discovery/shard.ts'
 import { sourceOptions } from '../sources/options.ts'
 import { parseTableName, partitionMistake, type TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
+import { durationPattern, landEveryBounds, parseDuration } from './duration.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -15,6 +16,15 @@ const hourMs = 3_600_000
 export const defaultPrices = { per10kReads: 0.0044, per10kListings: 0.055 } as const
 
 const whole = (min: number, max: number): z.ZodNumber => z.int().min(min).max(max)
+const duration = (min: string, max: string) =>
+  z
+    .string("expected a duration, such as '15m' or '1h'")
+    .regex(durationPattern, "expected a duration, such as '15m' or '1h'")
+    .transform((text) => parseDuration(text)!)
+    .refine(
+      (ms) => ms >= parseDuration(min)! && ms <= parseDuration(max)!,
+      `expected a duration from '${min}' to '${max}'`,
+    )
 const bytes = (min: number, max: number): z.ZodNumber => whole(min, max)
 
 const isTransform = (value: unknown): boolean =>
@@ -72,7 +82,11 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
           maxBytes: bytes(64 * KiB, 1024 * MiB).optional(),
           maxRows: whole(1, 100_000_000).default(1_000_000),
           maxAgeMs: whole(10, hourMs).optional(),
-          landEveryMs: whole(10_000, 24 * hourMs).optional(),
+          landEvery: duration(...landEveryBounds).optional(),
+        })
+        .refine(({ maxAgeMs, landEvery }) => maxAgeMs === undefined || landEvery === undefined, {
+          path: ['maxAgeMs'],
+          error: 'found landEvery beside it, expected one of the two: either says when a batch is sealed',
         })
         .prefault({}),
     })
@@ -81,7 +95,7 @@ export const pipelineSchema = (sinks: readonly Sink[]) =>
       const sinkKind = sinks.find(({ kind }) => kind === rest.sink.kind)!
       const usual = sinkKind.batchDefaults(rest.sink)
       const { maxBytes = usual.maxBytes, maxRows } = batch
-      const landEveryMs = batch.landEveryMs ?? (batch.maxAgeMs === undefined ? usual.landEveryMs : undefined)
+      const landEveryMs = batch.landEvery ?? (batch.maxAgeMs === undefined ? usual.landEveryMs : undefined)
       // No record waits longer than from one multiple to the next.
       const maxAgeMs = landEveryMs ?? batch.maxAgeMs ?? usual.maxAgeMs
       return { ...rest, sinkKind, batch: { maxBytes, maxRows, maxAgeMs, landEveryMs } }

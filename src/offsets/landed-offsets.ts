@@ -11,6 +11,9 @@ export class LandedOffsets implements Iterable<LandedOffset> {
   /** Nearly every blob has one generation. An array for each would add a seventh to the memory of an offset. */
   #blobs = new Map<string, LandedOffset | readonly LandedOffset[]>()
 
+  /** Offsets that the table keeps in an archive instead, with those of other pipelines; 0 without an archive. */
+  archivedCount = 0
+
   /** The number of blobs; a blob may have several generations. */
   get blobCount(): number {
     return this.#blobs.size

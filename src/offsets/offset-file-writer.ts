@@ -64,6 +64,11 @@ export class OffsetFileWriter {
     this.#marks.set(generationKey(mark), mark)
   }
 
+  /** Leaves out how a generation is recognized, because the table's archive has it. */
+  forgetMark(source: BlobGeneration): void {
+    this.#marks.delete(generationKey(source))
+  }
+
   /** Stores the table's identity with each later write. */
   pinTable(table: PinnedTable): void {
     this.#pinned = table

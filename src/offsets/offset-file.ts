@@ -48,6 +48,7 @@ const schema = z.object({
   tableVersion: z.number().int().nonnegative().optional(),
   tableId: z.string().optional(),
   updatedAt: z.string(),
+  archived: byteOffset.optional(),
   intent: intent.optional(),
   unsettled: z.array(intent).optional(),
   blobs: z.record(
@@ -123,6 +124,7 @@ export class OffsetFile {
     if (text === undefined) return undefined
     const content = this.#parse(text)
     const offsets = new LandedOffsets()
+    offsets.archivedCount = content.archived ?? 0
     const marks: GenerationMark[] = []
     for (const [blob, generations] of Object.entries(content.blobs)) {
       for (const { generation, offset, ...recognized } of generations) {
@@ -148,14 +150,9 @@ export class OffsetFile {
 
   /** Replaces the file. When this resolves, the content survives a power cut. */
   async write(
-    offsets: Iterable<LandedOffset>,
+    offsets: Iterable<LandedOffset> & { readonly archivedCount?: number },
     { tableVersion, tableId, markOf = () => undefined, intent, unsettled = [] }: WriteOffsetsOptions = {},
   ): Promise<void> {
-    const blobs: Record<string, StoredGeneration[]> = {}
-    for (const landed of offsets) {
-      blobs[landed.blob] ??= []
-      blobs[landed.blob]?.push(stored(landed, markOf(landed)))
-    }
     const content: z.infer<typeof schema> = {
       formatVersion: unsettled.length === 0 ? formatVersions.plain : formatVersions.withUnsettled,
       pipeline: this.#pipeline,
@@ -163,13 +160,15 @@ export class OffsetFile {
       tableVersion,
       tableId,
       updatedAt: new Date(this.#clock.now()).toISOString(),
+      archived: offsets.archivedCount || undefined,
       intent: intent === undefined ? undefined : toStored(intent),
       unsettled: unsettled.length === 0 ? undefined : unsettled.map(toStored),
-      blobs: Object.fromEntries(Object.entries(blobs).sort(([a], [b]) => (a < b ? -1 : 1))),
+      blobs: {},
     }
+    const pieces = piecesOf(content, offsets, markOf)
     await withStateErrors(this.path, async () => {
       await makeDirectory(dirname(this.path))
-      await writeDurably(this.path, `${JSON.stringify(content, null, 2)}\n`)
+      await writeDurably(this.path, pieces)
     })
   }
 
@@ -193,6 +192,38 @@ export class OffsetFile {
     }
     return parsed.data
   }
+}
+
+/** Blobs in a piece of the file's text. */
+const pieceBlobs = 1_000
+
+/**
+ * The text of a file, its blobs in the order of their names. All pieces are made at once, because offsets and marks go on
+ * while the file is written, and no object or text has all blobs: of 48,000, which are 19 MB, those took 100 MB.
+ *
+ * @param content has no blobs
+ */
+function piecesOf(
+  content: z.infer<typeof schema>,
+  offsets: Iterable<LandedOffset>,
+  markOf: (source: BlobGeneration) => GenerationMark | undefined,
+): readonly Buffer[] {
+  const sorted = [...offsets].sort((a, b) => (a.blob < b.blob ? -1 : a.blob > b.blob ? 1 : 0))
+  const end = '}\n}'
+  const pieces = [Buffer.from(JSON.stringify(content, null, 2).slice(0, -end.length))]
+  let blobs: string[] = []
+  for (let from = 0; from < sorted.length; ) {
+    const { blob } = sorted[from]!
+    const generations: StoredGeneration[] = []
+    for (; sorted[from]?.blob === blob; from += 1)
+      generations.push(stored(sorted[from]!, markOf(sorted[from]!)))
+    const value = JSON.stringify(generations, null, 2).replaceAll('\n', '\n    ')
+    blobs.push(`\n    ${JSON.stringify(blob)}: ${value}${from < sorted.length ? ',' : '\n  '}`)
+    if (blobs.length < pieceBlobs && from < sorted.length) continue
+    pieces.push(Buffer.from(blobs.join('')))
+    blobs = []
+  }
+  return [...pieces, Buffer.from(`${end}\n`)]
 }
 
 /** Copies the lists: the schema's type has mutable ones. */

@@ -83,12 +83,12 @@ export async function requireWritable(directory: string): Promise<void> {
  *
  * Temporary file, fsync, rename, fsync of the directory: without the last step a power cut can undo the rename.
  */
-export async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, text: string | Iterable<Buffer>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`
   try {
     const file = await open(temporary, 'w')
     try {
-      await file.writeFile(text)
+      for (const part of typeof text === 'string' ? [text] : text) await file.writeFile(part)
       await file.sync()
     } finally {
       await file.close()

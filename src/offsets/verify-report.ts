@@ -23,5 +23,8 @@ export interface Verdict {
 export interface VerifyReport {
   /** Whether every blob is complete. */
   readonly complete: boolean
+  /** The generations, without those in `archived`. */
   readonly blobs: readonly Verdict[]
+  /** Complete generations whose offsets are in a table's archive: they have not changed for long, and there may be millions. */
+  readonly archived: { readonly generations: number; readonly rows: number }
 }

@@ -113,3 +113,8 @@ export interface ReportTable {
   /** Whether there are more rows than are shown. */
   readonly isCut: boolean
 }
+
+/** @returns whether a figure or a series states anything, now or of the compared time */
+export function hasAmount({ values, before = [] }: Pick<ReportFigure, 'values' | 'before'>): boolean {
+  return [...values, ...before].some((value) => value !== null && value !== 0)
+}

@@ -1,8 +1,8 @@
 import type { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { type Clock, Deadline } from '../clock.ts'
+import { TailraceError } from '../errors.ts'
 import type { Logger } from '../reporting/logger.ts'
-import type { TableDeclaration } from '../tables/table.ts'
 import type { VerifyResult } from './api.ts'
 import type { OperateState } from './api-operate.ts'
 import { RequestFailure } from './http/failures.ts'
@@ -10,21 +10,25 @@ import { jsonBody } from './http/json-body.ts'
 import { streamLive } from './http/live-stream.ts'
 import { badRequest, Parameters } from './http/parameters.ts'
 import { limited } from './limited.ts'
+import type { RecordCounts } from './logs/counts/record-counts.ts'
 import { readFacets } from './logs/facets.ts'
 import { readHistogram } from './logs/histogram.ts'
 import type { LogTables } from './logs/log-tables.ts'
 import { readRecord, readRejects } from './logs/record-details.ts'
 import { readRecords } from './logs/record-pages.ts'
-import { readTableCatalog } from './logs/table-catalog.ts'
 import { readReport } from './report/report.ts'
 import { reportHtml } from './report/report-html.ts'
 import { exportFormats, exportResult } from './sql/export.ts'
+import type { PageStatements } from './sql/page-statements.ts'
 import { parseSqlRequest, requireSql, StatementRuns } from './sql/statement-runs.ts'
 
 export interface RouteOptions {
   /** The tables that the page shows; a text: why there are none, and what to do. */
   readonly tables: LogTables | string
-  readonly declarations: readonly TableDeclaration[]
+  /** Of the records of the tables; undefined when there are none. */
+  readonly counts: RecordCounts | undefined
+  /** Undefined: Ask has nothing to ask. */
+  readonly statements: PageStatements | undefined
   /** The state of the pipelines now. */
   readonly operate: () => Promise<OperateState>
   /** @throws USAGE for an unknown pipeline */
@@ -65,12 +69,17 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
   const tables = (): LogTables => tablesOf(options)
 
   get('/api/operate', maxQueryMs, () => operate())
-  get('/api/tables', maxQueryMs, ({ signal }) => readTableCatalog(tables(), options.declarations, signal))
+  get('/api/tables', maxQueryMs, async ({ signal }) => statementsOf(options).catalog(signal))
   get('/api/facets', maxQueryMs, ({ parameters, ...limits }) =>
     readFacets(tables(), parameters.filter(), limits),
   )
   get('/api/histogram', maxQueryMs, ({ parameters, ...limits }) =>
-    readHistogram(tables(), parameters.filter(), parameters.histogram(), limits),
+    readHistogram(
+      { tables: tables(), counts: options.counts! },
+      parameters.filter(),
+      parameters.histogram(),
+      limits,
+    ),
   )
   get('/api/records', maxQueryMs, ({ parameters, ...limits }) => {
     const limit = parameters.wholeNumber('limit', 1, maxRecords) ?? 200
@@ -121,11 +130,10 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
     })
   })
 
-  const runs =
-    typeof options.tables === 'string' ? undefined : new StatementRuns(options.tables.session, clock)
+  const runs = options.statements && new StatementRuns(options.statements, clock)
   app.post('/api/sql', async (context) => {
     const request = parseSqlRequest(await jsonBody(context.req.raw))
-    tables()
+    statementsOf(options)
     return context.json(await runs!.run(request, [context.req.raw.signal, options.signal]))
   })
   app.delete('/api/sql/:id', (context) => {
@@ -139,14 +147,21 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
     const format = parameters.choice('format', exportFormats)
     if (format === undefined) throw badRequest('format', 'nothing', `one of ${exportFormats.join(', ')}`)
     const name = parameters.text('name') ?? 'result'
+    const statements = statementsOf(options)
     const deadline = new Deadline(
       clock,
       'end of the export',
-      maxExportMs,
+      Math.max(maxExportMs, statements.limit.maxMs),
       AbortSignal.any([context.req.raw.signal, options.signal]),
     )
-    return exportResult(tables().session, { sql, format, name }, deadline)
+    return exportResult(statements, { sql, format, name }, deadline)
   })
+}
+
+/** @throws USAGE when there are no tables */
+function statementsOf({ statements, tables }: RouteOptions): PageStatements {
+  if (statements === undefined) throw new TailraceError('USAGE', String(tables))
+  return statements
 }
 
 /** @throws RequestFailure BAD_REQUEST when the tables cannot be queried from here */

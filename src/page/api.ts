@@ -45,8 +45,10 @@ export interface About {
   readonly isTailing: boolean
   /** The first and last `event_time` of all tables, from their statistics; undefined when there are no records. */
   readonly records: { readonly count: number; readonly fromMs: number; readonly toMs: number } | undefined
-  /** Undefined when Explore, Report and Ask can be used; otherwise why not, and what to do. */
+  /** Undefined when Explore and Report can be used; otherwise why not, and what to do. */
   readonly unavailable: string | undefined
+  /** Whether Ask can be used, and what to know before running a statement there. */
+  readonly ask: { readonly isAvailable: boolean; readonly note: string | undefined }
   /** The page needs a token, and this request has none: every other request is answered with 401 until POST /api/login. */
   readonly needsToken: boolean
   readonly limits: {
@@ -144,7 +146,13 @@ export interface HistogramRequest {
   readonly buckets?: number | undefined
   /** Default `severity`. */
   readonly by?: 'severity' | 'server' | 'event' | undefined
+  /** `next` of an earlier reply to the same filter: counts the records before those that it counted. */
+  readonly before?: string | undefined
 }
+
+/** Series of a histogram: the last one has the counts of all further ones. */
+export const maxSeries = 12
+export const otherSeries = 'others'
 
 export interface Histogram {
   /** Start of the first bucket. */
@@ -154,11 +162,21 @@ export interface Histogram {
   readonly by: 'severity' | 'server' | 'event'
   /** One count per bucket; the most severe, or else the most frequent, first. */
   readonly series: readonly { readonly name: string; readonly counts: readonly number[] }[]
+  /** Of the series. */
   readonly total: number
-  /** Only records since this instant were counted, because a search of texts takes longer than a reply; undefined when all were. */
+  /**
+   * About how many records have not been counted yet, one number per bucket: by the statistics of files, whose records are
+   * taken to be spread evenly over their time. Undefined when all are counted, and with a filter of more than a time.
+   */
+  readonly estimated: readonly number[] | undefined
+  /**
+   * Only records since this instant have been counted, because a reply takes a limited time; undefined when all have. The
+   * reply to `next` has the counts of older ones, of the same buckets, to be added to these.
+   */
   readonly countedFromMs: number | undefined
+  readonly next: string | undefined
   readonly elapsedMs: number
-  /** How it was counted: of `filesRead` of `files` rows were read, the others were counted by statistics. */
+  /** Data files of the tables, and those of which rows were read for this reply: of the others, the counts are known. */
   readonly files: number
   readonly filesRead: number
 }

@@ -7,7 +7,8 @@ import { Access, type AccessOptions } from './http/access.ts'
 import { type Asset, readAssets } from './http/assets.ts'
 import { failureOf, RequestFailure } from './http/failures.ts'
 import { jsonBody } from './http/json-body.ts'
-import { type LogTables, recordedRange } from './logs/log-tables.ts'
+import { recordedRange } from './logs/found-tables.ts'
+import type { LogTables } from './logs/log-tables.ts'
 import { sqlLimits } from './sql/statement-runs.ts'
 
 export interface PageAppOptions extends RouteOptions {
@@ -103,8 +104,12 @@ export function pageApp(options: PageAppOptions): Hono {
       isTailing: isKnown && (await operate()).pipelines.some(({ live }) => live !== undefined),
       records: isKnown ? await recordsOf(options.tables) : undefined,
       unavailable: isKnown && typeof options.tables === 'string' ? options.tables : undefined,
+      ask: {
+        isAvailable: isKnown && options.statements !== undefined,
+        note: isKnown ? options.statements?.note : undefined,
+      },
       needsToken: !isKnown,
-      limits: { ...sqlLimits, maxRecords },
+      limits: { ...sqlLimits, maxSqlMs: options.statements?.limit.maxMs ?? 0, maxRecords },
     }
     return context.json(about)
   })

@@ -48,6 +48,25 @@ export function utcText(ms: number): string {
   return new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
 }
 
+const dayMs = 86_400_000
+
+/**
+ * @param clockMs what clocks show, as milliseconds of UTC
+ * @param stepMs the distance between two marks of an axis
+ * @param isFirst whether the date stands before the time, too
+ * @returns a mark of an axis of time
+ */
+export function clockMarkText(clockMs: number, stepMs: number, isFirst: boolean): string {
+  const date = new Date(clockMs).toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    timeZone: 'UTC',
+  })
+  if (stepMs >= dayMs || (clockMs % dayMs === 0 && !isFirst)) return date
+  const time = new Date(clockMs).toISOString().slice(11, stepMs >= 60_000 ? 16 : stepMs >= 1_000 ? 19 : 23)
+  return isFirst ? `${date} ${time}` : time
+}
+
 /**
  * @param instantText writes an instant. Default: in UTC
  * @returns a value of a report in its unit; a text is returned as it is

@@ -4,9 +4,9 @@ import type { Batch } from '../records.ts'
 import type { EncodedBatch } from '../sinks/table-committer.ts'
 import { Batcher } from '../streams/batcher.ts'
 import { LaneMerge } from '../streams/lane-merge.ts'
-import type { PipelineResources } from './resources.ts'
+import type { StageResources } from './resources.ts'
 
-export interface EncodeBlocksOptions extends Pick<PipelineResources, 'staging' | 'encoder'> {
+export interface EncodeBlocksOptions extends Pick<StageResources, 'staging' | 'encoder'> {
   readonly batch: { readonly maxBytes: number; readonly maxRows: number }
   /** Called with each batch that has rows, in order; the next one is encoded when it resolves. */
   readonly onEncoded: (encoded: EncodedBatch) => Promise<void> | void

@@ -5,10 +5,17 @@ import { isTailraceError } from '../errors.ts'
 import { compareOffsets } from '../offsets/compare-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
-import { type FailedBatch, generationKey, type LandedBatch, type PreparedBatch } from '../records.ts'
+import {
+  type BlobGeneration,
+  type FailedBatch,
+  generationKey,
+  type LandedBatch,
+  type PreparedBatch,
+} from '../records.ts'
 import type { Logger } from '../reporting/logger.ts'
 import { LakehouseSink } from '../sinks/lakehouse-sink.ts'
 import type { TableUpkeep } from '../sinks/sink.ts'
+import type { TableCommitter } from '../sinks/table-committer.ts'
 import type { BlobReader } from '../sources/blob-reader.ts'
 import { blobTest, selectionOf } from '../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../sources/discovery/create-discovery.ts'
@@ -139,6 +146,12 @@ export class Pipeline implements OpenedPipeline {
   /** The table's offset of each blob generation. */
   get landed(): LandedOffsets {
     return this.#resources.committer.landed()
+  }
+
+  /** The table's offsets of some generations' blobs, also those in its archive. */
+  async offsetsOf(sources: readonly BlobGeneration[]): Promise<LandedOffsets> {
+    await this.#resources.committer.archive?.recall(sources.map(({ blob }) => blob))
+    return this.landed
   }
 
   /** Bytes of the known blobs that have not landed. */
@@ -292,10 +305,12 @@ export class Pipeline implements OpenedPipeline {
       config,
       customStages: () => customStages(config.transforms, name),
       reader,
+      writtenForm: config.table.projection.writtenForm,
       isOwn,
       follow,
       landedOf: (blob) => committer.landed().of(blob),
-      isFirstRun: committer.landed().blobCount === 0,
+      archive: committer.archive,
+      isFirstRun: committer.landed().blobCount === 0 && committer.archive?.hasOwn !== true,
       landedUpToMs,
       recordStarts: async (starts) => {
         const { signal } = this.#aborting
@@ -318,7 +333,8 @@ export class Pipeline implements OpenedPipeline {
     }
     const onSetAside = (blobs: readonly SetAsideBlob[]): void => this.#writeSetAside(blobs)
     const selection = selectionOf(source.blobs)
-    if (selection.kind === 'one') requireNoneHeld(committer)
+    // With its only blob held, the pipeline has nothing to go on with.
+    if (selection.kind === 'one') requireNoneHeld(committer, `${reader.container}/${selection.name}`)
     if (selection.kind === 'one' && isOwn(selection.name))
       return new SingleLane(selection.name, context, onSetAside)
     if (selection.kind === 'one') {
@@ -364,17 +380,24 @@ export class Pipeline implements OpenedPipeline {
   /** Compares the offset file with the table, and writes it again from the table if they differ. */
   async #reconcile(): Promise<void> {
     const { storedOffsets: file, offsetFile, committer } = this.#resources
+    // The file of a process that ended before its table got an archive has offsets that are only there.
+    if (file !== undefined && file !== 'corrupt') await recallLanded(committer, file.offsets)
     const finding =
       file === 'corrupt'
         ? { kind: 'corrupt' as const }
         : compareOffsets(file, this.landed, blobTest(this.#config.source))
-    if (finding.kind === 'equal') return
+    await committer.archive?.forget(() => false)
+    const { archivedCount } = this.landed
+    const isCurrent = typeof file !== 'object' || file.offsets.archivedCount === archivedCount
+    if (finding.kind === 'equal' && isCurrent) return
     const path = offsetFile.path
     if (finding.kind === 'ahead') {
       this.#log.error(
         { file: path, blobs: finding.blobs.slice(0, maxLoggedSpans), blobCount: finding.blobs.length },
         'the offset file claims more than the table holds: following the table',
       )
+    } else if (finding.kind === 'equal') {
+      this.#log.info({ file: path, archivedCount }, 'the offset file leaves out the offsets in the archive')
     } else if (finding.kind !== 'corrupt') {
       this.#log.info({ file: path, finding: finding.kind }, 'the offset file is rebuilt from the table')
     }
@@ -390,6 +413,13 @@ export class Pipeline implements OpenedPipeline {
     this.#landingLog.note(landed, this.lagBytes)
     this.#onBatch?.landed(landed)
   }
+}
+
+/** Makes a table's archived offsets known of the blobs that a file has, so that the two can be compared. */
+async function recallLanded(committer: TableCommitter, offsets: LandedOffsets): Promise<void> {
+  const known = committer.landed()
+  const unknown = [...offsets].filter((one) => known.get(one) === undefined)
+  await committer.archive?.recall([...new Set(unknown.map(({ blob }) => blob))])
 }
 
 /** The failure that came first: when one half fails, the abort makes the other one fail, without an error code. */

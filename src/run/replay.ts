@@ -79,6 +79,7 @@ async function replayRange(
   const blobName = options.blob.startsWith(`${reader.container}/`)
     ? options.blob.slice(reader.container.length + 1)
     : options.blob
+  await resources.committer.archive?.recall([`${reader.container}/${blobName}`])
   const landed = newestGeneration(resources, `${reader.container}/${blobName}`)
   const span = spanToReplay(landed, options)
   const patient = retryingReader(reader, { clock, policy: interactiveRetry })
@@ -95,6 +96,7 @@ async function replayRange(
     source: pipeline.source,
     customStages: () => customStages(pipeline.transforms, name),
     reader,
+    writtenForm: pipeline.table.projection.writtenForm,
     blobName,
     start: {
       generation: span.generation,

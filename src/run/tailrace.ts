@@ -365,7 +365,7 @@ export class Tailrace {
           clock,
           logger: log,
         })
-        await recorder?.recover(name, pipeline.landed)
+        await recorder?.recover(name, (sources) => pipeline.offsetsOf(sources))
         return pipeline
       },
       requests,

@@ -73,16 +73,25 @@ export class LandedRows {
     this.#engine = engine
   }
 
-  async counts(): Promise<readonly RowCount[]> {
-    const rows = await this.#engine.query(`SELECT source_blob, source_generation, count(*) AS row_count,
+  /** @param isWanted whether a blob's rows are counted: a table may have rows of millions of blobs. Default: all */
+  async counts(isWanted: (blob: string) => boolean = () => true): Promise<readonly RowCount[]> {
+    const counts: RowCount[] = []
+    const sql = `SELECT source_blob, source_generation, count(*) AS row_count,
         count(CASE WHEN parse_status = 'rejected' THEN 1 END) AS rejected_count
-      FROM ${this.#engine.relation} GROUP BY source_blob, source_generation`)
-    return rows.map((row) => ({
-      blob: String(row.source_blob),
-      generation: String(row.source_generation),
-      rows: Number(row.row_count),
-      rejected: Number(row.rejected_count),
-    }))
+      FROM ${this.#engine.relation} GROUP BY source_blob, source_generation`
+    await this.#engine.stream(sql, async ({ rows }) => {
+      for (const [blob, generation, count, rejected] of rows) {
+        if (!isWanted(String(blob))) continue
+        counts.push({
+          blob: String(blob),
+          generation: String(generation),
+          rows: Number(count),
+          rejected: Number(rejected),
+        })
+      }
+      return true
+    })
+    return counts
   }
 
   /**

@@ -28,8 +28,17 @@ export interface SessionStatement {
   readonly take: TakeRows
   /** Restricts the relation that the views of a table's set read, such as `logs`. Default: all rows. */
   readonly within?: RowRange | undefined
+  /** Reads these data files alone, and none of other tables; those that the newest version no longer has are left out. */
+  readonly only?: FileSelection | undefined
   /** Interrupts the statement, or ends its wait. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** Some data files of one table. */
+export interface FileSelection {
+  readonly pipeline: string
+  /** Ids of FileFacts. */
+  readonly files: readonly string[]
 }
 
 /** Rows of some tables and a range of time. */
@@ -52,6 +61,8 @@ export interface FilesRead {
 
 /** One data file of a table, by its statistics. */
 export interface FileFacts {
+  /** Of its path and its deleted rows: whatever has been computed of the rows of an id holds for ever. */
+  readonly id: string
   readonly bytes: number
   /** Live rows; undefined when the file has no statistics. */
   readonly rows: number | undefined

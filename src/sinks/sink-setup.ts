@@ -1,12 +1,11 @@
-import type { Clock } from '../clock.ts'
 import type { TableName } from '../tables/table.ts'
 
 /**
  * Help for an administrator of the system that tables are in: from nothing to the first landed row.
  *
- * `Target` and `Context` are those of the kind of sink; they are parameters because `sink.ts` imports this file.
+ * The parameters are types of the kind of sink, because `sink.ts` imports this file.
  */
-export interface SinkSetup<Target, Context> {
+export interface SinkSetup<Target, Context, Opening, Opened> {
   /**
    * Formats the commands and statements by which an administrator prepares everything that the targets need.
    *
@@ -18,8 +17,11 @@ export interface SinkSetup<Target, Context> {
   /** Names the system and the engine in it; the same text for targets that one script prepares. */
   systemOf(target: Target): string
 
-  /** Formats every statement and request of a pipeline's first landing, in order. Sends nothing. */
-  landingSteps(target: Target, clock: Clock): Promise<readonly string[]>
+  /**
+   * Opens a table whose every statement and request is passed to `note` as text, and not sent. They are those of the first
+   * landing in a new table.
+   */
+  openNoting(context: Opening, note: (step: string) => void): Promise<Opened>
 
   /**
    * Probes the rights of a pipeline one by one, each with a statement or request that changes no row.
@@ -38,8 +40,14 @@ export interface SinkSetup<Target, Context> {
   /** Removes a scratch table with its offsets and staged files, as far as they exist. */
   removeScratch(context: Context): Promise<void>
 
-  /** Estimates what landing costs beside storage. @param loads all of one system */
-  cost(loads: readonly LandingLoad<Target>[]): LandingCost
+  /**
+   * Estimates what landing costs beside storage, with the settings of the system that decide it as far as they can be
+   * read. Wakes nothing that is paid by time.
+   *
+   * @param context of any of the loads
+   * @param loads all of one system
+   */
+  cost(context: Context, loads: readonly LandingLoad<Target>[]): Promise<LandingCost>
 }
 
 export interface RightsReport {

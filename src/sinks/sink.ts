@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { AccountStorage } from '../azure/account-storage.ts'
 import type { Clock } from '../clock.ts'
+import type { ArchivedOffsets } from '../offsets/archived-offsets.ts'
 import type { LandedOffset } from '../offsets/landed-offsets.ts'
 import type { OffsetFileContent } from '../offsets/offset-file.ts'
 import type { OffsetFileWriter } from '../offsets/offset-file-writer.ts'
@@ -12,7 +13,7 @@ import type { TakeRows } from './encoding/row-stream.ts'
 import type { LandedRows, RetainedDays } from './landed-rows.ts'
 import type { QuerySession, SessionOptions, TableMoment } from './query-session.ts'
 import type { SinkSetup } from './sink-setup.ts'
-import type { TableCommitter } from './table-committer.ts'
+import type { TableCommitter, UnitStore } from './table-committer.ts'
 import type { OptimizeReport, RetainReport, TableHistory, VacuumReport } from './table-reports.ts'
 
 /** The options of a sink in a resolved config; each kind adds its own. */
@@ -107,6 +108,12 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
   /** @returns the statement that creates the table, without a semicolon */
   createTableSql(target: SinkTarget<Options>): string | Unsupported
 
+  /** @returns the relation that shows the rows of a table to readers, where that is not the table itself */
+  readName?(target: TableOf<Options>): TableName
+
+  /** Rows that any number of processes store, for one that lands them later. */
+  units(options: Options): SinkUnits<Options> | Unsupported
+
   /** Statements of users over tables of this kind. */
   readonly query: SinkQuery<Options> | Unsupported
 
@@ -117,8 +124,16 @@ export interface Sink<Options extends SinkOptions = SinkOptions> {
   readonly maintenance: SinkMaintenance<Options> | Unsupported
 
   /** Prepares the system that tables are in, and tries whether a pipeline could land there. */
-  readonly setup: SinkSetup<SinkTarget<Options>, SinkContext<Options>> | Unsupported
+  readonly setup: SetupOf<Options> | Unsupported
 }
+
+/** Help for an administrator of the system that tables of one kind are in. */
+export type SetupOf<Options extends SinkOptions = SinkOptions> = SinkSetup<
+  SinkTarget<Options>,
+  SinkContext<Options>,
+  OpenSink<Options>,
+  OpenedSink
+>
 
 /** An ability that a kind of sink lacks. */
 export interface Unsupported {
@@ -129,7 +144,7 @@ export interface Unsupported {
 export interface BatchDefaults {
   readonly maxBytes: number
   readonly maxAgeMs: number
-  /** The default of `batch.landEveryMs` for a config without `batch.maxAgeMs`. Default none. */
+  /** The default of `batch.landEvery` for a config without `batch.maxAgeMs`. Default none. */
   readonly landEveryMs?: number | undefined
   /** The greatest `batch.maxBytes` that the options allow, and which of them limits it, such as `mode merge`. */
   readonly limit?: { readonly maxBytes: number; readonly with: string } | undefined
@@ -153,19 +168,47 @@ export interface OpenSink<Options extends SinkOptions = SinkOptions> {
   /** The content of the offset file when the pipeline was opened. */
   readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
   readonly offsets: OffsetFileWriter
+  /** Default: no other process lands the pipeline. */
+  readonly upkeepShare?: UpkeepShare | undefined
   /** Ends the opening and every later wait for the table's storage or warehouse. */
   readonly signal?: AbortSignal | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** A table that is open for landing. */
-export interface OpenedSink {
-  readonly committer: TableCommitter
+/** The part of the work beside a run that falls to one of several shards. */
+export interface UpkeepShare {
+  /** Whether the work falls to this shard. The others step in where it is left undone for long. */
+  readonly isOwn: boolean
+  /** How many shards land the pipeline. */
+  readonly shards: number
+}
+
+/** How files are encoded for a table that is open. */
+export interface OpenedFiles {
   /** How batches are encoded: `by-partition` leaves the partition columns out of the files. */
   readonly encodedFiles: 'by-partition' | 'whole'
   /** Directories on this machine that grow with the table. */
   readonly directories: readonly string[]
+}
+
+export interface SinkUnits<Options extends SinkOptions = SinkOptions> {
+  /**
+   * Opens what the rows of units are stored in. The state directory is not that of the pipeline's run.
+   *
+   * @throws as `Sink.open`, where the table has to be read
+   */
+  openStore(context: OpenSink<Options>): Promise<OpenedUnitStore>
+}
+
+/** A store of units that is open. */
+export interface OpenedUnitStore extends OpenedFiles {
+  readonly store: UnitStore
+}
+
+/** A table that is open for landing. */
+export interface OpenedSink extends OpenedFiles {
+  readonly committer: TableCommitter
   /**
    * Starts the work beside a run, such as merging small files.
    *
@@ -184,11 +227,20 @@ export interface TableUpkeep {
 
 /** Reads of one table by commands. */
 export interface TableInspection {
-  /** How far the pipeline has landed each blob generation; the newest generation of each blob comes last. */
+  /**
+   * How far the pipeline has landed each blob generation; the newest generation of each blob comes last. Without those in
+   * `archive`.
+   */
   generations(): Promise<readonly LandedOffset[]>
+
+  /** The pipeline's offsets that are in the table's archive alone; absent or undefined for a table without an archive. */
+  readonly archive?: ArchivedOffsets | undefined
 
   /** @returns undefined when there is no table yet, or no way to query its rows */
   rows(): Promise<LandedRows | undefined>
+
+  /** The longest time until landed rows show in `rows()`, in milliseconds; absent where they show at once. */
+  readonly showsWithinMs?: number | undefined
 
   /** The days whose rows were not deleted on purpose; absent or undefined when all were kept. */
   readonly retainedDays?: RetainedDays | undefined
@@ -290,7 +342,7 @@ export interface SinkMaintenance<Options extends SinkOptions = SinkOptions> {
 export interface RetainRequest {
   /** Today (UTC) and so many days before it are kept. */
   readonly days: number
-  /** Whether every day may be deleted. */
+  /** Whether every day may be deleted, by the clock of this machine alone. */
   readonly allowEmpty: boolean
   /** Whether the days are deleted, or only reported. */
   readonly deletes: boolean

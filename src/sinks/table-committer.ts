@@ -1,6 +1,7 @@
 import type { TailraceError } from '../errors.ts'
+import type { ArchivedOffset } from '../offsets/archived-offsets.ts'
 import type { LandedOffsets } from '../offsets/landed-offsets.ts'
-import type { Span } from '../records.ts'
+import type { BlobGeneration, Span } from '../records.ts'
 import type { WrittenFile } from './encoding/engine.ts'
 
 /** A batch encoded as Parquet. */
@@ -33,6 +34,25 @@ export interface WrittenUnit {
 }
 
 /**
+ * Stores the rows of units. It reads no offsets, so that any number of processes may use one table at the same time, also
+ * beside a run.
+ */
+export interface UnitStore {
+  /**
+   * Stores the files of batches where the table can name them, without naming them. The same rows may be stored again by
+   * another process: only the unit that `landUnits` takes first counts.
+   *
+   * @returns the `files` of a unit
+   */
+  storeUnit(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]>
+
+  /** Releases cached data that can be loaded again; called when space or memory is short. */
+  releaseCaches(): Promise<void>
+
+  close(): Promise<void>
+}
+
+/**
  * The result for one unit. `landed-before`: the table has its ranges already. Otherwise nothing of it is landed:
  * `refused` says why, as a sentence.
  */
@@ -55,6 +75,27 @@ export interface DiscardedLoad {
 export interface UnitsReceipt extends CommitReceipt {
   /** In the order of the units. */
   readonly outcomes: readonly UnitOutcome[]
+}
+
+/** The offsets of an open table that are in its archive, and so not in memory. */
+export interface CommitterArchive {
+  /** Whether it had offsets of the pipeline's blobs when the table was opened; only sought where `landed()` had none. */
+  readonly hasOwn: boolean
+
+  /** Whether it may have a generation: certainly not one that was created lately, or that `landed()` has. */
+  mayHave(source: BlobGeneration): boolean
+
+  /** @returns the archived generations of some blobs that `landed()` has not */
+  find(blobs: readonly string[]): Promise<readonly ArchivedOffset[]>
+
+  /** Makes `landed()` have all generations of some blobs, until `forget`. */
+  recall(blobs: readonly string[]): Promise<void>
+
+  /**
+   * Takes offsets that are in the archive out of `landed()`, except those of blobs for which `isNeeded` holds, and those
+   * whose marks the archive lacks.
+   */
+  forget(isNeeded: (blob: string) => boolean): Promise<void>
 }
 
 /**
@@ -80,8 +121,11 @@ export interface TableCommitter {
   /** Reads commits of other processes; absent for sinks that only one process can use. */
   refresh?(): Promise<void>
 
-  /** The landed offset of each blob generation. Current after `open`, `land` and `replace`. */
+  /** The landed offset of each blob generation, without those in `archive`. Current after `open`, `land` and `replace`. */
   landed(): LandedOffsets
+
+  /** Absent for a table that keeps no offsets apart. */
+  readonly archive?: CommitterArchive
 
   /**
    * Commits a batch: its rows, and each span's `end` as the new offset of its blob generation. Requires that the
@@ -104,16 +148,9 @@ export interface TableCommitter {
   ): Promise<CommitReceipt & { readonly removedRows: number }>
 
   /**
-   * Stores the files of batches where the table can name them, without naming them; absent where that is not possible.
-   * The same rows may be stored again by another process: only the unit that `landUnits` takes first counts.
-   *
-   * @returns the `files` of a unit
-   */
-  storeUnit?(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]>
-
-  /**
-   * Commits units in one atomic step: those whose ranges start at the table's offsets, or where the range of another one
-   * of these units ends. Doing it twice gives the same table as doing it once. A generation without an offset starts at 0.
+   * Commits units, each whole: those whose ranges start at the table's offsets, or where the range of another one of these
+   * units ends. In one atomic step, or in several where one cannot hold them all. Doing it twice gives the same table as doing
+   * it once, also after a failure. A generation without an offset starts at 0. Absent where `Sink.units` has none.
    *
    * @throws COMMIT_CONTENDED, COMMIT_UNKNOWN as `land`
    */

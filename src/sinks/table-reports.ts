@@ -42,8 +42,12 @@ export interface OptimizeReport {
   readonly tableVersion: number
   /** Partitions with merged files. */
   readonly partitions: readonly PartitionReport[]
+  /** Offsets that moved into the table's archive. Default 0. */
+  readonly archivedOffsets?: number | undefined
   /** Paths of small files that cannot be merged because their deletion vectors are outside of the table. */
   readonly refused: readonly string[]
+  /** Who merges the files of this table instead, in words; undefined when Tailrace does. */
+  readonly leftTo?: string | undefined
 }
 
 /** The files of one day. */
@@ -57,6 +61,11 @@ export interface RetainedDay {
 /** The result of deleting old days. */
 export interface RetainReport {
   readonly tableVersion: number
+  /**
+   * The UTC day that counts as today, and by what: the clock of this machine, that of the storage service if it is behind,
+   * or the table's newest rows if no service can confirm the clock.
+   */
+  readonly today: { readonly day: string; readonly by: 'clock' | 'storage' | 'rows' }
   /** The first day that is kept: also of an earlier deletion, if that one is later. */
   readonly firstDay: string
   /** The days before it that had files, oldest first. */
@@ -75,7 +84,7 @@ export interface FoundFile {
   readonly modifiedMs: number
 }
 
-/** The data files and deletion vector files below a table's root. Vacuum ignores all other files. */
+/** The data files, deletion vector files and offset archives below a table's root. Vacuum ignores all other files. */
 export interface VacuumPlan {
   /** Files that no version within the retention needs. */
   readonly expired: readonly FoundFile[]

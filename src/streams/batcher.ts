@@ -17,6 +17,7 @@ import {
 } from '../records.ts'
 import { collectGarbage, longRowBytes } from './staging/collect-garbage.ts'
 import type { DiskSpaceMonitor } from './staging/disk-space-monitor.ts'
+import { RowLengths } from './staging/row-lengths.ts'
 import { spoolRowTexts } from './staging/spool.ts'
 import { type Staging, writeAt } from './staging/staging.ts'
 import { setSpanIndex } from './staging/usual-rows.ts'
@@ -60,9 +61,8 @@ interface OpenBatch {
   readonly spanIndexes: Map<string, number>
   sourceBytes: number
   spoolBytes: number
-  rows: number
+  readonly lengths: RowLengths
   rejected: number
-  longestRowBytes: number
   /** Bytes of rows in the batcher's buffer, behind those in the file. */
   heldBytes: number
 }
@@ -108,10 +108,11 @@ export class Batcher extends Transform {
   /** The rows that this stage holds, in the open batch and in sealed ones; undefined when it holds no batch. */
   get waiting(): WaitingRows | undefined {
     this.#forgetRead()
-    const batches = [...this.#sealed, ...(this.#batch === undefined ? [] : [this.#batch])]
-    const [oldest] = batches
+    const open = this.#batch
+    const oldest = this.#sealed[0] ?? open
     if (oldest === undefined) return undefined
-    return { sinceMs: oldest.openedAtMs, rows: batches.reduce((sum, { rows }) => sum + rows, 0) }
+    const rows = this.#sealed.reduce((sum, { rows }) => sum + rows, open?.lengths.rows ?? 0)
+    return { sinceMs: oldest.openedAtMs, rows }
   }
 
   override _transform(block: EntryBlock, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -169,15 +170,14 @@ export class Batcher extends Transform {
     }
     batch.spans[spanIndex] = { ...(batch.spans[spanIndex] as Span), end: block.span.end }
     batch.sourceBytes += spanBytes(block.span)
-    if (batch.sourceBytes < this.#sealBytes && batch.rows < this.#maxRows) return
+    if (batch.sourceBytes < this.#sealBytes && batch.lengths.rows < this.#maxRows) return
     this.#sealBytes = this.#maxBytes
     await this.#seal()
   }
 
   async #spoolUsual(batch: OpenBatch, rows: SpoolRows, spanIndex: number): Promise<void> {
     setSpanIndex(rows, spanIndex)
-    batch.rows += rows.starts.length
-    batch.longestRowBytes = Math.max(batch.longestRowBytes, rows.longestRowBytes)
+    batch.lengths.addAll(rows.starts, rows.bytes.length, rows.longestRowBytes)
     for (let from = 0; from < rows.bytes.length; ) {
       if (batch.heldBytes === maxWriteBytes) await this.#writeHeld(batch)
       const copied = rows.bytes.copy(this.#held, batch.heldBytes, from)
@@ -201,10 +201,9 @@ export class Batcher extends Transform {
         }
       }
       longest = Math.max(longest, rowBytes)
-      batch.rows += 1
+      batch.lengths.add(rowBytes)
       if (entry.reject !== undefined) batch.rejected += 1
     }
-    batch.longestRowBytes = Math.max(batch.longestRowBytes, longest)
     if (longest > longRowBytes) collectGarbage()
   }
 
@@ -250,9 +249,8 @@ export class Batcher extends Transform {
       spanIndexes: new Map(),
       sourceBytes: 0,
       spoolBytes: 0,
-      rows: 0,
+      lengths: new RowLengths(),
       rejected: 0,
-      longestRowBytes: 0,
       heldBytes: 0,
     }
     const every = this.#landEveryMs
@@ -279,8 +277,19 @@ export class Batcher extends Transform {
     if (batch.heldBytes > 0) await this.#writeHeld(batch)
     this.#batch = undefined
     await batch.file.close()
-    const { file: _file, spanIndexes: _indexes, sourceBytes: _bytes, heldBytes: _held, ...rest } = batch
-    const sealed: Batch = { ...rest, sealedAtMs: this.#clock.now() }
+    const { id, spoolPath, openedAtMs, spans, spoolBytes, rejected, lengths } = batch
+    const sealed: Batch = {
+      id,
+      spoolPath,
+      spans,
+      rows: lengths.rows,
+      rejected,
+      spoolBytes,
+      longestRowBytes: lengths.longest,
+      largestVectorBytes: lengths.largestVector,
+      openedAtMs,
+      sealedAtMs: this.#clock.now(),
+    }
     if (this.destroyed) {
       await this.#staging.remove(batch.spoolPath)
       return

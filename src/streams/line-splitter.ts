@@ -33,6 +33,9 @@ const pieceBytes = 64 * 1024
 
 const newline = 0x0a
 
+/** One for all splitters: a new one, with its stack, takes as long as some hundred lines. */
+const destroyed = new DOMException('The splitter is destroyed.', 'AbortError')
+
 /**
  * Splits the chunks of one blob into blocks of complete lines, each line with its exact offset and length.
  *
@@ -107,7 +110,7 @@ export class LineSplitter extends Transform {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#split.destroy()
-    this.#destroying.abort()
+    this.#destroying.abort(destroyed)
     const discard = (): Promise<void> => this.#open.discard()
     this.#work.then(discard, discard).then(() => callback(error), callback)
   }

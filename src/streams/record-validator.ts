@@ -23,6 +23,14 @@ const openBrace = 0x7b
 const closeBrace = 0x7d
 const carriageReturn = 0x0d
 
+/** What a `RecordValidator` knows besides the lines. */
+export interface RecordValidatorOptions {
+  /** Bounds the memory of long lines. Default: it is not bounded. */
+  readonly longLines?: LongLineTurns | undefined
+  /** Recognizes the table's usual records: `Projection.writtenForm`. Default: none is recognized by its form. */
+  readonly writtenForm?: RegExp | undefined
+}
+
 /**
  * Turns lines into entries: one entry per record, or one rejected entry with its reason.
  *
@@ -33,46 +41,49 @@ const carriageReturn = 0x0d
  */
 export class RecordValidator extends Transform {
   readonly #longLines: LongLineTurns | undefined
+  readonly #writtenForm: RegExp | undefined
 
-  /** @param longLines bounds the memory of long lines. Default: it is not bounded */
-  constructor(longLines?: LongLineTurns) {
+  constructor({ longLines, writtenForm }: RecordValidatorOptions = {}) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
     this.#longLines = longLines
+    this.#writtenForm = writtenForm
   }
 
   override _transform(block: LineBlock, _encoding: BufferEncoding, done: TransformCallback): void {
     // Only a block with a long line has a turn to end.
     if (this.#longLines === undefined || block.release === undefined) {
-      done(null, entriesOf(block))
+      done(null, entriesOf(block, this.#writtenForm))
       return
     }
-    this.#longLines.alone(async () => entriesOf(block)).then((entries) => done(null, entries), done)
+    this.#longLines
+      .alone(async () => entriesOf(block, this.#writtenForm))
+      .then((entries) => done(null, entries), done)
   }
 }
 
 /** @returns the entries of a block; the span also covers lines without an entry */
-export function entriesOf(block: LineBlock): EntryBlock {
+export function entriesOf(block: LineBlock, writtenForm?: RegExp): EntryBlock {
   const entries: Entry[] = []
   const tooLong = new Set(block.tooLong)
   for (let index = 0; index < block.lines.length; index += 1) {
     const line = block.lines[index] as Line
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
-    else addEntries(line, block.utf8, entries)
+    else addEntries(line, block.utf8, entries, writtenForm)
   }
   const { span, usual, open, release } = block
   return { span, entries, usual, open, release }
 }
 
-function addEntries(line: Line, utf8: boolean, entries: Entry[]): void {
+function addEntries(line: Line, utf8: boolean, entries: Entry[], writtenForm: RegExp | undefined): void {
   const piece = trimmed(line)
   if (piece.latin1.length > longLineBytes) {
     for (const entry of longLineEntries(piece)) entries.push(entry)
     return
   }
-  const form = usualLine(piece.latin1)
+  const form = usualLine(piece.latin1, writtenForm)
   if (form !== undefined && (utf8 || isUtf8Text(piece.latin1))) {
     const { offset, length } = line
-    entries.push({ offset, length, index: 0, raw: piece.latin1, flat: form === 'flat' })
+    entries.push({ offset, length, index: 0, raw: piece.latin1, form: form === 'nested' ? undefined : form })
     return
   }
   if (!notBlank.test(piece.latin1)) return

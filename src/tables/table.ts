@@ -23,10 +23,18 @@ export interface TableName {
 
 /** Converts records to rows, by SQL. */
 export interface Projection {
+  /** The text with which every record of the usual form begins; without such a form undefined. */
+  readonly usualBeginning?: string | undefined
+  /**
+   * Regular expression of the text of a record of the usual form as its server writes it, one character per byte: valid
+   * JSON with no nested values, no control characters and no escapes by code point, each key once and with a value of its
+   * type. `select` leaves out checks for these records.
+   */
+  readonly writtenForm?: RegExp | undefined
   /**
    * @param source SQL of a relation with the columns `raw` (the row's text, never NULL), `text` (the JSON object to
-   *   project; NULL for a rejected row), `reject` and `note` (VARCHAR or NULL), and `is_flat` (true if `text` is known to
-   *   hold no nested value; may be NULL)
+   *   project; NULL for a rejected row), `reject` and `note` (VARCHAR or NULL), `is_flat` (true if `text` is known to
+   *   hold no nested value; may be NULL), and `is_written` (true if `raw` is `text` and matches `writtenForm`; may be NULL)
    * @returns one SELECT with every column of the declaration except the provenance columns and `ingest_ts`, and with the
    *   columns of `options.passThrough`, which `source` already has
    */

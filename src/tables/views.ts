@@ -20,11 +20,28 @@ export interface TableView {
   readonly sql: string
 }
 
+/**
+ * Another SQL of a view, with the same rows where no row of the relation meets a condition. A statement over a range of
+ * time finds that out first, because a join takes memory even where it has no rows.
+ */
+export interface SimplerView {
+  readonly view: string
+  readonly unless: string
+  sql(): string
+}
+
 /** Views over the rows of all tables that have one declaration's columns. */
 export interface ViewSet {
   /** Name of the relation that the views read: the rows of the tables together. */
   readonly relation: string
   readonly functions: readonly ViewFunction[]
+  /**
+   * SQL condition of rows of the relation that have no time of their own, and belong to the row before them in their
+   * blob: a statement over a range of time reads those of rows in the range, too. Default: none.
+   */
+  readonly undated?: string | undefined
+  /** A view that needs less where the relation lacks some rows. Default: none. */
+  readonly simpler?: SimplerView | undefined
   /** @returns the views, in an order in which they can be created */
   views(): readonly TableView[]
 }

@@ -75,7 +75,9 @@ export function recordOf(entry: Entry): ReadRecord | undefined {
   try {
     const text = latin1AsText(entry.json ?? entry.raw)
     const record = parseJson(text)
-    return isJsonObject(record) ? { record, text, copy: entry.flat ? { ...record } : undefined } : undefined
+    return isJsonObject(record)
+      ? { record, text, copy: entry.form === undefined ? undefined : { ...record } }
+      : undefined
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
@@ -97,7 +99,7 @@ export function entriesFor(entry: Entry, read: ReadRecord, results: readonly Log
     if (isSameJson(record, before) && (record === read.record || !repeatsKey(before, read.text)))
       return { ...entry, index }
     const raw = bytesAsLatin1(textOf(record, before, read.text))
-    const { json: _replaced, flat: _known, ...place } = entry
+    const { json: _replaced, form: _known, ...place } = entry
     return { ...place, raw, index }
   })
 }
@@ -127,7 +129,7 @@ export function rejectedBy(entry: Entry, error: unknown): Entry {
  */
 export function rejectedEntry(entry: Entry, rewrites: readonly RejectedText[]): Entry {
   if (rewrites.length === 0) return entry
-  const { json: _withheld, flat: _known, note, ...place } = entry
+  const { json: _withheld, form: _known, note, ...place } = entry
   const text = rewrites.reduce((current, rewrite) => rewrite(current), latin1AsText(entry.raw))
   // The message of an error may quote the record; its name does not.
   const shown = entry.reject === 'transform_error' ? note?.match(/^\w{0,60}Error\b/)?.[0] : note

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import {
   AccountSASPermissions,
   BlobSASPermissions,
   BlobServiceClient,
-  type ContainerClient,
   ContainerSASPermissions,
 } from '@azure/storage-blob'
 import { authorityHostOf, connectContainer } from '../../src/azure/connect-container.ts'
@@ -15,24 +14,20 @@ import type { StorageConfig } from '../../src/sources/options.ts'
 import { AzureBlobReader } from '../../src/sources/readers/azure-blob-reader.ts'
 import { ManualClock } from '../sources/manual-clock.ts'
 import { misbehavingServer, partHeaders } from '../sources/storage-fixture.ts'
+import { sharedHooks } from '../support/shared-hooks.ts'
 
 const blob = 'logs of/a server+1.json'
 const read = { offset: 0, maxBytes: 100 }
 
-let storage: EmbeddedStorage
-let container: ContainerClient
-
-before(async () => {
-  storage = await EmbeddedStorage.start()
-  container = storage.containerClient('logs')
-  await container.create()
-  for (const name of [blob, 'other.json']) {
-    const client = container.getAppendBlobClient(name)
-    await client.create()
-    await client.appendBlock('hello\n', 6)
-  }
-})
-after(() => storage.stop())
+const storage = await EmbeddedStorage.start()
+sharedHooks().after(() => storage.stop())
+const container = storage.containerClient('logs')
+await container.create()
+for (const name of [blob, 'other.json']) {
+  const client = container.getAppendBlobClient(name)
+  await client.create()
+  await client.appendBlock('hello\n', 6)
+}
 
 type RealStorage = Exclude<StorageConfig, { kind: 'embedded' }>
 

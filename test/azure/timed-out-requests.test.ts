@@ -24,14 +24,14 @@ test('an error of a request that was never answered has the id under which stora
     },
     { container: 'logs', clock: systemClock },
   )
-  const reader = new AzureBlobReader(container, { firstByteMs: 200, idleMs: 200 })
+  const reader = new AzureBlobReader(container, { firstByteMs: 1_000, idleMs: 1_000 })
   const storage = new AzureDeltaStorage({
     container,
     folder: 'table',
     downloadDirectory: await temporaryDirectory(t),
     retry: { policy: { maxAttempts: 1 } },
-    firstByteMs: 200,
-    idleMs: 200,
+    firstByteMs: 1_000,
+    idleMs: 1_000,
   })
   const requests: readonly (readonly [path: string, work: () => Promise<unknown>])[] = [
     ['/account/logs/silent', () => reader.read('silent', { offset: 0, maxBytes: 10 })],

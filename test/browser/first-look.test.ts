@@ -5,6 +5,7 @@ import { sharedHooks } from '../support/shared-hooks.ts'
 import { accessibilityFaults } from './accessibility.ts'
 import { needsChromium, openWindow, type WindowOptions } from './chromium.ts'
 import { keepPicture } from './pictures.ts'
+import { rooms, settled } from './rooms.ts'
 import { type ServedPage, servePageOfSample } from './served-page.ts'
 
 const hooks = sharedHooks()
@@ -19,14 +20,11 @@ before(async () => {
 const views = {
   operate: {
     hash: '#/operate',
-    ready: async (page: Page) => {
-      await page.getByRole('progressbar').nth(1).waitFor()
-      await page.locator('.rate-stroke').nth(1).waitFor()
-    },
+    ready: rooms.operate,
   },
   explore: {
     hash: '#/explore',
-    ready: (page: Page) => page.getByRole('row').nth(9).waitFor(),
+    ready: rooms.explore,
   },
   record: {
     hash: '#/explore?severity=ERROR&q=deadlock',
@@ -37,19 +35,50 @@ const views = {
   },
   report: {
     hash: '#/report',
-    ready: async (page: Page) => {
-      // The last section has its whole title once it is there, and `Changes` before.
-      await page.getByRole('heading', { name: 'Changes and restarts' }).waitFor()
-      await page.locator('section[aria-busy=true]').first().waitFor({ state: 'detached' })
-    },
+    ready: rooms.report,
   },
   ask: {
     hash: '#/ask?view=chart',
     ready: async (page: Page) => {
       await page.getByRole('button', { name: 'Examples' }).click()
-      await page.getByRole('button', { name: 'Errors by second' }).click()
+      await page.getByRole('button', { name: 'Errors by second' }).first().click()
       await page.getByRole('button', { name: 'Run' }).click()
       await page.getByRole('img', { name: /over time/ }).waitFor()
+    },
+  },
+} as const
+
+/** Further states of the rooms. */
+const states = {
+  comparison: {
+    hash: '#/report?compare=previous',
+    ready: rooms.report,
+  },
+  nothing: {
+    hash: '#/explore?q=no record has this',
+    ready: (page: Page) => page.getByText('No record matches').waitFor(),
+  },
+  menu: {
+    hash: '#/explore',
+    ready: async (page: Page) => {
+      await page.getByRole('row').nth(3).waitFor()
+      await page.getByRole('button', { name: /All records/ }).click()
+      await page.locator('.sheet').waitFor()
+    },
+  },
+  keys: {
+    hash: '#/operate',
+    ready: async (page: Page) => {
+      await page.getByRole('progressbar').nth(1).waitFor()
+      await page.keyboard.press('?')
+      await page.getByRole('dialog', { name: 'Keyboard' }).waitFor()
+    },
+  },
+  failure: {
+    hash: '#/ask?sql=select nothing_of_this from logs',
+    ready: async (page: Page) => {
+      await page.getByRole('button', { name: 'Run' }).click()
+      await page.getByRole('alert').waitFor()
     },
   },
 } as const
@@ -75,11 +104,16 @@ test('the page shows the sample as it lands, with the place of every blob', {
   assert.deepEqual(problems, [])
 })
 
-for (const look of looks)
-  for (const [name, { hash, ready }] of Object.entries(views))
+const narrowAndDark = { name: 'narrow, dark', colors: 'dark', size: { width: 390, height: 844 } } as const
+
+for (const look of [...looks, narrowAndDark])
+  for (const [name, { hash, ready }] of Object.entries(
+    look === narrowAndDark ? { ...views, ...states } : views,
+  ))
     test(`${name} is accessible, ${look.name}`, { skip: needsChromium }, async () => {
       const { page, problems } = await openWindow(browser, { ...look, url: `${served.url}${hash}` })
       await ready(page)
+      await settled(page)
       await keepPicture(page, `${name}-${look.name}`)
       assert.deepEqual(await accessibilityFaults(page), [])
       const isWider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'

@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { projectRoot, TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { openBrowser } from './chromium.ts'
+import { openBrowser, openWindow } from './chromium.ts'
 
 /** A process that serves the page. */
 export interface ServedPage {
@@ -24,7 +24,10 @@ export async function servePage(
   })
   t.after(async () => {
     process.kill('SIGKILL')
-    await process.exited
+    const { code, signal } = await process.exited
+    // Whatever failed, its log says why.
+    if (signal !== 'SIGKILL')
+      throw new Error(`The server ended by itself (${code ?? signal}):\n${process.stderr.slice(-4_000)}`)
   })
   let url: unknown
   await process.until(() => {
@@ -45,4 +48,18 @@ export async function servePageOfSample(
     TAILRACE_PAGE_PORT: '0',
   })
   return { served, browser: await openBrowser(t) }
+}
+
+/** The same, once both pipelines have landed what there is and follow their blobs. */
+export async function servePageOfFollowedSample(
+  t: Pick<TestContext, 'after'>,
+): ReturnType<typeof servePageOfSample> {
+  const { served, browser } = await servePageOfSample(t)
+  const { page } = await openWindow(browser, { url: served.url })
+  for (const name of ['primary', 'replica']) {
+    const card = page.getByRole('region', { name: `Pipeline ${name}` })
+    await card.getByText('following', { exact: true }).waitFor()
+  }
+  await page.context().close()
+  return { served, browser }
 }

@@ -56,6 +56,10 @@ test('a page goes on by itself when the server is back', { skip: needsChromium }
   const state = page.getByRole('banner').getByRole('status')
   await state.getByText('Live').waitFor()
   await page.getByRole('row', { name: 'before the restart' }).waitFor()
+  const report = await openWindow(page.context().browser()!, { url: `${first.url}#/report?last=1h` })
+  await report.page.getByRole('button', { name: /^Time range/ }).click()
+  const from = report.page.getByLabel('From')
+  await from.fill('2026-11-24T09:10:11')
 
   first.process.kill('SIGKILL')
   await first.process.exited
@@ -65,10 +69,80 @@ test('a page goes on by itself when the server is back', { skip: needsChromium }
   await page.getByRole('button', { name: 'Refresh' }).click()
   await page.getByRole('alert').getByText('Tailrace does not answer.').first().waitFor()
 
+  const read = report.page.waitForResponse((reply) => reply.url().endsWith('/api/about') && reply.ok())
   const second = await servePage(t, ['start', '--config', configPath], env)
   assert.equal(second.url, first.url)
   await state.getByText('Live').waitFor()
+  await page.getByRole('alert').first().waitFor({ state: 'detached' })
   await storage.append('one.ndjson', linesAsBytes([jsonlogLine(2, 'after the restart')]))
   await page.getByRole('row', { name: 'after the restart' }).waitFor()
+  // What is typed stays, too.
+  await (await read).finished()
+  await report.page.getByRole('banner').getByText('Live').waitFor()
+  assert.equal(await from.inputValue(), '2026-11-24T09:10:11')
+  assert.deepEqual([...problems, ...report.problems], [])
+})
+
+test('a list that ends while the server is away asks for more once it is back, and not all the time', {
+  skip: needsChromium,
+}, async (t) => {
+  const storage = await startStorage(t)
+  const lines = Array.from({ length: 400 }, (_, index) => jsonlogLine(index, `record ${index}`))
+  await storage.append('one.ndjson', linesAsBytes(lines))
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { long: { blobs: 'one.ndjson' } },
+  })
+  const env = { TAILRACE_PAGE_PORT: String(await freePort()) }
+  const first = await servePage(t, ['start', '--config', configPath], env)
+  const { page, problems } = await openWindow(await openBrowser(t), { url: `${first.url}#/explore` })
+  await page.getByText('400 match').waitFor()
+  await page.getByRole('row').nth(9).waitFor()
+  first.process.kill('SIGKILL')
+  await first.process.exited
+  await page.getByRole('banner').getByText('No answer, trying again').waitFor()
+
+  let asked = 0
+  page.on('request', (request) => {
+    if (request.url().includes('/api/records')) asked += 1
+  })
+  await page.getByRole('grid').press('End')
+  await page.getByRole('alert').getByText('Tailrace does not answer.').waitFor()
+  await page.waitForTimeout(1_000)
+  assert.equal(asked, 1)
+
+  await servePage(t, ['start', '--config', configPath], env)
+  await page.getByRole('alert').waitFor({ state: 'detached' })
+  await page.locator('#record-200').waitFor()
+  await page.getByRole('grid').press('End')
+  await page.getByRole('row', { name: /record 0$/ }).waitFor()
   assert.deepEqual(problems, [])
+})
+
+test('rooms that are open before the first record has landed show it by themselves, and ask once for each commit', {
+  skip: needsChromium,
+}, async (t) => {
+  const storage = await startStorage(t)
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { first: { blobs: 'one.ndjson' } },
+  })
+  const { url } = await servePage(t, ['start', '--config', configPath], { TAILRACE_PAGE_PORT: '0' })
+  const browser = await openBrowser(t)
+  const explore = await openWindow(browser, { url: `${url}#/explore` })
+  const report = await openWindow(browser, { url: `${url}#/report` })
+  for (const { page } of [explore, report]) await page.getByText('No records have landed yet').waitFor()
+  let asked = 0
+  explore.page.on('request', (request) => {
+    if (request.url().endsWith('/api/about')) asked += 1
+  })
+  // A row without a time is no record.
+  await storage.append('one.ndjson', linesAsBytes(['no line of a log']))
+  await explore.page.waitForRequest('**/api/about')
+  await explore.page.waitForTimeout(3_000)
+  assert.equal(asked, 1)
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(1, 'the very first')]))
+  await explore.page.getByRole('row', { name: 'the very first' }).waitFor()
+  await report.page.getByRole('heading', { name: 'Overview' }).waitFor()
+  assert.deepEqual([...explore.problems, ...report.problems], [])
 })

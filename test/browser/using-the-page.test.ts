@@ -4,7 +4,8 @@ import { before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { sharedHooks } from '../support/shared-hooks.ts'
 import { needsChromium, openWindow } from './chromium.ts'
-import { type ServedPage, servePageOfSample } from './served-page.ts'
+import { rooms } from './rooms.ts'
+import { type ServedPage, servePageOfFollowedSample } from './served-page.ts'
 
 const hooks = sharedHooks()
 let served: ServedPage
@@ -12,13 +13,7 @@ let browser: Browser
 
 before(async () => {
   if (needsChromium !== false) return
-  ;({ served, browser } = await servePageOfSample(hooks))
-  const { page } = await openWindow(browser, { url: served.url })
-  for (const name of ['primary', 'replica']) {
-    const card = page.getByRole('region', { name: `Pipeline ${name}` })
-    await card.getByText('following', { exact: true }).waitFor()
-  }
-  await page.context().close()
+  ;({ served, browser } = await servePageOfFollowedSample(hooks))
 })
 
 /** The number of matching records that Explore states. */
@@ -54,7 +49,7 @@ test('rows that the writer appends appear while one watches, and records while o
     assert.ok(Date.now() < until, `still version ${first}`)
   await page.getByRole('link', { name: 'Explore' }).click()
   await page.getByRole('row').first().waitFor()
-  await page.getByRole('button', { name: 'Live' }).click()
+  await page.getByRole('button', { name: 'Follow' }).click()
   await page.getByText(/[1-9]\d* new since following/).waitFor()
   assert.match(page.url(), /live=1/)
   assert.deepEqual(problems, [])
@@ -156,7 +151,9 @@ test('a record opens by keyboard with its session before and after it', { skip: 
   assert.deepEqual(problems, [])
 })
 
-test('a row of the report leads to the records behind it', { skip: needsChromium }, async () => {
+test('a row of the report leads to the records behind it, and the back button to its section', {
+  skip: needsChromium,
+}, async () => {
   const { page, problems } = await openWindow(browser, { url: `${served.url}#/report` })
   await page.getByRole('navigation', { name: 'Sections' }).getByRole('button', { name: 'Errors' }).click()
   const section = page.getByRole('region', { name: 'Errors', exact: true })
@@ -164,6 +161,66 @@ test('a row of the report leads to the records behind it', { skip: needsChromium
   await page.getByRole('row').first().waitFor()
   assert.match(page.url(), /#\/explore\?fromMs=\d+/)
   assert.ok((await otherMatches(page, Number.NaN)) > 0)
+  await page.goBack()
+  await rooms.report(page)
+  const { y } = (await section.boundingBox())!
+  assert.ok(y >= 0 && y < 300, `the section is at ${y}`)
+  assert.deepEqual(problems, [])
+})
+
+test('the scrollbar leads away from the section that the URL names, and what arrives later does not lead back', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: served.url })
+  let arrive = (): void => {}
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  await page.route(/\/api\/report\?section=changes/, async (route) => {
+    await arrived
+    await route.continue()
+  })
+  await page.goto(`${served.url}#/report?section=errors`)
+  const busy = page.locator('.report-section[aria-busy=true]')
+  // The last one alone has not arrived, and the page is at the section.
+  await page.locator('#replication[aria-busy=false] .report-time').waitFor()
+  await page.waitForFunction(
+    'Math.abs(document.getElementById("errors").getBoundingClientRect().top - 68) < 2',
+  )
+  assert.equal(await busy.count(), 1)
+  // A drag of the scrollbar has no events but those of its scrolling.
+  await page.evaluate('new Promise((resolve) => { addEventListener("scrollend", resolve); scrollTo(0, 40) })')
+  arrive()
+  await rooms.report(page)
+  await busy.waitFor({ state: 'detached' })
+  // The page would be moved in the frames after its last change.
+  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 200)))')
+  assert.equal(await page.evaluate('scrollY'), 40)
+  assert.deepEqual(problems, [])
+})
+
+test('older records that could not be read are asked for again, and those that are there stay', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: served.url })
+  const older = /\/api\/records\?.*before=/
+  const error = { code: 'BUSY', message: 'Too many statements wait.', hint: 'Try again.' }
+  await page.route(older, (route) => route.fulfill({ status: 503, json: { error } }))
+  let firstPages = 0
+  page.on('request', (request) => {
+    const url = request.url()
+    if (url.includes('/api/records?') && !older.test(url)) firstPages += 1
+  })
+  await page.getByRole('link', { name: 'Explore' }).click()
+  await page.getByRole('row').nth(9).waitFor()
+  await page.getByRole('grid').press('End')
+  await page.getByRole('alert').getByText(error.message).waitFor()
+  assert.equal(await page.locator('#record-200').count(), 0)
+  await page.unroute(older)
+  await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click()
+  await page.locator('#record-200').waitFor()
+  assert.equal(await page.getByRole('alert').count(), 0)
+  assert.equal(firstPages, 1)
   assert.deepEqual(problems, [])
 })
 
@@ -216,6 +273,10 @@ test('tables, their columns and functions are completed while one writes', {
   await page.waitForTimeout(100)
   await page.keyboard.press('Tab')
   await page.getByText('select waited_ms from lock_waits').waitFor()
+  // Before a statement names a table, too.
+  await writeSql(page, 'select ')
+  await page.keyboard.type('severi')
+  await page.getByRole('option', { name: /^severity(?!_)/ }).waitFor()
   assert.deepEqual(problems, [])
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { check } from '../../src/commands/check.ts'
 import { faultyProxy } from '../support/faulty-proxy.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
@@ -101,6 +102,40 @@ test('the log_line_prefix of each server is read off the first lines of the newe
     "servers: server pg-1: log_line_prefix '%m [%p] ' reads 2 of the first 3 text lines of logs/servers",
     "servers: server pg-0: log_line_prefix '%m [%p] ' reads 1 of the first 3 text lines of logs/servers",
   ])
+})
+
+test('the log_line_prefix is read off the newest blob of each server, of 20 servers at most', async (t) => {
+  const bench = await openBench(t)
+  const time = '2026-11-24 08:54:35.875 UTC'
+  const blobOf = (server: number, hour: string): string =>
+    `${folder.replace(/[^/]+\/$/, `PG${server}/`)}y=2026/m=11/d=24/h=${hour}/m=00/PT1H.json`
+  const lineOf = (server: number): string => {
+    if (server === 0) return '<8> LOG:  c'
+    return server === 1 ? `[8] u@d 10.0.0.1(5000) ERROR:  a` : `${time} [7] LOG:  a`
+  }
+  const append = (server: number, hour: string, line: string) =>
+    bench.storage.append(blobOf(server, hour), `${line}\n`)
+  for (const server of [0, 1, 2]) {
+    await append(server, '00', 'older')
+    // Storage dates blobs by the second.
+    await delay(1_100)
+    await append(server, '01', lineOf(server))
+  }
+  const group = id.replace(/\/providers\/.*/i, '')
+  const prefixes = async () => {
+    const { text } = await outputOf(bench.config({ monitor: { blob: group } }), check)
+    return text.split('\n').filter((line) => line.includes('lines'))
+  }
+  assert.deepEqual(await prefixes(), [
+    `monitor: log_line_prefix '%m [%p] ' reads 1 text lines at the beginning of the newest blobs of 1 server, such as logs/${blobOf(2, '01')}`,
+    `monitor: log_line_prefix '[%p] %u@%d %r ', found by the form of its parts, reads 1 text lines at the beginning of the newest blobs of 1 server, such as logs/${blobOf(1, '01')}`,
+    `monitor: the prefixes of 1 of the first 1 text lines of logs/${blobOf(0, '01')} are not read whole, the first one at byte 0: name the server's log_line_prefix in the table's prefixes`,
+  ])
+  // Each text is a statement of the engine; blobs without one are read as well.
+  for (let server = 3; server < 23; server += 1) await append(server, '01', server < 21 ? '' : lineOf(server))
+  const all = await prefixes()
+  assert.match(all[0] ?? '', /newest blobs of 2 servers, such as/)
+  assert.equal(all.at(-1), 'monitor: the first lines of the newest blobs of 20 servers were read, of 23')
 })
 
 test('a name that is not there is explained, and so is a container', async (t) => {

@@ -10,10 +10,8 @@ import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { faultyProxy } from '../support/faulty-proxy.ts'
-import { runTailrace } from '../support/run-tailrace.ts'
 import { containerName, startStorage } from '../support/storage.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { writeProject } from '../support/test-project.ts'
 import { landAll, lines, outputOf } from './command-fixture.ts'
 
 /** The documented limit of a command's end after storage's last answer. */
@@ -109,22 +107,3 @@ for (const tables of ['local', 'azure'] as const) {
     }
   })
 }
-
-test('the status process against a frozen storage ends with a code, and names the account', async (t) => {
-  const storage = await startStorage(t)
-  const direct = new URL(/BlobEndpoint=([^;]+)/.exec(storage.connectionString)?.[1] ?? '')
-  const proxy = await faultyProxy(t, Number(direct.port))
-  proxy.plan(() => 'stalled')
-  const project = await writeProject(await temporaryDirectory(t), {
-    storage: {
-      kind: 'connection-string',
-      connectionString: storage.connectionString.replaceAll(`:${direct.port}/`, `:${proxy.port}/`),
-    },
-    pipelines: { primary: { blobs: 'one.json' } },
-  })
-  const startedMs = Date.now()
-  const run = await runTailrace(t, ['status', '--config', project.configPath])
-  assert.equal(run.code, 1, run.stderr)
-  assert.match(run.stderr, /SOURCE_UNAVAILABLE/)
-  assert.ok(Date.now() - startedMs <= maxEndMs)
-})

@@ -7,9 +7,11 @@ import { type QueryOptions, query } from '../../src/commands/query.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { EmbeddedEngine, parquetSql } from '../../src/sinks/encoding/engine.ts'
+import { builtCommand } from '../support/built-script.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
+import { projectRoot } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { noTerminalReason, startOnTerminal } from '../support/terminal-process.ts'
 import { writeProject } from '../support/test-project.ts'
@@ -67,8 +69,13 @@ async function landedConfig(t: TestContext): Promise<ResolvedConfig> {
   return config
 }
 
+/** For statements that read no table: without one, a session has no views to define. */
+async function emptyConfig(t: TestContext): Promise<ResolvedConfig> {
+  return (await openBench(t)).config({ primary: {} })
+}
+
 test('each format shows NULL apart from an empty text, and has the same bytes in a file', async (t) => {
-  const config = await landedConfig(t)
+  const config = await emptyConfig(t)
   const directory = await temporaryDirectory(t)
   const run = (options: QueryOptions) => outputOf(config, (context) => query(context, values, options))
   for (const [name, text] of Object.entries(expected)) {
@@ -82,7 +89,7 @@ test('each format shows NULL apart from an empty text, and has the same bytes in
 })
 
 test('a result file is there whole or not at all', async (t) => {
-  const config = await landedConfig(t)
+  const config = await emptyConfig(t)
   const directory = await temporaryDirectory(t)
   const output = join(directory, 'result')
   await writeFile(output, 'older')
@@ -141,7 +148,7 @@ test('Parquet keeps the types of a SELECT, which stays confined', async (t) => {
 })
 
 test('cells are cut with a mark, at the width that a terminal shows, and --wide prints them whole', async (t) => {
-  const config = await landedConfig(t)
+  const config = await emptyConfig(t)
   const sql = "SELECT repeat('漢', 40) AS a, repeat('x', 61) AS b"
   const cut = await outputOf(config, (context) => query(context, sql, {}))
   assert.equal(cut.text.split('\n')[2], `${'漢'.repeat(29)}… | ${'x'.repeat(59)}…`)
@@ -179,8 +186,9 @@ test('a statement comes from the command line, from a file or from standard inpu
   const both = await runTailrace(t, ['query', 'SELECT 2', '--file', file], { env })
   assert.match(both.stderr, /Found both a statement and --file; expected one of them\./)
 
-  const piped = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'query', '--format', 'csv'], {
-    env: { ...process.env, ...env },
+  const command = builtCommand(join(projectRoot, 'src', 'cli.ts'), ['query', '--format', 'csv'], env)
+  const piped = spawn(process.execPath, command.args, {
+    env: { ...process.env, ...command.env },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   piped.stdin.end('SELECT 2 AS two')
@@ -221,8 +229,9 @@ test('the prompt completes names, keeps its history, describes tables, and Ctrl-
   session.type('select nothing;\r')
   await session.until(/QUERY_FAILED: Binder Error/)
   session.type('select count(*) from range(1000000000000);\r')
-  await session.until(/range\(1000000000000\);/)
-  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  // The line has been taken, so the statement is running, which keeps every core busy.
+  await session.until(/range\(1000000000000\);\r*\n/)
+  await new Promise((resolve) => setTimeout(resolve, 200))
   session.type('\u0003')
   await session.until(/Canceled\./)
   session.type('\u0004')

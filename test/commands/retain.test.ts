@@ -45,7 +45,10 @@ test('old days are deleted, a run goes on behind them, verify explains them, and
   const dry = await outputOf(config, (context) =>
     retain(context, { ...deleting, deletes: false, json: false }),
   )
-  assert.match(dry.text, /to delete.*would be kept.*Nothing was deleted/s)
+  assert.match(
+    dry.text,
+    /to delete.*would be kept.*counts as today, because no row is newer.*Nothing was deleted/s,
+  )
   assert.equal((await messagesOf(config)).length, 15)
 
   const { text } = await outputOf(config, (context) => retain(context, deleting))

@@ -3,6 +3,7 @@ import test, { type TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { type SearchOptions, search } from '../../src/commands/search.ts'
 import { matchesSql } from '../../src/commands/searching/search-sql.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
@@ -127,9 +128,10 @@ test('a search opens only the files of its range, and --follow prints what lands
     pipelines: { primary: { blobs: 'primary' } },
   })
   const env = { TAILRACE_CONFIG: configPath, LOG_LEVEL: 'debug' }
+  const config = await loadConfig(configPath)
   for (const day of [0, 1, 2]) {
     await storage.append('primary', linesAsBytes([line({ second: day * 86_400, message: `old ${day}` })]))
-    assert.equal((await runTailrace(t, ['start', '--once'], { env })).code, 0)
+    await landAll(config)
   }
   const range = ['--since', '2026-11-25T00:00:00Z', '--until', '2026-11-26T00:00:00Z']
   const once = await runTailrace(t, ['search', '--severity', 'log,error', 'old', ...range], { env })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { topLines } from '../../src/commands/top.ts'
-import type { LiveStatus } from '../../src/run/live-status.ts'
+import { type LiveStatus, LiveStatusFile } from '../../src/run/live-status.ts'
+import { eventually } from '../support/eventually.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
 import { skipUnless } from '../support/skip-unless.ts'
@@ -64,7 +65,7 @@ test('top aligns pipelines and blobs, and names gate, last commit and failures',
 test('top shows what a running process does, and that it has ended', async (t) => {
   const storage = await startStorage(t)
   await storage.append('primary', linesAsBytes([jsonlogLine(0), jsonlogLine(1)]))
-  const { configPath } = await writeProject(await temporaryDirectory(t), {
+  const { configPath, stateDirectory } = await writeProject(await temporaryDirectory(t), {
     storage: { kind: 'connection-string', connectionString: storage.connectionString },
     pipelines: { primary: { blobs: 'primary' } },
   })
@@ -72,8 +73,11 @@ test('top shows what a running process does, and that it has ended', async (t) =
   const none = await runTailrace(t, ['top', '--once'], { env })
   assert.match(none.stdout, /\nprimary {3}not running /)
   const pipeline = startTailrace(t, ['start'], { env })
-  await pipeline.until(() => pipeline.logged('landed'), 'the first batch')
-  await new Promise((resolve) => setTimeout(resolve, 2_500))
+  const live = new LiveStatusFile(stateDirectory, 'primary')
+  await eventually(async () => {
+    const found = await live.read()
+    return found?.rows === 2 && found.phase === 'following'
+  }, 'status of the landed rows')
   const shown = await runTailrace(t, ['top'], { env })
   assert.match(shown.stdout, /\nprimary {3}following .* open {2}\d+ s ago \(version \d+\) +2 +0\n/)
   const json = await runTailrace(t, ['top', '--json'], { env })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
+import { durationText } from '../../src/config/duration.ts'
 import type { SinkConfig } from '../../src/config/options.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { databricksSink } from '../../src/sinks/databricks/sink.ts'
@@ -45,7 +46,7 @@ test('docs/configuration.md states every default of a config, and no other one',
   const { maxBytes, landEveryMs } = batchOf(databricks)
   const merge = batchOf({ ...databricks, mode: 'merge' })
   const { limit } = databricksSink.batchDefaults({ ...databricks, mode: 'merge' } as never)
-  const sentence = `Here \`batch.landEveryMs\` is ${amount(landEveryMs)} by default, unless \`batch.maxAgeMs\` is set; \`batch.maxBytes\` is ${amount(maxBytes)}, and with \`merge\` ${amount(merge.maxBytes)} (${amount(limit!.maxBytes)} at most).`
+  const sentence = `Here \`batch.landEvery\` is \`'${durationText(landEveryMs)}'\` by default, unless \`batch.maxAgeMs\` is set; \`batch.maxBytes\` is ${amount(maxBytes)}, and with \`merge\` ${amount(merge.maxBytes)} (${amount(limit!.maxBytes)} at most).`
   assert.ok(page.replaceAll('\n', ' ').includes(sentence), sentence)
 })
 
@@ -152,7 +153,9 @@ const places: Readonly<Record<string, string>> = {
   SourceConfig: 'source.',
   DeltaSinkConfig: 'sink.',
   OptimizeConfig: 'sink.optimize.',
+  ArchiveOffsetsConfig: 'sink.archiveOffsets.',
   DatabricksSinkConfig: 'sink.',
+  DbuPriceConfig: 'sink.prices.',
 }
 
 function docstringsOf(file: string): [path: string, text: string][] {

@@ -12,7 +12,9 @@ import {
   unknownVariables,
 } from '../../src/config/environment.ts'
 import { withEnvironment } from '../../src/config/environment-options.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
+import type { ResolvedConfig } from '../../src/config/resolved.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
@@ -168,41 +170,56 @@ test('the environment sets the options of a process in any config, before the fi
     )
 })
 
-test('more servers are pipelines of the config that ships, each with its blobs and its table', async (t) => {
-  const cwd = await temporaryDirectory(t)
-  const answer = async (env: Record<string, string>) => {
-    const args = ['history', '--pipeline', 'none', '--config', join(root, 'pipeline.config.ts')]
-    const { code, stderr } = await runTailrace(t, args, { env, cwd, asShipped: true })
-    assert.equal(code, 2)
-    return stderr
+/** Loads the config that ships in an environment of these variables alone. */
+async function loadShipped(env: Readonly<Record<string, string>>): Promise<ResolvedConfig> {
+  const own = process.env
+  process.env = { ...env }
+  try {
+    return await loadConfig(join(root, 'pipeline.config.ts'))
+  } finally {
+    process.env = own
   }
+}
+
+test('more servers are pipelines of the config that ships, each with its blobs and its table', async () => {
   const orders = { TAILRACE_SERVERS: 'orders-eu', TAILRACE_SERVER_ORDERS_EU: 'orders/' }
-  const [all, without, invalid] = await Promise.all([
-    answer({ ...orders, AZURE_STORAGE_ACCOUNT: 'logs' }),
-    answer({ TAILRACE_SERVERS: 'orders-eu' }),
-    answer({ ...orders, TAILRACE_SERVER_ORDERS_EU_TABLE: 'a.b' }),
-  ])
-  assert.match(all, /no pipeline none; the config has orders-eu\./)
-  assert.doesNotMatch(all, /unknown environment variable/)
-  assert.match(without, /TAILRACE_SERVERS names orders-eu, which needs TAILRACE_SERVER_ORDERS_EU/)
-  assert.match(invalid, /"a\.b" is not a table name/)
+  const all = { ...orders, AZURE_STORAGE_ACCOUNT: 'logs' }
+  const { pipelines } = await loadShipped(all)
+  assert.deepEqual(Object.keys(pipelines), ['orders-eu'])
+  assert.equal(pipelines['orders-eu']?.source.blobs, 'orders/')
+  assert.deepEqual(unknownVariables(all), [])
+  await assert.rejects(
+    loadShipped({ TAILRACE_SERVERS: 'orders-eu' }),
+    /TAILRACE_SERVERS names orders-eu, which needs TAILRACE_SERVER_ORDERS_EU/,
+  )
+  await assert.rejects(
+    loadShipped({ ...orders, TAILRACE_SERVER_ORDERS_EU_TABLE: 'a.b' }),
+    /"a\.b" is not a table name/,
+  )
 })
 
-test('the config that ships needs a warehouse for every mode but stage-only', async (t) => {
-  const cwd = await temporaryDirectory(t)
-  const answer = async (mode: string) => {
-    const env = {
+test('the config that ships needs a warehouse for every mode but stage-only and zerobus', async () => {
+  const load = (mode: string, more: Readonly<Record<string, string>> = {}) =>
+    loadShipped({
+      ...more,
       TAILRACE_SINK: 'databricks',
       TAILRACE_SINK_MODE: mode,
       TAILRACE_VOLUME: '/Volumes/lake/logs/files',
       DATABRICKS_HOST: 'adb-1.azuredatabricks.net',
-    }
-    const args = ['history', '--pipeline', 'none', '--config', join(root, 'pipeline.config.ts')]
-    return (await runTailrace(t, args, { env, cwd, asShipped: true })).stderr
+    })
+  const zerobus = {
+    TAILRACE_ZEROBUS_HOST: '1.zerobus.westeurope.azuredatabricks.net',
+    DATABRICKS_CLIENT_ID: 'id',
+    DATABRICKS_CLIENT_SECRET: 'secret',
   }
-  const [staging, copying] = await Promise.all([answer('stage-only'), answer('copy-into')])
-  assert.match(staging, /no pipeline none/)
-  assert.match(copying, /which needs DATABRICKS_HTTP_PATH/)
+  await load('stage-only')
+  await load('zerobus', zerobus)
+  for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'])
+    await assert.rejects(load(mode), /which needs DATABRICKS_HTTP_PATH/)
+  await assert.rejects(
+    load('zerobus'),
+    /needs TAILRACE_ZEROBUS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_CLIENT_SECRET/,
+  )
 })
 
 test('docs/configuration.md and pipeline.config.ts have the variables of the one list, and no others', () => {
@@ -259,7 +276,6 @@ test('values as env files and secrets give them work in the config that ships, a
     runTailrace(t, ['history', '--config', join(root, 'pipeline.config.ts')], {
       env,
       cwd: directory,
-      asShipped: true,
     })
   const [quoted, wrong] = await Promise.all([
     history({

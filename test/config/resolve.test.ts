@@ -68,6 +68,7 @@ test('the smallest config gets every default, and its paths are absolute', () =>
           evolve: 'own-tables',
           optimize: { minFiles: 100, targetBytes: 128 * 1024 * 1024, sortByTime: false },
           vacuum: false,
+          archiveOffsets: { afterDays: 2, minOffsets: 10_000 },
         },
         sinkKind: deltaSink,
         whenFenced: 'wait',
@@ -211,6 +212,41 @@ test('every number has a range, and its ends belong to it', () => {
       assert.equal(mistakesOf(withSource({ [name]: value })).length, 1, `${name} ${value}`)
     }
   }
+})
+
+test('the time between landings is a duration, and the option of earlier versions is refused with the text to write', () => {
+  const batch = (options: object): string[] =>
+    mistakesOf({ pipelines: { primary: { ...pipeline, batch: options } } })
+  for (const landEvery of ['10s', '10000ms', '15m', '24h', '1d']) assert.deepEqual(batch({ landEvery }), [])
+  const path = 'pipelines.primary.batch'
+  for (const landEvery of ['15', '15 m', '0.5h', '-15m', '15M', '', 'm', 900_000, null])
+    assert.match(batch({ landEvery })[0] ?? '', /batch\.landEvery: found .*, expected /)
+  assert.deepEqual(batch({ landEvery: '9s' }), [
+    `${path}.landEvery: found "9s", expected a duration from '10s' to '1d'`,
+  ])
+  assert.deepEqual(batch({ landEvery: '25h' }), [
+    `${path}.landEvery: found "25h", expected a duration from '10s' to '1d'`,
+  ])
+  const former = (landEveryMs: unknown): string[] => batch({ landEveryMs })
+  assert.deepEqual(former(900_000), [
+    `${path}.landEveryMs: found 900000 milliseconds, expected landEvery: '15m' in its place`,
+  ])
+  assert.match(former(90_000)[0] ?? '', /expected landEvery: '90s' in its place$/)
+  // Whatever a message advises is taken.
+  for (const [ms, advised] of [
+    [5_000, '10s'],
+    [10 * 86_400_000, '1d'],
+  ] as const) {
+    assert.match(former(ms)[0] ?? '', new RegExp(`expected landEvery: '${advised}' in its place$`))
+    assert.deepEqual(batch({ landEvery: advised }), [])
+  }
+  assert.deepEqual(batch({ landEvery: 900_000 }), [
+    `${path}.landEvery: found 900000, expected a duration, such as '15m' or '1h'`,
+  ])
+  assert.match(
+    former('often')[0] ?? '',
+    /found "often" milliseconds, expected landEvery: '15m' in its place$/,
+  )
 })
 
 test('the bound of the pause and the memory for ranges hold at least one of each', () => {
@@ -478,6 +514,7 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
     evolve: 'own-tables',
     statementTimeoutMs: 600_000,
     stagedRetentionMs: 86_400_000,
+    prices: { perServerlessDbu: 0.7, perProDbu: 0.55, perClassicDbu: 0.22, perJobsDbu: 0.45 },
   })
   assert.deepEqual(primary.batch, {
     maxBytes: 256 * 1024 * 1024,
@@ -488,6 +525,11 @@ test('a sink in Databricks gets its defaults: fewer and larger loads than files,
   const sooner = resolveConfig(withSink({}, { batch: { maxAgeMs: 30_000 } }) as TailraceConfig, '/srv')
   const { landEveryMs, maxAgeMs } = sooner.pipelines.primary!.batch
   assert.deepEqual([landEveryMs, maxAgeMs], [undefined, 30_000])
+  assert.throws(
+    () =>
+      resolveConfig(withSink({}, { batch: { maxAgeMs: 30_000, landEvery: '1h' } }) as TailraceConfig, '/srv'),
+    /batch\.maxAgeMs: found landEvery beside it, expected one of the two/,
+  )
   const recorded = runsPipeline(
     resolveConfig({ ...withSink({}), runs: { table: 'lake.logs.runs' } } as TailraceConfig, '/srv'),
   )

@@ -7,16 +7,17 @@ import { createLogger } from '../../src/reporting/logger.ts'
 import { Tailrace } from '../../src/run/tailrace.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { outputOf } from '../commands/command-fixture.ts'
-import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { elsewhere, plainColumnsSql } from './plain-table.ts'
-import { catalog, openWorkspaceBench, schema, tableSql, type WorkspaceBench } from './workspace-bench.ts'
+import {
+  appendLines,
+  catalog,
+  openWorkspaceBench,
+  schema,
+  tableSql,
+  type WorkspaceBench,
+} from './workspace-bench.ts'
 
 const table = `${catalog}.${schema}.primary_logs`
-
-async function append(bench: WorkspaceBench, from: number, count: number): Promise<void> {
-  const lines = Array.from({ length: count }, (_, index) => jsonlogLine(from + index))
-  await bench.storage.append('primary.ndjson', linesAsBytes(lines))
-}
 
 /** @returns the warnings of a run that lands everything */
 async function warningsOf(
@@ -54,12 +55,12 @@ const changed = /somebody has changed or restored the table/
 for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
   test(`a table that somebody restored is reported once by the next start in mode ${mode}, with the operation and the user`, async (t) => {
     const bench = await openWorkspaceBench(t)
-    await append(bench, 0, 10)
+    await appendLines(bench, 0, 10)
     await warningsOf(bench, mode)
-    await append(bench, 10, 5)
+    await appendLines(bench, 10, 5)
     assert.deepEqual(await warningsOf(bench, mode), [], 'what it did itself is nothing to report')
     await bench.warehouse.changedByOthers(table, 'RESTORE', `DELETE FROM ${tableSql} WHERE source_offset > 0`)
-    await append(bench, 15, 5)
+    await appendLines(bench, 15, 5)
     const [told] = await statusOf(bench, mode)
     assert.match(told ?? '', /^RESTORE by somebody@example\.com in version \d+ may have removed landed rows/)
     const [warning] = await warningsOf(bench, mode)
@@ -67,13 +68,13 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
     assert.deepEqual(await statusOf(bench, mode), [])
     const [removal] = (warning?.removals ?? []) as readonly Record<string, unknown>[]
     assert.deepEqual([removal?.operation, removal?.userName], ['RESTORE', 'somebody@example.com'])
-    await append(bench, 20, 5)
+    await appendLines(bench, 20, 5)
     assert.deepEqual(await warningsOf(bench, mode), [])
   })
 
   test(`a table that somebody dropped and created again stops the next start in mode ${mode}`, async (t) => {
     const bench = await openWorkspaceBench(t)
-    await append(bench, 0, 10)
+    await appendLines(bench, 0, 10)
     await warningsOf(bench, mode)
     const definition = bench.warehouse.tableDefinition(table)!
     const properties = [...definition.properties].map(([key, value]) => `'${key}' = '${value}'`)
@@ -81,7 +82,7 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
     const options = properties.length === 0 ? '' : ` TBLPROPERTIES (${properties.join(', ')})`
     await bench.warehouse.execute(`DROP TABLE ${table}`, elsewhere)
     await bench.warehouse.execute(`CREATE TABLE ${table} (${columns})${options}`, elsewhere)
-    await append(bench, 10, 5)
+    await appendLines(bench, 10, 5)
     assert.match((await statusOf(bench, mode))[0] ?? '', /^the table was dropped and created again/)
     await assert.rejects(warningsOf(bench, mode), (error) => {
       assert.ok(isTailraceError(error, 'TABLE_MISSING'), String(error))
@@ -93,10 +94,10 @@ for (const mode of ['transaction', 'replace-where', 'copy-into'] as const) {
 
 test('a row filter turns transactions off, and a pipeline without a mode says so and counts on the list of loaded files', async (t) => {
   const bench = await openWorkspaceBench(t)
-  await append(bench, 0, 10)
+  await appendLines(bench, 0, 10)
   await warningsOf(bench, 'auto')
   bench.warehouse.restrict(table, { rowFilter: 'source_offset < 0' })
-  await append(bench, 10, 5)
+  await appendLines(bench, 10, 5)
   const warnings = await warningsOf(bench, 'auto')
   assert.ok(warnings.some(({ msg }) => /rows of the table may be hidden/.test(String(msg))))
   await assert.rejects(warningsOf(bench, 'transaction'), (error) =>

@@ -13,6 +13,7 @@ import { SqlWarehouse, type SqlWarehouseOptions } from '../../src/sinks/databric
 import type { StatementRow } from '../../src/sinks/databricks/warehouse/warehouse.ts'
 import type { TokenSource } from '../../src/sinks/databricks/workspace/auth.ts'
 import { WorkspaceHttp } from '../../src/sinks/databricks/workspace/http.ts'
+import { rowsOnceName } from '../../src/sinks/databricks/zerobus/rows-once.ts'
 import { qualifiedName } from '../../src/tables/spark-sql.ts'
 import type { TableName } from '../../src/tables/table.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -29,8 +30,8 @@ export interface ContractBench {
   readonly directory: string
   /** A warehouse of its own session, such as a process has that is started again. */
   anotherWarehouse(options?: Partial<SqlWarehouseOptions>): SqlWarehouse
-  /** A name for a table, which is dropped at the end if there is one by then. */
-  table(): TableName
+  /** A name for a table, which is dropped at the end if there is one by then; with its view of single rows, if told so. */
+  table(options?: { readonly hasRowsOnce: boolean }): TableName
   /** A folder in the volume, which is emptied and removed at the end. */
   folder(): string
   staging(upload: (typeof uploads)[number], folder: string): VolumeStaging
@@ -77,6 +78,7 @@ export async function openContractBench(t: TestContext, target: ContractTarget):
       ? new SqlVolumeStaging({ folder, warehouse })
       : new FilesApiStaging({ folder, http, tokens, clock: systemClock, retry: patience })
   const tables: TableName[] = []
+  const views: TableName[] = []
   const folders: string[] = []
   const removeFolder = async (path: string): Promise<void> => {
     const files = staging('files-api', path)
@@ -92,6 +94,7 @@ export async function openContractBench(t: TestContext, target: ContractTarget):
   }
   steps.push(
     async () => {
+      for (const name of views) await query(`DROP VIEW IF EXISTS ${qualifiedName(name)}`)
       for (const name of tables) await query(`DROP TABLE IF EXISTS ${qualifiedName(name)}`)
       for (const path of folders) await removeFolder(path)
       for (const one of opened) await one.close()
@@ -125,10 +128,11 @@ export async function openContractBench(t: TestContext, target: ContractTarget):
     tokens,
     directory,
     anotherWarehouse,
-    table: () => {
+    table: ({ hasRowsOnce } = { hasRowsOnce: false }) => {
       const { catalog, schema } = workspace
       const name = { catalog, schema, table: `tailrace_contract_${randomUUID().replaceAll('-', '_')}` }
       tables.push(name)
+      if (hasRowsOnce) views.push(rowsOnceName(name))
       return name
     },
     folder: () => {

@@ -8,25 +8,21 @@ import { ReplaceWhereLoader } from '../../src/sinks/databricks/loading/replace-w
 import { BatchFiles } from '../../src/sinks/databricks/staging/batch-files.ts'
 import { StagedFiles } from '../../src/sinks/databricks/staging/staged-files.ts'
 import { stagingBelow } from '../../src/sinks/databricks/staging/staging-below.ts'
-import { UnitFiles } from '../../src/sinks/databricks/staging/unit-files.ts'
-import { ensureTable, liveColumnNames } from '../../src/sinks/databricks/tables/live-table.ts'
+import { UnitFiles, unitsFolder } from '../../src/sinks/databricks/staging/unit-files.ts'
+import { liveColumnNames } from '../../src/sinks/databricks/tables/live-table.ts'
 import { readTableFacts } from '../../src/sinks/databricks/tables/table-facts.ts'
 import { readTableHistory } from '../../src/sinks/databricks/tables/table-history.ts'
 import { OffsetsTable } from '../../src/sinks/databricks/transactions/offsets-table.ts'
 import { TransactionCommitter } from '../../src/sinks/databricks/transactions/transaction-committer.ts'
 import { fencedState } from '../../src/sinks/databricks/transactions/transaction-sql.ts'
+import { Turns } from '../../src/sinks/databricks/transactions/turns.ts'
+import type { WrittenUnit } from '../../src/sinks/table-committer.ts'
 import { qualifiedName } from '../../src/tables/spark-sql.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
 import type { ContractBench } from './contract-bench.ts'
-import {
-  contractSpan,
-  contractTable,
-  type RowEncoder,
-  rowEncoder,
-  rowText,
-  rowTexts,
-} from './contract-rows.ts'
+import { contractSpan, type RowEncoder, rowEncoder, rowTexts } from './contract-rows.ts'
 import { contractTest, skipContract } from './contract-sentence.ts'
+import { catalogCommits, createdTable, rowsOf } from './contract-table.ts'
 import { contractTargets } from './contract-targets.ts'
 
 // The assumptions of the modes transaction and replace-where about a workspace; contract.test.ts has those of the others.
@@ -104,31 +100,26 @@ END`,
   })
 
   contract('files of units are landed in one transaction, and not a second time', async (setup) => {
-    const { open, encode, rows } = setup
-    const committer = await open()
-    const unitOf = async (start: number, end: number) => ({
-      spans: [contractSpan(start, end)],
-      files: (await committer.storeUnit?.([await encode(contractSpan(start, end))])) ?? [],
-      rows: (end - start) / 10,
-    })
-    const units = [await unitOf(100, 200), await unitOf(0, 100)]
-    const receipt = await committer.landUnits?.(units)
-    assert.deepEqual(receipt?.outcomes, ['landed', 'landed'])
-    const again = await (await open()).landUnits?.(units)
-    assert.deepEqual(again?.outcomes, ['landed-before', 'landed-before'])
+    const { open, writeUnit, rows } = setup
+    const units = [await writeUnit(100, 200), await writeUnit(0, 100)]
+    const receipt = await (await open()).landUnits(units)
+    assert.deepEqual(receipt.outcomes, ['landed', 'landed'])
+    const again = await (await open()).landUnits(units)
+    assert.deepEqual(again.outcomes, ['landed-before', 'landed-before'])
     assert.deepEqual(await rows(), rowTexts(contractSpan(0, 200)))
   })
 
   contract(
     'REPLACE WHERE leaves the same rows when it is sent twice, and says how many it has added',
     async (setup) => {
-      const { bench, name, declaration, files, stagedFiles, encode, rows } = setup
+      const { bench, name, declaration, files, stagedFiles, unitFiles, encode, rows } = setup
       const loader = new ReplaceWhereLoader({
         warehouse: bench.warehouse,
         declaration,
         rows: new RangeRows(bench.warehouse, name),
         files,
         stagedFiles,
+        unitFiles,
         ensureTable: () => liveColumnNames(bench.warehouse, name),
       })
       await loader.open()
@@ -160,25 +151,20 @@ interface Setup {
   readonly name: TableDeclaration['name']
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
+  readonly unitFiles: UnitFiles
   readonly encode: RowEncoder['encode']
+  /** Stores rows as a process does that writes one unit. */
+  writeUnit(start: number, end: number): Promise<WrittenUnit>
   /** Opens the table as a process does that lands by transactions. */
   open(): Promise<TransactionCommitter>
   rows(): Promise<readonly string[]>
 }
 
 async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): Promise<Setup> {
-  const declaration = contractTable(bench.table())
+  const properties: Readonly<Record<string, string>> = isManaged ? catalogCommits : {}
+  const declaration = await createdTable(bench, { properties })
   const { name } = declaration
   const { encode } = await rowEncoder(t)
-  await ensureTable({
-    warehouse: bench.warehouse,
-    declaration,
-    layout: { clusterBy: ['instant'] },
-    properties: isManaged ? { 'delta.feature.catalogManaged': 'supported' } : {},
-    create: true,
-    evolve: false,
-    hasLanded: false,
-  })
   const staging = bench.staging('files-api', bench.folder())
   const clock = systemClock
   const stagedFiles = new StagedFiles({
@@ -188,6 +174,11 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
     clock,
     onFailed: () => {},
   })
+  const unitFiles = new UnitFiles({
+    staging: stagingBelow(staging, unitsFolder),
+    expired: stagedFiles,
+    clock,
+  })
   bench.forgetOffsetsOf(name)
   return {
     bench,
@@ -195,7 +186,16 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
     name,
     files: new BatchFiles(staging, clock),
     stagedFiles,
+    unitFiles,
     encode,
+    writeUnit: async (start, end) => {
+      const encoded = await encode(contractSpan(start, end))
+      return {
+        spans: [contractSpan(start, end)],
+        files: await unitFiles.store([encoded]),
+        rows: encoded.rows,
+      }
+    },
     open: async () => {
       const warehouse = bench.anotherWarehouse()
       const offsets = new OffsetsTable(warehouse, name, 'contract')
@@ -205,10 +205,11 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
         warehouse,
         declaration,
         offsets,
+        turns: new Turns(),
         rows: new RangeRows(warehouse, name),
         files: new BatchFiles(staging, clock),
         stagedFiles,
-        units: new UnitFiles({ staging: stagingBelow(staging, 'units'), expired: stagedFiles, clock }),
+        unitFiles,
         earlierOffsets: async () => [],
         landsBlob: () => true,
         markOf: () => undefined,
@@ -219,11 +220,6 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
       await committer.open()
       return committer
     },
-    rows: async () => {
-      const found = await bench.query(
-        `SELECT ${rowText} AS row_text FROM ${qualifiedName(name)} ORDER BY source_offset, text`,
-      )
-      return found.map(({ row_text }) => String(row_text))
-    },
+    rows: () => rowsOf(bench, declaration),
   }
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDbWarehouse } from '../../doubles/workspace/duckdb-warehouse.ts'
@@ -22,6 +23,8 @@ export interface TargetWorkspace {
   readonly catalog: string
   readonly schema: string
   readonly volume: string
+  /** What mode zerobus needs beside; undefined where it cannot be asked. */
+  readonly zerobus: Pick<DatabricksSinkConfig, 'auth' | 'zerobus'> | undefined
   /** Holds the next statement that matches; undefined where nobody can. */
   readonly hold: ((statement: RegExp) => HeldStatement) | undefined
   /** Ends it, where it is ours. */
@@ -33,6 +36,8 @@ export interface ContractTarget {
   readonly name: string
   /** Why it cannot be asked here. */
   readonly skip: string | false
+  /** Why Zerobus of it cannot be asked. */
+  readonly zerobusSkip: string | false
   /** @param directory for files of its own; it outlasts the workspace */
   open(directory: string): Promise<TargetWorkspace>
 }
@@ -41,7 +46,7 @@ const prefix = 'TAILRACE_DATABRICKS_'
 
 /** The workspace that the environment names, and the one on the loopback, which is always there. */
 export function contractTargets(environment: NodeJS.ProcessEnv): readonly ContractTarget[] {
-  return [{ name: 'loopback', skip: false, open: openLoopback }, realTarget(environment)]
+  return [{ name: 'loopback', skip: false, zerobusSkip: false, open: openLoopback }, realTarget(environment)]
 }
 
 function realTarget(environment: NodeJS.ProcessEnv): ContractTarget {
@@ -54,9 +59,16 @@ function realTarget(environment: NodeJS.ProcessEnv): ContractTarget {
   const auth = hasSecret
     ? ({ kind: 'oauth', clientId: value('CLIENT_ID'), clientSecret: value('CLIENT_SECRET') } as const)
     : ({ kind: 'token', token: value('TOKEN') } as const)
+  const skip = missing.length === 0 ? false : (`no workspace is named: ${missing.join(', ')}` as const)
+  const zerobusHost = value('ZEROBUS_HOST')
+  const hasZerobus = zerobusHost !== '' && hasSecret
   return {
     name: 'real',
-    skip: missing.length === 0 ? false : `no workspace is named: ${missing.join(', ')}`,
+    skip,
+    zerobusSkip:
+      skip === false && !hasZerobus
+        ? `no Zerobus is named: ${prefix}ZEROBUS_HOST, ${prefix}CLIENT_ID and ${prefix}CLIENT_SECRET`
+        : skip,
     open: async () => {
       const [catalog, schema] = value('SCHEMA').split('.')
       if (catalog === undefined || schema === undefined)
@@ -69,6 +81,7 @@ function realTarget(environment: NodeJS.ProcessEnv): ContractTarget {
         catalog,
         schema,
         volume,
+        zerobus: hasZerobus ? { auth, zerobus: { host: zerobusHost } } : undefined,
         hold: undefined,
         close: async () => {},
       }
@@ -93,7 +106,7 @@ async function openLoopback(directory: string): Promise<TargetWorkspace> {
   }
   await engine.execute(`CREATE CATALOG ${catalog}`, nobody)
   await engine.execute(`CREATE SCHEMA ${catalog}.${schema}`, nobody)
-  const workspace = await Workspace.start({ engine, volumes })
+  const workspace = await Workspace.start({ engine, volumes, zerobus: engine })
   const customCaFile = join(directory, 'ca.pem')
   await writeFile(customCaFile, workspace.ca)
   const { host, port, httpPath, ca, tokens } = workspace
@@ -105,14 +118,25 @@ async function openLoopback(directory: string): Promise<TargetWorkspace> {
     catalog,
     schema,
     volume,
+    zerobus: {
+      auth: { kind: 'oauth', clientId: tokens.clientId, clientSecret: tokens.clientSecret },
+      zerobus: { host: workspace.zerobusHost, workspaceId: '1234567890123456' },
+    },
     hold: (statement) => {
       const held = engine.holdNext(statement)
       const letGo = async (): Promise<void> => held.release()
       return { reached: held.reached, clock: { ...systemClock, sleep: letGo } }
     },
     close: async () => {
+      const left = [
+        ...(await engine.rows(
+          "SELECT table_name AS name FROM information_schema.tables WHERE table_name LIKE 'tailrace%'",
+        )),
+        ...(await volumes.list(volume)).map(({ path }) => ({ name: path })),
+      ]
       await workspace.close()
       await engine.close()
+      assert.deepEqual(left, [], 'a real workspace would keep these')
     },
   }
 }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { Deadline, systemClock } from '../../src/clock.ts'
-import { resolveConfig } from '../../src/config/resolve.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import type { LoadIntent } from '../../src/offsets/load-intent.ts'
 import { silentLogger } from '../../src/reporting/logger.ts'
-import { ContainerStorage } from '../../src/run/container-storage.ts'
-import { replay } from '../../src/run/replay.ts'
 import { CopyInto, copyIntoSql, isMissingStagedFile } from '../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../src/sinks/databricks/loading/merge-loader.ts'
 import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
@@ -17,24 +14,11 @@ import { DriverSession } from '../../src/sinks/databricks/warehouse/driver-sessi
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { qualifiedName } from '../../src/tables/spark-sql.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
-import { assertLandedOnce } from '../support/landed-once.ts'
-import { badLines, jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
-import { containerName, startStorage } from '../support/storage.ts'
-import { landedRow, landedRowsSql } from '../support/table-rows.ts'
 import { type ContractBench, uploads } from './contract-bench.ts'
-import {
-  contractSpan,
-  contractTable,
-  intentOf,
-  type RowEncoder,
-  rowBytes,
-  rowEncoder,
-  rowText,
-  rowTexts,
-} from './contract-rows.ts'
+import { contractSpan, intentOf, type RowEncoder, rowBytes, rowEncoder, rowTexts } from './contract-rows.ts'
 import { contractTest, skipContract } from './contract-sentence.ts'
+import { createdTable, rowsOf } from './contract-table.ts'
 import { contractTargets } from './contract-targets.ts'
-import { landAll } from './workspace-bench.ts'
 
 // What Tailrace takes for granted of a workspace, asked of the one that the environment names, and of the emulated one
 // that all other tests rest on: docs/databricks.md says how to run it.
@@ -335,90 +319,6 @@ for (const target of contractTargets(process.env)) {
       assert.deepEqual(await rows.ends(), [{ blob, generation, offset: 100 }])
     },
   )
-
-  for (const sink of [
-    { mode: 'transaction', upload: 'files-api' },
-    { mode: 'replace-where', upload: 'files-api' },
-    { mode: 'copy-into', upload: 'put' },
-    { mode: 'copy-into', upload: 'files-api' },
-    { mode: 'merge' },
-  ] as const) {
-    const by = Object.values(sink).join(' and ')
-    contract(
-      `a blob's lines are rows once, after a second run and a replay too, by ${by}`,
-      async (bench, t) => {
-        const storage = await startStorage(t)
-        const name = bench.table()
-        const { catalog, schema, table } = name
-        bench.forgetOffsetsOf(name)
-        const { volume: _volume, ...way } = bench.workspace.sink
-        const layout = { clusterBy: ['event_time'] }
-        const config = resolveConfig(
-          {
-            pipelines: {
-              contract: {
-                source: {
-                  storage: { kind: 'connection-string', connectionString: storage.connectionString },
-                  container: containerName,
-                  blobs: 'primary.ndjson',
-                },
-                table: postgresLogs(`${catalog}.${schema}.${table}`),
-                sink: { kind: 'databricks', ...way, ...sink, layout, volume: bench.folder() },
-              },
-            },
-            stateDirectory: `${bench.directory}/state`,
-            disk: { minFreeBytes: 0 },
-          },
-          bench.directory,
-        )
-        const lines = (from: number): Buffer =>
-          Buffer.concat([
-            linesAsBytes(Array.from({ length: 500 }, (_, index) => jsonlogLine(from + index))),
-            ...badLines.flatMap((line) => [line, Buffer.from('\n')]),
-          ])
-        await storage.append('primary.ndjson', lines(0))
-        await landAll(config)
-        await storage.append('primary.ndjson', lines(500))
-        await landAll(config)
-        const check = async (): Promise<void> => {
-          const rows = await landedRows(bench, { catalog, schema, table })
-          assertLandedOnce('primary.ndjson', await storage.content('primary.ndjson'), rows)
-        }
-        await check()
-        const source = config.pipelines.contract?.source
-        assert.ok(source !== undefined)
-        const containers = new ContainerStorage(config.stateDirectory, false, systemClock, silentLogger)
-        t.after(() => containers.stop())
-        const receipt = await replay({
-          config,
-          pipeline: 'contract',
-          blob: 'primary.ndjson',
-          from: 0,
-          to: lines(0).length,
-          reader: await containers.reader(source),
-          clock: systemClock,
-          logger: silentLogger,
-        })
-        assert.deepEqual([receipt.rows, receipt.removedRows], [504, 504])
-        await check()
-      },
-    )
-  }
-}
-
-/** A table with a column of each type. */
-async function createdTable(bench: ContractBench): Promise<TableDeclaration> {
-  const declaration = contractTable(bench.table())
-  await ensureTable({
-    warehouse: bench.warehouse,
-    declaration,
-    layout: { clusterBy: ['instant'] },
-    properties: {},
-    create: true,
-    evolve: false,
-    hasLanded: false,
-  })
-  return declaration
 }
 
 /** Thirty rows in the volume, and what loads them. */
@@ -461,15 +361,4 @@ async function sendAndVanish({ workspace, tokens }: ContractBench, sql: string):
   deadline.clear()
   await session.session.executeStatement(sql)
   session.destroy()
-}
-
-async function rowsOf(bench: ContractBench, { name }: TableDeclaration): Promise<readonly string[]> {
-  const rows = await bench.query(
-    `SELECT ${rowText} AS row_text FROM ${qualifiedName(name)} ORDER BY source_offset, text`,
-  )
-  return rows.map(({ row_text }) => String(row_text))
-}
-
-async function landedRows(bench: ContractBench, name: TableDeclaration['name']) {
-  return (await bench.query(landedRowsSql(qualifiedName(name)))).map(landedRow)
 }

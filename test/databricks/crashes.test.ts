@@ -12,41 +12,8 @@ import {
   type Step,
   span,
 } from '../sinks/databricks/committer-fixture.ts'
+import { Death, dyingAt, failingAt } from '../sinks/databricks/failing-calls.ts'
 import { HastyClock } from '../support/hasty-clock.ts'
-
-/** The end of a process, at one of its calls to the outside. */
-class Death extends Error {}
-
-/** Ends a process before or after the call number `at`, counted from 1. */
-function dyingAt(at: number, side: 'before' | 'after'): { readonly step: Step; readonly calls: string[] } {
-  const calls: string[] = []
-  let isDead = false
-  const step: Step = async (name, call) => {
-    if (isDead) throw new Death()
-    calls.push(name)
-    if (calls.length !== at) return call()
-    isDead = true
-    if (side === 'after') await call()
-    throw new Death()
-  }
-  return { step, calls }
-}
-
-/** Lets the call number `at`, counted from 1, fail once, having been made or not. */
-function failingAt(
-  at: number,
-  side: 'before' | 'after',
-  error: TailraceError,
-): { readonly step: Step; readonly calls: string[] } {
-  const calls: string[] = []
-  const step: Step = async (name, call) => {
-    calls.push(name)
-    if (calls.length !== at) return call()
-    if (side === 'after') await call()
-    throw error
-  }
-  return { step, calls }
-}
 
 /** Lands bytes up to `end` from wherever the table is, in batches of `size`: what a source does after a start. */
 async function landUpTo(

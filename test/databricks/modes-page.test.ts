@@ -7,11 +7,13 @@ import { resolveConfig } from '../../src/config/resolve.ts'
 import { sinkTarget } from '../../src/config/resolved.ts'
 import type { DatabricksTarget } from '../../src/sinks/databricks/options.ts'
 import { landingCost } from '../../src/sinks/databricks/setup/cost.ts'
-import { neededRights, type Right } from '../../src/sinks/databricks/setup/rights.ts'
+import type { Right } from '../../src/sinks/databricks/setup/grant-sql.ts'
+import { neededRights } from '../../src/sinks/databricks/setup/rights.ts'
+import { usualSettings, warehousePrice } from '../../src/sinks/databricks/setup/warehouse-price.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 
-const modes = ['transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'] as const
+const modes = ['transaction', 'replace-where', 'copy-into', 'merge', 'stage-only', 'zerobus'] as const
 
 test('docs/databricks-modes.md has the cost and the rights of each mode as the code has them; TAILRACE_TEST_UPDATE=databricks rewrites them', () => {
   const path = join(projectRoot, 'docs', 'databricks-modes.md')
@@ -49,7 +51,8 @@ function factsOf(mode: (typeof modes)[number]) {
             kind: 'databricks',
             host: 'adb-1.azuredatabricks.net',
             httpPath: '/sql/1.0/warehouses/a',
-            auth: { kind: 'entra' },
+            auth: { kind: 'oauth', clientId: 'a', clientSecret: 'b' },
+            zerobus: { host: '1234567890123456.zerobus.westeurope.azuredatabricks.net' },
             volume: '/Volumes/lake/logs/files',
             mode,
           },
@@ -60,7 +63,11 @@ function factsOf(mode: (typeof modes)[number]) {
   )
   const pipeline = config.pipelines.primary!
   const target = sinkTarget('primary', pipeline) as DatabricksTarget
-  const cost = landingCost('w', [{ target, batch: pipeline.batch, bytesPerDay: 1e9 }])
+  const cost = landingCost(
+    'w',
+    [{ target, batch: pipeline.batch, bytesPerDay: 1e9 }],
+    warehousePrice(usualSettings, target.sink.prices),
+  )
   const { container, volume, creation, table: onTable, offsets } = neededRights(target)
   const names = (rights: readonly Right[]): string =>
     rights.map(({ privilege }) => `\`${privilege}\``).join(', ')

@@ -1,8 +1,9 @@
 import type { TestContext } from 'node:test'
 import { AccessControl } from '../../doubles/workspace/access-control.ts'
-import { checkWriting, printLanding } from '../../src/commands/checking/check-writing.ts'
+import { checkWriting } from '../../src/commands/checking/check-writing.ts'
 import type { CommandContext } from '../../src/commands/command.ts'
 import { printSetup } from '../../src/commands/databricks-setup.ts'
+import { printLanding } from '../../src/commands/starting/print-landing.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { outputOf } from '../commands/command-fixture.ts'
 import { catalog, openWorkspaceBench, schema } from './workspace-bench.ts'
@@ -43,7 +44,7 @@ export async function setupPage(t: TestContext): Promise<string> {
   const withoutVolume = await shot('check --write', write)
   access.run(`GRANT WRITE VOLUME ON VOLUME ${catalog}.${schema}.staging TO \`${principal}\`;`)
   const good = await shot('check --write', write)
-  const dry = await shot('check --write --dry-run', (context) => printLanding(context, { writes: true }))
+  const dry = await shot('start --dry-run', (context) => printLanding(context, undefined))
   return [
     introduction,
     '\n## What an administrator runs\n',
@@ -69,7 +70,7 @@ function plain(text: string, port: number): string {
       /(?!6f1d2c1e)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
       '00000000-0000-0000-0000-000000000000',
     )
-    .replaceAll(/\d{4}-\d\d-\d\d\/\d\d\//g, '2026-11-29/10/')
+    .replaceAll(/\d{4}-\d\d-\d\d\/\d\d\b/g, '2026-11-29/10')
     .replaceAll(/(\n {2}`event_time` [^\n]*\n)(?: {2}`[^\n]*\n)+/g, '$1  …\n')
     .replaceAll(
       /(`event_time`|CAST\(`event_time` AS TIMESTAMP\) AS `event_time`), [^\n]*?(\)| FROM read_files)/g,

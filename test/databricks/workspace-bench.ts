@@ -9,10 +9,11 @@ import { systemClock } from '../../src/clock.ts'
 import type { PipelineConfig, TailraceConfig } from '../../src/config/options.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
-import { silentLogger } from '../../src/reporting/logger.ts'
+import { type Logger, silentLogger } from '../../src/reporting/logger.ts'
 import { type RunSummary, Tailrace } from '../../src/run/tailrace.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
+import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { containerName, startStorage, type TestStorage } from '../support/storage.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -20,6 +21,9 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 export const catalog = 'vitality_lakehouse_uat'
 export const schema = 'pg_archive_sync'
 export const volume = `/Volumes/${catalog}/${schema}/staging`
+
+/** Short statements are answered by their results, as those of a real warehouse are, which waits for 5 s. */
+const directWaitMs = 500
 
 /** A storage with blobs, a workspace with a warehouse, and configs that lead from one into the other. */
 export interface WorkspaceBench {
@@ -63,7 +67,13 @@ export async function openWorkspaceBench(
   await warehouse.execute(`CREATE CATALOG IF NOT EXISTS ${catalog}`, context)
   await warehouse.execute(`CREATE SCHEMA IF NOT EXISTS ${catalog}.${schema}`, context)
   const engine = options.access?.guard(warehouse) ?? warehouse
-  const workspace = await Workspace.start({ engine, volumes, ...options })
+  const workspace = await Workspace.start({
+    engine,
+    volumes,
+    zerobus: warehouse,
+    directResultsWaitMs: directWaitMs,
+    ...options,
+  })
   t.after(async () => {
     await workspace.close()
     warehouse.close()
@@ -78,6 +88,7 @@ export async function openWorkspaceBench(
     volume,
     upload: 'put',
     customCaFile: caFile,
+    ...(more.mode === 'zerobus' ? zerobusOptions(workspace) : {}),
     ...more,
   })
   const rawConfig: WorkspaceBench['rawConfig'] = (more = {}, rest = {}) => ({
@@ -119,10 +130,29 @@ export async function openWorkspaceBench(
 }
 
 /** Lands every blob up to its end, in this process. */
-export async function landAll(config: ResolvedConfig): Promise<RunSummary> {
-  const run = await Tailrace.open({ config, follow: false, clock: systemClock, logger: silentLogger })
+export async function landAll(config: ResolvedConfig, logger: Logger = silentLogger): Promise<RunSummary> {
+  const run = await Tailrace.open({ config, follow: false, clock: systemClock, logger })
   return run.run()
 }
 
 /** The table of a bench's config, as DuckDB names it. */
 export const tableSql = `"${catalog}"."${schema}"."primary_logs"`
+
+/** What mode zerobus needs beside: its endpoint, and a service principal. */
+function zerobusOptions({
+  zerobusHost,
+  tokens,
+}: Workspace): Pick<DatabricksSinkConfig, 'auth' | 'zerobus' | 'volume'> {
+  const { clientId, clientSecret } = tokens
+  return {
+    auth: { kind: 'oauth', clientId, clientSecret },
+    zerobus: { host: zerobusHost, workspaceId: '1234567890123456' },
+    volume: undefined,
+  }
+}
+
+/** Appends lines of jsonlog, numbered from `from`, to the blob of the primary. */
+export async function appendLines(bench: WorkspaceBench, from: number, count: number): Promise<void> {
+  const lines = Array.from({ length: count }, (_, index) => jsonlogLine(from + index))
+  await bench.storage.append('primary.ndjson', linesAsBytes(lines))
+}

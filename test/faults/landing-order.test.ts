@@ -121,7 +121,8 @@ test('into Databricks, the intent is durable before the upload, and the offsets 
   })
   const directory = await temporaryDirectory(t)
   const batches = [span(0, 50), span(50, 100)].map((one): Batch => {
-    const spool = { spoolPath: join(directory, `${one.start}.spool`), spoolBytes: 0, longestRowBytes: 1 }
+    const spoolPath = join(directory, `${one.start}.spool`)
+    const spool = { spoolPath, spoolBytes: 0, longestRowBytes: 1, largestVectorBytes: 1 }
     return {
       ...spool,
       id: String(one.start),

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
 import { commitChange, jobScenarios } from '../sinks/delta/job-scenarios.ts'
+import { stopSharedStorage } from '../sinks/delta/on-each-storage.ts'
 import { killEverywhere } from '../sinks/delta/stopped-jobs.ts'
 import { workbench } from '../sinks/delta/support.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { askDeltaRs, deltaRsMissing } from './delta-rs.ts'
 import { compareRows } from './same-rows.ts'
+
+stopSharedStorage()
 
 const skip = skipUnless(await deltaRsMissing())
 

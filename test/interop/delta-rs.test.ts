@@ -5,6 +5,7 @@ import test from 'node:test'
 import { commitPath } from '../../src/sinks/delta/protocol/actions.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { sqlString } from '../../src/sinks/encoding/engine.ts'
+import { archive } from '../sinks/delta/archive/support.ts'
 import {
   columns,
   committerOf,
@@ -263,4 +264,28 @@ test('columns that are added by this writer, and by delta-rs, are read by both a
     ),
     [{ rows: 9, noted: 1 }],
   )
+})
+
+test('a table with an offset archive is read, appended to and checkpointed by delta-rs, and landing goes on', {
+  skip,
+}, async (t) => {
+  const bench = await workbench(t)
+  await fill(bench)
+  await archive(bench)
+  const rows = join(await mkdtemp(join(bench.directory, 'rows-')), 'rows.parquet')
+  await askDeltaRs({ table: bench.table, rows })
+  assert.deepEqual(await compareRows(bench, rows), { seen: 100, missing: 0, surplus: 0 })
+  await changeByDeltaRs(bench.table, 'append', 'checkpoint', 'append')
+  for (let version = 0; version < 10; version += 1) await rm(join(bench.table, commitPath(version)))
+
+  const committer = committerOf(bench)
+  await committer.open()
+  const twice = span(blob, 0, 100)
+  await assert.rejects(
+    async () => committer.land([twice], await encode(bench, twice, [{ offset: 0, seed: 0 }])),
+    { code: 'COMMIT_FENCED' },
+  )
+  const next = span(blob, 1000, 1010)
+  await committer.land([next], await encode(bench, next, [{ offset: 1000, seed: 7 }]))
+  assert.equal((await rowsOf(bench)).length, 103)
 })

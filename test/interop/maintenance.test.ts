@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
 import { loadState } from '../../src/sinks/delta/log/load.ts'
+import { retainTable } from '../../src/sinks/delta/maintenance/retain-table.ts'
 import { commitPath, encodeActions } from '../../src/sinks/delta/protocol/actions.ts'
 import type { DeltaStorage } from '../../src/sinks/delta/storage/delta-storage.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { blob, landBatches, optimize, vacuum } from '../sinks/delta/maintenance/support.ts'
-import { type Workbench, workbench } from '../sinks/delta/support.ts'
+import { impatientClock, rowsOf, type Workbench, workbench } from '../sinks/delta/support.ts'
 import { skipUnless } from '../support/skip-unless.ts'
 import { askDeltaRs, changeByDeltaRs, createByDeltaRs, deltaRsMissing } from './delta-rs.ts'
 import { compareRows } from './same-rows.ts'
@@ -47,6 +48,40 @@ test(
     const { seen, missing, surplus, files } = await seenByDeltaRs(bench)
     assert.deepEqual({ seen, missing, surplus }, { seen: 24 * 12 + 2, missing: 0, surplus: 0 })
     assert.equal((await bench.dataFiles()).length, files)
+  },
+)
+
+test(
+  'delta-rs reads the days that retain keeps, row for row, also behind a vacuum and new landings',
+  withDeltaRs,
+  async (t) => {
+    const bench = await workbench(t)
+    await landBatches(bench, 0, 4)
+    const rows = (await rowsOf(bench, "event_date IS NULL OR event_date >= DATE '2026-01-02'")).length
+    const report = await retainTable({
+      storage: bench.storage,
+      engine: bench.engine,
+      clock: { ...impatientClock, now: () => Date.UTC(2026, 0, 3, 12) },
+      random: Math.random,
+      days: 1,
+      allowEmpty: false,
+      deletes: true,
+    })
+    assert.deepEqual([report?.firstDay, report?.days.length], ['2026-01-02', 1])
+    const kept = { seen: rows, missing: 0, surplus: 0, offset: 480 }
+    assert.deepEqual(await seenByDeltaRs(bench), { version: 5, files: 12, ...kept })
+    await vacuum(bench)
+    assert.equal((await bench.dataFiles()).length, 12)
+    assert.deepEqual(await seenByDeltaRs(bench), { version: 5, files: 12, ...kept })
+
+    // Checkpoints of both have the removals.
+    await landBatches(bench, 4, 24)
+    await changeByDeltaRs(bench.table, 'append', 'checkpoint')
+    const { seen, missing, surplus, offset } = await seenByDeltaRs(bench)
+    assert.deepEqual(
+      { seen, missing, surplus, offset },
+      { seen: rows + 20 * 12 + 1, missing: 0, surplus: 0, offset: 2_880 },
+    )
   },
 )
 

@@ -134,7 +134,7 @@ test('a file of a newer format is FORMAT_TOO_NEW, also when only its marks are r
   const store = await openStore(t)
   await store.write([])
   await writeFile(store.path, '{ "formatVersion": 3, "whatever": "a newer release needs" }')
-  for (const read of [store.read(), store.readMarks()]) {
+  for (const read of [() => store.read(), () => store.readMarks()]) {
     await assert.rejects(read, (error) => isTailraceError(error, 'FORMAT_TOO_NEW'))
   }
 })
@@ -154,7 +154,10 @@ test('a file that is written is on disk before it takes its name, and its name b
   await watchFileCalls(t, {
     after: ({ name, path }) => {
       const what = path === dirname(store.path) ? 'folder' : path === store.path ? 'file' : 'temporary'
-      if (['file.writeFile', 'file.sync', 'rename'].includes(name)) steps.push(`${name} ${what}`)
+      const step = `${name} ${what}`
+      // A long file is written in pieces.
+      const isNew = steps.at(-1) !== step
+      if (isNew && ['file.writeFile', 'file.sync', 'rename'].includes(name)) steps.push(step)
     },
   })
   await store.write([], { tableVersion: 2 })

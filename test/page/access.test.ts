@@ -2,29 +2,23 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { isTailraceError } from '../../src/errors.ts'
 import type { About } from '../../src/page/api.ts'
 import { Access } from '../../src/page/http/access.ts'
-import { type Bench, landAll, lines, openBench } from '../commands/command-fixture.ts'
+import { landAll, lines, openBench } from '../commands/command-fixture.ts'
 import { sharedHooks } from '../support/shared-hooks.ts'
 import { type ServedPage, servePage } from './served-page.ts'
 
 const token = 'a token of some length'
 
-let bench: Bench
-let open: ServedPage
-let closed: ServedPage
 const hooks = sharedHooks()
-
-before(async () => {
-  bench = await openBench(hooks)
-  await bench.storage.append('primary', lines(0, 50))
-  const config = bench.config({ primary: {} })
-  await landAll(config)
-  open = await servePage(hooks, config, { hosts: ['Logs.example.com'] })
-  closed = await servePage(hooks, config, { host: '0.0.0.0', token })
-})
+const bench = await openBench(hooks)
+await bench.storage.append('primary', lines(0, 50))
+const config = bench.config({ primary: {} })
+await landAll(config)
+const open = await servePage(hooks, config, { hosts: ['Logs.example.com'] })
+const closed = await servePage(hooks, config, { host: '0.0.0.0', token })
 
 /** `fetch` sets some headers by itself and refuses to set others. */
 async function ask(

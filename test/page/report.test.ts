@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { report } from '../../src/commands/report.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
@@ -12,7 +12,7 @@ import { landAll, openBench, outputOf } from '../commands/command-fixture.ts'
 import { linesAsBytes } from '../support/log-lines.ts'
 import { sharedHooks } from '../support/shared-hooks.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { type ServedPage, servePage } from './served-page.ts'
+import { servePage } from './served-page.ts'
 
 const servers = ['primary', 'replica'] as const
 const folder = new URL('../../', import.meta.url)
@@ -20,31 +20,22 @@ const figures = JSON.parse(
   await readFile(new URL('test/tables/postgres/views/figures.json', folder), 'utf8'),
 ) as Record<(typeof servers)[number], Record<string, number | string>>
 
-let config: ResolvedConfig
-let page: ServedPage
-let whole: Report
 const hooks = sharedHooks()
-
-before(
-  async () => {
-    const bench = await openBench(hooks)
-    const resolved = bench.config({ primary: {}, replica: {} })
-    const pipelines = servers.map((name) => {
-      const table = postgresLogs(`test.logs.${name}`, { role: name })
-      return [name, { ...resolved.pipelines[name]!, table }]
-    })
-    config = { ...resolved, pipelines: Object.fromEntries(pipelines) }
-    for (const name of servers) {
-      const log = gunzipSync(await readFile(new URL(`sample/logs/${name}.ndjson.gz`, folder)))
-      for (let at = 0; at < log.length; at += 3_000_000)
-        await bench.storage.append(name, log.subarray(at, at + 3_000_000))
-    }
-    await landAll(config)
-    page = await servePage(hooks, config)
-    whole = await page.json('/api/report')
-  },
-  { timeout: 280_000 },
-)
+const bench = await openBench(hooks)
+const resolved = bench.config({ primary: {}, replica: {} })
+const pipelines = servers.map((name) => {
+  const table = postgresLogs(`test.logs.${name}`, { role: name })
+  return [name, { ...resolved.pipelines[name]!, table }]
+})
+const config: ResolvedConfig = { ...resolved, pipelines: Object.fromEntries(pipelines) }
+for (const name of servers) {
+  const log = gunzipSync(await readFile(new URL(`sample/logs/${name}.ndjson.gz`, folder)))
+  for (let at = 0; at < log.length; at += 3_000_000)
+    await bench.storage.append(name, log.subarray(at, at + 3_000_000))
+}
+await landAll(config)
+const page = await servePage(hooks, config)
+const whole: Report = await page.json('/api/report')
 
 function section(id: string, of: Report = whole): ReportSection {
   return of.sections.find((one) => one.id === id)!
@@ -143,6 +134,15 @@ test('errors by SQLSTATE are those of the lines, and their records are found', {
   )
   const found = await page.json<RecordPage>(`/api/records?limit=1000&${query.join('&')}`)
   assert.equal(found.records.length, cells[at('count')])
+})
+
+test('an event has the words that Explore has for it, and leads to its records', () => {
+  const { rows } = table('overview', 'events')
+  const events = rows.map(({ cells }) => cells[1])
+  assert.ok(events.includes('connection received'), events.join(', '))
+  for (const event of events) assert.doesNotMatch(String(event), /_/)
+  const { cells, records } = rows.find(({ cells: some }) => some[1] === 'connection received')!
+  assert.deepEqual(records, { server: [cells[0]], event: ['connection_received'] })
 })
 
 test('a chart has the same sum as its figure', () => {

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { CommandContext } from '../../src/commands/command.ts'
 import { openPage, type PageSettings } from '../../src/commands/paging/open-page.ts'
 import type { ResolvedConfig } from '../../src/config/resolved.ts'
@@ -19,12 +19,13 @@ export async function servePage(
   t: Pick<TestContext, 'after'>,
   config: ResolvedConfig,
   settings: Partial<PageSettings> = {},
+  clock: Clock = systemClock,
 ): Promise<ServedPage> {
   const print = async (): Promise<boolean> => true
   const context: CommandContext = {
     config,
     logger: silentLogger,
-    clock: systemClock,
+    clock,
     errorOutput: { write: () => {}, status: () => {} },
     print,
     printRows: print,

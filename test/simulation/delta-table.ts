@@ -1,11 +1,18 @@
 import { posix } from 'node:path'
 import type { Clock } from '../../src/clock.ts'
+import { isTailraceError } from '../../src/errors.ts'
+import type { BlobGeneration, GenerationMark } from '../../src/records.ts'
 import { DeltaCommitter } from '../../src/sinks/delta/committer.ts'
+import {
+  type ArchiveOffsetsOptions,
+  archiveOffsets,
+} from '../../src/sinks/delta/maintenance/archive-offsets.ts'
 import { commitPath } from '../../src/sinks/delta/protocol/actions.ts'
 import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
 import type { TableCommitter } from '../../src/sinks/table-committer.ts'
 import type { History } from './history.ts'
 import type { Life } from './machine.ts'
+import { MemoryArchiveFiles } from './memory-archive-files.ts'
 import { MemoryTableStorage, TableObjects, type TableVerdict, tableUnavailable } from './memory-table.ts'
 import { randomOf, tableFaults, type WorldPlan } from './plan.ts'
 import type { OpenCommitter, SimulatedTable } from './process.ts'
@@ -25,9 +32,13 @@ export class SimulatedDeltaTable implements SimulatedTable {
   readonly visible = new VisibleTable()
   readonly #options: SimulatedDeltaTableOptions
   readonly #objects: TableObjects
+  /** Whether processes archive offsets in this world. */
+  readonly #archives: boolean
+  #archiveFiles = 0
 
   constructor(options: SimulatedDeltaTableOptions) {
     this.#options = options
+    this.#archives = randomOf(options.plan.seed, 'archives').next() < 0.6
     this.#objects = new TableObjects(options.clock, (path, bytes) => this.#noteCreated(path, bytes))
   }
 
@@ -36,16 +47,30 @@ export class SimulatedDeltaTable implements SimulatedTable {
   }
 
   /** @returns the committer of one process, as the Delta sink opens it */
-  readonly openCommitter: OpenCommitter = async ({ config, staging }, life): Promise<TableCommitter> => {
+  readonly openCommitter: OpenCommitter = async (
+    { config, staging, offsets },
+    life,
+  ): Promise<TableCommitter> => {
     const { plan, clock } = this.#options
+    const storage = new MemoryTableStorage(
+      this.#objects,
+      life,
+      (caller, call, path, isConditional) => this.#verdict(caller, call, path, isConditional),
+      clock,
+    )
+    const archiveFiles = new MemoryArchiveFiles(storage, () => {
+      this.#archiveFiles += 1
+      return `${this.#archiveFiles}`
+    })
     const committer = new DeltaCommitter({
-      storage: new MemoryTableStorage(
-        this.#objects,
-        life,
-        (caller, call, path, isConditional) => this.#verdict(caller, call, path, isConditional),
-        clock,
-      ),
+      storage,
       engine: engineWithoutCheckpoints,
+      archiveFiles,
+      markOf: (source) => offsets.markOf(source),
+      onRecalled: (mark) => {
+        if (offsets.markOf(mark) === undefined) offsets.recordMark(mark)
+      },
+      onForgotten: (source) => offsets.forgetMark(source),
       columns: config.table.columns,
       partitionColumns: config.table.partitionColumns.map(({ column }) => column),
       tableName: config.table.name.table,
@@ -54,7 +79,47 @@ export class SimulatedDeltaTable implements SimulatedTable {
       random: randomOf(plan.seed, `commits of ${life.id}`).next,
     })
     await committer.open()
+    const markOf = (source: BlobGeneration): GenerationMark | undefined => offsets.markOf(source)
+    const unmarkedOf = (): ArchiveOffsetsOptions['unmarked'] => committer.unmarkedOffsets
+    if (this.#archives) this.#archiveAgain({ storage, files: archiveFiles, markOf }, unmarkedOf, life)
     return committer
+  }
+
+  /** Moves old offsets into the archive every now and then, beside the landings of a process. */
+  #archiveAgain(
+    { storage, files, markOf }: Pick<ArchiveOffsetsOptions, 'storage' | 'files' | 'markOf'>,
+    unmarkedOf: () => ArchiveOffsetsOptions['unmarked'],
+    life: Life,
+  ): void {
+    const { plan, history, fail } = this.#options
+    const random = randomOf(plan.seed, `archives of ${life.id}`)
+    const again = (): void => {
+      life.clock.after(random.between(500, 60_000), () => {
+        const archiving = archiveOffsets({
+          storage,
+          engine: engineWithoutCheckpoints,
+          files,
+          clock: life.clock,
+          random: random.next,
+          unchangedMs: random.next() < 0.3 ? 0 : random.between(0, 120_000),
+          minOffsets: 1,
+          unmarked: unmarkedOf(),
+          markOf,
+        })
+        archiving
+          .then(
+            (report) => {
+              if (report !== undefined)
+                history.note('table', `version ${report.tableVersion}: ${report.offsets} offsets archived`)
+            },
+            (error: unknown) => {
+              if (!isTailraceError(error) || error.disposition !== 'retry') fail(error)
+            },
+          )
+          .then(again)
+      })
+    }
+    again()
   }
 
   #verdict(life: Life, call: string, path: string, isConditional: boolean): TableVerdict {

@@ -12,6 +12,8 @@ import { completeBytes, container, expectedRows, type WrittenBlob } from './writ
 /** A table as its readers see it. */
 export interface LandedTable {
   readonly offsets: LandedOffsets
+  /** Those that are not in an archive alone. Default: all. */
+  readonly unarchived?: LandedOffsets
   /**
    * Whether the table may have rows of a batch that nothing recorded before a process was killed. Then a document that
    * grew has some rows with its earlier end, and a blob that was replaced has some rows beyond its offset.

@@ -1,6 +1,6 @@
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { type BlobGeneration, generationKey } from '../../src/records.ts'
-import { Transactions } from '../../src/sinks/delta/log/offsets.ts'
+import { archiveAppId, Transactions } from '../../src/sinks/delta/log/offsets.ts'
 import { decodeCommit } from '../../src/sinks/delta/protocol/actions.ts'
 import type { LandedTable } from './landed-whole.ts'
 import { rowsOfFile, type SimulatedRow } from './row-encoder.ts'
@@ -22,11 +22,17 @@ export interface CommitSummary {
 export class VisibleTable implements LandedTable {
   readonly mayHaveUnrecordedRows = false
   readonly #transactions = new Transactions()
+  /** The same, without what archives take. */
+  readonly #unarchived = new Transactions()
   readonly #rows = new Map<string, Map<string, SimulatedRow>>()
   #version = -1
 
   get offsets(): LandedOffsets {
     return this.#transactions.landed
+  }
+
+  get unarchived(): LandedOffsets {
+    return this.#unarchived.landed
   }
 
   get version(): number {
@@ -50,7 +56,12 @@ export class VisibleTable implements LandedTable {
     const before = new LandedOffsets()
     for (const landed of this.offsets) before.set(landed)
     const { actions } = decodeCommit(version, bytes)
-    for (const action of actions) if ('txn' in action) this.#transactions.set(action.txn)
+    for (const action of actions) {
+      if (!('txn' in action)) continue
+      this.#transactions.set(action.txn)
+      if (action.txn.appId === archiveAppId) this.#unarchived.moveToArchive(Number(action.txn.version))
+      else this.#unarchived.set(action.txn)
+    }
     const moves: string[] = []
     for (const { offset, ...source } of this.offsets) {
       const start = before.get(source) ?? 0

@@ -18,6 +18,7 @@ import {
   TransactionCommitter,
   type TransactionCommitterOptions,
 } from '../../src/sinks/databricks/transactions/transaction-committer.ts'
+import { Turns } from '../../src/sinks/databricks/transactions/turns.ts'
 import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
 import type { TableCommitter } from '../../src/sinks/table-committer.ts'
 import type { Column } from '../../src/tables/table.ts'
@@ -129,6 +130,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       warehouse,
       declaration: config.table,
       offsets: new OffsetsTable(warehouse, config.table.name, pipelineName),
+      turns: new Turns(),
       rows,
       ...this.#sharedFiles(life),
       earlierOffsets: async () =>
@@ -149,7 +151,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
   }
 
   /** All processes of a pipeline stage their files in one folder. */
-  #sharedFiles(life: Life): Pick<TransactionCommitterOptions, 'files' | 'stagedFiles' | 'units'> {
+  #sharedFiles(life: Life): Pick<TransactionCommitterOptions, 'files' | 'stagedFiles' | 'unitFiles'> {
     const staging = new MemoryStaging('/volume/all', this.#volume, life, this.#rule)
     const files = new BatchFiles(staging, life.clock)
     const stagedFiles = new StagedFiles({
@@ -159,7 +161,8 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       clock: life.clock,
       onFailed: () => {},
     })
-    return { files, stagedFiles, units: new UnitFiles({ staging, expired: stagedFiles, clock: life.clock }) }
+    const unitFiles = new UnitFiles({ staging, expired: stagedFiles, clock: life.clock })
+    return { files, stagedFiles, unitFiles }
   }
 
   #lands(life: Life, blob: string): boolean {
@@ -205,6 +208,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
           ? undefined
           : {
               rows,
+              unitFiles: this.#sharedFiles(life).unitFiles,
               ensureTable,
               copy: new CopyInto({
                 warehouse,
@@ -340,8 +344,8 @@ function fileReader(columns: readonly Column[]): EmbeddedEngine {
       const rows = [...sql.matchAll(/'([^']+\.json)'/g)]
         .flatMap(([, path]) => rowsOfFile(readSimulatedFile(path!)))
         .sort((a, b) => a.offset - b.offset || a.index - b.index)
-        .map((row) => [row.offset, ...columns.map(({ name }) => columnsOf(row)[name] ?? null)])
-      await take({ columns: ['source_offset', ...columns.map(({ name }) => name)], rows })
+        .map((row) => [row.offset, row.index, 0, ...columns.map(({ name }) => columnsOf(row)[name] ?? null)])
+      await take({ columns: [], rows })
     },
   }
   return reader as EmbeddedEngine

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Entry, Span } from '../../src/records.ts'
 import { SpoolEncoder } from '../../src/sinks/encoding/encoder.ts'
 import { EmbeddedEngine, type JsonRow, sqlString } from '../../src/sinks/encoding/engine.ts'
@@ -9,6 +10,7 @@ import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import { spoolRow } from '../../src/streams/staging/spool.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import type { TableDeclaration } from '../../src/tables/table.ts'
+import { largestVectorOf } from '../support/largest-vector.ts'
 
 /** A spool's entry: its span's index, and what is left out has a default. */
 export type TestEntry = Partial<Entry> & { readonly raw: string; readonly spanIndex?: number }
@@ -50,7 +52,7 @@ export async function encoderFixture(
         ...(given.json === undefined ? {} : { json: latin1(given.json) }),
         ...(given.reject === undefined ? {} : { reject: given.reject }),
         ...(given.note === undefined ? {} : { note: given.note }),
-        ...(given.flat === undefined ? {} : { flat: given.flat }),
+        ...(given.form === undefined ? {} : { form: given.form }),
       }
       next.set(index, offset + entry.length)
       return spoolRow(entry, index)
@@ -65,6 +67,7 @@ export async function encoderFixture(
       rejected: entries.filter(({ reject }) => reject !== undefined).length,
       spoolBytes: rows.reduce((sum, row) => sum + row.length, 0),
       longestRowBytes: Math.max(0, ...rows.map((row) => row.length)),
+      largestVectorBytes: largestVectorOf(rows),
       openedAtMs: 0,
       sealedAtMs: 0,
     }
@@ -84,24 +87,49 @@ export async function encoderFixture(
   return { engine, encoder, outputDirectory, directory, spool, read, rowsOf }
 }
 
-type EncoderFixture = Awaited<ReturnType<typeof encoderFixture>>
+type RowEncoder = (raw: string) => Promise<JsonRow>
 
 /** A test asks for many rows: an engine for each would take longer than the rows. */
-const rowFixtures = new WeakMap<TestContext, Map<TableDeclaration | undefined, Promise<EncoderFixture>>>()
+const rowEncoders = new WeakMap<TestContext, Map<TableDeclaration | undefined, RowEncoder>>()
 
-/** The row of one record; all of a test come from one engine. */
+/** The row of one record. Those that a test asks for at the same time are encoded as one batch. */
 export async function rowOf(
   t: TestContext,
   record: object | string,
   declaration?: TableDeclaration,
 ): Promise<JsonRow> {
-  const fixtures = rowFixtures.get(t) ?? new Map<TableDeclaration | undefined, Promise<EncoderFixture>>()
-  rowFixtures.set(t, fixtures)
-  const fixture = fixtures.get(declaration) ?? encoderFixture(t, declaration)
-  fixtures.set(declaration, fixture)
-  const { rowsOf } = await fixture
-  const [row] = await rowsOf([{ raw: typeof record === 'string' ? record : JSON.stringify(record) }])
-  return row!
+  const encoders = rowEncoders.get(t) ?? new Map<TableDeclaration | undefined, RowEncoder>()
+  rowEncoders.set(t, encoders)
+  const encoder = encoders.get(declaration) ?? rowEncoder(t, declaration)
+  encoders.set(declaration, encoder)
+  return encoder(typeof record === 'string' ? record : JSON.stringify(record))
+}
+
+function rowEncoder(t: TestContext, declaration: TableDeclaration | undefined): RowEncoder {
+  const fixture = encoderFixture(t, declaration)
+  let waiting: TestEntry[] = []
+  let encoding: Promise<readonly JsonRow[]> | undefined
+  async function encode(): Promise<readonly JsonRow[]> {
+    await nextTurn()
+    const entries = waiting
+    waiting = []
+    encoding = undefined
+    return (await fixture).rowsOf(entries)
+  }
+  return async (raw) => {
+    const index = waiting.push({ raw }) - 1
+    encoding ??= encode()
+    const rows = await encoding
+    return rows[index]!
+  }
+}
+
+/** Checks cases at the same time, so that their rows are of one batch. */
+export async function checkEach<Case>(
+  cases: readonly Case[],
+  check: (one: Case) => Promise<void>,
+): Promise<void> {
+  await Promise.all(cases.map(check))
 }
 
 /** The columns of a row that are not NULL, without those that every row has. */

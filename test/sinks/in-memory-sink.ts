@@ -66,6 +66,8 @@ export async function inMemorySink(): Promise<Sink<InMemoryOptions> & { close():
 
     createTableSql: (target) => createSql(nameOf(target), target.table.columns),
 
+    units: () => ({ because: 'is in memory, where no other process can store rows' }),
+
     query: {
       engineOf: () => 'memory',
       dialect: 'duckdb',

@@ -95,6 +95,7 @@ async function bench(t: TestContext, failures: Failures = {}, options: Partial<L
       openedAtMs: 0,
       sealedAtMs: 0,
       longestRowBytes: 6,
+      largestVectorBytes: 6,
     }
   }
   const land = async (...spans: readonly Span[]): Promise<void> =>

@@ -30,7 +30,7 @@ function seedsFor(schedules: number): readonly number[] {
 const overSocketsAtOnce = 8
 
 test('each generation comes once, in order and unmixed, and the last one whole, despite any faults of storage', async (t) => {
-  const seeds = seedsFor(150)
+  const seeds = seedsFor(60)
   const { schedules, calls, failures } = await runSchedules('tail', seeds, kinds)
   t.diagnostic(`${schedules} schedules, ${calls} requests`)
   assert.ok(failures.length === 0, failures.join('\n\n'))
@@ -43,7 +43,7 @@ test('a schedule happens again, to the request, from its seed', async () => {
 })
 
 test('the same over real connections, which are really reset, closed and stalled', async (t) => {
-  const left = seedsFor(48).values()
+  const left = seedsFor(16).values()
   let schedules = 0
   const runSome = async (): Promise<void> => {
     for (const seed of left) {

@@ -9,6 +9,7 @@ import { Batcher, type BatcherOptions } from '../../src/streams/batcher.ts'
 import { Staging } from '../../src/streams/staging/staging.ts'
 import { RowMemories, UsualRows } from '../../src/streams/staging/usual-rows.ts'
 import { systemError, watchFileCalls } from '../support/faults/file-calls.ts'
+import { largestVectorOf } from '../support/largest-vector.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { allEntries, recordBlock } from './record-blocks.ts'
 import { through } from './through.ts'
@@ -70,6 +71,7 @@ test('rows of any size reach the file whole and in order, in writes of 1 MiB', a
       assert.equal(batch!.rows, rows.length)
       assert.equal(batch!.spoolBytes, spooled.length)
       assert.equal(batch!.longestRowBytes, Math.max(0, ...rows.map((row) => row.length + 1)))
+      assert.equal(batch!.largestVectorBytes, largestVectorOf(rows.map((row) => `${row}\n`)))
       assert.equal(writes, Math.ceil(spooled.length / mebibyte))
       await rm(batch!.spoolPath)
     }),

@@ -11,6 +11,7 @@ import { LineSplitter } from '../../src/streams/line-splitter.ts'
 import { RecordValidator } from '../../src/streams/record-validator.ts'
 import { LongLines } from '../../src/streams/staging/long-lines.ts'
 import { Staging } from '../../src/streams/staging/staging.ts'
+import { eventually } from '../support/eventually.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { chunksOf, spanOf } from './blob-chunks.ts'
 import { through } from './through.ts'
@@ -83,7 +84,8 @@ test('of the long lines of many lanes one is under way, until the batcher has wr
   for (const validator of validators) validator.on('data', (block: EntryBlock) => passed.push(block))
   const taken: EntryBlock[] = []
   for await (const block of merge as AsyncIterable<EntryBlock>) {
-    // Everything that can move has moved.
+    await eventually(async () => passed.length > taken.length, 'block of the next lane')
+    // Whatever else could move has the time to move.
     await new Promise((resolve) => setTimeout(resolve, 20))
     assert.equal(passed.length, taken.length + 1)
     taken.push({ ...block, span: { ...block.span, blob: `logs/${taken.length}` } })
@@ -120,7 +122,7 @@ test('a long line is neither put together nor read while another stage works on 
   const longTexts = new SerialQueue()
   const longLines = new LongLines({ staging, longTexts })
   const splitter = new LineSplitter({ longLines })
-  const validator = new RecordValidator(longLines)
+  const validator = new RecordValidator({ longLines })
   const steps: string[] = []
   const work = async (name: string): Promise<void> => {
     // Everything that can move moves.

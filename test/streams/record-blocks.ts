@@ -41,8 +41,14 @@ function usualEntries(usual: SpoolRows | undefined): Entry[] {
   return [...usual.starts].map((start, at) => {
     const end = usual.starts[at + 1] ?? usual.bytes.length
     const fields = usual.bytes.toString('latin1', start, end - 1).split(fieldSeparator)
-    const [, offset, length, flat] = fields
+    const [, offset, length, form] = fields
     const raw = fields.slice(9).join(fieldSeparator)
-    return { offset: Number(offset), length: Number(length), index: 0, raw, flat: flat === '1' }
+    return {
+      offset: Number(offset),
+      length: Number(length),
+      index: 0,
+      raw,
+      form: form === '1' ? 'flat' : undefined,
+    }
   })
 }

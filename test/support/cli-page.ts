@@ -11,30 +11,35 @@ The help of every command, as \`tailrace help COMMAND\` prints it. What the comm
 [Operations](operations.md#commands).
 `
 
-/** Renders docs/cli.md from the help texts of the real command. */
-export async function cliPage(t: TestContext): Promise<string> {
-  const sections = await Promise.all(
-    [[], ...commandPaths()].map(async (path) => {
-      const { stdout } = await runTailrace(t, [...path, '--help'])
-      return `\n## \`${['tailrace', ...path].join(' ')}\`\n\n\`\`\`text\n${stdout}\`\`\`\n`
-    }),
-  )
-  return introduction + sections.join('') + (await screenshots(t))
+/** The heading of the part of docs/cli.md that a run of the sample makes. */
+export const examplesHeading = '\n## Over the sample logs\n'
+
+/** Renders the part of docs/cli.md above the examples, from the help texts of the command line. */
+export async function helpPart(): Promise<string> {
+  let page = introduction
+  for (const path of [[], ...commandPaths()]) {
+    let help = ''
+    const program = programOf((text) => {
+      help += text
+    })
+    // The parser ends with an error after a help text.
+    await program.parseAsync([...path, '--help'], { from: 'user' }).catch(() => {})
+    page += `\n## \`${['tailrace', ...path].join(' ')}\`\n\n\`\`\`text\n${help}\`\`\`\n`
+  }
+  return page
 }
 
-/** What commands show of the sample logs. */
-async function screenshots(t: TestContext): Promise<string> {
+/** Renders the examples of docs/cli.md: what commands show of the sample logs. */
+export async function examplesPart(t: TestContext): Promise<string> {
   const directory = await temporaryDirectory(t)
   const env = {
     TAILRACE_LAKEHOUSE: join(directory, 'lakehouse'),
     TAILRACE_STATE: join(directory, 'state'),
     LOG_LEVEL: 'error',
   }
-  // The shipped config imports the sources.
-  const options = { env, asShipped: true }
-  await runTailrace(t, ['start', '--once', '--pipeline', 'primary'], options)
+  await runTailrace(t, ['start', '--once', '--pipeline', 'primary'], { env })
   const shot = async (...args: readonly string[]): Promise<string> => {
-    const { stdout, stderr, code } = await runTailrace(t, args, options)
+    const { stdout, stderr, code } = await runTailrace(t, args, { env })
     if (code !== 0) throw new Error(stderr)
     const line = args.map((arg) => (arg.includes(' ') ? `"${arg}"` : arg)).join(' ')
     return `\n\`\`\`text\n$ tailrace ${line}\n${stdout}\`\`\`\n`
@@ -43,7 +48,7 @@ async function screenshots(t: TestContext): Promise<string> {
     'select severity, count(*) as records from primary_postgresql_logs_uat group by all order by records desc, severity'
   const top = topLines(topRows, topAtMs, undefined).join('\n')
   return [
-    '\n## Over the sample logs\n',
+    examplesHeading,
     `\n\`tailrace top\` beside a backfill:\n\n\`\`\`text\n${top}\n\`\`\`\n`,
     await shot('query', sql),
     await shot('query', '--format', 'csv', `${sql} limit 2`),
@@ -102,13 +107,7 @@ const topRows = [
 
 /** @returns the words of each command that can be run */
 export function commandPaths(): string[][] {
-  const unused = async (): Promise<void> => {}
-  const program = createProgram({
-    version: '',
-    runner: { withConfig: unused, withoutConfig: unused },
-    onFlags: () => {},
-    write: () => {},
-  })
+  const program = programOf(() => {})
   type Node = Pick<typeof program, 'commands' | 'name' | 'createHelp'>
   const below = (command: Node, path: readonly string[]): string[][] =>
     command.commands
@@ -118,4 +117,11 @@ export function commandPaths(): string[][] {
         return one.commands.length === 0 ? [own] : below(one as unknown as Node, own)
       })
   return below(program, [])
+}
+
+/** The command line, whose commands do nothing. */
+export function programOf(write: (text: string) => void): ReturnType<typeof createProgram> {
+  const unused = async (): Promise<void> => {}
+  const runner = { withConfig: unused, withoutConfig: unused }
+  return createProgram({ version: '', runner, onFlags: () => {}, write })
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { builtScript } from './built-script.ts'
+import { builtCommand } from './built-script.ts'
 
 /** How a process ended. */
 export interface ProcessEnd {
@@ -41,10 +41,12 @@ export class TailraceProcess {
   constructor(args: readonly string[], { env, cwd, script = cli, asShipped = false }: SpawnOptions = {}) {
     const { PATH, HOME, TMPDIR } = process.env
     const own = Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined)
-    const run = asShipped ? ['--import', tsx, script] : builtScript(script)
-    const child = spawn(process.execPath, [...run, ...args], {
+    const run = asShipped
+      ? { args: ['--import', tsx, script, ...args], env }
+      : builtCommand(script, args, env)
+    const child = spawn(process.execPath, run.args, {
       cwd: cwd ?? projectRoot,
-      env: { ...Object.fromEntries(own), ...env },
+      env: { ...Object.fromEntries(own), ...run.env },
       stdio: ['ignore', 'pipe', 'pipe', script === cli ? 'ignore' : 'ipc'],
     })
     this.#child = child

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { builtScript } from './built-script.ts'
+import { builtCommand } from './built-script.ts'
 import { projectRoot } from './tailrace-process.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -52,7 +52,8 @@ export function startOnTerminal(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): TerminalProcess {
-  return runOnTerminal(t, [process.execPath, ...builtScript(cli), ...args], env)
+  const built = builtCommand(cli, args, env)
+  return runOnTerminal(t, [process.execPath, ...built.args], built.env)
 }
 
 /** As `startOnTerminal`, for any command. */

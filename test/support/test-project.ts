@@ -12,6 +12,7 @@ import type { LogLevel } from '../../src/reporting/logger.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import type { SourceConfig, StorageConfig } from '../../src/sources/options.ts'
 import type { PostgresLogsOptions } from '../../src/tables/postgres/logs.ts'
+import { apiVariable } from './built-script.ts'
 import { containerName } from './storage.ts'
 
 /** What a generated config says; everything else has its default. */
@@ -72,7 +73,7 @@ export async function writeProject(directory: string, config: TestConfig): Promi
   })
   await writeFile(
     configPath,
-    `import { defineConfig, postgresLogs } from ${JSON.stringify(index)}
+    `const { defineConfig, postgresLogs } = await import(process.env.${apiVariable} ?? ${JSON.stringify(index)})
 ${config.preamble ?? ''}
 export default defineConfig({
   pipelines: { ${pipelines.join('\n')} },

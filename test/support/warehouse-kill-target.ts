@@ -22,7 +22,8 @@ export async function warehouseKillTarget(
     sink: bench.sink(mode),
     schema: `${catalog}.${schema}`,
   })
-  const usesFiles = mode.mode !== 'merge'
+  const usesFiles = mode.mode !== 'merge' && mode.mode !== 'zerobus'
+  const once = mode.mode === 'zerobus' ? '_once' : ''
   return {
     storage,
     project,
@@ -45,11 +46,16 @@ export async function warehouseKillTarget(
       return { directory: volumes.root, shows: (name) => name.startsWith('incoming-') }
     },
     isBetween: ({ msg }) => msg === 'a batch of an earlier run is loaded',
-    settled: () =>
-      eventually(
+    settled: async () => {
+      await eventually(
         async () => workspace.log.statements.every(({ state }) => state !== 'RUNNING'),
         'end of all statements',
-      ),
-    rows: (pipeline) => rowsIn(warehouse, `"${catalog}"."${schema}"."${pipeline}"`),
+      )
+      await workspace.zerobusSettled()
+    },
+    rows: async (pipeline) => {
+      await workspace.zerobusSettled()
+      return rowsIn(warehouse, `"${catalog}"."${schema}"."${pipeline}${once}"`)
+    },
   }
 }

@@ -3,10 +3,10 @@ import { chooseTables } from '../../config/choose-pipelines.ts'
 import { sinkTarget } from '../../config/resolved.ts'
 import { TailraceError } from '../../errors.ts'
 import { landTrial } from '../../run/trial-landing.ts'
-import type { SinkContext, SinkTarget } from '../../sinks/sink.ts'
-import { type SinkSetup, scratchName } from '../../sinks/sink-setup.ts'
+import type { SetupOf, SinkTarget } from '../../sinks/sink.ts'
+import { scratchName } from '../../sinks/sink-setup.ts'
 import type { CommandContext } from '../command.ts'
-import { usualRecord } from './usual-record.ts'
+import { usualRecord } from '../usual-record.ts'
 
 export interface CheckWritingOptions {
   readonly pipeline?: string | undefined
@@ -70,7 +70,7 @@ export async function checkWriting(
 async function checkOne(
   context: CommandContext,
   target: SinkTarget,
-  setup: SinkSetup<SinkTarget, SinkContext>,
+  setup: SetupOf,
   signal: AbortSignal,
 ): Promise<number> {
   const { config, clock, logger, print } = context
@@ -138,21 +138,4 @@ async function printGrants(
   if (unknown.length === 0) return
   await print(`${name}: these could not be probed without the ones above; some may be there already:\n\n`)
   await printRaw(`${unknown.join('\n')}\n\n`)
-}
-
-/**
- * Prints every statement and request of a landing of each pipeline, and sends nothing.
- *
- * @throws USAGE without `--write`, or when no table is in a workspace
- */
-export async function printLanding(
-  { config, clock, print }: CommandContext,
-  { pipeline, writes }: { readonly pipeline?: string | undefined; readonly writes: boolean },
-): Promise<number> {
-  if (!writes) throw new TailraceError('USAGE', '--dry-run belongs to --write.')
-  for (const { target, ability } of chooseTables(config, pipeline, (sink) => sink.setup)) {
-    await print(`-- Pipeline ${target.name}: its first landing\n\n`)
-    for (const step of await ability.landingSteps(target, clock)) await print(`${step}\n\n`)
-  }
-  return 0
 }

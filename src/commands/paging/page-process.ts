@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { pageSchema } from '../../config/schema.ts'
 import { openContext } from '../open-context.ts'
 import type { PageProcessFlags } from '../starting/page-door.ts'
+import { lowerPriority } from './low-priority.ts'
 import { openPage } from './open-page.ts'
 
 /** Without a connection for this time, the process ends; the next connection starts it again. */
@@ -33,6 +34,8 @@ process.on('message', (_message, socket) => {
 const context = await openContext({ ...flags, quiet: true })
 const settings = context.config.page === false ? pageSchema.parse({}) : context.config.page
 const page = await openPage(context, pipeline, settings)
+// Only now: beside a busy run, a process of this priority would start for half a minute.
+lowerPriority()
 attach = (socket) => page.server.attach(socket)
 for (const socket of waiting) attach(socket)
 

@@ -150,7 +150,6 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
     examples: [
       ['tailrace check', 'before the first start, and after each change of the config'],
       ['tailrace check --write', 'in Databricks: land a row in a scratch table, and name each missing grant'],
-      ['tailrace check --write --dry-run', 'print every statement of a landing, and send nothing'],
     ],
     exitCodes: [3, 130, 143],
   })
@@ -161,15 +160,13 @@ export function addInspectCommands(program: Command, runner: CommandRunner): voi
       ).conflicts('write'),
     )
     .option('--write', 'probe rights in Databricks, land a row in a scratch table there, and remove both')
-    .option('--dry-run', 'with --write: print the statements of a landing instead')
     .addOption(pipelineOption())
     .option('--allow-empty', 'a source without a blob is no failure')
     .option('--max-duration <time>', 'fail after this time; default: 5m', durationMs('--max-duration'))
-    .action(({ offline, write, dryRun, pipeline, allowEmpty, maxDuration }) =>
+    .action(({ offline, write, pipeline, allowEmpty, maxDuration }) =>
       runner.withConfig(async (context) => {
         const { check } = await import('../check.ts')
-        const { checkWriting, printLanding } = await import('../checking/check-writing.ts')
-        if (dryRun === true) return printLanding(context, { pipeline, writes: write === true })
+        const { checkWriting } = await import('../checking/check-writing.ts')
         if (write === true) return checkWriting(context, { pipeline, maxDurationMs: maxDuration })
         return check(context, { offline, pipeline, allowEmpty, maxDurationMs: maxDuration })
       }),

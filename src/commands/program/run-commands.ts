@@ -15,6 +15,10 @@ export function addRunCommands(program: Command, runner: CommandRunner): void {
         ['tailrace start --once --max-duration 10m', 'the same for a job with a time limit'],
         ['tailrace start --shard 0/4', 'the first of four processes that divide the blobs'],
         ['tailrace start --watch', 'take over changes of the config without a restart'],
+        [
+          'tailrace start --dry-run',
+          'in Databricks: print every statement of a first landing, and send nothing',
+        ],
       ],
       exitCodes: [3, 4, 129, 130, 143],
     },
@@ -29,8 +33,16 @@ export function addRunCommands(program: Command, runner: CommandRunner): void {
     )
     .option('--shard <i/n>', 'read only part i of n of the blobs, from 0; auto/n in a Kubernetes pod')
     .option('--watch', 'load the config again when it changes, as at SIGHUP')
+    .option('--dry-run', 'print every statement and request of a first landing in Databricks, and send none')
     .addOption(pipelineOption())
-    .action(async ({ once = false, maxDuration, ...flags }) => {
+    .action(async ({ once = false, dryRun = false, maxDuration, ...flags }) => {
+      if (dryRun) {
+        await runner.withConfig(async (context) => {
+          const { printLanding } = await import('../starting/print-landing.ts')
+          return printLanding(context, flags.pipeline)
+        })
+        return
+      }
       // Before the config, after which every module passes through the loader of TypeScript and takes several times as long.
       const { start } = await import('../start.ts')
       await runner.withConfig((context) => start(context, { ...flags, once, maxDurationMs: maxDuration }))

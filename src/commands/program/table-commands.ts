@@ -173,7 +173,7 @@ export function addTableCommands(program: Command, runner: CommandRunner): void 
       wholeNumber('--days', retainDaysBounds.min, retainDaysBounds.max),
     )
     .option('--delete', 'delete the rows of these days')
-    .option('--allow-empty', 'allow that no day of a table remains')
+    .option('--allow-empty', 'trust the clock of this machine alone, also if no day remains')
     .addOption(jsonOption())
     .action(({ pipeline, days, delete: deletes = false, allowEmpty = false, json = false }) =>
       runner.withConfig(async (context) => {

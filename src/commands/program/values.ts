@@ -1,7 +1,6 @@
 import { systemClock } from '../../clock.ts'
+import { parseDuration } from '../../config/duration.ts'
 import { TailraceError } from '../../errors.ts'
-
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Node.js timers cannot be longer. */
 const maxTimerMs = 2 ** 31 - 1
@@ -13,9 +12,8 @@ const maxTimerMs = 2 ** 31 - 1
  */
 export function durationMs(flag: string): (text: string) => number {
   return (text) => {
-    const [, digits, unit = ''] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? []
-    const value = Number(digits) * (unitsMs[unit] ?? Number.NaN)
-    if (value > 0 && value <= maxTimerMs) return value
+    const value = parseDuration(text)
+    if (value !== undefined && value > 0 && value <= maxTimerMs) return value
     throw wrongValue(flag, text, 'a duration up to 24d, such as 90s, 10m or 2h')
   }
 }

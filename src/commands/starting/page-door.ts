@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
-import { setPriority } from 'node:os'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isTailraceError } from '../../errors.ts'
@@ -15,9 +14,6 @@ const nextPorts = 9
 
 /** Connections of all browsers together. */
 const maxConnections = 128
-
-/** Below that of the process that tails: a query of the page takes the time that tailing leaves. */
-const niceness = 10
 
 /** Limit of the JavaScript heap of the page's process, in MiB. */
 const heapMiB = 384
@@ -146,10 +142,5 @@ function startProcess(flags: PageProcessFlags): ChildProcess {
   // Neither the process nor its channel keeps a run alive that is done.
   child.unref()
   child.channel?.unref()
-  try {
-    if (child.pid !== undefined) setPriority(child.pid, niceness)
-  } catch {
-    // Not allowed here, or already ended: the page works all the same.
-  }
   return child
 }

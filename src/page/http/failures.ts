@@ -19,10 +19,13 @@ export type RequestFailureCode = keyof typeof requestFailures
 /** A request that is refused. */
 export class RequestFailure extends Error {
   readonly code: RequestFailureCode
+  readonly hint: string
 
-  constructor(code: RequestFailureCode, message: string) {
+  /** @param hint default: that of the code */
+  constructor(code: RequestFailureCode, message: string, hint: string = requestFailures[code].hint) {
     super(message)
     this.code = code
+    this.hint = hint
   }
 }
 
@@ -31,6 +34,9 @@ const statuses: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   QUERY_FAILED: 400,
   QUERY_REFUSED: 403,
   QUERY_BUSY: 503,
+  STATEMENT_FAILED: 400,
+  WAREHOUSE_DENIED: 403,
+  WAREHOUSE_UNAVAILABLE: 503,
   TABLE_TOO_LARGE: 413,
 }
 
@@ -42,8 +48,9 @@ export function failureOf(error: unknown): {
 } {
   const known = requestFailureOf(error)
   if (known !== undefined) {
-    const { status, hint } = requestFailures[known.code]
-    const body = { error: { code: known.code, message: known.message, hint } }
+    const { code, message, hint } = known
+    const { status } = requestFailures[code]
+    const body = { error: { code, message, hint } }
     return { status: status as ContentfulStatusCode, body, isUnexpected: false }
   }
   const code = isTailraceError(error) ? error.code : 'UNEXPECTED'
@@ -54,7 +61,8 @@ export function failureOf(error: unknown): {
   return { status, body: { error: { code, message, hint } }, isUnexpected: status === 500 }
 }
 
-function requestFailureOf(error: unknown): RequestFailure | undefined {
+/** @returns undefined for an error that is none of a request */
+export function requestFailureOf(error: unknown): RequestFailure | undefined {
   if (error instanceof RequestFailure) return error
   const name = error instanceof Error && !isTailraceError(error) ? error.name : ''
   if (name === 'AbortError') return new RequestFailure('CANCELED', 'The request was canceled.')

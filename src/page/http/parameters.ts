@@ -73,6 +73,7 @@ export class Parameters {
     return {
       buckets: this.wholeNumber('buckets', 1, 500),
       by: this.choice('by', ['severity', 'server', 'event']),
+      before: this.text('before'),
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Facets, FacetValue, RecordFilter } from '../api.ts'
-import { instantWithRows, type LogTables, recordedRange } from './log-tables.ts'
+import { instantWithRows, recordedRange } from './found-tables.ts'
+import type { LogTables } from './log-tables.ts'
 import { conditionSql, type FilterField, fieldSql } from './record-filter.ts'
 
 /** Records that are counted. A value takes a microsecond to classify as an event. */

@@ -1,117 +1,116 @@
-import type { Clock } from '../../clock.ts'
-import { levelWords } from '../../tables/postgres/levels.ts'
-import type { Histogram, HistogramRequest, RecordFilter } from '../api.ts'
-import { type FoundTable, instantWithRows, type LogTables, recordedRange } from './log-tables.ts'
-import { conditionSql, fieldSql, instantSql, timeColumn } from './record-filter.ts'
-import { nextPartRows, replyMs } from './search-parts.ts'
-
-const secondMs = 1_000
-const minuteMs = 60 * secondMs
-const hourMs = 60 * minuteMs
-const dayMs = 24 * hourMs
-
-/** Lengths of buckets that a person reads easily. */
-const roundMs = [
-  ...[1, 5, 10, 50, 100, 500],
-  ...[1, 2, 5, 10, 15, 30].map((count) => count * secondMs),
-  ...[1, 2, 5, 10, 15, 30].map((count) => count * minuteMs),
-  ...[1, 2, 3, 6, 12].map((count) => count * hourMs),
-  ...[1, 2, 7, 14, 28, 91, 364].map((count) => count * dayMs),
-]
-
-/** Series that are shown apart; the others are counted together. */
-const maxSeries = 12
-
-/** The most severe first. */
-export const severityOrder: readonly string[] = Object.keys(levelWords).toReversed()
-
-/** @returns the shortest round length with which a range has at most so many buckets */
-export function bucketLength(fromMs: number, toMs: number, maxBuckets: number): number {
-  const fits = (length: number): boolean =>
-    Math.ceil(toMs / length) - Math.floor(fromMs / length) <= Math.max(1, maxBuckets)
-  const round = roundMs.find(fits)
-  if (round !== undefined) return round
-  let length = roundMs.at(-1)!
-  while (!fits(length)) length *= 2
-  return length
-}
-
-/** Rows of a part of a search of texts: those of the first one, and the most that a later one has. */
-const partRows = { min: 400_000, max: 20_000_000 }
+import { TailraceError } from '../../errors.ts'
+import { type Histogram, type HistogramRequest, maxSeries, otherSeries, type RecordFilter } from '../api.ts'
+import { bucketLength, severityOrder } from './buckets.ts'
+import { countByStatements } from './counts/by-statements.ts'
+import { countByUnits, unitsToCount } from './counts/by-units.ts'
+import { unitsOf } from './counts/count-units.ts'
+import { type Grid, type Limits, Tally } from './counts/counting.ts'
+import type { RecordCounts } from './counts/record-counts.ts'
+import { estimatedRows, type FoundTable, recordedRange } from './found-tables.ts'
+import type { LogTables } from './log-tables.ts'
 
 /**
- * Counts the records of a filter over time. Without a range of its own, the filter covers all records.
+ * Counts the records of a filter over time, from the newest on, as far as one reply may take. Without a range of its own,
+ * the filter covers all records.
  *
- * Every text has to be read for a search, which can take minutes. So its records are counted part by part, from the newest
- * on, as far as a reply may take.
+ * Counts by severity, server and event are kept for each data file, so that no file is read twice for them. Other filters
+ * need statements, which read part by part.
  */
 export async function readHistogram(
-  tables: LogTables,
+  { tables, counts }: { readonly tables: LogTables; readonly counts: RecordCounts },
   filter: RecordFilter,
-  { buckets: maxBuckets = 120, by = 'severity' }: HistogramRequest,
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  request: HistogramRequest,
+  limits: Limits,
 ): Promise<Histogram> {
+  const { buckets: maxBuckets = 120, by = 'severity' } = request
+  const { clock } = limits
   const begunAtMs = clock.now()
   const found = await tables.find(filter.table)
-  const recorded = recordedRange(found)
-  const fromMs = filter.fromMs ?? recorded?.fromMs ?? begunAtMs - hourMs
-  const toMs = Math.max(fromMs + 1, filter.toMs ?? recorded?.toMs ?? begunAtMs)
-  const bucketMs = bucketLength(fromMs, toMs, maxBuckets)
+  const grid =
+    request.before === undefined ? gridOf(found, filter, maxBuckets, begunAtMs) : parsed(request.before)
+  const { fromMs, toMs, bucketMs } = grid
   const firstMs = Math.floor(fromMs / bucketMs) * bucketMs
-  const count = Math.ceil((toMs - firstMs) / bucketMs)
-  const series = new Map<string, number[]>()
-  let [total, files, filesRead] = [0, 0, 0]
-  const isSearch = filter.q !== undefined && filter.q !== ''
-  let countedFromMs = toMs
-  for (let { min: rows } = partRows; countedFromMs > fromMs && found.length > 0; ) {
-    const partAtMs = clock.now()
-    if (countedFromMs < toMs && partAtMs - begunAtMs >= replyMs) break
-    const part = {
-      ...filter,
-      fromMs: isSearch ? instantWithRows(found, { fromMs, toMs: countedFromMs, rows }) : fromMs,
-      toMs: countedFromMs,
-    }
-    const counted = await tables.rows(countSql(found, part, { by, firstMs, bucketMs }), signal)
-    for (const { name, bucket, n } of counted.rows) {
-      const key = name === null ? 'none' : String(name)
-      const counts = series.get(key) ?? Array<number>(count).fill(0)
-      series.set(key, counts)
-      counts[Number(bucket)]! += Number(n)
-      total += Number(n)
-    }
-    files = counted.reading.files
-    filesRead += counted.reading.readFiles
-    countedFromMs = part.fromMs
-    rows = nextPartRows({ rows, tookMs: clock.now() - partAtMs }, partRows)
-  }
+  const buckets = Math.ceil((toMs - firstMs) / bucketMs)
+  if (buckets > maxGridBuckets) throw invalidCursor()
+  const tally = new Tally(by, { firstMs, bucketMs, buckets })
+  const units = unitsToCount(found, filter, grid)
+  const { countedFromMs, filesRead } =
+    units === undefined
+      ? await countByStatements(tables, { found, filter, grid, tally }, limits)
+      : await countByUnits({ tables, counts }, { found, filter, grid, tally, units }, limits)
+  const isCounted = countedFromMs <= fromMs
+  // Only all tables together say which counts are of no table any more.
+  if ((filter.table ?? []).length === 0) void counts.clean(found.flatMap((table) => unitsOf(table) ?? []))
   return {
     fromMs: firstMs,
     bucketMs,
-    buckets: count,
+    buckets,
     by,
-    series: joined(sorted(series, by), count),
-    total,
-    countedFromMs: countedFromMs > fromMs && found.length > 0 ? countedFromMs : undefined,
+    series: joined(sorted(tally.series, by), buckets),
+    total: tally.total,
+    estimated:
+      isCounted || isFiltered(filter)
+        ? undefined
+        : estimated(found, firstMs, countedFromMs, { bucketMs, buckets }),
+    countedFromMs: isCounted ? undefined : countedFromMs,
+    next: isCounted ? undefined : cursorText({ ...grid, beforeMs: countedFromMs }),
     elapsedMs: clock.now() - begunAtMs,
-    files,
-    filesRead: Math.min(files, filesRead),
+    files: found.reduce((sum, { files }) => sum + files.length, 0),
+    filesRead,
   }
 }
 
-function countSql(
-  tables: readonly FoundTable[],
-  filter: RecordFilter,
-  { by, firstMs, bucketMs }: Pick<Histogram, 'by' | 'bucketMs'> & { readonly firstMs: number },
-): string {
-  const condition = conditionSql(filter)
-  const selects = tables.map(
-    ({
-      relation,
-    }) => `SELECT (epoch_us(${timeColumn}) - epoch_us(${instantSql(firstMs)})) // ${bucketMs * 1_000} AS bucket,
-      ${fieldSql[by]()} AS name, count(*) AS n FROM ${relation} WHERE ${condition} GROUP BY ALL`,
-  )
-  const name = by === 'severity' ? 'coalesce(severity_level(name), name)' : 'name'
-  return `SELECT bucket::INTEGER AS bucket, ${name} AS name, sum(n)::BIGINT AS n FROM (${selects.join(' UNION ALL ')}) GROUP BY ALL`
+/** Length of the histogram of a table without records. */
+const emptyMs = 3_600_000
+
+function gridOf(found: readonly FoundTable[], filter: RecordFilter, maxBuckets: number, nowMs: number): Grid {
+  const recorded = recordedRange(found)
+  const fromMs = filter.fromMs ?? recorded?.fromMs ?? nowMs - emptyMs
+  const toMs = Math.max(fromMs + 1, filter.toMs ?? recorded?.toMs ?? nowMs)
+  return { fromMs, toMs, bucketMs: bucketLength(fromMs, toMs, maxBuckets), beforeMs: toMs }
+}
+
+/** Only conditions that leave no record out: then the number of records in files is a number of matches. */
+function isFiltered({ fromMs: _from, toMs: _to, table: _table, ...conditions }: RecordFilter): boolean {
+  return Object.values(conditions).some((value) => value !== undefined && value.length > 0)
+}
+
+/** Spreads the records of each file evenly over its time, for the time that has not been counted. */
+function estimated(
+  found: readonly FoundTable[],
+  firstMs: number,
+  countedFromMs: number,
+  { bucketMs, buckets }: { readonly bucketMs: number; readonly buckets: number },
+): Histogram['estimated'] {
+  return Array.from({ length: buckets }, (_, bucket) => {
+    const fromMs = firstMs + bucket * bucketMs
+    const toMs = Math.min(fromMs + bucketMs, countedFromMs)
+    return fromMs >= toMs ? 0 : Math.round(estimatedRows(found, fromMs, toMs))
+  })
+}
+
+/** Of a cursor; the buckets of a first reply are fewer. */
+const maxGridBuckets = 1_000
+
+function cursorText(grid: Grid): string {
+  return Buffer.from(JSON.stringify(grid)).toString('base64url')
+}
+
+function invalidCursor(cause?: unknown): TailraceError {
+  return new TailraceError('USAGE', 'before: found no cursor of an earlier histogram.', { cause })
+}
+
+function parsed(before: string): Grid {
+  let grid: Partial<Grid> | null
+  try {
+    grid = JSON.parse(Buffer.from(before, 'base64url').toString()) as Partial<Grid> | null
+  } catch (error) {
+    throw invalidCursor(error)
+  }
+  const { fromMs = 0, toMs = 0, bucketMs = 0, beforeMs = 0 } = grid ?? {}
+  if (![fromMs, toMs, bucketMs, beforeMs].every((one) => Number.isSafeInteger(one))) throw invalidCursor()
+  if (bucketMs < 1 || fromMs >= toMs || fromMs >= beforeMs || beforeMs > toMs) throw invalidCursor()
+  return { fromMs, toMs, bucketMs, beforeMs }
 }
 
 type Series = Histogram['series'][number]
@@ -132,5 +131,5 @@ function joined(series: readonly Series[], count: number): readonly Series[] {
   for (const other of series.slice(maxSeries - 1)) {
     for (const [index, one] of other.counts.entries()) counts[index]! += one
   }
-  return [...series.slice(0, maxSeries - 1), { name: 'others', counts }]
+  return [...series.slice(0, maxSeries - 1), { name: otherSeries, counts }]
 }

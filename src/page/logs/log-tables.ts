@@ -1,25 +1,10 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
-import type { FileFacts, FilesRead, QuerySession, RowRange } from '../../sinks/query-session.ts'
+import type { FilesRead, QuerySession, SessionStatement } from '../../sinks/query-session.ts'
 import type { SinkTarget } from '../../sinks/sink.ts'
 import { logViews } from '../../tables/postgres/views/log-views.ts'
+import type { FoundTable, LogTable } from './found-tables.ts'
 import { timeColumn } from './record-filter.ts'
-
-/** A table of PostgreSQL logs. */
-export interface LogTable {
-  /** The name of the pipeline that lands in it, the first one if there are several. */
-  readonly id: string
-  /** `catalog.schema.table` */
-  readonly name: string
-  /** As SQL names it. */
-  readonly relation: string
-  /** Every pipeline that lands in it. */
-  readonly pipelines: readonly string[]
-}
-
-/** A log table that exists. */
-export interface FoundTable extends LogTable {
-  readonly files: readonly FileFacts[]
-}
+import { smallResult } from './small-result.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -44,13 +29,14 @@ export class LogTables {
       const id = tableId(target)
       tables.set(id, [...(tables.get(id) ?? []), target])
     }
-    this.all = Array.from(tables.values(), (same) => {
+    this.all = Array.from(tables, ([place, same]) => {
       const [first] = same as [SinkTarget, ...SinkTarget[]]
       return {
         id: first.name,
         name: Object.values(first.table.name).join('.'),
         // Tables of earlier releases lack these columns.
         relation: `(SELECT NULL::VARCHAR AS record_kind, NULL::VARCHAR AS event WHERE false UNION ALL BY NAME FROM ${relationOf(first)})`,
+        place,
         pipelines: same.map(({ name }) => name),
       }
     })
@@ -76,70 +62,14 @@ export class LogTables {
     return found
   }
 
-  /** Runs a statement whose result is small. @param within the rows that it reads; default: all */
-  async rows(
+  /** Runs a statement whose result is small. @param part of the rows that it reads; default: all */
+  rows(
     sql: string,
     signal: AbortSignal,
-    within?: RowRange,
+    part: Pick<SessionStatement, 'within' | 'only'> = {},
   ): Promise<{ rows: Row[]; reading: FilesRead }> {
-    const rows: Row[] = []
-    const reading = await this.session.run({
-      sql,
-      take: async (batch) => {
-        for (const row of batch.rows)
-          rows.push(Object.fromEntries(batch.columns.map((name, index) => [name, row[index]])))
-        return true
-      },
-      within,
-      signal,
-    })
-    return { rows, reading }
+    return smallResult(this.session, { ...part, sql, signal })
   }
-}
-
-/** @returns the first and last instant of tables by their statistics, widened to whole milliseconds */
-export function recordedRange(
-  tables: readonly FoundTable[],
-): { readonly fromMs: number; readonly toMs: number } | undefined {
-  let range: { fromMs: number; toMs: number } | undefined
-  for (const { files } of tables) {
-    for (const { bounds } of files) {
-      if (bounds === undefined) continue
-      range ??= { ...bounds }
-      range.fromMs = Math.min(range.fromMs, bounds.fromMs)
-      range.toMs = Math.max(range.toMs, bounds.toMs)
-    }
-  }
-  return range
-}
-
-/** @returns about how many rows are in a range of time; rows of a file are taken to be spread evenly over its time */
-export function estimatedRows(tables: readonly FoundTable[], fromMs: number, toMs: number): number {
-  let rows = 0
-  for (const { files } of tables) {
-    for (const { rows: count = 0, bounds } of files) {
-      if (bounds === undefined) continue
-      const length = Math.max(1, bounds.toMs - bounds.fromMs)
-      const shared = Math.min(toMs, bounds.toMs) - Math.max(fromMs, bounds.fromMs)
-      if (shared >= 0) rows += count * Math.min(1, Math.max(1, shared) / length)
-    }
-  }
-  return rows
-}
-
-/** @returns the latest instant from which on there are at least so many rows before `toMs`; `fromMs` if there are fewer */
-export function instantWithRows(
-  tables: readonly FoundTable[],
-  { fromMs, toMs, rows }: { readonly fromMs: number; readonly toMs: number; readonly rows: number },
-): number {
-  if (estimatedRows(tables, fromMs, toMs) <= rows) return fromMs
-  let [low, high] = [fromMs, toMs]
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (estimatedRows(tables, middle, toMs) >= rows) low = middle
-    else high = middle
-  }
-  return low
 }
 
 /** @returns whether a statement was ended by a signal */

@@ -1,7 +1,8 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordDetails, RecordRow, RejectedRow, RejectList, RowPlace } from '../api.ts'
-import type { FoundTable, LogTables } from './log-tables.ts'
+import type { FoundTable } from './found-tables.ts'
+import type { LogTables } from './log-tables.ts'
 import { instantSql, timeColumn } from './record-filter.ts'
 import { eventedSql, listColumns, placeOfRow, recordRow } from './record-rows.ts'
 

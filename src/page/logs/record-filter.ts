@@ -2,6 +2,7 @@ import { levelWords } from '../../tables/postgres/levels.ts'
 import { recordContainsSql } from '../../tables/postgres/text-search.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordFilter } from '../api.ts'
+import type { CountedFields } from './counts/unit-counts.ts'
 
 /** The column of the instant of a record. */
 export const timeColumn = 'event_time'
@@ -38,6 +39,18 @@ export function conditionSql(filter: RecordFilter): string {
   among(eventSql(), event)
   if (q !== undefined && q !== '') conditions.push(recordContainsSql(q, sqlString))
   return conditions.join(' AND ')
+}
+
+/** @returns whether a record with these fields meets the conditions of a filter on severity, server and event */
+export function fieldsCondition(filter: RecordFilter): (fields: CountedFields) => boolean {
+  const { server = [], severity = [], event = [] } = filter
+  const words = severity.flatMap(severityWords)
+  const isAmong = (value: string | null, values: readonly string[]): boolean =>
+    values.length === 0 || values.includes(value ?? '')
+  return (fields) =>
+    isAmong(fields.severity, words) &&
+    (isAmong(fields.server, server) || isAmong(fields.role, server)) &&
+    isAmong(fields.event, event)
 }
 
 /** An empty value stands for NULL. */

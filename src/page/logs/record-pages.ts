@@ -3,9 +3,10 @@ import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordFilter, RecordPage, RecordRow } from '../api.ts'
 import { limited } from '../limited.ts'
-import { type FoundTable, instantWithRows, isEnded, type LogTables, recordedRange } from './log-tables.ts'
+import { type FoundTable, instantWithRows, recordedRange } from './found-tables.ts'
+import { isEnded, type LogTables } from './log-tables.ts'
 import { conditionSql, instantSql, timeColumn } from './record-filter.ts'
-import { eventedSql, listColumns, recordRow } from './record-rows.ts'
+import { eventedSql, listColumns, placeOfRow, recordRow } from './record-rows.ts'
 import { nextPartRows, replyMs } from './search-parts.ts'
 
 /**
@@ -25,11 +26,14 @@ const maxPartMs = 20_000
 /** Rows of the first part of a search. */
 const firstRows = 200_000
 
-/** The most rows of a later part, which have to fit into an engine's memory. */
-const maxRows = 2_000_000
+/** The most rows of a later part. */
+const maxRows = 20_000_000
 
 /** Rows of the first part of a reply that goes on with a search: each part opens its files anew. */
 const continuedRows = 1_000_000
+
+/** The columns that identify a row of a table. */
+const placeColumns = 'source_blob, source_generation, source_offset, source_index'
 
 const order = `${timeColumn} DESC NULLS LAST, source_table, source_blob, source_generation, source_offset DESC, source_index DESC`
 
@@ -65,8 +69,11 @@ export async function readRecords(
   const search = async (isFirst: boolean, condition: string, after: Cursor): Promise<boolean> => {
     const partMs = Math.max(1, (isFirst ? maxPartMs : replyMs) - (clock.now() - begunAtMs))
     try {
-      const sql = partSql(found, condition, after, limit - records.length)
-      const { rows } = await limited(clock, partMs, [signal], (ending) => tables.rows(sql, ending))
+      const sql = placesSql(found, condition, after, limit - records.length)
+      const rows = await limited(clock, partMs, [signal], async (ending) => {
+        const places = (await tables.rows(sql, ending)).rows
+        return places.length === 0 ? [] : (await tables.rows(recordsSql(found, places), ending)).rows
+      })
       for (const row of rows) {
         records.push(recordRow(row))
         us = row.event_us === null ? null : String(row.event_us)
@@ -109,7 +116,11 @@ export async function readRecords(
   return { records, next: cursorText({ toMs }), searchedToMs: toMs, elapsedMs }
 }
 
-function partSql(
+/**
+ * SQL of the places of the first records that meet a condition. It reads no other columns than the condition: most of a
+ * search is reading, and a record has 40 times as much in its other columns.
+ */
+function placesSql(
   tables: readonly FoundTable[],
   condition: string,
   { us, key }: Cursor,
@@ -118,9 +129,35 @@ function partSql(
   const selects = tables.map(({ id, relation }) => {
     const conditions = [condition]
     if (us !== undefined && key !== undefined) conditions.push(`(${behindSql(id, us, key)})`)
-    return `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation} WHERE ${conditions.join(' AND ')}`
+    return `SELECT ${sqlString(id)} AS source_table, ${placeColumns}, ${timeColumn} FROM ${relation} WHERE ${conditions.join(' AND ')}`
   })
-  return eventedSql(`SELECT * FROM (${selects.join(' UNION ALL ')}) ORDER BY ${order} LIMIT ${limit}`, order)
+  return `SELECT source_table, ${placeColumns}, epoch_us(${timeColumn}) AS event_us
+    FROM (${selects.join(' UNION ALL ')}) ORDER BY ${order} LIMIT ${limit}`
+}
+
+/** SQL of the records at places that `placesSql` has given. */
+function recordsSql(
+  tables: readonly FoundTable[],
+  places: readonly Readonly<Record<string, unknown>>[],
+): string {
+  const selects = tables.flatMap(({ id, relation }) => {
+    const own = places.filter(({ source_table }) => source_table === id)
+    if (own.length === 0) return []
+    const timed = own.filter(({ event_us }) => event_us !== null)
+    // All places of a part have a time, or none has.
+    const isAtTime = timed.length === 0 ? `${timeColumn} IS NULL` : instantsSql(timed)
+    const values = own
+      .map(placeOfRow)
+      .map(
+        ({ blob, generation, offset, index }) =>
+          `(${sqlString(blob)}, ${sqlString(generation)}, ${offset}, ${index})`,
+      )
+    return [
+      `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation}
+        WHERE ${isAtTime} AND (${placeColumns}) IN (SELECT * FROM (VALUES ${values.join(', ')}))`,
+    ]
+  })
+  return eventedSql(selects.join(' UNION ALL '), order)
 }
 
 /** Conditions on rows of a table that come behind a place in the order. */
@@ -138,6 +175,13 @@ function behindSql(
   return `${earlier} OR (${same} AND (source_blob > ${b} OR (source_blob = ${b} AND
     (source_generation > ${g} OR (source_generation = ${g} AND (source_offset < ${offset}
       OR (source_offset = ${offset} AND source_index < ${index})))))))`
+}
+
+/** SQL of a condition by which the engine skips whatever holds none of some instants: files by their range, parts of files by the list. */
+function instantsSql(rows: readonly Readonly<Record<string, unknown>>[]): string {
+  const all = [...new Set(rows.map(({ event_us }) => BigInt(String(event_us))))]
+  const sql = all.sort((a, b) => (a < b ? -1 : 1)).map((us) => `make_timestamptz(${us}::BIGINT)`)
+  return `${timeColumn} BETWEEN ${sql[0]} AND ${sql.at(-1)} AND ${timeColumn} IN (${sql.join(', ')})`
 }
 
 function cursorText(cursor: Cursor): string {

@@ -2,7 +2,8 @@ import { logViews } from '../../tables/postgres/views/log-views.ts'
 import { sqlIdentifier } from '../../tables/sql.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
 import type { RelationEntry, TableCatalog, TableEntry } from '../api.ts'
-import { type LogTables, recordedRange } from './log-tables.ts'
+import { recordedRange } from './found-tables.ts'
+import type { LogTables } from './log-tables.ts'
 
 /** Names that need no quotes. */
 const plainName = /^[a-z_][a-z0-9_]*$/i
@@ -28,7 +29,7 @@ export async function readTableCatalog(
   const found = await tables.find()
   const logs = tables.all.map(({ id, name }): TableEntry => {
     const files = found.find((table) => table.id === id)?.files
-    const range = files && recordedRange([{ id, name, relation: '', pipelines: [], files }])
+    const range = files && recordedRange(found.filter((table) => table.id === id))
     return {
       id,
       name,

@@ -1,14 +1,16 @@
-import type {
-  Report,
-  ReportChart,
-  ReportFigure,
-  ReportSection,
-  ReportServer,
-  ReportTable,
-  ReportUnit,
+import {
+  hasAmount,
+  type Report,
+  type ReportChart,
+  type ReportFigure,
+  type ReportSection,
+  type ReportSeries,
+  type ReportServer,
+  type ReportTable,
+  type ReportUnit,
 } from '../api-report.ts'
 import { unitText, utcText } from '../value-text.ts'
-import { chartSvg, seriesColors } from './chart-svg.ts'
+import { chartPlot, type PlottedSeries } from './chart-plot.ts'
 import { markupText } from './markup.ts'
 
 /** Characters of a cell that are shown at once; the whole text is in its tooltip. */
@@ -40,7 +42,7 @@ export function reportHtml(report: Report): string {
 <h1>PostgreSQL report</h1>
 <p>${markupText(range)}${markupText(against)}</p>
 <p>${servers.length === 0 ? 'There are no records in this time.' : `Servers: ${servers.map(({ id, role }) => `<b>${markupText(id)}</b>${role === null || role === id ? '' : ` (${markupText(role)})`}`).join(', ')}`}</p>
-<nav>${links.join(' ')}</nav>
+<nav aria-label="Sections">${links.join(' ')}</nav>
 </header>
 <main>
 ${sections.map((section) => sectionHtml(section, servers)).join('\n')}
@@ -53,12 +55,19 @@ ${sections.map((section) => sectionHtml(section, servers)).join('\n')}
 
 function sectionHtml(section: ReportSection, servers: readonly ReportServer[]): string {
   const { id, title, notes, figures, charts, tables } = section
+  const filled = tables.filter(({ rows }) => rows.length > 0)
+  const drawn = charts.filter(({ series }) => series.some(hasAmount))
+  const hasFigures = figures.some(hasAmount)
+  const contents =
+    hasFigures || filled.length > 0 || drawn.length > 0
+      ? `${hasFigures ? figuresHtml(figures, servers) : ''}
+<div class="charts">${drawn.flatMap((chart) => chartsHtml(chart, servers)).join('\n')}</div>
+${filled.map(tableHtml).join('\n')}`
+      : '<p>Nothing of this was logged in this time.</p>'
   return `<section id="${id}">
 <h2>${markupText(title)}</h2>
+${contents}
 ${notes.map((note) => `<p class="note">${markupText(note)}</p>`).join('\n')}
-${figures.length === 0 ? '' : figuresHtml(figures, servers)}
-${charts.map(chartHtml).join('\n')}
-${tables.map(tableHtml).join('\n')}
 </section>`
 }
 
@@ -74,21 +83,48 @@ function figuresHtml(figures: readonly ReportFigure[], servers: readonly ReportS
     })
     return `<tr><th scope="row">${markupText(label)}</th>${cells.join('')}</tr>`
   })
-  return `<table class="figures"><thead><tr><td></td>${heads.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`
+  return `<div class="wide" tabindex="0" role="group" aria-label="Figures"><table class="figures"><thead><tr><td></td>${heads.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-function chartHtml(chart: ReportChart): string {
-  if (chart.series.length === 0) return ''
-  const several = new Set(chart.series.map(({ server }) => server)).size > 1
-  const names = chart.series.map(({ server, name }) => (several ? `${server}: ${name}` : name))
-  const legend = names.map(
-    (name, index) => `<li><i class="c${index % seriesColors.length}"></i>${markupText(name)}</li>`,
+/** A chart with several kinds of values for each server is drawn once for each server, as on the page. */
+function chartsHtml(chart: ReportChart, servers: readonly ReportServer[]): readonly string[] {
+  const ids = [...new Set(chart.series.map(({ server }) => server))]
+  const kinds = [...new Set(chart.series.map(({ name }) => name))]
+  if (ids.length === chart.series.length) {
+    const series = chart.series.flatMap((one) => {
+      const place = servers.findIndex(({ id }) => id === one.server)
+      const name = kinds.length === 1 ? one.server : `${one.name}, ${one.server}`
+      return withBefore(one, ids.length === 1 ? one.name : name, `c${Math.max(0, place) % colors.length}`)
+    })
+    return [chartHtml(chart, chart.title, series)]
+  }
+  return ids.map((id) => {
+    const own = chart.series.filter(({ server }) => server === id)
+    const series = own.flatMap((one) => {
+      const color = levelColors.has(one.name) ? one.name : `c${kinds.indexOf(one.name) % colors.length}`
+      return withBefore(one, one.name, color)
+    })
+    return chartHtml(chart, ids.length > 1 ? `${chart.title}: ${id}` : chart.title, series)
+  })
+}
+
+function withBefore({ values, before }: ReportSeries, name: string, color: string): readonly PlottedSeries[] {
+  const own = { name, color, values, isDashed: false }
+  return before === undefined
+    ? [own]
+    : [own, { name: `${name}, before`, color, values: before, isDashed: true }]
+}
+
+function chartHtml(chart: ReportChart, title: string, series: readonly PlottedSeries[]): string {
+  const key = series.map(
+    ({ name, color, isDashed }) =>
+      `<li><i class="${color}${isDashed ? ' dashed' : ''}"></i>${markupText(name)}</li>`,
   )
-  return `<figure><figcaption>${markupText(chart.title)}</figcaption>${chartSvg(chart, names, valueText)}<ul class="legend">${legend.join('')}</ul></figure>`
+  const plot = chartPlot({ ...chart, title }, series, (value) => valueText(value, chart.unit))
+  return `<figure><figcaption><h3>${markupText(title)}</h3><ul class="key">${key.join('')}</ul></figcaption>${plot}</figure>`
 }
 
 function tableHtml({ title, columns, rows, isCut }: ReportTable): string {
-  if (rows.length === 0) return `<h3>${markupText(title)}</h3><p class="none">None.</p>`
   const isText = (unit: ReportUnit): boolean => unit === 'text' || unit === 'sql'
   const heads = columns.map(
     ({ label, unit }) => `<th scope="col"${isText(unit) ? ' class="text"' : ''}>${markupText(label)}</th>`,
@@ -105,7 +141,7 @@ function tableHtml({ title, columns, rows, isCut }: ReportTable): string {
     return `<tr>${texts.join('')}</tr>`
   })
   const more = isCut ? `<p class="note">There are more than these ${rows.length} rows.</p>` : ''
-  return `<h3>${markupText(title)}</h3><div class="wide"><table><thead><tr>${heads.join('')}</tr></thead><tbody>${lines.join('')}</tbody></table></div>${more}`
+  return `<div class="tables"><h3>${markupText(title)}</h3><div class="wide" tabindex="0" role="group" aria-label="${markupText(title)}"><table><thead><tr>${heads.join('')}</tr></thead><tbody>${lines.join('')}</tbody></table></div>${more}</div>`
 }
 
 /** @returns a value with its unit, safe as markup; instants are in whole seconds */
@@ -117,23 +153,58 @@ function instantText(instantMs: number): string {
   return utcText(instantMs).slice(0, 19)
 }
 
+/** Colors of servers and kinds, on light and on dark backgrounds, as on the page. */
+const colors: readonly (readonly [light: string, dark: string])[] = [
+  ['#1d6fb8', '#63aef0'],
+  ['#c2570c', '#f0a05a'],
+  ['#6b4fbb', '#b29af0'],
+  ['#1b7a5a', '#5cc9a2'],
+  ['#a3326f', '#ee8abd'],
+  ['#5b6a72', '#9fb0b8'],
+  ['#0e7c86', '#4fc3cf'],
+  ['#8a6d00', '#d9bd4a'],
+]
+
+const levelColors: ReadonlyMap<string, readonly [light: string, dark: string]> = new Map([
+  ['PANIC', ['#5b21a6', '#b388f5']],
+  ['FATAL', ['#98206b', '#e26bb4']],
+  ['ERROR', ['#d5453b', '#ee6f66']],
+  ['WARNING', ['#d99a1e', '#e5b454']],
+  ['NOTICE', ['#4b8fd0', '#5aa0e6']],
+  ['INFO', ['#4f9f6b', '#63b883']],
+  ['LOG', ['#7fa6b3', '#4b7787']],
+  ['DEBUG', ['#9aa9b0', '#55666f']],
+])
+
+const colorRules = [...colors.map((pair, index) => [`c${index}`, pair] as const), ...levelColors]
+  .map(([name, [light, dark]]) => `.${name} { color: light-dark(${light}, ${dark}) }`)
+  .join('\n')
+
 const style = `
-:root { color-scheme: light dark; --line: light-dark(#d8dee4, #30363d); --soft: light-dark(#57606a, #8b949e); --page: light-dark(#ffffff, #0d1117); --text: light-dark(#1f2328, #e6edf3); --zebra: light-dark(#f6f8fa, #161b22) }
+:root { color-scheme: light dark; --canvas: light-dark(#f5f7f8, #0c1114); --surface: light-dark(#ffffff, #131a1e); --line: light-dark(#dde4e8, #253138); --text: light-dark(#14201f, #e3eaec); --soft: light-dark(#46565e, #a9b7bd); --faint: light-dark(#5c6c74, #8b9aa1); --link: light-dark(#0b7285, #53c3d3); --mono: "JetBrains Mono", ui-monospace, "SF Mono", Menlo, monospace }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: var(--page); color: var(--text); font: 14px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line) } h3 { font-size: 1rem; margin: 1.5rem 0 .25rem }
-nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem } a { color: light-dark(#0969da, #58a6ff) }
-.note, .none, footer { color: var(--soft); margin: .25rem 0 } footer { margin-top: 3rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums } .wide { overflow-x: auto }
-th, td { padding: .25rem .6rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line); white-space: nowrap }
-thead th { position: sticky; top: 0; background: var(--page); color: var(--soft); font-weight: 600 }
-tbody tr:nth-child(even) { background: var(--zebra) }
-th.text, td.text, td.sql, .figures th[scope=row] { text-align: left } td.text, td.sql { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 6rem; max-width: 34rem }
-td.sql { font: 12px/1.5 ui-monospace, monospace; min-width: 16rem } .before { color: var(--soft) }
-figure { margin: 1rem 0 } figcaption { font-weight: 600 } svg { width: 100%; height: auto; display: block }
-svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .axis { stroke: var(--line) }
-.legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: 0; margin: .25rem 0; list-style: none; color: var(--soft) }
-.legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; background: currentColor }
-${seriesColors.map(([light, dark], index) => `.c${index} { color: light-dark(${light}, ${dark}) }`).join('\n')}
-@media print { body { max-width: none } thead th { position: static } }
+html { scroll-padding-top: 16px }
+body { margin: 0 auto; max-width: 1240px; padding: 28px 20px; background: var(--canvas); color: var(--text); font: 14px/1.5 Inter, ui-sans-serif, system-ui, sans-serif; overflow-wrap: anywhere }
+h1, h2, h3, p, ul, figure { margin: 0; padding: 0 }
+h1 { font-size: 22px; letter-spacing: -.02em } h2 { font-size: 17px; letter-spacing: -.01em } h3 { font-size: 14px }
+header, footer { display: grid; gap: 4px; padding: 0 20px; color: var(--soft) } h1 { color: var(--text) }
+nav { display: flex; flex-wrap: wrap; gap: 2px 18px; margin-top: 8px } a { color: var(--link); text-decoration: none } a:hover { text-decoration: underline }
+section { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px; margin: 20px 0; padding: 16px 20px 18px; background: var(--surface); border: 1px solid var(--line); border-radius: 12px }
+.note, footer { color: var(--faint); font-size: 12.5px }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
+.tables { display: grid; grid-template-columns: minmax(0, 1fr); gap: 4px } .tables table { width: 100% }
+th, td { padding: 5px 20px 5px 0; text-align: right; vertical-align: baseline; border-bottom: 1px solid var(--line); white-space: nowrap } th:last-child, td:last-child { padding-right: 0 }
+thead th { color: var(--faint); font-weight: 500; font-size: 12.5px } .figures th[scope=row] { font-weight: 450; color: var(--soft) }
+th.text, td.text, td.sql, .figures th[scope=row] { text-align: left } td.text, td.sql { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 90px; max-width: 540px }
+td.sql { min-width: 260px; font: 12px/1.5 var(--mono) } .before { color: var(--faint) }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px } .charts:empty { display: none }
+figure { min-width: 0; display: grid; grid-template-rows: subgrid; grid-row: span 2; gap: 8px } .key { display: flex; flex-wrap: wrap; gap: 0 14px; list-style: none; color: var(--soft); font-size: 12.5px }
+.key i { display: inline-block; width: 10px; height: 10px; margin-right: 6px; border-radius: 3px; background: currentColor } .key i.dashed { height: 0; border-top: 2px dashed; border-radius: 0; background: none; vertical-align: 3px }
+.plot { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 4px 8px; color: var(--faint); font-size: 11px; font-variant-numeric: tabular-nums }
+.plot svg { width: 100%; height: 160px; display: block; overflow: visible } .plot path, .plot line { vector-effect: non-scaling-stroke }
+.amounts { display: flex; flex-direction: column; justify-content: space-between; height: 176px; margin: -8px 0; text-align: right; line-height: 16px; white-space: nowrap } .times { grid-column: 2; display: flex; white-space: nowrap } .times span { flex: 1 0 0; min-width: 0 }
+.grid { stroke: var(--line) } .plot path { stroke-width: 1.6 } .plot .dashed path { stroke-width: 1.2; stroke-dasharray: 4 4 } .plot path.dot { stroke-width: 4.5; stroke-linecap: round }
+${colorRules}
+@media (max-width: 600px) { body { padding: 16px 0 } section { margin: 12px 0; padding: 14px 16px; border-inline: 0; border-radius: 0 } header, footer { padding: 0 16px } .times span:nth-child(even) { display: none } }
+@media print { @page { size: A4 landscape; margin: 12mm } :root { color-scheme: light } body { max-width: none; padding: 0; background: none; font-size: 11px } nav { display: none } section { display: block; margin: 0 0 8mm; padding: 0; border: 0 } section > * { margin-bottom: 10px } h2, h3, figcaption { break-after: avoid } figure, tr { break-inside: avoid } .wide { overflow: visible } table { font-size: 9.5px } th, td { padding-right: 8px; overflow-wrap: break-word; white-space: normal } th:last-child, td:last-child { padding-right: 8px } thead th { font-size: 9.5px } td.text { min-width: 0 } td.sql { min-width: 110px; overflow-wrap: anywhere; font-size: 9px } .key i { print-color-adjust: exact } }
 `

@@ -12,8 +12,9 @@ import {
   type ReportTable,
   reportSectionIds,
 } from '../api-report.ts'
-import { bucketLength } from '../logs/histogram.ts'
-import { type LogTables, recordedRange } from '../logs/log-tables.ts'
+import { bucketLength } from '../logs/buckets.ts'
+import { recordedRange } from '../logs/found-tables.ts'
+import type { LogTables } from '../logs/log-tables.ts'
 import { timeColumn } from '../logs/record-filter.ts'
 import {
   type ChartDefinition,
@@ -81,7 +82,7 @@ export async function readReport(
   const startMs = Math.min(fromMs ?? Math.max(recorded?.fromMs ?? 0, endMs - dayMs), endMs - 1)
   const rangeOf = (from: number, to: number): ReportedRange => {
     const range = { pipelines: found.map(({ id }) => id), column: timeColumn, fromMs: from, toMs: to }
-    return { range, rows: async (sql) => (await tables.rows(sql, signal, range)).rows }
+    return { range, rows: async (sql) => (await tables.rows(sql, signal, { within: range })).rows }
   }
   const current = rangeOf(startMs, endMs)
   const shiftMs = compare === undefined ? undefined : compare === 'week' ? 7 * dayMs : endMs - startMs
@@ -106,7 +107,8 @@ export async function readReport(
 
 async function serversOf({ rows }: ReportedRange): Promise<readonly ReportServer[]> {
   const found = await rows(
-    `SELECT ${serverSql} AS id, min(source_role) AS role FROM logs GROUP BY 1 ORDER BY role IS DISTINCT FROM 'primary', role, id`,
+    `SELECT ${serverSql} AS id, min(source_role) AS role FROM logs WHERE ${timeColumn} IS NOT NULL GROUP BY 1
+      ORDER BY role IS DISTINCT FROM 'primary', role, id`,
   )
   return found.map(({ id, role }) => ({ id: String(id), role: role === null ? null : String(role) }))
 }

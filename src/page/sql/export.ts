@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import type { Deadline } from '../../clock.ts'
 import { resultPrinter } from '../../reporting/result-formats.ts'
 import type { RowPrinter } from '../../reporting/row-printer.ts'
-import type { QuerySession } from '../../sinks/query-session.ts'
+import type { PageStatements } from './page-statements.ts'
 
 export const exportFormats = ['csv', 'json', 'parquet'] as const
 export type ExportFormat = (typeof exportFormats)[number]
@@ -23,14 +23,14 @@ const exportTypes: Readonly<Record<ExportFormat, string>> = {
  * @param deadline ends the statement; cleared when it has ended
  */
 export async function exportResult(
-  session: QuerySession,
+  statements: PageStatements,
   { sql, format, name }: { readonly sql: string; readonly format: ExportFormat; readonly name: string },
   deadline: Deadline,
 ): Promise<Response> {
   const body =
     format === 'parquet'
-      ? await parquetBody(session, sql, deadline)
-      : await textBody(session, sql, format, deadline)
+      ? await parquetBody(statements, sql, deadline)
+      : await textBody(statements, sql, format, deadline)
   return new Response(body, {
     headers: {
       'content-type': exportTypes[format],
@@ -39,11 +39,15 @@ export async function exportResult(
   })
 }
 
-async function parquetBody(session: QuerySession, sql: string, deadline: Deadline): Promise<ReadableStream> {
+async function parquetBody(
+  statements: PageStatements,
+  sql: string,
+  deadline: Deadline,
+): Promise<ReadableStream> {
   const directory = await mkdtemp(join(tmpdir(), 'tailrace-export-'))
   const path = join(directory, 'result.parquet')
   try {
-    await session.writeParquet({ sql, signal: deadline.signal }, path)
+    await statements.writeParquet({ sql, signal: deadline.signal }, path)
   } catch (error) {
     await rm(directory, { recursive: true, force: true })
     throw error
@@ -57,7 +61,7 @@ async function parquetBody(session: QuerySession, sql: string, deadline: Deadlin
 
 /** @returns the body when the first rows, or the failure of the statement, are there */
 async function textBody(
-  session: QuerySession,
+  statements: PageStatements,
   sql: string,
   format: Exclude<ExportFormat, 'parquet'>,
   deadline: Deadline,
@@ -76,7 +80,7 @@ async function textBody(
   }
   let printer: RowPrinter | undefined
   await new Promise<void>((begun, failed) => {
-    const running = session.run({
+    const running = statements.run({
       sql,
       take: async ({ columns, rows }) => {
         printer ??= resultPrinter(format, print, columns)

@@ -1,24 +1,24 @@
 import type { Clock } from '../../clock.ts'
-import type { QuerySession } from '../../sinks/query-session.ts'
 import type { SqlRequest, SqlResult } from '../api.ts'
-import { RequestFailure } from '../http/failures.ts'
+import { RequestFailure, requestFailureOf } from '../http/failures.ts'
 import { badRequest } from '../http/parameters.ts'
 import { limited } from '../limited.ts'
+import type { PageStatements } from './page-statements.ts'
 
 /** Limits of the statements of a person. */
-export const sqlLimits = { maxSqlRows: 5_000, maxSqlMs: 60_000, maxSqlCharacters: 50_000 } as const
+export const sqlLimits = { maxSqlRows: 5_000, maxSqlCharacters: 50_000 } as const
 
 /** JSON of a result, without which a page could not show it. */
 const maxResultBytes = 16 * 1024 * 1024
 
 /** The statements of persons that run now, by their ids. */
 export class StatementRuns {
-  readonly #session: QuerySession
+  readonly #statements: Pick<PageStatements, 'run' | 'limit'>
   readonly #clock: Clock
   readonly #running = new Map<string, AbortController>()
 
-  constructor(session: QuerySession, clock: Clock) {
-    this.#session = session
+  constructor(statements: Pick<PageStatements, 'run' | 'limit'>, clock: Clock) {
+    this.#statements = statements
     this.#clock = clock
   }
 
@@ -37,10 +37,10 @@ export class StatementRuns {
     let bytes = 0
     let isCut = false
     await this.#canceling(id, signals, (ending) =>
-      this.#session.run({
+      this.#statements.run({
         sql,
         take: async (batch) => {
-          if (batch.types !== undefined)
+          if (columns.length === 0)
             columns = batch.columns.map((name, index) => ({ name, type: batch.types?.[index] ?? '' }))
           for (const row of batch.rows) {
             bytes += JSON.stringify(row).length
@@ -71,8 +71,12 @@ export class StatementRuns {
     if (this.#running.has(id)) throw badRequest('id', 'that of a running statement', 'a new one')
     const canceling = new AbortController()
     this.#running.set(id, canceling)
+    const { maxMs, remedy } = this.#statements.limit
     try {
-      return await limited(this.#clock, sqlLimits.maxSqlMs, [...signals, canceling.signal], work)
+      return await limited(this.#clock, maxMs, [...signals, canceling.signal], work)
+    } catch (error) {
+      if (requestFailureOf(error)?.code !== 'TIMED_OUT') throw error
+      throw new RequestFailure('TIMED_OUT', `The statement was ended after ${maxMs / 1_000} s.`, remedy)
     } finally {
       this.#running.delete(id)
     }

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../../config/resolved.ts'
 import { OffsetFile } from '../../offsets/offset-file.ts'
-import { type BlobGeneration, generationKey, generationParts } from '../../records.ts'
+import { type BlobGeneration, type GenerationMark, generationKey, generationParts } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { TableInspection } from '../../sinks/sink.ts'
@@ -87,15 +87,22 @@ export async function forEachTable(
  * Without the file, the instant in the name is used.
  */
 export async function creationInstants(
+  config: Pick<ResolvedConfig, 'stateDirectory'>,
+  inspected: Pick<InspectedPipeline, 'name' | 'pipeline'>,
+): Promise<(generation: BlobGeneration) => string> {
+  const marks = await storedMarks(config, inspected)
+  return (source) => marks.get(generationKey(source))?.createdAt ?? generationParts(source.generation)[0]
+}
+
+/** Reads how the generations in a pipeline's offset file are recognized, by `generationKey`. */
+export async function storedMarks(
   { stateDirectory }: Pick<ResolvedConfig, 'stateDirectory'>,
   { name, pipeline }: Pick<InspectedPipeline, 'name' | 'pipeline'>,
-): Promise<(generation: BlobGeneration) => string> {
+): Promise<Map<string, GenerationMark>> {
   const offsetFile = new OffsetFile({
     stateDirectory,
     pipeline: name,
     table: pipeline.sinkKind.offsetsTable(pipeline),
   })
-  const marks = await offsetFile.readMarks()
-  const instants = new Map(marks.map((mark) => [generationKey(mark), mark.createdAt]))
-  return (source) => instants.get(generationKey(source)) ?? generationParts(source.generation)[0]
+  return new Map((await offsetFile.readMarks()).map((mark) => [generationKey(mark), mark]))
 }

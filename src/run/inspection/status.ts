@@ -1,7 +1,8 @@
 import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { isTailraceError } from '../../errors.ts'
-import type { LandedOffset } from '../../offsets/landed-offsets.ts'
-import { type BlobGeneration, generationKey } from '../../records.ts'
+import { type ArchivedOffsets, maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
+import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
+import { type BlobGeneration, generationKey, generationParts } from '../../records.ts'
 import { singleAttempt } from '../../retry.ts'
 import { ArrivalRate } from '../../sources/arrival-rate.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
@@ -48,6 +49,11 @@ export interface PipelineStatus {
   readonly servers: readonly ServerLag[]
   /** Bytes that arrived in the last day, estimated from the blobs; undefined when the source could not be listed. */
   readonly bytesPerDay: number | undefined
+  /**
+   * Rows of the table's archive, of all its pipelines: one for each time that an offset had not changed for long. Of their
+   * blobs, only those that grew since are listed.
+   */
+  readonly archivedOffsets: number
   /** Sentences about changes of the table that may have removed rows: by somebody else, since the last start. */
   readonly tableChanges: readonly string[]
 }
@@ -84,22 +90,22 @@ export async function readStatus(
       failure,
       servers: [],
       bytesPerDay: undefined,
+      archivedOffsets: 0,
       tableChanges: [],
     })
   }
   const inspecting = forEachPipeline(context, only, async (landed) => {
-    const generations = await landed.table.generations()
+    const resident = await landed.table.generations()
     const {
+      generations,
       landed: lengths,
       notBegun,
       notBegunOf,
       bytesPerDay,
-    } = await sourceLengths(landed, generations, context.clock.now())
+    } = await sourceLengths(landed, resident, context.clock.now())
     const setAside = await new SetAsideFile(stateDirectory, landed.name).read()
     const failure = pipelines.get(landed.name)?.failure
-    const replacedBlobs = new Set(
-      generations.flatMap(({ blob }, index) => (generations[index + 1]?.blob === blob ? [blob] : [])),
-    ).size
+    const replacedBlobs = (await blobsWithSeveral(resident, landed.table.archive)).size
     const tableChanges = (await landed.table.changes?.()) ?? []
     const instantOf = await creationInstants(context.config, landed)
     const statuses = await blobStatuses(landed, generations, lengths, instantOf)
@@ -113,6 +119,7 @@ export async function readStatus(
       failure,
       servers,
       bytesPerDay,
+      archivedOffsets: landed.table.archive?.count ?? 0,
       tableChanges,
     })
   })
@@ -122,6 +129,23 @@ export async function readStatus(
   return { blobs, pipelines: [...pipelines.values()], error }
 }
 
+/** @returns the blobs with several landed generations */
+async function blobsWithSeveral(
+  resident: readonly LandedOffset[],
+  archive: ArchivedOffsets | undefined,
+): Promise<ReadonlySet<string>> {
+  const several = new Set(await archive?.replaced())
+  const single = new Set<string>()
+  for (const { blob } of resident) (single.has(blob) ? several : single).add(blob)
+  const sought = archive === undefined ? [] : [...single].filter((blob) => !several.has(blob))
+  for (let from = 0; from < sought.length; from += maxSoughtBlobs) {
+    // It returns the generations alone that are not resident.
+    for (const { blob } of (await archive?.find(sought.slice(from, from + maxSoughtBlobs))) ?? [])
+      several.add(blob)
+  }
+  return several
+}
+
 async function blobStatuses(
   { name, table }: InspectedPipeline,
   generations: readonly LandedOffset[],
@@ -129,9 +153,13 @@ async function blobStatuses(
   instantOf: (generation: BlobGeneration) => string,
 ): Promise<BlobStatus[]> {
   const landedRows = await table.rows()
+  const blobs = new Set(generations.map(({ blob }) => blob))
   // The rows are read after the offsets, so they may include rows that a running process has landed since.
   const counts =
-    landedRows && new Map((await landedRows.counts()).map((count) => [generationKey(count), count]))
+    landedRows &&
+    new Map(
+      (await landedRows.counts((blob) => blobs.has(blob))).map((count) => [generationKey(count), count]),
+    )
   return generations.map(({ blob, generation, offset }, index) => {
     const length = lengths.get(blob)
     // Generations may share a creation instant; only the newest one can still exist.
@@ -160,6 +188,8 @@ type NotedBlob = BlobLength & Partial<Pick<ListedBlob, 'modifiedAtMs'>>
 
 /** The current sizes of landed blobs, and the total of all others. */
 export interface SourceLengths {
+  /** The given generations, and the archived ones that have grown since. */
+  readonly generations: readonly LandedOffset[]
   /** Blobs with landed bytes, by `<container>/<name>`. */
   readonly landed: ReadonlyMap<string, BlobLength>
   /** Blobs without any landed byte; empty blobs are not counted. */
@@ -193,21 +223,44 @@ function serverLags(
  * @throws SOURCE_DENIED, SOURCE_UNAVAILABLE
  */
 async function sourceLengths(
-  { pipeline, reader }: Pick<InspectedPipeline, 'pipeline' | 'reader'>,
-  generations: readonly LandedOffset[],
+  { pipeline, reader, table: { archive } }: Pick<InspectedPipeline, 'pipeline' | 'reader' | 'table'>,
+  resident: readonly LandedOffset[],
   nowMs: number,
 ): Promise<SourceLengths> {
   const { source } = pipeline
+  const generations = [...resident]
   const known = new Set(generations.map(({ blob }) => blob))
   const landed = new Map<string, BlobLength>()
   const notBegun = { blobs: 0, bytes: 0 }
   const notBegunOf = new Map<string, { blobs: number; bytes: number }>()
   const rate = new ArrivalRate(nowMs)
+  const sought = new Map<string, BlobLength>()
+  const seek = async (): Promise<void> => {
+    const found = new LandedOffsets()
+    const instants = new Map<LandedOffset, string>()
+    for (const one of (await archive?.find([...sought.keys()])) ?? []) {
+      found.set(one)
+      instants.set(one, one.mark?.createdAt ?? generationParts(one.generation)[0])
+    }
+    for (const [blob, length] of sought) {
+      const newest = found.of(blob).at(-1)
+      if (newest === undefined) noteNotBegun(blob.slice(reader.container.length + 1), length.bytes)
+      else if (newest.offset < length.bytes || instants.get(newest) !== length.createdAt) {
+        landed.set(blob, length)
+        for (const one of found.of(blob)) generations.push(one)
+      }
+    }
+    sought.clear()
+  }
   const note = (name: string, { bytes, createdAt, modifiedAtMs = nowMs }: NotedBlob): void => {
     rate.note({ bytes, createdAt, modifiedAtMs })
     const blob = `${reader.container}/${name}`
     if (known.has(blob)) landed.set(blob, { bytes, createdAt })
-    else if (bytes > 0) {
+    else if (bytes > 0 && archive !== undefined) sought.set(blob, { bytes, createdAt })
+    else noteNotBegun(name, bytes)
+  }
+  const noteNotBegun = (name: string, bytes: number): void => {
+    if (bytes > 0) {
       notBegun.blobs += 1
       notBegun.bytes += bytes
       const server = serverOf(name)
@@ -220,7 +273,8 @@ async function sourceLengths(
   if (selection.kind === 'one') {
     const head = await reader.read(selection.name, { offset: 0, maxBytes: 1 })
     if (head.kind === 'bytes') note(selection.name, { bytes: head.totalBytes, createdAt: head.createdAt })
-    return { landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
+    await seek()
+    return { generations, landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
   }
   const discovery = createDiscovery(selection, {
     reader,
@@ -229,10 +283,14 @@ async function sourceLengths(
     watchMs: source.watchMs,
   })
   try {
-    for await (const listed of discovery.scan(nowMs, { policy: singleAttempt })) note(listed.name, listed)
+    for await (const listed of discovery.scan(nowMs, { policy: singleAttempt })) {
+      note(listed.name, listed)
+      if (sought.size === maxSoughtBlobs) await seek()
+    }
+    await seek()
   } catch (error) {
     // A missing container has no blobs.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error
   }
-  return { landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
+  return { generations, landed, notBegun, notBegunOf, bytesPerDay: rate.bytesPerDay }
 }

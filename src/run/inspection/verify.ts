@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import type { ArchivedOffset, ArchivedOffsets } from '../../offsets/archived-offsets.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import type { Verdict, VerifyReport } from '../../offsets/verify-report.ts'
+import { compareGenerations, generationParts } from '../../records.ts'
 import type { RowPlaces } from '../../sinks/landed-rows.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import { headBytes } from '../../sources/recognition/fingerprint.ts'
@@ -28,6 +30,7 @@ export async function verifyRows(
   signal?: AbortSignal,
 ): Promise<VerifyReport> {
   const verdicts: Verdict[] = []
+  const archived = { generations: 0, rows: 0 }
   await forEachPipeline(
     context,
     only,
@@ -43,32 +46,73 @@ export async function verifyRows(
         )
       }
       const instantOf = await creationInstants(context.config, landed)
-      const newestOf = new Map(generations.map(({ blob, generation }) => [blob, generation]))
+      const residents = new Map(generations.map(({ blob, generation }) => [blob, generation]))
       const isFromStart = source.coldStart === 'earliest' && source.startTimeMs === undefined
       const checkedFrom = landed.table.retainedDays ?? (isFromStart ? 'start' : 'first-row')
-      for (let from = 0; from < generations.length; from += generationsPerQuery) {
+      const judge = async (
+        some: readonly LandedOffset[],
+        instantIf: (one: LandedOffset) => string | undefined,
+        onVerdict: (verdict: Verdict) => void,
+      ): Promise<void> => {
         signal?.throwIfAborted()
-        const some = generations.slice(from, from + generationsPerQuery)
         const places = (await landedRows?.places(some, checkedFrom)) ?? some.map(withoutRows)
         for (const [index, { gaps, ...facts }] of places.entries()) {
           const one = some[index] as LandedOffset
-          // Only the newest generation of a blob can still exist.
-          const isNewest = newestOf.get(one.blob) === one.generation
-          const instant = isNewest ? instantOf(one) : undefined
-          const between = await explainGaps(reader, one.blob, instant, gaps, transforms.length > 0)
-          verdicts.push({
-            pipeline: name,
-            ...one,
-            ...facts,
-            ...between,
-            complete: between.unexplainedBytes === 0 && facts.overlappingRows === 0,
-          })
+          const { blob, generation, offset } = one
+          const between = await explainGaps(reader, blob, instantIf(one), gaps, transforms.length > 0)
+          const complete = between.unexplainedBytes === 0 && facts.overlappingRows === 0
+          onVerdict({ pipeline: name, blob, generation, offset, ...facts, ...between, complete })
         }
       }
+      for (let from = 0; from < generations.length; from += generationsPerQuery) {
+        await judge(
+          generations.slice(from, from + generationsPerQuery),
+          // Only the newest generation of a blob can still exist.
+          (one) => (residents.get(one.blob) === one.generation ? instantOf(one) : undefined),
+          (verdict) => verdicts.push(verdict),
+        )
+      }
+      await eachBlobs(landed.table.archive, async (offsets) => {
+        const newestOf = new Map<string, ArchivedOffset>()
+        for (const one of [...offsets].sort(compareGenerations)) newestOf.set(one.blob, one)
+        await judge(
+          offsets,
+          (one) => {
+            const newest = residents.has(one.blob) ? undefined : newestOf.get(one.blob)
+            return newest?.generation === one.generation
+              ? (newest.mark?.createdAt ?? generationParts(one.generation)[0])
+              : undefined
+          },
+          (verdict) => {
+            if (!verdict.complete) return verdicts.push(verdict)
+            archived.generations += 1
+            archived.rows += verdict.rows
+          },
+        )
+      })
     },
     signal,
   )
-  return { complete: verdicts.every(({ complete }) => complete), blobs: verdicts }
+  return { complete: verdicts.every(({ complete }) => complete), blobs: verdicts, archived }
+}
+
+/** Passes archived offsets to `take`, those of one blob together. */
+async function eachBlobs(
+  archive: ArchivedOffsets | undefined,
+  take: (offsets: readonly ArchivedOffset[]) => Promise<void>,
+): Promise<void> {
+  let waiting: readonly ArchivedOffset[] = []
+  await archive?.each(async (offsets) => {
+    waiting = [...waiting, ...offsets]
+    const last = waiting.at(-1)?.blob
+    const whole = waiting.findIndex(({ blob }) => blob === last)
+    if (whole >= generationsPerQuery) {
+      await take(waiting.slice(0, whole))
+      waiting = waiting.slice(whole)
+    }
+    return true
+  })
+  if (waiting.length > 0) await take(waiting)
 }
 
 /** @returns the ranges of a generation when the table does not exist */

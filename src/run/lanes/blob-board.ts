@@ -19,6 +19,8 @@ export interface BoardBlob extends BlobMemory {
   /** Its length as last seen, in bytes. */
   bytes: number
   createdAt: string
+  /** How far it had landed when it was found, in bytes: its offset may be in the table's archive alone until it is read. */
+  landedBytes: number
   modifiedAtMs: number
   /** When it was last found grown after it had been read to its end, in milliseconds since the epoch; 0 when never. */
   grewAtMs: number
@@ -208,6 +210,7 @@ export class BlobBoard {
     }
     const isNews = listed.bytes !== known.bytes || listed.createdAt !== known.createdAt
     known.bytes = listed.bytes
+    if (known.createdAt !== listed.createdAt) known.landedBytes = 0
     known.createdAt = listed.createdAt
     if (!isAtRest(state)) {
       if (isNews) this.apply(known, 'changed')
@@ -226,6 +229,7 @@ export class BlobBoard {
     // Landed in part: it had been read to its end or nearly so, and has grown since.
     if (landedBytes > 0) {
       const grown = this.#add(listed)
+      grown.landedBytes = landedBytes
       grown.grewAtMs = nowMs
       grown.behindSinceMs = behindSinceMs
       this.apply(grown, 'found-grown')
@@ -263,7 +267,16 @@ export class BlobBoard {
 
   #add({ name, bytes, createdAt, modifiedAtMs }: ListedBlob): BoardBlob {
     const status = unknownBlob
-    const blob: BoardBlob = { name, status, bytes, createdAt, modifiedAtMs, seenBytes: 0, grewAtMs: 0 }
+    const blob: BoardBlob = {
+      name,
+      status,
+      bytes,
+      createdAt,
+      landedBytes: 0,
+      modifiedAtMs,
+      seenBytes: 0,
+      grewAtMs: 0,
+    }
     this.#blobs.set(name, blob)
     return blob
   }

@@ -1,5 +1,6 @@
 import { isTailraceError } from '../../errors.ts'
-import { generationParts, type Span } from '../../records.ts'
+import { type ArchivedOffset, maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
+import { compareGenerations, generationParts, type Span } from '../../records.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
@@ -43,6 +44,13 @@ export class BlobScanner {
     const { config, reader, isOwn = () => true, clock, logger } = this.#context
     const startsAtEnds = this.#isFirst && this.#context.isFirstRun && config.source.coldStart === 'latest'
     const starts: Span[] = []
+    let sought: ListedBlob[] = []
+    const seek = async (): Promise<void> => {
+      const some = sought
+      sought = []
+      const offsets = await this.#archivedBytes(some)
+      for (const listed of some) onBlob(listed, offsets.get(listed.name))
+    }
     try {
       const onRetry = retryLog(logger, 'listing failed', { blobs: this.#discovery.described })
       const retrying = { signal, clock, onRetry }
@@ -54,8 +62,14 @@ export class BlobScanner {
         // The first shard to start records the ends for all: one that starts later must not skip what came in between.
         if (startsAtEnds) {
           if (listed.bytes > 0) starts.push(this.#startAtEnd(listed))
-        } else if (isOwn(listed.name)) onBlob(listed, this.#landedBytes(listed))
+        } else if (isOwn(listed.name)) {
+          const landedBytes = this.#landedBytes(listed)
+          if (landedBytes === undefined && this.#mayBeArchived(listed)) sought.push(listed)
+          else onBlob(listed, landedBytes)
+          if (sought.length === maxSoughtBlobs) await seek()
+        }
       }
+      if (sought.length > 0) await seek()
     } catch (error) {
       if (signal.aborted) return false
       // Azure Monitor creates the container with the first record, so its absence is a wait, not a failure.
@@ -74,6 +88,30 @@ export class BlobScanner {
   #startAtEnd({ name, bytes, createdAt }: ListedBlob): Span {
     const blob = `${this.#context.reader.container}/${name}`
     return { blob, generation: createdAt, start: bytes, end: bytes }
+  }
+
+  #mayBeArchived({ name, bytes, createdAt }: ListedBlob): boolean {
+    const { archive, reader } = this.#context
+    const source = { blob: `${reader.container}/${name}`, generation: createdAt }
+    return bytes > 0 && archive?.mayHave(source) === true
+  }
+
+  /** As `#landedBytes`, by name, of the blobs whose listed generation is in the archive. */
+  async #archivedBytes(listed: readonly ListedBlob[]): Promise<ReadonlyMap<string, number>> {
+    const { archive, reader } = this.#context
+    const blobOf = ({ name }: ListedBlob): string => `${reader.container}/${name}`
+    const newest = new Map<string, ArchivedOffset>()
+    for (const one of (await archive?.find(listed.map(blobOf))) ?? []) {
+      const known = newest.get(one.blob)
+      if (known === undefined || compareGenerations(known, one) < 0) newest.set(one.blob, one)
+    }
+    const bytes = new Map<string, number>()
+    for (const blob of listed) {
+      const found = newest.get(blobOf(blob))
+      const instant = found && (found.mark?.createdAt ?? generationParts(found.generation)[0])
+      if (found !== undefined && instant === blob.createdAt) bytes.set(blob.name, found.offset)
+    }
+    return bytes
   }
 
   /** A listing shows the creation instant alone, so the generation is taken for the newest one of that instant. */

@@ -16,7 +16,13 @@ export function heldAsSetAside(
   }))
 }
 
-/** @throws the reason why a blob must not be read */
-export function requireNoneHeld({ heldBlobs }: Pick<TableCommitter, 'heldBlobs'>): void {
-  for (const error of heldBlobs?.values() ?? []) throw error
+/**
+ * @param only the `source_blob` that alone matters. Default: every blob does
+ * @throws the reason why a blob must not be read
+ */
+export function requireNoneHeld(
+  { heldBlobs }: Pick<TableCommitter, 'heldBlobs'>,
+  only?: string | undefined,
+): void {
+  for (const [blob, error] of heldBlobs ?? []) if (only === undefined || blob === only) throw error
 }

@@ -4,6 +4,7 @@ import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import type { SerialQueue } from '../../offsets/serial-queue.ts'
 import type { BlobGeneration, EntryBlock, GenerationMark, Span } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
+import type { CommitterArchive } from '../../sinks/table-committer.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import type { SourceOptions } from '../../sources/options.ts'
 import type { ByteBudget } from '../../sources/tailing/byte-budget.ts'
@@ -22,12 +23,16 @@ export interface LaneContext {
   /** Makes the stages of the custom transforms, for one lane. */
   readonly customStages: () => readonly Transform[]
   readonly reader: BlobReader
+  /** Recognizes the table's usual records: `Projection.writtenForm`. */
+  readonly writtenForm?: RegExp | undefined
   /** Whether this process reads a blob, by its name; another shard reads the others. Default: all. */
   readonly isOwn?: ((blobName: string) => boolean) | undefined
   /** Wait for appends at the blobs' ends; otherwise end where each ended when it was first seen. */
   readonly follow: boolean
-  /** The generations of `<container>/<name>` that have landed, the newest one last. */
+  /** The generations of `<container>/<name>` that have landed, the newest one last; without those in `archive`. */
   readonly landedOf: (blob: string) => readonly LandedOffset[]
+  /** Offsets of blobs that have not changed for long. Default: there are none. */
+  readonly archive?: CommitterArchive | undefined
   /** Whether the table had no offset of this pipeline when it was opened. */
   readonly isFirstRun: boolean
   /** The instant up to which an earlier run has landed everything, in milliseconds since the epoch. Default: now. */

@@ -88,6 +88,12 @@ export class LaneRunner {
   async open(memory: BlobMemory, options: OpenOptions): Promise<OpenedLane> {
     const { reader } = this.#context
     const blob = `${reader.container}/${memory.name}`
+    try {
+      await this.#context.archive?.recall([blob])
+    } catch (error) {
+      if (this.signal.aborted) return { kind: 'stopped' }
+      throw error
+    }
     const known = this.#known(blob, memory)
     const { coldStart, giveUp, listedBytes = 0 } = options
     const firstBytes = listedBytes <= maxFirstBytes ? listedBytes : 0
@@ -184,7 +190,8 @@ export class LaneRunner {
   }
 
   #lane(memory: BlobMemory, start: LaneStart, { follow, giveUp }: OpenOptions, first?: BytesRead): Lane {
-    const { config, customStages, reader, budget, staging, diskSpace, clock, logger } = this.#context
+    const { config, customStages, reader, writtenForm, budget, staging, diskSpace, clock, logger } =
+      this.#context
     const blobName = memory.name
     return new Lane({
       source: config.source,
@@ -196,6 +203,7 @@ export class LaneRunner {
       follow,
       budget,
       rowMemories: this.#rowMemories,
+      writtenForm,
       longLines: this.#longLines,
       staging,
       diskSpace,

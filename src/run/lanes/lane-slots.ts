@@ -38,11 +38,14 @@ export class LaneSlots {
     return liveCount > 0 || (backlogCount > 0 && this.#backlogLanes === 0)
   }
 
-  /** Holds a place until `work` ends, and then calls `onFree`. */
+  /**
+   * Holds a place until `work` ends, and then calls `onFree`. A blob may be taken again as soon as its work has nothing left
+   * to do, before the promise of that work is settled: the place is then that of the later work.
+   */
   hold(blob: BoardBlob, queue: 'live' | 'backlog', work: Promise<void>, onFree: () => void): void {
     const isBacklog = queue === 'backlog'
     const done = work.finally(() => {
-      this.#running.delete(blob)
+      if (this.#running.get(blob)?.done === done) this.#running.delete(blob)
       onFree()
     })
     this.#running.set(blob, { isBacklog, done })

@@ -37,6 +37,8 @@ export interface LaneOptions {
   readonly budget?: ByteBudget | undefined
   /** Memory for usual records, shared by lanes. Default: of this lane's own. */
   readonly rowMemories?: RowMemories | undefined
+  /** Recognizes the table's usual records: `Projection.writtenForm`. */
+  readonly writtenForm?: RegExp | undefined
   /** Bounds the memory of long lines, shared by lanes. Default: of this lane's own. */
   readonly longLines?: LongLines | undefined
   /** Takes the entries of a gzip member or a document that do not fit in memory. */
@@ -176,8 +178,9 @@ export class Lane {
    * @throws the error that ended the reading or the framing, after the lines before it were handed on
    */
   async run(inlet: (onTaken: (block: EntryBlock) => void) => Writable): Promise<TailEnd> {
-    const { start, staging, diskSpace } = this.#options
-    const validators = start.framing === 'documents' ? [] : [new RecordValidator(this.#longLines)]
+    const { start, staging, diskSpace, writtenForm } = this.#options
+    const validators =
+      start.framing === 'documents' ? [] : [new RecordValidator({ longLines: this.#longLines, writtenForm })]
     const collectors = start.framing === 'lines' ? [] : [new UnitCollector({ staging, diskSpace })]
     const last = inlet(({ span, release }) => {
       this.#takenEnd = span.end
@@ -200,10 +203,10 @@ export class Lane {
   }
 
   #framerOf({ framing, insideLine, offset, resume }: LaneStart, maxLineBytes: number) {
-    const { rowMemories = new RowMemories() } = this.#options
+    const { rowMemories = new RowMemories(), writtenForm } = this.#options
     const longLines = this.#longLines
     // Custom transforms work on objects.
-    const usual = this.#customStages.length === 0 ? new UsualRows(rowMemories) : undefined
+    const usual = this.#customStages.length === 0 ? new UsualRows(rowMemories, writtenForm) : undefined
     switch (framing) {
       case 'lines':
         return new LineSplitter({ maxLineBytes, insideLine, usual, longLines })

@@ -99,8 +99,7 @@ export class ListedLanes implements LaneSchedule {
 
   get lagBytes(): number {
     let lag = this.#board.leftBytes
-    for (const blob of this.#board.blobs)
-      lag += Math.max(0, this.#lengthOf(blob) - (this.#landedOf(blob) ?? 0))
+    for (const blob of this.#board.blobs) lag += Math.max(0, this.#lengthOf(blob) - this.#knownOffsetOf(blob))
     return lag
   }
 
@@ -108,7 +107,7 @@ export class ListedLanes implements LaneSchedule {
     const behind: KnownBlob[] = []
     const others: KnownBlob[] = []
     for (const blob of this.#board.blobs) {
-      const offset = this.#landedOf(blob) ?? 0
+      const offset = this.#knownOffsetOf(blob)
       const bytes = this.#lengthOf(blob)
       const isBehind = bytes > offset
       if (!isBehind && others.length >= max) continue
@@ -132,7 +131,7 @@ export class ListedLanes implements LaneSchedule {
       if (server === undefined) continue
       const lag = servers.get(server) ?? { lagBytes: this.#board.leftBytesOf(server), blobs: 0 }
       servers.set(server, lag)
-      const bytes = Math.max(0, this.#lengthOf(blob) - (this.#landedOf(blob) ?? 0))
+      const bytes = Math.max(0, this.#lengthOf(blob) - this.#knownOffsetOf(blob))
       lag.lagBytes += bytes
       if (bytes > 0) lag.blobs += 1
     }
@@ -231,6 +230,14 @@ export class ListedLanes implements LaneSchedule {
     // Also after the answer that the container does not exist.
     if (!signal.aborted) this.#listedUpToMs = startedAtMs
     if (isComplete) this.#endScan(clock.now())
+    if (isComplete && !signal.aborted) await this.#forgetArchived()
+  }
+
+  /** Blobs on the board may go on from their offsets; of all others, the archive has them. */
+  async #forgetArchived(): Promise<void> {
+    const { archive, reader } = this.#context
+    const nameAt = reader.container.length + 1
+    await archive?.forget((blob) => this.#board.get(blob.slice(nameAt)) !== undefined)
   }
 
   #endScan(nowMs: number): void {
@@ -360,11 +367,21 @@ export class ListedLanes implements LaneSchedule {
     return this.#board.leftBytes > 0 && this.#board.backlogCount < this.#maxQueued / 10
   }
 
-  #landedOf({ name, next, createdAt }: BoardBlob): number | undefined {
+  #landedOf(blob: BoardBlob): number | undefined {
     const { landedOf, reader } = this.#context
-    const generations = landedOf(`${reader.container}/${name}`)
-    const generation = this.#runner.laneOf(name)?.generation ?? next?.generation ?? createdAt
+    const generation = this.#generationOf(blob)
+    const generations = landedOf(`${reader.container}/${blob.name}`)
     return generations.find((known) => known.generation === generation)?.offset
+  }
+
+  /** As `#landedOf`, also by the archive; another generation than the listed one has no archived bytes. */
+  #knownOffsetOf(blob: BoardBlob): number {
+    const archived = this.#generationOf(blob) === blob.createdAt ? blob.landedBytes : 0
+    return this.#landedOf(blob) ?? archived
+  }
+
+  #generationOf({ name, next, createdAt }: BoardBlob): string {
+    return this.#runner.laneOf(name)?.generation ?? next?.generation ?? createdAt
   }
 
   #fail(error: unknown): void {

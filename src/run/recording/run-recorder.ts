@@ -6,7 +6,7 @@ import type { ResolvedConfig, ResolvedPipeline } from '../../config/resolved.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { LandedOffsets } from '../../offsets/landed-offsets.ts'
 import { version } from '../../package.ts'
-import { type LandedBatch, type PreparedBatch, spanBytes } from '../../records.ts'
+import { type BlobGeneration, type LandedBatch, type PreparedBatch, spanBytes } from '../../records.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import type { OpenedPipeline } from '../supervised-pipeline.ts'
@@ -134,13 +134,17 @@ export class RunRecorder {
   /**
    * Records the batch whose commit an earlier process did not survive, if the table has it.
    *
-   * @param landed the table's offsets
+   * @param offsetsOf the table's offsets of some generations
    */
-  async recover(pipeline: string, landed: LandedOffsets): Promise<void> {
+  async recover(
+    pipeline: string,
+    offsetsOf: (sources: readonly BlobGeneration[]) => Promise<LandedOffsets>,
+  ): Promise<void> {
     await this.#noted(
       (async () => {
         const pending = await this.#journal.pendingOf(pipeline)
         if (pending === undefined) return
+        const landed = await offsetsOf(pending.ranges)
         const hasLanded = pending.ranges.every((range) => (landed.get(range) ?? 0) >= range.end)
         if (hasLanded) await this.#append({ ...pending.record, is_recovered: true }, pipeline)
         else await this.#journal.forget(pipeline)

@@ -1,8 +1,9 @@
-import { choosePipeline, unsupportedError } from '../../config/choose-pipelines.ts'
+import { choosePipeline } from '../../config/choose-pipelines.ts'
 import { TailraceError } from '../../errors.ts'
 import type { UnitOutcome } from '../../sinks/table-committer.ts'
 import type { InspectionContext } from '../inspection/for-each-pipeline.ts'
 import { withResources } from '../resources.ts'
+import { requireUnits } from './require-units.ts'
 import type { Manifest } from './unit-files.ts'
 
 /** The result of one commit, which `tailrace commit` prints. */
@@ -23,7 +24,7 @@ export interface NamedManifest extends Manifest {
 }
 
 /**
- * Lands written units: all of one pipeline in one commit, each whole or not at all.
+ * Lands written units, each whole or not at all: all of one pipeline in one commit where its table has room for them.
  *
  * @throws UNIT_INVALID when a manifest is of another table
  * @throws USAGE, COMMIT_CONTENDED, COMMIT_UNKNOWN
@@ -57,9 +58,9 @@ async function commitOfPipeline(
   units: readonly NamedManifest[],
 ): Promise<CommitUnitsReceipt> {
   const pipeline = choosePipeline(config, name)
+  requireUnits(name, pipeline)
   return withResources({ name, config: pipeline, shared: config, clock, logger }, async ({ committer }) => {
-    if (committer.landUnits === undefined)
-      throw unsupportedError([name], { because: 'cannot hold files that are committed later' })
+    if (committer.landUnits === undefined) throw new Error('a table that takes units lands none')
     const { outcomes, tableVersion } = await committer.landUnits(units)
     const having = (outcome: UnitOutcome) => units.filter((_, index) => outcomes[index] === outcome)
     return {

@@ -1,8 +1,9 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
+import { maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
 import { LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { generationParts } from '../../records.ts'
+import { type GenerationMark, generationKey, generationParts } from '../../records.ts'
 import { interactiveRetry, retry } from '../../retry.ts'
-import type { BlobReader } from '../../sources/blob-reader.ts'
+import type { BlobReader, ListedBlob } from '../../sources/blob-reader.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
 import { createDiscovery } from '../../sources/discovery/create-discovery.ts'
 import { framingOf } from '../../sources/recognition/framing.ts'
@@ -12,6 +13,7 @@ import {
   forEachPipeline,
   type InspectedPipeline,
   type InspectionContext,
+  storedMarks,
 } from '../inspection/for-each-pipeline.ts'
 import { cutsOf, packUnits, type UnlandedRange } from './pack-units.ts'
 import type { Unit } from './unit-files.ts'
@@ -41,6 +43,8 @@ export interface UnitPlan {
 
 /** Bytes that have not landed: a range for the units, or why there is none. */
 type FoundBytes = UnlandedRange | Omit<LeftOutBlob, 'pipeline'>
+
+type Listed = Pick<ListedBlob, 'bytes' | 'createdAt'>
 
 /** Blobs that are identified at the same time. */
 const parallelBlobs = 16
@@ -75,19 +79,20 @@ export async function planUnits(context: InspectionContext, options: PlanOptions
 
 async function* unlandedRanges(
   { name, pipeline, reader, table }: InspectedPipeline,
-  { clock }: InspectionContext,
+  { config, clock }: InspectionContext,
 ): AsyncGenerator<FoundBytes> {
   const { source } = pipeline
   const landed = new LandedOffsets()
+  const marks = await storedMarks(config, { name, pipeline })
   for (const one of await table.generations()) landed.set(one)
-  if (landed.blobCount === 0 && source.coldStart === 'latest')
+  if (landed.blobCount === 0 && source.coldStart === 'latest' && !(await hasArchived(table)))
     throw new TailraceError(
       'USAGE',
       `Nothing of ${name} has landed, and coldStart is latest: the first tailrace start records where its blobs begin.`,
     )
   const identify = async (blobName: string): Promise<FoundBytes | undefined> => {
     const blob = `${reader.container}/${blobName}`
-    const known = landed.of(blob).map((one) => ({ ...one, mark: undefined }))
+    const known = landed.of(blob).map((one) => ({ ...one, mark: marks.get(generationKey(one)) }))
     const found = await retry(() => identifyBlob(reader, blobName, { known, coldStart: 'earliest' }), {
       policy: interactiveRetry,
       clock,
@@ -109,7 +114,7 @@ async function* unlandedRanges(
   }
   let waiting: Promise<FoundBytes | undefined>[] = []
   const settled = async () => (await Promise.all(waiting)).filter((one) => one !== undefined)
-  for await (const blobName of blobNames(pipeline.source, reader, landed, clock.now())) {
+  for await (const blobName of blobNames({ pipeline, reader, table }, { landed, marks }, clock.now())) {
     waiting.push(identify(blobName))
     if (waiting.length < parallelBlobs) continue
     yield* await settled()
@@ -118,16 +123,52 @@ async function* unlandedRanges(
   yield* await settled()
 }
 
-/** The blobs of a source that may have bytes to land, as far as a listing shows. */
+async function hasArchived({ archive }: InspectedPipeline['table']): Promise<boolean> {
+  let isFound = false
+  await archive?.each(async (offsets) => {
+    isFound = offsets.length > 0
+    return !isFound
+  })
+  return isFound
+}
+
+/**
+ * The blobs of a source that may have bytes to land, as far as a listing shows.
+ *
+ * @param known gets the archived offsets of these blobs, and the marks that it lacks
+ */
 async function* blobNames(
-  source: InspectedPipeline['pipeline']['source'],
-  reader: BlobReader,
-  landed: LandedOffsets,
+  { pipeline: { source }, reader, table: { archive } }: Omit<InspectedPipeline, 'name'>,
+  { landed, marks }: { readonly landed: LandedOffsets; readonly marks: Map<string, GenerationMark> },
   nowMs: number,
 ): AsyncGenerator<string> {
+  const isLanded = (blob: string, { bytes, createdAt }: Listed, offsets: LandedOffsets): boolean => {
+    const newest = offsets.of(blob).at(-1)
+    if (newest?.offset !== bytes) return false
+    return (
+      (marks.get(generationKey(newest))?.createdAt ?? generationParts(newest.generation)[0]) === createdAt
+    )
+  }
+  let sought = new Map<string, Listed & { readonly name: string }>()
+  const seek = async (): Promise<readonly string[]> => {
+    const some = sought
+    sought = new Map()
+    const found = new LandedOffsets()
+    for (const one of (await archive?.find([...some.keys()])) ?? []) {
+      found.set(one)
+      const key = generationKey(one)
+      if (one.mark !== undefined && !marks.has(key)) marks.set(key, one.mark)
+    }
+    return Array.from(some).flatMap(([blob, listed]) => {
+      if (isLanded(blob, listed, found)) return []
+      for (const one of found.of(blob)) landed.set(one)
+      return [listed.name]
+    })
+  }
   const selection = selectionOf(source.blobs)
   if (selection.kind === 'one') {
-    yield selection.name
+    sought.set(`${reader.container}/${selection.name}`, { name: selection.name, bytes: 0, createdAt: '' })
+    yield* await seek()
     return
   }
   const { startTimeMs, listMs, watchMs } = source
@@ -138,10 +179,12 @@ async function* blobNames(
       { policy: interactiveRetry },
       { everything: true },
     )) {
-      const newest = landed.of(`${reader.container}/${name}`).at(-1)
-      const isLanded = newest?.offset === bytes && generationParts(newest.generation)[0] === createdAt
-      if (bytes > 0 && !isLanded) yield name
+      const blob = `${reader.container}/${name}`
+      if (bytes === 0 || isLanded(blob, { bytes, createdAt }, landed)) continue
+      sought.set(blob, { name, bytes, createdAt })
+      if (archive === undefined || sought.size === maxSoughtBlobs) yield* await seek()
     }
+    yield* await seek()
   } catch (error) {
     // As a run, which waits for Azure Monitor to create it.
     if (!isTailraceError(error, 'SOURCE_MISSING')) throw error

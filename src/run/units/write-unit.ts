@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../clock.ts'
-import { unsupportedError } from '../../config/choose-pipelines.ts'
 import type { ResolvedConfig, ResolvedPipeline } from '../../config/resolved.ts'
 import { TailraceError } from '../../errors.ts'
 import { generationKey, type Span } from '../../records.ts'
@@ -21,7 +20,8 @@ import { removeStaged } from '../../streams/staging/staging.ts'
 import { RowMemories } from '../../streams/staging/usual-rows.ts'
 import { encodeBlocks } from '../encode-blocks.ts'
 import { Lane } from '../lanes/lane.ts'
-import { type PipelineResources, withResources } from '../resources.ts'
+import { type StageResources, withUnitStore } from '../resources.ts'
+import { requireUnits } from './require-units.ts'
 import type { Manifest, Unit } from './unit-files.ts'
 
 export interface WriteUnitOptions {
@@ -35,7 +35,8 @@ export interface WriteUnitOptions {
 
 /**
  * Reads a unit's ranges and stores their rows where the table can name them. Nothing is visible before `commitUnits`, so
- * a repeated or abandoned call does no harm: `tailrace vacuum` removes files that were never named.
+ * a repeated or abandoned call does no harm. `tailrace vacuum` removes files of a Delta table that were never named; those
+ * in a Databricks volume are removed by later runs once they are 7 days old.
  *
  * @throws USAGE when the table cannot hold such files
  * @throws UNIT_REFUSED when a blob was replaced or removed after the plan
@@ -43,17 +44,16 @@ export interface WriteUnitOptions {
  */
 export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
   const { config, unit, pipeline, clock, logger } = options
+  const units = requireUnits(unit.pipeline, pipeline)
   // Of its own, because several units may be written on one machine at the same time.
   const stateDirectory = join(config.stateDirectory, 'units', randomUUID())
   await removeAbandoned(dirname(stateDirectory), clock.now() - config.disk.expireMs)
   const shared = { ...config, stateDirectory, shard: undefined }
   try {
-    return await withResources(
-      { name: unit.pipeline, config: pipeline, shared, clock, logger },
+    return await withUnitStore(
+      { name: unit.pipeline, config: pipeline, units, shared, clock, logger },
       async (resources) => {
-        const { committer } = resources
-        if (committer.storeUnit === undefined)
-          throw unsupportedError([unit.pipeline], { because: 'cannot hold files that are committed later' })
+        const { store } = resources
         const ends = new Map<Span, number>()
         const files: StoredFile[] = []
         let [rows, rejected, partial] = [0, 0, 0]
@@ -61,7 +61,7 @@ export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
           ...resources,
           batch: pipeline.batch,
           onEncoded: async (batch) => {
-            for (const file of (await committer.storeUnit?.([batch])) ?? []) files.push(file)
+            for (const file of await store.storeUnit([batch])) files.push(file)
             for (const { path } of batch.files) await removeStaged(dirname(path), logger)
             rows += batch.rows
             rejected += batch.rejected
@@ -84,7 +84,7 @@ export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
 /** Reads the ranges of a unit, some at a time. @param ends receives where each range's last complete line ends */
 async function readSpans(
   { unit, pipeline, reader, clock, logger }: WriteUnitOptions,
-  { staging, diskSpace }: PipelineResources,
+  { staging, diskSpace }: StageResources,
   merge: LaneMerge,
   ends: Map<Span, number>,
 ): Promise<void> {
@@ -93,6 +93,7 @@ async function readSpans(
     source,
     customStages: () => customStages(pipeline.transforms, unit.pipeline),
     reader,
+    writtenForm: pipeline.table.projection.writtenForm,
     follow: false,
     budget: new ByteBudget(source.maxBufferedBytes),
     rowMemories: new RowMemories(),

@@ -11,9 +11,13 @@ import type {
   DiscardOptions,
   EncodedBatch,
   TableCommitter,
+  UnitsReceipt,
+  WrittenUnit,
 } from '../table-committer.ts'
 import { BackgroundWork } from './background-work.ts'
-import type { LoadLedger, RowLoader } from './loading/row-loader.ts'
+import { isMissingStagedFile } from './loading/copy-into.ts'
+import { landUnitGroups } from './loading/land-unit-groups.ts'
+import type { LoadLedger, RowLoader, UnitGroup, UnitLoader } from './loading/row-loader.ts'
 
 export interface DatabricksCommitterOptions {
   /** Host and table, for logs. */
@@ -51,6 +55,7 @@ export interface DatabricksCommitterOptions {
 export class DatabricksCommitter implements TableCommitter {
   readonly location: string
   readonly tableVersion = undefined
+  readonly landUnits?: (units: readonly WrittenUnit[]) => Promise<UnitsReceipt>
   readonly #options: DatabricksCommitterOptions
   readonly #offsets: LandedOffsets
   /** One batch at a time. */
@@ -64,6 +69,8 @@ export class DatabricksCommitter implements TableCommitter {
     this.#options = options
     this.#offsets = options.offsets
     this.#background = new BackgroundWork(options.clock ?? systemClock)
+    const { units: unitLoader } = options.loader
+    if (unitLoader !== undefined) this.landUnits = (units) => this.#landUnits(units, unitLoader)
   }
 
   async open(): Promise<void> {
@@ -118,9 +125,48 @@ export class DatabricksCommitter implements TableCommitter {
       }
       // A batch without rows only records where blobs start; an unfinished load keeps its intent.
       await this.#advance(spans, encoded.rows > 0 ? undefined : ledger.intent)
-      this.#background.start(() => loader.tidy())
+      this.#background.start(() => this.#tidy())
       return {}
     })
+  }
+
+  async #landUnits(units: readonly WrittenUnit[], loader: UnitLoader): Promise<UnitsReceipt> {
+    return this.#queue.run(async () => {
+      const { ledger } = this.#options
+      // An earlier call that failed left it.
+      if (ledger.intent !== undefined) await this.#settleOrHold(ledger.intent)
+      const held = this.heldBlobs
+      return landUnitGroups(units, {
+        files: loader.files,
+        limits: loader.limits,
+        offsetOf: (source) => this.#offsets.get(source),
+        refusalOf: ({ spans }) => {
+          const span = spans.find(({ blob }) => held.has(blob))
+          return span && `a load of ${span.blob} is unclear: see tailrace intent show`
+        },
+        land: (group) => this.#landGroup(group, loader),
+        onLanded: () => this.#background.start(() => this.#tidy()),
+      })
+    })
+  }
+
+  async #landGroup(group: UnitGroup, loader: UnitLoader): Promise<boolean> {
+    try {
+      if (group.rows > 0) await loader.add(group, (intent) => this.#recordIntent(intent))
+    } catch (error) {
+      // Only mode replace-where: a commit with another state directory has landed the units and removed their files. Mode
+      // copy-into reports missing files as an unclear load.
+      if (isMissingStagedFile(error)) return false
+      throw error
+    }
+    await this.#advance(group.spans, undefined)
+    return true
+  }
+
+  async #tidy(): Promise<void> {
+    const { loader } = this.#options
+    await loader.tidy()
+    await loader.units?.files.removeExpired()
   }
 
   async replace(

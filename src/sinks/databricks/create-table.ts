@@ -5,6 +5,7 @@ import { openTable } from './open-table.ts'
 import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { readOffsets } from './read-offsets.ts'
+import { createRowsOnce, rowsOnceName } from './zerobus/rows-once.ts'
 
 /** Creates the table of a workspace if it is missing, or adds the columns that it lacks. */
 export async function createInWorkspace(context: SinkContext<DatabricksOptions>): Promise<string> {
@@ -22,6 +23,11 @@ export async function createInWorkspace(context: SinkContext<DatabricksOptions>)
       hasLanded: (file?.offsets.blobCount ?? 0) > 0,
       create: true,
     })
+    if (target.sink.mode === 'zerobus') {
+      await createRowsOnce(warehouse, table.name)
+      const view = Object.values(rowsOnceName(table.name)).join('.')
+      return `table ${Object.values(table.name).join('.')} is there with the declared columns, and ${view} shows each row once`
+    }
     return `table ${Object.values(table.name).join('.')} is there with the declared columns`
   } finally {
     await workspace.close()

@@ -1,3 +1,4 @@
+import { TailraceError } from '../../errors.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { OffsetFileContent } from '../../offsets/offset-file.ts'
 import { interactiveRetry } from '../../retry.ts'
@@ -5,9 +6,20 @@ import { qualifiedName } from '../../tables/spark-sql.ts'
 import { LandedRows } from '../landed-rows.ts'
 import type { SinkContext, TableInspection } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
-import { obstacleOf, refuseNoTransactions, requireVisibleRows, restrictionOf } from './open-table.ts'
+import {
+  obstacleOf,
+  refuseNoTransactions,
+  requireNoCatalogCommits,
+  requireVisibleRows,
+  restrictionOf,
+} from './open-table.ts'
 import { openWorkspace, type Workspace } from './open-workspace.ts'
-import { type DatabricksOptions, type DatabricksTarget, prefersTransactions } from './options.ts'
+import {
+  type DatabricksOptions,
+  type DatabricksTarget,
+  hasOffsetsInRows,
+  prefersTransactions,
+} from './options.ts'
 import { readOffsets } from './read-offsets.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
@@ -15,12 +27,13 @@ import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
 import { readTableHistory } from './tables/table-history.ts'
 import { OffsetsTable } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
+import { readName, rowsOnceLack, rowsOnceName } from './zerobus/rows-once.ts'
 
 /**
  * Inspects a table in a Databricks workspace through its warehouse. Landed offsets come from the offset file, or without
  * one from the table's rows, as at the next start.
  *
- * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in mode stage-only
+ * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in modes stage-only and zerobus
  */
 export async function inspectDatabricks(context: SinkContext<DatabricksOptions>): Promise<TableInspection> {
   const { target, signal, clock, logger } = context
@@ -36,7 +49,7 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
       const stored = await offsetsInTable(warehouse, target)
       if (stored !== undefined) return stored
       if (file !== undefined) return [...file.offsets]
-      const from = target.sink.mode === 'stage-only' ? undefined : await present()
+      const from = hasOffsetsInRows(target.sink) ? await present() : undefined
       if (from === undefined) return []
       logger.warn(
         { pipeline: target.name },
@@ -46,9 +59,12 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
     },
     rows: async () => {
       const from = await present()
-      return from && rowsOf(from, qualifiedName(table))
+      if (from !== undefined && target.sink.mode === 'zerobus') await requireRowsOnce(from, target)
+      return from && rowsOf(from, qualifiedName(readName(target)))
     },
+    showsWithinMs: target.sink.mode === 'zerobus' ? 60_000 : undefined,
     check: async () => [
+      ...(await checkZerobus(workspace, target)),
       ...(await checkTable(warehouse, target, (file?.offsets.blobCount ?? 0) > 0)),
       ...(await checkStaging(workspace)),
       ...(file?.intent === undefined ? [] : ['a batch is under way, or the next start ends it']),
@@ -116,6 +132,7 @@ async function checkTable(
 ): Promise<readonly string[]> {
   const { sink, table } = target
   const name = qualifiedName(table.name)
+  if (warehouse === undefined && sink.mode === 'zerobus') return []
   const isLoadedThere = [`table ${name} is loaded by Databricks itself`]
   if (warehouse === undefined) return isLoadedThere
   if (sink.mode === 'stage-only') {
@@ -134,12 +151,41 @@ async function checkTable(
       ? `table ${name} has the declared columns`
       : `table ${name} does not have ${lacks}: a run adds them`,
     modeSentence(facts, target),
+    ...(sink.mode === 'zerobus' ? await checkRowsOnce(warehouse, target) : []),
   ]
+}
+
+/** A run lands rows without the view, but nobody could read each once. */
+async function checkRowsOnce(
+  warehouse: StreamingWarehouse,
+  { table, sink }: DatabricksTarget,
+): Promise<readonly string[]> {
+  const lack = await rowsOnceLack(warehouse, table.name)
+  if (lack === undefined) return []
+  const remedy = sink.createTable ? 'a run creates it' : 'run tailrace tables create'
+  return [`the view ${qualifiedName(rowsOnceName(table.name))} ${lack}: ${remedy}`]
+}
+
+/** @throws TABLE_MISSING when the view that shows each row once cannot be read */
+async function requireRowsOnce(
+  warehouse: StreamingWarehouse,
+  { table }: Pick<DatabricksTarget, 'table'>,
+): Promise<void> {
+  const view = rowsOnceName(table.name)
+  if (await new WorkspaceCatalog(warehouse).hasTable(view)) return
+  throw new TailraceError(
+    'TABLE_MISSING',
+    `The principal cannot see the view ${qualifiedName(view)}, which shows each row once: run tailrace tables create, or have its owner grant SELECT on it.`,
+  )
 }
 
 /** @throws TABLE_UNSUPPORTED when the mode cannot land in a table with these facts */
 function modeSentence(facts: TableFacts, target: DatabricksTarget): string {
   const { mode } = target.sink
+  if (mode === 'zerobus') {
+    requireNoCatalogCommits(facts, target)
+    return `rows land at least once by mode zerobus: read ${qualifiedName(readName(target))}, which shows each once`
+  }
   const obstacle = obstacleOf(facts)
   if (mode === 'transaction' && obstacle !== undefined)
     refuseNoTransactions(target, { because: obstacle, facts })
@@ -152,6 +198,17 @@ function modeSentence(facts: TableFacts, target: DatabricksTarget): string {
   return obstacle === undefined
     ? 'rows and offsets land in one transaction, if the warehouse has transactions'
     : `rows land by mode replace-where: the table ${obstacle}`
+}
+
+/** Asks for a token that allows to write to the table; sends no row. */
+async function checkZerobus(
+  { zerobus, warehouse }: Workspace,
+  { table }: DatabricksTarget,
+): Promise<readonly string[]> {
+  if (zerobus === undefined) return []
+  await zerobus.requireToken()
+  const beside = warehouse === undefined ? '; without sink.httpPath the table itself is not looked at' : ''
+  return [`Zerobus gets a token for the table ${qualifiedName(table.name)}${beside}`]
 }
 
 async function checkStaging({ warehouse, staging }: Workspace): Promise<readonly string[]> {

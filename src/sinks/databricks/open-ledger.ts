@@ -10,12 +10,20 @@ import { RangeRows } from './loading/range-rows.ts'
 import { ReplaceWhereLoader } from './loading/replace-where-loader.ts'
 import type { RowLoader } from './loading/row-loader.ts'
 import { type TableLoad, VolumeLoader } from './loading/volume-loader.ts'
-import { maxStatementLifeMs, openTable, requireVisibleRows, restrictionOf, watchTable } from './open-table.ts'
+import { intendedFiles, requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
+import {
+  maxStatementLifeMs,
+  openTable,
+  requireNoCatalogCommits,
+  requireVisibleRows,
+  restrictionOf,
+  watchTable,
+} from './open-table.ts'
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
 import { ingestedFiles } from './staging/ingested-files.ts'
-import { StagedFiles, type StagedFilesOptions } from './staging/staged-files.ts'
+import type { StagedFilesOptions } from './staging/staged-files.ts'
 import type { VolumeStaging } from './staging/volume-staging.ts'
 import { liveColumnNames } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
@@ -23,6 +31,8 @@ import { readTableHistory } from './tables/table-history.ts'
 import { handOver } from './transactions/hand-over.ts'
 import { OffsetsTable } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
+import { ensureRowsOnce } from './zerobus/rows-once.ts'
+import { ZerobusLoader } from './zerobus/zerobus-loader.ts'
 
 /** A mode whose offsets are in the offset file. */
 export type LedgerMode = Exclude<DatabricksOptions['mode'], 'auto' | 'transaction'>
@@ -130,8 +140,9 @@ function loaderOf(
       ((names: readonly string[]) => ingestedFiles(warehouse, target.table.name, folder.folder, names))
     return volumeLoader(context, folder, undefined, ingested)
   }
-  if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const { table: declaration } = target
+  if (mode === 'zerobus') return zerobusLoader(context, workspace, hasLanded)
+  if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const rows = new RangeRows(warehouse, declaration.name)
   const opened = async (): Promise<TableFacts> => {
     await openTable({ warehouse, ...open })
@@ -151,9 +162,37 @@ function loaderOf(
       return liveColumnNames(warehouse, declaration.name)
     }
     const stagedFiles = stagedFilesOf(context, folder, () => files.held)
-    return new ReplaceWhereLoader({ warehouse, declaration, rows, files, stagedFiles, ensureTable })
+    const unitFiles = unitFilesOf(context, folder)
+    return new ReplaceWhereLoader({
+      warehouse,
+      declaration,
+      rows,
+      files,
+      stagedFiles,
+      unitFiles,
+      ensureTable,
+    })
   }
   return volumeLoader(context, folder, copyLoad(context, warehouse, folder, rows, opened))
+}
+
+function zerobusLoader(
+  context: OpenSink<DatabricksOptions>,
+  { warehouse, zerobus }: Workspace,
+  hasLanded: boolean,
+): ZerobusLoader {
+  const { target, engine, logger } = context
+  const { sink, table: declaration } = target
+  if (zerobus === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.zerobus is missing.')
+  const ensureTable = async (): Promise<void> => {
+    if (warehouse === undefined) return zerobus.requireToken()
+    await openTable({ warehouse, target, stagingFolder: undefined, hasLanded })
+    const facts = await readTableFacts(warehouse, declaration.name)
+    requireNoCatalogCommits(facts, target)
+    await watchTable(context, warehouse, facts)
+    await ensureRowsOnce(warehouse, { table: declaration.name, mayCreate: sink.createTable }, logger)
+  }
+  return new ZerobusLoader({ client: zerobus, declaration, engine, ensureTable })
 }
 
 function volumeLoader(
@@ -163,23 +202,22 @@ function volumeLoader(
   ingested?: StagedFilesOptions['ingested'],
 ): VolumeLoader {
   const { offsets, clock } = context
-  // The files of an unclear load are its evidence.
-  const held = (): readonly string[] =>
-    [offsets.intent, ...offsets.unsettled].flatMap((intent) => intent?.files.map(({ name }) => name) ?? [])
-  const stagedFiles = stagedFilesOf(context, staging, held, ingested)
+  const stagedFiles = stagedFilesOf(context, staging, () => intendedFiles(offsets), ingested)
   return new VolumeLoader({ staging, stagedFiles, table, clock })
 }
 
 function copyLoad(
-  { target, signal, clock, logger }: OpenSink<DatabricksOptions>,
+  context: OpenSink<DatabricksOptions>,
   warehouse: StreamingWarehouse,
   staging: VolumeStaging,
   rows: RangeRows,
   opened: () => Promise<TableFacts>,
 ): TableLoad {
+  const { target, signal, clock, logger } = context
   let facts: TableFacts | undefined
   return {
     rows,
+    unitFiles: unitFilesOf(context, staging),
     ensureTable: async () => {
       facts = await opened()
       const restriction = restrictionOf(facts)
@@ -211,27 +249,4 @@ function copyLoad(
         .catch((error: unknown) => logger.debug({ err: error }, 'the cache was not cleared'))
     },
   }
-}
-
-/** @param held the names of the files that must not be removed */
-export function stagedFilesOf(
-  { target, clock, logger }: Pick<OpenSink<DatabricksOptions>, 'target' | 'clock' | 'logger'>,
-  staging: VolumeStaging,
-  held: () => readonly string[],
-  ingested?: StagedFilesOptions['ingested'],
-): StagedFiles {
-  return new StagedFiles({
-    staging,
-    retentionMs: target.sink.stagedRetentionMs,
-    held,
-    ingested,
-    clock,
-    onFailed: (error) => logger.warn({ err: error }, 'staged files could not be removed'),
-  })
-}
-
-/** @throws CONFIG_INVALID without a volume, where a mode stages files */
-export function requireStaging(staging: VolumeStaging | undefined, mode: string): VolumeStaging {
-  if (staging !== undefined) return staging
-  throw new TailraceError('CONFIG_INVALID', `sink.volume is missing, where mode ${mode} stages files.`)
 }

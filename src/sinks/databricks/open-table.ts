@@ -105,6 +105,22 @@ export function requireVisibleRows(facts: TableFacts, { sink, table }: Databrick
   )
 }
 
+/**
+ * https://docs.databricks.com/ingestion/zerobus-limits (read 2026-11-29)
+ *
+ * @throws TABLE_UNSUPPORTED for a table that Zerobus must not write
+ */
+export function requireNoCatalogCommits(
+  { hasCatalogCommits }: TableFacts,
+  { table }: Pick<DatabricksTarget, 'table'>,
+): void {
+  if (!hasCatalogCommits) return
+  throw new TailraceError(
+    'TABLE_UNSUPPORTED',
+    `The table ${qualifiedName(table.name)} has catalog-managed commits, which Zerobus does not support: use mode transaction, or another table.`,
+  )
+}
+
 /** Why a pipeline does not land by transactions. */
 export interface NoTransactions {
   /** Completes the sentence "The table … does not land by transactions: it …". */
@@ -123,11 +139,18 @@ export function obstacleOf(facts: TableFacts): string | undefined {
 /** @throws TABLE_UNSUPPORTED, LOAD_UNCLEAR */
 export function refuseNoTransactions(
   { table }: Pick<DatabricksTarget, 'table'>,
-  { because, cause }: NoTransactions,
+  { because, facts, cause }: NoTransactions,
 ): never {
+  const name = qualifiedName(table.name)
+  const isHidden = restrictionOf(facts) !== undefined
+  const isUpgradable =
+    !facts.hasCatalogCommits && obstacleOf({ ...facts, hasCatalogCommits: true }) === undefined
+  const upgrade = isUpgradable
+    ? `, or let its owner run ALTER TABLE ${name} SET TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')`
+    : ''
   throw new TailraceError(
     'TABLE_UNSUPPORTED',
-    `The table ${qualifiedName(table.name)} cannot take transactions: it ${because}. Set sink.mode to replace-where or copy-into, or leave it out.`,
+    `The table ${name} cannot take transactions: it ${because}. Set sink.mode to ${isHidden ? 'copy-into' : 'replace-where or copy-into'}, or leave it out${upgrade}.`,
     { cause },
   )
 }

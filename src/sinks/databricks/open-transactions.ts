@@ -2,19 +2,26 @@ import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { OpenSink } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
 import { outwaitOrphans } from './loading/volume-loader.ts'
-import { requireStaging, settledOffsets, stagedFilesOf } from './open-ledger.ts'
+import { settledOffsets } from './open-ledger.ts'
+import { requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
 import { maxStatementLifeMs, type NoTransactions, obstacleOf, openTable, watchTable } from './open-table.ts'
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
-import { StagedFiles } from './staging/staged-files.ts'
-import { stagingBelow } from './staging/staging-below.ts'
-import { UnitFiles } from './staging/unit-files.ts'
-import type { VolumeStaging } from './staging/volume-staging.ts'
 import { readTableFacts } from './tables/table-facts.ts'
 import { OffsetsDisagree, startingOffsets } from './transactions/hand-over.ts'
 import { OffsetsTable, TransactionsRefused } from './transactions/offsets-table.ts'
 import { TransactionCommitter } from './transactions/transaction-committer.ts'
+import { Turns } from './transactions/turns.ts'
+
+/** By the offsets table: the pipelines of a process that share one land in turns, because they meet at each `landEvery`. */
+const turnsOf = new Map<string, Turns>()
+
+function turnsAt(offsetsTable: string): Turns {
+  const turns = turnsOf.get(offsetsTable) ?? new Turns()
+  turnsOf.set(offsetsTable, turns)
+  return turns
+}
 
 /**
  * Opens a table for landing by transactions.
@@ -46,10 +53,11 @@ export async function openTransactions(
     warehouse,
     declaration,
     offsets: offsetsTable,
+    turns: turnsAt(`${sink.host}/${Object.values(offsetsTable.name).join('.').toLowerCase()}`),
     rows,
     files,
     stagedFiles,
-    units: unitFilesOf(context, staging),
+    unitFiles: unitFilesOf(context, staging),
     earlierOffsets: async () => {
       const recorded = await settledOffsets(context, workspace, sink.mode)
       const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs() : undefined
@@ -89,21 +97,6 @@ export async function openTransactions(
     }
     throw error
   }
-}
-
-/** Manifests are good for as long as those of a Delta table by default. */
-const unitRetentionMs = 7 * 24 * 3_600_000
-
-function unitFilesOf({ clock, logger }: OpenSink<DatabricksOptions>, all: VolumeStaging): UnitFiles {
-  const staging = stagingBelow(all, 'units')
-  const expired = new StagedFiles({
-    staging,
-    retentionMs: unitRetentionMs,
-    held: () => [],
-    clock,
-    onFailed: (error) => logger.warn({ err: error }, 'files of units could not be removed'),
-  })
-  return new UnitFiles({ staging, expired, clock })
 }
 
 function disagreement({ beyond }: OffsetsDisagree): string {

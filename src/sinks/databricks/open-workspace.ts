@@ -15,6 +15,7 @@ import { WorkspaceHttp } from './workspace/http.ts'
 import { EntraTokenSource } from './workspace/tokens-entra.ts'
 import { OAuthTokenSource } from './workspace/tokens-oauth.ts'
 import { WorkspaceApi } from './workspace/workspace-api.ts'
+import { ZerobusClient, zerobusGrants, zerobusTokenFields } from './zerobus/zerobus-client.ts'
 
 export interface OpenWorkspaceOptions {
   /** How transient failures are retried. Default: until they end. */
@@ -26,16 +27,19 @@ export interface OpenWorkspaceOptions {
 
 /** A pipeline's clients for a workspace. No request is sent before they are used. */
 export interface Workspace {
-  /** Undefined when files are only staged by the Files API. */
+  /** Undefined without `sink.httpPath`. */
   readonly warehouse: StreamingWarehouse | undefined
-  /** Undefined in mode merge, which needs no files. */
+  /** Undefined in modes that stage no files. */
   readonly staging: VolumeStaging | undefined
+  /** Defined in mode zerobus only. */
+  readonly zerobus: ZerobusClient | undefined
   readonly api: WorkspaceApi
   close(): Promise<void>
 }
 
 /**
  * @throws CONFIG_INVALID when `sink.customCaFile` cannot be read
+ * @throws TABLE_UNSUPPORTED for a table that Zerobus cannot write, in mode zerobus
  * @throws PACKAGE_MISSING
  */
 export async function openWorkspace(
@@ -44,14 +48,12 @@ export async function openWorkspace(
 ): Promise<Workspace> {
   const { name, sink } = target
   if (sink.httpPath !== undefined) requireInstalled('@databricks/sql', 'A SQL warehouse')
-  const [host = '', port] = sink.host.split(':')
+  const connection = { proxy: sink.proxy, customCa: await readCertificates(sink.customCaFile) }
   const address: WorkspaceAddress = {
-    host,
-    port: port === undefined ? undefined : Number(port),
+    ...hostAndPort(sink.host),
+    ...connection,
     httpPath: sink.httpPath ?? '',
     auth: sink.auth,
-    proxy: sink.proxy,
-    customCa: await readCertificates(sink.customCaFile),
   }
   const http = new WorkspaceHttp({ address, clock })
   const tokens = tokenSource(address.auth, { http, clock })
@@ -75,15 +77,45 @@ export async function openWorkspace(
       return new FilesApiStaging({ folder, http, tokens, clock, retry, signal })
     return warehouse === undefined ? undefined : new SqlVolumeStaging({ folder, warehouse })
   }
+  const zerobus = zerobusOf(target, { http, connection, clock, retry, signal })
   return {
     warehouse,
     staging: stagingOf(),
+    zerobus: zerobus?.client,
     api: new WorkspaceApi(http, tokens, () => clock.now()),
     close: async () => {
       await warehouse?.close()
       await http.close()
+      await zerobus?.http.close()
     },
   }
+}
+
+/** The rows go to another host than the workspace; the tokens for it are those of the workspace. */
+function zerobusOf(
+  { sink, table }: Pick<DatabricksTarget, 'sink' | 'table'>,
+  {
+    http: workspaceHttp,
+    connection,
+    ...rest
+  }: Pick<OpenWorkspaceOptions, 'retry' | 'signal' | 'clock'> & {
+    readonly http: WorkspaceHttp
+    readonly connection: Pick<WorkspaceAddress, 'proxy' | 'customCa'>
+  },
+): { readonly client: ZerobusClient; readonly http: WorkspaceHttp } | undefined {
+  const { auth, mode, zerobus } = sink
+  if (mode !== 'zerobus' || zerobus === undefined || auth.kind !== 'oauth') return undefined
+  const { clock } = rest
+  const http = new WorkspaceHttp({ address: { ...hostAndPort(zerobus.host), ...connection }, clock })
+  const fields = zerobusTokenFields(table.name, zerobus.workspaceId ?? '')
+  const tokens = new OAuthTokenSource({ ...auth, fields, http: workspaceHttp, clock })
+  const grants = zerobusGrants(table.name, auth.clientId)
+  return { client: new ZerobusClient({ table: table.name, http, tokens, grants, ...rest }), http }
+}
+
+function hostAndPort(text: string): Pick<WorkspaceAddress, 'host' | 'port'> {
+  const [host = '', port] = text.split(':')
+  return { host, port: port === undefined ? undefined : Number(port) }
 }
 
 /** The tokens of a way to prove who one is; nothing is asked for yet. */

@@ -6,27 +6,28 @@ import { openLedger } from './open-ledger.ts'
 import { refuseNoTransactions, restrictionOf } from './open-table.ts'
 import { openTransactions } from './open-transactions.ts'
 import { openWorkspace, type Workspace } from './open-workspace.ts'
-import type { DatabricksOptions } from './options.ts'
+import { type DatabricksOptions, hasOffsetsInRows } from './options.ts'
 import { TransactionCommitter } from './transactions/transaction-committer.ts'
 
 /**
  * Opens a table of a Databricks workspace, and completes or discards the load of an earlier process.
  *
  * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, WAREHOUSE_DENIED, LOAD_UNCLEAR
- * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in mode stage-only
+ * @throws OFFSET_FILE_CORRUPT when the offsets cannot be computed from rows, as in modes stage-only and zerobus
  */
 export async function openDatabricks(context: OpenSink<DatabricksOptions>): Promise<OpenedSink> {
   const { target, storedOffsets, signal, clock, logger } = context
-  if (storedOffsets === 'corrupt' && target.sink.mode === 'stage-only') {
+  const { mode } = target.sink
+  if (storedOffsets === 'corrupt' && !hasOffsetsInRows(target.sink)) {
     throw new TailraceError(
       'OFFSET_FILE_CORRUPT',
-      'The offset file is the only record of staged ranges in mode stage-only: restore it, or remove it to stage everything again.',
+      `The offset file is the only record of landed ranges in mode ${mode}: restore it, or remove it to ${mode === 'zerobus' ? 'send everything again, which the view shows once' : 'stage everything again'}.`,
     )
   }
   const onRetry = retryLog(logger, 'the workspace failed')
   const workspace = await openWorkspace(target, { retry: { onRetry }, signal, clock, logger })
   try {
-    const committer = await committerOf(context, workspace)
+    const committer = await committerIn(context, workspace)
     return { committer, encodedFiles: 'whole', directories: [] }
   } catch (error) {
     await workspace.close()
@@ -34,7 +35,8 @@ export async function openDatabricks(context: OpenSink<DatabricksOptions>): Prom
   }
 }
 
-async function committerOf(
+/** Opens a table by the clients of a workspace, which the committer closes. */
+export async function committerIn(
   context: OpenSink<DatabricksOptions>,
   workspace: Workspace,
 ): Promise<TableCommitter> {

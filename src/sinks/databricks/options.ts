@@ -14,8 +14,8 @@ export interface DatabricksSinkConfig {
   /** Host name of the workspace, such as `adb-1234567890123456.7.azuredatabricks.net`; a port may follow it. */
   readonly host: string
   /**
-   * HTTP path of the SQL warehouse, `/sql/1.0/warehouses/<id>`. Only `stage-only` with `upload: 'files-api'` does
-   * without one.
+   * HTTP path of the SQL warehouse, `/sql/1.0/warehouses/<id>`. Only `zerobus`, and `stage-only` with
+   * `upload: 'files-api'`, do without one.
    */
   readonly httpPath?: string | undefined
   readonly auth: WorkspaceAuth
@@ -25,12 +25,20 @@ export interface DatabricksSinkConfig {
    * file and moves the offsets in the table `tailrace_offsets`. `replace-where`: the rows of a batch's ranges are
    * replaced by those of a staged file. `copy-into`: a staged file is loaded by COPY INTO. `merge`: rows travel as the
    * parameter of a MERGE, for low volumes where there is no volume. `stage-only`: files are left in the volume for an
-   * Auto Loader or a streaming table.
+   * Auto Loader or a streaming table. `zerobus`: rows are sent to Zerobus Ingest, at least once, and a view shows each once.
    */
-  readonly mode?: 'auto' | 'transaction' | 'replace-where' | 'copy-into' | 'merge' | 'stage-only' | undefined
+  readonly mode?:
+    | 'auto'
+    | 'transaction'
+    | 'replace-where'
+    | 'copy-into'
+    | 'merge'
+    | 'stage-only'
+    | 'zerobus'
+    | undefined
   /**
    * Where files are staged, a volume or a folder in one: `/Volumes/catalog/schema/volume/folder`. Needed by all modes
-   * but `merge`. One pipeline's files lie in a folder of its own below it.
+   * but `merge` and `zerobus`. One pipeline's files lie in a folder of its own below it.
    */
   readonly volume?: string | undefined
   /**
@@ -38,6 +46,8 @@ export interface DatabricksSinkConfig {
    * driver's PUT, which needs the warehouse and a way to the volume's storage.
    */
   readonly upload?: 'put' | 'files-api' | undefined
+  /** The endpoint of Zerobus Ingest. Needed by mode `zerobus`, and used by no other. */
+  readonly zerobus?: ZerobusEndpoint | undefined
   /** Whether a table that is missing is created. Default true. */
   readonly createTable?: boolean | undefined
   /**
@@ -64,11 +74,38 @@ export interface DatabricksSinkConfig {
   readonly stagedRetentionMs?: number | undefined
   /** Longest time that one statement may take, in milliseconds: 10,000 to 86,400,000. Default 600,000. */
   readonly statementTimeoutMs?: number | undefined
+  /** Prices of DBUs, for the estimates of `tailrace check` and `tailrace status`. */
+  readonly prices?: DbuPriceConfig | undefined
   /** An HTTP proxy, such as `http://proxy.example:3128`. Default none. */
   readonly proxy?: string | undefined
   /** A PEM file with a certificate authority to trust beside the usual ones. Default none. */
   readonly customCaFile?: string | undefined
 }
+
+/** Where Zerobus Ingest of a workspace answers. */
+export interface ZerobusEndpoint {
+  /** Host name, such as `1234567890123456.zerobus.westeurope.azuredatabricks.net`; a port may follow it. */
+  readonly host: string
+  /** The id of the workspace, digits. Default: the first part of `host`, if that is digits. */
+  readonly workspaceId?: string | undefined
+}
+
+/**
+ * US dollars for a DBU by kind of warehouse, each 0 to 1,000. The defaults are list prices by a third party
+ * (https://www.databrickspricing.com/serverless, read 2026-11-29); regions and contracts differ.
+ */
+export interface DbuPriceConfig {
+  /** Of a serverless SQL warehouse, machines included. Default 0.7. */
+  readonly perServerlessDbu?: number | undefined
+  /** Of a pro one; its machines are paid apart. Default 0.55. */
+  readonly perProDbu?: number | undefined
+  /** Of a classic one; its machines are paid apart. Default 0.22. */
+  readonly perClassicDbu?: number | undefined
+  /** Of serverless jobs, by which Zerobus Ingest is billed. Default 0.45. */
+  readonly perJobsDbu?: number | undefined
+}
+
+const price = z.number().min(0).max(1_000)
 
 const auth = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('token'), token: z.string().min(1) }),
@@ -83,6 +120,26 @@ const auth = z.discriminatedUnion('kind', [
 // Letters and digits of any script, and no character that a path, a pattern of files or an SQL literal gives a meaning to.
 const volumePath = /^\/Volumes(?:\/(?!\.{1,2}(?:\/|$))(?! )[\p{L}\p{N}\p{M}._ -]+(?<! )){3,}\/?$/u
 
+// An address is copied with its scheme, and maybe with a slash at its end.
+const hostName = z
+  .string()
+  .overwrite((text) => text.replace(/^https:\/\//, '').replace(/\/$/, ''))
+  .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i, 'expected a host name, without a path')
+
+const zerobus = z
+  .strictObject({
+    host: hostName,
+    workspaceId: z
+      .string()
+      .regex(/^\d{1,20}$/, 'expected the digits of a workspace id')
+      .optional(),
+  })
+  .transform(({ host, workspaceId = /^\d+(?=\.)/.exec(host)?.[0] }) => ({ host, workspaceId }))
+  .refine(({ workspaceId }) => workspaceId !== undefined, {
+    path: ['workspaceId'],
+    error: 'found nothing, expected the id of the workspace, where host does not begin with it',
+  })
+
 const columnNames = z.array(z.string().min(1)).min(1).max(4)
 
 function modeOf(input: unknown): string {
@@ -93,11 +150,7 @@ function modeOf(input: unknown): string {
 export const databricksOptions = z
   .strictObject({
     kind: z.literal('databricks'),
-    host: z
-      .string()
-      // The workspace's address, as a browser shows it, is copied with both.
-      .overwrite((text) => text.replace(/^https:\/\//, '').replace(/\/$/, ''))
-      .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i, 'expected a host name, without a path'),
+    host: hostName,
     // https://docs.databricks.com/integrations/compute-details
     httpPath: z
       .string()
@@ -105,7 +158,7 @@ export const databricksOptions = z
       .optional(),
     auth,
     mode: z
-      .enum(['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'])
+      .enum(['auto', 'transaction', 'replace-where', 'copy-into', 'merge', 'stage-only', 'zerobus'])
       .default('auto'),
     volume: z
       .string()
@@ -113,6 +166,7 @@ export const databricksOptions = z
       .transform((path) => path.replace(/\/$/, ''))
       .optional(),
     upload: z.enum(['put', 'files-api']).default('files-api'),
+    zerobus: zerobus.optional(),
     createTable: z.boolean().default(true),
     layout: z
       .union([
@@ -128,26 +182,44 @@ export const databricksOptions = z
       .max(365 * dayMs)
       .optional(),
     statementTimeoutMs: z.int().min(10_000).max(dayMs).default(600_000),
+    prices: z
+      .strictObject({
+        perServerlessDbu: price.default(0.7),
+        perProDbu: price.default(0.55),
+        perClassicDbu: price.default(0.22),
+        perJobsDbu: price.default(0.45),
+      })
+      .prefault({}),
     proxy: z
       .string()
       .regex(/^https?:\/\/[^\s/]+\/?$/, 'expected http://HOST:PORT')
       .optional(),
     customCaFile: z.string().min(1).optional(),
   })
-  .refine(({ mode, volume }) => mode === 'merge' || volume !== undefined, {
+  .refine(({ mode, volume }) => !stagesFiles({ mode }) || volume !== undefined, {
     path: ['volume'],
     error: ({ input }) => `found nothing, expected a volume, where mode ${modeOf(input)} stages files`,
     ...besideOthers('mode', 'volume'),
   })
   .refine(
     ({ mode, upload, httpPath }) =>
-      httpPath !== undefined || (mode === 'stage-only' && upload === 'files-api'),
+      httpPath !== undefined || mode === 'zerobus' || (mode === 'stage-only' && upload === 'files-api'),
     {
       path: ['httpPath'],
       error: 'found nothing, expected the HTTP path of a SQL warehouse, /sql/1.0/warehouses/ID',
       ...besideOthers('mode', 'upload', 'httpPath'),
     },
   )
+  .refine(({ mode, zerobus: endpoint }) => mode !== 'zerobus' || endpoint !== undefined, {
+    path: ['zerobus'],
+    error: 'found nothing, expected { host } of Zerobus Ingest, where mode zerobus sends rows',
+    ...besideOthers('mode', 'zerobus'),
+  })
+  .refine(({ mode, auth: { kind } }) => mode !== 'zerobus' || kind === 'oauth', {
+    path: ['auth'],
+    error: 'expected { kind: "oauth" }, where mode zerobus needs tokens for one table',
+    ...besideOthers('mode', 'auth'),
+  })
   .refine(
     ({ mode, stagedRetentionMs, httpPath }) =>
       mode !== 'stage-only' || stagedRetentionMs === undefined || httpPath !== undefined,
@@ -175,6 +247,16 @@ export function prefersTransactions({ mode }: Pick<DatabricksOptions, 'mode'>): 
   return mode === 'auto' || mode === 'transaction'
 }
 
+/** @returns whether a mode stages files in a volume */
+export function stagesFiles({ mode }: { readonly mode: string }): boolean {
+  return mode !== 'merge' && mode !== 'zerobus'
+}
+
+/** @returns whether a mode can compute lost offsets from the rows of the table */
+export function hasOffsetsInRows({ mode }: Pick<DatabricksOptions, 'mode'>): boolean {
+  return mode !== 'stage-only' && mode !== 'zerobus'
+}
+
 /** Makes the transactions of a new table possible: https://docs.databricks.com/aws/en/delta/catalog-managed-commits */
 const catalogCommits = { 'delta.feature.catalogManaged': 'supported' }
 
@@ -193,14 +275,14 @@ export function tableId({ sink, table }: TableOf<DatabricksOptions>): string {
 /**
  * The folder where a pipeline stages its files: one per pipeline and table.
  *
- * @returns undefined in mode merge, which needs no files
+ * @returns undefined in modes that stage no files
  */
 export function stagingFolderOf({
   name,
   sink,
   table,
 }: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>): string | undefined {
-  if (sink.volume === undefined || sink.mode === 'merge') return undefined
+  if (sink.volume === undefined || !stagesFiles(sink)) return undefined
   return `${sink.volume}/${name}/${folderName(Object.values(table.name).join('.'))}`
 }
 

@@ -13,13 +13,14 @@ import type { DatabricksTarget } from './options.ts'
  */
 export async function queryWorkspace(
   target: DatabricksTarget,
-  { sql, moment, take, clock, logger }: QueryRequest,
+  { sql, moment, take, signal, clock, logger }: QueryRequest,
 ): Promise<void> {
   if (moment.version !== undefined || moment.timestampMs !== undefined) {
     throw new TailraceError('USAGE', 'In a Databricks workspace, write VERSION AS OF into the statement.')
   }
   const { warehouse, close } = await openWorkspace(target, {
     retry: { policy: interactiveRetry },
+    signal,
     clock,
     logger,
   })

@@ -1,7 +1,7 @@
 import { isTailraceError } from '../../errors.ts'
 import { OffsetFile, type OffsetFileContent } from '../../offsets/offset-file.ts'
 import type { SinkContext } from '../sink.ts'
-import { type DatabricksOptions, tableId } from './options.ts'
+import { type DatabricksOptions, hasOffsetsInRows, tableId } from './options.ts'
 
 /** @returns undefined when there is none, and where the rows can stand in for one that is unusable */
 export async function readOffsets({
@@ -18,7 +18,7 @@ export async function readOffsets({
   try {
     return await store.read()
   } catch (error) {
-    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT') || target.sink.mode === 'stage-only') throw error
+    if (!isTailraceError(error, 'OFFSET_FILE_CORRUPT') || !hasOffsetsInRows(target.sink)) throw error
     logger.warn({ err: error, pipeline: name }, 'the offset file is unusable')
     return undefined
   }

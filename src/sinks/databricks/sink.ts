@@ -12,14 +12,29 @@ import {
 import { landingCost } from './setup/cost.ts'
 import { lockState } from './state-lock.ts'
 import { createTableSql, streamingTableSql } from './tables/definition.ts'
+import { readName, rowsOnceSql } from './zerobus/rows-once.ts'
 
 const MiB = 1024 * 1024
 
 /** The rows of a batch that is merged are in memory as text. */
 const maxMergedBytes = 16 * MiB
 
+/** Rows are sent as soon as they are there; one process sends them in requests of 1 MiB. */
+const zerobusBatches = {
+  maxBytes: 4 * MiB,
+  maxAgeMs: 1_000,
+  limit: { maxBytes: 16 * MiB, with: 'mode zerobus' },
+}
+
 /** A warehouse is paid from its start to the end of its auto-stop, so that pipelines wake it together and not often. */
 const usual = { landEveryMs: 900_000, maxAgeMs: 900_000 }
+
+/** Why a mode lands no units. */
+const unitless: ReadonlyMap<DatabricksOptions['mode'], string> = new Map([
+  ['merge', 'which stages no files'],
+  ['zerobus', 'which stages no files'],
+  ['stage-only', 'whose files are loaded as soon as they are staged'],
+])
 
 /**
  * Tables of a Databricks workspace, which a warehouse loads. Modules that need the workspace are imported when they are
@@ -30,10 +45,11 @@ export const databricksSink: Sink<DatabricksOptions> = {
   options: databricksOptions,
 
   // A load into a warehouse takes seconds and is paid for, however little it holds.
-  batchDefaults: ({ mode }) =>
-    mode === 'merge'
-      ? { ...usual, maxBytes: 4 * MiB, limit: { maxBytes: maxMergedBytes, with: 'mode merge' } }
-      : { ...usual, maxBytes: 256 * MiB },
+  batchDefaults({ mode }) {
+    if (mode === 'zerobus') return zerobusBatches
+    if (mode !== 'merge') return { ...usual, maxBytes: 256 * MiB }
+    return { ...usual, maxBytes: 4 * MiB, limit: { maxBytes: maxMergedBytes, with: 'mode merge' } }
+  },
 
   resolvePaths(options, directory) {
     const { customCaFile: file } = options
@@ -86,15 +102,33 @@ export const databricksSink: Sink<DatabricksOptions> = {
 
   createTableSql(target) {
     const { sink, table } = target
-    if (sink.mode !== 'stage-only')
-      return createTableSql(table, { layout: sink.layout, properties: createdProperties(sink) })
+    const tableSql = (): string =>
+      createTableSql(table, { layout: sink.layout, properties: createdProperties(sink) })
+    if (sink.mode === 'zerobus') return `${tableSql()};\n${rowsOnceSql(table.name)}`
+    if (sink.mode !== 'stage-only') return tableSql()
     return streamingTableSql(table, { layout: sink.layout, folder: stagingFolderOf(target) ?? '' })
+  },
+
+  readName,
+
+  units({ mode }) {
+    const why = unitless.get(mode)
+    if (why !== undefined)
+      return {
+        because: `lands by mode ${mode}, ${why}: set sink.mode to transaction, replace-where or copy-into`,
+      }
+    return {
+      async openStore(context) {
+        const { openUnitStore } = await import('./open-unit-store.ts')
+        return openUnitStore(context)
+      },
+    }
   },
 
   query: {
     engineOf: ({ sink }) => `${sink.host} ${sink.httpPath ?? ''}`,
     dialect: 'spark',
-    relationOf: ({ table }) => qualifiedName(table.name),
+    relationOf: (target) => qualifiedName(readName(target)),
     async run([first], request) {
       const { queryWorkspace } = await import('./query.ts')
       // All targets are in one workspace, so the connection of any of them serves.
@@ -114,16 +148,17 @@ export const databricksSink: Sink<DatabricksOptions> = {
       const { setupScript } = await import('./setup/setup-script.ts')
       return setupScript(targets, principal)
     },
-    async landingSteps(target, clock) {
-      const { landingSteps } = await import('./setup/landing-steps.ts')
-      return landingSteps(target, clock)
+    async openNoting(context, note) {
+      const { openNoting } = await import('./setup/noting-workspace.ts')
+      return openNoting(context, note)
     },
     async probeRights(context) {
       const { probeRights } = await import('./setup/probe-rights.ts')
       return probeRights(context)
     },
     async missingGrants(target, error, principal) {
-      const { grantSql, missingRights, neededRights } = await import('./setup/rights.ts')
+      const { grantSql } = await import('./setup/grant-sql.ts')
+      const { missingRights, neededRights } = await import('./setup/rights.ts')
       const rights = missingRights(error, neededRights(target).creation)
       return rights && grantSql(rights, principal)
     },
@@ -131,7 +166,10 @@ export const databricksSink: Sink<DatabricksOptions> = {
       const { removeScratch } = await import('./setup/remove-scratch.ts')
       await removeScratch(context)
     },
-    cost: (loads) => landingCost(loads[0] === undefined ? '' : systemOf(loads[0].target), loads),
+    async cost(context, loads) {
+      const { readWarehousePrice } = await import('./setup/read-warehouse-price.ts')
+      return landingCost(systemOf(context.target), loads, await readWarehousePrice(context))
+    },
   },
 }
 

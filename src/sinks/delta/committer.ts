@@ -1,23 +1,29 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
-import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
+import type { LandedOffsets } from '../../offsets/landed-offsets.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
-import type { Span } from '../../records.ts'
+import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../records.ts'
 import type { Column, Evolution } from '../../tables/table.ts'
 import { requireOffsets } from '../commit-fence.ts'
 import type { EmbeddedEngine } from '../encoding/engine.ts'
 import type {
   CommitReceipt,
+  CommitterArchive,
   EncodedBatch,
   StoredFile,
   TableCommitter,
+  UnitStore,
   UnitsReceipt,
   WrittenUnit,
 } from '../table-committer.ts'
+import type { ArchiveFiles } from './archive/archive-files.ts'
+import { ParquetArchiveFiles } from './archive/parquet-archive-files.ts'
 import { moveIn } from './files/placement.ts'
 import { type ReplaceReceipt, replaceRange } from './files/replace.ts'
 import { landUnits } from './land-units.ts'
-import { type DoubledRange, type Transactions, transactionsOf } from './log/offsets.ts'
+import { type DoubledRange, generationOf, transactionsOf } from './log/offsets.ts'
+import { PipelineOffsets, type UnmarkedOffsets } from './pipeline-offsets.ts'
+import type { DeltaCommit } from './protocol/actions.ts'
 import { SchemaPlan } from './protocol/schema.ts'
 import { provenanceOffsets } from './provenance-offsets.ts'
 import { raiseOffsetsFence } from './raise-offsets-fence.ts'
@@ -51,6 +57,14 @@ export interface DeltaCommitterOptions {
   readonly landsBlob?: ((blob: string) => boolean) | undefined
   /** Called when the table had lost this pipeline's offsets and those of `count` blob generations were found in its rows. */
   readonly onOffsetsRecovered?: ((count: number) => void) | undefined
+  /** The files of the table's offset archive. Default: as Parquet, read by `engine`. */
+  readonly archiveFiles?: ArchiveFiles | undefined
+  /** How a generation is recognized, as far as this process knows. Default: by nothing. */
+  readonly markOf?: ((source: BlobGeneration) => GenerationMark | undefined) | undefined
+  /** Called with how an archived generation is recognized, when its offset comes into memory. */
+  readonly onRecalled?: ((mark: GenerationMark) => void) | undefined
+  /** Called with a generation whose offset is in the table's archive alone from now on. */
+  readonly onForgotten?: ((source: BlobGeneration) => void) | undefined
   /** Called when several pipelines of release 0.1.0 landed the same ranges. */
   readonly onDoubled?: ((ranges: readonly DoubledRange[]) => void) | undefined
 }
@@ -61,18 +75,25 @@ export interface DeltaCommitterOptions {
  * One commit holds a batch's files and, per blob generation, a `txn` action whose version is the new offset. So the
  * table alone has to survive a crash.
  */
-export class DeltaCommitter implements TableCommitter {
+export class DeltaCommitter implements TableCommitter, UnitStore {
   readonly location: string
   readonly #options: DeltaCommitterOptions
   readonly #table: DeltaTable
-  /** This pipeline's part of the table's offsets, kept current by a listener on `transactions`. */
-  #landed: { readonly transactions: Transactions; readonly offsets: LandedOffsets } | undefined
+  readonly #offsets: PipelineOffsets
   /** The operations share one table state and must not overlap. */
   #queue = new SerialQueue()
 
   constructor(options: DeltaCommitterOptions) {
     this.#options = options
     this.#table = new DeltaTable({ ...options, random: options.random ?? Math.random })
+    const { landsBlob = () => true, archiveFiles: files = new ParquetArchiveFiles(options) } = options
+    this.#offsets = new PipelineOffsets({
+      ...options,
+      files,
+      landsBlob,
+      transactions: () => this.#table.state.transactions,
+      refresh: () => this.#queue.run(() => this.#table.refresh()),
+    })
     this.location = options.storage.location
   }
 
@@ -85,6 +106,7 @@ export class DeltaCommitter implements TableCommitter {
     await this.#queue.run(async () => {
       await this.#table.open()
       if (await raiseOffsetsFence(this.#table)) this.#reportDoubled()
+      await this.#offsets.open()
       await this.#recoverOffsets()
     })
   }
@@ -94,18 +116,24 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   landed(): LandedOffsets {
+    return this.#offsets.landed()
+  }
+
+  /** The number of offsets in memory that have not changed for a time. */
+  unchangedOffsets(unchangedMs: number): number {
+    let count = 0
     const { transactions } = this.#table.state
-    if (this.#landed?.transactions !== transactions) {
-      const { landsBlob = () => true } = this.#options
-      const offsets = new LandedOffsets()
-      const set = (landed: LandedOffset): void => {
-        if (landsBlob(landed.blob)) offsets.set(landed)
-      }
-      for (const landed of transactions.landed) set(landed)
-      transactions.listen(set)
-      this.#landed = { transactions, offsets }
-    }
-    return this.#landed.offsets
+    for (const _ of transactions.committedBefore(this.#options.clock.now() - unchangedMs)) count += 1
+    return count
+  }
+
+  /** Archived offsets that stay in memory until the archive has their marks. */
+  get unmarkedOffsets(): UnmarkedOffsets | undefined {
+    return this.#offsets.unmarked
+  }
+
+  get archive(): CommitterArchive {
+    return this.#offsets
   }
 
   async land(spans: readonly Span[], encoded: EncodedBatch): Promise<CommitReceipt> {
@@ -129,7 +157,7 @@ export class DeltaCommitter implements TableCommitter {
 
   /** @throws SchemaMoved when the batch has to be prepared again for a changed schema; nothing is visible then */
   async #append(spans: readonly Span[], encoded: EncodedBatch): Promise<number> {
-    this.#requireOffsets(spans)
+    const fence = await this.#fence(spans)
     const hasRows = encoded.files.length > 0
     const schema = hasRows ? this.#table.planSchema() : new SchemaPlan(this.#table.state.metaData, [])
     const files = this.#table.place(encoded.files, schema.metaData)
@@ -145,9 +173,9 @@ export class DeltaCommitter implements TableCommitter {
         operationMetrics: { numAddedFiles: String(files.length), numOutputRows: String(encoded.rows) },
       },
       actions: [...offsets, ...schema.actions, ...files.map(({ add }) => ({ add }))],
-      check: (_winner, { metaData }) => {
+      check: (winner, { metaData }) => {
         this.#table.checkRules()
-        this.#requireOffsets(spans)
+        fence(winner)
         if (schema.isOutdatedBy(metaData)) throw new SchemaMoved()
       },
     })
@@ -159,7 +187,7 @@ export class DeltaCommitter implements TableCommitter {
    */
   async #recoverOffsets(): Promise<void> {
     const { landsBlob = () => true, onOffsetsRecovered = () => {} } = this.#options
-    if (this.landed().blobCount > 0) return
+    if (this.landed().blobCount > 0 || this.#offsets.hasOwn) return
     const found = (await provenanceOffsets(this.#table, this.#options)).filter(({ blob }) => landsBlob(blob))
     if (found.length === 0) return
     try {
@@ -203,7 +231,7 @@ export class DeltaCommitter implements TableCommitter {
   }
 
   async landUnits(units: readonly WrittenUnit[]): Promise<UnitsReceipt> {
-    return this.#queue.run(() => landUnits(this.#table, units, this.#options))
+    return this.#queue.run(() => landUnits(this.#table, this.#offsets, units, this.#options))
   }
 
   async releaseCaches(): Promise<void> {
@@ -215,10 +243,27 @@ export class DeltaCommitter implements TableCommitter {
     await this.#table.settle()
   }
 
-  /** Compares with the offsets of all blobs, including those of other pipelines. */
-  #requireOffsets(spans: readonly Span[]): void {
-    const { landed } = this.#table.state.transactions
-    requireOffsets(spans, (source) => landed.get(source))
+  /**
+   * Compares spans with the offsets of all blobs, including those of other pipelines.
+   *
+   * @returns the check of a commit that comes in between. An offset that such a commit moves into the archive stays what
+   * it was, so only the commit's own offsets count.
+   * @throws CommitFencedError, as the check does
+   */
+  async #fence(spans: readonly Span[]): Promise<(winner: DeltaCommit) => void> {
+    const offsetOf = await this.#offsets.offsetsOf(spans)
+    const offsets = new Map(spans.map((span) => [generationKey(span), offsetOf(span)]))
+    const check = (): void => requireOffsets(spans, (span) => offsets.get(generationKey(span)))
+    check()
+    return ({ actions }) => {
+      for (const action of actions) {
+        const source = 'txn' in action ? generationOf(action.txn) : undefined
+        if (source === undefined || !('txn' in action)) continue
+        const key = generationKey(source)
+        if (offsets.has(key)) offsets.set(key, this.landed().get(source) ?? Number(action.txn.version))
+      }
+      check()
+    }
   }
 }
 

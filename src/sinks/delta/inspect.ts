@@ -1,10 +1,14 @@
+import type { ArchivedOffset, ArchivedOffsets } from '../../offsets/archived-offsets.ts'
 import { requireWritable } from '../../offsets/state-files.ts'
 import { withDataFiles } from '../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlString } from '../encoding/engine.ts'
 import { type CommandEngine, openCommandEngine } from '../encoding/engine-session.ts'
 import { LandedRows } from '../landed-rows.ts'
 import type { SinkContext, TableInspection } from '../sink.ts'
+import { OffsetArchive, requireArchive } from './archive/offset-archive.ts'
+import { ParquetArchiveFiles } from './archive/parquet-archive-files.ts'
 import { loadState } from './log/load.ts'
+import type { Transactions } from './log/offsets.ts'
 import type { DeltaOptions } from './options.ts'
 import { checkAppendable } from './protocol/features.ts'
 import { retainedDays } from './protocol/retention.ts'
@@ -34,7 +38,13 @@ async function inspectWith(
   if (state === undefined) {
     logger.warn({ pipeline: target.name, table: storage.location }, 'there is no table yet: a run creates it')
   }
+  if (state !== undefined) await requireArchive(state, { storage, engine })
+  const instantMs = state?.transactions.archivedAtMs
+  const files = new ParquetArchiveFiles({ storage, engine, stagingDirectory: temporaryDirectory })
+  const archive =
+    instantMs === undefined ? undefined : await OffsetArchive.open(instantMs, { storage, files })
   return {
+    archive: archive && state && ownPart(archive, state.transactions, target.landsBlob),
     generations: async () =>
       [...(state?.transactions.landed ?? [])].filter(({ blob }) => target.landsBlob(blob)),
     retainedDays: state && retainedDays(state.metaData),
@@ -53,6 +63,25 @@ async function inspectWith(
       return [`table ${storage.location} is at version ${state.version}`]
     },
     close,
+  }
+}
+
+/** The offsets of a pipeline's blobs that are in an archive alone. */
+function ownPart(
+  archive: ArchivedOffsets,
+  { landed }: Transactions,
+  landsBlob: (blob: string) => boolean,
+): ArchivedOffsets {
+  const isOwn = (one: ArchivedOffset): boolean => landsBlob(one.blob) && landed.get(one) === undefined
+  return {
+    count: archive.count,
+    find: async (blobs) => (await archive.find(blobs)).filter(isOwn),
+    replaced: async () => (await archive.replaced()).filter(landsBlob),
+    each: (take) =>
+      archive.each(async (offsets) => {
+        const own = offsets.filter(isOwn)
+        return own.length === 0 || take(own)
+      }),
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
-import type { BlobGeneration } from '../../records.ts'
 import { judgeUnits } from '../judge-units.ts'
 import type { UnitsReceipt, WrittenUnit } from '../table-committer.ts'
 import { transactionsOf } from './log/offsets.ts'
+import type { PipelineOffsets } from './pipeline-offsets.ts'
 import { type AddAction, isAddAction, storagePath } from './protocol/actions.ts'
 import { SchemaPlan } from './protocol/schema.ts'
 import type { DeltaStorage } from './storage/delta-storage.ts'
@@ -19,13 +19,15 @@ const maxAttempts = 10
  */
 export async function landUnits(
   table: DeltaTable,
+  pipelineOffsets: PipelineOffsets,
   units: readonly WrittenUnit[],
   { storage, clock }: { readonly storage: DeltaStorage; readonly clock: Clock },
 ): Promise<UnitsReceipt> {
   const missing = await missingFiles(units, storage)
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     await table.refresh()
-    const offsetOf = (source: BlobGeneration) => table.state.transactions.landed.get(source)
+    // An offset that a commit in between moves into the archive counts as moved: the next attempt finds it there.
+    const offsetOf = await pipelineOffsets.offsetsOf(units.flatMap(({ spans }) => spans))
     const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => missing.get(unit))
     const landed = units.filter((_, index) => outcomes[index] === 'landed')
     if (landed.length === 0) return { outcomes, tableVersion: table.state.version }

@@ -36,11 +36,27 @@ export interface DeltaSinkConfig {
   readonly retainDays?: number | undefined
   /** Whether a running pipeline deletes the files that no version needs once a day, as `tailrace vacuum` does. Default false. */
   readonly vacuum?: boolean | undefined
+  /**
+   * When offsets of blobs that have not changed for long move out of memory and the table's log, into an archive beside it;
+   * false for never. Releases that do not know the archive refuse such a table.
+   */
+  readonly archiveOffsets?: ArchiveOffsetsConfig | false | undefined
+}
+
+/** Moving old offsets into the table's archive, once a day; see docs/offset-archive.md. */
+export interface ArchiveOffsetsConfig {
+  /** Days for which an offset has not changed: 1 to 36,500. Default 2. */
+  readonly afterDays?: number | undefined
+  /** Nothing moves before there are so many of them: 1 to 10,000,000. Default 10,000. */
+  readonly minOffsets?: number | undefined
 }
 
 /** Merging of small files while a pipeline runs; see docs/operations.md. */
 export interface OptimizeConfig {
-  /** A partition is left alone until it has this many small files: 2 to 100,000. Default 100. */
+  /**
+   * A partition is left alone until it has this many small files: 2 to 100,000. Default 100. In a partition that is over,
+   * fewer are enough where the merged file is not small.
+   */
   readonly minFiles?: number | undefined
   /** Bytes that a merged file should come to: 1 MiB to 4 GiB. Default 128 MiB. */
   readonly targetBytes?: number | undefined
@@ -56,6 +72,11 @@ const optimize = z.strictObject({
     .max(4 * 1024 * MiB)
     .default(128 * MiB),
   sortByTime: z.boolean().default(false),
+})
+
+const archiveOffsets = z.strictObject({
+  afterDays: z.int().min(1).max(36_500).default(2),
+  minOffsets: z.int().min(1).max(10_000_000).default(10_000),
 })
 
 /** The options of a `delta` sink, with their defaults. */
@@ -90,6 +111,11 @@ export const deltaOptions = z.strictObject({
     .prefault({}),
   retainDays: z.int().min(retainDaysBounds.min).max(retainDaysBounds.max).optional(),
   vacuum: z.boolean().default(false),
+  archiveOffsets: z
+    .union([z.literal(false), archiveOffsets], {
+      error: 'expected false, or { afterDays, minOffsets }',
+    })
+    .prefault({}),
 })
 
 /** How `tailrace optimize` merges files where the config turns merging off for a run. */
@@ -97,6 +123,11 @@ export const defaultOptimize = optimize.parse({})
 
 /** A `delta` sink of a resolved config. */
 export type DeltaOptions = Readonly<z.infer<typeof deltaOptions>>
+
+/** @returns the table's name in offset files */
+export function offsetsTableOf({ table }: Pick<DeltaTarget, 'table'>): string {
+  return Object.values(table.name).join('.')
+}
 
 /** A pipeline whose table is a directory or a folder in Azure, with a log that Tailrace itself writes. */
 export type DeltaTarget = SinkTarget<DeltaOptions>

@@ -9,7 +9,7 @@ import { readHistory } from './log/history.ts'
 import { DailyMaintenance } from './maintenance/daily-maintenance.ts'
 import { deltaMaintenance } from './maintenance/maintenance.ts'
 import { BackgroundOptimizer } from './maintenance/optimizer.ts'
-import { type DeltaOptions, type DeltaTarget, deltaOptions } from './options.ts'
+import { type DeltaOptions, type DeltaTarget, deltaOptions, offsetsTableOf } from './options.ts'
 import { deltaQuery } from './query/query-session.ts'
 import { locationText, parseTableLocation, tableLocation } from './storage/location.ts'
 import { commandStorage, openTableStorage } from './storage/open.ts'
@@ -30,12 +30,18 @@ export const deltaSink: Sink<DeltaOptions> = {
       : `found the part ${JSON.stringify(wrong)}, expected letters, digits, _ and -, because it is a directory's name`
   },
   tableId: (target) => locationText(tableLocation(target)),
-  offsetsTable: ({ table }) => Object.values(table.name).join('.'),
+  offsetsTable: offsetsTableOf,
   open: openDelta,
   requireTable,
   inspect: inspectDelta,
   createTable,
   createTableSql: () => ({ because: 'is written as files: there is no SQL to print' }),
+  units: () => ({
+    openStore: async (context) => {
+      const { committer, ...opened } = await openDelta(context)
+      return { store: committer, ...opened }
+    },
+  }),
   query: deltaQuery,
   history: {
     read: ({ target, clock }, maxCommits) =>
@@ -54,10 +60,12 @@ async function openDelta({
   target,
   stagingDirectory,
   engine,
+  offsets,
+  upkeepShare,
   signal,
   clock,
   logger,
-}: OpenSink<DeltaOptions>): Promise<OpenedSink> {
+}: OpenSink<DeltaOptions>): Promise<OpenedSink & { readonly committer: DeltaCommitter }> {
   const location = tableLocation(target)
   const committer = new DeltaCommitter({
     ...tableOptions(target),
@@ -79,6 +87,11 @@ async function openDelta({
         { count },
         'the table has rows of these blobs and no offsets: they were taken from its rows',
       ),
+    markOf: (source) => offsets.markOf(source),
+    onRecalled: (mark) => {
+      if (offsets.markOf(mark) === undefined) offsets.recordMark(mark)
+    },
+    onForgotten: (source) => offsets.forgetMark(source),
     onDoubled: (ranges) =>
       logger.warn(
         { ranges: ranges.slice(0, maxLoggedRanges), count: ranges.length },
@@ -91,9 +104,14 @@ async function openDelta({
     encodedFiles: 'by-partition',
     directories: location.kind === 'directory' ? [location.path] : [],
     startUpkeep: (isHeld) => {
-      const options = { target, staging: stagingDirectory, isHeld, clock, logger }
+      const options = { target, staging: stagingDirectory, upkeepShare, isHeld, clock, logger }
       const optimizer = new BackgroundOptimizer(options)
-      const daily = new DailyMaintenance(options)
+      const daily = new DailyMaintenance({
+        ...options,
+        markOf: (source) => offsets.markOf(source),
+        archivableOffsets: (unchangedMs) => committer.unchangedOffsets(unchangedMs),
+        unmarkedOffsets: () => committer.unmarkedOffsets,
+      })
       return {
         noteLanded: () => optimizer.noteLanded(),
         stop: async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { TailraceError } from '../../errors.ts'
 import type { Column, Evolution } from '../../tables/table.ts'
 import type { WrittenFile } from '../encoding/engine.ts'
+import { requireArchive } from './archive/offset-archive.ts'
 import { moveIn, moveOut, type PlacedFile, placeFile } from './files/placement.ts'
 import { hintedVersion } from './log/blocks.ts'
 import { type CommitContext, type CommitRequest, commit, mayBeVisible } from './log/commit.ts'
@@ -75,9 +76,8 @@ export class DeltaTable {
    * @throws TABLE_SCHEMA_MISMATCH, TABLE_UNSUPPORTED, TABLE_CORRUPT
    */
   async open(): Promise<void> {
-    const { storage, engine } = this.#options
-    await storage.prepare()
-    this.#state = await loadState(storage, engine, { keepFiles: false })
+    await this.#options.storage.prepare()
+    this.#state = await this.#load({ keepFiles: false })
     if (this.#state === undefined) {
       await createTable(this.#options, this.#options)
       // Read it back: another process may have created the table first.
@@ -199,10 +199,16 @@ export class DeltaTable {
   }
 
   async #reload(options: { readonly keepFiles: boolean }): Promise<void> {
-    const state = await loadState(this.#options.storage, this.#options.engine, options)
+    const state = await this.#load(options)
     if (state === undefined)
       throw new TailraceError('TABLE_CORRUPT', 'The log of the table was removed while the table was in use.')
     this.#state = state
+  }
+
+  async #load(options: { readonly keepFiles: boolean }): Promise<TableState | undefined> {
+    const state = await loadState(this.#options.storage, this.#options.engine, options)
+    if (state !== undefined) await requireArchive(state, this.#options)
+    return state
   }
 }
 

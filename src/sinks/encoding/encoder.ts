@@ -106,6 +106,7 @@ export class SpoolEncoder {
         rows: batch.rows,
         bytes: batch.spoolBytes,
         longestRowBytes: batch.longestRowBytes,
+        largestVectorBytes: batch.largestVectorBytes,
       })
       const parts = await this.#joined(written, { batch, directory, signal })
       // Before they are divided: to read a file for each of a thousand dates takes 200 MiB.
@@ -127,7 +128,8 @@ export class SpoolEncoder {
       signal?.throwIfAborted()
       throw encodeError(error, batch)
     } finally {
-      await this.#engine
+      // Not awaited, because it takes as long as the commit. The next statement waits for it.
+      this.#engine
         .returnMemory()
         .catch((error: unknown) => this.#log.warn({ err: error }, 'the engine did not give memory back'))
     }

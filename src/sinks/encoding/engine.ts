@@ -96,6 +96,8 @@ export class EmbeddedEngine {
         temp_directory: options.temporaryDirectory,
         // Rows carry their offset, so their order is not needed; keeping it would run the writer on one thread.
         preserve_insertion_order: 'false',
+        // The operating system caches files, too: a second copy would fill the memory up to its limit and save no time.
+        enable_external_file_cache: 'false',
 
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
@@ -192,13 +194,11 @@ export class EmbeddedEngine {
       `SELECT ${names.map((name) => `current_setting('${name}')::VARCHAR AS "${name}"`).join(', ')}`,
     )
     try {
-      for (const name of names) await this.run(`SET ${name} = ${sqlString(String(settings[name]))}`)
+      await this.run(settingsSql(settings))
       return await work()
     } finally {
       // A closed engine refuses statements, and that error would hide the one of `work`.
-      for (const name of this.#closing.signal.aborted ? [] : names) {
-        await this.run(`SET ${name} = ${sqlString(String(before![name]))}`)
-      }
+      if (!this.#closing.signal.aborted) await this.run(settingsSql(before!))
     }
   }
 
@@ -212,8 +212,7 @@ export class EmbeddedEngine {
   async returnMemory(): Promise<void> {
     // A closed engine holds no memory, and its refusal would hide the caller's own error.
     if (this.#closing.signal.aborted) return
-    await this.run('SET threads = 1')
-    await this.run(`SET threads = ${this.#threads}`)
+    await this.run(`SET threads = 1; SET threads = ${this.#threads}`)
   }
 
   /**
@@ -295,6 +294,13 @@ export class EmbeddedEngine {
       for (const end of ends) end.removeEventListener('abort', interrupt)
     }
   }
+}
+
+/** One statement text for all of them: each waits for its turn in the event loop. */
+function settingsSql(settings: Readonly<Record<string, unknown>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `SET ${name} = ${sqlString(String(value))}`)
+    .join('; ')
 }
 
 function invalidates(error: unknown): boolean {

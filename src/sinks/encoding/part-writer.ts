@@ -9,7 +9,15 @@ import type { ProjectionOptions, TableDeclaration } from '../../tables/table.ts'
 import { type EmbeddedEngine, sqlString, type WrittenFile } from './engine.ts'
 import { isCausedByRows, isOutOfMemory } from './engine-errors.ts'
 import { spoolProjectionSql } from './projection.ts'
-import { cutIntoPieces, divideByLength, fitsWhole, halved, type SpoolPiece } from './spool-pieces.ts'
+import {
+  beginsWithin,
+  cutIntoPieces,
+  divideByLength,
+  fitsWhole,
+  halved,
+  type SpoolPiece,
+  type WholeSpool,
+} from './spool-pieces.ts'
 
 // DuckDB buffers a row group per thread before it compresses it: 10,240 log records are about 6 MiB of text. Files are
 // only 2 % larger than with four times as many rows.
@@ -138,9 +146,9 @@ export class PartWriter {
    * @returns files that together hold every row of the spool once
    * @throws the engine's error if it is not caused by a row
    */
-  async write(spool: SpoolPiece): Promise<WrittenParts> {
+  async write(spool: WholeSpool): Promise<WrittenParts> {
     const { directory } = this.#options
-    const { ordinary, long } = (await fitsWhole(spool))
+    const { ordinary, long } = fitsWhole(spool)
       ? { ordinary: spool, long: [] }
       : await divideByLength(spool, directory)
     const pieces = [...long]
@@ -167,7 +175,7 @@ export class PartWriter {
    * lacks.
    */
   async #writeOrdinary(piece: SpoolPiece): Promise<readonly WrittenFile[]> {
-    const usual = await this.#writeUsual(piece)
+    const usual = (await this.#mayBeUsual(piece)) ? await this.#writeUsual(piece) : undefined
     if (usual?.rows === piece.rows) return [usual]
     const written: WrittenFile[] = usual === undefined ? [] : [usual]
     try {
@@ -196,6 +204,12 @@ export class PartWriter {
       }
     }
     return this.#writePart([piece], anyFormSettings(1), rows)
+  }
+
+  /** Of most servers, all records have the usual form or none has, and the search for none takes a statement, too. */
+  async #mayBeUsual(piece: SpoolPiece): Promise<boolean> {
+    const { usualBeginning } = this.#options.declaration.projection
+    return usualBeginning !== undefined && beginsWithin(piece, usualBeginning)
   }
 
   async #writeUsual(piece: SpoolPiece): Promise<WrittenFile | undefined> {

@@ -1,5 +1,5 @@
 import type { Span } from '../../records.ts'
-import { fieldSeparator, spoolColumns } from '../../streams/staging/spool.ts'
+import { fieldSeparator, formNumbers, spoolColumns } from '../../streams/staging/spool.ts'
 import { sqlIdentifier, sqlString } from '../../tables/sql.ts'
 import type { ProjectionOptions, TableDeclaration } from '../../tables/table.ts'
 import { filePathSql, parquetSql } from './engine.ts'
@@ -61,7 +61,7 @@ function spoolRelation({ pieces, spans, written }: SpoolSource): string {
     source_offset,
     length AS source_length,
     source_index,
-    reject, note, raw, flat = 1 AS is_flat,
+    reject, note, raw, form >= ${formNumbers.flat} AS is_flat, form >= ${formNumbers.written} AS is_written,
     CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
     FROM ${written === undefined ? placed : without(placed, written, spans)})`
 }

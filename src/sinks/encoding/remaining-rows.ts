@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Batch } from '../../records.ts'
+import { RowLengths } from '../../streams/staging/row-lengths.ts'
 import { fieldSeparator } from '../../streams/staging/spool.ts'
 
 const separator = fieldSeparator.charCodeAt(0)
@@ -18,12 +19,13 @@ export async function remainingRows(
   path: string,
 ): Promise<Batch> {
   const target = await open(path, 'w')
-  let rows = 0
+  const lengths = new RowLengths()
   let spoolBytes = 0
   try {
     // The digits of the row's span index read so far; undefined after the index is complete.
     let index: string | undefined = ''
     let isKept = false
+    let rowBytes = 0
     for await (const chunk of createReadStream(batch.spoolPath) as AsyncIterable<Buffer>) {
       const kept: Buffer[] = []
       for (let at = 0; at < chunk.length; ) {
@@ -33,14 +35,16 @@ export async function remainingRows(
           if (end < 0) break
           isKept = !excluded.has(Number(index))
           if (isKept) kept.push(Buffer.from(index, 'latin1'))
+          rowBytes = index.length
           index = undefined
           at = end
         }
         const end = chunk.indexOf(newline, at)
         const next = end < 0 ? chunk.length : end + 1
         if (isKept) kept.push(chunk.subarray(at, next))
+        rowBytes += next - at
         if (end >= 0) {
-          if (isKept) rows += 1
+          if (isKept) lengths.add(rowBytes)
           index = ''
         }
         at = next
@@ -52,5 +56,12 @@ export async function remainingRows(
   } finally {
     await target.close()
   }
-  return { ...batch, spoolPath: path, rows, spoolBytes }
+  return {
+    ...batch,
+    spoolPath: path,
+    rows: lengths.rows,
+    spoolBytes,
+    longestRowBytes: lengths.longest,
+    largestVectorBytes: lengths.largestVector,
+  }
 }

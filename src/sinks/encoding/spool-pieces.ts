@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { vectorRows } from '../../streams/staging/row-lengths.ts'
+import { fieldSeparator } from '../../streams/staging/spool.ts'
 
 const mebibyte = 1024 * 1024
 const newline = 0x0a
@@ -12,6 +14,12 @@ export interface SpoolPiece {
   readonly longestRowBytes: number
 }
 
+/** The spool of a batch. */
+export interface WholeSpool extends SpoolPiece {
+  /** See `Batch.largestVectorBytes`. */
+  readonly largestVectorBytes: number
+}
+
 /** Consecutive rows of a spool. */
 interface RowRange {
   readonly start: number
@@ -20,40 +28,37 @@ interface RowRange {
   readonly longestRowBytes: number
 }
 
-/**
- * Rows that the engine processes at a time. It holds each row's text about twenty times meanwhile, so their total size
- * bounds its memory.
- */
-const vectorRows = 2_048
+const maxVectorBytes = 4 * mebibyte
 
 /** Rows up to this length never exceed `maxVectorBytes` together. */
-const maxOrdinaryRowBytes = 2 * 1024
+const maxOrdinaryRowBytes = maxVectorBytes / vectorRows
 
 /** Longest row that may be encoded together with ordinary ones. */
 const maxMixedRowBytes = 512 * 1024
-
-const maxVectorBytes = 4 * mebibyte
 
 /** Size of a piece of long rows; a longer row is a piece of its own. */
 const maxPieceBytes = mebibyte
 
 const readBytes = mebibyte
 
-/** @returns whether a spool's rows can be encoded together: no 2,048 consecutive rows exceed 4 MiB. */
-export async function fitsWhole(spool: SpoolPiece): Promise<boolean> {
-  if (spool.longestRowBytes <= maxOrdinaryRowBytes) return true
-  if (spool.longestRowBytes > maxMixedRowBytes) return false
-  let rows = 0
-  let bytes = 0
-  for await (const lengths of rowLengths(spool)) {
-    for (const length of lengths) {
-      bytes += length
-      rows += 1
-      if (bytes > maxVectorBytes) return false
-      if (rows === vectorRows) rows = bytes = 0
-    }
+/** @returns whether a spool's rows can be encoded together */
+export function fitsWhole({ longestRowBytes, largestVectorBytes }: WholeSpool): boolean {
+  return longestRowBytes <= maxMixedRowBytes && largestVectorBytes <= maxVectorBytes
+}
+
+/** Bytes at the beginning of a spool by which its rows are judged. */
+const sampleBytes = 64 * 1024
+
+/** @returns whether a row at the beginning of a spool has a record that begins with this text */
+export async function beginsWithin(spool: SpoolPiece, beginning: string): Promise<boolean> {
+  const file = await open(spool.path)
+  try {
+    const sample = Buffer.alloc(Math.min(sampleBytes, spool.bytes))
+    const { bytesRead } = await file.read(sample, 0, sample.length, 0)
+    return sample.subarray(0, bytesRead).includes(`${fieldSeparator}${beginning}`, 0, 'utf8')
+  } finally {
+    await file.close()
   }
-  return true
 }
 
 /**

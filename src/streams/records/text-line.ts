@@ -1,4 +1,5 @@
 import { anyLevelWord } from '../../tables/postgres/levels.ts'
+import { datedProgramLine, undatedProgramLine } from '../../tables/postgres/program-line.ts'
 
 // The prefix of each line in the CRI log format, and that of `kubectl logs --timestamps`. The runtime marks a part of a
 // longer line with P: such a part is no record.
@@ -19,9 +20,12 @@ const beginsLikeJson = /^\s*[[,]?\s*[{"]/
 // The server begins each further line of a message with a tab. A key directly behind tabs is a line of an indented object.
 const furtherLine = /^\t(?!\t*"[^"]*" ?:|\t+[{}[\]])/
 
+const programLine = new RegExp(datedProgramLine)
+const containerLine = new RegExp(`${datedProgramLine}|${undatedProgramLine}`)
+
 /**
- * Converts a line that is no JSON by itself: a line of PostgreSQL's text log, or one with the prefix of a container
- * runtime before such a line or before a record.
+ * Converts a line that is no JSON by itself: a line of PostgreSQL's text log or of a program beside it, or one with the
+ * prefix of a container runtime before such a line or before a record.
  *
  * @param build puts a JSON object together of its beginning, a text to quote, and its end
  * @returns the text of a JSON object; `undefined` for any other line
@@ -32,7 +36,11 @@ export function textLineRecord(
 ): string | undefined {
   const runtime = runtimePrefix.exec(line)
   const text = runtime === null ? line : line.slice(runtime[0].length)
-  if (isServerLine(text)) {
+  const isServer = isServerLine(text)
+  // A program may begin its lines with such a time itself.
+  if (!isServer && runtime?.[2] === undefined && programLine.test(line))
+    return build('{"message":', line, '}')
+  if (isServer || (runtime !== null && containerLine.test(text))) {
     if (runtime === null) return build('{"message":', text, '}')
     const others = JSON.stringify({ stream: runtime[2], time: runtime[1] })
     return build('{"log":', text, `,${others.slice(1)}`)

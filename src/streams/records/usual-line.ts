@@ -1,3 +1,4 @@
+import type { RecordForm } from '../../records.ts'
 import { mayBeBatch } from './shipped-batches.ts'
 
 const openBrace = 0x7b
@@ -6,15 +7,19 @@ const comma = 0x2c
 const space = 0x20
 
 /**
- * Finds lines that are one JSON object if they are JSON at all, without anything that the encoder's parser treats
- * differently from JSON: trailing commas, NaN, Infinity, escaped surrogates. `undefined` also for a `records` document,
- * and for a batch of records.
+ * Recognizes the lines that a table's server writes by one regular expression. Other lines are recognized when they are one
+ * JSON object if they are JSON at all, and have nothing that the encoder's parser treats differently from JSON: trailing
+ * commas, NaN, Infinity, escaped surrogates. A `records` document and a batch of records are not recognized.
  *
- * Only native searches for a character or word: a loop over characters would take several times as long.
+ * The other lines are searched by native searches for a character or word: a loop over characters would take several times
+ * as long.
  *
- * @returns whether the object is known to have no nested object or array
+ * @param text of one line, one character per byte
+ * @param writtenForm `Projection.writtenForm` of the table
+ * @returns the form of the object; `nested` when it may have a nested object or array, `undefined` for other lines
  */
-export function usualLine(text: string): 'flat' | 'nested' | undefined {
+export function usualLine(text: string, writtenForm: RegExp | undefined): RecordForm | 'nested' | undefined {
+  if (writtenForm?.test(text) === true) return 'written'
   const last = text.length - 1
   if (text.charCodeAt(0) !== openBrace || mayBeBatch(text)) return undefined
   for (let brace = text.indexOf('}'); brace !== last; brace = text.indexOf('}', brace + 1)) {

@@ -55,6 +55,7 @@ export class DiskSpaceMonitor {
   #holding: Promise<void> | undefined
   #heldSinceMs: number | undefined
   #lastFreeBytes: number | undefined
+  #measuredAtMs = Number.NEGATIVE_INFINITY
   #measuring: Promise<unknown> | undefined
   #counters = { holds: 0, heldMs: 0, expiredBytes: 0 }
 
@@ -90,14 +91,17 @@ export class DiskSpaceMonitor {
   }
 
   /**
-   * Begins a new measurement, and does not wait for it: a volume that hangs must not delay the caller.
+   * Begins a new measurement when the last one is older than a check, and does not wait for it: a volume that hangs must
+   * not delay the caller. A measurement starts a program, for which the whole process stops for some milliseconds.
    *
    * @returns the free bytes as last measured; undefined before the first answer
    */
   latestFreeBytes(): number | undefined {
-    this.#measuring ??= this.#knownFreeBytes().finally(() => {
-      this.#measuring = undefined
-    })
+    if (this.#clock.now() - this.#measuredAtMs >= this.#checkMs) {
+      this.#measuring ??= this.#knownFreeBytes().finally(() => {
+        this.#measuring = undefined
+      })
+    }
     return this.#lastFreeBytes
   }
 
@@ -152,6 +156,7 @@ export class DiskSpaceMonitor {
 
   /** Without an answer nothing is held: the next write finds out whether there is room. */
   async #knownFreeBytes(): Promise<number> {
+    this.#measuredAtMs = this.#clock.now()
     try {
       this.#lastFreeBytes = await this.freeBytes()
       return this.#lastFreeBytes

@@ -5,11 +5,14 @@
  * character, so the text of an ordinary record is copied unchanged.
  */
 
-import type { Entry } from '../../records.ts'
+import type { Entry, RecordForm } from '../../records.ts'
 import { quotedText, tooLongAsJson } from '../records/quoted-text.ts'
 import { cutNote, keptPrefix } from '../records/record-entries.ts'
 
 export const fieldSeparator = '\x1f'
+
+/** The digit of each form in a spool row. A form with a larger number also has the properties of those with smaller ones. */
+export const formNumbers: Readonly<Record<RecordForm, number>> = { flat: 1, written: 2 }
 
 /** The fields of a spool row, in order. */
 export const spoolColumns = [
@@ -18,8 +21,8 @@ export const spoolColumns = [
   /** `Entry.offset`. */
   { name: 'source_offset', type: 'BIGINT' },
   { name: 'length', type: 'BIGINT' },
-  /** 1 when the record is known to have no nested object or array; otherwise empty. */
-  { name: 'flat', type: 'INTEGER' },
+  /** The form of the record, as a value of `formNumbers`; empty when it is not known. */
+  { name: 'form', type: 'INTEGER' },
   /** `Entry.index`; empty for 0. */
   { name: 'source_index', type: 'INTEGER' },
   /** The reject reason; empty for other rows. */
@@ -33,7 +36,7 @@ export const spoolColumns = [
   { name: 'raw', type: 'VARCHAR' },
 ] as const
 
-/** The separators of the fields between `flat` and `raw` when all of them are empty, as in nearly every row. */
+/** The separators of the fields between `form` and `raw` when all of them are empty, as in nearly every row. */
 const emptyFields = fieldSeparator.repeat(6)
 
 /** Longer texts are not put together to a row, which would be one more copy of them. */
@@ -82,8 +85,8 @@ function cutEntry({ offset, length, index, raw, reject = 'not_encodable', note }
   return { offset, length, index, raw: keptPrefix(raw), reject, note: `${note ?? tooLongAsJson}; ${cutNote}` }
 }
 
-function placeFields({ offset, length, flat }: Entry, spanIndex: number): string {
-  return `${spanIndex}${fieldSeparator}${offset}${fieldSeparator}${length}${fieldSeparator}${flat ? 1 : ''}`
+function placeFields({ offset, length, form }: Entry, spanIndex: number): string {
+  return `${spanIndex}${fieldSeparator}${offset}${fieldSeparator}${length}${fieldSeparator}${form === undefined ? '' : formNumbers[form]}`
 }
 
 /** @returns the index of a spool row's span, and the record's offset in its blob */

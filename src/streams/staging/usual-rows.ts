@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { SpoolRows } from '../../records.ts'
 import { longLineBytes } from '../records/long-line.ts'
 import { usualLine } from '../records/usual-line.ts'
-import { fieldSeparator, holdsRowSeparator } from './spool.ts'
+import { fieldSeparator, formNumbers, holdsRowSeparator } from './spool.ts'
 
 /** Room for the lines of one chunk with their places; more is taken for short lines. */
 const usualBytes = 320 * 1024
@@ -56,13 +56,16 @@ export class RowMemories {
  */
 export class UsualRows {
   #memories: RowMemories
+  #writtenForm: RegExp | undefined
   #memory: RowMemory | undefined
   #filled = 0
   #count = 0
   #longestRowBytes = 0
 
-  constructor(memories: RowMemories) {
+  /** @param writtenForm recognizes the table's usual records: `Projection.writtenForm` */
+  constructor(memories: RowMemories, writtenForm?: RegExp) {
     this.#memories = memories
+    this.#writtenForm = writtenForm
   }
 
   /**
@@ -74,8 +77,10 @@ export class UsualRows {
    */
   take(latin1: string, offset: number, utf8: boolean): boolean {
     if (latin1.length > longLineBytes) return false
-    const form = usualLine(latin1)
-    if (form === undefined || holdsRowSeparator(latin1)) return false
+    const form = usualLine(latin1, this.#writtenForm)
+    if (form === undefined) return false
+    // A record as its server writes it has no control characters.
+    if (form !== 'written' && holdsRowSeparator(latin1)) return false
     if (!utf8 && !isUtf8(Buffer.from(latin1, 'latin1'))) return false
     const { bytes, starts } = this.#room(latin1.length + maxPlaceBytes)
     const start = this.#filled
@@ -86,8 +91,8 @@ export class UsualRows {
     bytes[at++] = separator
     at = writeDigits(bytes, at, latin1.length + 1)
     bytes[at++] = separator
-    if (form === 'flat') bytes[at++] = zero + 1
-    // The fields between `flat` and `raw` are empty.
+    if (form !== 'nested') bytes[at++] = zero + formNumbers[form]
+    // The fields between `form` and `raw` are empty.
     for (const end = at + 6; at < end; at += 1) bytes[at] = separator
     at += bytes.write(latin1, at, 'latin1')
     bytes[at++] = newline

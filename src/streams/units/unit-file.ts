@@ -14,7 +14,7 @@ import { type Staging, writeAt } from '../staging/staging.ts'
 export type WithSpace = <T>(write: () => Promise<T>) => Promise<T>
 
 /** What precedes the texts of an entry in the file. */
-interface EntryHead extends Pick<Entry, 'flat' | 'reject'> {
+interface EntryHead extends Pick<Entry, 'form' | 'reject'> {
   readonly rawBytes: number
   readonly jsonBytes?: number | undefined
   /** UTF-8 bytes, one character per byte, as the texts. */
@@ -102,11 +102,11 @@ export function placed(entry: Entry, unit: Span, index: number): Entry {
   return { ...entry, offset: unit.start, length: spanBytes(unit), index }
 }
 
-function textsOf({ raw, json, flat, reject, note }: Entry): readonly string[] {
+function textsOf({ raw, json, form, reject, note }: Entry): readonly string[] {
   const head: EntryHead = {
     rawBytes: raw.length,
     jsonBytes: json?.length,
-    flat,
+    form,
     reject,
     note: note && bytesAsLatin1(note),
   }

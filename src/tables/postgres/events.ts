@@ -1,5 +1,5 @@
 import { sqlString } from '../sql.ts'
-import { constantList } from './expressions/json.ts'
+import { constantLookup } from './expressions/json.ts'
 import { levelWords } from './levels.ts'
 
 /**
@@ -135,18 +135,21 @@ export function eventHead(message: string): string {
 }
 
 /**
- * The same as `messageEvent`, in the engine's own SQL, and from a column of `eventHead`: a comparison with each pattern
- * would take the engine longer to plan than a small batch to encode.
+ * The same as `messageEvent`, in the engine's own SQL, and from a column of `eventHead`: to compare each message with each
+ * pattern would take longer.
  */
 function eventByHead(message: string, head: string): string {
-  const place = `list_position(${constantList(plainHeads.map((one) => one.head))}, ${head})`
+  const isAny = (heads: readonly string[]): string => `${head} IN (${heads.map(sqlString).join(', ')})`
+  const plain = [...new Set(plainHeads.map(({ event }) => event))].map((event) => {
+    const heads = plainHeads.filter((one) => one.event === event).map((one) => one.head)
+    return `WHEN ${isAny(heads)} THEN '${event}'`
+  })
   const others = [...new Set(otherPatterns.map((one) => one.head))].map((one) => {
     const patterns = otherPatterns.filter((other) => other.head === one)
     const events = patterns.map(({ event, pattern }) => [event, pattern] as const)
-    return `WHEN ${head} = ${sqlString(one)} THEN CASE ${eventBranches(message, events)} END`
+    return `WHEN ${isAny([one])} THEN CASE ${eventBranches(message, events)} END`
   })
-  return `CASE WHEN ${place} > 0 THEN ${constantList(plainHeads.map(({ event }) => event))}[${place}]
-    WHEN ${isPlan(message)} THEN 'plan' ${others.join('\n')} END`
+  return `CASE ${plain.join('\n')} WHEN ${isPlan(message)} THEN 'plan' ${others.join('\n')} END`
 }
 
 /** The events that an error's code states, whatever the language of its message. */
@@ -212,12 +215,25 @@ export function severityLevel(severity: string): string {
   return `CASE ${levels.join(' ')} END`
 }
 
-/** The same in the engine's own SQL, which is planned in a fraction of the time. */
-export function engineSeverityLevel(severity: string): string {
+/** The same in the engine's own SQL for views, also for words of other languages in lower case. */
+export function viewSeverityLevel(severity: string): string {
   const pairs = wordsOfLevels.flatMap(({ level, words }) => words.map((word) => [level, word] as const))
-  const words = constantList(pairs.map(([, word]) => word))
-  const place = `coalesce(nullif(list_position(${words}, ${severity}), 0), list_position(${words}, upper(${severity})))`
-  // Nearly all severities are this word.
-  return `CASE WHEN ${severity} = 'LOG' THEN 'LOG' WHEN ${severity} IS NULL THEN NULL
-    ELSE ${constantList(pairs.map(([level]) => level))}[nullif(${place}, 0)] END`
+  return `CASE ${usualLevels(severity)} ELSE ${constantLookup(pairs, severity, `upper(${severity})`)} END`
+}
+
+/** The same for the encoder, which optimizes no joins and folds no constants: it would make the lists for each row. */
+export function engineSeverityLevel(severity: string): string {
+  const listed = (words: readonly string[]): string => words.map(sqlString).join(', ')
+  const levels = wordsOfLevels.map(
+    ({ level, words }) =>
+      `WHEN ${severity} IN (${listed(words)}) OR upper(${severity}) IN (${listed(words)}) THEN '${level}'`,
+  )
+  return `CASE ${usualLevels(severity)} ELSE CASE ${levels.join(' ')} END END`
+}
+
+/** The branches of the words that most servers write, which are their own levels. */
+function usualLevels(severity: string): string {
+  const others = Object.keys(levelWords).filter((level) => level !== 'LOG')
+  const isOther = others.map((level) => `${severity} = '${level}'`).join(' OR ')
+  return `WHEN ${severity} = 'LOG' THEN 'LOG' WHEN ${severity} IS NULL THEN NULL WHEN ${isOther} THEN ${severity}`
 }

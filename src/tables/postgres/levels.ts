@@ -1,4 +1,5 @@
 import { sqlString } from '../sql.ts'
+import { constantLookup } from './expressions/json.ts'
 
 /**
  * The words before a text log's message, by meaning: as PostgreSQL writes them in English first, then in the languages of
@@ -202,6 +203,14 @@ export const anyLevelWord = [...Object.values(levelWords), ...Object.values(cont
   .flat()
   .toSorted((one, other) => other.length - one.length)
   .join('|')
+
+/** The same as `continuationOf`, in the engine's own SQL for views. */
+export function viewContinuationOf(word: string): string {
+  const pairs = Object.entries(continuationWords).flatMap(([kind, words]) =>
+    words.map((one) => [kind, one] as const),
+  )
+  return constantLookup(pairs, word)
+}
 
 /** SQL of the kind of a line that follows a text log's message, by its word; NULL for other words. */
 export function continuationOf(word: string): string {

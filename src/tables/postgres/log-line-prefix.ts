@@ -1,7 +1,10 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../sql.ts'
-import { anyLevelWord, continuationOf, englishLevelWord } from './levels.ts'
-import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape.ts'
+import { anyPrefix, inferred, serverInstant } from './inferred-prefix.ts'
+import { anyLevelWord, englishLevelWord } from './levels.ts'
+import { type ListedField, listed, order, separator, sqlstate } from './prefix-list.ts'
+import { hasProgramHead, programValues } from './program-line.ts'
+import type { PrefixField, PrefixValue } from './shapes/shape.ts'
 
 /**
  * Prefixes to try when none is configured: the default of Azure flexible server, common samples, and PostgreSQL's own
@@ -10,6 +13,7 @@ import { type PrefixField, type PrefixValue, prefixFields } from './shapes/shape
 export const defaultPrefixes: readonly string[] = [
   '%t-%c-',
   '%m [%p] [user=%u,db=%d,app=%a,host=%h] ',
+  '%m [%p] [user=%u,db=%d,app=%a,client=%h] ',
   '%m [%p] [user=%u,db=%d,app=%a] ',
   '%m [%p] user=%u,db=%d,app=%a,client=%h ',
   '%m [%p] user=%u,db=%d,app=%a ',
@@ -35,20 +39,19 @@ export interface CompiledPrefix {
   readonly groups: readonly PrefixField[]
 }
 
-const instant = '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)? (?:[A-Za-z]+|[+-]\\d+(?::\\d+)*)'
-
 /** Escapes of `log_line_prefix` with a column (PostgreSQL 18, section 19.8.3). */
 const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   a: ['application_name', '.*?'],
   u: ['user_name', '.*?'],
   d: ['db_name', '.*?'],
-  h: ['client_addr', '.*?'],
+  // A host has no blank, and a port behind it belongs to %r.
+  h: ['client_addr', '\\[local\\]|[^\\s(]*?'],
   b: ['backend_type', '.*?'],
   p: ['pid', '\\d*'],
-  t: ['time', instant],
-  m: ['time', instant],
+  t: ['time', serverInstant],
+  m: ['time', serverInstant],
   n: ['time', '\\d+\\.\\d+'],
-  s: ['session_start', instant],
+  s: ['session_start', serverInstant],
   i: ['command_tag', '.*?'],
   e: ['sqlstate', '[0-9A-Z]{5}'],
   c: ['session_id', '[0-9a-f]+\\.[0-9a-f]+'],
@@ -99,6 +102,21 @@ export function compilePrefix(prefix: string): CompiledPrefix {
   return { setting: prefix, pattern: `(?s)^${pattern}`, groups }
 }
 
+const anyName = '(.*?)'
+const nameWithoutKey = '([^=]*?)'
+const nameInLine = '(\\S*?)'
+/** A name with blanks, each before a word: other parts of a prefix begin with other characters, or are a key's. */
+const plainName = '(\\[unknown\\]|(?:[^\\s/=(|[][^\\s/=(|]*?)?|[A-Za-z_]\\w*(?: [A-Za-z_][^\\s/=(|]*)+?)'
+
+const names = [anyName, plainName, nameWithoutKey]
+
+/** Compiles one of the settings to try, which must not take another part of a longer prefix for a name. */
+export function compileDefaultPrefix(prefix: string): CompiledPrefix {
+  const { pattern, ...compiled } = compilePrefix(prefix)
+  const plain = pattern.replace(`${anyName}@${anyName}`, `${plainName}@${plainName}`)
+  return { ...compiled, pattern: plain.replaceAll(anyName, nameWithoutKey) }
+}
+
 function invalidPrefix(prefix: string, piece: string): TailraceError {
   return new TailraceError(
     'CONFIG_INVALID',
@@ -109,22 +127,6 @@ function invalidPrefix(prefix: string, piece: string): TailraceError {
 function quoted(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
-
-// ASCII's unit separator, which no prefix contains.
-const separator = '\x1f'
-
-/**
- * The values of a prefix in the order of the list. `line` is the field that the text holds where the word is no level but
- * DETAIL or the like in another language; `unknown` is 1 where a part has no known meaning.
- */
-const order = [...prefixFields, 'level', 'line', 'unknown'] as const
-type ListedField = (typeof order)[number]
-
-/**
- * A SQLSTATE, which follows the level with `log_error_verbosity = verbose`. It has a digit among its first three
- * characters (PostgreSQL 18, appendix A).
- */
-const sqlstate = '(?:\\d[0-9A-Z]{4}|[A-Z]\\d[0-9A-Z]{3}|[A-Z]{2}\\d[0-9A-Z]{2})'
 
 /**
  * A level. Only English words: with those of all languages, each expression that has it would take a multiple of the
@@ -141,8 +143,10 @@ const level = `(${englishLevelWord}):  `
  *
  * Up to nine groups are rewritten by one replacement, which needs one pass of the regular expression. Extracting groups
  * needs one pass for each.
+ *
+ * @param hasPrograms SQL of whether the text may be a line of a program other than the server
  */
-export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]): string {
+export function prefixValues(text: string, prefixes: readonly CompiledPrefix[], hasPrograms: string): string {
   const leveled = leveledOf(prefixes)
   const branch = (prefix: Leveled): string => {
     const sorted =
@@ -151,14 +155,20 @@ export function prefixValues(text: string, prefixes: readonly CompiledPrefix[]):
   }
   const choose = (prefixes: readonly Leveled[]): string => `CASE ${prefixes.map(branch).join('\n')} END`
   // A part of COALESCE is evaluated only for the rows for which the parts before it are NULL.
-  const values = [choose(leveled), inferred(text), choose(prefixes.map(withoutLevel))]
+  const values = [
+    choose(leveled),
+    `CASE WHEN ${hasPrograms} AND ${hasProgramHead(text)} THEN NULL ELSE ${inferred(text)} END`,
+    `CASE WHEN ${hasPrograms} THEN ${programValues(text)} END`,
+    choose(prefixes.map(withoutLevel)),
+  ]
   return `string_split(coalesce(${values.join(',\n')}), ${sqlString(separator)})`
 }
 
 function leveledOf(prefixes: readonly CompiledPrefix[]): readonly Leveled[] {
   // Settings without names are tried first: where one of them matches, no other setting would match up to the same level.
   // Names are slow, because the end of a name is searched in all of the text.
-  const named = (prefix: CompiledPrefix): number => (prefix.pattern.includes('.*?') ? 1 : 0)
+  const named = (prefix: CompiledPrefix): number =>
+    names.some((name) => prefix.pattern.includes(name)) ? 1 : 0
   const sorted = prefixes.toSorted((one, other) => named(one) - named(other))
   return sorted.map(({ setting, pattern, groups }) => {
     const statesCode = groups.includes('sqlstate')
@@ -191,7 +201,10 @@ export function prefixText(text: string): string {
 /** Without a level behind it, a name before an @ could begin anywhere in the text: it must have no blank. */
 function withoutLevel(prefix: CompiledPrefix): CompiledPrefix {
   return prefix.pattern.includes('@')
-    ? { ...prefix, pattern: prefix.pattern.replaceAll('(.*?)', '(\\S*?)') }
+    ? {
+        ...prefix,
+        pattern: names.reduce((pattern, name) => pattern.replaceAll(name, nameInLine), prefix.pattern),
+      }
     : prefix
 }
 
@@ -214,139 +227,8 @@ function extracted(text: string, { pattern, groups }: Leveled): string {
   return listed((field) => (groups.includes(field) ? `${all}."${field}"` : "''"), rest(text, pattern))
 }
 
-/** SQL of the texts of a list, with separators, and the rest after it. */
-function listed(textAt: (field: ListedField) => string, after: string): string {
-  return [...order.map(textAt), after].join(` || ${sqlString(separator)} || `)
-}
-
 function rest(text: string, pattern: string): string {
   return `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`
-}
-
-/** Any text of one line before a level. PostgreSQL writes two blanks after it; one may stand in any message. */
-const textBefore = (words: string): string =>
-  `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${words}) ?:  (?:(${sqlstate}): {1,2})?)`
-const anyPrefix = textBefore(anyLevelWord)
-/** The groups of `textBefore`. */
-const textBeforeGroups = "['all', 'head', 'level', 'code']"
-
-/** An instant of another producer may have no blank before its zone. */
-const anyInstant = instant.replace('? (?:', '? ?(?:')
-const keyStart = '(?i)(?:^|[^a-z_])'
-const keyed = (keys: string, value: string): string => `${keyStart}(?:${keys}) ?= ?"?${value}`
-const plainValue = '([^,;\\])\\s("]*)'
-/** A name may have blanks: it ends at the next key, or with the prefix. */
-const nameValue = '(.*?)(?:[,;"]|\\]|[ ,;]\\w+=|[ :-]*$)'
-const userAtDatabase = '([^\\s@,=:\\[\\]]+)@([^\\s@,=:\\[\\]]+)'
-const addressAndPort = '(\\[local\\]|[0-9A-Za-z.:_-]*[0-9A-Za-z])\\((\\d+)\\)'
-const address = '(?:^|[ [])(\\d{1,3}(?:\\.\\d{1,3}){3}|[0-9a-f]*(?::[0-9a-f]+)*::[0-9a-f:.]*)(?:[ \\]]|$)'
-const virtualTransaction = '\\[(\\d+/\\d*)\\]'
-/** Types of processes of PostgreSQL 10 to 18. */
-const backendType =
-  '\\[(client backend|parallel worker|(?:standalone|background) [a-z]+|auto(?:vacuum|prewarm) [a-z]+|logical replication [a-z ]+|slotsync worker|wal ?(?:sender|receiver|writer|summarizer)|checkpointer|archiver|startup|postmaster|logger|io worker|stats collector|not initialized)\\]'
-const sessionId = '(?:^|[^0-9a-f.])([0-9a-f]{8}\\.[0-9a-f]{1,8})(?:[^0-9a-f.]|$)'
-const epoch = '(?:^|[^0-9.])(\\d{10}\\.\\d{3})(?:[^0-9]|$)'
-
-/** Regular expressions of the parts of any prefix; the first that matches gives the value, in the group of that number. */
-const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: string, group: number])[]>>> =
-  {
-    time: [
-      [`(${anyInstant})`, 1],
-      [epoch, 1],
-    ],
-    session_id: [[sessionId, 1]],
-    pid: [
-      ['\\[ *(\\d+)\\]', 1],
-      ['\\[(\\d+)-\\d+\\]', 1],
-      [keyed('pid|process|process_id', '(\\d+)'), 1],
-    ],
-    line_num: [
-      // `[4138]: [7-1]` of %p and %l-1, or `[4138-7]` of %p-%l. In front of the rest, syslog's own number.
-      ['\\[\\d+\\].*\\[(\\d+)-1\\]', 1],
-      ['^\\[\\d+-(\\d+)\\][^[]*$', 1],
-      [keyed('line|line_num|log_line', '(\\d+)'), 1],
-    ],
-    user_name: [
-      [keyed('user|user_name|username|usr', plainValue), 1],
-      [userAtDatabase, 1],
-    ],
-    db_name: [
-      [keyed('db|database|dbname|db_name', plainValue), 1],
-      [userAtDatabase, 2],
-    ],
-    application_name: [[keyed('app|appname|application|application_name', nameValue), 1]],
-    client_addr: [
-      [
-        keyed(
-          'client|client_addr|host|hostname|rhost|remote|remote_host|ip|addr|connection_source',
-          plainValue,
-        ),
-        1,
-      ],
-      [addressAndPort, 1],
-      [address, 1],
-    ],
-    client_port: [
-      [addressAndPort, 2],
-      [keyed('port|client_port|remote_port', '(\\d+)'), 1],
-    ],
-    command_tag: [[keyed('cmd|cmdtag|command|command_tag|tag|ps', plainValue), 1]],
-    sqlstate: [
-      [keyed('state|statecode|sqlstate|sql_state|error|sql_error_code', `(${sqlstate})`), 1],
-      [`[^0-9A-Za-z](${sqlstate})[ :-]*$`, 1],
-    ],
-    txid: [[keyed('txid|xid|tid', '(\\d+)'), 1]],
-    query_id: [[keyed('query_id|queryid|qid', '(-?\\d+)'), 1]],
-    vxid: [
-      [virtualTransaction, 1],
-      [keyed('vxid|vtid|vtxid', plainValue), 1],
-    ],
-    backend_type: [
-      [backendType, 1],
-      [keyed('backend|backend_type|type', nameValue), 1],
-    ],
-  }
-
-/** The parts of a prefix with a known meaning. Letters and digits outside of them have none. */
-const meaningful = [
-  anyInstant,
-  epoch,
-  '\\w+ ?= ?(?:"[^"]*"|[^,;\\])]*)',
-  virtualTransaction,
-  backendType,
-  address,
-  sessionId,
-  '\\[ *(?:\\d+(?:-\\d+)?|local)\\]',
-  userAtDatabase,
-  addressAndPort,
-  `[^0-9A-Za-z]${sqlstate}[ :-]*$`,
-].join('|')
-
-/** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */
-function inferred(text: string): string {
-  const textAt = (field: ListedField): string => {
-    if (field === 'level') return "found['level']"
-    if (field === 'line') return `coalesce(${continuationOf("found['level']")}, '')`
-    if (field === 'unknown') {
-      return `CASE WHEN regexp_matches(regexp_replace(found['head'], ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
-    }
-    const found = (parts[field] ?? []).map(([pattern, group]) => {
-      const value = `nullif(regexp_extract(found['head'], ${sqlString(pattern)}, ${group}), '')`
-      return pattern.startsWith(keyStart) ? `CASE WHEN contains(found['head'], '=') THEN ${value} END` : value
-    })
-    if (field === 'sqlstate') found.unshift("nullif(found['code'], '')")
-    return found.length === 0 ? "''" : `coalesce(${found.join(', ')}, '')`
-  }
-  // The words of all languages take ten times as long to find as the English ones. These count only if no other word can
-  // be a level before them.
-  const found = (pattern: string): string =>
-    `regexp_extract(${text}, ${sqlString(pattern)}, ${textBeforeGroups})`
-  const either = `list_transform([${found(textBefore(englishLevelWord))}], lambda english:
-    CASE WHEN english['all'] <> '' AND NOT contains(english['head'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
-  const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
-  // The lambda evaluates the match once for all values.
-  return `CASE WHEN contains(${text}, ':  ') THEN
-    list_transform([${either}], lambda found: CASE WHEN found['all'] <> '' THEN ${values} END)[1] END`
 }
 
 /**

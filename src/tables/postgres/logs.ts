@@ -10,7 +10,7 @@ import {
 import { eventDate, leadingColumns, rawColumn, trailingColumns } from './columns.ts'
 import type { ExtraColumn } from './extra-column.ts'
 import type { KeepRaw } from './held-record.ts'
-import { compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
+import { compileDefaultPrefix, compilePrefix, defaultPrefixes } from './log-line-prefix.ts'
 import { PostgresProjection } from './projection.ts'
 import type { ServerRole } from './server-columns.ts'
 import { logViews } from './views/log-views.ts'
@@ -82,7 +82,7 @@ export function postgresLogs(name: string, options: PostgresLogsOptions = {}): T
       roles: lowerCased(options.roles ?? {}),
       serverName: options.serverName,
       timezone: options.timezone,
-      prefixes: (options.prefixes ?? defaultPrefixes).map(compilePrefix),
+      prefixes: options.prefixes?.map(compilePrefix) ?? defaultPrefixes.map(compileDefaultPrefix),
       strict,
       extraColumns,
       keepRaw,

@@ -21,5 +21,5 @@ export function prefixRows(source: string, prefixes: readonly CompiledPrefix[]):
   return `SELECT source_offset, coalesce(${textOf('server_name')}, envelope_host) AS server_name,
     ${prefixSetting(head, prefixes)} AS setting, ${prefixText(head)} AS prefix, ${valueIn('level')} AS level,
     to_json(struct_pack(${values.join(', ')}))::VARCHAR AS parts, has_unknown_prefix
-    FROM ${chain.from} WHERE ${head} <> '' AND (${valueIn('level')} IS NOT NULL OR has_unknown_prefix)`
+    FROM ${chain.from} WHERE ${head} <> '' AND ((${valueIn('level')} IS NOT NULL AND ${valueIn('program')} IS NULL) OR has_unknown_prefix)`
 }

@@ -30,8 +30,10 @@ import { addValues } from './record-values.ts'
 import { SelectChain } from './select-chain.ts'
 import { type KnownServers, knownRole, knownServerName } from './server-columns.ts'
 import { shapes } from './shapes/index.ts'
+import { outerTime } from './shapes/log-text.ts'
 import { type TextField, textFields } from './shapes/shape.ts'
-import { usualRows } from './usual-jsonlog.ts'
+import { usualBeginning, usualRows } from './usual-jsonlog.ts'
+import { writtenForm } from './written-jsonlog.ts'
 
 /** Options of a table of PostgreSQL logs, with all defaults applied. */
 export interface PostgresProjectionOptions extends KnownServers {
@@ -68,6 +70,8 @@ const newlineTab = sqlString('\n\t')
  * only what its own shapes need.
  */
 export class PostgresProjection implements Projection {
+  readonly usualBeginning = usualBeginning
+  readonly writtenForm = writtenForm
   readonly #options: PostgresProjectionOptions
 
   constructor(options: PostgresProjectionOptions) {
@@ -92,6 +96,7 @@ export class PostgresProjection implements Projection {
         'line_text',
         'envelope_keys',
         'envelope_host',
+        outerTime,
         kind,
         ...extra,
       ],
@@ -168,7 +173,7 @@ export class PostgresProjection implements Projection {
       u_session_start: `CASE WHEN session_instant IS NOT NULL THEN session_instant ELSE ${instant(textOf('session_start'), { timezone })} END`,
     })
     chain.add({
-      v_event_time: bestTime(),
+      v_event_time: bestTime(timezone),
       u_commit_time: instant(textOf('commit_time'), { timezone, zonelessIsUtc: true }),
     })
     chain.add({
@@ -330,9 +335,28 @@ export class PostgresProjection implements Projection {
 }
 
 /** SQL that chooses between a record's two times: the first one that is certain, or the more precise if both agree. */
-function bestTime(): string {
+function bestTime(timezone: string | undefined): string {
+  const isProgram = `shape = ${shapeNumber('log-text')} AND ${textOf('event_time')} IS NOT NULL AND ${textOf('event_time_second')} IS NOT NULL`
   return `CASE
+    WHEN ${isProgram} THEN ${timezone === undefined ? programTime() : 'u_event_time'}
     WHEN u_event_time IS NULL THEN u_event_time_second
     WHEN u_event_time_second IS NOT NULL AND date_trunc('second', u_event_time_second) = u_event_time THEN u_event_time_second
     ELSE u_event_time END`
+}
+
+/** Most lines reach their envelope within seconds. */
+const maxLagSeconds = 60
+const zoneStepSeconds = 900
+const maxZoneSeconds = 14 * 3_600
+
+/**
+ * SQL of the instant of a program's time without a zone, which is in UTC in most containers. It is in another zone if the
+ * envelope's time differs by what can be a zone's offset; any other difference is a backlog of the shipper.
+ */
+function programTime(): string {
+  const local = `TRY_CAST(replace(${textOf('event_time')}, ',', '.') AS TIMESTAMP)`
+  const difference = `(epoch(${local}) - epoch(u_event_time_second))`
+  const offset = `(round(${difference} / ${zoneStepSeconds}) * ${zoneStepSeconds})`
+  return `CASE WHEN abs(${offset}) BETWEEN ${zoneStepSeconds} AND ${maxZoneSeconds} AND abs(${difference} - ${offset}) <= ${maxLagSeconds}
+    THEN ${local} - to_seconds(CAST(${offset} AS BIGINT)) ELSE ${local} END`
 }

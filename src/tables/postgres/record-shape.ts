@@ -7,7 +7,14 @@ import { removalPatch, withoutKeys } from './other-keys.ts'
 import type { SelectChain } from './select-chain.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { envelopeHost, envelopeText, envelopeTextKeys, recordKeys } from './shapes/log-text.ts'
+import {
+  envelopeHost,
+  envelopeText,
+  envelopeTextKeys,
+  envelopeTime,
+  outerTime,
+  recordKeys,
+} from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
@@ -39,6 +46,7 @@ export function addShape(
   const inside = insideOf(clues.at)
   const text = envelopeText(clues.at)
   const host = envelopeHost(clues.at)
+  const time = envelopeTime(clues.at)
   const [plain] = forms
   // `json_valid` costs 5 %. TRY would be cheaper for good lines, but for a bad one it evaluates the 2,048 lines around it
   // one by one: with one bad line in 3,000, that was nine times slower.
@@ -89,6 +97,7 @@ export function addShape(
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
     envelope_host: `CASE WHEN ${isWrapped} THEN ${host} END`,
+    [outerTime]: `CASE WHEN ${isWrapped} THEN ${time} END`,
     envelope_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${envelopeRemoval(clues.at)}
       WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,
   })
@@ -100,6 +109,7 @@ export function addShape(
       'has_record',
       'envelope_removal',
       'envelope_host',
+      outerTime,
       'keys',
       'properties_text',
       'others',
@@ -119,11 +129,11 @@ export function addShape(
     inner_shape: `CASE WHEN ${isWrapped} THEN ${innerShape} END`,
     inner_text: `CASE WHEN ${isWrapped} THEN ${innerText} END`,
     inner_category: inner.at('category'),
-    is_deep: `CASE WHEN ${isWrapped} THEN ${isDeep} END`,
+    is_deep: `CASE WHEN ${isWrapped} THEN coalesce(${isDeep}, false) END`,
     inner_others: othersOf('wrapped', 'inner_properties'),
   })
   const azure = azureNumbers.join(', ')
-  const isInner = `inner_shape < ${logTextNumber}`
+  const isInner = `(inner_shape < ${logTextNumber} OR (inner_shape = ${logTextNumber} AND NOT is_deep))`
   const isJoined = `inner_shape IN (${azure}) AND inner_others IS NOT NULL`
   // The texts of both records are read. The body of a long one may be put together of them, which is one more copy.
   chain.endStep(
@@ -133,6 +143,7 @@ export function addShape(
       'has_record',
       'envelope_keys',
       'envelope_host',
+      outerTime,
       'keys',
       'properties_text',
       'others',
@@ -142,7 +153,7 @@ export function addShape(
       'inner_properties',
       'inner_others',
       'is_deep',
-      `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text END AS inner_text`,
+      `CASE WHEN inner_shape IN (${lineNumbers}) THEN inner_text END AS inner_text`,
       `CASE WHEN ${isInner} THEN NULL ELSE envelope_text END AS envelope_text`,
       `CASE WHEN ${isJoined} THEN NULL ELSE wrapped END AS wrapped`,
       ...(extraColumns.length > 0 ? ['extra'] : []),
@@ -164,8 +175,7 @@ export function addShape(
       WHEN outer_shape IN (${azure}) AND properties IS NOT NULL THEN properties
       WHEN outer_shape IN (${exactNumbers}) THEN ${withMarkedNumbers('doc')} ELSE doc END`,
     clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
-    line_text: `CASE WHEN inner_shape = ${csvTextNumber} THEN inner_text
-        WHEN ${isInner} THEN NULL
+    line_text: `CASE WHEN ${isInner} THEN CASE WHEN inner_shape IN (${lineNumbers}) THEN inner_text END
         WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
     is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
   })

@@ -48,7 +48,7 @@ export function addValues(
     [head]: byShape(carriers.map(([number, text]) => [number, prefixHead(text)])),
   })
   chain.add({
-    [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(head, prefixes)} END`,
+    [values]: `CASE WHEN ${whole} IS NOT NULL THEN ${prefixValues(head, prefixes, `shape = ${shapeNumber('log-text')}`)} END`,
   })
   chain.add({ [rest]: prefixRest(prefixColumns) })
   chain.add(

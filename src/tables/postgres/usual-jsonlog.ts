@@ -23,7 +23,7 @@ import {
 } from './expressions/usual-message.ts'
 import { type ExtraColumn, extraTexts, extraValue } from './extra-column.ts'
 import { mayBeNested } from './forms.ts'
-import { escapedTexts, hasRare, isHeldByColumns, type KeepRaw, shortestBytes } from './held-record.ts'
+import { hasRare, isHeldByColumns, type KeepRaw, textQuote } from './held-record.ts'
 import { removalPatch, withoutKeys } from './other-keys.ts'
 import { type KnownServers, knownRole, knownServerName } from './server-columns.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
@@ -37,7 +37,7 @@ export interface UsualJsonlogOptions extends KnownServers {
 }
 
 /** Start of every jsonlog record that PostgreSQL itself writes. */
-const beginning = '{"timestamp":"'
+export const usualBeginning = '{"timestamp":"'
 
 const surrogate = String.raw`\\u[dD][89a-fA-F]`
 const escapedSurrogate = String.raw`(?:^|[^\\])(?:\\\\)*${surrogate}`
@@ -53,9 +53,6 @@ const structure = textKeys([...keys])
 
 const strings = stringColumns.filter((name) => texts[name] !== undefined)
 const integers = integerColumns.filter(({ name }) => texts[name] !== undefined)
-const rareIntegers = jsonlogKeys.flatMap(({ field, type, presence }) =>
-  type === 'number' && presence === 'rarely' ? [field] : [],
-)
 
 /** SQL of whether a number is absent or has the form in which the engine writes it: 1.5 and 1e3 have not. */
 function isCanonical(name: TextField): string {
@@ -76,7 +73,7 @@ const endsAsWritten = `ends_with(text, '"query_id":' || keys.query_id || '}')`
  *
  * Each record is parsed once. Cheap conditions come first, and CASE confines the expressions for rare values to their rows.
  *
- * @param source a relation with the columns `raw`, `text`, `reject`, `note` and `is_flat`
+ * @param source a relation with the columns `raw`, `text`, `reject`, `note`, `is_flat` and `is_written`
  */
 export function usualRows(
   source: string,
@@ -85,14 +82,13 @@ export function usualRows(
 ): string {
   const { timezone, extraColumns } = options
   const extra = extraTexts(extraColumns)
-  const when = (sql: string): string => (options.keepRaw === 'unusual' ? sql : '')
-  const kept = ['raw', 'text', 'is_flat', ...passThrough.map(sqlIdentifier)].join(', ')
+  const kept = ['raw', 'text', 'is_flat', 'is_written', ...passThrough.map(sqlIdentifier)].join(', ')
   // Escaped lone surrogates are valid JSON, but the parser refuses them. A flat record has no \u at all. Behind a second
   // backslash it is text, which messages about such values quote.
   const likely = [
     'reject IS NULL',
     'note IS NULL',
-    `starts_with(text, ${sqlString(beginning)})`,
+    `starts_with(text, ${sqlString(usualBeginning)})`,
     `CASE WHEN is_flat THEN true
       WHEN regexp_matches(text, ${sqlString(surrogate)}) THEN NOT regexp_matches(text, ${sqlString(escapedSurrogate)})
       ELSE true END`,
@@ -103,7 +99,8 @@ export function usualRows(
   const cast = `(SELECT *,
       ${strings.map((name) => `${present(texts[name]!)} AS s_${name}`).join(', ')},
       ${integers.map(({ name, type }) => `TRY_CAST(${texts[name]} AS ${type}) AS n_${name}`).join(', ')},
-      ${when(`${hasRare(at)},`)} keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
+      ${options.keepRaw === 'unusual' ? `${hasRare(at)}, ${textQuote},` : ''}
+      keys.timestamp AS t_event_time, keys.session_start AS t_session_start,
       ${sessionEpoch('keys.session_id')} AS session_epoch,
       ${engineSeverityLevel(texts.severity!)} AS level
       ${extraColumns.length > 0 ? `, json_extract_string(text, ${extra.paths}) AS extra` : ''}
@@ -112,20 +109,20 @@ export function usualRows(
     (column, index) => `, ${extraValue(column, extra.texts[index]!, timezone)} AS x_${index}`,
   )
   const timed = `(SELECT *, ${epochInstant('session_epoch')} AS u_session,
-      ${messageBeginning('s_message')} AS beginning ${when(`, ${shortestBytes(at)}`)} ${extras.join('')} FROM ${cast})`
+      ${messageBeginning('s_message')} AS beginning ${extras.join('')} FROM ${cast})`
   const dated = `(SELECT *, ${instant('t_event_time', {
     timezone,
     sessionStart: 't_session_start',
     sessionInstant: 'u_session',
-  })} AS u_event, ${beginningParts}, ${usualEventHead('s_message')} AS event_head ${when(`, ${escapedTexts(at)}`)} FROM ${timed})`
+  })} AS u_event, ${beginningParts('s_message')}, ${usualEventHead('s_message')} AS event_head FROM ${timed})`
   const fits = [
     `${jsonlog.matches(at, 'NULL')}`,
     `u_event >= ${firstInstant}`,
     `u_event < ${afterLastInstant}`,
     'u_session IS NOT NULL',
-    ...integers.flatMap(({ name }) => (rareIntegers.includes(name) ? [] : [isCanonical(name)])),
-    `CASE WHEN concat(${rareIntegers.map((name) => texts[name]).join(', ')}) = '' THEN true
-      ELSE ${rareIntegers.map(isCanonical).join(' AND ')} END`,
+    // A number as the server writes it is canonical; it may still be out of range.
+    `CASE WHEN is_written THEN ${integers.map(({ name }) => `(n_${name} IS NULL) = (${texts[name]} IS NULL)`).join(' AND ')}
+      ELSE ${integers.map(({ name }) => isCanonical(name)).join(' AND ')} END`,
     `CASE WHEN is_flat THEN true ELSE NOT coalesce(${strings.map((name) => mayBeNested(texts[name]!)).join(' OR ')}, false) END`,
     `starts_with(s_message, 'AUDIT: ') IS NOT TRUE`,
     ...extraColumns.map(
@@ -167,7 +164,7 @@ function usualColumns(
     object_type: 'NULL::VARCHAR',
     commit_time: 'NULL::TIMESTAMPTZ',
     ...Object.fromEntries(jsonColumns.map((name) => [name, 'NULL::VARCHAR'])),
-    extra: `CASE WHEN ${endsAsWritten} THEN NULL ELSE nullif(${withoutKeys('text', sqlString(readKeys))}, '{}') END`,
+    extra: `CASE WHEN is_written THEN NULL WHEN ${endsAsWritten} THEN NULL ELSE nullif(${withoutKeys('text', sqlString(readKeys))}, '{}') END`,
     txid: 'nullif(n_txid, 0)',
     session_start: asInstant('u_session'),
     ...Object.fromEntries(

@@ -79,6 +79,18 @@ function failure(errorClass: string, sqlState: string): (error: unknown) => bool
   }
 }
 
+test('numbers of range() are a column id, and a query over too many of them ends when it is canceled', async (t) => {
+  const { query, execute } = await bench(t)
+  assert.deepEqual(
+    await query('SELECT sum(a.id * b.id)::INT AS s FROM range(0, 4) AS a CROSS JOIN range(2) AS b'),
+    [[6]],
+  )
+  assert.deepEqual(await query('SELECT id::INT AS n FROM range(2)'), [[0], [1]])
+  const endless =
+    'SELECT sum(a.id * b.id % 7) AS s FROM range(0, 10000000) AS a CROSS JOIN range(0, 10000000) AS b'
+  await assert.rejects(execute(endless, {}, AbortSignal.timeout(200)), SqlFailure)
+})
+
 test('literals have backslash escapes, and both kinds of quotes', async (t) => {
   const { query } = await bench(t)
   const sql = String.raw`SELECT 'it\'s' AS a, "say \"hi\"" AS b, 'tab\tline\n\\' AS c, 'é\u0041\101\%' AS d -- and a remark`

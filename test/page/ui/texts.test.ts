@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Report } from '../../../src/page/api-report.ts'
+import { chartPlot } from '../../../src/page/report/chart-plot.ts'
 import { reportHtml } from '../../../src/page/report/report-html.ts'
 import { millisecondsOf, numberOf } from '../../../src/page/ui/ask/result-values.ts'
 import {
@@ -186,4 +188,58 @@ test('values of a result are instants and numbers as the engine writes them', ()
   assert.equal(numberOf('9007199254740993'), 9007199254740992)
   assert.equal(numberOf(null), undefined)
   assert.equal(numberOf('NaN'), undefined)
+})
+
+test('marks of a chart in the file of a report have the date of each day that they stand in', () => {
+  const [minuteMs, hourMs] = [60_000, 3_600_000]
+  const fromMs = Date.UTC(2026, 10, 24)
+  for (const [bucketMs, count, marks] of [
+    [minuteMs, 60, ['24 Nov 00:00', '00:15', '00:30', '00:45']],
+    [hourMs, 24, ['24 Nov 00:00', '06:00', '12:00', '18:00']],
+    [3 * hourMs, 56, ['24 Nov 00:00', '25 Nov 18:00', '27 Nov 12:00', '29 Nov 06:00']],
+    // Marks are at quarters of the time, also between buckets.
+    [24 * hourMs, 30, ['24 Nov 00:00', '1 Dec 12:00', '9 Dec 00:00', '16 Dec 12:00']],
+  ] as const) {
+    const chart = { title: 'Records', kind: 'bars', fromMs, bucketMs } as const
+    const series = { name: 'LOG', color: 'LOG', isDashed: false, values: Array<number>(count).fill(1) }
+    const times = chartPlot(chart, [series], String).split('<div class="times">')[1]!
+    assert.deepEqual(
+      Array.from(times.matchAll(/<span>(.*?)<\/span>/g), ([, text]) => text),
+      marks,
+    )
+  }
+})
+
+test('a section with nothing but what was before is no section in which nothing was logged', () => {
+  const section = { id: 'errors', title: 'Errors', notes: [], tables: [] } as const
+  const figure = { id: 'errors', label: 'Errors', unit: 'count', values: [0], before: [400] } as const
+  const series = [{ name: 'ERROR', server: 'primary', values: [0, 0], before: [150, 250] }]
+  const chart = {
+    id: 'errors',
+    title: 'By severity',
+    unit: 'count',
+    kind: 'bars',
+    fromMs: 0,
+    bucketMs: 1,
+    series,
+  } as const
+  for (const [figures, charts, shown] of [
+    [[figure], [], '<td class="before">400</td>'],
+    [[], [chart], 'ERROR, before'],
+  ] as const) {
+    const html = reportHtml({ ...emptyReport, sections: [{ ...section, figures, charts }] })
+    assert.ok(html.includes(shown), shown)
+    assert.doesNotMatch(html, /Nothing of this was logged/)
+  }
+  const nothing = { ...figure, before: [0] }
+  const html = reportHtml({ ...emptyReport, sections: [{ ...section, figures: [nothing], charts: [] }] })
+  assert.match(html, /Nothing of this was logged/)
+})
+
+test('the report as a file has the colors of the page', () => {
+  const tokens = readFileSync(new URL('../../../src/page/ui/styles/tokens.css', import.meta.url), 'utf8')
+  const html = reportHtml(emptyReport)
+  const pairs = [...tokens.matchAll(/--(?:series-[1-8]|level-\w+): (light-dark\(.*\));/g)]
+  assert.equal(pairs.length, 16)
+  for (const [line, pair] of pairs) assert.ok(html.includes(pair!), line)
 })

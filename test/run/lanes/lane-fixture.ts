@@ -21,6 +21,7 @@ import type { LaneContext } from '../../../src/run/lanes/lane-context.ts'
 import type { SetAsideBlob } from '../../../src/run/lanes/lane-schedule.ts'
 import { ListedLanes } from '../../../src/run/lanes/listed-lanes.ts'
 import { SingleLane } from '../../../src/run/lanes/single-lane.ts'
+import type { CommitterArchive } from '../../../src/sinks/table-committer.ts'
 import type { BlobReader } from '../../../src/sources/blob-reader.ts'
 import type { BlobsConfig } from '../../../src/sources/discovery/blob-selection.ts'
 import { selectionOf } from '../../../src/sources/discovery/blob-selection.ts'
@@ -129,12 +130,13 @@ export interface ScheduleOptions extends Partial<Omit<SourceConfig, 'storage' | 
   readonly budget?: ByteBudget
   readonly clock?: Clock
   readonly maxQueued?: number
+  readonly archive?: CommitterArchive
 }
 
 /** A schedule over a container in memory, whose rows go to `landing`. Started again on the same landing, it goes on. */
 export function schedule(reader: BlobReader, landing: Landing, options: ScheduleOptions = {}) {
   const { blobs = 'p/', follow = true, blockMs = 2, clock = systemClock, ...others } = options
-  const { succeededSince, onSetAside, budget, maxQueued, ...source } = others
+  const { succeededSince, onSetAside, budget, maxQueued, archive, ...source } = others
   const { pipelines } = resolveConfig(
     {
       pipelines: {
@@ -162,6 +164,7 @@ export function schedule(reader: BlobReader, landing: Landing, options: Schedule
     reader,
     follow,
     landedOf: (blob) => landing.offsets.of(blob),
+    archive,
     isFirstRun: landing.offsets.blobCount === 0,
     recordStarts: async (starts) => {
       for (const start of starts) landing.begin(start)

@@ -37,15 +37,16 @@ async function serve(t: TestContext, more: Partial<MetricsServerOptions> = {}): 
   }
 }
 
-// First, because connections of the other tests may still be on their way out.
+// First, because connections of the other tests may still be on their way out. So may those of the files before.
 test('neither the server nor a connection that stays open keeps the process alive', async (t) => {
   const holding = (): string[] => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))
+  const before = holding()
   const { server } = await serve(t)
   const client = connect(server.port, host)
   client.write('GET /livez HTTP/1.1\r\nHost: here\r\n\r\n')
   await once(client, 'data')
   client.unref()
-  assert.deepEqual(holding(), [])
+  assert.ok(holding().length <= before.length, `${holding()}, before ${before}`)
 })
 
 test('only /metrics, the probes and the alias of /readyz are there, by GET and HEAD', async (t) => {

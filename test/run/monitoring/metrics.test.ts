@@ -84,6 +84,7 @@ const emptyBatch: Batch = {
   rejected: 0,
   spoolBytes: 0,
   longestRowBytes: 0,
+  largestVectorBytes: 0,
   openedAtMs: 0,
   sealedAtMs: 0,
 }

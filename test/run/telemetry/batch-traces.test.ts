@@ -24,6 +24,7 @@ function batchOf(blobs: number): Batch {
     rejected: 0,
     spoolBytes: 0,
     longestRowBytes: 0,
+    largestVectorBytes: 0,
     openedAtMs,
     sealedAtMs: openedAtMs + 2_000,
   }

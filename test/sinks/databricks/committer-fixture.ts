@@ -7,11 +7,12 @@ import { DuckDbWarehouse, type DuckDbWarehouseOptions } from '../../../doubles/w
 import { DiskVolumes } from '../../../doubles/workspace/volume-files.ts'
 import { SqlFailure } from '../../../doubles/workspace/warehouse-engine.ts'
 import type { Clock } from '../../../src/clock.ts'
-import { TailraceError } from '../../../src/errors.ts'
+import { isTailraceError, TailraceError } from '../../../src/errors.ts'
 import { LandedOffsets } from '../../../src/offsets/landed-offsets.ts'
 import { OffsetFile } from '../../../src/offsets/offset-file.ts'
 import { OffsetFileWriter } from '../../../src/offsets/offset-file-writer.ts'
 import type { Span } from '../../../src/records.ts'
+import { retry } from '../../../src/retry.ts'
 import { DatabricksCommitter } from '../../../src/sinks/databricks/committer.ts'
 import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../../src/sinks/databricks/loading/merge-loader.ts'
@@ -22,15 +23,16 @@ import { BatchFiles } from '../../../src/sinks/databricks/staging/batch-files.ts
 import { ingestedFiles } from '../../../src/sinks/databricks/staging/ingested-files.ts'
 import { StagedFiles } from '../../../src/sinks/databricks/staging/staged-files.ts'
 import { stagingBelow } from '../../../src/sinks/databricks/staging/staging-below.ts'
-import { UnitFiles } from '../../../src/sinks/databricks/staging/unit-files.ts'
+import { UnitFiles, unitsFolder } from '../../../src/sinks/databricks/staging/unit-files.ts'
 import type { VolumeStaging } from '../../../src/sinks/databricks/staging/volume-staging.ts'
 import { ensureTable, liveColumnNames } from '../../../src/sinks/databricks/tables/live-table.ts'
 import { startingOffsets } from '../../../src/sinks/databricks/transactions/hand-over.ts'
 import { OffsetsTable } from '../../../src/sinks/databricks/transactions/offsets-table.ts'
 import { TransactionCommitter } from '../../../src/sinks/databricks/transactions/transaction-committer.ts'
+import { Turns } from '../../../src/sinks/databricks/transactions/turns.ts'
 import type { Statement, StatementRow, Warehouse } from '../../../src/sinks/databricks/warehouse/warehouse.ts'
 import { EmbeddedEngine, sqlString } from '../../../src/sinks/encoding/engine.ts'
-import type { EncodedBatch, TableCommitter } from '../../../src/sinks/table-committer.ts'
+import type { EncodedBatch, TableCommitter, WrittenUnit } from '../../../src/sinks/table-committer.ts'
 import { type Column, provenanceColumns, type TableDeclaration } from '../../../src/tables/table.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
@@ -53,6 +55,15 @@ export interface CommitterFixture {
   open(table: string, options?: OpenOptions): Promise<TableCommitter>
   /** Rows of `[start, end)`, each of ten bytes, whose message is their offset and `text`. */
   encode(span: Span, text?: string): Promise<EncodedBatch>
+  /** Stores rows as a process does that writes one unit. */
+  writeUnit(table: string, spans: readonly Span[], clock?: Clock): Promise<WrittenUnit>
+  /** The same with rows that are encoded already. */
+  storeUnit(
+    table: string,
+    spans: readonly Span[],
+    encoded: readonly EncodedBatch[],
+    clock?: Clock,
+  ): Promise<WrittenUnit>
   /** Names in a table's staging folder. */
   staged(table: string): Promise<readonly string[]>
   putStaged(table: string, name: string): Promise<void>
@@ -178,10 +189,11 @@ export async function committerFixture(
         warehouse: stepping,
         declaration,
         offsets,
+        turns: new Turns(),
         rows,
         files,
         stagedFiles,
-        units: new UnitFiles({ staging: stagingBelow(staging, 'units'), expired: stagedFiles, clock }),
+        unitFiles: unitFiles(staging, clock),
         earlierOffsets: async () => startingOffsets(file?.offsets, await rows.ends()),
         landsBlob: () => true,
         markOf: () => undefined,
@@ -200,6 +212,7 @@ export async function committerFixture(
             rows,
             files,
             stagedFiles,
+            unitFiles: unitFiles(staging, clock),
             ensureTable: async () => {
               await ensure()
               return liveColumnNames(stepping, declaration.name)
@@ -229,6 +242,7 @@ export async function committerFixture(
                   ? undefined
                   : {
                       rows,
+                      unitFiles: unitFiles(staging, clock),
                       ensureTable: ensure,
                       copy: new CopyInto({
                         warehouse: stepping,
@@ -268,10 +282,37 @@ export async function committerFixture(
 
   let ingestUs = 1_795_510_475_000_000
 
+  const encode: CommitterFixture['encode'] = async (span, text = '') => {
+    ingestUs += 1_234
+    const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)
+    const [file] = await engine.copy(`COPY (SELECT ${sqlString(span.blob)} AS source_blob,
+          ${sqlString(span.generation)} AS source_generation, o AS source_offset, ${rowBytes}::BIGINT AS source_length,
+          0::INTEGER AS source_index, 'ok' AS parse_status, make_timestamptz(${ingestUs}) AS ingest_ts,
+          make_timestamptz(1795510475123456 + o) AS event_time, 9007199254740993 + o AS query_id,
+          o || ${sqlString(text)} AS message
+        FROM range(${span.start}, ${span.end}, ${rowBytes}) AS r(o))
+        TO ${sqlString(path)} (FORMAT parquet, RETURN_STATS)`)
+    if (file === undefined) return { files: [], rows: 0, rejected: 0, partial: 0 }
+    return { files: [file], rows: file.rows, rejected: 0, partial: 0 }
+  }
+
+  const storeUnit: CommitterFixture['storeUnit'] = async (table, spans, encoded, clock = instant) => {
+    const units = unitFiles(new DirectStaging(volumes, `${volume}/${table}`), clock)
+    const files = await units.store(encoded)
+    return { spans, files, rows: encoded.reduce((sum, { rows }) => sum + rows, 0) }
+  }
+
   return {
     warehouse,
     volumes,
     open,
+    encode,
+    writeUnit: async (table, spans, clock) => {
+      const encoded: EncodedBatch[] = []
+      for (const span of spans) encoded.push(await encode(span))
+      return storeUnit(table, spans, encoded, clock)
+    },
+    storeUnit,
     staged,
     putStaged: (table, name) => volumes.write(`${volume}/${table}/${name}`, Buffer.from('x')),
     removeStaged: async (table) => {
@@ -279,19 +320,6 @@ export async function committerFixture(
     },
     offsetPath,
     forget: (table) => rm(offsetPath(table), { force: true }),
-    encode: async (span, text = '') => {
-      ingestUs += 1_234
-      const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)
-      const [file] = await engine.copy(`COPY (SELECT ${sqlString(span.blob)} AS source_blob,
-          ${sqlString(span.generation)} AS source_generation, o AS source_offset, ${rowBytes}::BIGINT AS source_length,
-          0::INTEGER AS source_index, 'ok' AS parse_status, make_timestamptz(${ingestUs}) AS ingest_ts,
-          make_timestamptz(1795510475123456 + o) AS event_time, 9007199254740993 + o AS query_id,
-          o || ${sqlString(text)} AS message
-        FROM range(${span.start}, ${span.end}, ${rowBytes}) AS r(o))
-        TO ${sqlString(path)} (FORMAT parquet, RETURN_STATS)`)
-      if (file === undefined) return { files: [], rows: 0, rejected: 0, partial: 0 }
-      return { files: [file], rows: file.rows, rejected: 0, partial: 0 }
-    },
     rows: async (table) => {
       const found = await warehouse.rows(
         `SELECT source_offset || ' ' || message || ' ' || (query_id - source_offset - 9007199254740993)
@@ -336,6 +364,19 @@ export function directWarehouse(engine: DuckDbWarehouse): Warehouse {
   return new DirectWarehouse(engine)
 }
 
+/** As a process has them that opens a table. */
+function unitFiles(all: VolumeStaging, clock: Clock): UnitFiles {
+  const staging = stagingBelow(all, unitsFolder)
+  const expired = new StagedFiles({
+    staging,
+    retentionMs: undefined,
+    held: () => [],
+    clock,
+    onFailed: () => {},
+  })
+  return new UnitFiles({ staging, expired, clock })
+}
+
 class DirectWarehouse implements Warehouse {
   readonly location = 'test'
   readonly #engine: DuckDbWarehouse
@@ -344,7 +385,16 @@ class DirectWarehouse implements Warehouse {
     this.#engine = engine
   }
 
-  async execute({ sql, parameters = {} }: Statement): Promise<readonly StatementRow[]> {
+  /** Sends a statement that takes turns again after a conflict, as the client of a workspace does with every one. */
+  async execute(statement: Statement): Promise<readonly StatementRow[]> {
+    return retry(() => this.#attempt(statement), {
+      policy: { baseMs: 1, capMs: 20, maxAttempts: 50 },
+      giveUp: ({ error }) =>
+        statement.inTurn === undefined || !isTailraceError(error, 'WAREHOUSE_UNAVAILABLE'),
+    })
+  }
+
+  async #attempt({ sql, parameters = {} }: Statement): Promise<readonly StatementRow[]> {
     try {
       const result = await this.#engine.execute(sql, {
         parameters: Object.entries(parameters).map(([name, value]) => ({

@@ -270,6 +270,7 @@ onEachStorage(
         rejected: 0,
         spoolBytes: 40,
         longestRowBytes: 10,
+        largestVectorBytes: 10,
         openedAtMs: 0,
         sealedAtMs: 0,
       } satisfies Batch)

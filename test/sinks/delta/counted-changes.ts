@@ -5,6 +5,9 @@ import type { RequestPolicyFactory } from '@azure/storage-blob'
 
 const uuids = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
 
+/** The instants that name archives. */
+const instants = /\b\d{16}(?=\.json)/
+
 /** Keeps what has stopped from being garbage, so that no file of it is closed. */
 const stopped: (() => void)[] = []
 
@@ -36,7 +39,7 @@ export class CountedChanges {
       await this.#pastLimit()
       const result = await change()
       if (changed(result)) {
-        this.done.push(what.replace(uuids, '*'))
+        this.done.push(what.replace(uuids, '*').replace(instants, '*'))
         await this.#pastLimit()
       }
       return result

@@ -65,6 +65,25 @@ export const jobScenarios: readonly JobScenario[] = [
     next: jobs.vacuum,
     makes: [/^(?:unlink|DELETE \w+) event_date=2026-01-02\/part-/, /stray/],
   },
+  {
+    job: 'archive',
+    name: 'moving offsets into the archive, whose former file is merged',
+    prepare: async (bench) => {
+      await append(bench, 1)
+      await jobs.archive(bench)
+      await append(bench, 2)
+    },
+    next: async (bench) => {
+      await jobs.archive(bench)
+      await append(bench, 3)
+    },
+    makes: [
+      commitChange,
+      /^(?:rename|PUT \w+) _tailrace\/offsets\/offsets-/,
+      /_tailrace\/offsets\/\*\.json$/,
+      /^(?:unlink|DELETE \w+) _tailrace\/offsets\/offsets-/,
+    ],
+  },
 ]
 
 /** A table whose every commit has a checkpoint. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { archiveFolder, manifestPath } from '../../../src/sinks/delta/archive/archive-manifest.ts'
+import { OffsetArchive } from '../../../src/sinks/delta/archive/offset-archive.ts'
+import { ParquetArchiveFiles } from '../../../src/sinks/delta/archive/parquet-archive-files.ts'
 import { loadState } from '../../../src/sinks/delta/log/load.ts'
 import { LocalDeltaStorage } from '../../../src/sinks/delta/storage/local.ts'
 import { sqlString } from '../../../src/sinks/encoding/engine.ts'
@@ -48,7 +51,7 @@ async function checkDead({ job, before, after, changes, dead }: StoppedJob<JobSc
 }
 
 /** What a reader sees: it reads every live file, and fails when one is missing. */
-async function stateOf({ storage, engine }: Workbench) {
+async function stateOf({ storage, engine, staging }: Workbench) {
   const { files, transactions } = (await loadState(storage, engine, { keepFiles: true })) ?? {}
   const live = Array.from(files?.values() ?? [], ({ path }) => path).sort()
   const copies = await Promise.all(live.map((path) => storage.localFile(path)))
@@ -59,29 +62,48 @@ async function stateOf({ storage, engine }: Workbench) {
       : `FROM read_parquet([${list}], hive_partitioning = false) ORDER BY source_offset`,
   )
   await Promise.all(copies.map((copy) => copy.release()))
-  const offsets = Array.from(transactions?.landed ?? [], ({ offset }) => offset)
-  return { live, seen: { rows, offsets, files: live.length } }
+  const { landed = [], archivedAtMs } = transactions ?? {}
+  const offsets = new Map(Array.from(landed, ({ blob, offset }) => [blob, offset]))
+  const archived: string[] = []
+  if (archivedAtMs !== undefined) {
+    const files = new ParquetArchiveFiles({ storage, engine, stagingDirectory: staging })
+    const archive = await OffsetArchive.open(archivedAtMs, { storage, files })
+    archived.push(manifestPath(archivedAtMs), ...archive.files.map(({ name }) => `${archiveFolder}/${name}`))
+    await archive.each(async (some) => {
+      for (const { blob, offset } of some) if (!offsets.has(blob)) offsets.set(blob, offset)
+      return true
+    })
+    await files.keepOnly([])
+  }
+  return { live, archived, seen: { rows, offsets, files: live.length } }
 }
 
 /** A table after its next run, when all that is no longer needed has expired. */
 async function endOf(bench: Workbench) {
   const { storage } = bench
   const log = (await storage.list('_delta_log')).sort()
-  const { live, seen } = await stateOf(bench)
+  const { live, archived, seen } = await stateOf(bench)
   await vacuum(bench, { clock: daysLater(60) })
   // A hidden name is none of vacuum's.
-  const left = await bench.dataFiles()
-  assert.deepEqual(left, live)
+  const left = (await bench.dataFiles()).filter((name) => !name.endsWith('.tmp'))
+  assert.deepEqual(left, [...archived, ...live].sort())
   if (storage instanceof LocalDeltaStorage) await checkTemporaries(bench)
   return { ...seen, log }
 }
 
 /** What a dead process had not yet put into the log goes with the next opening, once it is old. */
 async function checkTemporaries({ table, storage }: Workbench): Promise<void> {
-  const log = join(table, '_delta_log')
-  const temporaries = async () => (await readdir(log)).filter((name) => name.endsWith('.tmp'))
+  const temporaries = async (): Promise<string[]> => {
+    const folders = ['_delta_log', archiveFolder].map((folder) => join(table, folder))
+    const paths = await Promise.all(
+      folders.map(async (folder) =>
+        (await readdir(folder).catch(() => [])).map((name) => join(folder, name)),
+      ),
+    )
+    return paths.flat().filter((path) => path.endsWith('.tmp'))
+  }
   const old = Date.now() / 1000 - 2 * 3_600
-  for (const name of await temporaries()) await utimes(join(log, name), old, old)
+  for (const path of await temporaries()) await utimes(path, old, old)
   await storage.prepare()
   assert.deepEqual(await temporaries(), [])
 }

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { after, type TestContext } from 'node:test'
+import test, { type TestContext } from 'node:test'
 import type { ContainerClient } from '@azure/storage-blob'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { AzureDeltaStorage, type AzureDeltaStorageOptions } from '../../../src/sinks/delta/storage/azure.ts'
+import { sharedHooks } from '../../support/shared-hooks.ts'
 import { openStorage, type TestStorage } from '../../support/storage.ts'
 import { type PlaceTable, placeLocally, type Workbench, workbench } from './support.ts'
 
@@ -16,13 +17,19 @@ export const hurriedClock: Clock = {
 
 let started: Promise<TestStorage> | undefined
 
-// Registered while the test file loads: within a test it would stop the emulator after that test.
-after(async () => (await started)?.stop())
-
-/** One emulator for the tests of a file; it stops after the last one. */
+/** One emulator for the tests of a file, which calls {@link stopSharedStorage} while it loads. */
 export function sharedStorage(): Promise<TestStorage> {
   started ??= openStorage()
   return started
+}
+
+/** Stops the emulator after the tests of the calling file; within a test it would stop after that test. */
+export function stopSharedStorage(): void {
+  sharedHooks().after(async () => {
+    const storage = started
+    started = undefined
+    await (await storage)?.stop()
+  })
 }
 
 /** Puts a table into a folder of its own in a container. */
@@ -58,6 +65,7 @@ export function onEachStorage(
     ['in a directory', async () => placeLocally],
     ['in Azure', async () => placeInAzure((await sharedStorage()).container)],
   ]
+  stopSharedStorage()
   for (const [where, place] of places) {
     test(`${where}, ${name}`, async (t) => {
       const anew = async () => workbench(t, await place())

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Clock } from '../../../src/clock.ts'
-import type { Span } from '../../../src/records.ts'
+import type { BlobGeneration, GenerationMark, Span } from '../../../src/records.ts'
 import { DeltaCommitter } from '../../../src/sinks/delta/committer.ts'
 import { readDeletedRows, withLiveRows } from '../../../src/sinks/delta/files/live-rows.ts'
 import type { DoubledRange } from '../../../src/sinks/delta/log/offsets.ts'
@@ -99,6 +99,8 @@ export interface CommitterOverrides {
   readonly landsBlob?: (blob: string) => boolean
   readonly onOffsetsRecovered?: (count: number) => void
   readonly onDoubled?: (ranges: readonly DoubledRange[]) => void
+  readonly markOf?: (source: BlobGeneration) => GenerationMark | undefined
+  readonly onForgotten?: (source: BlobGeneration) => void
 }
 
 /** A committer of the test table, not yet opened. */

@@ -1,3 +1,4 @@
+import { archive } from './archive/support.ts'
 import { daysLater, optimize, vacuum } from './maintenance/support.ts'
 import { committerOf, encode, span, type Workbench } from './support.ts'
 
@@ -18,6 +19,7 @@ export async function append(bench: Workbench, batches: number): Promise<void> {
   for (let landed = 0; landed < batches; landed += 1) {
     const committer = committerOf(bench, { clock })
     await committer.open()
+    await committer.archive.recall([blob])
     landed = ([...committer.landed()][0]?.offset ?? 0) / batchBytes
     if (landed < batches) {
       const source = span(blob, landed * batchBytes, (landed + 1) * batchBytes)
@@ -37,6 +39,7 @@ export const jobs = {
   append: (bench: Workbench) => append(bench, 2),
   optimize: async (bench: Workbench) => void (await optimize(bench)),
   vacuum: async (bench: Workbench) => void (await vacuum(bench)),
+  archive: async (bench: Workbench) => void (await archive(bench, { clock: daysLater(41) })),
 } as const
 
 export type Job = keyof typeof jobs

@@ -61,3 +61,16 @@ test('an abort ends its own statement only, with its reason, and the settings ar
     { threads: 2 },
   ])
 })
+
+test('the engine keeps no copy of the files that it has read', async (t) => {
+  const path = join(await temporaryDirectory(t), 'read.parquet')
+  const engine = await openEngine(t)
+  await engine.run(
+    `COPY (SELECT range AS n, hash(range) AS h FROM range(500000)) TO '${path}' (FORMAT parquet)`,
+  )
+
+  await engine.rows(`SELECT bit_xor(h) FROM read_parquet('${path}')`)
+
+  const [kept] = await engine.rows('SELECT sum(memory_usage_bytes)::DOUBLE AS bytes FROM duckdb_memory()')
+  assert.ok(Number(kept?.bytes) < 1_000, `${kept?.bytes} bytes`)
+})

@@ -140,7 +140,7 @@ test('texts that are not JSON are rejected rows among usual ones, in one batch o
     const lines = Array.from({ length: 8 }, (_, number) =>
       broken.includes(number) ? jsonlogLine(number).slice(0, -1) : jsonlogLine(number),
     )
-    const encoded = await encoder.encode(await spool(lines.map((raw) => ({ raw, flat: true }))))
+    const encoded = await encoder.encode(await spool(lines.map((raw) => ({ raw, form: 'flat' }))))
     assert.deepEqual([encoded.rows, encoded.rejected], [8, broken.length])
     const rows = await read(encoded)
     assert.deepEqual(

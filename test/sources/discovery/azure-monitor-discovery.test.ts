@@ -261,10 +261,10 @@ test('a day costs a read for each scan and listing pages for each hour, and memo
   await requireWatchedDays(reader, looked, end)
 })
 
-test('a thousand servers are requested by name in every scan, and their listings are spread over the scans of an hour', async () => {
+test('hundreds of servers are requested by name in every scan, and their listings are spread over the scans of an hour', async () => {
   const now = at('2026-11-24T12:10:00')
   const reader = new ListedContainer()
-  const folders = Array.from({ length: 1_000 }, (_, index) => `${folder.slice(0, -1)}-${index}/`)
+  const folders = Array.from({ length: 400 }, (_, index) => `${folder.slice(0, -1)}-${index}/`)
   for (const one of folders) {
     for (let ms = now - 2 * day; ms <= now; ms += hour) reader.put(hourName(ms, one), ms)
   }
@@ -274,8 +274,8 @@ test('a thousand servers are requested by name in every scan, and their listings
     watchMs,
     listMs,
   })
-  assert.equal((await namesOf(looked.scan(now, {}))).length, 49_000)
-  assert.match(looked.described, / and 997 others$/)
+  assert.equal((await namesOf(looked.scan(now, {}))).length, 19_600)
+  assert.match(looked.described, / and 397 others$/)
   const listed = new Map<string, number>()
   let max = 0
   for (let ms = now + interval; ms <= now + 100 * minute; ms += interval) {
@@ -283,15 +283,15 @@ test('a thousand servers are requested by name in every scan, and their listings
     const names = new Set(await namesOf(looked.scan(ms, {})))
     for (const one of folders)
       assert.ok(ms >= at('2026-11-24T13:00:00') || names.has(hourName(now, one)), one)
-    assert.ok(looked.lastScan.reads >= 1_000)
+    assert.ok(looked.lastScan.reads >= 400)
     const prefixes = reader.takePrefixes()
     max = Math.max(max, prefixes.length)
     for (const prefix of prefixes) listed.set(prefix, (listed.get(prefix) ?? 0) + 1)
     // The scans would end after the next of them should have begun.
-    assert.ok(prefixes.length <= 90, `${prefixes.length} listings in one scan`)
+    assert.ok(prefixes.length <= 36, `${prefixes.length} listings in one scan`)
   }
   for (const one of folders) assert.ok((listed.get(dayPrefix('2026-11-24', one)) ?? 0) >= 1, one)
-  assert.ok(max > 10, `${max}`)
+  assert.ok(max > 4, `${max}`)
 })
 
 test('an hour that grows for five days is found grown within the pause of listings, and no longer listed two days after', async () => {

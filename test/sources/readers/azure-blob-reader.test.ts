@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import type { ContainerClient } from '@azure/storage-blob'
 import { isTailraceError } from '../../../src/errors.ts'
 import type { Chunk } from '../../../src/records.ts'
 import { instantOf } from '../../../src/records.ts'
@@ -14,20 +13,15 @@ import { EmbeddedStorage } from '../../../src/sources/embedded/embedded-storage.
 import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
 import { VirtualClock } from '../../streams/virtual-clock.ts'
 import { eventually } from '../../support/eventually.ts'
+import { sharedHooks } from '../../support/shared-hooks.ts'
 import { ManualClock } from '../manual-clock.ts'
 import { misbehavingReader, partHeaders } from '../storage-fixture.ts'
 
-let storage: EmbeddedStorage
-let container: ContainerClient
-let reader: AzureBlobReader
-
-before(async () => {
-  storage = await EmbeddedStorage.start()
-  container = storage.containerClient('logs')
-  await container.create()
-  reader = new AzureBlobReader(container)
-})
-after(() => storage.stop())
+const storage = await EmbeddedStorage.start()
+sharedHooks().after(() => storage.stop())
+const container = storage.containerClient('logs')
+await container.create()
+const reader = new AzureBlobReader(container)
 
 async function append(name: string, ...texts: (string | Buffer)[]): Promise<void> {
   const client = container.getAppendBlobClient(name)

@@ -11,6 +11,7 @@ import {
   type DiskSpaceMonitorOptions,
   isDiskFull,
 } from '../../../src/streams/staging/disk-space-monitor.ts'
+import { eventually } from '../../support/eventually.ts'
 import { recordBlock } from '../record-blocks.ts'
 import { through } from '../through.ts'
 import { VirtualClock } from '../virtual-clock.ts'
@@ -35,6 +36,10 @@ function monitorOf(free: readonly number[], options: Partial<DiskSpaceMonitorOpt
   return { monitor, clock, asked: () => asked }
 }
 
+/** Waits for a measurement, which also asks the file system about the directory. */
+const measured = (monitor: DiskSpaceMonitor, bytes: number): Promise<void> =>
+  eventually(async () => monitor.latestFreeBytes() === bytes, `measurement of ${bytes} bytes`)
+
 test('with enough space nothing waits, and the volume is asked once per interval', async () => {
   const { monitor, clock, asked } = monitorOf([1000])
   for (let time = 0; time < 10; time += 1) await monitor.ensureSpace()
@@ -44,6 +49,18 @@ test('with enough space nothing waits, and the volume is asked once per interval
   assert.equal(asked(), 2)
   assert.deepEqual(clock.pauses, [])
   assert.equal(monitor.counters.holds, 0)
+})
+
+test('to show the free bytes, the volume is asked once per interval, too', async () => {
+  const { monitor, clock, asked } = monitorOf([1000, 900])
+  assert.equal(monitor.latestFreeBytes(), undefined)
+  await measured(monitor, 1000)
+  for (let time = 0; time < 10; time += 1) assert.equal(monitor.latestFreeBytes(), 1000)
+  assert.equal(asked(), 1)
+  clock.advance(500)
+  assert.equal(monitor.latestFreeBytes(), 1000)
+  await measured(monitor, 900)
+  assert.equal(asked(), 2)
 })
 
 test('below the minimum work is held, until there is more than the minimum alone', async () => {

@@ -14,7 +14,7 @@ test('the texts of a row are the row, and only those of a short one are put toge
     raw: fc
       .tuple(fc.string(), fc.constantFrom(1, 3, 200_000))
       .map(([text, times]) => `${text}|`.repeat(times)),
-    flat: optional(fc.boolean()),
+    form: optional(fc.constantFrom('flat', 'written')),
     json: optional(fc.constantFrom('{}', `{"a":"${'x'.repeat(100_000)}"}`)),
     reject: optional(fc.constantFrom('not_json', 'not_object')),
     note: optional(fc.string()),

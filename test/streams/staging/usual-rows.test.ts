@@ -145,7 +145,7 @@ test('a block of any number of short lines fits, because its memory grows', () =
   const block = { span: { ...generation, start: 0, end: 3 * count }, entries: [], usual: usual.finish() }
   const entries = allEntries(block)
   assert.equal(entries.length, count)
-  assert.deepEqual(entries.at(-1), { offset: 3 * (count - 1), length: 3, index: 0, raw: '{}', flat: true })
+  assert.deepEqual(entries.at(-1), { offset: 3 * (count - 1), length: 3, index: 0, raw: '{}', form: 'flat' })
 })
 
 test('the index of a span may have any number of digits up to eight', () => {

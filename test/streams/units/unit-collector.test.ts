@@ -46,7 +46,7 @@ const anyEntry: fc.Arbitrary<Entry> = fc
   .record({
     raw: fc.string({ unit: 'binary-ascii', maxLength: 30 }).map((text) => `${text}\xe4\n\x1f"`),
     json: fc.option(fc.constantFrom('{"a":1}', '{"\xc3\xa4":"\\n"}'), { nil: undefined }),
-    flat: fc.option(fc.boolean(), { nil: undefined }),
+    form: fc.constantFrom(undefined, 'flat', 'written'),
     reject: fc.option(fc.constantFrom('not_json' as const, 'transform_error' as const), { nil: undefined }),
     note: fc.option(fc.constantFrom('a note', 'Fehler: \u00e4\u20ac\u{1f600}'), { nil: undefined }),
   })

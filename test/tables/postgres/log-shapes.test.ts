@@ -12,7 +12,12 @@ interface ShapeCase {
   readonly want: Readonly<Record<string, string | number | null>>
 }
 
-const cases = ['log-shapes.ndjson', 'more-log-shapes.ndjson'].flatMap((file) =>
+const cases = [
+  'log-shapes.ndjson',
+  'more-log-shapes.ndjson',
+  'prefix-shapes.ndjson',
+  'program-shapes.ndjson',
+].flatMap((file) =>
   readFileSync(new URL(file, import.meta.url), 'utf8')
     .trimEnd()
     .split('\n')
@@ -44,7 +49,8 @@ test('each known shape of a log record fills the columns that it has values for'
   const rows = await selectFrom(
     join(bench.directory, 'lakehouse/test/logs/logs'),
     (from) =>
-      `SELECT * EXCLUDE (raw), event_time::VARCHAR AS event_time FROM ${from} ORDER BY source_offset, source_index`,
+      `SELECT * EXCLUDE (raw), event_time::VARCHAR AS event_time,
+        commit_time::VARCHAR AS commit_time FROM ${from} ORDER BY source_offset, source_index`,
   )
   const first = new Map<number, JsonRow>()
   for (const row of rows) {

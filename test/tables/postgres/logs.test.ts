@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
-import { rowOf } from '../../sinks/encoder-harness.ts'
+import { checkEach, rowOf } from '../../sinks/encoder-harness.ts'
 
 test('a declaration has every column once, and long texts after the 32 that readers keep statistics of', () => {
   const { name, columns, partitionColumns, strict } = postgresLogs('lake.logs.primary-server')
@@ -42,17 +42,20 @@ test('a dot in the key of an extra column leads into an object or is part of a k
     ],
   })
   const record = { timestamp: '2026-11-24 09:09:31.946 UTC', pid: 1, error_severity: 'LOG', message: 'm' }
-  for (const [extra, pod, shard] of [
-    [{ 'attributes.k8s.pod': 'flat', attributes: { k8s: { pod: 'nested' } } }, 'flat', null],
-    [{ attributes: { 'k8s.pod': 'mixed' }, 'k8s.shard': 7 }, 'mixed', '7'],
-    [{ attributes: { k8s: { pod: 'nested' } }, k8s: { shard: 8 } }, 'nested', '8'],
-    [{ 'attributes.k8s.pod': null, attributes: { k8s: { pod: 'nested' } } }, 'nested', null],
-    [{ attributes: { k8s: 'none' } }, null, null],
-    [{ 'k8s.shard': '9' }, null, '9'],
-  ] as const) {
-    const row = await rowOf(t, { ...record, ...extra }, table)
-    assert.deepEqual([row.pod, row.shard, row.parse_status], [pod, shard, 'ok'], JSON.stringify(extra))
-  }
+  await checkEach(
+    [
+      [{ 'attributes.k8s.pod': 'flat', attributes: { k8s: { pod: 'nested' } } }, 'flat', null],
+      [{ attributes: { 'k8s.pod': 'mixed' }, 'k8s.shard': 7 }, 'mixed', '7'],
+      [{ attributes: { k8s: { pod: 'nested' } }, k8s: { shard: 8 } }, 'nested', '8'],
+      [{ 'attributes.k8s.pod': null, attributes: { k8s: { pod: 'nested' } } }, 'nested', null],
+      [{ attributes: { k8s: 'none' } }, null, null],
+      [{ 'k8s.shard': '9' }, null, '9'],
+    ] as const,
+    async ([extra, pod, shard]) => {
+      const row = await rowOf(t, { ...record, ...extra }, table)
+      assert.deepEqual([row.pod, row.shard, row.parse_status], [pod, shard, 'ok'], JSON.stringify(extra))
+    },
+  )
   const misfit = await rowOf(t, { ...record, 'k8s.shard': 'x' }, table)
   assert.deepEqual([misfit.shard, misfit.parse_error], [null, 'bad_value: shard = x'])
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
-import { filled, rowOf } from '../../sinks/encoder-harness.ts'
+import { checkEach, filled, rowOf } from '../../sinks/encoder-harness.ts'
 
 const plain = {
   timestamp: '2026-11-24 08:54:35.875 UTC',
@@ -257,7 +257,7 @@ test('a record in a string is read also inside an envelope, and partial where it
     time: '2026-07-02T03:10:00Z',
     properties: JSON.stringify({ Datname: 'shop', Query_id: 5 }),
   }
-  for (const key of ['log', 'message', 'json']) {
+  await checkEach(['log', 'message', 'json'], async (key) => {
     const wrapped = await rowOf(t, { [key]: JSON.stringify(azure), stream: 'stderr' })
     assert.deepEqual(
       [wrapped.event_time, wrapped.pid, wrapped.message, wrapped.server_name, wrapped.parse_status],
@@ -266,22 +266,25 @@ test('a record in a string is read also inside an envelope, and partial where it
     )
     const store = await rowOf(t, { [key]: JSON.stringify(statistics) })
     assert.deepEqual([store.db_name, store.query_id, store.parse_status], ['shop', '5', 'ok'], key)
-  }
+  })
   const cut = { ...azure, properties: text.slice(0, 60) }
   const operator = { level: 'info', logger: 'postgres', msg: 'record' }
-  for (const unread of [
-    cut,
-    { log: JSON.stringify(cut) },
-    { ...azure, properties: JSON.stringify(text) },
-    { log: JSON.stringify({ ...azure, properties: JSON.stringify(text) }) },
-    { log: JSON.stringify({ message: JSON.stringify(azure) }) },
-    { log: JSON.stringify({ log: JSON.stringify(plain), stream: 'stderr' }) },
-    { ...operator, record: JSON.stringify({ log_time: '2026-07-02 03:10:00.25 UTC', message: 'm' }) },
-    { log: JSON.stringify({ ...operator, record: JSON.stringify({ message: 'm' }) }) },
-  ]) {
-    const { parse_status, parse_error } = await rowOf(t, unread)
-    assert.deepEqual([parse_status, parse_error], ['partial', 'unknown_shape'], JSON.stringify(unread))
-  }
+  await checkEach(
+    [
+      cut,
+      { log: JSON.stringify(cut) },
+      { ...azure, properties: JSON.stringify(text) },
+      { log: JSON.stringify({ ...azure, properties: JSON.stringify(text) }) },
+      { log: JSON.stringify({ message: JSON.stringify(azure) }) },
+      { log: JSON.stringify({ log: JSON.stringify(plain), stream: 'stderr' }) },
+      { ...operator, record: JSON.stringify({ log_time: '2026-07-02 03:10:00.25 UTC', message: 'm' }) },
+      { log: JSON.stringify({ ...operator, record: JSON.stringify({ message: 'm' }) }) },
+    ],
+    async (unread) => {
+      const { parse_status, parse_error } = await rowOf(t, unread)
+      assert.deepEqual([parse_status, parse_error], ['partial', 'unknown_shape'], JSON.stringify(unread))
+    },
+  )
   const program = await rowOf(t, { log: '{"level":"info","msg":"started"}' })
   assert.equal(program.parse_status, 'ok')
 })
@@ -380,15 +383,18 @@ test('csvlog names at the top or in a CloudNativePG record mean the same', async
 })
 
 test('the port follows the last colon of connection_from', async (t) => {
-  for (const [from, address, port] of [
-    ['fe80::1:5432', 'fe80::1', 5432],
-    ['[2001:db8::2]:40000', '2001:db8::2', 40000],
-    ['[local]', '[local]', null],
-    ['db.example.com:1', 'db.example.com', 1],
-  ] as const) {
-    const row = await rowOf(t, { ...csvlog, connection_from: from })
-    assert.deepEqual([row.client_addr, row.client_port, row.parse_status], [address, port, 'ok'], from)
-  }
+  await checkEach(
+    [
+      ['fe80::1:5432', 'fe80::1', 5432],
+      ['[2001:db8::2]:40000', '2001:db8::2', 40000],
+      ['[local]', '[local]', null],
+      ['db.example.com:1', 'db.example.com', 1],
+    ] as const,
+    async ([from, address, port]) => {
+      const row = await rowOf(t, { ...csvlog, connection_from: from })
+      assert.deepEqual([row.client_addr, row.client_port, row.parse_status], [address, port, 'ok'], from)
+    },
+  )
 })
 
 test('an operator line of CloudNativePG keeps its level, message and pod', async (t) => {
@@ -455,19 +461,21 @@ test('a text is the same behind its prefix, however long it is', async (t) => {
   const long = 'é\u001f,"'.repeat(5_000)
   const prefix = '2026-11-24 08:54:35.875 UTC [77] LOG:  '
   const azure = { time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs' }
-  for (const text of ['', 'statement: ', 'duration: 1.5 ms  execute S_1: ', 'connection authorized: user=']) {
+  const texts = ['', 'statement: ', 'duration: 1.5 ms  execute S_1: ', 'connection authorized: user=']
+  await checkEach(texts, async (text) => {
     const message = text + long
-    for (const record of [
+    const records = [
       { timestamp: '2026-11-24 08:54:35.875 UTC', pid: 77, error_severity: 'LOG', message },
       { ...azure, properties: { message: prefix + message } },
       { log: `${prefix}${message}\n` },
       { log: `${JSON.stringify({ ...azure, properties: { message: prefix + message } })}\n` },
-    ]) {
+    ]
+    await checkEach(records, async (record) => {
       const row = await rowOf(t, record)
       assert.deepEqual([row.parse_status, row.pid, row.severity, row.message], ['ok', 77, 'LOG', message])
       assert.equal(row.statement, /statement|execute/.test(text) ? long : null)
-    }
-  }
+    })
+  })
   const unknown = await rowOf(t, { log: `no prefix ${long}\n` })
   assert.equal(unknown.message, `no prefix ${long}`)
   const statement = long.replaceAll('"', '""')
@@ -588,7 +596,7 @@ test('a change of any producer has its kind, table, position, commit, and values
       },
     ],
   ]
-  for (const [record, row] of cases) {
+  await checkEach(cases, async ([record, row]) => {
     const { extra, message, ...found } = filled(await rowOf(t, record))
     const { extra: others, message: text, ...expected } = row as Record<string, unknown>
     assert.deepEqual(
@@ -597,17 +605,20 @@ test('a change of any producer has its kind, table, position, commit, and values
       JSON.stringify(record),
     )
     if (others !== undefined) assert.deepEqual([extra, message], [others, text])
-  }
+  })
 })
 
 test('known shapes without a mapping are raw text, and unknown ones are partial', async (t) => {
-  for (const record of [{ metricName: 'cpu_percent', timeGrain: 'PT1M', average: 1 }, { resourceLogs: [] }]) {
-    assert.deepEqual(filled(await rowOf(t, record)), {
-      record_kind: 'other',
-      parse_status: 'ok',
-      extra: JSON.stringify(record),
-    })
-  }
+  await checkEach(
+    [{ metricName: 'cpu_percent', timeGrain: 'PT1M', average: 1 }, { resourceLogs: [] }],
+    async (record) => {
+      assert.deepEqual(filled(await rowOf(t, record)), {
+        record_kind: 'other',
+        parse_status: 'ok',
+        extra: JSON.stringify(record),
+      })
+    },
+  )
   assert.deepEqual(filled(await rowOf(t, { a: 1 })), {
     record_kind: 'other',
     parse_status: 'partial',

@@ -80,7 +80,7 @@ test('the short way to a usual record and the long way agree on every column of 
   const recorded = gunzipSync(await readFile(sample))
     .toString('utf8')
     .split('\n')
-    .slice(0, 8_000)
+    .slice(0, 3_000)
   const path = join(directory, 'lines.ndjson')
   await writeFile(path, `${[...recorded, ...nearlyUsual].join('\n')}\n`)
 
@@ -102,7 +102,7 @@ test('the short way to a usual record and the long way agree on every column of 
       (SELECT count(*) FROM (${short} EXCEPT ALL ${all}))::INTEGER AS other,
       (SELECT count(*) FROM (${short}))::INTEGER AS short`)
     assert.equal(found?.other, 0)
-    assert.ok(Number(found?.short) > 7_900, `only ${String(found?.short)} records went the short way`)
+    assert.ok(Number(found?.short) > 2_900, `only ${String(found?.short)} records went the short way`)
   }
 })
 
@@ -113,7 +113,7 @@ function projected(path: string, { projection, columns }: TableDeclaration, usua
   const lines = `read_csv(${sqlString(path)}, columns = {raw: 'VARCHAR'}, delim = '\x1f', quote = '', escape = '',
     header = false, auto_detect = false)`
   const source = `(SELECT raw, raw AS text, NULL::VARCHAR AS reject, NULL::VARCHAR AS note,
-    NOT contains(substring(raw, 2), '{') AND NOT regexp_matches(raw, '[: ]\\[') AS is_flat FROM ${lines})`
+    NOT contains(substring(raw, 2), '{') AND NOT regexp_matches(raw, '[: ]\\[') AS is_flat, NULL::BOOLEAN AS is_written FROM ${lines})`
   const names = columns.map(({ name }) => name).filter((name) => !placeColumn.test(name))
   return `SELECT ${names.map(sqlIdentifier).join(', ')} FROM (${projection.select(source, { passThrough: [], usual })})`
 }

@@ -60,11 +60,13 @@ export const overviewSection: SectionDefinition = {
         { id: 'first_at', label: 'First', unit: 'instant' },
         { id: 'last_at', label: 'Last', unit: 'instant' },
       ],
-      sql: `SELECT ${serverSql} AS server, event, count(*) AS count, epoch_ms(min(event_time)) AS first_at,
-        epoch_ms(max(event_time)) AS last_at FROM @log_events WHERE event IS NOT NULL GROUP BY ALL`,
+      // In the words that Explore has for it.
+      sql: `SELECT ${serverSql} AS server, replace(event, '_', ' ') AS event, event AS kind, count(*) AS count,
+        epoch_ms(min(event_time)) AS first_at, epoch_ms(max(event_time)) AS last_at
+        FROM @log_events WHERE event IS NOT NULL GROUP BY ALL`,
       order: 'count DESC, server, event',
       maxRows: 60,
-      records: ({ server, event }) => ({ server: only(server), event: only(event) }),
+      records: ({ server, kind }) => ({ server: only(server), event: only(kind) }),
     },
   ],
 }

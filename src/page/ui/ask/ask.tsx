@@ -37,9 +37,9 @@ export function Ask({
   useEffect(() => {
     if (editor.current !== undefined && editor.current.text() !== shownSql) editor.current.replace(shownSql)
   }, [shownSql])
-  if (about.unavailable !== undefined)
+  if (!about.ask.isAvailable)
     return (
-      <Empty title="SQL cannot be used here">
+      <Empty title="SQL cannot be used here" room="Ask">
         <p>{about.unavailable}</p>
       </Empty>
     )
@@ -49,6 +49,10 @@ export function Ask({
     change({ sql, x: undefined, y: undefined })
     statement.run(sql)
   }
+  const insertExample = (sql: string): void => {
+    editor.current?.replace(sql)
+    editor.current?.focus()
+  }
   const view = parameters.get('view') === 'chart' ? 'chart' : 'table'
   return (
     <>
@@ -56,6 +60,11 @@ export function Ask({
       <div class="ask">
         <Relations catalog={catalog} onInsert={(text) => editor.current?.insert(text)} />
         <div class="stack">
+          {about.ask.note !== undefined && (
+            <p class="note warn">
+              <Icon name="warn" /> {about.ask.note}
+            </p>
+          )}
           <section class="card statement" aria-label="Statement">
             <Editor initial={shownSql} catalog={catalog.data} onRun={run} handle={setHandle} />
             <div class="statement-bar">
@@ -73,12 +82,19 @@ export function Ask({
               </span>
               {statement.startedMs !== undefined && <Elapsed sinceMs={statement.startedMs} />}
               <span class="statement-end">
-                <Examples
-                  onChoose={(sql) => {
-                    editor.current?.replace(sql)
-                    editor.current?.focus()
-                  }}
-                />
+                {about.unavailable === undefined && (
+                  <Menu label="Examples" class="plain" button="Examples">
+                    {(close) => (
+                      <Examples
+                        class="option"
+                        onChoose={(sql) => {
+                          close()
+                          insertExample(sql)
+                        }}
+                      />
+                    )}
+                  </Menu>
+                )}
               </span>
             </div>
           </section>
@@ -87,7 +103,13 @@ export function Ask({
             aria-label="Result"
             aria-busy={statement.startedMs !== undefined}
           >
-            <Result statement={statement} about={about} view={view} parameters={parameters} />
+            <Result
+              statement={statement}
+              about={about}
+              view={view}
+              parameters={parameters}
+              onExample={insertExample}
+            />
           </section>
         </div>
       </div>
@@ -100,8 +122,9 @@ function Result(props: {
   readonly about: About
   readonly view: 'table' | 'chart'
   readonly parameters: URLSearchParams
+  readonly onExample: (sql: string) => void
 }): JSX.Element {
-  const { statement, about, view, parameters } = props
+  const { statement, about, view, parameters, onExample } = props
   const { result, error, sql } = statement
   if (error !== undefined)
     return (
@@ -113,10 +136,15 @@ function Result(props: {
     return (
       <Empty title={statement.startedMs === undefined ? 'No statement has run' : 'Running …'} icon="ask">
         <p>
-          One SELECT at a time, over the tables and views on the left. It ends after{' '}
+          One SELECT at a time, over the tables and views of the list. It ends after{' '}
           {lengthText(about.limits.maxSqlMs)} and shows at most {countText(about.limits.maxSqlRows)} rows; an
           export has all of them.
         </p>
+        {about.unavailable === undefined && statement.startedMs === undefined && (
+          <div class="first-examples">
+            <Examples class="button small" onChoose={onExample} />
+          </div>
+        )}
       </Empty>
     )
   return (
@@ -186,25 +214,15 @@ function Export({ sql }: { readonly sql: string }): JSX.Element {
   )
 }
 
-function Examples({ onChoose }: { readonly onChoose: (sql: string) => void }): JSX.Element {
+function Examples(props: { readonly class: string; readonly onChoose: (sql: string) => void }): JSX.Element {
   return (
-    <Menu label="Examples" class="plain" button="Examples">
-      {(close) =>
-        examples.map(({ title, sql }) => (
-          <button
-            type="button"
-            class="option"
-            key={title}
-            onClick={() => {
-              close()
-              onChoose(sql)
-            }}
-          >
-            {title}
-          </button>
-        ))
-      }
-    </Menu>
+    <>
+      {examples.map(({ title, sql }) => (
+        <button type="button" class={props.class} key={title} onClick={() => props.onChoose(sql)}>
+          {title}
+        </button>
+      ))}
+    </>
   )
 }
 

@@ -28,7 +28,7 @@ export function schemaOf(catalog: TableCatalog | undefined): SQLNamespace {
 }
 
 /**
- * Offers the columns of the relations that the statement names, and functions.
+ * Offers the columns of the relations that the statement names, or of all while it names none, and functions.
  *
  * The completion of the language offers columns only behind a table's name and a point; most statements name one table
  * and write none before its columns.
@@ -43,9 +43,8 @@ export function columnCompletions({ relations, functions }: TableCatalog): Compl
     const from = word?.from ?? context.pos
     if (context.state.sliceDoc(from - 1, from) === '.') return null
     const text = context.state.doc.toString()
-    const options = relations
-      .filter((relation) => isNamed(relation, text))
-      .flatMap(({ columns }) => columns.map(completionOf))
+    const named = relations.filter((relation) => isNamed(relation, text))
+    const options = (named.length > 0 ? named : relations).flatMap(({ columns }) => columns.map(completionOf))
     return { from, options: [...distinct(options), ...functionOptions], validFor: /^\w*$/ }
   }
 }

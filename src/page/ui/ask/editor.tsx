@@ -6,7 +6,7 @@ import {
   completionKeymap,
 } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
-import { PostgreSQL, sql } from '@codemirror/lang-sql'
+import { PostgreSQL, SQLDialect, sql } from '@codemirror/lang-sql'
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, placeholder } from '@codemirror/view'
@@ -116,10 +116,19 @@ export function Editor(props: {
 }
 
 function languageOf(catalog: TableCatalog | undefined) {
-  const support = sql({ dialect: PostgreSQL, schema: schemaOf(catalog), upperCaseKeywords: true })
+  const support = sql({ dialect: dialectOf(catalog), schema: schemaOf(catalog), upperCaseKeywords: true })
   return catalog === undefined
     ? support
     : [support, support.language.data.of({ autocomplete: columnCompletions(catalog) })]
+}
+
+/** Columns such as `message` and `detail` are keywords of PL/pgSQL, which nobody writes here. */
+function dialectOf(catalog: TableCatalog | undefined): SQLDialect {
+  if (catalog === undefined) return PostgreSQL
+  const columns = new Set(catalog.relations.flatMap((relation) => relation.columns.map(({ name }) => name)))
+  const { spec } = PostgreSQL
+  const keywords = (spec.keywords ?? '').split(' ').filter((word) => !columns.has(word))
+  return SQLDialect.define({ ...spec, keywords: keywords.join(' ') })
 }
 
 const highlighting = HighlightStyle.define([

@@ -16,10 +16,12 @@ export function Relations({
   const { data, error, reload } = catalog
   const [word, setWord] = useState('')
   const searched = word.trim().toLowerCase()
-  const shown = (data?.relations ?? []).filter(
-    ({ name, columns }) =>
-      name.toLowerCase().includes(searched) || columns.some((column) => column.name.includes(searched)),
-  )
+  const shown = (data?.relations ?? [])
+    .filter(
+      ({ name, columns }) =>
+        name.toLowerCase().includes(searched) || columns.some((column) => column.name.includes(searched)),
+    )
+    .toSorted((a, b) => placeInList(a) - placeInList(b))
   return (
     <section class="card relations" aria-label="Tables and views">
       <input
@@ -45,6 +47,11 @@ export function Relations({
   )
 }
 
+/** All records and the views first: single tables have several long names each, and are seldom asked. */
+function placeInList({ name, kind }: RelationEntry): number {
+  return name === 'logs' ? 0 : kind === 'view' ? 1 : 2
+}
+
 function Relation({
   relation,
   onInsert,
@@ -58,7 +65,14 @@ function Relation({
       <details>
         <summary title={comment}>
           <Icon name="right" size={13} />
-          <span class="mono relation-name">{name}</span>
+          <span class="mono relation-name">
+            {name.split(/(?<=[._])/).map((part, index) => (
+              <>
+                {index > 0 && <wbr />}
+                {part}
+              </>
+            ))}
+          </span>
           <span class="faint relation-kind">{kind}</span>
         </summary>
         <div class="relation-body">

@@ -3,9 +3,10 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { About, Facets, Histogram, HistogramRequest } from '../../api.ts'
 import { Empty, Failure } from '../parts/basics.tsx'
 import { Icon } from '../parts/icons.tsx'
+import { InWarehouse } from '../parts/in-warehouse.tsx'
 import { TimeRangeMenu } from '../parts/time-range-menu.tsx'
 import { change } from '../state/address.ts'
-import { countText, lengthText, secondText } from '../state/format.ts'
+import { countText, lengthText, secondText, shortCount } from '../state/format.ts'
 import { useLive } from '../state/live.ts'
 import { filterParameters, placeOf, placeText, timeRangeOf } from '../state/record-filter.ts'
 import { pathOf, useRequest } from '../state/request.ts'
@@ -15,6 +16,7 @@ import { HistogramPanel } from './histogram-panel.tsx'
 import { RecordList } from './record-list.tsx'
 import { RecordPanel } from './record-panel.tsx'
 import { SearchField } from './search-field.tsx'
+import { useHistogram } from './use-histogram.ts'
 import { useRecordPages } from './use-record-pages.ts'
 
 type GroupedBy = NonNullable<HistogramRequest['by']>
@@ -44,20 +46,24 @@ export function Explore({
   const histogramQuery = new URLSearchParams(query)
   histogramQuery.set('by', by)
   const isUsable = about.unavailable === undefined && about.records !== undefined
-  const histogram = useRequest<Histogram>(isUsable ? pathOf('histogram', histogramQuery) : undefined)
+  const histogram = useHistogram(isUsable ? pathOf('histogram', histogramQuery) : undefined)
   const facets = useRequest<Facets>(isUsable ? pathOf('facets', query) : undefined)
-  const pages = useRecordPages(text, round)
+  const pages = useRecordPages(text, isUsable ? round : -1)
   useRecount(isLive ? live.records.length : 0, histogram.reload)
+  const place = placeOf(parameters.get('record'))
+  const list = useRef<HTMLElement>(null)
+  const panelHadFocus = useRef(false)
+  useEffect(() => {
+    if (place !== undefined || !panelHadFocus.current) return
+    panelHadFocus.current = false
+    list.current?.querySelector<HTMLElement>('[role=grid]')?.focus()
+  }, [place === undefined])
 
   if (about.unavailable !== undefined)
-    return (
-      <Empty title="Records cannot be shown here">
-        <p>{about.unavailable}</p>
-      </Empty>
-    )
+    return <InWarehouse room="Explore" title="Records cannot be shown here" about={about} />
   if (about.records === undefined)
     return (
-      <Empty title="No records have landed yet">
+      <Empty title="No records have landed yet" room="Explore">
         <p>
           {about.isTailing
             ? 'They appear here with the first commit.'
@@ -69,7 +75,6 @@ export function Explore({
       </Empty>
     )
   const records = isLive ? withoutDoubles([...live.records, ...pages.records]) : pages.records
-  const place = placeOf(parameters.get('record'))
   const refresh = (): void => {
     setRound(round + 1)
     histogram.reload()
@@ -89,7 +94,7 @@ export function Explore({
           aria-pressed={isLive}
           onClick={() => change({ live: isLive ? undefined : '1' })}
         >
-          <Icon name="live" /> Live
+          <Icon name="live" /> Follow
         </button>
         <button type="button" class="button" onClick={refresh} disabled={pages.isLoading}>
           Refresh
@@ -107,17 +112,22 @@ export function Explore({
       <HistogramPanel histogram={histogram} by={by} range={range} />
       <div class={`explore ${place === undefined ? '' : 'has-record'} ${hasFacets ? 'has-facets' : ''}`}>
         <FacetLists facets={facets} parameters={parameters} />
-        <section class="card records-card" aria-label="Records">
+        <section class="card records-card" aria-label="Records" ref={list}>
           <div class="records-head">
             <h2>Records</h2>
             <span class="soft number" role="status">
-              {histogram.data === undefined ? '' : `${countText(histogram.data.total)} match`}
+              {histogram.data !== undefined && matchText(histogram.data)}
               {pages.elapsedMs !== undefined && ` · found in ${lengthText(pages.elapsedMs)}`}
               {pages.hasMore &&
                 pages.searchedToMs !== undefined &&
                 ` · searched back to ${secondText(pages.searchedToMs)}`}
               {isLive && ` · ${countText(live.records.length)} new since following`}
             </span>
+            {pages.goOn !== undefined && (
+              <button type="button" class="button small" onClick={pages.goOn}>
+                Search older records
+              </button>
+            )}
           </div>
           {isLive && live.trouble !== undefined && (
             <p class="note warn">
@@ -131,7 +141,7 @@ export function Explore({
           )}
           {pages.error !== undefined && (
             <div class="card-body">
-              <Failure error={pages.error} retry={refresh} />
+              <Failure error={pages.error} retry={pages.retry} />
             </div>
           )}
           {pages.isReady && !pages.hasMore && records.length === 0 && pages.error === undefined ? (
@@ -143,6 +153,7 @@ export function Explore({
               hasMore={pages.hasMore}
               isLoading={pages.isLoading}
               isReady={pages.isReady}
+              isPaused={pages.goOn !== undefined}
               loadMore={pages.loadMore}
               rangeMs={toMs - fromMs}
               word={parameters.get('q') ?? ''}
@@ -154,12 +165,20 @@ export function Explore({
           <RecordPanel
             key={placeText(place)}
             place={place}
+            hadFocus={panelHadFocus}
             known={records.find((one) => placeText(one) === placeText(place))}
           />
         )}
       </div>
     </>
   )
+}
+
+/** @returns how many records match, as far as they have been counted */
+function matchText({ total, estimated, countedFromMs }: Histogram): string {
+  if (countedFromMs === undefined) return `${countText(total)} match`
+  const more = estimated?.reduce((sum, one) => sum + one, 0)
+  return more === undefined ? `${countText(total)} so far` : `about ${shortCount(total + more)} match`
 }
 
 function NoRecords({
@@ -173,10 +192,12 @@ function NoRecords({
   const hasRange = ['last', 'fromMs', 'toMs'].some((name) => parameters.has(name))
   return (
     <Empty title="No record matches" icon="explore">
-      <p>
-        {records !== undefined &&
-          `The tables hold records from ${secondText(records.fromMs)} to ${secondText(records.toMs)}.`}
-      </p>
+      {records !== undefined && (
+        <p>
+          The tables hold records from <span class="nowrap">{secondText(records.fromMs)}</span> to{' '}
+          <span class="nowrap">{secondText(records.toMs)}</span>.
+        </p>
+      )}
       {hasRange ? (
         <button
           type="button"

@@ -3,13 +3,13 @@ import { useCallback, useMemo } from 'preact/hooks'
 import type { Histogram } from '../../api.ts'
 import { Choices, Failure, Waiting } from '../parts/basics.tsx'
 import { BucketTable } from '../parts/bucket-table.tsx'
-import { levelColor, seriesColor } from '../parts/colors.ts'
+import { levelColor, levelRank, seriesColor } from '../parts/colors.ts'
 import { Icon } from '../parts/icons.tsx'
 import { type ChartSeries, TimeChart } from '../parts/time-chart.tsx'
 import { change } from '../state/address.ts'
 import { countText, lengthText, rangeText, secondText, shortCount } from '../state/format.ts'
 import type { TimeRange } from '../state/record-filter.ts'
-import type { Requested } from '../state/request.ts'
+import type { CountedHistogram } from './use-histogram.ts'
 
 const height = 150
 
@@ -21,12 +21,12 @@ const groupings = [
 
 /** How many records there are when; a part of the time can be chosen with the pointer or the keyboard. */
 export function HistogramPanel(props: {
-  readonly histogram: Requested<Histogram>
+  readonly histogram: CountedHistogram
   readonly by: Histogram['by']
   readonly range: TimeRange
 }): JSX.Element {
   const { histogram, by, range } = props
-  const { data, error, isLoading, reload } = histogram
+  const { data, error, isLoading, isCounting, goOn, reload } = histogram
   const series = useMemo(() => (data === undefined ? [] : chartSeries(data)), [data])
   const onBrush = useCallback(({ fromMs, toMs }: TimeRange) => {
     change({
@@ -38,9 +38,9 @@ export function HistogramPanel(props: {
   }, [])
   return (
     <section
-      class={`card histogram ${isLoading ? 'progress' : ''}`}
+      class={`card histogram ${isLoading || isCounting ? 'progress' : ''}`}
       aria-label="Records over time"
-      aria-busy={isLoading}
+      aria-busy={isLoading || isCounting}
     >
       <div class="histogram-head">
         <Choices
@@ -69,8 +69,15 @@ export function HistogramPanel(props: {
       </div>
       {error !== undefined && <Failure error={error} retry={reload} />}
       {data?.countedFromMs !== undefined && (
-        <p class="soft" role="status">
-          Counted back to {secondText(data.countedFromMs)}: a shorter time has all of its records.
+        <p class="histogram-status soft" role="status">
+          {isCounting ? 'Counting' : 'Counted'}: exact back to{' '}
+          <span class="number">{secondText(data.countedFromMs)}</span>
+          {data.estimated === undefined ? '.' : ', before that about as many as the files hold.'}
+          {goOn !== undefined && (
+            <button type="button" class="button small" onClick={goOn}>
+              Count older records
+            </button>
+          )}
         </p>
       )}
       {data === undefined ? (
@@ -157,14 +164,16 @@ function RangeButtons(props: {
 }
 
 /** From the bottom of the bars up: quiet levels, and then loud ones. */
-function chartSeries({ by, series }: Histogram): readonly ChartSeries[] {
-  return series
-    .map(({ name, counts }, index) => ({
-      name: name.replaceAll('_', ' '),
-      color: by === 'severity' ? levelColor(name) : seriesColor(index),
-      values: counts,
-    }))
-    .reverse()
+function chartSeries({ by, series, estimated }: Histogram): readonly ChartSeries[] {
+  const counted = series.map(({ name, counts }, index) => ({
+    name: name.replaceAll('_', ' '),
+    color: by === 'severity' ? levelColor(name) : seriesColor(index),
+    values: counts,
+  }))
+  // Older records can bring a level that the first ones did not have.
+  if (by === 'severity') counted.sort((a, b) => levelRank(a.name) - levelRank(b.name))
+  const uncounted = { name: 'not counted yet', color: '--uncounted', values: estimated ?? [] }
+  return [...(estimated === undefined ? [] : [uncounted]), ...counted].reverse()
 }
 
 function chartText({ total, fromMs, bucketMs, buckets, series }: Histogram): string {

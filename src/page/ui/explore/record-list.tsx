@@ -20,12 +20,14 @@ export function RecordList(props: {
   readonly hasMore: boolean
   readonly isLoading: boolean
   readonly isReady: boolean
+  /** The search for more waits for the reader. */
+  readonly isPaused: boolean
   readonly loadMore: () => void
   readonly rangeMs: number
   readonly word: string
   readonly opened: string | undefined
 }): JSX.Element {
-  const { records, newCount, hasMore, isLoading, isReady, loadMore, rangeMs, word, opened } = props
+  const { records, newCount, hasMore, isLoading, isReady, isPaused, loadMore, rangeMs, word, opened } = props
   const frame = useRef<HTMLDivElement>(null)
   const rowPixels = useIsNarrow() ? narrowRowPixels : wideRowPixels
   const [top, setTop] = useState(0)
@@ -144,7 +146,7 @@ export function RecordList(props: {
             )
           })}
         </div>
-        {(!isReady || (records.length === 0 && hasMore)) && <Skeleton />}
+        {(!isReady || (records.length === 0 && hasMore && !isPaused)) && <Skeleton />}
       </div>
     </div>
   )

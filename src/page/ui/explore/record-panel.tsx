@@ -1,9 +1,10 @@
-import type { ComponentChildren, JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import type { ComponentChildren, JSX, RefObject } from 'preact'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { RecordDetails, RecordRow, RowPlace } from '../../api.ts'
 import { Command, CopyButton, Failure, Waiting } from '../parts/basics.tsx'
 import { levelColor } from '../parts/colors.ts'
 import { Icon } from '../parts/icons.tsx'
+import { useIsNarrow, useIsOverlaid } from '../shell/theme.ts'
 import { change } from '../state/address.ts'
 import { instantText, lengthText, lineText, noValue, shownText } from '../state/format.ts'
 import { type FilterList, placeParameters, placeText, serverOf } from '../state/record-filter.ts'
@@ -13,17 +14,26 @@ import { pathOf, useRequest } from '../state/request.ts'
  * A record whole, with its session before and after it.
  *
  * @param known the record as the list has it, shown until the whole one is there
+ * @param hadFocus whether the focus was in the panel of the record before, which it then stays in
  */
-export function RecordPanel({
-  place,
-  known,
-}: {
+export function RecordPanel(props: {
   readonly place: RowPlace
   readonly known: RecordRow | undefined
+  readonly hadFocus: RefObject<boolean>
 }): JSX.Element {
+  const { place, known, hadFocus } = props
   const { data, error, reload } = useRequest<RecordDetails>(pathOf('record', placeParameters(place)))
   const record = data?.record ?? known
   const panel = useRef<HTMLElement>(null)
+  const body = useRef<HTMLDivElement>(null)
+  const isOverlaid = useIsOverlaid()
+  const isNarrow = useIsNarrow()
+  useLayoutEffect(() => {
+    if (isNarrow || hadFocus.current === true) body.current?.focus()
+    return () => {
+      hadFocus.current = panel.current?.contains(document.activeElement) === true
+    }
+  }, [])
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       if (event.key === 'Escape' && panel.current?.contains(event.target as Node) === true)
@@ -32,6 +42,18 @@ export function RecordPanel({
     addEventListener('keydown', onKey)
     return () => removeEventListener('keydown', onKey)
   }, [])
+  // Where it lies over the room, it makes way for a control below it that gets the focus.
+  useEffect(() => {
+    if (!isOverlaid) return
+    const onFocus = ({ target }: FocusEvent): void => {
+      if (!(target instanceof Element)) return
+      // The panel of the next record has the focus before this one has ended.
+      const isBeside = target.closest(isNarrow ? '.record-panel' : '.record-panel, .records-card') !== null
+      if (!isBeside && target.closest('.room') !== null) change({ record: undefined })
+    }
+    addEventListener('focusin', onFocus)
+    return () => removeEventListener('focusin', onFocus)
+  }, [isOverlaid, isNarrow])
   return (
     <aside class="card record-panel" aria-label="Record" ref={panel}>
       <div class="record-panel-head">
@@ -58,7 +80,7 @@ export function RecordPanel({
           </button>
         </span>
       </div>
-      <div class="record-panel-body" role="group" aria-label="Contents of the record" tabIndex={0}>
+      <div class="record-panel-body" role="group" aria-label="Contents of the record" tabIndex={0} ref={body}>
         {error !== undefined && <Failure error={error} retry={reload} />}
         {record === undefined ? (
           error === undefined && <Waiting height={300} />
@@ -177,7 +199,7 @@ function Behind({ details }: { readonly details: RecordDetails }): JSX.Element {
         {record.session === null ? (
           <p class="soft">The record belongs to no session.</p>
         ) : (
-          <ol class="session" aria-label="The session around this record">
+          <ol class="session" aria-label="The session around this record" ref={showShown}>
             {before.map((one) => (
               <SessionLine key={placeText(one)} record={one} start={record} />
             ))}
@@ -207,6 +229,13 @@ function Behind({ details }: { readonly details: RecordDetails }): JSX.Element {
       </div>
     </>
   )
+}
+
+/** Scrolls a session to the record that is shown, which else may lie below what fits. */
+function showShown(list: HTMLElement | null): void {
+  const line = list?.querySelector<HTMLElement>('[aria-current=true]')
+  if (list === null || line === undefined || line === null) return
+  list.scrollTop = line.offsetTop - (list.clientHeight - line.offsetHeight) / 2
 }
 
 /** A record of the session, with its time from the one that is shown. */

@@ -1,8 +1,11 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import type { RecordPage, RecordRow } from '../../api.ts'
-import { asRequestError, fetchApi, type RequestError } from '../state/request.ts'
+import { asRequestError, fetchApi, type RequestError, useRetry } from '../state/request.ts'
 
 const pageRecords = 200
+
+/** A search that does not fill a page goes on by itself for so long; then the reader decides, as for the histogram. */
+const maxSearchingMs = 20_000
 
 interface RecordPages {
   readonly records: readonly RecordRow[]
@@ -16,6 +19,10 @@ interface RecordPages {
   /** Older records have not been searched yet; undefined: all of them, or as many as are shown. */
   readonly searchedToMs: number | undefined
   readonly loadMore: () => void
+  /** Requests the page that failed once more. The list keeps the pages that it has. */
+  readonly retry: () => void
+  /** Goes on with a search that has paused; undefined while it has not. */
+  readonly goOn: (() => void) | undefined
 }
 
 interface State {
@@ -28,6 +35,8 @@ interface State {
   readonly error: RequestError | undefined
   readonly elapsedMs: number | undefined
   readonly searchedToMs: number | undefined
+  /** Since the last full page, or the reader's decision to go on. */
+  readonly searchingMs: number
 }
 
 /**
@@ -46,6 +55,7 @@ export function useRecordPages(query: string, round: number): RecordPages {
     error: undefined,
     elapsedMs: undefined,
     searchedToMs: undefined,
+    searchingMs: 0,
   })
   const ending = useRef<AbortController | undefined>(undefined)
 
@@ -71,6 +81,10 @@ export function useRecordPages(query: string, round: number): RecordPages {
         error: undefined,
         elapsedMs: before === undefined ? page.elapsedMs : last.elapsedMs,
         searchedToMs: page.searchedToMs,
+        searchingMs:
+          page.records.length >= pageRecords
+            ? 0
+            : (before === undefined ? 0 : last.searchingMs) + page.elapsedMs,
       }))
     } catch (failure) {
       if (own.signal.aborted) return
@@ -83,11 +97,20 @@ export function useRecordPages(query: string, round: number): RecordPages {
     return () => ending.current?.abort()
   }, [query, round, load])
 
-  const { records, next, isLoading, isReady, error, elapsedMs, searchedToMs } = state
+  const { records, next, isLoading, isReady, error, elapsedMs, searchedToMs, searchingMs } = state
   const isCurrent = state.query === query && state.round === round
+  const isPaused = isCurrent && next !== undefined && !isLoading && searchingMs >= maxSearchingMs
   const loadMore = useCallback(() => {
-    if (isCurrent && !isLoading && next !== undefined) void load(query, round, next)
-  }, [isCurrent, isLoading, next, query, round, load])
+    // After a failure, the reader or the server's return decides: asking at once would fail without a pause.
+    const mayAsk = isCurrent && !isLoading && !isPaused && error === undefined
+    if (mayAsk && next !== undefined) void load(query, round, next)
+  }, [isCurrent, isLoading, isPaused, error, next, query, round, load])
+  const retry = (): void => void load(query, round, isCurrent ? next : undefined)
+  useRetry(error, retry)
+  const goOn = useCallback(() => {
+    setState((last) => ({ ...last, searchingMs: 0 }))
+    void load(query, round, next)
+  }, [next, query, round, load])
   return {
     records,
     hasMore: isCurrent && next !== undefined,
@@ -97,5 +120,7 @@ export function useRecordPages(query: string, round: number): RecordPages {
     elapsedMs,
     searchedToMs,
     loadMore,
+    retry,
+    goOn: isPaused ? goOn : undefined,
   }
 }

@@ -103,6 +103,7 @@ function LiveFigures({ live, nowMs }: { readonly live: LivePipeline; readonly no
     <dl class="figures">
       <Figure
         label="Lag"
+        meaning="Bytes of the blobs that have not landed yet"
         note={live.lagBytes === 0 ? undefined : `${lengthText(live.lagSeconds * 1_000)} behind`}
       >
         {bytesText(live.lagBytes)}
@@ -125,6 +126,7 @@ function LiveFigures({ live, nowMs }: { readonly live: LivePipeline; readonly no
       </Figure>
       <Figure
         label="Lanes"
+        meaning="Blobs that are read now; queued ones wait for a lane"
         tone={live.setAsideBlobs > 0 ? 'warn' : undefined}
         note={
           live.setAsideBlobs > 0
@@ -134,11 +136,16 @@ function LiveFigures({ live, nowMs }: { readonly live: LivePipeline; readonly no
       >
         {countText(live.lanes)}
       </Figure>
-      <Figure label="Waiting" note={`${bytesText(live.bufferedBytes)} buffered`}>
+      <Figure
+        label="Waiting"
+        meaning="Rows that were read and are not committed yet"
+        note={`${bytesText(live.bufferedBytes)} buffered`}
+      >
         {shortCount(live.waitingRows)} <span class="unit">rows</span>
       </Figure>
       <Figure
         label="Disk"
+        meaning="The gate stops reading before the disk is full"
         tone={disk.isHeld ? 'warn' : undefined}
         note={disk.isHeld ? 'gate held' : 'gate open'}
       >
@@ -147,7 +154,11 @@ function LiveFigures({ live, nowMs }: { readonly live: LivePipeline; readonly no
       <Figure label="Retries" tone={live.failures.length > 0 ? 'warn' : undefined} note={codesText(live)}>
         {countText(sumOf(live.retries))}
       </Figure>
-      <Figure label="Storage cost" note={`${countText(cost.requests)} requests`}>
+      <Figure
+        label="Storage cost"
+        meaning="Estimated from the requests of this process"
+        note={`${countText(cost.requests)} requests`}
+      >
         ${cost.usdPerDay.toFixed(cost.usdPerDay < 10 ? 2 : 0)} <span class="unit">a day</span>
       </Figure>
     </dl>
@@ -156,13 +167,15 @@ function LiveFigures({ live, nowMs }: { readonly live: LivePipeline; readonly no
 
 function Figure(props: {
   readonly label: string
+  /** What it counts, where the label alone does not say so. */
+  readonly meaning?: string
   readonly tone?: 'warn' | 'bad' | undefined
   readonly note?: string | undefined
   readonly children: ComponentChildren
 }): JSX.Element {
   return (
     <div class={props.tone === undefined ? '' : `tone-${props.tone}`}>
-      <dt>{props.label}</dt>
+      <dt title={props.meaning}>{props.label}</dt>
       <dd class="number">{props.children}</dd>
       <dd class="figure-note number">{props.note ?? '\u00a0'}</dd>
     </div>

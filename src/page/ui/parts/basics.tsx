@@ -32,10 +32,13 @@ export function Card(props: {
 export function Empty(props: {
   readonly title: string
   readonly icon?: IconName
+  /** The name of a room of which this is all, as its heading. */
+  readonly room?: string
   readonly children?: ComponentChildren
 }): JSX.Element {
   return (
     <div class="empty">
+      {props.room !== undefined && <h1 class="aside-text">{props.room}</h1>}
       <Icon name={props.icon ?? 'empty'} size={26} />
       <strong>{props.title}</strong>
       {props.children}
@@ -52,12 +55,15 @@ export function Failure({
   readonly retry?: () => void
 }): JSX.Element {
   return (
-    <div class="note bad" role="alert">
-      <Icon name="warn" />
+    // What the reader ended is no fault.
+    <div class={`note ${error.code === 'CANCELED' ? '' : 'bad'}`} role="alert">
+      <Icon name={error.code === 'CANCELED' ? 'stop' : 'warn'} />
       <div>
         {/* The engine marks the place of a mistake below its line. */}
         {error.message.includes('\n') ? (
-          <pre class="failure-text">{shownText(error.message)}</pre>
+          <pre class="failure-text" tabIndex={0}>
+            {shownText(error.message)}
+          </pre>
         ) : (
           <p>
             <strong>{shownText(error.message)}</strong>
@@ -228,4 +234,13 @@ export function Window(props: {
       <div class="window-body">{props.children}</div>
     </dialog>
   )
+}
+
+/**
+ * Scrolls a frame to the control in it that the keyboard has reached: a browser leaves one cut off of which it shows a
+ * part. One that is clicked must not move between the press and the release.
+ */
+export function showFocused({ target, currentTarget }: FocusEvent): void {
+  if (target instanceof Element && target !== currentTarget && target.matches(':focus-visible'))
+    target.scrollIntoView({ block: 'nearest', inline: 'nearest' })
 }

@@ -1,3 +1,5 @@
+import { maxSeries } from '../../api.ts'
+
 /** @returns a color of the style sheet as a canvas can paint it, for the theme that is shown */
 export function paintedColor(element: HTMLElement, variable: string): string {
   const probe = document.createElement('span')
@@ -8,18 +10,9 @@ export function paintedColor(element: HTMLElement, variable: string): string {
   return color
 }
 
-/** The colors of servers and other series, in their order. */
-const seriesColors = [
-  '--series-1',
-  '--series-2',
-  '--series-3',
-  '--series-4',
-  '--series-5',
-  '--series-6',
-] as const
-
+/** @returns the color of a server or another series by its place; those of one histogram all differ */
 export function seriesColor(index: number): string {
-  return seriesColors[index % seriesColors.length] as string
+  return `--series-${(index % maxSeries) + 1}`
 }
 
 /** The levels of records, from loud to quiet. */
@@ -29,9 +22,15 @@ const levelColors: ReadonlyMap<string, string> = new Map([
   ['ERROR', '--level-error'],
   ['WARNING', '--level-warning'],
   ['NOTICE', '--level-notice'],
-  ['INFO', '--level-notice'],
+  ['INFO', '--level-info'],
   ['LOG', '--level-log'],
 ])
+
+/** @returns the place of a severity in the order from loud to quiet */
+export function levelRank(name: string): number {
+  const rank = [...levelColors.keys()].indexOf(name)
+  return rank < 0 ? levelColors.size : rank
+}
 
 /** @returns whether a name is that of a severity */
 export function isLevel(name: string): boolean {

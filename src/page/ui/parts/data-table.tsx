@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { countText } from '../state/format.ts'
+import { showFocused } from './basics.tsx'
 
 export interface TableColumn<Row> {
   readonly id: string
@@ -34,7 +35,7 @@ export function DataTable<Row>(props: {
   const shown = isWhole ? sorted : sorted.slice(0, maxRows)
   return (
     <>
-      <div class="table-frame" role="group" aria-label={label} tabIndex={0}>
+      <div class="table-frame" role="group" aria-label={label} tabIndex={0} onFocusIn={showFocused}>
         <table class="rows">
           <thead>
             <tr>

@@ -46,7 +46,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
   const isDark = useIsDark()
   const zone = timeZone.use()
   const data = useMemo(() => alignedData(props), [fromMs, bucketMs, buckets, series, kind])
-  const shape = `${kind} ${series.map(({ name, color, isDashed }) => `${name}${color}${isDashed}`).join()}`
+  const shape = `${kind} ${areWhole(series)} ${series.map(({ name, color, isDashed }) => `${name}${color}${isDashed}`).join()}`
 
   // `shape` stands for the series; their values are set below.
   useEffect(() => {
@@ -171,6 +171,18 @@ function alignedData({ fromMs, bucketMs, buckets, series, kind }: TimeChartProps
   return [times, ...stacked.reverse()]
 }
 
+/** Steps between marks of values that have no fractions. */
+const wholeSteps = Array.from({ length: 15 }, (_, power) => [1, 2, 2.5, 5].map((step) => step * 10 ** power))
+  .flat()
+  .filter(Number.isInteger)
+
+function areWhole(series: readonly ChartSeries[]): boolean {
+  return series.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)))
+}
+
+/** Width of a mark of time; one that has not all of it at the right end is left out. */
+const markPixels = 60
+
 function chartOptions(
   { fromMs, bucketMs, buckets, series, kind, height, valueText, connectsGaps, onBrush }: TimeChartProps,
   element: HTMLElement,
@@ -203,15 +215,21 @@ function chartOptions(
         size: 26,
         gap: 6,
         space: 96,
-        values: (_chart, splits) =>
-          splits.map((ms, index) => markText(ms, (splits[1] ?? ms) - (splits[0] ?? ms), index === 0)),
+        values: (_chart, splits, _axis, _space, stepMs) => {
+          const endMs = fromMs + buckets * bucketMs
+          const isCut = (ms: number): boolean =>
+            ((endMs - ms) / (endMs - fromMs)) * element.clientWidth < markPixels / 2
+          return splits.map((ms, index) => (isCut(ms) ? '' : markText(ms, stepMs, index === 0)))
+        },
       },
       {
         ...axis,
         grid: { stroke: line, width: 1 },
         space: 34,
         gap: 8,
-        size: (_chart, values) => 22 + 6.4 * Math.max(3, ...(values ?? []).map((one) => one.length)),
+        ...(areWhole(series) ? { incrs: wholeSteps } : {}),
+        // At least half of the first mark of time, which has its date.
+        size: (_chart, values) => 22 + 6.4 * Math.max(4, ...(values ?? []).map((one) => one.length)),
         values: (_chart, splits) => splits.map(valueText),
       },
     ],

@@ -55,7 +55,13 @@ export function TimeRangeMenu(props: {
               {lengthNames.get(key)}
             </Option>
           ))}
-          <OwnRange key={zone} fromMs={fromMs} toMs={toMs} onChoose={(own) => choose(own, close)} />
+          <OwnRange
+            // By the choice of the reader, not by its instants: those of all records change while one types.
+            key={`${zone} ${last} ${parameters.get('fromMs')} ${parameters.get('toMs')}`}
+            fromMs={fromMs}
+            toMs={toMs}
+            onChoose={(own) => choose(own, close)}
+          />
         </>
       )}
     </Menu>

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
-import type { ReportTable, ReportUnit } from '../../api-report.ts'
+import type { ReportSectionId, ReportTable, ReportUnit } from '../../api-report.ts'
 import { DataTable, type TableColumn } from '../parts/data-table.tsx'
-import { hrefOf } from '../state/address.ts'
+import { change, hrefOf } from '../state/address.ts'
 import { lineText, reportValueText, shownText } from '../state/format.ts'
 import { exploreParameters, type TimeRange } from '../state/record-filter.ts'
 
@@ -11,9 +11,11 @@ const textUnits: readonly ReportUnit[] = ['text', 'sql', 'instant']
 
 /** A table of the report: its rows lead to the records behind them. */
 export function ReportTableView({
+  section,
   table,
   range,
 }: {
+  readonly section: ReportSectionId
   readonly table: ReportTable
   readonly range: TimeRange
 }): JSX.Element {
@@ -26,7 +28,7 @@ export function ReportTableView({
       <h3>{table.title}</h3>
       <DataTable
         label={table.title}
-        columns={hasRecords ? [...columns, recordsColumn(range)] : columns}
+        columns={hasRecords ? [...columns, recordsColumn(section, range)] : columns}
         rows={table.rows}
         keyOf={(_, index) => String(index)}
         maxRows={10}
@@ -89,13 +91,18 @@ function Cell({
   )
 }
 
-function recordsColumn(range: TimeRange): TableColumn<Row> {
+function recordsColumn(section: ReportSectionId, range: TimeRange): TableColumn<Row> {
   return {
     id: 'records',
-    label: 'Records',
+    label: 'In Explore',
     cell: ({ records }) =>
       records === undefined ? null : (
-        <a class="nowrap" href={hrefOf('explore', exploreParameters(records, range))}>
+        <a
+          class="nowrap"
+          href={hrefOf('explore', exploreParameters(records, range))}
+          // The back button leads to this section again.
+          onClick={() => change({ section }, 'replace')}
+        >
           Show
         </a>
       ),

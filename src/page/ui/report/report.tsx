@@ -1,9 +1,10 @@
 import type { JSX } from 'preact'
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { About, TableCatalog } from '../../api.ts'
 import { type ReportSectionId, reportSectionIds } from '../../api-report.ts'
-import { Choices, Empty } from '../parts/basics.tsx'
+import { Choices, Empty, showFocused } from '../parts/basics.tsx'
 import { Icon } from '../parts/icons.tsx'
+import { InWarehouse } from '../parts/in-warehouse.tsx'
 import { TimeRangeMenu } from '../parts/time-range-menu.tsx'
 import { change } from '../state/address.ts'
 import { timeRangeOf } from '../state/record-filter.ts'
@@ -51,17 +52,19 @@ export function Report({
   const [settled, setSettled] = useState<SettledSections>({ text, ids: [] })
   const settledIds = settled.text === text ? settled.ids : []
   const next = reportSectionIds.find((id) => !settledIds.includes(id))
-  const [current, setCurrent] = useState<string>(reportSectionIds[0])
+  const chosen = reportSectionIds.find((id) => id === parameters.get('section'))
+  const [current, setCurrent] = useState<string>(chosen ?? reportSectionIds[0])
+  useSectionInView(chosen, settledIds.length)
   if (about.unavailable !== undefined)
-    return (
-      <Empty title="The report cannot be shown here">
-        <p>{about.unavailable}</p>
-      </Empty>
-    )
+    return <InWarehouse room="Report" title="The report cannot be shown here" about={about} />
   if (about.records === undefined)
     return (
-      <Empty title="No records have landed yet">
-        <p>The report is made of the tables' records. Start a process with tailrace start.</p>
+      <Empty title="No records have landed yet" room="Report">
+        <p>
+          {about.isTailing
+            ? 'The report appears here with the first commit.'
+            : 'The report is made of the records of the tables. Start a process with tailrace start.'}
+        </p>
       </Empty>
     )
   const logs = catalog?.logs.filter(({ exists }) => exists) ?? []
@@ -139,6 +142,44 @@ function reportParameters(
   return query
 }
 
+/** How far the page is scrolled, and its height. */
+interface PagePlace {
+  readonly y: number
+  readonly height: number
+}
+
+function pagePlace(): PagePlace {
+  return { y: scrollY, height: document.documentElement.scrollHeight }
+}
+
+/** Keeps the section that the URL names in view while those above it grow, until the reader does something. */
+function useSectionInView(id: ReportSectionId | undefined, settledCount: number): void {
+  const isFree = useRef(false)
+  const placed = useRef<PagePlace | undefined>(undefined)
+  useEffect(() => {
+    const free = (): void => {
+      isFree.current = true
+    }
+    // The scrollbar has no other event. A section that arrives may move the page, too, but then its height changes.
+    const onScroll = (): void => {
+      const { y, height } = pagePlace()
+      if (placed.current?.height === height && placed.current.y !== y) free()
+    }
+    const signs = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const
+    for (const sign of signs) addEventListener(sign, free, { passive: true })
+    addEventListener('scroll', onScroll, { passive: true })
+    return () => {
+      for (const sign of signs) removeEventListener(sign, free)
+      removeEventListener('scroll', onScroll)
+    }
+  }, [])
+  useEffect(() => {
+    if (id === undefined || isFree.current) return
+    document.getElementById(id)?.scrollIntoView()
+    placed.current = pagePlace()
+  }, [settledCount])
+}
+
 /** Leads to the sections; the one in view is marked. */
 function SectionLinks(props: {
   readonly current: string
@@ -160,7 +201,7 @@ function SectionLinks(props: {
     return () => observer.disconnect()
   }, [onCurrent])
   return (
-    <nav class="section-links" aria-label="Sections">
+    <nav class="section-links" aria-label="Sections" onFocusIn={showFocused}>
       {reportSectionIds.map((id) => (
         <button
           type="button"
@@ -170,6 +211,7 @@ function SectionLinks(props: {
             const section = document.getElementById(id)
             section?.scrollIntoView()
             section?.focus({ preventScroll: true })
+            change({ section: id }, 'replace')
           }}
         >
           {sectionTitles[id]}

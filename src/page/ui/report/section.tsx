@@ -1,12 +1,13 @@
 import type { JSX } from 'preact'
 import { useCallback, useEffect } from 'preact/hooks'
-import type {
-  ReportChart,
-  ReportFigure,
-  Report as ReportReply,
-  ReportSection,
-  ReportSeries,
-  ReportServer,
+import {
+  hasAmount,
+  type ReportChart,
+  type ReportFigure,
+  type Report as ReportReply,
+  type ReportSection,
+  type ReportSeries,
+  type ReportServer,
 } from '../../api-report.ts'
 import { Failure, Waiting } from '../parts/basics.tsx'
 import { BucketTable } from '../parts/bucket-table.tsx'
@@ -47,6 +48,9 @@ export function Section(props: {
     >
       <div class="card-head">
         <h2>{section?.title ?? title}</h2>
+        {data !== undefined && section !== undefined && section.figures.length > 0 && (
+          <ServerKey servers={data.servers} />
+        )}
         {data !== undefined && (
           <span class="faint number report-time">
             {rangeText(data.fromMs, data.toMs)}
@@ -83,8 +87,8 @@ function Contents({
   const { figures, charts, tables, notes } = section
   const { servers, fromMs, toMs } = report
   const hasNothing =
-    figures.every(({ values }) => values.every((value) => value === null || value === 0)) &&
-    charts.every(({ series }) => series.every(({ values }) => values.every((value) => (value ?? 0) === 0))) &&
+    !figures.some(hasAmount) &&
+    !charts.some(({ series }) => series.some(hasAmount)) &&
     tables.every(({ rows }) => rows.length === 0)
   return (
     <>
@@ -106,7 +110,7 @@ function Contents({
       {tables
         .filter(({ rows }) => rows.length > 0)
         .map((table) => (
-          <ReportTableView key={table.id} table={table} range={{ fromMs, toMs }} />
+          <ReportTableView key={table.id} section={section.id} table={table} range={{ fromMs, toMs }} />
         ))}
       {notes.length > 0 && (
         <ul class="report-notes">
@@ -116,6 +120,21 @@ function Contents({
         </ul>
       )}
     </>
+  )
+}
+
+/** Which color stands for which server. */
+function ServerKey({ servers }: { readonly servers: readonly ReportServer[] }): JSX.Element | null {
+  if (servers.length < 2) return null
+  return (
+    <ul class="key" aria-hidden="true">
+      {servers.map(({ id }, index) => (
+        <li key={id}>
+          <span class="swatch" style={{ '--series': `var(${seriesColor(index)})` }} />
+          {shownText(id)}
+        </li>
+      ))}
+    </ul>
   )
 }
 

@@ -40,6 +40,7 @@ export function useTheme(): Theme {
 
 const isDark = mediaStore('(prefers-color-scheme: dark)')
 const isNarrow = mediaStore('(max-width: 760px)')
+const isOverlaid = mediaStore('(max-width: 1239px)')
 
 function mediaStore(query: string): Store<boolean> {
   const media = matchMedia(query)
@@ -53,6 +54,11 @@ function mediaStore(query: string): Store<boolean> {
 /** A hook: whether the page is as narrow as a telephone, as in the style sheets. */
 export function useIsNarrow(): boolean {
   return isNarrow.use()
+}
+
+/** A hook: whether an open record lies over the room instead of beside the list, as in the style sheets. */
+export function useIsOverlaid(): boolean {
+  return isOverlaid.use()
 }
 
 /** A hook for what draws with colors itself: whether it has to draw for a dark background. */

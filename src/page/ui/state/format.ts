@@ -1,6 +1,6 @@
 import { escapeText } from '../../../reporting/escape-text.ts'
 import type { ReportUnit } from '../../api-report.ts'
-import { lengthText, unitText, utcText } from '../../value-text.ts'
+import { clockMarkText, lengthText, unitText, utcText } from '../../value-text.ts'
 import { offsetMs, offsetText, timeZone, utc } from './time-zone.ts'
 
 export { bytesText, countText, lengthText, noValue } from '../../value-text.ts'
@@ -52,21 +52,9 @@ export function timeText(ms: number, rangeMs: number): string {
   return `${rangeMs > dayMs ? text.slice(0, 19) : text.slice(11)}${zone}`
 }
 
-/**
- * @param stepMs the distance between two marks of an axis
- * @param isFirst whether the date stands before the time, too
- * @returns an instant as a mark of an axis
- */
+/** @returns an instant as a mark of an axis, as `clockMarkText` writes it */
 export function markText(ms: number, stepMs: number, isFirst: boolean): string {
-  const clockMs = ms + offsetMs(ms)
-  const date = new Date(clockMs).toLocaleDateString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    timeZone: 'UTC',
-  })
-  if (stepMs >= dayMs || (clockMs % dayMs === 0 && !isFirst)) return date
-  const time = new Date(clockMs).toISOString().slice(11, stepMs >= 60_000 ? 16 : stepMs >= 1_000 ? 19 : 23)
-  return isFirst ? `${date} ${time}` : time
+  return clockMarkText(ms + offsetMs(ms), stepMs, isFirst)
 }
 
 /** @returns a range of time, with the date and the zone once if they are the same */

@@ -1,7 +1,7 @@
 import { useEffect } from 'preact/hooks'
 import type { ApiFailure, LiveEvents, RecordRow } from '../../api.ts'
 import type { OperateState } from '../../api-operate.ts'
-import { fetchApi } from './request.ts'
+import { fetchApi, returns } from './request.ts'
 import { Store } from './store.ts'
 
 /** How the page hears of the server: `lost` while it does not answer, and is asked again. */
@@ -61,7 +61,10 @@ function connect(query: string): void {
   const on = <Name extends keyof LiveEvents>(name: Name, use: (data: LiveEvents[Name]) => void): void => {
     opened.addEventListener(name, ({ data }: MessageEvent<string>) => use(JSON.parse(data)))
   }
-  opened.addEventListener('open', () => set({ connection: 'open' }))
+  opened.addEventListener('open', () => {
+    if (state.value.connection === 'lost') returns.value += 1
+    set({ connection: 'open' })
+  })
   on('operate', (operate) => set({ connection: 'open', operate, rates: withRates(operate) }))
   on('records', ({ records, isCut }) =>
     set({

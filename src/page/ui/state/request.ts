@@ -1,5 +1,6 @@
-import { useCallback, useEffect, useState } from 'preact/hooks'
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import type { ApiFailure } from '../../api.ts'
+import { Store } from './store.ts'
 
 /** A request that failed, with what to do about it. */
 export class RequestError extends Error {
@@ -19,6 +20,9 @@ const unreachable = {
   message: 'Tailrace does not answer.',
   hint: 'Check that its process runs. The page goes on by itself when it is back.',
 }
+
+/** How often the server has answered again after a pause. */
+export const returns = new Store(0)
 
 let onUnauthorized: () => void = () => {}
 
@@ -96,7 +100,19 @@ export function useRequest<Data>(path: string | undefined): Requested<Data> {
       })
     return () => ending.abort()
   }, [path, round])
-  return { ...state, reload: useCallback(() => setRound((one) => one + 1), []) }
+  const reload = useCallback(() => setRound((one) => one + 1), [])
+  useRetry(state.error, reload)
+  return { ...state, reload }
+}
+
+/** A hook: repeats a request that found no server once the server is back. */
+export function useRetry(error: RequestError | undefined, retry: () => void): void {
+  const count = returns.use()
+  const last = useRef(count)
+  useEffect(() => {
+    if (last.current !== count && error?.code === unreachable.code) retry()
+    last.current = count
+  }, [count])
 }
 
 export function asRequestError(error: unknown): RequestError {

@@ -13,6 +13,9 @@ import { rangesOf } from './range-rows.ts'
  */
 const concurrentCopyClass = 'COPY_INTO_DUPLICATED_FILES_COPY_NOT_ALLOWED'
 
+/** The limit of one COPY INTO: https://docs.databricks.com/sql/language-manual/delta-copy-into (read 2026-11-30) */
+export const maxFilesPerStatement = 1_000
+
 /** Pauses while the other COPY runs: 15 s, doubled each time, up to 4 min. */
 const firstPauseMs = 15_000
 const maxPauseMs = 240_000
@@ -31,11 +34,18 @@ const missingFileClasses: ReadonlySet<string> = new Set([
  * Formats the statement that loads staged files of one folder. Every column is named and cast, so that columns are
  * matched by name, whatever the table's column order, its further columns, and the Parquet files' types.
  *
+ * @param options.loadsAgain whether files that the table counts as loaded are loaded, too: only where the same transaction
+ * has removed their rows before. Default false.
+ *
  * https://docs.databricks.com/sql/language-manual/delta-copy-into
  */
 export function copyIntoSql(
   { name, columns }: Pick<TableDeclaration, 'name' | 'columns'>,
-  { folder, files }: { readonly folder: string; readonly files: readonly string[] },
+  {
+    folder,
+    files,
+    loadsAgain = false,
+  }: { readonly folder: string; readonly files: readonly string[]; readonly loadsAgain?: boolean },
 ): string {
   return [
     `COPY INTO ${qualifiedName(name)}`,
@@ -43,6 +53,7 @@ export function copyIntoSql(
     'FILEFORMAT = PARQUET',
     `FILES = (${files.map(quoteText).join(', ')})`,
     "FORMAT_OPTIONS ('ignoreMissingFiles' = 'false', 'mode' = 'FAILFAST')",
+    ...(loadsAgain ? ["COPY_OPTIONS ('force' = 'true')"] : []),
   ].join('\n')
 }
 
@@ -50,8 +61,7 @@ export function copyIntoSql(
  * Formats the statement that adds the rows of staged files, without the table's list of loaded files: executed twice, it
  * adds them twice.
  *
- * https://docs.databricks.com/sql/language-manual/functions/read_files; the hint of a transaction is from
- * https://docs.databricks.com/aws/en/transactions/ (both read 2026-11-29)
+ * https://docs.databricks.com/aws/en/transactions/ has the hint of a transaction (read 2026-11-29)
  */
 export function insertFilesSql(
   { name, columns }: Pick<TableDeclaration, 'name' | 'columns'>,
@@ -60,21 +70,21 @@ export function insertFilesSql(
 ): string {
   const hint = isInTransaction ? ' WITH (allow_nontransactional_reads = true)' : ''
   const names = columns.map((column) => quoteName(column.name)).join(', ')
-  // Cast once for all files, because a statement may have a thousand of them.
-  const files = paths.map((path) => `SELECT ${names} FROM ${filesSql(path)}${hint}`)
-  return [
-    `INSERT INTO ${qualifiedName(name)} (${names})`,
-    `SELECT ${columns.map(selected).join(', ')} FROM (${files.join('\nUNION ALL ')})`,
-  ].join('\n')
+  return `INSERT INTO ${qualifiedName(name)} (${names})\n${selectFilesSql(columns, paths, hint)}`
 }
 
-/** Formats the query of a staged file's rows, with each column named and cast. */
-export function selectFilesSql(columns: readonly Column[], path: string): string {
-  return `SELECT ${columns.map(selected).join(', ')} FROM ${filesSql(path)}`
-}
-
-function filesSql(path: string): string {
-  return `read_files(${quoteText(path)}, format => 'parquet')`
+/**
+ * Formats the query of the rows of staged files, with each column named and cast: once for all files, because a statement
+ * may have a thousand of them.
+ *
+ * https://docs.databricks.com/sql/language-manual/functions/read_files (read 2026-11-29)
+ */
+export function selectFilesSql(columns: readonly Column[], paths: readonly string[], hint = ''): string {
+  const names = columns.map((column) => quoteName(column.name)).join(', ')
+  const files = paths.map(
+    (path) => `SELECT ${names} FROM read_files(${quoteText(path)}, format => 'parquet')${hint}`,
+  )
+  return `SELECT ${columns.map(selected).join(', ')} FROM (${files.join('\nUNION ALL ')})`
 }
 
 function selected({ name, type }: Column): string {

@@ -4,16 +4,32 @@ import type { Replacement } from '../../../offsets/load-intent.ts'
 import type { Span } from '../../../records.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
+import type { WrittenFile } from '../../encoding/engine.ts'
 import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
 
 /** Each range needs four parameters, of the 256 that a statement may have. */
 export const maxRangesPerStatement = 50
 
-/** About a MiB of text. */
-const maxRangesInText = 4_000
+/** Ranges in one JSON text, of about a MiB. */
+export const maxRangesInText = 4_000
 
 /** First and last encoding time of a replay's new rows, as SQL text in UTC. */
 export type IngestTimes = Pick<Replacement, 'ingestedFrom' | 'ingestedTo'>
+
+/** Reads the encoding times of new rows from the files' statistics; the current time when there are no rows. */
+export function ingestTimes(files: readonly WrittenFile[], nowMs: number): IngestTimes {
+  const now = new Date(nowMs).toISOString().replace('T', ' ').slice(0, -1)
+  const bounds = files.map(({ columns }) => columns.get('ingest_ts'))
+  // `2026-11-24 08:47:00.123+00`
+  const inUtc = (text: string | undefined): string => (text ?? now).replace(/\+00$/, '')
+  const first = bounds.map((bound) => inUtc(bound?.min)).sort()[0] ?? now
+  const last =
+    bounds
+      .map((bound) => inUtc(bound?.max))
+      .sort()
+      .at(-1) ?? now
+  return { ingestedFrom: first, ingestedTo: last }
+}
 
 /** Counts and removes the rows of blob ranges, by their source columns. */
 export class RangeRows {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { isTailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Span } from '../../../records.ts'
@@ -7,9 +8,9 @@ import type { EncodedBatch } from '../../table-committer.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
-import { selectFilesSql } from './copy-into.ts'
+import { maxFilesPerStatement, selectFilesSql } from './copy-into.ts'
 import { maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
-import type { RowLoader, Settlement } from './row-loader.ts'
+import type { RowLoader, Settlement, StoredUnits, UnitGroup, UnitLoader } from './row-loader.ts'
 import { withStagedFiles } from './staged-attempts.ts'
 
 export interface ReplaceWhereLoaderOptions {
@@ -18,6 +19,7 @@ export interface ReplaceWhereLoaderOptions {
   readonly rows: RangeRows
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
+  readonly unitFiles: StoredUnits
   /** Creates the table or checks its schema. @returns its columns in their order */
   readonly ensureTable: () => Promise<readonly string[]>
 }
@@ -32,11 +34,21 @@ const maxAttempts = 3
  * https://docs.databricks.com/sql/language-manual/sql-ref-syntax-dml-insert-into (read 2026-11-29)
  */
 export class ReplaceWhereLoader implements RowLoader {
+  readonly units: UnitLoader
   readonly #options: ReplaceWhereLoaderOptions
   #columns: readonly string[] = []
 
   constructor(options: ReplaceWhereLoaderOptions) {
     this.#options = options
+    this.units = {
+      files: options.unitFiles,
+      limits: {
+        maxFiles: maxFilesPerStatement,
+        maxRanges: maxRangesPerStatement,
+        isOneStatement: false,
+      },
+      add: (group) => this.#addUnits(group),
+    }
   }
 
   async open(): Promise<void> {
@@ -67,6 +79,15 @@ export class ReplaceWhereLoader implements RowLoader {
     return removed
   }
 
+  async #addUnits({ spans, files, rows }: UnitGroup): Promise<void> {
+    const batch = { id: randomUUID(), paths: files.map(({ name }) => this.#options.files.pathOf(name)) }
+    const added = await this.#inParts(spans, batch).catch(async (error: unknown) => {
+      if (!(await this.#mend(error))) throw error
+      return this.#inParts(spans, batch)
+    })
+    if (added !== rows) await this.#options.rows.require(spans, rows)
+  }
+
   async landedByRows(): Promise<readonly LandedOffset[]> {
     return this.#options.rows.ends()
   }
@@ -84,12 +105,15 @@ export class ReplaceWhereLoader implements RowLoader {
   #replaced(spans: readonly Span[], { files }: Pick<EncodedBatch, 'files'>): Promise<number> {
     return withStagedFiles(this.#options.files, files, (batch) => this.#inParts(spans, batch), {
       maxAttempts,
-      mend: async (error) => {
-        if (!hasOtherColumns(error)) return false
-        await this.open()
-        return true
-      },
+      mend: (error) => this.#mend(error),
     })
+  }
+
+  /** @returns whether the table had other columns, which are known now */
+  async #mend(error: unknown): Promise<boolean> {
+    if (!hasOtherColumns(error)) return false
+    await this.open()
+    return true
   }
 
   /** A statement has room for the parameters of some ranges only; each range is replaced as a whole. */
@@ -116,7 +140,7 @@ export class ReplaceWhereLoader implements RowLoader {
     const list = this.#columns.map((name) =>
       declared.has(name.toLowerCase()) ? quoteName(name) : `NULL AS ${quoteName(name)}`,
     )
-    const rows = paths.map((path) => selectFilesSql(declaration.columns, path)).join('\nUNION ALL ')
+    const rows = selectFilesSql(declaration.columns, paths)
     return `INSERT INTO ${qualifiedName(declaration.name)} REPLACE WHERE ${condition}
 SELECT ${list.join(', ')} FROM (${rows})${isPart ? ` WHERE ${condition}` : ''}`
   }

@@ -1,7 +1,7 @@
 import type { LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
-import type { LoadIntent } from '../../../offsets/load-intent.ts'
+import type { IntendedFile, LoadIntent } from '../../../offsets/load-intent.ts'
 import type { Span } from '../../../records.ts'
-import type { EncodedBatch } from '../../table-committer.ts'
+import type { EncodedBatch, WrittenUnit } from '../../table-committer.ts'
 
 /** Stores offsets and the running load durably. It is the only record of them, because the table holds no offsets. */
 export interface LoadLedger {
@@ -25,6 +25,44 @@ export type Settlement = 'done' | 'not-begun'
 
 /** What an unsettled load that was given up has left: all of its rows, or none, of which some may have been removed. */
 export type DiscardedRows = { readonly kind: 'loaded' } | { readonly kind: 'none'; readonly removed: number }
+
+/** Units whose rows are added together. */
+export interface UnitGroup {
+  /** One range of each blob generation. */
+  readonly spans: readonly Span[]
+  /** Files in the volume, by names below the pipeline's staging folder. */
+  readonly files: readonly IntendedFile[]
+  readonly rows: number
+}
+
+/** How much is added together. A unit of its own may have more, unless it has to be whole. */
+export interface UnitLimits {
+  readonly maxFiles: number
+  /** Ranges, one of each blob generation. */
+  readonly maxRanges: number
+  /** Whether the files have to be in one folder, and each unit whole in one group. */
+  readonly isOneStatement: boolean
+}
+
+/** The files of units in the volume. */
+export interface StoredUnits {
+  /** @returns the files of a unit, which `missing` has checked, by names below the pipeline's staging folder */
+  filesOf(unit: WrittenUnit): readonly IntendedFile[]
+  /** @returns why units cannot be landed, because their files are not there, as sentences */
+  missing(units: readonly WrittenUnit[]): Promise<ReadonlyMap<WrittenUnit, string>>
+  /** Removes the files of units that are landed. Failures are reported and not thrown. */
+  removeLanded(landed: readonly WrittenUnit[]): Promise<void>
+  /** Removes the files that nobody has landed for long. Failures are reported and not thrown. */
+  removeExpired(): Promise<void>
+}
+
+/** How the rows of units are added. */
+export interface UnitLoader {
+  readonly files: StoredUnits
+  readonly limits: UnitLimits
+  /** Adds rows whose files are in the volume. After a failure `RowLoader.settle` completes or discards them. */
+  add(group: UnitGroup, recordIntent: RecordIntent): Promise<void>
+}
 
 /** A way to load encoded files into a table that holds no offsets. */
 export interface RowLoader {
@@ -60,6 +98,9 @@ export interface RowLoader {
 
   /** Replaces the rows of a range. @returns the number of removed rows */
   replace(span: Span, encoded: readonly EncodedBatch[], recordIntent: RecordIntent): Promise<number>
+
+  /** Absent where the rows of units cannot be staged, or nobody here loads them. */
+  readonly units?: UnitLoader | undefined
 
   /** Computes landed offsets from the table's rows; empty when the rows cannot be queried. */
   landedByRows(): Promise<readonly LandedOffset[]>

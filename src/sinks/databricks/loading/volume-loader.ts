@@ -13,14 +13,23 @@ import type { WrittenFile } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import { type StagedFiles, stagedFileName } from '../staging/staged-files.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
-import { type CopyInto, isMissingStagedFile } from './copy-into.ts'
-import { type IngestTimes, type RangeRows, rangesOf } from './range-rows.ts'
-import type { DiscardedRows, RecordIntent, RowLoader, Settlement } from './row-loader.ts'
+import { type CopyInto, isMissingStagedFile, maxFilesPerStatement } from './copy-into.ts'
+import { ingestTimes, type RangeRows, rangesOf } from './range-rows.ts'
+import type {
+  DiscardedRows,
+  RecordIntent,
+  RowLoader,
+  Settlement,
+  StoredUnits,
+  UnitGroup,
+  UnitLoader,
+} from './row-loader.ts'
 
 /** Loads staged files into a table. */
 export interface TableLoad {
   readonly copy: CopyInto
   readonly rows: RangeRows
+  readonly unitFiles: StoredUnits
   /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
   /** Whether rows may be hidden from the principal; known after `ensureTable`. */
@@ -69,12 +78,20 @@ export interface VolumeLoaderOptions {
  * again adds their rows, or nothing when the table's list of loaded files has them.
  */
 export class VolumeLoader implements RowLoader {
+  readonly units: UnitLoader | undefined
   readonly #options: VolumeLoaderOptions
   /** Names of the current intent's files that were uploaded completely. */
   readonly #staged = new Set<string>()
 
   constructor(options: VolumeLoaderOptions) {
     this.#options = options
+    const { table } = options
+    this.units = table && {
+      files: table.unitFiles,
+      // An intent is loaded by one statement.
+      limits: { maxFiles: maxFilesPerStatement, maxRanges: Number.POSITIVE_INFINITY, isOneStatement: true },
+      add: (group, recordIntent) => this.#addUnits(table, group, recordIntent),
+    }
   }
 
   async open(): Promise<void> {
@@ -166,6 +183,14 @@ export class VolumeLoader implements RowLoader {
     // Somebody removed the files from the volume. The local ones still exist, so upload them again.
     this.#staged.clear()
     await this.#stage(intent, encoded.files)
+    if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
+  }
+
+  async #addUnits(table: TableLoad, { spans, files }: UnitGroup, recordIntent: RecordIntent): Promise<void> {
+    await requireNoRows(table, spans)
+    const loadingSinceMs = this.#options.clock.now()
+    const intent: LoadIntent = { id: randomUUID(), mode: 'copy-into', spans, files, loadingSinceMs }
+    await recordIntent(intent)
     if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
   }
 
@@ -351,21 +376,6 @@ async function requireNoRows(table: TableLoad, spans: readonly Span[]): Promise<
 /** Whether a table refuses to remove rows, for instance because it is append-only. */
 function isRefusedRemoval(error: unknown): boolean {
   return isTailraceError(error, 'STATEMENT_FAILED') && error.context.executed === 'failed'
-}
-
-/** Reads the encoding times of new rows from the files' statistics; the current time when there are no rows. */
-function ingestTimes(files: readonly WrittenFile[], nowMs: number): IngestTimes {
-  const now = new Date(nowMs).toISOString().replace('T', ' ').slice(0, -1)
-  const bounds = files.map(({ columns }) => columns.get('ingest_ts'))
-  // `2026-11-24 08:47:00.123+00`
-  const inUtc = (text: string | undefined): string => (text ?? now).replace(/\+00$/, '')
-  const first = bounds.map((bound) => inUtc(bound?.min)).sort()[0] ?? now
-  const last =
-    bounds
-      .map((bound) => inUtc(bound?.max))
-      .sort()
-      .at(-1) ?? now
-  return { ingestedFrom: first, ingestedTo: last }
 }
 
 function unclear(intent: LoadIntent, found: number): TailraceError {

@@ -1,40 +1,48 @@
 import type { LandingCost, LandingLoad } from '../../sink-setup.ts'
-import type { DatabricksTarget } from '../options.ts'
+import { type DatabricksTarget, stagesFiles } from '../options.ts'
+import type { WarehousePrice } from './warehouse-price.ts'
 
-const minuteMs = 60_000
-const dayMs = 24 * 60 * minuteMs
+const dayMs = 86_400_000
 
-/** The warehouse that an estimate takes for granted. docs/databricks.md#what-it-costs has the sources of the figures. */
-export const usualWarehouse = {
-  size: '2X-Small',
-  dbuPerHour: 4,
-  dollarsPerDbu: 0.7,
-  autoStopMs: 10 * minuteMs,
-  /** Work for one landing, the start of the warehouse included. */
-  workMs: 30_000,
-} as const
+/** Rows as JSON take so many bytes per byte of log, measured with the sample. */
+const jsonBytesPerByte = 3.1
 
-/** Source bytes of the rows in one MERGE of 1 MiB: rows as JSON take 3.1 bytes per byte of log, measured with the sample. */
-const mergeSourceBytes = (1024 * 1024) / 3.1
+/** Source bytes of the rows in one MERGE of 1 MiB. */
+const mergeSourceBytes = (1024 * 1024) / jsonBytesPerByte
+
+/** DBU for a GB that is sent to Zerobus Ingest. docs/databricks.md#what-it-costs has the sources of the figures. */
+const zerobusDbuPerGb = 0.143
 
 /**
  * Estimates statements, awake hours and dollars of a day for pipelines of one warehouse.
  *
- * Pipelines with the same `landEveryMs` meet, so that one start serves them all; any others wake the warehouse
+ * Pipelines with the same `batch.landEvery` meet, so that one start serves them all; any others wake the warehouse
  * independently of each other. The bytes are taken to arrive evenly over the day.
  */
-export function landingCost(system: string, loads: readonly LandingLoad<DatabricksTarget>[]): LandingCost {
-  const { size, dbuPerHour, dollarsPerDbu, autoStopMs, workMs } = usualWarehouse
+export function landingCost(
+  system: string,
+  loads: readonly LandingLoad<DatabricksTarget>[],
+  { dollarsPerHour, autoStopMs, workMs, assumptions }: WarehousePrice,
+): LandingCost {
   /** Landings a day of those pipelines that meet, by their tick. */
   const groups = new Map<string, number>()
   let statements = 0
+  let zerobusDollars = 0
+  const ofZerobus = new Set<string>()
   for (const load of loads) {
     const { name, sink } = load.target
     const batches = batchesOf(load)
     if (batches === 0) continue
+    if (sink.mode === 'zerobus') {
+      const gigabytes = (load.bytesPerDay * jsonBytesPerByte) / 1e9
+      const { perJobsDbu } = sink.prices
+      zerobusDollars += gigabytes * zerobusDbuPerGb * perJobsDbu
+      ofZerobus.add(`Zerobus takes ${zerobusDbuPerGb} DBU for a GB of JSON, at $${perJobsDbu.toFixed(2)}`)
+      continue
+    }
     const ofLoading = statementsOf(load, batches)
     // With PUT, an upload, its removal a day later, and a listing for each hour.
-    const ofPut = sink.upload === 'put' && sink.mode !== 'merge' ? 2 * batches + 24 : 0
+    const ofPut = sink.upload === 'put' && stagesFiles(sink) ? 2 * batches + 24 : 0
     const ofStaging = ofPut + ofRetention(load)
     statements += ofLoading + ofStaging
     if (ofLoading + ofStaging === 0) continue
@@ -47,7 +55,7 @@ export function landingCost(system: string, loads: readonly LandingLoad<Databric
   let asleep = 1
   let landings = 0
   for (const batches of groups.values()) {
-    asleep *= 1 - Math.min(1, (batches * (workMs + autoStopMs)) / dayMs)
+    asleep *= 1 - Math.min(1, (batches * (workMs + (autoStopMs ?? dayMs))) / dayMs)
     landings += batches
   }
   const awakeHours = (1 - asleep) * 24
@@ -57,8 +65,11 @@ export function landingCost(system: string, loads: readonly LandingLoad<Databric
     landings: Math.round(landings),
     statements: Math.round(statements),
     awakeHours,
-    dollars: awakeHours * dbuPerHour * dollarsPerDbu,
-    assumptions: `a ${size} serverless warehouse (${dbuPerHour} DBU an hour at $${dollarsPerDbu.toFixed(2)}), auto-stop after ${autoStopMs / minuteMs} min, ${workMs / 1000} s of work a landing`,
+    dollars: awakeHours * dollarsPerHour + zerobusDollars,
+    assumptions: (groups.size > 0 || zerobusDollars === 0
+      ? [assumptions, ...ofZerobus]
+      : [...ofZerobus]
+    ).join('; '),
   }
 }
 

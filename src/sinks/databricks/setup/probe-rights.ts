@@ -8,7 +8,8 @@ import { openWorkspace, type Workspace } from '../open-workspace.ts'
 import type { DatabricksOptions, DatabricksTarget } from '../options.ts'
 import { WorkspaceCatalog } from '../tables/catalog.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
-import { canUseCommand, grantSql, missingRights, neededRights, type Right } from './rights.ts'
+import { grantSql, type Right } from './grant-sql.ts'
+import { canUseCommand, missingRights, neededRights } from './rights.ts'
 
 /** The outcome of the probes so far. */
 interface Findings {
@@ -44,7 +45,7 @@ export async function probeRights({
 
 async function probed(
   target: DatabricksTarget,
-  { warehouse, staging, api }: Workspace,
+  { warehouse, staging, zerobus, api }: Workspace,
 ): Promise<RightsReport> {
   const principal = await api.principal()
   const needed = neededRights(target)
@@ -77,6 +78,12 @@ async function probed(
       findings.found.push(`may write files in ${volume}`)
   }
   if (warehouse !== undefined) await probeTables(warehouse, target, findings)
+  if (zerobus !== undefined) {
+    // The token is for exactly these rights; which of them is missing, a refusal may not say.
+    const rights = [...needed.container, ...needed.table]
+    if (await hasRight(() => zerobus.requireToken(), rights, findings))
+      findings.found.push(`gets a token of Zerobus for ${qualifiedName(target.table.name)}`)
+  }
   return report(principal, commands, findings)
 }
 

@@ -6,6 +6,7 @@ import { openWorkspace, type Workspace } from '../open-workspace.ts'
 import { type DatabricksOptions, type DatabricksTarget, prefersTransactions } from '../options.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { OffsetsTable } from '../transactions/offsets-table.ts'
+import { rowsOnceName } from '../zerobus/rows-once.ts'
 
 /**
  * Removes a scratch table, its offsets and its staged files. The offsets table stays: other pipelines may use it by now.
@@ -23,7 +24,7 @@ export async function removeScratch({
   try {
     const ends = await Promise.allSettled([
       removeTable(workspace, target),
-      workspace.staging === undefined ? undefined : removeFiles(workspace.staging, '', logger),
+      workspace.staging === undefined ? undefined : removeStaging(workspace, workspace.staging, logger),
     ])
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   } finally {
@@ -38,12 +39,36 @@ async function removeTable({ warehouse }: Workspace, { name, sink, table }: Data
     sql: `DROP TABLE IF EXISTS ${qualifiedName(table.name)}`,
     repeatable: true,
   })
+  if (sink.mode === 'zerobus') {
+    await warehouse.execute({
+      label: 'drop the scratch view',
+      sql: `DROP VIEW IF EXISTS ${qualifiedName(rowsOnceName(table.name))}`,
+      repeatable: true,
+    })
+  }
   if (!prefersTransactions(sink)) return
   const offsets = new OffsetsTable(warehouse, table.name, name)
   if (await offsets.exists()) await offsets.forgetTarget()
 }
 
-async function removeFiles(staging: VolumeStaging, folder: string, logger: Logger): Promise<void> {
+/** Removes the files and then the folders, and the pipeline's own folder if nothing else is in it. */
+async function removeStaging(
+  { api }: Pick<Workspace, 'api'>,
+  staging: VolumeStaging,
+  logger: Logger,
+): Promise<void> {
+  const { folder } = staging
+  for (const inner of await removeFiles(staging, '', logger)) await api.removeFolder(`${folder}/${inner}`)
+  await api.removeFolder(folder)
+  await api.removeFolder(folder.slice(0, folder.lastIndexOf('/')))
+}
+
+/** @returns the folders below, inner ones first */
+async function removeFiles(
+  staging: VolumeStaging,
+  folder: string,
+  logger: Logger,
+): Promise<readonly string[]> {
   const { files, folders } = await staging.list(folder)
   for (const { name } of files) {
     await staging.remove(name).catch((error: unknown) => {
@@ -51,5 +76,7 @@ async function removeFiles(staging: VolumeStaging, folder: string, logger: Logge
       throw error
     })
   }
-  for (const inner of folders) await removeFiles(staging, inner, logger)
+  let below: readonly string[] = []
+  for (const inner of folders) below = [...below, ...(await removeFiles(staging, inner, logger)), inner]
+  return below
 }

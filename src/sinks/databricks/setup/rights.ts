@@ -1,19 +1,7 @@
 import { isTailraceError } from '../../../errors.ts'
-import { quoteName } from '../../../tables/spark-sql.ts'
-import type { TableName } from '../../../tables/table.ts'
-import { type DatabricksTarget, prefersTransactions } from '../options.ts'
+import { type DatabricksTarget, prefersTransactions, stagesFiles } from '../options.ts'
 import { warehouseId } from '../warehouse/setup-error.ts'
-
-/** Kinds of objects in Unity Catalog that rights are granted on. */
-export type SecurableKind = 'CATALOG' | 'SCHEMA' | 'TABLE' | 'VOLUME'
-
-/** A privilege on an object: https://docs.databricks.com/data-governance/unity-catalog/access-control/privileges-reference */
-export interface Right {
-  readonly privilege: string
-  readonly kind: SecurableKind
-  /** The parts of the object's name. */
-  readonly on: readonly string[]
-}
+import { type Right, rightsOnTable, rightsToUse, type SecurableKind } from './grant-sql.ts'
 
 /** The rights that a landing needs, by purpose, in the order in which the workspace checks them. */
 export interface NeededRights {
@@ -31,15 +19,10 @@ export interface NeededRights {
 export function neededRights({ sink, table }: DatabricksTarget): NeededRights {
   const { catalog, schema } = table.name
   const [volumeCatalog = '', volumeSchema = '', volume = ''] = volumeParts(sink.volume)
-  const ofVolume = sink.volume !== undefined && sink.mode !== 'merge'
+  const ofVolume = sink.volume !== undefined && stagesFiles(sink)
   const within = ofVolume && sink.mode === 'stage-only' ? [] : [[catalog, schema] as const]
   const places = unique(ofVolume ? [...within, [volumeCatalog, volumeSchema] as const] : within)
-  const container = places.flatMap(([one, other]): Right[] => [
-    { privilege: 'USE CATALOG', kind: 'CATALOG', on: [one] },
-    { privilege: 'USE SCHEMA', kind: 'SCHEMA', on: [one, other] },
-  ])
-  const onTable = (name: TableName): Right[] =>
-    ['SELECT', 'MODIFY'].map((privilege) => ({ privilege, kind: 'TABLE', on: Object.values(name) }))
+  const container = places.flatMap(([one, other]) => rightsToUse(one, other))
   const loads = sink.mode !== 'stage-only'
   return {
     container: uniqueRights(container),
@@ -51,27 +34,14 @@ export function neededRights({ sink, table }: DatabricksTarget): NeededRights {
         }))
       : [],
     creation: loads ? [{ privilege: 'CREATE TABLE', kind: 'SCHEMA', on: [catalog, schema] }] : [],
-    table: loads ? onTable(table.name) : [],
-    offsets: prefersTransactions(sink) ? onTable({ ...table.name, table: 'tailrace_offsets' }) : [],
+    table: loads ? rightsOnTable(table.name) : [],
+    offsets: prefersTransactions(sink) ? rightsOnTable({ ...table.name, table: 'tailrace_offsets' }) : [],
   }
 }
 
 /** @returns the parts of a volume's name, from a path in it */
 export function volumeParts(path: string | undefined): readonly string[] {
   return (path ?? '').split('/').slice(2, 5)
-}
-
-/** Formats the statements that grant rights, one for each object. */
-export function grantSql(rights: readonly Right[], principal: string): readonly string[] {
-  const byObject = new Map<string, string[]>()
-  for (const { privilege, kind, on } of rights) {
-    const object = `${kind} ${on.map(quoteName).join('.')}`
-    const privileges = byObject.get(object) ?? []
-    if (!privileges.includes(privilege)) byObject.set(object, [...privileges, privilege])
-  }
-  return [...byObject].map(
-    ([object, privileges]) => `GRANT ${privileges.join(', ')} ON ${object} TO ${quoteName(principal)};`,
-  )
 }
 
 /** Quotes an argument of a shell command, for every POSIX shell. */

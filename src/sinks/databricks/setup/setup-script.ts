@@ -3,7 +3,9 @@ import { createdProperties, type DatabricksTarget, prefersTransactions, stagingF
 import { createTableSql, streamingTableSql } from '../tables/definition.ts'
 import { createOffsetsSql } from '../transactions/transaction-sql.ts'
 import { warehouseId } from '../warehouse/setup-error.ts'
-import { canUseCommand, grantSql, neededRights, quoteArgument, volumeParts } from './rights.ts'
+import { rowsOnceSql } from '../zerobus/rows-once.ts'
+import { grantSql } from './grant-sql.ts'
+import { canUseCommand, neededRights, quoteArgument, volumeParts } from './rights.ts'
 
 /** Stands for an identity that the config does not name. */
 const unknownPrincipal = '<application id>'
@@ -145,5 +147,6 @@ function tableStatements(target: DatabricksTarget): readonly string[] {
           createOffsetsSql({ ...table.name, table: 'tailrace_offsets' }),
         ]
       : [createTableSql(table, { layout: sink.layout, properties })]),
+    ...(sink.mode === 'zerobus' ? [rowsOnceSql(table.name)] : []),
   ]
 }

@@ -42,7 +42,12 @@ export class BatchFiles {
       await this.#staging.put(name, path)
       this.#staged.add(name)
     }
-    return { id: this.#id, paths: this.#names.map((name) => `${this.#staging.folder}/${name}`) }
+    return { id: this.#id, paths: this.#names.map((name) => this.pathOf(name)) }
+  }
+
+  /** @returns the full path in the volume of a file below the staging folder */
+  pathOf(name: string): string {
+    return `${this.#staging.folder}/${name}`
   }
 
   /** Forgets the current batch: the same files are then a new batch. */

@@ -4,7 +4,9 @@ import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import { type RetryOptions, retry } from '../../../retry.ts'
 import type { TokenSource } from '../workspace/auth.ts'
+import { authorizedRequest } from '../workspace/authorized-request.ts'
 import {
+  isSuccess,
   refusedRequest,
   type WorkspaceAnswer,
   type WorkspaceHttp,
@@ -16,7 +18,7 @@ import type { StagedFile, VolumeStaging } from './volume-staging.ts'
 export interface FilesApiStagingOptions {
   /** Such as `/Volumes/catalog/schema/volume/folder`. */
   readonly folder: string
-  readonly http: WorkspaceHttp
+  readonly http: Pick<WorkspaceHttp, 'request'>
   readonly tokens: TokenSource
   readonly clock: Clock
   /** How transient failures are retried; the clock and the signal are added. */
@@ -124,16 +126,9 @@ export class FilesApiStaging implements VolumeStaging {
     this.#made = path
   }
 
-  /** Sends a request; when its token is refused and there is a newer one, sends it once more with that. */
-  async #ask(request: WorkspaceRequest): Promise<WorkspaceAnswer> {
+  #ask(request: WorkspaceRequest): Promise<WorkspaceAnswer> {
     const { http, tokens, signal } = this.#options
-    const send = (token: string): Promise<WorkspaceAnswer> =>
-      http.request({ ...request, headers: { ...request.headers, authorization: `Bearer ${token}` }, signal })
-    const first = await tokens.token({ signal })
-    const answer = await send(first.value)
-    if (answer.status !== 401 && answer.status !== 403) return answer
-    const second = await tokens.token({ signal, rejected: first.value })
-    return second.value === first.value ? answer : await send(second.value)
+    return authorizedRequest({ http, tokens }, { ...request, signal })
   }
 
   #repeated<T>(work: () => Promise<T>): Promise<T> {
@@ -159,8 +154,4 @@ interface DirectoryPage {
     readonly last_modified?: number
   }[]
   readonly next_page_token?: string
-}
-
-function isSuccess({ status }: WorkspaceAnswer): boolean {
-  return status >= 200 && status < 300
 }

@@ -20,7 +20,8 @@ function isStagedFile(name: string): boolean {
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet$/.test(lastPartOf(name))
 }
 
-function hourFolder(timeMs: number): string {
+/** @returns the folder of an hour, in UTC */
+export function hourFolder(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 13).replace('T', '/')
 }
 

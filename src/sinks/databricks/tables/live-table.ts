@@ -123,13 +123,13 @@ export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
     if (hasLanded) {
       throw new TailraceError(
         'TABLE_MISSING',
-        `The principal cannot see the table ${name}, although blobs were landed in it before.`,
+        `The principal cannot see the table ${name}, although blobs were landed in it before: grant SELECT and MODIFY on it, or restore it by UNDROP TABLE.`,
       )
     }
     if (create) return { kind: 'create' }
     throw new TailraceError(
       'TABLE_SCHEMA_MISMATCH',
-      `The principal cannot see the table ${name}, and sink.createTable is false: run tailrace tables create.`,
+      `The principal cannot see the table ${name}, and sink.createTable is false: run tailrace tables create, or grant SELECT and MODIFY on it.`,
     )
   }
   if (found.lacks.length > 0 && !mayAddColumns(evolve, found.lacks)) {
@@ -183,6 +183,40 @@ export async function ensureTable(options: LiveTableOptions): Promise<void> {
   }
 }
 
+/**
+ * Gives columns of a table the collation by which only equal texts are equal. A table takes the collation of its schema when
+ * it is created, unless its columns name one, as those that Tailrace creates do.
+ *
+ * @param columns names of text columns
+ * @returns whether there is such a table
+ * @throws TABLE_UNSUPPORTED with the statement for the table's owner
+ */
+export async function compareByBytes(
+  warehouse: Warehouse,
+  name: TableName,
+  columns: readonly string[],
+): Promise<boolean> {
+  const live = await readTable(warehouse, name)
+  if (live === undefined) return false
+  const collated = live.columns.filter(
+    (column) => columns.includes(column.name.toLowerCase()) && isCollated(column.type),
+  )
+  for (const column of collated) {
+    const sql = binaryCollationSql(name, column)
+    try {
+      await warehouse.execute({ label: 'compare a column by bytes', sql, repeatable: true })
+    } catch (error) {
+      if (!isTailraceError(error) || error.disposition === 'retry') throw error
+      throw new TailraceError(
+        'TABLE_UNSUPPORTED',
+        `Different texts are equal in the column ${column.name} of ${qualifiedName(name)}, which has the type ${column.type}. Its owner has to run ${sql}, or drop the table once every pipeline has landed in another mode.`,
+        { cause: error },
+      )
+    }
+  }
+  return true
+}
+
 /** @returns the names of the columns of a table that exists, in their order */
 export async function liveColumnNames(warehouse: Warehouse, name: TableName): Promise<readonly string[]> {
   const live = await readTable(warehouse, name)
@@ -206,7 +240,7 @@ function isCollated(type: string): boolean {
   return type.startsWith('STRING COLLATE ') && type !== binaryText
 }
 
-function binaryCollationSql(name: TableName, column: Column): string {
+function binaryCollationSql(name: TableName, column: Pick<Column, 'name'>): string {
   return `ALTER TABLE ${qualifiedName(name)} ALTER COLUMN ${quoteName(column.name)} TYPE ${binaryText}`
 }
 

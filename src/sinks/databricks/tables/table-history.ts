@@ -13,7 +13,7 @@ export interface RemovalVersion {
 export interface TableHistoryFindings {
   /** The newest version; undefined when the history is empty. */
   readonly version: number | undefined
-  /** Whether no version has written rows. */
+  /** Whether the history is whole, and no version has written rows. */
   readonly isUntouched: boolean
   /** Versions after the pinned one that may have removed rows, by somebody else than the principal; oldest first. */
   readonly removals: readonly RemovalVersion[]
@@ -24,7 +24,7 @@ const maxVersions = 1_000
 
 /** Operations that change no rows. */
 const harmless =
-  /^(?:CREATE TABLE|ADD COLUMNS|CHANGE COLUMN|SET TBLPROPERTIES|UNSET TBLPROPERTIES|UPGRADE PROTOCOL|CLUSTER BY|ADD CONSTRAINT|DROP CONSTRAINT|UPDATE SCHEMA|VACUUM START|VACUUM END|OPTIMIZE|COMPUTE STATS)/
+  /^(?:CREATE TABLE(?! AS)|ADD COLUMNS|CHANGE COLUMN|SET TBLPROPERTIES|UNSET TBLPROPERTIES|UPGRADE PROTOCOL|CLUSTER BY|ADD CONSTRAINT|DROP CONSTRAINT|UPDATE SCHEMA|VACUUM START|VACUUM END|OPTIMIZE|COMPUTE STATS)/
 
 /** Operations that put the table into an earlier or a new state, whoever did it. */
 const resetting = /^(?:RESTORE|TRUNCATE|REPLACE TABLE|CREATE OR REPLACE)/
@@ -62,7 +62,9 @@ export async function readTableHistory(
   }))
   return {
     version: versions[0]?.version,
-    isUntouched: versions.every(({ operation }) => harmless.test(operation)),
+    // A table forgets versions after a month, and keeps the newest ones.
+    isUntouched:
+      versions.at(-1)?.version === 0 && versions.every(({ operation }) => harmless.test(operation)),
     removals: versions
       .filter(({ version, operation, isOwn }) => {
         const removes = resetting.test(operation) || (!isOwn && removing.test(operation))

@@ -4,8 +4,12 @@ import type { BlobGeneration, GenerationMark } from '../../../records.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
 import { WorkspaceCatalog } from '../tables/catalog.ts'
+import { compareByBytes } from '../tables/live-table.ts'
 import type { ParameterValue, StatementRow, Warehouse } from '../warehouse/warehouse.ts'
 import { anchorSql, beginOffsetsSql, createOffsetsSql, type SpanRow, spanRow } from './transaction-sql.ts'
+
+/** Columns of text that statements compare. */
+const comparedColumns = ['target', 'source_blob', 'source_generation']
 
 /** An offset as the table has it, and who moved it last. */
 export interface StoredOffset extends LandedOffset {
@@ -54,9 +58,13 @@ export class OffsetsTable {
     return new WorkspaceCatalog(this.#warehouse).hasTable(this.name)
   }
 
-  /** Creates the table if it is missing. */
+  /**
+   * Creates the table if it is missing. One that an earlier release created in a schema with another collation is altered.
+   *
+   * @throws TABLE_UNSUPPORTED when it cannot be altered
+   */
   async create(): Promise<void> {
-    if (await this.exists()) return
+    if (await compareByBytes(this.#warehouse, this.name, comparedColumns)) return
     await this.#warehouse.execute({
       label: 'create the offsets table',
       sql: createOffsetsSql(this.name),

@@ -6,19 +6,23 @@ import { SerialQueue } from '../../../offsets/serial-queue.ts'
 import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../../records.ts'
 import type { TableDeclaration } from '../../../tables/table.ts'
 import { CommitFencedError, type FencedSpan, requireOffsets } from '../../commit-fence.ts'
-import { judgeUnits } from '../../judge-units.ts'
 import type {
   CommitReceipt,
   EncodedBatch,
-  StoredFile,
   TableCommitter,
-  UnitOutcome,
   UnitsReceipt,
   WrittenUnit,
 } from '../../table-committer.ts'
 import { BackgroundWork } from '../background-work.ts'
-import { copyIntoSql, insertFilesSql, isMissingStagedFile } from '../loading/copy-into.ts'
-import type { RangeRows } from '../loading/range-rows.ts'
+import {
+  copyIntoSql,
+  insertFilesSql,
+  isMissingStagedFile,
+  maxFilesPerStatement,
+} from '../loading/copy-into.ts'
+import { landUnitGroups } from '../loading/land-unit-groups.ts'
+import { maxRangesInText, type RangeRows } from '../loading/range-rows.ts'
+import type { UnitGroup, UnitLimits } from '../loading/row-loader.ts'
 import { withStagedFiles } from '../loading/staged-attempts.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import { folderOf, lastPartOf, type StagedFiles } from '../staging/staged-files.ts'
@@ -32,6 +36,7 @@ import {
   type StoredOffset,
 } from './offsets-table.ts'
 import { fencedState, handedOverState, landSql, replaceRangeSql, spanRow } from './transaction-sql.ts'
+import type { Turns } from './turns.ts'
 
 export interface TransactionCommitterOptions {
   /** Host and table, for logs. */
@@ -39,10 +44,12 @@ export interface TransactionCommitterOptions {
   readonly warehouse: Warehouse
   readonly declaration: TableDeclaration
   readonly offsets: OffsetsTable
+  /** The transactions of this process on the offsets table, of all pipelines. */
+  readonly turns: Turns
   readonly rows: RangeRows
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
-  readonly units: UnitFiles
+  readonly unitFiles: UnitFiles
   /** Offsets for a pipeline that lands by transactions for the first time. */
   readonly earlierOffsets: () => Promise<readonly LandedOffset[]>
   /** Whether this pipeline lands a blob, by `source_blob`. */
@@ -56,8 +63,12 @@ export interface TransactionCommitterOptions {
   readonly close: () => Promise<void>
 }
 
-/** Attempts to choose units; each is invalidated by another process that lands ranges of the same blobs. */
-const maxUnitAttempts = 10
+/** One transaction takes as many files as a COPY INTO, which may read them, and the offsets as one text. */
+const unitLimits: UnitLimits = {
+  maxFiles: maxFilesPerStatement,
+  maxRanges: maxRangesInText,
+  isOneStatement: false,
+}
 
 /** Attempts of one landing whose staged files are missing, or whose way to read them is refused. */
 const maxAttempts = 4
@@ -127,9 +138,12 @@ export class TransactionCommitter implements TableCommitter {
     return this.#queue.run(async () => {
       requireOffsets(spans, (source) => this.#offsets.get(source))
       await this.#attempts(encoded, (batch) => this.#landOnce(spans, batch))
-      for (const { blob, generation, end } of spans) this.#offsets.set({ blob, generation, offset: end })
+      this.#setOffsets(spans)
       this.#options.files.forget()
-      this.#background.start(() => this.#options.stagedFiles.removeExpired())
+      this.#background.start(async () => {
+        await this.#options.stagedFiles.removeExpired()
+        await this.#options.unitFiles.removeExpired()
+      })
       return {}
     })
   }
@@ -147,50 +161,33 @@ export class TransactionCommitter implements TableCommitter {
     })
   }
 
-  async storeUnit(encoded: readonly EncodedBatch[]): Promise<readonly StoredFile[]> {
-    return this.#options.units.store(encoded)
-  }
-
   async landUnits(units: readonly WrittenUnit[]): Promise<UnitsReceipt> {
-    return this.#queue.run(async () => {
-      for (let attempt = 1; attempt <= maxUnitAttempts; attempt += 1) {
-        const outcomes = await this.#landUnitsOnce(units)
-        if (outcomes !== undefined) return { outcomes }
-      }
-      throw new TailraceError(
-        'COMMIT_CONTENDED',
-        `The units were not landed: other processes landed ranges of the same blobs during all ${maxUnitAttempts} attempts.`,
-        { context: { attempts: maxUnitAttempts } },
-      )
-    })
+    return this.#queue.run(() =>
+      landUnitGroups(units, {
+        files: this.#options.unitFiles,
+        limits: unitLimits,
+        refresh: async () => {
+          this.#epoch = Math.max(this.#epoch, nextEpoch(await this.#read()))
+        },
+        offsetOf: (source) => this.#offsets.get(source),
+        land: (group) => this.#landGroup(group),
+        onLanded: () => this.#background.start(() => this.#options.unitFiles.removeExpired()),
+      }),
+    )
   }
 
-  /** @returns undefined when another process has moved an offset meanwhile, or landed the units */
-  async #landUnitsOnce(units: readonly WrittenUnit[]): Promise<readonly UnitOutcome[] | undefined> {
-    const { units: unitFiles } = this.#options
-    const offsetOf = (source: BlobGeneration): number | undefined => this.#offsets.get(source)
-    this.#epoch = Math.max(this.#epoch, nextEpoch(await this.#read()))
-    const missing = await unitFiles.missing(units)
-    const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => missing.get(unit))
-    const landed = units.filter((_, index) => outcomes[index] === 'landed')
-    if (landed.length === 0) return outcomes
-    const spans = offsets.map(({ offset, ...source }) => ({
-      ...source,
-      start: offsetOf(source) ?? 0,
-      end: offset,
-    }))
-    const paths = landed.flatMap((unit) => unitFiles.pathsOf(unit))
+  async #landGroup({ spans, files }: UnitGroup): Promise<boolean> {
+    const paths = files.map(({ name }) => this.#options.files.pathOf(name))
     const id = randomUUID()
     try {
       await this.#readingEither(() => this.#landOnce(spans, { id, paths }))
     } catch (error) {
       // Of two commits of the same units, the first one removes their files.
-      if (error instanceof CommitFencedError || isMissingStagedFile(error)) return undefined
+      if (error instanceof CommitFencedError || isMissingStagedFile(error)) return false
       throw error
     }
-    for (const landedOffset of offsets) this.#offsets.set(landedOffset)
-    this.#background.start(() => unitFiles.tidy(landed))
-    return outcomes
+    this.#setOffsets(spans)
+    return true
   }
 
   async releaseCaches(): Promise<void> {
@@ -202,8 +199,12 @@ export class TransactionCommitter implements TableCommitter {
     await this.#background.closeAfter(this.#options.close)
   }
 
+  #setOffsets(spans: readonly Span[]): void {
+    for (const { blob, generation, end } of spans) this.#offsets.set({ blob, generation, offset: end })
+  }
+
   async #landOnce(spans: readonly Span[], { id, paths }: StagedBatch): Promise<void> {
-    const { warehouse, offsets, markOf } = this.#options
+    const { warehouse, offsets, markOf, turns, clock } = this.#options
     const rows = spans.map((span) =>
       spanRow(span, this.#offsets.get(span) !== undefined, markText(markOf(span))),
     )
@@ -219,6 +220,7 @@ export class TransactionCommitter implements TableCommitter {
         // Sent again blindly it would be fenced by itself; one read of the offsets is sooner and cheaper.
         repeatable: false,
         batch: id,
+        inTurn: (attempt) => turns.take(attempt, clock),
       })
     } catch (error) {
       if (!isUnclear(error)) throw error
@@ -258,7 +260,7 @@ export class TransactionCommitter implements TableCommitter {
     try {
       await warehouse.execute({
         label: 'replace the rows of a range',
-        sql: replaceRangeSql(offsets.name, declaration.name, this.#addRows(paths)),
+        sql: replaceRangeSql(offsets.name, declaration.name, this.#addRows(paths, { loadsAgain: true })),
         parameters: {
           ...offsets.parameters,
           batch: id,
@@ -267,7 +269,7 @@ export class TransactionCommitter implements TableCommitter {
           from: BigInt(start),
           to: BigInt(end),
         },
-        // Executed twice, it leaves the same rows.
+        // Executed twice, it leaves the same rows: the second one removes those of the first and loads their files again.
         repeatable: true,
         batch: id,
       })
@@ -281,7 +283,7 @@ export class TransactionCommitter implements TableCommitter {
     }
   }
 
-  #addRows(paths: readonly string[]): string | undefined {
+  #addRows(paths: readonly string[], { loadsAgain = false } = {}): string | undefined {
     const { declaration } = this.#options
     if (paths.length === 0) return undefined
     if (this.#reads === 'read-files') return insertFilesSql(declaration, paths, { isInTransaction: true })
@@ -290,7 +292,9 @@ export class TransactionCommitter implements TableCommitter {
       const folder = folderOf(path)
       folders.set(folder, [...(folders.get(folder) ?? []), lastPartOf(path)])
     }
-    return [...folders].map(([folder, files]) => copyIntoSql(declaration, { folder, files })).join(';\n')
+    return [...folders]
+      .map(([folder, files]) => copyIntoSql(declaration, { folder, files, loadsAgain }))
+      .join(';\n')
   }
 
   /** Repeats a transaction by the other way to read files when the one is refused. */

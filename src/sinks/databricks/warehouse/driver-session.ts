@@ -101,8 +101,8 @@ export class DriverSession {
 }
 
 /**
- * Sets the trusted certificates on the driver's agent. The driver ignores `customCaCert` behind a proxy (2.1.0), and
- * without a proxy it reads all certificates again for each connection.
+ * Sets the trusted certificates on the driver's agent. The driver ignores its own `customCaCert` behind a proxy (2.1.0).
+ * Without a proxy it reads all certificates again for each connection, and Node joins their texts for each request.
  */
 function trust(agent: Agent, customCa: string | undefined): void {
   const { connectOpts } = agent as { readonly connectOpts?: object }
@@ -144,7 +144,7 @@ function watchHosts(agent: Agent, workspaceHost: string): ReadonlySet<string> {
 type ConnectionOptions = Parameters<Driver.DBSQLClient['connect']>[0]
 
 function connectionOptions({ address, token, socketMs }: DriverSessionOptions): ConnectionOptions {
-  const { host, port, httpPath, proxy, customCa } = address
+  const { host, port, httpPath, proxy } = address
   const options: ConnectionOptions = {
     host,
     path: httpPath,
@@ -160,7 +160,6 @@ function connectionOptions({ address, token, socketMs }: DriverSessionOptions): 
   }
   if (port !== undefined) options.port = port
   if (proxy !== undefined) options.proxy = proxyOptions(proxy)
-  if (customCa !== undefined) options.customCaCert = customCa
   return options
 }
 

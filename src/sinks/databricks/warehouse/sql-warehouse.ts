@@ -143,8 +143,9 @@ export class SqlWarehouse implements StreamingWarehouse {
     const mayRepeat = (error: unknown): boolean =>
       statement.repeatable || (isTailraceError(error) && withoutEffect.has(error.context.executed))
     const options = this.#retryOptions()
+    const attempt = (): Promise<void> => this.#attempt(statement, fetch, watch)
     try {
-      await retry(() => this.#attempt(statement, fetch, watch), {
+      await retry(() => statement.inTurn?.(attempt) ?? attempt(), {
         ...options,
         giveUp: (event) => !mayRepeat(event.error) || options.giveUp?.(event) === true,
       })

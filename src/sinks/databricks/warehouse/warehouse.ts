@@ -21,6 +21,8 @@ export interface Statement {
   readonly removesFile?: boolean | undefined
   /** The batch's id, for the statement's query tags. */
   readonly batch?: string | undefined
+  /** Makes each attempt to execute it, between statements of other sessions that it would conflict with. Default: at once. */
+  readonly inTurn?: ((attempt: () => Promise<void>) => Promise<void>) | undefined
 }
 
 /** A row by column name. 64-bit integers are `bigint`. */

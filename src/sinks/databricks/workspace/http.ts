@@ -31,8 +31,11 @@ export interface WorkspaceAnswer {
   readonly body: string
 }
 
+/** A host that answers requests of a workspace. */
+export type HttpAddress = Pick<WorkspaceAddress, 'host' | 'port' | 'proxy' | 'customCa'>
+
 export interface WorkspaceHttpOptions {
-  readonly address: WorkspaceAddress
+  readonly address: HttpAddress
   readonly clock: Clock
   /** Longest time to connect, including TLS, in milliseconds. Default 10,000. */
   readonly connectMs?: number | undefined
@@ -48,7 +51,7 @@ const maxAnswerBytes = 8 * 1024 * 1024
  * with its certificate authority. Does not follow redirects.
  */
 export class WorkspaceHttp {
-  readonly #address: WorkspaceAddress
+  readonly #address: HttpAddress
   readonly #clock: Clock
   readonly #connectMs: number
   readonly #idleMs: number
@@ -148,6 +151,10 @@ export function refusedRequest(what: string, answer: WorkspaceAnswer, nowMs: num
   )
 }
 
+export function isSuccess({ status }: Pick<WorkspaceAnswer, 'status'>): boolean {
+  return status >= 200 && status < 300
+}
+
 /** Parses an error body in the format of Databricks or OAuth. */
 function refusalIn(body: string): {
   readonly errorCode?: string | undefined
@@ -234,7 +241,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** @returns an agent that connects to a workspace directly, or through the address's proxy by `CONNECT` */
-async function workspaceAgent({ proxy, customCa }: WorkspaceAddress): Promise<Agent> {
+async function workspaceAgent({ proxy, customCa }: HttpAddress): Promise<Agent> {
   const options = { keepAlive: true, ...trusting(customCa) }
   if (proxy === undefined) return new Agent(options)
   // Loaded only when needed, because few workspaces are behind a proxy.

@@ -7,6 +7,8 @@ import { RenewedToken, type Token } from './renewed-token.ts'
 export interface OAuthTokenSourceOptions {
   readonly clientId: string
   readonly clientSecret: string
+  /** Form fields of the request beside the grant and the scope. Default none. */
+  readonly fields?: Readonly<Record<string, string>> | undefined
   readonly http: WorkspaceHttp
   readonly clock: Clock
 }
@@ -30,7 +32,7 @@ export class OAuthTokenSource implements TokenSource {
   }
 
   async #ask(): Promise<Token> {
-    const { clientId, clientSecret, http, clock } = this.#options
+    const { clientId, clientSecret, fields, http, clock } = this.#options
     const askedAtMs = clock.now()
     const answer = await http.request({
       method: 'POST',
@@ -39,7 +41,11 @@ export class OAuthTokenSource implements TokenSource {
         authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
         'content-type': 'application/x-www-form-urlencoded',
       },
-      body: 'grant_type=client_credentials&scope=all-apis',
+      body: new URLSearchParams({
+        grant_type: 'client_credentials',
+        scope: 'all-apis',
+        ...fields,
+      }).toString(),
     })
     const what = 'Requesting a token of the service principal'
     if (answer.status !== 200) {

@@ -1,6 +1,7 @@
 import type { MetaDataAction, ProtocolAction } from '../protocol/actions.ts'
 import { intervalMs } from '../protocol/interval.ts'
 import { checkpointSchema, fullCheckpointSchema } from './checkpoint-schema.ts'
+import { archiveAppId, isOffsetSql } from './offsets.ts'
 
 /** The kinds of action that are copied into a new checkpoint. */
 export const actionNames = ['txn', 'add', 'remove', 'metaData', 'protocol', 'domainMetadata'] as const
@@ -65,14 +66,18 @@ export function checkpointQuery(
   const parts = [
     only('protocol', 'minReaderVersion'),
     only('metaData', 'id'),
-    // There is one transaction for each blob ever landed. The base checkpoint's rows stream through; memory holds only
-    // the few ids that newer commits changed.
+    // There may be millions of transactions. The base checkpoint's rows stream through; memory holds only the few ids that
+    // newer commits changed.
     select(
       'txn',
       'txn',
-      'FROM before WHERE txn.appId IS NOT NULL AND txn.appId NOT IN (SELECT app_id FROM newest_txn)',
+      `FROM before WHERE txn.appId IS NOT NULL AND txn.appId NOT IN (SELECT app_id FROM newest_txn) AND NOT ${isArchived('before')}`,
     ),
-    select('txn', 'txn', 'FROM since WHERE (txn.appId, commit_version) IN (FROM newest_txn)'),
+    select(
+      'txn',
+      'txn',
+      `FROM since WHERE (txn.appId, commit_version) IN (FROM newest_txn) AND NOT ${isArchived('since')}`,
+    ),
     file('add', '"add".path IS NOT NULL'),
     file('remove', `remove.deletionTimestamp > ${nowMs - retentionMs}`),
   ]
@@ -88,6 +93,10 @@ export function checkpointQuery(
   return `WITH before AS NOT MATERIALIZED (${unionOf(before)}),
     since AS NOT MATERIALIZED (${unionOf(since)}),
     actions AS NOT MATERIALIZED (FROM before UNION ALL BY NAME FROM since),
+    archives AS (
+      SELECT commit_version AS archive_version, txn.version AS instant
+      FROM since WHERE txn.appId = '${archiveAppId}'
+    ),
     newest_txn AS (
       SELECT txn.appId AS app_id, max(commit_version) AS commit_version
       FROM since WHERE txn.appId IS NOT NULL GROUP BY app_id
@@ -97,6 +106,12 @@ export function checkpointQuery(
       FROM actions WHERE ${fileKey} IS NOT NULL GROUP BY file
     )
     ${parts.join(' UNION ALL BY NAME ')}`
+}
+
+/** SQL that is true for an offset that a later commit has moved into the table's archive, as `TableState.apply` does. */
+function isArchived(source: string): string {
+  return `(${isOffsetSql('txn.appId')} AND txn.lastUpdated IS NOT NULL AND EXISTS (
+    SELECT 1 FROM archives WHERE archive_version > ${source}.commit_version AND instant > ${source}.txn.lastUpdated))`
 }
 
 function unionOf(sources: readonly string[]): string {

@@ -28,7 +28,7 @@ const wantedFields = {
     'createdTime',
     'configuration',
   ],
-  txn: ['appId', 'version'],
+  txn: ['appId', 'version', 'lastUpdated'],
   domainMetadata: ['domain', 'configuration', 'removed'],
   sidecar: ['path'],
   add: ['path', 'partitionValues', 'size', 'modificationTime', 'stats', 'deletionVector'],
@@ -100,11 +100,20 @@ async function collect<T>(
   return list
 }
 
-/** Adds the actions one by one to the compact form: there is one for each blob ever landed. */
+/**
+ * Adds the actions one by one to the compact form, because there may be millions.
+ *
+ * All offsets of a checkpoint count, whatever the instant of the archive that it names. Another writer may have kept some
+ * that are in the archive as well; they are the same there.
+ */
 async function readTransactions(actions: ActionSource): Promise<Transactions> {
   const transactions = new Transactions()
-  await actions('txn', ({ appId, version }) => {
-    transactions.set({ appId: String(appId), version: exact(version) })
+  await actions('txn', ({ appId, version, lastUpdated }) => {
+    transactions.set({
+      appId: String(appId),
+      version: exact(version),
+      lastUpdated: lastUpdated == null ? undefined : Number(lastUpdated),
+    })
   })
   return transactions
 }

@@ -14,6 +14,12 @@ const readAheadCommits = 16
 /** Attempts to read a log from which another writer is removing files. */
 const maxReadAttempts = 3
 
+export interface LoadContext {
+  readonly storage: DeltaStorage
+  /** Reads checkpoints. */
+  readonly engine: EmbeddedEngine
+}
+
 /**
  * Reads a table's newest version from the newest readable checkpoint and every commit after it.
  *

@@ -4,6 +4,12 @@ import type { TransactionAction } from '../protocol/actions.ts'
 
 const prefix = 'tailrace:'
 
+/**
+ * The application whose version is the instant of the table's offset archive, in milliseconds since the epoch. Its commit
+ * moves every offset of the commits before it with an earlier `lastUpdated` into that archive.
+ */
+export const archiveAppId = 'tailrace-archive'
+
 /** Application ids of release 0.1.0, which kept offsets by pipeline. A pipeline's name holds no `/`. */
 const formerId = /^tailrace\/([^/]+)\/(.+)$/s
 
@@ -21,8 +27,10 @@ export interface DoubledRange extends BlobGeneration {
  * of them counts for a generation until it has an offset of the new kind.
  */
 export class Transactions implements Iterable<readonly [appId: string, version: number | bigint]> {
-  /** The landed offset of each blob generation. */
+  /** The landed offset of each blob generation that is not in the table's archive alone. */
   readonly landed = new LandedOffsets()
+  /** When each of these offsets was committed, by its writer's clock, in milliseconds since the epoch. */
+  readonly #committedAtMs = new Map<LandedOffset, number>()
   /** Versions of other applications, by application id. */
   readonly #others = new Map<string, number | bigint>()
   /** Offsets by pipeline, of release 0.1.0, by application id. */
@@ -42,12 +50,36 @@ export class Transactions implements Iterable<readonly [appId: string, version: 
     this.#onLanded = listener
   }
 
+  /** The instant of the table's offset archive; undefined when there is none. */
+  get archivedAtMs(): number | undefined {
+    const instant = this.#others.get(archiveAppId)
+    return instant === undefined ? undefined : Number(instant)
+  }
+
+  /** Whether release 0.1.0 left offsets by pipeline. */
+  get hasFormer(): boolean {
+    return this.#former.size > 0
+  }
+
   /** Replaces an application's version, also by a smaller one: the newest counts. */
-  set({ appId, version }: Pick<TransactionAction, 'appId' | 'version'>): void {
-    const key = appId.startsWith(prefix) ? appId.slice(prefix.length) : undefined
-    const source = key === undefined ? undefined : sourceOf(key)
-    if (key !== undefined && source !== undefined) this.#setOwn(key, source, Number(version))
-    else this.#setOther(appId, version)
+  set({ appId, version, lastUpdated }: Pick<TransactionAction, 'appId' | 'version' | 'lastUpdated'>): void {
+    const source = generationOf({ appId })
+    if (source === undefined) this.#setOther(appId, version)
+    else this.#setOwn(source, { offset: Number(version), committedAtMs: lastUpdated })
+  }
+
+  /** The offsets that an archive of this instant takes. One without a time stays for ever. */
+  *committedBefore(instantMs: number): Iterable<LandedOffset> {
+    for (const [landed, committedAtMs] of this.#committedAtMs) if (committedAtMs < instantMs) yield landed
+  }
+
+  /** Leaves the offsets to the archive that takes them. */
+  moveToArchive(instantMs: number): void {
+    for (const landed of this.committedBefore(instantMs)) {
+      this.#committedAtMs.delete(landed)
+      this.landed.delete(landed)
+      this.#ownCount -= 1
+    }
   }
 
   /** The ranges that several pipelines of release 0.1.0 landed, because each kept its own offsets. */
@@ -72,10 +104,15 @@ export class Transactions implements Iterable<readonly [appId: string, version: 
     yield* this.#others
   }
 
-  #setOwn(key: string, source: BlobGeneration, offset: number): void {
-    const isFirst = this.#onlyFormer.delete(key) || this.landed.get(source) === undefined
-    if (isFirst) this.#ownCount += 1
-    this.#setLanded(source, offset)
+  #setOwn(
+    source: BlobGeneration,
+    { offset, committedAtMs }: { readonly offset: number; readonly committedAtMs: number | undefined },
+  ): void {
+    const before = this.landed.of(source.blob).find(({ generation }) => generation === source.generation)
+    if (this.#onlyFormer.delete(generationKey(source)) || before === undefined) this.#ownCount += 1
+    if (before !== undefined) this.#committedAtMs.delete(before)
+    const landed = this.#setLanded(source, offset)
+    if (committedAtMs !== undefined) this.#committedAtMs.set(landed, committedAtMs)
   }
 
   #setOther(appId: string, version: number | bigint): void {
@@ -93,17 +130,28 @@ export class Transactions implements Iterable<readonly [appId: string, version: 
     this.#setLanded(source, offset)
   }
 
-  #setLanded({ blob, generation }: BlobGeneration, offset: number): void {
+  #setLanded({ blob, generation }: BlobGeneration, offset: number): LandedOffset {
     // Written out, because `{ ...source, offset }` takes twice the memory.
     const landed = { blob, generation, offset }
     this.landed.set(landed)
     this.#onLanded(landed)
+    return landed
   }
 }
 
 /** @returns the application id of a blob generation's offset in a table. */
 export function appIdOf(source: BlobGeneration): string {
   return `${prefix}${generationKey(source)}`
+}
+
+/** @returns the blob generation whose offset a transaction is; undefined for another application's */
+export function generationOf({ appId }: Pick<TransactionAction, 'appId'>): BlobGeneration | undefined {
+  return appId.startsWith(prefix) ? sourceOf(appId.slice(prefix.length)) : undefined
+}
+
+/** @returns SQL that is true for a transaction that is a blob generation's offset, as `generationOf` */
+export function isOffsetSql(appId: string): string {
+  return `(starts_with(${appId}, '${prefix}') AND contains(substr(${appId}, ${prefix.length + 1}), '@'))`
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type RemoveAction,
   type RemovedFile,
 } from '../protocol/actions.ts'
-import { Transactions } from './offsets.ts'
+import { archiveAppId, Transactions } from './offsets.ts'
 
 /** The content of a checkpoint: the table's state at one version. */
 export interface CheckpointContent {
@@ -140,6 +140,11 @@ export class TableState {
         'TABLE_CORRUPT',
         `Version ${commit.version} of the table does not follow version ${this.#version}.`,
       )
+    }
+    for (const action of commit.actions) {
+      // Before the commit's own offsets, if it has any: an archive takes those of earlier commits.
+      if ('txn' in action && action.txn.appId === archiveAppId)
+        this.#transactions.moveToArchive(Number(action.txn.version))
     }
     for (const action of commit.actions) {
       if ('add' in action) this.#addFile(action.add)

@@ -2,6 +2,7 @@ import type { Clock } from '../../../clock.ts'
 import type { Logger } from '../../../reporting/logger.ts'
 import { retryLog } from '../../../reporting/retry-log.ts'
 import { type MaintenanceWorkspace, withMaintenanceWorkspace } from '../../encoding/engine-session.ts'
+import type { UpkeepShare } from '../../sink.ts'
 import type { DeltaTarget } from '../options.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { openTableStorage } from '../storage/open.ts'
@@ -14,6 +15,8 @@ export interface BackgroundMaintenanceOptions {
   readonly target: Pick<DeltaTarget, 'sink' | 'table' | 'sourceStorage'>
   /** The pipeline's staging directory. */
   readonly staging: string
+  /** Default: no other process lands the pipeline. */
+  readonly upkeepShare?: UpkeepShare | undefined
   /** Whether work must wait because disk space is short. */
   readonly isHeld: () => boolean
   readonly clock: Clock

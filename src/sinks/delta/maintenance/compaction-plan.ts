@@ -19,7 +19,9 @@ export interface CompactionPlan {
 export interface CompactionRules {
   /** Desired file size. A file below half of it is small. */
   readonly targetBytes: number
-  /** Partitions with fewer small files stay unchanged. At least 2. */
+  /**
+   * Partitions with fewer small files stay unchanged, unless they are over and merging is worthwhile. At least 2.
+   */
   readonly minFiles: number
   /** The table's root, as `DeltaStorage.location`. */
   readonly location: string
@@ -39,21 +41,25 @@ const growingShare = 1 / 8
 /**
  * Decides which files of a table to merge.
  *
- * The files of a partition are packed by size, largest first, each into the first group with room. So every group but
- * the last is at least two thirds full, and its merged file is no longer small. After the plan is carried out, the next
- * plan is empty, unless a partition has more small files than fit into one group.
+ * The files of a partition are packed in the order in which they were written, so that a merged file holds rows of few
+ * hours, and a query about some time skips the others. Every small file is smaller than half the target, so every group but
+ * the last is more than half full, and its merged file is no longer small. After the plan is carried out, the next plan is
+ * empty, unless a partition has more small files than fit into one group.
  */
 export function planCompaction(files: Iterable<AddAction>, rules: CompactionRules): CompactionPlan {
   const groups: CompactionGroup[] = []
   const refused: AddAction[] = []
   for (const partition of byPartition(files)) {
-    const limitBytes = rules.targetBytes * (mayGrow(partition[0]!, rules.today) ? growingShare : 1 / 2)
+    const isOver = !mayGrow(partition[0]!, rules.today)
+    const limitBytes = rules.targetBytes * (isOver ? 1 / 2 : growingShare)
     const small = partition.filter(({ size }) => size < limitBytes)
-    if (small.length < rules.minFiles) continue
-    const isRefused = ({ deletionVector }: AddAction) => isOutside(deletionVector, rules.location)
-    const readable: AddAction[] = []
-    for (const file of small) (isRefused(file) ? refused : readable).push(file)
-    for (const group of packed(readable, rules.targetBytes)) groups.push(group)
+    const isFew = small.length < rules.minFiles
+    if (isFew && !isOver) continue
+    const isReadable = ({ deletionVector }: AddAction): boolean => !isOutside(deletionVector, rules.location)
+    const readable = small.filter(isReadable)
+    for (const group of packed(readable, rules.targetBytes))
+      if (!isFew || isWorthwhile(group, limitBytes)) groups.push(group)
+    if (!isFew) for (const file of small) if (!isReadable(file)) refused.push(file)
   }
   return { groups, refused }
 }
@@ -86,35 +92,30 @@ function mayGrow({ partitionValues }: AddAction, today: string | undefined): boo
   )
 }
 
-interface Bin {
-  readonly files: AddAction[]
-  bytes: number
+/** Left-over files of a partition that is over, which are merged before there are `minFiles` of them. */
+const minLeftFiles = 10
+
+/**
+ * Whether few files are merged. Either the merged file is not small, so that its rows are written again once; or there are
+ * some files, and the largest grows by at least a quarter, so that late rows do not have it written again and again.
+ */
+function isWorthwhile({ files, bytes }: CompactionGroup, limitBytes: number): boolean {
+  const largest = files.reduce((max, { size }) => Math.max(max, size), 0)
+  return bytes >= limitBytes || (files.length >= minLeftFiles && bytes >= 1.25 * largest)
 }
 
 function packed(files: readonly AddAction[], targetBytes: number): CompactionGroup[] {
-  const bins: Bin[] = []
-  // Bins before it have the maximum number of files.
-  let firstOpen = 0
-  for (const file of files.toSorted((left, right) => right.size - left.size)) {
-    while (firstOpen < bins.length && bins[firstOpen]!.files.length >= maxGroupFiles) firstOpen += 1
-    let index = firstOpen
-    while (index < bins.length && !hasRoom(bins[index]!, file, targetBytes)) index += 1
-    const bin = bins[index]
-    if (bin === undefined) bins.push({ files: [file], bytes: file.size })
-    else {
-      bin.files.push(file)
-      bin.bytes += file.size
+  const groups: { readonly files: AddAction[]; bytes: number }[] = []
+  for (const file of files.toSorted((left, right) => left.modificationTime - right.modificationTime)) {
+    const last = groups.at(-1)
+    if (last === undefined || last.files.length === maxGroupFiles || last.bytes + file.size > targetBytes) {
+      groups.push({ files: [file], bytes: file.size })
+    } else {
+      last.files.push(file)
+      last.bytes += file.size
     }
   }
-  return bins
-    .filter((bin) => bin.files.length > 1)
-    .map((bin) => ({
-      partitionValues: bin.files[0]!.partitionValues,
-      files: bin.files.toSorted((left, right) => left.modificationTime - right.modificationTime),
-      bytes: bin.bytes,
-    }))
-}
-
-function hasRoom({ files, bytes }: Bin, file: AddAction, targetBytes: number): boolean {
-  return files.length < maxGroupFiles && bytes + file.size <= targetBytes
+  return groups
+    .filter((group) => group.files.length > 1)
+    .map((group) => ({ ...group, partitionValues: group.files[0]!.partitionValues }))
 }

@@ -8,6 +8,7 @@ import type { AddAction } from '../protocol/actions.ts'
 import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
 import { type CompactionGroup, partitionKey, planCompaction } from './compaction-plan.ts'
 import { commitMerge, type MergeContext, mergeFiles } from './merge-files.ts'
+import { otherOptimizer } from './other-optimizer.ts'
 import { Overtaken } from './overtaken.ts'
 
 export interface OptimizeOptions extends MergeContext, CommitContext {
@@ -28,6 +29,8 @@ const maxConflicts = 10
  * Merges the small files of a table, with one commit per merged file. Rows do not change, and the commits have
  * `dataChange: false`, so readers of the table's changes ignore them.
  *
+ * A table whose files another engine merges is left unchanged (`otherOptimizer`), from the first commit on that says so.
+ *
  * It can be interrupted at any point: committed merges stay, and the table always has the same rows.
  *
  * @returns undefined when there is no table
@@ -41,6 +44,8 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
   for (let conflicts = 0; conflicts < maxConflicts; ) {
     // Append-only tables and change data feeds allow a merge, because it changes no row.
     checkAppendable(state.protocol, state.metaData, state.domains.get(clusteringDomain))
+    const leftTo = otherOptimizer(state)
+    if (leftTo !== undefined) return tally.reportAt(state.version, leftTo)
     const plan = planCompaction(filesOf(state), {
       ...options,
       location: storage.location,
@@ -139,7 +144,12 @@ class OptimizeTally {
     })
   }
 
-  reportAt(tableVersion: number): OptimizeReport {
-    return { tableVersion, partitions: [...this.#partitions.values()], refused: [...this.#refused] }
+  reportAt(tableVersion: number, leftTo?: string): OptimizeReport {
+    return {
+      tableVersion,
+      partitions: [...this.#partitions.values()],
+      refused: [...this.#refused],
+      leftTo,
+    }
   }
 }

@@ -9,6 +9,15 @@ import { optimizeTable } from './optimize-table.ts'
 const minPauseMs = 5 * 60_000
 
 /**
+ * Pause of a shard to which the table's upkeep does not fall: it finds nothing to merge, unless the other one is stopped or
+ * lands nothing itself.
+ */
+const substitutePauseMs = 3_600_000
+
+/** Pause after a check that found another engine in charge: its owner may hand the table back. */
+const leftPauseMs = 86_400_000
+
+/**
  * Merges the small files of a pipeline's table in the background while the pipeline runs.
  *
  * It checks the table once enough batches have landed to make a partition worth merging. It acts like a separate writer,
@@ -23,6 +32,8 @@ export class BackgroundOptimizer implements TableUpkeep {
   #checkedAtMs: number
   /** Set when the table has a feature that forbids merging; it is not checked again then. */
   #isRefused = false
+  /** Who merges the files instead, by the last check. */
+  #leftTo: string | undefined
 
   constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options
@@ -39,11 +50,12 @@ export class BackgroundOptimizer implements TableUpkeep {
   /** Call after each landed batch with rows. Starts a check in the background when one is due. */
   noteLanded(): void {
     const rules = this.#rules
-    this.#landedBatches += 1
+    // The other shards land about as many.
+    this.#landedBatches += this.#options.upkeepShare?.shards ?? 1
     if (rules === undefined || this.#isRefused || this.isWorking || !this.#mayContinue()) return
     const { clock, logger } = this.#options
-    if (this.#landedBatches < rules.minFiles || !isPauseOver(this.#checkedAtMs, minPauseMs, clock.now()))
-      return
+    const pauseMs = this.#leftTo === undefined ? this.#usualPauseMs : leftPauseMs
+    if (this.#landedBatches < rules.minFiles || !isPauseOver(this.#checkedAtMs, pauseMs, clock.now())) return
     this.#landedBatches = 0
     this.#work = this.#optimize(rules)
       .catch((error: unknown) => {
@@ -73,6 +85,10 @@ export class BackgroundOptimizer implements TableUpkeep {
     return optimize === false ? undefined : optimize
   }
 
+  get #usualPauseMs(): number {
+    return this.#options.upkeepShare?.isOwn === false ? substitutePauseMs : minPauseMs
+  }
+
   #mayContinue(): boolean {
     return !this.#stopping.signal.aborted && !this.#options.isHeld()
   }
@@ -99,6 +115,13 @@ export class BackgroundOptimizer implements TableUpkeep {
     for (const { partitionValues, ...partition } of report?.partitions ?? []) {
       logger.info({ partition: partitionValues, ...partition }, 'merged small files')
     }
+    const leftTo = report?.leftTo
+    if (leftTo !== undefined && leftTo !== this.#leftTo)
+      logger.info(
+        { leftTo },
+        'small files of this table are merged by another engine: checking again in a day',
+      )
+    this.#leftTo = leftTo
     const refused = report?.refused ?? []
     if (refused.length > 0) {
       logger.warn(

@@ -1,9 +1,11 @@
 import { posix } from 'node:path'
 import type { Clock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
-import type { EmbeddedEngine } from '../../encoding/engine.ts'
 import type { FoundFile, VacuumPlan, VacuumReport } from '../../table-reports.ts'
-import { loadState } from '../log/load.ts'
+import { archiveFolder, manifestPath, readManifest } from '../archive/archive-manifest.ts'
+import { requireArchive } from '../archive/offset-archive.ts'
+import { type LoadContext, loadState } from '../log/load.ts'
+import type { TableState } from '../log/state.ts'
 import { type AddAction, type MetaDataAction, type RemovedFile, storagePath } from '../protocol/actions.ts'
 import { deletionVectorName, isDeletionVectorName } from '../protocol/deletion-vector.ts'
 import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
@@ -21,10 +23,7 @@ const parallelDeletions = 16
 /** Concurrent listings of folders. */
 const parallelListings = 8
 
-export interface VacuumOptions {
-  readonly storage: DeltaStorage
-  /** Reads checkpoints. */
-  readonly engine: EmbeddedEngine
+export interface VacuumOptions extends LoadContext {
   readonly clock: Clock
   /**
    * Default: the table's own retention. A longer one is refused, because the log keeps removed files only for the
@@ -51,11 +50,22 @@ export async function vacuumTable(options: VacuumOptions): Promise<VacuumReport 
   const nowMs = clock.now()
   // Files are listed before the log is read, so that every listed file that is committed meanwhile is seen as live.
   const found = await dataFiles(storage)
+  const archiveFiles = await filesOf(storage, archiveFolder)
   const state = await loadState(storage, engine, { keepFiles: true, statistics: false, keepRemoved: true })
   if (state === undefined) return undefined
   checkAppendable(state.protocol, state.metaData, state.domains.get(clusteringDomain))
+  await requireArchive(state, { storage, engine })
   const retentionMs = checkedRetention(state.metaData, options)
-  const plan = planVacuum(found, state.files!.values(), state.removed!.values(), nowMs - retentionMs)
+  const cutoffMs = nowMs - retentionMs
+  const data = planVacuum(found, state.files!.values(), state.removed!.values(), cutoffMs)
+  // A short retention may be allowed for data files. A lost file of the archive would lose offsets.
+  const archiveCutoffMs = Math.min(cutoffMs, nowMs - safeRetentionMs)
+  const archive = await planArchive(archiveFiles, storage, state, archiveCutoffMs)
+  const plan = {
+    expired: [...data.expired, ...archive.expired],
+    young: [...data.young, ...archive.young],
+    needed: [...data.needed, ...archive.needed],
+  }
   if (deletes) {
     await eachOf(plan.expired, parallelDeletions, ({ path }) => storage.remove(path))
   }
@@ -93,7 +103,7 @@ function checkedRetention(
   return retentionMs
 }
 
-/** Lists every file below the root, except hidden ones, those in hidden folders, and those of nested tables. */
+/** Lists every data file below the root, except hidden ones, those in hidden folders, and those of nested tables. */
 async function dataFiles(storage: DeltaStorage): Promise<FoundFile[]> {
   const found: FoundFile[] = []
   const waiting = ['']
@@ -158,6 +168,37 @@ export function planVacuum(
     young: unneeded.filter(({ modifiedMs }) => modifiedMs >= cutoffMs),
     needed: known.filter(isNeeded),
   }
+}
+
+/** Decides which files of former archives, and of attempts to archive that ended early, can be deleted. */
+async function planArchive(
+  found: readonly FoundFile[],
+  storage: DeltaStorage,
+  { transactions: { archivedAtMs } }: Pick<TableState, 'transactions'>,
+  cutoffMs: number,
+): Promise<VacuumPlan> {
+  const needed = new Set<string>()
+  if (archivedAtMs !== undefined) {
+    needed.add(manifestPath(archivedAtMs))
+    for (const { name } of (await readManifest(storage, archivedAtMs)).files)
+      needed.add(`${archiveFolder}/${name}`)
+  }
+  const unneeded = found.filter(({ path }) => !needed.has(path))
+  return {
+    expired: unneeded.filter(({ modifiedMs }) => modifiedMs < cutoffMs),
+    young: unneeded.filter(({ modifiedMs }) => modifiedMs >= cutoffMs),
+    needed: found.filter(({ path }) => needed.has(path)),
+  }
+}
+
+/** Lists the files of one folder, without those of its folders. */
+async function filesOf(storage: DeltaStorage, folder: string): Promise<FoundFile[]> {
+  const found: FoundFile[] = []
+  for await (const page of storage.pages(folder)) {
+    for (const { name, bytes, modifiedMs } of page)
+      found.push({ path: `${folder}/${name}`, bytes, modifiedMs })
+  }
+  return found
 }
 
 /** @returns whether vacuum ignores a name: the log, change data, indexes, temporary files. */

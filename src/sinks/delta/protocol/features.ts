@@ -77,10 +77,16 @@ const fieldObligations = [
 const offsetsFence = 'delta.enableIcebergCompatV0'
 
 /**
- * The format of what this program keeps in a table beside its rows: offsets as transactions by blob generation. A table
- * without the property has format 1. A release that changes the format raises the number, and older ones refuse the table.
+ * The format of what this program keeps in a table beside its rows. A table without the property has the first one. A
+ * release that changes the format raises the number, and older ones refuse the table.
  */
-const tableFormat = { property: 'tailrace.formatVersion', version: 1 } as const
+const tableFormat = {
+  property: 'tailrace.formatVersion',
+  /** Offsets are transactions by blob generation. */
+  transactions: 1,
+  /** Older offsets are in an archive beside the log. A release that does not know it would land their blobs again. */
+  archive: 2,
+} as const
 
 /** The metadata domain that lists a clustered table's columns. */
 export const clusteringDomain = 'delta.clustering'
@@ -94,7 +100,7 @@ export const clusteringDomain = 'delta.clustering'
 export function checkReadable(protocol: ProtocolAction, metaData: MetaDataAction): void {
   requireFormat(
     metaData.configuration?.[tableFormat.property],
-    tableFormat.version,
+    tableFormat.archive,
     `The table (property ${tableFormat.property})`,
   )
   const { minReaderVersion, readerFeatures } = protocol
@@ -166,7 +172,22 @@ export function withOffsetsFence(configuration: MetaDataAction['configuration'])
 
 /** @returns the properties of a new table */
 export function newTableProperties(others: Readonly<Record<string, string>>): Record<string, string> {
-  return withOffsetsFence({ ...others, [tableFormat.property]: String(tableFormat.version) })
+  return withOffsetsFence(withoutArchiveFormat(others))
+}
+
+/** @returns table properties with the format that makes releases refuse the table that do not know offset archives */
+export function withArchiveFormat(configuration: MetaDataAction['configuration']): Record<string, string> {
+  return { ...configuration, [tableFormat.property]: String(tableFormat.archive) }
+}
+
+/** @returns table properties with the format of a table that has no offset archive */
+export function withoutArchiveFormat(configuration: MetaDataAction['configuration']): Record<string, string> {
+  return { ...configuration, [tableFormat.property]: String(tableFormat.transactions) }
+}
+
+/** @returns whether the table has the format of tables with an offset archive */
+export function hasArchiveFormat({ configuration }: Pick<MetaDataAction, 'configuration'>): boolean {
+  return Number(configuration?.[tableFormat.property]) >= tableFormat.archive
 }
 
 /** @returns whether the table has the fence that makes release 0.1.0 refuse it. */
@@ -212,6 +233,11 @@ function checkClustering({ configuration }: DomainMetadataAction, metaData: Meta
       refuse(`feature clustering (no statistics of column ${column})`, advice.clustering!)
     }
   }
+}
+
+/** @returns whether the table has clustering columns; after `CLUSTER BY NONE` the domain stays, with an empty list. */
+export function isClustered(clustering: DomainMetadataAction | undefined): boolean {
+  return clustering !== undefined && clusteringColumns(clustering.configuration).length > 0
 }
 
 /** A column is given as a name or as a list of path parts. */

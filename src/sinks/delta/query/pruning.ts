@@ -9,6 +9,9 @@ export interface TableScan {
   readonly filters: readonly string[]
 }
 
+/** A longer IN list excludes no file: each of its values becomes a condition on every file. */
+const maxListedValues = 64
+
 /** Files whose bounds one statement tests. */
 const maxFilesPerStatement = 1_000
 
@@ -91,6 +94,7 @@ class FileTest {
         return this.#fact('values', children[0])
       case 'COMPARE_IN': {
         const [column, ...values] = children
+        if (values.length > maxListedValues) return undefined
         const parts = values.map((value) => this.#comparison('COMPARE_EQUAL', column, value))
         const known = parts.filter((part) => part !== undefined)
         return known.length < values.length ? undefined : conjunction('OR', known)

@@ -3,24 +3,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
 import { makeDirectory, withStateErrors } from '../../../offsets/state-files.ts'
-import { EmbeddedEngine, sqlIdentifier } from '../../encoding/engine.ts'
+import { EmbeddedEngine } from '../../encoding/engine.ts'
 import type {
   FileFacts,
+  FileSelection,
   FilesRead,
   QuerySession,
-  RowRange,
   SessionOptions,
   SessionStatement,
 } from '../../query-session.ts'
 import type { SinkQuery } from '../../sink.ts'
 import type { TableContents } from '../files/live-files.ts'
 import type { DeltaOptions, DeltaTarget } from '../options.ts'
+import { fileKey } from '../protocol/actions.ts'
 import { localDirectories } from '../storage/location.ts'
 import { commandStorage } from '../storage/open.ts'
 import { EnginePool } from './engine-pool.ts'
 import { FollowedTable } from './followed-table.ts'
 import { copyToParquet, queryViews, type TableReading } from './query.ts'
-import { relationSql, type SetMember } from './view-sets.ts'
+import { rangeSql } from './row-range.ts'
+import type { SetMember } from './view-sets.ts'
 import { createViews, type LakehouseView, viewOf } from './views.ts'
 
 /** A confined engine with views of the tables. */
@@ -60,16 +62,14 @@ export class DeltaQuerySession implements QuerySession {
       maxWaiting: options.maxWaiting ?? 32,
       // A statement that may change anything leaves its views filled.
       isKept: !this.#isUnsafe,
-      close: async ({ engine, directory }) => {
-        await engine.close()
-        await rm(directory, { recursive: true, force: true })
-      },
+      close: closeViews,
     })
   }
 
-  async run({ sql, take, within, signal }: SessionStatement): Promise<FilesRead> {
-    return this.#withViews(signal, async ({ engine, views, members }, ending) => {
-      const prepare = within === undefined ? [] : rangeSql(members, within)
+  async run({ sql, take, within, only, signal }: SessionStatement): Promise<FilesRead> {
+    return this.#withViews(signal, async ({ engine, views: all, members }, ending) => {
+      const views = only === undefined ? all : all.map((view) => selected(view, only))
+      const prepare = within === undefined ? [] : await rangeSql(engine, views, members, within, ending)
       const options = { unsafe: this.#isUnsafe, take, prepare, signal: ending }
       const readings = await queryViews(engine, views, sql, options)
       this.#log(readings)
@@ -140,7 +140,7 @@ export class DeltaQuerySession implements QuerySession {
       }
       const shape = shapeOf(contents)
       const fits = idle?.shape === shape
-      if (idle !== undefined && !fits) await idle.engine.close()
+      if (idle !== undefined && !fits) await closeViews(idle)
       const opened = idle !== undefined && fits ? idle : await this.#openViews(session, contents, shape)
       const views = opened.views.map((view) => ({ ...view, contents: contents.get(view.pipeline)! }))
       return { opened, result: work({ ...opened, views }, ending) }
@@ -191,19 +191,21 @@ export const deltaQuery: SinkQuery<DeltaOptions> = {
   },
 }
 
-function shapeOf(contents: ReadonlyMap<string, TableContents>): string {
-  return JSON.stringify(Array.from(contents, ([name, { columns }]) => [name, columns]))
+function selected(view: LakehouseView, { pipeline, files }: FileSelection): LakehouseView {
+  const ids = new Set(view.pipeline === pipeline ? files : [])
+  return {
+    ...view,
+    contents: { ...view.contents, files: view.contents.files.filter((file) => ids.has(fileKey(file))) },
+  }
 }
 
-/** @returns statements that leave rows out of the relations of the sets, for one transaction */
-function rangeSql(members: readonly SetMember[], { pipelines, column, fromMs, toMs }: RowRange): string[] {
-  const name = sqlIdentifier(column)
-  const instant = (ms: number): string => `TIMESTAMPTZ '${new Date(ms).toISOString()}'`
-  const condition = `${name} >= ${instant(fromMs)} AND ${name} < ${instant(toMs)}`
-  const isRead = ({ pipeline }: SetMember): boolean => pipelines?.includes(pipeline) ?? true
-  return [...new Set(members.map(({ set }) => set))].map((set) =>
-    relationSql(members, set, isRead, condition),
-  )
+async function closeViews({ engine, directory }: OpenedViews): Promise<void> {
+  await engine.close()
+  await rm(directory, { recursive: true, force: true })
+}
+
+function shapeOf(contents: ReadonlyMap<string, TableContents>): string {
+  return JSON.stringify(Array.from(contents, ([name, { columns }]) => [name, columns]))
 }
 
 function sum(readings: readonly TableReading[], count: (reading: TableReading) => number): number {

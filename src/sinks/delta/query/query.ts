@@ -6,6 +6,7 @@ import { dataFileError } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import { RowsCutOff } from '../../encoding/row-stream.ts'
+import { explain } from './explain.ts'
 import { matchingFiles } from './pruning.ts'
 import { type PlannedScan, plannedScans } from './scans.ts'
 import { requireReading, statementKind } from './statement-kind.ts'
@@ -68,7 +69,8 @@ export async function queryViews(
     } catch (error) {
       signal?.throwIfAborted()
       // A stream does not show why it ended early. Running the SELECT again without its rows throws the reason.
-      if (error instanceof RowsCutOff && kind === 'select') await whilePlanned(() => analyze(engine, sql))
+      if (error instanceof RowsCutOff && kind === 'select')
+        await whilePlanned(() => explain('ANALYZE', sql, (statement) => engine.run(statement)))
       throw error
     }
   } catch (error) {
@@ -111,29 +113,6 @@ export async function copyToParquet(
   } finally {
     await rm(written, { force: true })
   }
-}
-
-/**
- * Runs a SELECT without its rows.
- *
- * @throws the engine's error, with line numbers of `sql`
- */
-async function analyze(engine: EmbeddedEngine, sql: string): Promise<void> {
-  try {
-    // On a line of its own, so that the line quoted in an error is one of `sql`.
-    await engine.run(`EXPLAIN ANALYZE\n${sql}`)
-  } catch (error) {
-    if (error instanceof Error) error.message = error.message.replace(quotedLine, oneLineUp)
-    throw error
-  }
-}
-
-/** The line that an engine's message quotes, with a caret below the fault. */
-const quotedLine = /^LINE (\d+): (.*)\n( *)\^/m
-
-function oneLineUp(_quoted: string, number: string, line: string, indent: string): string {
-  const before = String(Number(number) - 1)
-  return `LINE ${before}: ${line}\n${indent.slice(number.length - before.length)}^`
 }
 
 function explained(error: unknown): Error {

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonValue } from '../../../json.ts'
 import type { EmbeddedEngine } from '../../encoding/engine.ts'
+import { explain } from './explain.ts'
 
 /** One node of a query plan that reads a table. */
 export interface PlannedScan {
@@ -23,7 +24,7 @@ const contentOptimizers = 'statistics_propagation,empty_result_pullup,row_group_
  */
 export async function plannedScans(engine: EmbeddedEngine, sql: string): Promise<PlannedScan[]> {
   const plans = await engine.withSettings({ disabled_optimizers: contentOptimizers }, () =>
-    engine.rows(`EXPLAIN (FORMAT JSON) ${sql}`),
+    explain('(FORMAT JSON)', sql, (statement) => engine.rows(statement)),
   )
   return plans.flatMap(({ explain_value }) => {
     const nodes = JSON.parse(String(explain_value)) as JsonValue
@@ -43,6 +44,9 @@ function scansBelow(node: JsonValue): PlannedScan[] {
 /** The end of a condition on the first column of ORDER BY with LIMIT: a bound that is known only while the statement runs. */
 const dynamicFilter = / AND optional: Dynamic Filter \(c\d+\)$/
 
+/** Before a condition, outside of quotes: an even number of them follows. */
+const optionalMark = /(^| AND )optional: (?=(?:[^']*'[^']*')*[^']*$)/g
+
 /**
  * Splits the conditions of a plan, which lists one per line. A quoted constant may hold line breaks, so only lines that
  * start and end outside of quotes are conditions. A condition that is left out only means that more rows are read.
@@ -55,7 +59,7 @@ function separateFilters(listed: JsonValue | undefined): string[] {
     const begins = isQuoted
     for (const character of line) if (character === "'") isQuoted = !isQuoted
     // Another part of the plan applies an optional condition as well, so it may be used here.
-    if (!begins && !isQuoted) filters.push(line.replace(dynamicFilter, '').replace(/^optional: /, ''))
+    if (!begins && !isQuoted) filters.push(line.replace(dynamicFilter, '').replace(optionalMark, '$1'))
   }
   return filters
 }

@@ -26,41 +26,48 @@ export async function createSetViews(
   for (const set of new Set(members.map((member) => member.set))) {
     const { relation, functions, views } = set
     if (taken.has(relation)) continue
-    await engine.run(relationSql(members, set))
+    await engine.run(relationSql(set, relationRowsSql(members, set)))
     for (const { name, body } of functions) {
       await engine.run(`CREATE OR REPLACE MACRO ${sqlIdentifier(name)}(s) AS ${body.duckdb}`)
     }
     for (const { name, sql } of views()) {
-      if (!taken.has(name))
-        await engine.run(`CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${inlined(sql)}`)
+      if (!taken.has(name)) await engine.run(viewSql(name, sql))
     }
   }
 }
 
 /**
- * SQL that creates the relation of a set, or replaces it.
+ * SQL of the rows of a set's tables, with all of their columns.
  *
- * @param read the members whose rows it has. Default: all of the set
- * @param condition that its rows meet. Default: none
+ * @param read the members whose rows they are. Default: all of the set
  */
-export function relationSql(
+export function relationRowsSql(
   members: readonly SetMember[],
   set: ViewSet,
-  read: (member: SetMember) => boolean = () => true,
-  condition?: string,
+  read: readonly SetMember[] = members,
 ): string {
-  const tables = members.filter((member) => member.set === set)
   // Declared columns that no table has yet are NULL, so that every view can be created.
   const columns = new Map(
-    tables.flatMap((table) => table.columns.map(({ name, type }) => [name, type] as const)),
+    members
+      .filter((table) => table.set === set)
+      .flatMap((table) => table.columns.map(({ name, type }) => [name, type] as const)),
   )
   const empty = [...columns].map(([name, type]) => `NULL::${sqlType(type)} AS ${sqlIdentifier(name)}`)
-  const where = condition === undefined ? '' : ` WHERE ${condition}`
   const all = [
     `SELECT ${empty.join(', ')} WHERE false`,
-    ...tables.filter(read).map(({ view }) => `SELECT * FROM ${view}${where}`),
+    ...read.filter((table) => table.set === set).map(({ view }) => `SELECT * FROM ${view}`),
   ]
-  return `CREATE OR REPLACE VIEW ${sqlIdentifier(set.relation)} AS ${all.join(' UNION ALL BY NAME ')}`
+  return all.join(' UNION ALL BY NAME ')
+}
+
+/** SQL that creates the relation of a set with the given rows, or replaces it. */
+export function relationSql({ relation }: ViewSet, rows: string): string {
+  return `CREATE OR REPLACE VIEW ${sqlIdentifier(relation)} AS ${rows}`
+}
+
+/** SQL that creates a view of a set, or replaces it. */
+export function viewSql(name: string, sql: string): string {
+  return `CREATE OR REPLACE VIEW ${sqlIdentifier(name)} AS ${inlined(sql)}`
 }
 
 /**

@@ -238,6 +238,11 @@ export class AzureDeltaStorage implements DeltaStorage {
     return { path: target, release }
   }
 
+  async serviceTimeMs(path: string): Promise<number | undefined> {
+    const facts = await this.#retrying(`checking ${path}`, () => this.#requests.facts(this.#nameOf(path)))
+    return facts?.answeredAtMs
+  }
+
   /**
    * Finds out after a lost reply whether the request created the blob, by the request id in its metadata. While the blob
    * is missing, the request may still be executed.

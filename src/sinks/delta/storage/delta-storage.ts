@@ -91,4 +91,12 @@ export interface DeltaStorage {
    * @throws TABLE_TOO_LARGE when it has to be copied, and all unreleased copies together would exceed their limit
    */
   localFile(path: string): Promise<LocalFile>
+
+  /**
+   * The time of a service's clock, which is not that of this machine; absent where both are one.
+   *
+   * @param path of any object
+   * @returns milliseconds since the epoch; undefined when there is no such object, or the answer has no time
+   */
+  serviceTimeMs?(path: string): Promise<number | undefined>
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join, posix, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../../clock.ts'
 import { TailraceError } from '../../../errors.ts'
 import { makeDirectory } from '../../../offsets/state-files.ts'
+import { archiveFolder } from '../archive/archive-manifest.ts'
 import type { DeltaStorage, FolderContents, LocalFile, PutOutcome, StoredObject } from './delta-storage.ts'
 import { fileCode, isMissingFile, withFileErrors } from './file-errors.ts'
 
@@ -44,7 +45,8 @@ export class LocalDeltaStorage implements DeltaStorage {
       await this.#makeFolder(log)
       await syncNamesAbove(this.location)
       await this.#checkLinks(log)
-      await removeOldTemporaries(log, this.#clock.now())
+      for (const folder of [log, this.#pathOf(archiveFolder)])
+        await removeOldTemporaries(folder, this.#clock.now())
     })
   }
 
@@ -238,7 +240,11 @@ export class LocalDeltaStorage implements DeltaStorage {
 }
 
 async function removeOldTemporaries(folder: string, nowMs: number): Promise<void> {
-  for (const name of await readdir(folder)) {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (isMissingFile(error)) return []
+    throw error
+  })
+  for (const name of names) {
     if (!name.endsWith(temporarySuffix)) continue
     const path = join(folder, name)
     try {

@@ -25,6 +25,20 @@ export function constantList(texts: readonly string[]): string {
   return texts.length === 0 ? '[]' : `string_split(${sqlString(texts.join('\x1f'))}, ${sqlString('\x1f')})`
 }
 
+/**
+ * SQL of the text that stands beside the first of some words in a list of pairs; NULL when the list has none of them.
+ *
+ * The optimizer folds both lists to constants. It would make a join of each IN.
+ */
+export function constantLookup(
+  pairs: readonly (readonly [text: string, word: string])[],
+  ...words: readonly string[]
+): string {
+  const listed = constantList(pairs.map(([, word]) => word))
+  const places = words.map((word) => `nullif(list_position(${listed}, ${word}), 0)`)
+  return `${constantList(pairs.map(([text]) => text))}[coalesce(${places.join(', ')})]`
+}
+
 // Placeholders during the replacement: characters that a JSON text never contains unescaped.
 const backslash = 'chr(1)'
 const highHalf = 'chr(2)'

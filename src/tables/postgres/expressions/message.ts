@@ -48,7 +48,7 @@ export function statementOf(message: string, head: string): string {
   const start = `CASE WHEN starts_with(${message}, 'duration: ') THEN instr(${message}, ' ms  ') + 5 ELSE 1 END`
   return `CASE
     WHEN starts_with(${head}, 'statement: ') THEN substring(${message}, ${start} + 11)
-    WHEN starts_with(${head}, '${planMark}') THEN ${plannedStatement(`substring(${message}, ${start} + ${planMark.length + 1})`)}
+    WHEN starts_with(${head}, '${planMark}') THEN ${plannedStatement(`substring(${message}, instr(${message}, ' ms  ') + ${planMark.length + 6})`)}
     WHEN ${startsAny(head, ['execute ', 'bind ', 'parse '])} THEN
       CASE WHEN contains(${head}, ': ') THEN substring(${message}, ${start} + instr(${head}, ': ') + 1) END END`
 }
@@ -60,7 +60,7 @@ export const planMark = 'plan:'
  * SQL of the statement in a plan of auto_explain, in each of its formats. In text format it ends at the line of the
  * first plan node, or of what the server logs between them.
  */
-function plannedStatement(plan: string): string {
+export function plannedStatement(plan: string): string {
   const inText = `regexp_extract(${plan}, '(?s)^\\t?Query Text: (.*?)\\n\\t?(?:Query Parameters: |Query Identifier: |[^\\n]*\\(cost=[0-9.]+)', 1)`
   const inXml = `regexp_extract(${plan}, '(?s)<Query-Text>(.*?)</Query-Text>', 1)`
   const entities = [

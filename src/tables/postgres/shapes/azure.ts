@@ -1,5 +1,6 @@
 import { firstInside, firstOf } from './first-of.ts'
 import { continuationFields, isFurtherLine, textLogFields, textSeverity } from './log-text.ts'
+import { poolerFields } from './pooler.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Role and name of the server, which all categories state alike. */
@@ -83,9 +84,8 @@ export const logAnalytics: Shape = {
   },
 }
 
-/** PgBouncer's text after its time and process: level, socket, and the database, user and address of the client. */
-const pooled =
-  '^[^\\n]*?\\[(\\d+)\\] ([A-Z]+) (?:[CS]-0x[0-9a-f]+: (?:([^/\\n]*)/([^@\\n]*)@(\\S+?)(?::(\\d+))? )?)?'
+/** PgBouncer's time, process and level. */
+const pooled = '^[^\\n]*?\\[(\\d+)\\] ([A-Z]+) '
 
 /** The log of the flexible server's built-in PgBouncer. */
 export const azurePooler: Shape = {
@@ -94,19 +94,15 @@ export const azurePooler: Shape = {
   prefixed: (at) => at('properties', 'message'),
   fields: (at, prefix) => {
     const group = (number: number): string =>
-      `nullif(nullif(regexp_extract(${prefix('head')}, '${pooled}', ${number}), ''), '(nouser)')`
+      `nullif(regexp_extract(${prefix('head')}, '${pooled}', ${number}), '')`
     const rest = `substring(${prefix('whole')}, length(regexp_extract(${prefix('head')}, '${pooled}', 0)) + 1)`
     return {
+      ...poolerFields(rest),
       record_kind: `'pooler'`,
       event_time: `nullif(regexp_extract(${prefix('head')}, '^(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:[.]\\d+)? \\S+) ', 1), '')`,
       event_time_second: at('time'),
       severity: `coalesce(${group(2)}, ${at('properties', 'errorLevel')})`,
       pid: group(1),
-      db_name: `nullif(${group(3)}, '(nodb)')`,
-      user_name: group(4),
-      client_addr: group(5),
-      client_port: group(6),
-      message: rest,
       ...azureServer(at),
     }
   },

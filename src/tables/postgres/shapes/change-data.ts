@@ -107,6 +107,28 @@ export const debezium: Shape = {
   },
 }
 
+/** The beginning and the end of a transaction, of Debezium's connectors with `provide.transaction.metadata`. */
+export const debeziumTransaction: Shape = {
+  name: 'debezium-transaction',
+  // The transaction's number, and since version 1.5 also the position of its commit.
+  matches: (at) => {
+    const isBoundary = (...outer: string[]): string =>
+      `(${at(...outer, 'status')} IN ('BEGIN', 'END') AND regexp_full_match(${at(...outer, 'id')}, '\\d+(?::\\d+)?'))`
+    return `${isBoundary()} OR ${isBoundary('payload')}`
+  },
+  fields: (at) => {
+    const of = (key: string): string => `coalesce(${at(key)}, ${at('payload', key)})`
+    return {
+      record_kind: change,
+      event_time: of('ts_ms'),
+      commit_time: `CASE WHEN ${of('status')} = 'END' THEN ${of('ts_ms')} END`,
+      txid: `split_part(${of('id')}, ':', 1)`,
+      lsn: walPosition(`nullif(split_part(${of('id')}, ':', 2), '')`),
+      command_tag: `CASE ${of('status')} WHEN 'BEGIN' THEN 'BEGIN' ELSE 'COMMIT' END`,
+    }
+  },
+}
+
 /** A column of test_decoding: name, type in brackets, and a value, which is quoted unless it is a number or a word. */
 const decodedColumn = `(?:^| )("(?:[^"]|"")+"|[^\\s"\\[\\]]+)\\[(?:[^\\[\\]]|\\[\\])+\\]:('(?:[^']|'')*'|\\S+)`
 

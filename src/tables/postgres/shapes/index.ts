@@ -1,9 +1,18 @@
 import { azureDiagnostics, azureMetric, azurePooler, azureStatistics, logAnalytics } from './azure.ts'
-import { debezium, dms, sequin, testDecoding, wal2json, wal2jsonTransaction } from './change-data.ts'
+import {
+  debezium,
+  debeziumTransaction,
+  dms,
+  sequin,
+  testDecoding,
+  wal2json,
+  wal2jsonTransaction,
+} from './change-data.ts'
 import { cloudnativepg, csvlog, wrappedCsvlog } from './csvlog.ts'
 import { jsonlog } from './jsonlog.ts'
 import { cloudSql, cloudSqlAudit, logText } from './log-text.ts'
 import { cloudnativepgOperator, otlp, pgTurret } from './other.ts'
+import { cloudnativepgPooler } from './pooler.ts'
 import type { Shape } from './shape.ts'
 
 /** Every shape, in the order of detection. A shape's number is its 1-based position in this list. */
@@ -16,12 +25,14 @@ export const shapes: readonly Shape[] = [
   azureDiagnostics,
   azureMetric,
   cloudnativepg,
+  cloudnativepgPooler,
   cloudnativepgOperator,
   cloudSql,
   cloudSqlAudit,
   wal2json,
   wal2jsonTransaction,
   debezium,
+  debeziumTransaction,
   testDecoding,
   dms,
   sequin,

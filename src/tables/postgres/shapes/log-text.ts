@@ -1,5 +1,6 @@
 import { sqlString } from '../../sql.ts'
 import { continuationWords } from '../levels.ts'
+import { isPoolerName } from '../program-line.ts'
 import { firstOf } from './first-of.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
@@ -50,7 +51,7 @@ export function continuationFields(
   joined: (kind: keyof typeof continuationWords) => string = () => 'NULL',
 ): ReturnType<Shape['fields']> {
   const line = (kind: keyof typeof continuationWords): string =>
-    `CASE WHEN ${prefix('level')} = '${kind.toUpperCase()}' OR ${prefix('line')} = '${kind}' THEN ${prefix('rest')} ELSE ${joined(kind)} END`
+    `CASE WHEN (${prefix('level')} = '${kind.toUpperCase()}' AND ${prefix('program')} IS DISTINCT FROM 'pgbackrest') OR ${prefix('line')} = '${kind}' THEN ${prefix('rest')} ELSE ${joined(kind)} END`
   const either = (first: string | undefined, second: string): string =>
     first === undefined ? second : `coalesce(${first}, ${second})`
   return {
@@ -188,8 +189,43 @@ const leadingTime =
   '^(\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?(?: ?(?:[A-Z][A-Za-z]{1,4}|Z|[+-]\\d\\d(?::?\\d\\d)?))?)(?:[^.\\w]|$)'
 
 /** SQL of the time that the envelope states. */
-function envelopeTime(at: ValueAt): string {
+export function envelopeTime(at: ValueAt): string {
   return `coalesce(${['time', '@timestamp', 'timestamp', 'date', 'ts', 'TimeGenerated', 'asctime'].map((key) => at(key)).join(', ')})`
+}
+
+/** Column of the time in the outer one of two envelopes. */
+export const outerTime = 'outer_time'
+
+/** SQL of whether a text's time has no zone. The server always writes one. */
+function isZoneless(time: string): string {
+  return `regexp_matches(${time}, '[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?$')`
+}
+
+/**
+ * SQL of the second time of a text: the envelope's, for a text without a time, and for a program's time without a zone,
+ * which is its own second time in an envelope without one.
+ */
+function secondTime(own: string, prefix: PrefixValue, envelope: string): string {
+  return `CASE WHEN ${own} IS NULL THEN ${envelope}
+    WHEN ${prefix('program')} IS NOT NULL AND ${isZoneless(own)} THEN coalesce(${envelope}, ${own}) END`
+}
+
+/** SQL of whether the envelope names a pooler as the program or container. */
+function isPooler(at: ValueAt): string {
+  const names = [
+    at('kubernetes', 'container_name'),
+    at('labels', 'container'),
+    ...[
+      'container_name',
+      '_container_name',
+      'ContainerName',
+      'SYSLOG_IDENTIFIER',
+      'PROGRAM',
+      'syslogtag',
+      'logger',
+    ].map((key) => at(key)),
+  ]
+  return `coalesce(${isPoolerName(`concat_ws(' ', ${names.join(', ')})`)}, false)`
 }
 
 /** SQL of the pod or host that the envelope names. */
@@ -219,10 +255,15 @@ export const logText: Shape = {
     return {
       ...textLogFields(prefix),
       event_time: own,
-      // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time.
-      event_time_second: `CASE WHEN ${own} IS NULL THEN ${envelopeTime(at)} END`,
+      // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time,
+      // and to find the zone of a time.
+      event_time_second: secondTime(own, prefix, `coalesce(${envelopeTime(at)}, ${outerTime})`),
       severity: `coalesce(${prefix('level')}, CASE WHEN NOT ${isFurtherLine(prefix)} THEN ${programLevel} END)`,
-      record_kind: `CASE WHEN ${prefix('level')} IS NOT NULL OR ${isFurtherLine(prefix)} THEN 'server_log'
+      // A container's name may contain that of a pooler, so a line in the server's own form is the server's.
+      record_kind: `CASE WHEN ${prefix('program')} = 'pooler' THEN 'pooler'
+        WHEN (${prefix('level')} IS NULL OR ${prefix('program')} IS NOT NULL OR ${isZoneless(own)}) AND ${isPooler(at)} THEN 'pooler'
+        WHEN ${prefix('program')} IS NOT NULL THEN 'operator'
+        WHEN ${prefix('level')} IS NOT NULL OR ${isFurtherLine(prefix)} THEN 'server_log'
         WHEN ${programLevel} IS NOT NULL THEN 'operator' END`,
       ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
       message: textMessage(prefix),

@@ -57,12 +57,12 @@ export type TextField = (typeof textFields)[number]
 export type ValueAt = (...keys: string[]) => string
 
 /**
- * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it, and `unknown` is 1 if a part of it has no
- *   known meaning. NULL when no prefix matched, except for `whole`, the text with its prefix, and `head`, the beginning
- *   of that text
+ * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it, `unknown` is 1 if a part of it has no
+ *   known meaning, and `program` is the kind of the program that wrote the line, if it was not the server. NULL when no
+ *   prefix matched, except for `whole`, the text with its prefix, and `head`, the beginning of that text
  */
 export type PrefixValue = (
-  name: PrefixField | 'level' | 'line' | 'unknown' | 'rest' | 'whole' | 'head',
+  name: PrefixField | 'level' | 'line' | 'unknown' | 'program' | 'rest' | 'whole' | 'head',
 ) => string
 
 /** Fields that a prefix can hold. */

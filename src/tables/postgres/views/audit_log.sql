@@ -5,8 +5,8 @@ WITH records AS (
     line_num, query_id, txid, audit_type AS type, audit_statement_id, audit_substatement_id, audit_class, command_tag,
     object_type, object_name, statement, audit_parameters, audit_rows, message,
     regexp_extract(message, '^AUDIT: (SESSION|OBJECT),([0-9]+),([0-9]+),', 0) AS head
-  FROM logs
-  WHERE parse_status <> 'rejected' AND (audit_class IS NOT NULL OR message LIKE 'AUDIT: %')
+  FROM log_records
+  WHERE audit_class IS NOT NULL OR message LIKE 'AUDIT: %'
 )
 SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
   line_num, query_id, txid,

@@ -4,8 +4,8 @@ WITH runs AS (
   SELECT event_time, source_role, server_name, pid, session_id, line_num, message,
     regexp_extract(message, '^automatic (?:aggressive )?(vacuum|analyze) ', 1) AS action,
     regexp_extract(message, '^automatic .*?of table "(.+?)"(?::|[^!-~]|$)', 1) AS name
-  FROM logs
-  WHERE parse_status <> 'rejected' AND severity = 'LOG'
+  FROM log_records
+  WHERE severity = 'LOG'
     AND regexp_extract(message, '^automatic (?:aggressive )?(?:vacuum|analyze) (?:to prevent wraparound )?of table "', 0) <> ''
 )
 SELECT event_time AS ended_at, source_role, server_name, pid, session_id, line_num, action,

@@ -1,8 +1,8 @@
 -- One row per statement, session or process that somebody or something ended. The cause is read from the SQLSTATE where
--- it is certain, else from an English message; "canceled" means that the message was in another language.
+-- it is certain, else from an English message, as it is in a log without SQLSTATEs; "canceled" means that the message was in another language.
 WITH ended AS (
   SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, backend_type, pid,
-    session_id, line_num, query_id, severity, sqlstate, message, context, statement,
+    session_id, line_num, query_id, severity, severity_level AS level, sqlstate, message, context, statement,
     CASE
       WHEN message LIKE 'canceling statement due to statement timeout%' THEN 'statement timeout'
       WHEN message LIKE 'canceling statement due to user request%' THEN 'user request'
@@ -14,6 +14,9 @@ WITH ended AS (
       WHEN message LIKE 'canceling wait for synchronous replication%' THEN 'synchronous replication'
       WHEN message LIKE 'terminating % due to administrator command%' THEN 'administrator command'
       WHEN message LIKE 'terminating connection because of crash of another server process%' THEN 'crash'
+      WHEN message LIKE 'terminating connection due to idle-in-transaction timeout%' THEN 'idle-in-transaction timeout'
+      WHEN message LIKE 'terminating connection due to idle-session timeout%' THEN 'idle-session timeout'
+      WHEN message LIKE 'terminating connection due to transaction timeout%' THEN 'transaction timeout'
       WHEN sqlstate = '25P03' THEN 'idle-in-transaction timeout'
       WHEN sqlstate = '57P05' THEN 'idle-session timeout'
       WHEN sqlstate = '25P04' THEN 'transaction timeout'
@@ -23,15 +26,18 @@ WITH ended AS (
       WHEN sqlstate = '55P03' THEN 'lock timeout'
       WHEN sqlstate = '57014' THEN 'canceled'
     END AS cause
-  FROM logs
-  WHERE parse_status <> 'rejected' AND severity IN ('WARNING', 'ERROR', 'FATAL')
+  FROM log_records
+  WHERE severity <> 'LOG' AND severity_level IN ('WARNING', 'ERROR', 'FATAL')
     AND (sqlstate IN ('57014', '55P03', '57P01', '57P02', '57P04', '57P05', '25P03', '25P04')
-      OR (sqlstate = '40001' AND message LIKE '% due to conflict with recovery%'))
+      OR (sqlstate = '40001' AND message LIKE '% due to conflict with recovery%')
+      OR (sqlstate IS NULL AND (message LIKE 'canceling %' OR message LIKE 'terminating %' OR message LIKE 'could not obtain lock on %')))
 )
 SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, backend_type, pid,
   session_id, line_num, query_id, severity, sqlstate, cause,
   CASE WHEN cause = 'autovacuum task' THEN 'autovacuum'
-    WHEN severity = 'FATAL' AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender') THEN 'session'
-    WHEN severity = 'FATAL' THEN 'background process' ELSE 'statement' END AS kind,
+    WHEN level = 'FATAL' AND CASE WHEN backend_type IS NOT NULL THEN backend_type IN ('client backend', 'walsender')
+      ELSE regexp_extract(message, '^terminating (?:autovacuum|background worker|logical replication|walreceiver)', 0) = '' END THEN 'session'
+    WHEN level = 'FATAL' THEN 'background process' ELSE 'statement' END AS kind,
   statement, normalize_sql(statement) AS statement_normalized, message, context
 FROM ended
+WHERE sqlstate IS NOT NULL OR cause IS NOT NULL

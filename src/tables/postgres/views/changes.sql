@@ -23,8 +23,8 @@ WITH events AS (
       WHEN message LIKE 'archive recovery complete%' THEN 'archive_recovery_complete'
       WHEN message LIKE 'received promote request%' THEN 'promotion'
     END AS event
-  FROM logs
-  WHERE parse_status <> 'rejected' AND severity IN ('LOG', 'ERROR', 'WARNING')
+  FROM log_records
+  WHERE severity IN ('LOG', 'ERROR', 'WARNING')
     AND (message LIKE 'parameter "%' OR message LIKE 'received %' OR message LIKE 'configuration file "%'
       OR message LIKE 'starting PostgreSQL %' OR message LIKE 'database system %' OR message LIKE '%(PID %)%'
       OR message LIKE 'all server processes terminated%' OR message LIKE 'redo %'

@@ -1,7 +1,7 @@
 -- One row per completed checkpoint or restartpoint (log_checkpoints): seconds, buffers, and WAL files. Its reason comes
 -- from the latest line of its start; "wal" is a checkpoint by volume, "time" one by timeout, the others were requested.
 WITH lines AS (
-  SELECT event_time, source_role, server_name, pid, session_id, line_num, message,
+  SELECT event_time, source_role, server_name, pid, session_id, line_num, source_offset, message,
     regexp_extract(message, '^(checkpoint|restartpoint) (?:starting|complete):', 1) AS kind,
     regexp_extract(message, '^(?:checkpoint|restartpoint) starting:((?: [a-z-]+)*)$', 1) AS flags,
     message LIKE '%point complete:%' AS is_end
@@ -16,7 +16,8 @@ paired AS (
     lag(event_time) OVER points AS previous_at,
     lag(flags) OVER points AS previous_flags
   FROM lines
-  WINDOW points AS (PARTITION BY source_role, server_name, session_id, kind ORDER BY line_num)
+  WINDOW points AS (PARTITION BY source_role, server_name, session_id, pid, kind
+    ORDER BY CASE WHEN session_id IS NOT NULL THEN line_num END, event_time, source_offset)
 )
 SELECT kind,
   CASE WHEN NOT previous_is_end THEN previous_at END AS started_at,

@@ -5,6 +5,7 @@ import { viewFunctions } from './view-functions.ts'
 // A view comes after those that it reads.
 const names = [
   'log_events',
+  'log_texts',
   'log_records',
   'plans',
   'statement_timings',
@@ -34,6 +35,14 @@ let loaded: readonly TableView[] | undefined
 export const logViews: ViewSet = {
   relation: 'logs',
   functions: viewFunctions,
+  // The further lines of a text log's messages.
+  undated: "severity IS NULL AND record_kind = 'server_log'",
+  simpler: {
+    view: 'log_records',
+    // Lines whose texts belong to another row are among these.
+    unless: "severity_level IS NULL AND parse_status <> 'rejected'",
+    sql: recordsAlone,
+  },
   views() {
     if (loaded === undefined) {
       const folder = viewsFolder(import.meta.url)
@@ -41,6 +50,13 @@ export const logViews: ViewSet = {
     }
     return loaded
   },
+}
+
+/** The view log_records without its joins. */
+function recordsAlone(): string {
+  const { sql = '' } = logViews.views().find(({ name }) => name === 'log_records') ?? {}
+  const [, records] = /^WITH records AS [(]\n(.*?)\n[)],$/ms.exec(sql) ?? []
+  return `SELECT *, CAST(0 AS BIGINT) AS joined_lines FROM (${records!})`
 }
 
 /** Finds the SQL files from a source, from a compiled module of the package, or from a bundle inside the package. */

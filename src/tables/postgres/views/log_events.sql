@@ -1,4 +1,5 @@
 -- One row per record, with its kind, the event it reports, and its severity in one form for all producers and languages.
+-- A further line of a text log's record is none.
 -- Rows that were landed before the table had columns for these are read by their text: an event is then known by the
 -- record's SQLSTATE or by an English message.
 WITH leveled AS (
@@ -9,7 +10,8 @@ WITH leveled AS (
     CASE WHEN record_kind IS NULL AND session_id IS NULL AND raw LIKE '%"category"%'
       THEN nullif(regexp_extract(raw, '"category" *: *"([A-Za-z]*)"', 1), '') END AS category
   FROM logs
-  WHERE parse_status <> 'rejected'
+  WHERE parse_status <> 'rejected' AND NOT (severity_level IS NULL
+    AND CASE WHEN severity IS NULL THEN coalesce(record_kind, '') = 'server_log' ELSE text_part(severity) IS NOT NULL AND coalesce(record_kind, 'server_log') = 'server_log' END)
 ),
 kinds AS (
   SELECT *,

@@ -1,9 +1,16 @@
 -- One row per event of streaming or logical replication.
-WITH events AS (
+WITH found AS (
   SELECT event_time, source_role, server_name, user_name, client_addr, application_name, backend_type, pid, session_id,
-    line_num, severity, sqlstate, message,
+    line_num, severity, coalesce(severity_level, severity_level(severity)) AS level, sqlstate, message
+  FROM logs
+  WHERE parse_status <> 'rejected'
+),
+events AS (
+  SELECT event_time, source_role, server_name, user_name, client_addr, application_name, backend_type, pid, session_id,
+    line_num, severity, sqlstate, message, level,
     CASE
-      WHEN severity IN ('FATAL', 'ERROR') AND regexp_extract(backend_type, '^(?:walreceiver|walsender|logical replication .*)$', 0) <> '' THEN 'error'
+      WHEN level IN ('FATAL', 'ERROR') AND regexp_extract(backend_type, '^(?:walreceiver|walsender|logical replication .*)$', 0) <> '' THEN 'error'
+      WHEN level IN ('FATAL', 'ERROR') AND backend_type IS NULL AND regexp_extract(message, '^(?:could not (?:connect to the (?:primary server|publisher)|start WAL streaming|(?:receive|send) data (?:from|to) WAL stream)|requested WAL segment .* has already been removed|terminating walreceiver |replication slot |logical replication )', 0) <> '' THEN 'error'
       WHEN severity <> 'LOG' THEN NULL
       WHEN message LIKE 'replication connection authorized: user=%' THEN 'authorized'
       WHEN regexp_extract(message, '^received replication command: [A-Z_]+', 0) <> '' THEN 'command'
@@ -19,9 +26,8 @@ WITH events AS (
       WHEN message LIKE 'recovery restart point at %' THEN 'restart point'
       WHEN regexp_extract(message, '^could not (?:receive data from|send data to) WAL stream', 0) <> '' THEN 'error'
     END AS kind
-  FROM logs
-  WHERE parse_status <> 'rejected'
-    AND (severity IN ('FATAL', 'ERROR') OR message LIKE '%replication%' OR message LIKE '%WAL%'
+  FROM found
+  WHERE (level IN ('FATAL', 'ERROR') OR message LIKE '%replication%' OR message LIKE '%WAL%'
       OR message LIKE 'standby "%' OR message LIKE '%logical decoding%' OR message LIKE 'invalidating %slot%'
       OR message LIKE 'recovery restart point at %')
 )

@@ -3,11 +3,11 @@
 -- and bind are parts of the cost of a call. Statements that failed have no duration: see the view errors.
 WITH timed AS (
   SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
-    line_num, query_id, txid, message, detail, duration_ms,
+    line_num, source_blob, source_offset, query_id, txid, message, detail, duration_ms,
     CASE WHEN message LIKE 'duration: %' THEN statement
       ELSE regexp_extract(message, '^(?:statement|execute .*?): ((?s:.*))', 1) END AS statement_text
-  FROM logs
-  WHERE parse_status <> 'rejected' AND severity = 'LOG'
+  FROM log_records
+  WHERE severity = 'LOG'
     AND (message LIKE 'duration: %' OR message LIKE 'statement: %' OR message LIKE 'execute %: %')
     AND plan IS NULL AND NOT (record_kind IS NULL AND message LIKE 'duration: % ms  plan:%')
 ),
@@ -33,17 +33,17 @@ loose AS (
     lead(part) OVER session_lines AS next_part
   FROM parted
   WHERE part <> 'whole'
-  WINDOW session_lines AS (PARTITION BY source_role, server_name, session_id ORDER BY line_num)
+  WINDOW session_lines AS (PARTITION BY source_role, server_name, session_id, pid ORDER BY CASE WHEN session_id IS NOT NULL THEN line_num END, event_time, source_offset)
 ),
 joined AS (
   SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
-    line_num, query_id, txid, phase_words, duration_ms, statement_text, message AS named_by, detail AS parameters_text,
+    line_num, source_blob, source_offset, query_id, txid, phase_words, duration_ms, statement_text, message AS named_by, detail AS parameters_text,
     'same line' AS text_from
   FROM parted
   WHERE part = 'whole'
   UNION ALL
   SELECT event_time, source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id,
-    line_num, query_id, txid,
+    line_num, source_blob, source_offset, query_id, txid,
     CASE WHEN part = 'text' THEN phase_words WHEN previous_part = 'text' THEN previous_words END,
     duration_ms,
     CASE WHEN part = 'text' THEN statement_text WHEN previous_part = 'text' THEN previous_text END,
@@ -55,8 +55,8 @@ joined AS (
 ),
 named AS (
   SELECT event_time, event_time - INTERVAL '1' SECOND * (coalesce(duration_ms, 0) / 1000) AS started_at,
-    source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id, line_num, query_id,
-    txid,
+    source_role, server_name, db_name, user_name, client_addr, application_name, pid, session_id, line_num, source_blob,
+    source_offset, query_id, txid,
     CASE phase_words WHEN 'execute fetch from' THEN 'execute fetch' WHEN '' THEN NULL ELSE phase_words END AS phase,
     nullif(regexp_extract(named_by, '^(?:duration: [0-9.]+ ms  )?(?:parse|bind|execute fetch from|execute) (.*?): ', 1), '') AS prepared_name,
     duration_ms, nullif(statement_text, '') AS statement,
@@ -83,5 +83,5 @@ SELECT event_time, started_at, source_role, server_name, db_name, user_name, cli
     WHEN 'end' THEN 'tcl' WHEN 'savepoint' THEN 'tcl'
     WHEN 'declare' THEN 'cursor' WHEN 'close' THEN 'cursor' WHEN 'fetch' THEN 'cursor' WHEN 'move' THEN 'cursor'
     ELSE 'others' END AS statement_type,
-  parameters, text_from
+  parameters, text_from, source_blob, source_offset
 FROM normalized

@@ -3,8 +3,8 @@
 -- counts lower bounds.
 WITH failed AS (
   SELECT source_role, server_name, db_name, normalize_sql(statement) AS statement_normalized
-  FROM logs
-  WHERE parse_status <> 'rejected' AND severity IN ('ERROR', 'FATAL', 'PANIC') AND statement IS NOT NULL
+  FROM log_records
+  WHERE severity <> 'LOG' AND severity_level IN ('ERROR', 'FATAL', 'PANIC') AND statement IS NOT NULL
 ),
 gathered AS (
   SELECT source_role, server_name, db_name, statement_normalized, statement_type, phase, is_execution, duration_ms,

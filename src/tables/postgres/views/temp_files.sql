@@ -4,6 +4,6 @@ SELECT event_time, source_role, server_name, db_name, user_name, client_addr, ap
   regexp_extract(message, '^temporary file: path "(.*)", size [0-9]+$', 1) AS path,
   CAST(regexp_extract(message, '", size ([0-9]+)$', 1) AS BIGINT) AS bytes,
   statement, normalize_sql(statement) AS statement_normalized
-FROM logs
-WHERE parse_status <> 'rejected' AND severity = 'LOG'
+FROM log_records
+WHERE severity = 'LOG'
   AND regexp_extract(message, '^temporary file: path ".*", size [0-9]+$', 0) <> ''

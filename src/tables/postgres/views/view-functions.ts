@@ -1,6 +1,7 @@
 import type { ViewDialect, ViewFunction } from '../../views.ts'
-import { codeEvent, messageEvent, severityLevel } from '../events.ts'
-import { continuationOf } from '../levels.ts'
+import { codeEvent, messageEvent, severityLevel, viewSeverityLevel } from '../events.ts'
+import { plannedStatement } from '../expressions/message.ts'
+import { continuationOf, viewContinuationOf } from '../levels.ts'
 
 /**
  * Replaces every match of a regular expression that both RE2 and Java read alike. It must have no quote: `\x27` and
@@ -84,8 +85,29 @@ function normalizedMessage(dialect: ViewDialect): string {
   const firstLine = replaceAll(dialect, 's', String.raw`\n[\s\S]*$`, '')
   return replaceEach(dialect, firstLine, [
     [String.raw`\x22[^\x22]*\x22`, '"…"'],
+    // Text logs have the position of an error behind its message, and jsonlog has it elsewhere.
+    [' at character [0-9]+$', ''],
     ['[0-9]+', 'N'],
   ])
+}
+
+/** The statement of a plan, as `plannedStatement` reads it. */
+function planStatement(dialect: ViewDialect): string {
+  if (dialect === 'duckdb') return plannedStatement('s')
+  const inYaml = String.raw`regexp_extract(s, r'^Query Text: ("(?:[^"\\]|\\.)*")', 1)`
+  const inXml = `regexp_extract(s, r'(?s)<Query-Text>(.*?)</Query-Text>', 1)`
+  const unescaped = `replace(replace(replace(replace(${inXml}, '&lt;', '<'), '&gt;', '>'), '&quot;', '"'), '&amp;', '&')`
+  const inText = String.raw`regexp_extract(s, r'(?s)^\t?Query Text: (.*?)\n\t?(?:Query Parameters: |Query Identifier: |[^\n]*\(cost=[0-9.]+)', 1)`
+  return `nullif(CASE WHEN startswith(s, '{') THEN get_json_object(s, "$['Query Text']") WHEN startswith(s, '<') THEN ${unescaped}
+    WHEN startswith(s, 'Query Text: "') THEN get_json_object('{"text":' || ${inYaml} || '}', '$.text') ELSE ${inText} END, '')`
+}
+
+/** The statement of a message of pgaudit, whose quotes are doubled inside quotes. */
+function auditedStatement(): string {
+  // Repeated groups contain few repetitions: Java's matcher calls itself for each, and a long text would overflow its stack.
+  const field = '(?:"[^"]*(?:""[^"]*)*"|[^,"]*)'
+  const text = `regexp_extract(s, '^AUDIT: (?:${field},){7}(${field})', 1)`
+  return `CASE WHEN ${text} LIKE '"%' THEN replace(substring(${text}, 2, length(${text}) - 2), '""', '"') ELSE nullif(${text}, '') END`
 }
 
 function inBothDialects(of: (dialect: ViewDialect) => string): Readonly<Record<ViewDialect, string>> {
@@ -108,7 +130,7 @@ export const viewFunctions: readonly ViewFunction[] = [
     name: 'severity_level',
     comment:
       'DEBUG, LOG, INFO, NOTICE, WARNING, ERROR, FATAL or PANIC, of a severity in any language of PostgreSQL; NULL for other texts.',
-    body: inBothDialects(() => severityLevel('s')),
+    body: { duckdb: viewSeverityLevel('s'), spark: severityLevel('s') },
   },
   {
     name: 'message_event',
@@ -124,15 +146,27 @@ export const viewFunctions: readonly ViewFunction[] = [
     name: 'text_part',
     comment:
       'detail, hint, context, statement, query or location, of the word in any language of PostgreSQL that a line of a text log has in place of a severity; NULL for other texts.',
-    body: inBothDialects(() => continuationOf('s')),
+    body: { duckdb: viewContinuationOf('s'), spark: continuationOf('s') },
+  },
+  {
+    name: 'plan_statement',
+    comment:
+      'The statement that a plan of auto_explain begins with, in each of its formats; NULL without one.',
+    body: inBothDialects(planStatement),
+  },
+  {
+    name: 'audit_statement',
+    comment: 'The statement in a message of pgaudit; NULL without one.',
+    body: inBothDialects(auditedStatement),
   },
   {
     name: 'further_lines',
-    comment: 'Lines in their order, each behind a newline; before each text is its place, of 30 digits.',
+    comment:
+      'Lines in their order, each once and behind a newline; before each text is its place, of 30 digits.',
     parameter: 'ARRAY<STRING>',
     body: {
-      duckdb: `coalesce(array_to_string(list_transform(list_sort(list_filter(s, lambda p: p IS NOT NULL)), lambda p: chr(10) || substring(p, 31)), ''), '')`,
-      spark: `coalesce(array_join(transform(array_sort(filter(s, p -> p IS NOT NULL)), p -> chr(10) || substring(p, 31)), ''), '')`,
+      duckdb: `coalesce(array_to_string(list_transform(list_sort(list_distinct(s)), lambda p: chr(10) || substring(p, 31)), ''), '')`,
+      spark: `coalesce(array_join(transform(array_sort(array_distinct(filter(s, p -> p IS NOT NULL))), p -> chr(10) || substring(p, 31)), ''), '')`,
     },
   },
 ]

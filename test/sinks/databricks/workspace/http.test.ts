@@ -51,7 +51,7 @@ test('a server that accepts the connection and never answers is given up in time
   const { port } = silent.address() as AddressInfo
   const clock = new ManualClock()
   const http = new WorkspaceHttp({
-    address: { host: '127.0.0.1', port, httpPath: '/', auth: { kind: 'token', token: '' } },
+    address: { host: '127.0.0.1', port },
     clock,
   })
   const connected = once(silent, 'connection')

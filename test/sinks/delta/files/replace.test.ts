@@ -293,7 +293,7 @@ test('any sequence of landings and replacements by two writers leaves the rows o
       ).flat()
       assert.deepEqual(await placesOf(bench), expected)
     }),
-    { numRuns: 40 },
+    { numRuns: 15 },
   )
 })
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { cp, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after, before, type TestContext } from 'node:test'
+import test, { type TestContext } from 'node:test'
 import { writeCheckpoint } from '../../../../src/sinks/delta/log/checkpoint-writer.ts'
 import { cleanLog, cleanupRules } from '../../../../src/sinks/delta/log/cleanup.ts'
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import { commitPath } from '../../../../src/sinks/delta/protocol/actions.ts'
 import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
 import { LocalDeltaStorage } from '../../../../src/sinks/delta/storage/local.ts'
+import { sharedHooks } from '../../../support/shared-hooks.ts'
 import { committerOf, encode, placesOf, span, type Workbench, workbench } from '../support.ts'
 
 const dayMs = 24 * 3_600_000
@@ -56,18 +57,9 @@ async function aged(bench: Workbench): Promise<void> {
 }
 
 /** Made once, because it takes longer than a test. */
-let agedTable: string
-const endings: (() => Promise<void>)[] = []
-
-before(async () => {
-  const bench = await workbench({ after: (end) => endings.push(end) })
-  await aged(bench)
-  agedTable = bench.table
-})
-
-after(async () => {
-  for (const end of endings) await end()
-})
+const agedBefore = await workbench(sharedHooks())
+await aged(agedBefore)
+const agedTable = agedBefore.table
 
 /** A copy of the aged table. */
 async function agedBench(t: TestContext): Promise<Workbench> {

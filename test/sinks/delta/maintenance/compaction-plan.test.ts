@@ -49,16 +49,30 @@ test('a partition with fewer small files than asked for stays as it is', () => {
   assert.deepEqual(sizesOf(files, { minFiles: 3 }), [[10, 10, 10]])
 })
 
+test('in a partition that is over, a few small files are merged where that is worthwhile', () => {
+  const sizesOn = (event_date: string, sizes: readonly number[]) =>
+    sizesOf(
+      sizes.map((size) => file(size, { event_date })),
+      { minFiles: 100, today: '2026-01-02' },
+    )
+  assert.deepEqual(sizesOn('2026-01-01', [30, 30, 30, 30, 30, 40, 10]), [
+    [30, 30, 30],
+    [40, 30, 30],
+  ])
+  assert.deepEqual(sizesOn('2026-01-01', [90, 100, 10, 10]), [])
+  // Left-over files are merged too, unless a large one would be written again for a few rows.
+  const tiny = Array.from({ length: 9 }, () => 1)
+  assert.deepEqual(sizesOn('2026-01-01', [...tiny, 1]), [[1, ...tiny]])
+  assert.deepEqual(sizesOn('2026-01-01', [...tiny, 30]), [[30, ...tiny]])
+  assert.deepEqual(sizesOn('2026-01-01', [...tiny, 40]), [])
+  assert.deepEqual(sizesOn('2026-01-01', tiny), [])
+  assert.deepEqual(sizesOn('2026-01-02', [10, 10, 10, 10, 10, 10, 10, 10]), [])
+})
+
 test('in a partition that grows only very small files are merged, so that a row is not written again and again', () => {
   const sizes = [5, 5, 12, 13, 40, 40]
   for (const [event_date, merged] of [
-    [
-      '2026-01-01',
-      [
-        [40, 40, 13, 5],
-        [12, 5],
-      ],
-    ],
+    ['2026-01-01', [[40, 13, 12, 5, 5]]],
     ['2026-01-02', [[12, 5, 5]]],
     ['2026-01-03', [[12, 5, 5]]],
     [null, [[12, 5, 5]]],
@@ -88,6 +102,20 @@ test('small files with a deletion vector are merged, unless it lies outside of t
   assert.deepEqual(
     groups.map(({ files }) => files),
     [[marked, inside]],
+  )
+})
+
+test('a merged file holds what was written one after the other, whatever the sizes', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 49 }), { maxLength: 60 }), (sizes) => {
+      const files = sizes.map((size) => file(size))
+      const { groups } = planCompaction(files.toReversed(), rules)
+      assert.deepEqual(
+        groups.flatMap((group) => group.files),
+        files.slice(0, groups.flatMap((group) => group.files).length),
+      )
+      for (const { bytes } of groups.slice(0, -1)) assert.ok(bytes > 50, `${bytes} of 100`)
+    }),
   )
 })
 

@@ -4,13 +4,16 @@ import { isTailraceError } from '../../../../src/errors.ts'
 import { readCommit } from '../../../../src/sinks/delta/log/load.ts'
 import { type RetainOptions, retainTable } from '../../../../src/sinks/delta/maintenance/retain-table.ts'
 import type { RetainReport } from '../../../../src/sinks/table-reports.ts'
+import { placeInAzure, sharedStorage, stopSharedStorage } from '../on-each-storage.ts'
 import { committerOf, encode, impatientClock, rowsOf, span, type Workbench, workbench } from '../support.ts'
 import { blob, dayMs, landBatches, optimize, vacuum } from './support.ts'
+
+stopSharedStorage()
 
 /** Rows are of the first three days of 2026, or have no day. */
 const firstMs = Date.UTC(2026, 0, 1)
 
-/** Keeps the days from a day of January on. */
+/** Keeps the days from a day of January on, by the clock alone. */
 function keepFrom(
   bench: Workbench,
   day: number,
@@ -22,7 +25,7 @@ function keepFrom(
     clock: { ...impatientClock, now: () => firstMs + (day - 1 + 90) * dayMs + 1_000 },
     random: Math.random,
     days: 90,
-    allowEmpty: false,
+    allowEmpty: true,
     deletes: true,
     ...changes,
   })
@@ -89,20 +92,47 @@ test('the first day never moves back', async (t) => {
   )
 })
 
-test('nothing is deleted when no day would remain, as with a clock that is years ahead, unless that is allowed', async (t) => {
+test('with a clock that is weeks or years ahead, the newest rows say what today is, unless the clock is vouched for', async (t) => {
   const bench = await workbench(t)
   await landBatches(bench, 0, 1)
+  for (const daysAhead of [0, 1, 20, 4_000]) {
+    const clock = { ...impatientClock, now: () => Date.UTC(2026, 0, 3) + daysAhead * dayMs }
+    const report = await keepFrom(bench, 3, { clock, days: 1, allowEmpty: false, deletes: false })
+    assert.deepEqual(
+      [report?.firstDay, report?.today],
+      ['2026-01-02', { day: '2026-01-03', by: daysAhead === 0 ? 'clock' : 'rows' }],
+    )
+  }
+  // Rows of a day that is still to come say nothing of today.
+  const early = { ...impatientClock, now: () => Date.UTC(2026, 0, 2) }
+  const report = await keepFrom(bench, 3, { clock: early, days: 1, allowEmpty: false })
+  assert.deepEqual([report?.firstDay, report?.today.by, report?.days], ['2026-01-01', 'clock', []])
+  assert.equal((await keepFrom(bench, 4))?.days.length, 3)
+  assert.deepEqual(await rowsOf(bench, 'event_date IS NOT NULL'), [])
+})
+
+test('in Azure the clock of the service counts if it is behind, also for a table without new rows', async (t) => {
+  const { container } = await sharedStorage()
+  const bench = await workbench(t, placeInAzure(container))
+  await landBatches(bench, 0, 1)
+  const today = Math.floor(Date.now() / dayMs)
+  const daysSince = (day: number): number => today - Date.UTC(2026, 0, day) / dayMs
+  const ahead = { ...impatientClock, now: () => Date.now() + 21 * dayMs }
+  const report = await keepFrom(bench, 3, { clock: ahead, days: daysSince(2), allowEmpty: false })
+  assert.deepEqual([report?.firstDay, report?.today.by], ['2026-01-02', 'storage'])
+  assert.deepEqual(
+    report?.days.map(({ day }) => day),
+    ['2026-01-01'],
+  )
   const before = await rowsOf(bench)
   await assert.rejects(
-    keepFrom(bench, 4),
+    keepFrom(bench, 3, { clock: ahead, days: daysSince(4), allowEmpty: false }),
     (error) =>
       isTailraceError(error, 'RETENTION_REFUSED') && /before 2026-01-04.*2026-01-03/.test(error.message),
   )
   assert.deepEqual(await rowsOf(bench), before)
   // No first day was recorded: the days that are kept can be replayed.
   assert.equal((await keepFrom(bench, 2, { deletes: false }))?.firstDay, '2026-01-02')
-  assert.equal((await keepFrom(bench, 4, { allowEmpty: true }))?.days.length, 3)
-  assert.deepEqual(await rowsOf(bench, 'event_date IS NOT NULL'), [])
 })
 
 test('a merge that wins the race for the same files makes retain begin again', async (t) => {

@@ -49,7 +49,7 @@ export async function landBatches(
 /** A table in a directory that a pipeline lands in, for what runs beside its landings. */
 export async function pipelineBench(
   t: TestContext,
-  sink: Pick<DeltaSinkConfig, 'optimize' | 'retainDays'>,
+  sink: Pick<DeltaSinkConfig, 'optimize' | 'retainDays' | 'archiveOffsets'>,
 ): Promise<{
   readonly bench: Workbench
   readonly target: ReturnType<typeof deltaTarget>

@@ -7,10 +7,11 @@ import { writeCheckpoint } from '../../../../src/sinks/delta/log/checkpoint-writ
 import { loadState } from '../../../../src/sinks/delta/log/load.ts'
 import { commitPath, encodeActions } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { readTable } from '../../../../src/sinks/delta/query/read-table.ts'
+import { archive } from '../archive/support.ts'
 import { markDeleted } from '../deletion-vectors.ts'
 import { FaultyStorage } from '../faulty-storage.ts'
 import { onEachStorage } from '../on-each-storage.ts'
-import { type Workbench, workbench } from '../support.ts'
+import { committerOf, type Workbench, workbench } from '../support.ts'
 import { contentOf, daysLater, landBatches, optimize, vacuum } from './support.ts'
 
 async function putFiles({ storage, staging }: Workbench, ...paths: readonly string[]): Promise<void> {
@@ -222,4 +223,61 @@ test('a table with rules that are not known here is left alone', async (t) => {
 
 test('no table is no fault', async (t) => {
   assert.equal(await vacuum(await workbench(t)), undefined)
+})
+
+onEachStorage(
+  'the files of former archives go when the retention is over, those of the newest one stay',
+  async (bench) => {
+    await landBatches(bench, 0, 1)
+    await archive(bench)
+    await landBatches(bench, 1, 2)
+    await archive(bench)
+    await bench.storage.put('_tailrace/offsets/offsets-of-a-killed-process.parquet', Buffer.from('PAR1'))
+    const files = async () => (await bench.storage.list('_tailrace/offsets')).sort()
+    const before = await files()
+    assert.deepEqual((await vacuum(bench, { clock: daysLater(6.9) }))!.expired, [])
+    assert.deepEqual(await files(), before)
+    const expired = (await vacuum(bench))!.expired.map(({ path }) => path)
+    // A manifest and the file that was merged with its successor, beside the leftover.
+    assert.equal(expired.length, 3)
+    assert.equal((await files()).length, 2)
+    const committer = committerOf(bench)
+    await committer.open()
+    assert.deepEqual(
+      (await committer.archive.find(['logs/pg'])).map(({ offset }) => offset),
+      [240],
+    )
+  },
+)
+
+onEachStorage(
+  'an archive that is committed while vacuum runs stays, also with a clock ahead',
+  async (bench) => {
+    await landBatches(bench, 0, 1)
+    const storage = new FaultyStorage(bench.storage)
+    let isArchived = false
+    storage.pages = async function* (folder, prefix) {
+      if (folder === '_tailrace/offsets' && !isArchived) {
+        await archive(bench)
+        isArchived = true
+      }
+      yield* bench.storage.pages(folder, prefix)
+    }
+    await vacuum({ ...bench, storage })
+    assert.equal(isArchived, true)
+    const committer = committerOf(bench)
+    await committer.open()
+    assert.equal((await committer.archive.find(['logs/pg'])).length, 1)
+  },
+)
+
+onEachStorage('files of a former archive stay for a week, however short the retention is', async (bench) => {
+  await landBatches(bench, 0, 1)
+  await archive(bench)
+  await landBatches(bench, 1, 2)
+  await archive(bench)
+  const files = async () => (await bench.storage.list('_tailrace/offsets')).sort()
+  const before = await files()
+  await vacuum(bench, { clock: daysLater(6.9), retentionMs: 0, allowShortRetention: true })
+  assert.deepEqual(await files(), before)
 })

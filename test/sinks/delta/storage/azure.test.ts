@@ -13,8 +13,10 @@ import { ManualClock } from '../../../sources/manual-clock.ts'
 import { misbehavingServer } from '../../../sources/storage-fixture.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { faultyProxy, type NetworkFault } from '../../../support/faulty-proxy.ts'
-import { hurriedClock, placeInAzure, sharedStorage } from '../on-each-storage.ts'
+import { hurriedClock, placeInAzure, sharedStorage, stopSharedStorage } from '../on-each-storage.ts'
 import { committerOf, encode, offsetsOf, span, workbench } from '../support.ts'
+
+stopSharedStorage()
 
 /** A table behind a network that can be told to fail, and the same table without it. */
 async function behindFaults(t: TestContext, options: Partial<AzureDeltaStorageOptions> = {}) {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { withEngine } from '../../../../src/sinks/encoding/engine-session.ts'
+import { logViews } from '../../../../src/tables/postgres/views/log-views.ts'
 import { sqlString } from '../../../../src/tables/sql.ts'
 import { createLogViews } from './create-log-views.ts'
 
@@ -121,5 +122,40 @@ test('the view log_records joins the lines of a text log with the record of thei
         '7|1|LOG|three|context of three|1',
       ],
     )
+  })
+})
+
+test('log_records of a table without further lines has the same rows and columns without a join', async () => {
+  await withEngine(async (engine, directory) => {
+    const file = join(directory, 'records.ndjson')
+    await writeFile(file, records.map(([record]) => `${JSON.stringify(record)}\n`).join(''))
+    const table = await createLogViews(engine, file, 'primary')
+    const { view, unless, sql } = logViews.simpler!
+    await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${table} WHERE (${unless}) IS NOT TRUE`)
+    await engine.run(`CREATE VIEW alone AS ${sql()}`)
+    const columnsOf = async (name: string): Promise<unknown> =>
+      engine.rows(`SELECT column_name, column_type FROM (DESCRIBE ${name}) ORDER BY ALL`)
+    assert.deepEqual(await columnsOf('alone'), await columnsOf(view))
+    const rowsOf = (name: string) => engine.rows(`FROM ${name} ORDER BY source_offset`)
+    const found = await rowsOf(view)
+    assert.equal(found.length, 12)
+    assert.deepEqual(await rowsOf('alone'), found)
+    assert.doesNotMatch(JSON.stringify(await engine.rows('EXPLAIN FROM alone')), /JOIN/)
+  })
+})
+
+test('no function of the views makes a join of its words, which every row would pass', async () => {
+  await withEngine(async (engine) => {
+    await engine.run(
+      'CREATE TABLE texts AS SELECT i::VARCHAR AS s, [i::VARCHAR] AS list FROM range(10) AS numbers(i)',
+    )
+    for (const { name, body } of logViews.functions) {
+      await engine.run(`CREATE OR REPLACE MACRO ${name}(s) AS ${body.duckdb}`)
+      const argument = name === 'further_lines' ? 'list' : 's'
+      const plan = await engine.rows(
+        `EXPLAIN SELECT ${name}(${argument}) AS value FROM texts WHERE value <> ''`,
+      )
+      assert.doesNotMatch(JSON.stringify(plan), /JOIN/, name)
+    }
   })
 })

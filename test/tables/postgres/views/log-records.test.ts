@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmod, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { findPostgres } from '../../../../sample/find-postgres.ts'
-import { PostgresServer } from '../../../../sample/postgres-server.ts'
-import { serverAccount } from '../../../../sample/server-account.ts'
 import { openBench } from '../../../commands/command-fixture.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { freePort } from '../../../support/free-port.ts'
-import { skipUnless } from '../../../support/skip-unless.ts'
-import { temporaryDirectory } from '../../../support/temporary-directory.ts'
+import { loggingServer, withoutServer } from './logging-server.ts'
 import { envelopes, selectFromLanded } from './text-logs.ts'
 
 const recordsSql = `SELECT pid, session_id, severity, message, detail, hint, context, statement, internal_query
@@ -45,28 +40,10 @@ SELECT upper('x'),
 `
 
 test("log_records finds the records of a server's jsonlog in its text log, whatever its prefix", {
-  skip: skipUnless(findPostgres() ? false : 'PostgreSQL 15 or newer with pgbench is not installed'),
+  skip: withoutServer,
 }, async (t) => {
-  const directory = await temporaryDirectory(t)
-  // The server runs under another account.
-  await chmod(directory, 0o711)
-  const home = join(directory, 'pg')
-  const server = new PostgresServer(findPostgres()!, serverAccount(), home, await freePort())
-  await server.initialize()
-  await server.configure({
-    logging_collector: 'on',
-    log_destination: 'stderr,jsonlog',
-    log_directory: '../log',
-    log_filename: 'postgresql.log',
-    log_file_mode: '0644',
-    log_timezone: 'UTC',
-    log_min_messages: 'notice',
-    log_min_duration_statement: '0',
-    listen_addresses: '127.0.0.1',
-    fsync: 'off',
-  })
+  const server = await loggingServer(t, { log_min_messages: 'notice' })
   await server.start()
-  t.after(() => server.stop())
   for (const prefix of prefixes) {
     await server.psql(`ALTER SYSTEM SET log_line_prefix = '${prefix}'; SELECT pg_reload_conf();`)
     // A session takes the new setting when the postmaster and the session itself have read it.

@@ -1,0 +1,42 @@
+import { sqlString } from '../../sql.ts'
+import type { Shape } from './shape.ts'
+
+/** What PgBouncer writes before a message about a socket: whether it is a client's or a server's, and whose it is. */
+const socket = '^(?:([CS])-0x[0-9a-f]+: (?:([^/\\n]*)/([^@\\n]*)@(\\S+?)(?::(\\d+))? )?)?'
+
+/** SQL of the fields of PgBouncer's text behind its level. */
+export function poolerFields(
+  text: string,
+): Readonly<Record<'db_name' | 'user_name' | 'client_addr' | 'client_port' | 'message', string>> {
+  const group = (number: number): string =>
+    `nullif(regexp_extract(${text}, ${sqlString(socket)}, ${number}), '')`
+  const address = group(4)
+  // Over a Unix socket, the port is the pooler's.
+  const isLocal = `starts_with(${address}, 'unix')`
+  const ofClient = (value: string): string => `CASE WHEN ${group(1)} = 'C' THEN ${value} END`
+  return {
+    db_name: `nullif(${group(2)}, '(nodb)')`,
+    user_name: `nullif(${group(3)}, '(nouser)')`,
+    client_addr: ofClient(
+      `CASE WHEN ${isLocal} THEN '[local]' ELSE regexp_replace(${address}, '^\\[(.*)\\]$', '\\1') END`,
+    ),
+    client_port: ofClient(`CASE WHEN NOT ${isLocal} THEN ${group(5)} END`),
+    message: `substring(${text}, length(regexp_extract(${text}, ${sqlString(socket)}, 0)) + 1)`,
+  }
+}
+
+/** PgBouncer's log in the pods of CloudNativePG, whose operator has parsed its lines. */
+export const cloudnativepgPooler: Shape = {
+  name: 'cloudnativepg-pooler',
+  matches: (at) =>
+    `${at('record', 'timestamp')} IS NOT NULL AND ${at('record', 'level')} IS NOT NULL AND ${at('record', 'msg')} IS NOT NULL`,
+  fields: (at) => ({
+    ...poolerFields(at('record', 'msg')),
+    record_kind: `'pooler'`,
+    event_time: at('record', 'timestamp'),
+    event_time_second: at('ts'),
+    severity: at('record', 'level'),
+    pid: at('record', 'pid'),
+    server_name: at('logging_pod'),
+  }),
+}
