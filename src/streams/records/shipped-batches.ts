@@ -35,29 +35,41 @@ function objectsIn(value: JsonValue | undefined): readonly JsonObject[] {
 }
 
 /** https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding, read 2026-11 */
-function otlpRecords({ resourceLogs }: JsonObject): readonly JsonObject[] | undefined {
+function otlpRecords({ resourceLogs, ...batch }: JsonObject): readonly JsonObject[] | undefined {
   if (!Array.isArray(resourceLogs)) return undefined
-  return objectsIn(resourceLogs).flatMap((group) => {
-    const resource = isJsonObject(group.resource) ? plainMembers(group.resource.attributes) : {}
+  return objectsIn(resourceLogs).flatMap(({ resource: from, scopeLogs, ...ofResource }) => {
+    const resource = described(from, ofResource)
     const host = ['k8s.pod.name', 'host.name', 'service.instance.id', 'service.name'].find(
       (key) => typeof resource[key] === 'string',
     )
-    return objectsIn(group.scopeLogs).flatMap(({ logRecords }) =>
-      objectsIn(logRecords).map(({ body, timeUnixNano, severityText, attributes, ...others }): JsonObject => {
-        const time =
-          timeUnixNano === undefined || timeUnixNano === '0' ? others.observedTimeUnixNano : timeUnixNano
-        return {
-          log: plainValue(body) ?? null,
-          ...(time === undefined ? {} : { time }),
-          ...(severityText === undefined || severityText === '' ? {} : { severity: severityText }),
-          ...(host === undefined ? {} : { host: resource[host]! }),
-          resource,
-          attributes: plainMembers(attributes),
-          ...others,
-        }
-      }),
-    )
+    return objectsIn(scopeLogs).flatMap(({ scope: source, logRecords, ...ofScope }) => {
+      const scope = described(source, ofScope)
+      return objectsIn(logRecords).map(
+        ({ body, timeUnixNano, severityText, attributes, ...others }): JsonObject => {
+          const time =
+            timeUnixNano === undefined || timeUnixNano === '0' ? others.observedTimeUnixNano : timeUnixNano
+          return {
+            ...batch,
+            ...others,
+            log: plainValue(body) ?? null,
+            ...(time === undefined ? {} : { time }),
+            ...(severityText === undefined || severityText === '' ? {} : { severity: severityText }),
+            ...(host === undefined ? {} : { host: resource[host]! }),
+            resource,
+            ...(Object.keys(scope).length === 0 ? {} : { scope }),
+            attributes: plainMembers(attributes),
+          }
+        },
+      )
+    })
   })
+}
+
+/** @returns the attributes of a resource or scope, and what else the batch states of it, such as the URL of its schema */
+function described(value: JsonValue | undefined, others: JsonObject): JsonObject {
+  if (!isJsonObject(value)) return others
+  const { attributes, ...own } = value
+  return { ...others, ...own, ...plainMembers(attributes) }
 }
 
 /** @returns the object of a list of `{ key, value }` */
@@ -76,13 +88,22 @@ function plainValue(typed: JsonValue | undefined): JsonValue | undefined {
 }
 
 /** https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs, read 2026-11 */
-function lokiRecords({ streams }: JsonObject): readonly JsonObject[] | undefined {
+function lokiRecords({ streams, ...batch }: JsonObject): readonly JsonObject[] | undefined {
   if (!Array.isArray(streams)) return undefined
-  return objectsIn(streams).flatMap(({ stream, values }) =>
+  return objectsIn(streams).flatMap(({ stream, values, ...others }) =>
     (Array.isArray(values) ? values : []).flatMap((one): JsonObject[] => {
       if (!Array.isArray(one)) return []
       const [time = null, log = null, metadata] = one
-      return [{ log, time, labels: stream ?? null, ...(metadata === undefined ? {} : { metadata }) }]
+      return [
+        {
+          ...batch,
+          ...others,
+          log,
+          time,
+          labels: stream ?? null,
+          ...(metadata === undefined ? {} : { metadata }),
+        },
+      ]
     }),
   )
 }

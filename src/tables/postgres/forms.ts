@@ -2,9 +2,11 @@ import { sqlIdentifier, sqlString } from '../sql.ts'
 import { stringColumns } from './columns.ts'
 import { constantList, type JsonStructure, jsonPath, jsonStruct, textKeys } from './expressions/json.ts'
 import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
+import { removalPatch } from './other-keys.ts'
+import { envelopeText } from './shapes/envelope.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
-import { envelopeText, lineOf } from './shapes/log-text.ts'
+import { lineOf } from './shapes/log-text.ts'
 import type { Shape, TextField, ValueAt } from './shapes/shape.ts'
 
 /** @returns the number of a shape: its 1-based position in the order of detection. */
@@ -23,8 +25,10 @@ export interface Form {
   readonly list?:
     | Pick<ValueList, 'isEmpty' | 'topKeys' | 'extract' | 'pathsIn' | 'keysIn' | 'from'>
     | undefined
-  /** Paths of the values that columns have, one key per level. Default: that of an envelope, whose text alone is read. */
-  readonly readKeys?: readonly (readonly string[])[] | undefined
+  /** SQL of `removalPatch` the values that columns have. Default: none, for an envelope, whose text alone is read. */
+  readonly removal?: string | undefined
+  /** SQL of what else of the record is in `extra`. */
+  readonly partly?: string | undefined
   /** Whether the struct of the clues has the list's values, too. */
   readonly isClue?: boolean | undefined
   readonly keys: JsonStructure
@@ -41,8 +45,13 @@ export const prefixColumns: PrefixColumns = {
 /** Column of the text inside an envelope. */
 export const lineColumn = 'line'
 
-/** Fields for which a record has several values, or a longer one than the column. */
-const partlyHeld: ReadonlySet<string> = new Set(['event_time_second', 'server_name', 'source_role'])
+/** Fields that do not hold their values whole: a record has several of them, or they are longer or more precise. */
+const partlyHeld: ReadonlySet<string> = new Set([
+  'event_time_second',
+  'record_kind',
+  'server_name',
+  'source_role',
+])
 
 /** @returns the forms by shape number; 0 is jsonlog with its first key first */
 export function formsOf(): readonly Form[] {
@@ -58,7 +67,7 @@ export function formsOf(): readonly Form[] {
     fields: jsonlog.fields(at, prefix),
     prefixed: undefined,
     keys: textKeys([...keys]),
-    readKeys: jsonlogKeys.map(({ key }) => [key]),
+    removal: sqlString(removalPatch(jsonlogKeys.map(({ key }) => [key]))),
   }
   const listed = shapes.map((shape): Form => {
     const list =
@@ -68,20 +77,34 @@ export function formsOf(): readonly Form[] {
     const fields = shape.fields(list.at, prefix)
     const prefixed = shape.prefixed?.(list.at, lineColumn)
     const held = Object.entries(fields).flatMap(([name, sql]) => (partlyHeld.has(name) ? [] : [sql]))
+    const heldKeys = list.keysIn([...held, prefixed].join(' '))
     return {
       at: list.at,
       fields,
       prefixed,
       list,
-      readKeys:
+      removal:
         prefixed === lineColumn || shape.split !== undefined
           ? undefined
-          : list.keysIn([...held, prefixed].join(' ')),
+          : removalOf(heldKeys, shape.replaced?.(list.at, prefix)),
+      partly: shape.partly?.(list.at),
       isClue: shape.areClues === true,
       keys: {},
     }
   })
   return [plain, ...listed]
+}
+
+/** SQL of `removalPatch` some values, but not the one that is replaced. */
+function removalOf(
+  keys: readonly (readonly string[])[],
+  replaced: ReturnType<NonNullable<Shape['replaced']>> | undefined,
+): string {
+  const all = sqlString(removalPatch(keys))
+  if (replaced === undefined) return all
+  const [path, condition] = replaced
+  const others = keys.filter((one) => one.join('.') !== path.join('.'))
+  return `CASE WHEN ${condition} THEN ${sqlString(removalPatch(others))} ELSE ${all} END`
 }
 
 /** SQL of the number of the first shape that matches. @param text SQL of the text inside an envelope */

@@ -27,7 +27,7 @@ function remove(patch: Patch, [key, ...inner]: readonly string[]): void {
 
 /** Objects of which nothing is left. The merge also makes those that the record lacks. */
 const emptyObject =
-  '"(?:properties|record|audit|source|payload|metadata|resource|labels|protoPayload|request)":\\{(?:"[a-z]+":\\{\\})?\\}'
+  '"(?:properties|record|oldkeys|audit|source|payload|metadata|resource|labels|protoPayload|request)":\\{(?:"[a-z]+":\\{\\})?\\}'
 
 /**
  * SQL of a JSON object without some of its values; NULL for a long text. Numbers that exceed a double are rounded.
@@ -37,11 +37,21 @@ const emptyObject =
  */
 export function withoutKeys(text: string, removal: string): string {
   const rest = `json_merge_patch(${text}, ${removal})::VARCHAR`
-  return `CASE WHEN strlen(${text}) <= ${maxTextBytes} THEN regexp_replace(${rest}, ',${emptyObject}|${emptyObject},?', '', 'g') END`
+  return `CASE WHEN strlen(${text}) <= ${maxTextBytes} THEN ${withoutEmptyObjects(rest)} END`
 }
 
-/** SQL of the keys of two objects together; NULL when there are none. */
+/** SQL of a JSON text without the objects of which a merge has left nothing. */
+export function withoutEmptyObjects(text: string): string {
+  return `regexp_replace(${text}, ',${emptyObject}|${emptyObject},?', '', 'g')`
+}
+
+/**
+ * SQL of the keys of two objects together; NULL when there are none. Where both have a key, those of the outer one are an
+ * object of their own under `envelope`.
+ */
 export function joinedKeys(outer: string, inner: string): string {
+  const areApart = `len(list_intersect(json_keys(${outer}), json_keys(${inner}))) = 0`
   return `nullif(CASE WHEN ${outer} IS NULL THEN ${inner} WHEN ${inner} IS NULL THEN ${outer}
-    ELSE json_merge_patch(${outer}, ${inner})::VARCHAR END, '{}')`
+    WHEN ${areApart} THEN json_merge_patch(${outer}, ${inner})::VARCHAR
+    ELSE json_merge_patch('{"envelope":' || ${outer} || '}', ${inner})::VARCHAR END, '{}')`
 }

@@ -94,6 +94,7 @@ export class PostgresProjection implements Projection {
         'keys',
         'clue_list',
         'line_text',
+        'inner_removal',
         'envelope_keys',
         'envelope_host',
         outerTime,

@@ -5,16 +5,10 @@ import { type ExtraColumn, extraTexts } from './extra-column.ts'
 import { beginsObject, byShape, type Form, shapeNumber, shapeOf, ValueStruct } from './forms.ts'
 import { removalPatch, withoutKeys } from './other-keys.ts'
 import type { SelectChain } from './select-chain.ts'
+import { envelopeRecord, envelopeText, recordRemoval, textRemoval } from './shapes/envelope.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import {
-  envelopeHost,
-  envelopeText,
-  envelopeTextKeys,
-  envelopeTime,
-  outerTime,
-  recordKeys,
-} from './shapes/log-text.ts'
+import { envelopeHost, envelopeTime, outerTime } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
@@ -29,8 +23,8 @@ const azureNumbers = ['azure-diagnostics', 'azure-pooler', 'azure-statistics'].m
 
 /**
  * Adds the columns `shape`, `body` (the text that has the record's values), `keys` (the values of usual jsonlog), `clue_list`
- * (the values that are read with the clues), `line_text` (the text inside an envelope), `extra`, `envelope_keys`, and
- * `is_unread` for a record whose values are in a text that is not read.
+ * (the values that are read with the clues), `line_text` (the text inside an envelope), `extra`, `envelope_keys`,
+ * `inner_removal` (what `line_text` leaves of the envelope inside another), and `is_unread` for a record whose values are in a text that is not read.
  */
 export function addShape(
   chain: SelectChain,
@@ -43,7 +37,7 @@ export function addShape(
   const clueLists = forms.flatMap(({ list, isClue }, number) =>
     list === undefined || isClue !== true ? [] : [[number, list.from(clues.at)] as const],
   )
-  const inside = insideOf(clues.at)
+  const inside = envelopeRecord(clues.at)
   const text = envelopeText(clues.at)
   const host = envelopeHost(clues.at)
   const time = envelopeTime(clues.at)
@@ -98,8 +92,9 @@ export function addShape(
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
     envelope_host: `CASE WHEN ${isWrapped} THEN ${host} END`,
     [outerTime]: `CASE WHEN ${isWrapped} THEN ${time} END`,
-    envelope_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${envelopeRemoval(clues.at)}
+    text_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${textRemoval(clues.at)}
       WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,
+    record_removal: `CASE WHEN ${isWrapped} THEN ${recordRemoval(clues.at)} END`,
   })
   // The values of the outer record are read: of a long one, the texts inside follow in a step of their own.
   chain.endStep(
@@ -107,7 +102,8 @@ export function addShape(
       'outer_shape',
       'outer_list',
       'has_record',
-      'envelope_removal',
+      'text_removal',
+      'record_removal',
       'envelope_host',
       outerTime,
       'keys',
@@ -120,7 +116,6 @@ export function addShape(
     'doc',
   )
   chain.add({
-    envelope_keys: withoutKeys('doc', 'envelope_removal'),
     inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
@@ -131,9 +126,13 @@ export function addShape(
     inner_category: inner.at('category'),
     is_deep: `CASE WHEN ${isWrapped} THEN coalesce(${isDeep}, false) END`,
     inner_others: othersOf('wrapped', 'inner_properties'),
+    inner_text_removal: `CASE WHEN ${isWrapped} THEN ${textRemoval(inner.at)} END`,
   })
   const azure = azureNumbers.join(', ')
   const isInner = `(inner_shape < ${logTextNumber} OR (inner_shape = ${logTextNumber} AND NOT is_deep))`
+  chain.add({
+    envelope_keys: withoutKeys('doc', `CASE WHEN ${isInner} THEN record_removal ELSE text_removal END`),
+  })
   const isJoined = `inner_shape IN (${azure}) AND inner_others IS NOT NULL`
   // The texts of both records are read. The body of a long one may be put together of them, which is one more copy.
   chain.endStep(
@@ -154,6 +153,7 @@ export function addShape(
       'inner_others',
       'is_deep',
       `CASE WHEN inner_shape IN (${lineNumbers}) THEN inner_text END AS inner_text`,
+      'inner_text_removal',
       `CASE WHEN ${isInner} THEN NULL ELSE envelope_text END AS envelope_text`,
       `CASE WHEN ${isJoined} THEN NULL ELSE wrapped END AS wrapped`,
       ...(extraColumns.length > 0 ? ['extra'] : []),
@@ -177,31 +177,14 @@ export function addShape(
     clue_list: `CASE WHEN ${isInner} OR properties IS NOT NULL THEN NULL ELSE outer_list END`,
     line_text: `CASE WHEN ${isInner} THEN CASE WHEN inner_shape IN (${lineNumbers}) THEN inner_text END
         WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
+    inner_removal: `CASE WHEN ${isInner} AND inner_shape IN (${lineNumbers}) THEN inner_text_removal END`,
     is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
   })
-}
-
-/** SQL of `removalPatch` the text or record in an envelope. */
-function envelopeRemoval(at: ValueAt): string {
-  const removal = (keys: readonly string[]): string => sqlString(removalPatch(keys.map((key) => [key])))
-  const records = recordKeys.map((key) => `WHEN starts_with(${at(key)}, '{') THEN ${removal([key])}`)
-  return `CASE ${records.join(' ')}
-    WHEN starts_with(${at('log')}, '{') AND ${at('message')} IS NOT NULL THEN ${removal(envelopeTextKeys)}
-    ELSE ${removal(['log', 'line', ...envelopeTextKeys])} END`
 }
 
 /** SQL of whether a record's key `record` has an object, or one in a string. @param text SQL of the record */
 function hasUnreadRecord(at: ValueAt, text: string): string {
   return `CASE WHEN ${at('record')} IS NOT NULL THEN starts_with(json_extract_string(${text}, '$."record"'), '{') ELSE false END`
-}
-
-/** SQL of the text inside an envelope that may be a record of its own. */
-function insideOf(at: ValueAt): string {
-  // Beats and Logstash have an object of their own under `log`, beside the text or the decoded record.
-  const records = recordKeys.map((key) => `WHEN starts_with(${at(key)}, '{') THEN ${at(key)}`)
-  return `CASE ${records.join(' ')}
-    WHEN ${at('message')} IS NOT NULL AND starts_with(${at('log')}, '{') THEN ${at('message')}
-    ELSE coalesce(${at('log')}, ${at('message')}, ${at('LogMessage')}, ${at('LogEntry')}, ${at('MESSAGE')}) END`
 }
 
 /** SQL of a record's key `properties`: `{` for an object, because extracting it would write its text again. */

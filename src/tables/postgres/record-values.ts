@@ -1,4 +1,3 @@
-import { sqlString } from '../sql.ts'
 import { stringColumns } from './columns.ts'
 import {
   byShape,
@@ -17,7 +16,7 @@ import {
   prefixValueOf,
   prefixValues,
 } from './log-line-prefix.ts'
-import { removalPatch, withoutKeys } from './other-keys.ts'
+import { joinedKeys, withoutKeys } from './other-keys.ts'
 import type { SelectChain } from './select-chain.ts'
 import { lineOf } from './shapes/log-text.ts'
 import { textFields } from './shapes/shape.ts'
@@ -63,15 +62,17 @@ export function addValues(
       ]),
     ),
   )
-  const patches = forms.flatMap(({ readKeys }, number) =>
-    readKeys === undefined ? [] : [[number, sqlString(removalPatch(readKeys))] as const],
-  )
+  const branchesOf = (part: 'removal' | 'partly') =>
+    forms.flatMap((form, number) => (form[part] === undefined ? [] : [[number, form[part]] as const]))
+  const removal = `CASE WHEN inner_removal IS NOT NULL THEN inner_removal ELSE ${byShape(branchesOf('removal'))} END`
   chain.add({
-    own_keys: withoutKeys('body', byShape(patches)),
+    whole_keys: withoutKeys('body', removal),
+    partly_keys: byShape(branchesOf('partly')),
     types: `CASE WHEN ${stringColumns.map((name) => mayBeNested(textOf(name))).join(' OR ')} THEN ${typesOf(forms)} END`,
     // Text whose prefix has a part without a known meaning, or that begins with a time but has no level.
     has_unknown_prefix: `shape IN (${textNumbers}) AND CASE WHEN ${values} IS NULL
       THEN ${textOf('severity')} IS NULL AND regexp_matches(left(${whole}, 5), '^\\d{4}-')
       ELSE ${prefixValueOf(prefixColumns)('unknown')} IS NOT NULL END`,
   })
+  chain.add({ own_keys: joinedKeys('whole_keys', 'partly_keys') })
 }

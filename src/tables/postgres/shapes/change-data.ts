@@ -1,5 +1,6 @@
 import { sqlString } from '../../sql.ts'
 import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
+import { removalPatch, withoutEmptyObjects } from '../other-keys.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** The kind of every record of change data. */
@@ -15,6 +16,12 @@ function namedValues(list: string): string {
   const member = `json_extract(one, '$.name')::VARCHAR || ':' || coalesce(json_extract(one, '$.value')::VARCHAR, 'null')`
   return `CASE WHEN starts_with(${list}, '[') AND strlen(${list}) <= ${maxMarkedBytes}
     THEN ${jsonObject(`list_transform(json_extract(${list}, '$[*]'), lambda one: ${member})`)} END`
+}
+
+/** SQL of the members of a list of `{ name, value }` without their values, such as the types; NULL when it has only names. */
+function namedOthers(list: string): string {
+  return `CASE WHEN starts_with(${list}, '[') AND strlen(${list}) <= ${maxMarkedBytes}
+    THEN list_transform(json_extract(${list}, '$[*]'), lambda one: json_merge_patch(one, '{"value":null}')) END`
 }
 
 /** wal2json, format version 2: one change per record. */
@@ -35,6 +42,15 @@ export const wal2json: Shape = {
     old_values: withNumbers(namedValues(at('identity'))),
     new_values: withNumbers(namedValues(at('columns'))),
   }),
+  replaced: (at) => [['nextlsn'], `${at('lsn')} IS NOT NULL`],
+  partly: (at) => {
+    const lists = ['columns', 'identity'].map((key) => {
+      const others = namedOthers(at(key))
+      // Without types, there is nothing but names.
+      return `CASE WHEN contains(${at(key)}, '"type"') OR contains(${at(key)}, '"default"') THEN ${others} END`
+    })
+    return `json_merge_patch('{}', json_object('columns', ${lists[0]}, 'identity', ${lists[1]}))::VARCHAR`
+  },
 }
 
 /** SQL of the rows of a transaction: of one change its row, of several an array with a row, or null, for each. */
@@ -70,6 +86,15 @@ export const wal2jsonTransaction: Shape = {
       old_values: withNumbers(rowsOfChanges(at('change'), 'oldkeys.keynames', 'oldkeys.keyvalues')),
       new_values: withNumbers(rowsOfChanges(at('change'), 'columnnames', 'columnvalues')),
     }
+  },
+  partly: (at) => {
+    const values = sqlString(
+      removalPatch([['columnnames'], ['columnvalues'], ['oldkeys', 'keynames'], ['oldkeys', 'keyvalues']]),
+    )
+    const change = at('change')
+    const others = `list_transform(json_extract(${change}, '$[*]'), lambda one: json_merge_patch(one, ${values}))`
+    return `CASE WHEN strlen(${change}) <= ${maxMarkedBytes}
+      THEN ${withoutEmptyObjects(`json_object('change', ${others})::VARCHAR`)} END`
   },
 }
 
@@ -187,7 +212,8 @@ export const dms: Shape = {
     const isDelete = `${of('operation')} = 'delete'`
     return {
       record_kind: change,
-      event_time: `coalesce(${of('commit-timestamp')}, ${of('timestamp')})`,
+      event_time: of('commit-timestamp'),
+      event_time_second: `CASE WHEN ${of('commit-timestamp')} IS NULL THEN ${of('timestamp')} END`,
       commit_time: of('commit-timestamp'),
       txid: of('transaction-id'),
       lsn: of('stream-position'),

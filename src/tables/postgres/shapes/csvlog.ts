@@ -1,4 +1,5 @@
-import { criHead, hasText, locationFields } from './log-text.ts'
+import { hasText } from './envelope.ts'
+import { criHead, locationFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
@@ -69,6 +70,7 @@ export const cloudnativepg: Shape = {
       statement: `coalesce(${audited('statement')}, ${fields.statement})`,
     }
   },
+  replaced: (at) => [['record', 'query'], `${at('record', 'audit', 'statement')} IS NOT NULL`],
 }
 
 // The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a

@@ -1,6 +1,7 @@
 import { sqlString } from '../../sql.ts'
 import { continuationWords } from '../levels.ts'
 import { isPoolerName } from '../program-line.ts'
+import { hasText } from './envelope.ts'
 import { firstOf } from './first-of.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
@@ -110,6 +111,7 @@ export const cloudSql: Shape = {
       server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')})`,
     }
   },
+  replaced: (_at, prefix) => [['severity'], `${prefix('level')} IS NOT NULL`],
 }
 
 /** Google Cloud's audit log, with the fields of pgaudit. */
@@ -137,40 +139,9 @@ export const cloudSqlAudit: Shape = {
   },
 }
 
-/** Keys of the text in envelopes: Vector, Beats and Logstash; Azure's container logs; journald; others. Docker has `log`. */
-export const envelopeTextKeys = [
-  'message',
-  'LogMessage',
-  'LogEntry',
-  'MESSAGE',
-  'msg',
-  'short_message',
-] as const
-
-/** Keys of a record that what forwards it has parsed: Filebeat; Fluent Bit with Merge_Log_Key; Google Cloud. */
-export const recordKeys = ['json', 'log_processed', 'log_parsed', 'jsonPayload'] as const
-
-/** SQL of the text in a line of Loki's export. Without labels, the key can mean anything. */
-function lokiLine(at: ValueAt): string {
-  return `CASE WHEN ${at('labels')} IS NOT NULL THEN ${at('line')} END`
-}
-
-/** SQL of whether a record may be a text log: it has a text under one of the usual keys. */
-export function hasText(at: ValueAt): string {
-  const keys = ['log', ...envelopeTextKeys, ...recordKeys].map((key) => `${at(key)} IS NOT NULL`)
-  return `(${keys.join(' OR ')} OR ${lokiLine(at)} IS NOT NULL)`
-}
-
 /** The time, stream and tag that a container runtime writes before each line (Kubernetes' CRI logging format). */
 export const criHead =
   '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
-
-/** SQL of the text inside the envelope of a shipper, as it is. */
-export function envelopeText(at: ValueAt): string {
-  // Beats and Logstash have an object of their own under `log`.
-  return `CASE WHEN ${at('log')} IS NOT NULL AND NOT starts_with(${at('log')}, '{') THEN ${at('log')}
-    ELSE coalesce(${envelopeTextKeys.map((key) => at(key)).join(', ')}, ${lokiLine(at)}, ${at('log')}) END`
-}
 
 /** SQL of the server's line in such a text: without the head of a container runtime, and without its final newline. */
 export function lineOf(text: string): string {
