@@ -5,10 +5,12 @@ import test, { type TestContext } from 'node:test'
 import { pino } from 'pino'
 import { AccessControl } from '../../doubles/workspace/access-control.ts'
 import { check } from '../../src/commands/check.ts'
+import { verify } from '../../src/commands/verify.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { isTailraceError } from '../../src/errors.ts'
 import type { DatabricksSinkConfig } from '../../src/sinks/databricks/options.ts'
 import { outputOf } from '../commands/command-fixture.ts'
+import { jsonlogLine } from '../support/log-lines.ts'
 import { startTailrace } from '../support/run-tailrace.ts'
 import type { TailraceProcess } from '../support/tailrace-process.ts'
 import { type TestProject, writeProject } from '../support/test-project.ts'
@@ -228,6 +230,36 @@ test('a lost state directory sends everything again, and the view shows it once'
   await landAll(bench.config(zerobus))
   assert.deepEqual(await counted(bench), [20, 10])
   await assertOnce(bench, 10)
+})
+
+test('with the state directory a grown document comes again beside its parts: the log says so, and verify finds it', async (t) => {
+  const bench = await openWorkspaceBench(t)
+  const record = (line: number): string => jsonlogLine(line).trimEnd()
+  // Of blocks, as Azure's own writers do, because the creation instant stays then.
+  const write = async (...records: readonly string[]): Promise<void> => {
+    const client = bench.storage.container.getBlockBlobClient(blob)
+    const text = `{"records":[${records.join(',')}]}\n`
+    const id = Buffer.from('block').toString('base64')
+    await client.stageBlock(id, text, Buffer.byteLength(text))
+    await client.commitBlockList([id])
+  }
+  const log: string[] = []
+  const logger = pino({ base: null }, { write: (line: string) => log.push(line) })
+  await write(record(0), record(1))
+  await landAll(bench.config(zerobus), logger)
+  await write(record(0), record(1), record(2))
+  await landAll(bench.config(zerobus), logger)
+  assert.deepEqual(await counted(bench), [3, 3])
+  await assertVerified(bench.config(zerobus), 1)
+  const warnings = (): readonly string[] => log.filter((line) => line.includes('there is no offset file'))
+  assert.deepEqual(warnings(), [], 'the table was new')
+  await rm(join(bench.directory, 'state'), { recursive: true })
+  await landAll(bench.config(zerobus), logger)
+  assert.equal(warnings().length, 1)
+  assert.deepEqual(await counted(bench), [6, 4])
+  const verified = await outputOf(bench.config(zerobus), (context) => verify(context, undefined, true))
+  assert.equal(verified.code, 1)
+  assert.match(verified.text, /"overlappingRows":1/)
 })
 
 test('a refused token names every right that Zerobus needs', async (t) => {

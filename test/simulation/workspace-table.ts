@@ -19,6 +19,7 @@ import {
   type TransactionCommitterOptions,
 } from '../../src/sinks/databricks/transactions/transaction-committer.ts'
 import { Turns } from '../../src/sinks/databricks/transactions/turns.ts'
+import { ZerobusLoader } from '../../src/sinks/databricks/zerobus/zerobus-loader.ts'
 import type { EmbeddedEngine } from '../../src/sinks/encoding/engine.ts'
 import type { TableCommitter } from '../../src/sinks/table-committer.ts'
 import type { Column } from '../../src/tables/table.ts'
@@ -34,6 +35,7 @@ import {
   type WorkspaceRule,
   workspaceUnavailable,
 } from './memory-workspace.ts'
+import { MemoryZerobus } from './memory-zerobus.ts'
 import { intendedFilesIn, landedIn } from './offset-files.ts'
 import { type SinkKind, type WorldPlan, workspaceFaults } from './plan.ts'
 import { type CommitterContext, type OpenCommitter, pipelineName, type SimulatedTable } from './process.ts'
@@ -59,6 +61,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
   readonly #options: SimulatedWorkspaceTableOptions
   readonly #volume = new MemoryVolume()
   readonly #warehouse: MemoryWarehouse
+  readonly #zerobus: MemoryZerobus
   readonly #transacted = new MemoryOffsets()
   readonly #rows = new Map<string, SimulatedRow>()
   readonly #loaded = new Set<string>()
@@ -80,12 +83,18 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       this.#volume,
       options.clock,
     )
+    this.#zerobus = new MemoryZerobus({
+      add: (rows) => this.#show(rows),
+      between: (minMs, maxMs) => options.calls.between(minMs, maxMs),
+      clock: options.clock,
+    })
     this.visible = {
       get offsets() {
         return table.#offsets
       },
-      // These have no intent, because a MERGE adds only missing rows, and REPLACE WHERE removes those that are there.
-      mayHaveUnrecordedRows: options.mode === 'merge' || options.mode === 'replace-where',
+      // These have no intent: a MERGE adds only missing rows, REPLACE WHERE removes those that are there, and a view shows
+      // those of Zerobus once.
+      mayHaveUnrecordedRows: ['merge', 'replace-where', 'zerobus'].includes(options.mode),
       rowsOf: (source) => this.#rowsOf(source),
     }
   }
@@ -182,6 +191,13 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         warehouse,
         declaration: config.table,
         rows,
+        ensureTable,
+        engine: fileReader(config.table.columns),
+      })
+    if (mode === 'zerobus')
+      return new ZerobusLoader({
+        client: this.#zerobus.reachedBy(life, this.#rule, config.table.name),
+        declaration: config.table,
         ensureTable,
         engine: fileReader(config.table.columns),
       })
@@ -292,6 +308,21 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
     history.note('table', `replacement ${this.#commits}: ${rows.length} rows`)
   }
 
+  /** Keeps the first row of each place, as the view of single rows does: those of the same place are the same record. */
+  #show(rows: readonly SimulatedRow[]): void {
+    const { history, fail } = this.#options
+    this.#commits += 1
+    let again = 0
+    for (const row of rows) {
+      const place = placeOf(row)
+      const shown = this.#rows.get(place)
+      if (shown === undefined) this.#rows.set(place, row)
+      else if (shown.raw !== row.raw) fail(new Error(`There are two records at ${place}.`))
+      else again += 1
+    }
+    history.note('table', `request ${this.#commits}: ${rows.length} rows, ${again} of them again`)
+  }
+
   #intended(path: string): boolean {
     const [, , id, ...name] = path.split('/')
     return intendedFilesIn(this.#options.filesOf({ id: id! })).includes(name.join('/'))
@@ -322,8 +353,12 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
   }
 }
 
+function placeOf(row: SimulatedRow): string {
+  return `${generationKey(row)} at ${row.offset}:${row.index}`
+}
+
 function add(rows: Map<string, SimulatedRow>, row: SimulatedRow): void {
-  const place = `${generationKey(row)} at ${row.offset}:${row.index}`
+  const place = placeOf(row)
   if (rows.has(place)) throw new Error(`The row of ${place} is visible twice.`)
   rows.set(place, row)
 }

@@ -181,7 +181,7 @@ function zerobusLoader(
   { warehouse, zerobus }: Workspace,
   hasLanded: boolean,
 ): ZerobusLoader {
-  const { target, engine, logger } = context
+  const { target, storedOffsets, engine, logger } = context
   const { sink, table: declaration } = target
   if (zerobus === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.zerobus is missing.')
   const ensureTable = async (): Promise<void> => {
@@ -191,6 +191,14 @@ function zerobusLoader(
     requireNoCatalogCommits(facts, target)
     await watchTable(context, warehouse, facts)
     await ensureRowsOnce(warehouse, { table: declaration.name, mayCreate: sink.createTable }, logger)
+    if (
+      storedOffsets === undefined &&
+      !(await readTableHistory(warehouse, declaration.name, undefined)).isUntouched
+    )
+      logger.warn(
+        {},
+        'there is no offset file, and the table was written to: everything is sent again, which the view shows once, except for documents that have grown since they were landed; tailrace verify finds these',
+      )
   }
   return new ZerobusLoader({ client: zerobus, declaration, engine, ensureTable })
 }

@@ -21,7 +21,7 @@ export async function openDatabricks(context: OpenSink<DatabricksOptions>): Prom
   if (storedOffsets === 'corrupt' && !hasOffsetsInRows(target.sink)) {
     throw new TailraceError(
       'OFFSET_FILE_CORRUPT',
-      `The offset file is the only record of landed ranges in mode ${mode}: restore it, or remove it to ${mode === 'zerobus' ? 'send everything again, which the view shows once' : 'stage everything again'}.`,
+      `The offset file is the only record of landed ranges in mode ${mode}: restore it, or remove it to ${mode === 'zerobus' ? 'send everything again, which the view shows once, except for documents that have grown since they were landed' : 'stage everything again'}.`,
     )
   }
   const onRetry = retryLog(logger, 'the workspace failed')
