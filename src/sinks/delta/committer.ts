@@ -112,7 +112,7 @@ export class DeltaCommitter implements TableCommitter, UnitStore {
   }
 
   async refresh(): Promise<void> {
-    await this.#queue.run(() => this.#table.catchUp())
+    await this.#queue.run(() => this.#table.refresh())
   }
 
   landed(): LandedOffsets {

@@ -84,6 +84,20 @@ onEachStorage('two pipelines that land one blob at the same time land each row o
   for (const { landed } of both) assert.deepEqual(landed(), { s0: 40 })
 })
 
+onEachStorage(
+  'a process that was fenced off a blob knows after a refresh how far the other one has landed it since, and takes over',
+  async (bench) => {
+    const [lost, other] = [await opened(bench, undefined), await opened(bench, undefined)]
+    await other.land('s0', 0, 20)
+    await assert.rejects(lost.land('s0', 0, 20), CommitFencedError)
+    await other.land('s0', 20, 40)
+    await lost.committer.refresh()
+    assert.deepEqual(lost.landed(), { s0: 40 })
+    await lost.land('s0', 40, 50)
+    assert.deepEqual(await offsetsOf(bench, 's0'), [0, 10, 20, 30, 40])
+  },
+)
+
 onEachStorage('a pipeline knows its own blobs alone, also when others land beside it', async (bench) => {
   const [mine, other] = [await opened(bench, ['s0']), await opened(bench, ['s1'])]
   await other.land('s1', 0, 20)
