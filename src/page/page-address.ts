@@ -1,6 +1,9 @@
 import { isIP } from 'node:net'
 import { TailraceError } from '../errors.ts'
 
+/** Connections of all browsers together: enough for the windows of a few persons. */
+export const maxConnections = 128
+
 /** @returns whether only this machine can reach an address */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))

@@ -3,20 +3,18 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Logger } from '../reporting/logger.ts'
-import { pageUnavailable } from './page-address.ts'
+import { maxConnections, pageUnavailable } from './page-address.ts'
 import { type PageAppOptions, pageApp } from './page-app.ts'
 
 export interface PageServerOptions extends Omit<PageAppOptions, 'signal'> {
   readonly logger: Logger
 }
 
-/** Enough for the windows of a few persons. */
-const maxConnections = 128
-
 /** The HTTP server of the page. */
 export class PageServer {
   readonly #server: Server
   readonly #closing: AbortController
+  #isListed = false
 
   private constructor(server: Server, closing: AbortController) {
     this.#server = server
@@ -30,7 +28,13 @@ export class PageServer {
     const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
     const server = createServer(
       // A client has to send a request in this time; replies that last are not limited by it.
-      { headersTimeout: 10_000, requestTimeout: 20_000, keepAliveTimeout: 10_000, maxHeaderSize: 96 * 1024 },
+      {
+        headersTimeout: 10_000,
+        requestTimeout: 20_000,
+        connectionsCheckingInterval: 5_000,
+        keepAliveTimeout: 10_000,
+        maxHeaderSize: 96 * 1024,
+      },
       (request, response) => void listener(request, response),
     )
     server.maxConnections = maxConnections
@@ -52,8 +56,11 @@ export class PageServer {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Serves a connection that another process has accepted. */
+  /** Serves a connection that another process has accepted. The caller limits their number: a server counts its own only. */
   attach(socket: Socket): void {
+    // Without this event, Node lists no connections: none is cut off for a slow request, or when the server closes.
+    if (!this.#isListed) this.#server.emit('listening')
+    this.#isListed = true
     this.#server.emit('connection', socket)
   }
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { prioritySteps } from '../../src/commands/paging/low-priority.ts'
 import type { About, RecordPage } from '../../src/page/api.ts'
+import { maxConnections } from '../../src/page/page-address.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
@@ -94,6 +95,33 @@ test('every thread of the page, of its engines too, has a lower priority than th
     names.join(),
   )
   assert.ok(threads.length > 8, names.join())
+})
+
+test('behind the door, too, connections are limited, and a client that sends no whole request is cut off', {
+  timeout: 60_000,
+}, async (t) => {
+  const port = await freePort()
+  const { tailrace } = await startTailrace(t, { TAILRACE_PAGE_PORT: String(port) })
+  await tailrace.until(() => tailrace.logged('the page is at'), 'a link to the page')
+  assert.equal((await fetch(`http://127.0.0.1:${port}/api/about`)).status, 200)
+  const surplus = 20
+  let closed = 0
+  const clients = Array.from({ length: maxConnections + surplus }, () => {
+    const socket = connect(port, '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      closed += 1
+    })
+    return socket.resume()
+  })
+  await eventually(async () => closed >= surplus, 'the end of the surplus connections')
+  // The connection of the request above may be open.
+  assert.ok(closed <= surplus + 1, `${closed} closed`)
+  for (const socket of clients)
+    if (!socket.destroyed) socket.write('GET /api/about HTTP/1.1\r\nHost: localhost\r\nX-Slow: ')
+  await eventually(async () => closed === clients.length, 'the end of half-sent requests')
+  assert.equal((await fetch(`http://127.0.0.1:${port}/api/about`)).status, 200)
 })
 
 test('without a token no page is served to other machines, and the run goes on', {

@@ -2,6 +2,7 @@
 // memory nor its time. It gets the connections that the other one accepts, and ends with it.
 import type { Socket } from 'node:net'
 import { pageSchema } from '../../config/schema.ts'
+import { maxConnections } from '../../page/page-address.ts'
 import { openContext } from '../open-context.ts'
 import type { PageProcessFlags } from '../starting/page-door.ts'
 import { lowerPriority } from './low-priority.ts'
@@ -23,6 +24,10 @@ let idleSinceMs = Date.now()
 process.on('message', (_message, socket) => {
   if (socket === undefined) return
   const connection = socket as Socket
+  if (open.size >= maxConnections) {
+    connection.destroy()
+    return
+  }
   open.add(connection)
   connection.once('close', () => {
     open.delete(connection)

@@ -5,15 +5,12 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isTailraceError } from '../../errors.ts'
-import { pageUnavailable, pageUrl, requireToken } from '../../page/page-address.ts'
+import { maxConnections, pageUnavailable, pageUrl, requireToken } from '../../page/page-address.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { CommandContext } from '../command.ts'
 
 /** Ports that are tried after the one of the config, when others use it. */
 const nextPorts = 9
-
-/** Connections of all browsers together. */
-const maxConnections = 128
 
 /** Limit of the JavaScript heap of the page's process, in MiB. */
 const heapMiB = 384
@@ -58,6 +55,7 @@ export class PageDoor {
     if (config.page === false || source === undefined) return undefined
     const { host, port } = config.page
     const server = createServer({ pauseOnConnect: true })
+    // Counts those that wait to be passed on; the page's process counts those that it has.
     server.maxConnections = maxConnections
     try {
       requireToken(config.page)
