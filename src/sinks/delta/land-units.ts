@@ -5,12 +5,21 @@ import type { UnitsReceipt, WrittenUnit } from '../table-committer.ts'
 import { transactionsOf } from './log/offsets.ts'
 import type { PipelineOffsets } from './pipeline-offsets.ts'
 import { type AddAction, isAddAction, storagePath } from './protocol/actions.ts'
+import { fileRetentionMs } from './protocol/file-retention.ts'
 import { SchemaPlan } from './protocol/schema.ts'
-import type { DeltaStorage } from './storage/delta-storage.ts'
+import type { DeltaStorage, StoredObject } from './storage/delta-storage.ts'
 import type { DeltaTable } from './table.ts'
 
 /** Attempts to choose the units; each is invalidated by another commit to the same blobs, or to the schema. */
 const maxAttempts = 10
+
+const hourMs = 3_600_000
+
+/**
+ * A file is refused so long before a vacuum may delete it. A vacuum deletes by the log that it read when it began, so a file
+ * that is named while it runs is deleted nevertheless. Longer than any vacuum, and than the clocks of two machines differ.
+ */
+const vacuumMarginMs = 24 * hourMs
 
 /**
  * Commits units in one version of the table, however many there are.
@@ -23,12 +32,16 @@ export async function landUnits(
   units: readonly WrittenUnit[],
   { storage, clock }: { readonly storage: DeltaStorage; readonly clock: Clock },
 ): Promise<UnitsReceipt> {
-  const missing = await missingFiles(units, storage)
+  const found = await findFiles(units, storage)
+  const refusalOf = (unit: WrittenUnit): string | undefined => {
+    const { refused, oldest } = found.get(unit) ?? {}
+    return refused ?? (oldest && refusalOfAge(oldest, fileRetentionMs(table.state.metaData), clock.now()))
+  }
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     await table.refresh()
     // An offset that a commit in between moves into the archive counts as moved: the next attempt finds it there.
     const offsetOf = await pipelineOffsets.offsetsOf(units.flatMap(({ spans }) => spans))
-    const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => missing.get(unit))
+    const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => refusalOf(unit))
     const landed = units.filter((_, index) => outcomes[index] === 'landed')
     if (landed.length === 0) return { outcomes, tableVersion: table.state.version }
     const adds = landed.flatMap(({ files }) => files) as unknown as AddAction[]
@@ -69,32 +82,55 @@ export async function landUnits(
 /** Another commit changed the offsets or the schema that the units were chosen by. Caught in this file. */
 class UnitsMoved extends Error {}
 
-/** Looks for the files of units: one that a vacuum removed would make the table unreadable. */
-async function missingFiles(
+/** The files of a unit in the table's storage. */
+interface FoundFiles {
+  /** Why the unit cannot be landed: one that a vacuum removed would make the table unreadable. */
+  readonly refused?: string | undefined
+  /** Absent for a unit without files. */
+  readonly oldest?: { readonly path: string; readonly modifiedMs: number } | undefined
+}
+
+async function findFiles(
   units: readonly WrittenUnit[],
   storage: DeltaStorage,
-): Promise<ReadonlyMap<WrittenUnit, string>> {
-  const folders = new Map<string, ReadonlyMap<string, number>>()
-  const sizesIn = async (folder: string): Promise<ReadonlyMap<string, number>> => {
+): Promise<ReadonlyMap<WrittenUnit, FoundFiles>> {
+  type Objects = ReadonlyMap<string, StoredObject>
+  const folders = new Map<string, Objects>()
+  const objectsIn = async (folder: string): Promise<Objects> => {
     const known = folders.get(folder)
     if (known !== undefined) return known
-    const sizes = new Map<string, number>()
-    for await (const page of storage.pages(folder)) for (const { name, bytes } of page) sizes.set(name, bytes)
-    folders.set(folder, sizes)
-    return sizes
+    const objects = new Map<string, StoredObject>()
+    for await (const page of storage.pages(folder)) for (const one of page) objects.set(one.name, one)
+    folders.set(folder, objects)
+    return objects
   }
-  const refusals = new Map<WrittenUnit, string>()
-  for (const unit of units) {
-    for (const file of unit.files) {
-      if (!isAddAction(file)) {
-        refusals.set(unit, 'the unit has a file of another kind of table')
-        continue
-      }
+  const filesOf = async ({ files }: WrittenUnit): Promise<FoundFiles> => {
+    let oldest: FoundFiles['oldest']
+    for (const file of files) {
+      if (!isAddAction(file)) return { refused: 'the unit has a file of another kind of table' }
       const path = storagePath(file)
       const slash = path.lastIndexOf('/')
-      const bytes = (await sizesIn(path.slice(0, Math.max(0, slash)))).get(path.slice(slash + 1))
-      if (bytes !== file.size) refusals.set(unit, `its file ${path} is no longer there: write the unit again`)
+      const object = (await objectsIn(path.slice(0, Math.max(0, slash)))).get(path.slice(slash + 1))
+      if (object?.bytes !== file.size)
+        return { refused: `its file ${path} is no longer there: write the unit again` }
+      const { modifiedMs } = object
+      if (oldest === undefined || modifiedMs < oldest.modifiedMs) oldest = { path, modifiedMs }
     }
+    return { oldest }
   }
-  return refusals
+  const found = new Map<WrittenUnit, FoundFiles>()
+  for (const unit of units) found.set(unit, await filesOf(unit))
+  return found
+}
+
+function refusalOfAge(
+  { path, modifiedMs }: { readonly path: string; readonly modifiedMs: number },
+  retentionMs: number,
+  nowMs: number,
+): string | undefined {
+  const maxAgeMs = Math.max(retentionMs - vacuumMarginMs, retentionMs / 2)
+  const ageMs = nowMs - modifiedMs
+  if (ageMs <= maxAgeMs) return undefined
+  const [age, maxAge] = [ageMs, maxAgeMs].map((ms) => Math.floor((10 * ms) / hourMs) / 10)
+  return `its file ${path} is ${age} hours old, and a vacuum may be about to delete it: write the unit again, and commit it within ${maxAge} hours`
 }

@@ -9,13 +9,13 @@ import type { TableState } from '../log/state.ts'
 import { type AddAction, type MetaDataAction, type RemovedFile, storagePath } from '../protocol/actions.ts'
 import { deletionVectorName, isDeletionVectorName } from '../protocol/deletion-vector.ts'
 import { checkAppendable, clusteringDomain } from '../protocol/features.ts'
-import { intervalMs } from '../protocol/interval.ts'
+import { defaultFileRetentionMs, fileRetentionMs } from '../protocol/file-retention.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 
 const hourMs = 3_600_000
 
-/** Delta's default for `delta.deletedFileRetentionDuration`, and the shortest retention allowed without a flag. */
-const safeRetentionMs = 168 * hourMs
+/** The shortest retention allowed without a flag. */
+const safeRetentionMs = defaultFileRetentionMs
 
 /** Concurrent deletions. */
 const parallelDeletions = 16
@@ -73,17 +73,10 @@ export async function vacuumTable(options: VacuumOptions): Promise<VacuumReport 
 }
 
 function checkedRetention(
-  { configuration = {} }: MetaDataAction,
+  metaData: MetaDataAction,
   { retentionMs: requested, allowShortRetention }: VacuumOptions,
 ): number {
-  const property = configuration['delta.deletedFileRetentionDuration']
-  const tableMs = property === undefined ? safeRetentionMs : intervalMs(property)
-  if (tableMs === undefined || tableMs < 0) {
-    throw new TailraceError(
-      'TABLE_UNSUPPORTED',
-      `The table's property delta.deletedFileRetentionDuration cannot be read: found ${property}, expected an interval of weeks, days, hours or smaller units.`,
-    )
-  }
+  const tableMs = fileRetentionMs(metaData)
   const retentionMs = requested ?? tableMs
   const context = { retentionHours: retentionMs / hourMs, tableHours: tableMs / hourMs }
   if (retentionMs > tableMs) {
