@@ -1,10 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
+import { generationKey } from '../../records.ts'
 import { judgeUnits } from '../judge-units.ts'
 import type { UnitsReceipt, WrittenUnit } from '../table-committer.ts'
-import { transactionsOf } from './log/offsets.ts'
+import { generationOf, transactionsOf } from './log/offsets.ts'
 import type { PipelineOffsets } from './pipeline-offsets.ts'
-import { type AddAction, isAddAction, storagePath } from './protocol/actions.ts'
+import { type AddAction, type DeltaCommit, isAddAction, storagePath } from './protocol/actions.ts'
 import { fileRetentionMs } from './protocol/file-retention.ts'
 import { SchemaPlan } from './protocol/schema.ts'
 import type { DeltaStorage, StoredObject } from './storage/delta-storage.ts'
@@ -39,7 +40,6 @@ export async function landUnits(
   }
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     await table.refresh()
-    // An offset that a commit in between moves into the archive counts as moved: the next attempt finds it there.
     const offsetOf = await pipelineOffsets.offsetsOf(units.flatMap(({ spans }) => spans))
     const { outcomes, offsets } = judgeUnits(units, offsetOf, (unit) => refusalOf(unit))
     const landed = units.filter((_, index) => outcomes[index] === 'landed')
@@ -47,7 +47,7 @@ export async function landUnits(
     const adds = landed.flatMap(({ files }) => files) as unknown as AddAction[]
     const rows = landed.reduce((sum, unit) => sum + unit.rows, 0)
     const schema = adds.length > 0 ? table.planSchema() : new SchemaPlan(table.state.metaData, [])
-    const starts = landed.flatMap(({ spans }) => spans).map((span) => [span, offsetOf(span)] as const)
+    const starts = new Set(landed.flatMap(({ spans }) => spans).map(generationKey))
     try {
       const tableVersion = await table.commit([], {
         info: {
@@ -61,10 +61,9 @@ export async function landUnits(
           ...schema.actions,
           ...adds.map((add) => ({ add })),
         ],
-        check: (_winner, { metaData }) => {
+        check: (winner, { metaData }) => {
           table.checkRules()
-          const isMoved = starts.some(([source, offset]) => offsetOf(source) !== offset)
-          if (isMoved || schema.isOutdatedBy(metaData)) throw new UnitsMoved()
+          if (landsOneOf(winner, starts) || schema.isOutdatedBy(metaData)) throw new UnitsMoved()
         },
       })
       return { outcomes, tableVersion }
@@ -81,6 +80,17 @@ export async function landUnits(
 
 /** Another commit changed the offsets or the schema that the units were chosen by. Caught in this file. */
 class UnitsMoved extends Error {}
+
+/**
+ * Whether a commit has an offset of one of these generations. An offset that it moves into the archive stays what it was;
+ * so the offsets after it do not show what it landed.
+ */
+function landsOneOf({ actions }: DeltaCommit, keys: ReadonlySet<string>): boolean {
+  return actions.some((action) => {
+    const source = 'txn' in action ? generationOf(action.txn) : undefined
+    return source !== undefined && keys.has(generationKey(source))
+  })
+}
 
 /** The files of a unit in the table's storage. */
 interface FoundFiles {

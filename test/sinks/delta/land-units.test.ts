@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { DeltaCommitter } from '../../../src/sinks/delta/committer.ts'
 import type { UnitsReceipt, WrittenUnit } from '../../../src/sinks/table-committer.ts'
+import { archive } from './archive/support.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 import { daysLater, vacuum } from './maintenance/support.ts'
 import { onEachStorage } from './on-each-storage.ts'
@@ -61,3 +62,48 @@ onEachStorage('a unit lands up to a day before a vacuum may delete its files', a
   assert.deepEqual((await timely.landUnits([unit])).outcomes, ['landed'])
   assert.deepEqual((await late.landUnits([unit])).outcomes, ['landed-before'])
 })
+
+onEachStorage(
+  'units whose ranges another process lands and archives at the same moment do not land a second time',
+  async (bench) => {
+    const other = await opened(bench)
+    const landRow = async (start: number): Promise<void> => {
+      const source = span('logs/a', start, start + 10)
+      await other.land([source], await encode(bench, source, [{ offset: start, seed: start }]))
+    }
+    await landRow(0)
+    await archive(bench)
+    const unit = await written(bench, 'logs/a', 10)
+    const storage = new FaultyStorage(bench.storage)
+    const committer = await opened(bench, { storage })
+    storage.beforePut.push(async () => {
+      await landRow(10)
+      await archive(bench)
+    })
+    assert.deepEqual((await committer.landUnits([unit])).outcomes, ['landed-before'])
+    assert.deepEqual(await placesOf(bench), [
+      ['logs/a', 0, 0],
+      ['logs/a', 10, 10],
+    ])
+  },
+)
+
+onEachStorage(
+  'units land although another process archives the offsets that they start at',
+  async (bench) => {
+    const other = await opened(bench)
+    const source = span('logs/a', 0, 10)
+    await other.land([source], await encode(bench, source, [{ offset: 0, seed: 0 }]))
+    const unit = await written(bench, 'logs/a', 10)
+    const storage = new FaultyStorage(bench.storage)
+    const committer = await opened(bench, { storage })
+    storage.beforePut.push(async () => void (await archive(bench)))
+    assert.deepEqual((await committer.landUnits([unit])).outcomes, ['landed'])
+    assert.equal(await offsetOfBlob(bench), 20)
+  },
+)
+
+async function offsetOfBlob(bench: Workbench): Promise<number | undefined> {
+  const { generation } = span('logs/a', 0, 0)
+  return (await opened(bench)).landed().get({ blob: 'logs/a', generation })
+}
