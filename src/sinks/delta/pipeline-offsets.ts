@@ -96,7 +96,7 @@ export class PipelineOffsets implements CommitterArchive {
       return await this.#find(blobs)
     } catch (error) {
       if (!isTailraceError(error, 'TABLE_CORRUPT')) throw error
-      // A process that has not landed for a week knows an archive that a vacuum has deleted.
+      // A process that has not landed for a week knows an archive whose files a vacuum has deleted.
       await refresh()
       if (transactions().archivedAtMs === before) throw error
       return this.#find(blobs)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isPauseOver } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
 import type { Column, Evolution } from '../../tables/table.ts'
 import type { WrittenFile } from '../encoding/engine.ts'
@@ -88,25 +89,21 @@ export class DeltaTable {
   }
 
   /**
-   * Loads the table again when other writers may have committed and then removed those commits from the log. After less
-   * than an hour this is impossible and costs no request.
+   * Refreshes when other writers may have committed and then removed from storage what the known version needs: commits,
+   * or files of the offset archive. After less than an hour this is impossible and costs no request.
    *
    * Without this, the version after the known one would seem to be free, as at the end of the log, and a commit would
    * be written where no reader finds it. Call it before the checks of a commit, because the removed commits can no longer be
    * checked one by one.
    */
   async catchUp(): Promise<void> {
-    if (this.#options.clock.now() - this.#newestAtMs <= trustedMs) return
-    if (await this.#isLeftBehind()) {
-      await this.#reload({ keepFiles: this.state.files !== undefined })
-      this.checkRules()
-    }
-    this.#noteNewest()
+    if (!this.#isTrusted) await this.refresh()
   }
 
-  /** Reads other writers' new commits. */
+  /** Reads other writers' new commits, or the table again when some of them may have been removed from the log. */
   async refresh(): Promise<void> {
-    await this.catchUp()
+    if (!this.#isTrusted && (await this.#isLeftBehind()))
+      await this.#reload({ keepFiles: this.state.files !== undefined })
     await readNewCommits(this.#options.storage, this.state)
     this.#noteNewest()
     this.checkRules()
@@ -180,6 +177,10 @@ export class DeltaTable {
   /** Waits for background work started by commits. */
   async settle(): Promise<void> {
     await this.#upkeep.settle()
+  }
+
+  get #isTrusted(): boolean {
+    return !isPauseOver(this.#newestAtMs, trustedMs, this.#options.clock.now())
   }
 
   #noteNewest(): void {

@@ -25,12 +25,15 @@ export interface ArchiveFile {
  */
 export interface ArchiveManifest {
   readonly files: readonly ArchiveFile[]
+  /** The instant of the archive that this one replaced. Absent in a table's first one. */
+  readonly former?: number | undefined
 }
 
 const formatVersion = 1
 
 const schema = z.object({
   formatVersion: z.literal(formatVersion),
+  former: z.number().int().optional(),
   files: z.array(
     z.object({
       name: z.string().regex(/^[\w.-]+$/),
@@ -48,8 +51,8 @@ export function manifestPath(instantMs: number): string {
   return `${archiveFolder}/${String(instantMs).padStart(16, '0')}.json`
 }
 
-export function encodeManifest({ files }: ArchiveManifest): Buffer {
-  return Buffer.from(`${JSON.stringify({ formatVersion, files }, null, 2)}\n`)
+export function encodeManifest({ files, former }: ArchiveManifest): Buffer {
+  return Buffer.from(`${JSON.stringify({ formatVersion, former, files }, null, 2)}\n`)
 }
 
 /**

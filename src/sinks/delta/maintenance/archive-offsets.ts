@@ -102,7 +102,7 @@ export async function archiveOffsets(options: ArchiveOffsetsOptions): Promise<Ar
       .filter((file) => !earlier.includes(file))
       .map(({ name }) => `${archiveFolder}/${name}`)
     try {
-      const manifest = encodeManifest({ files })
+      const manifest = encodeManifest({ files, former: before })
       if ((await storage.putIfAbsent(manifestPath(instantMs), manifest)) !== 'created') {
         // A process that was killed left one, or the reply was lost.
         if ((await storage.read(manifestPath(instantMs)))?.equals(manifest) !== true) throw new Overtaken()

@@ -163,23 +163,36 @@ export function planVacuum(
   }
 }
 
-/** Decides which files of former archives, and of attempts to archive that ended early, can be deleted. */
+/**
+ * Decides which files of former archives, and of attempts to archive that ended early, can be deleted.
+ *
+ * A file may be old and have been needed until the newest archive was written, which a running process does not know yet.
+ * So an archive counts as young for as long after its successor was written.
+ */
 async function planArchive(
   found: readonly FoundFile[],
   storage: DeltaStorage,
   { transactions: { archivedAtMs } }: Pick<TableState, 'transactions'>,
   cutoffMs: number,
 ): Promise<VacuumPlan> {
+  const writtenMs = new Map(found.map(({ path, modifiedMs }) => [path, modifiedMs]))
   const needed = new Set<string>()
-  if (archivedAtMs !== undefined) {
-    needed.add(manifestPath(archivedAtMs))
-    for (const { name } of (await readManifest(storage, archivedAtMs)).files)
-      needed.add(`${archiveFolder}/${name}`)
+  const young = new Set(found.filter(({ modifiedMs }) => modifiedMs >= cutoffMs).map(({ path }) => path))
+  let [instantMs, paths] = [archivedAtMs, needed]
+  while (instantMs !== undefined) {
+    const path = manifestPath(instantMs)
+    const { files, former } = await readManifest(storage, instantMs)
+    for (const one of [path, ...files.map(({ name }) => `${archiveFolder}/${name}`)]) paths.add(one)
+    // One that is not listed was written after the listing. A former one may have been deleted.
+    const isYoung = (writtenMs.get(path) ?? cutoffMs) >= cutoffMs
+    const hasFormer = isYoung && former !== undefined && writtenMs.has(manifestPath(former))
+    instantMs = hasFormer ? former : undefined
+    paths = young
   }
   const unneeded = found.filter(({ path }) => !needed.has(path))
   return {
-    expired: unneeded.filter(({ modifiedMs }) => modifiedMs < cutoffMs),
-    young: unneeded.filter(({ modifiedMs }) => modifiedMs >= cutoffMs),
+    expired: unneeded.filter(({ path }) => !young.has(path)),
+    young: unneeded.filter(({ path }) => young.has(path)),
     needed: found.filter(({ path }) => needed.has(path)),
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { isTailraceError } from '../../../../src/errors.ts'
@@ -11,8 +11,8 @@ import { archive } from '../archive/support.ts'
 import { markDeleted } from '../deletion-vectors.ts'
 import { FaultyStorage } from '../faulty-storage.ts'
 import { onEachStorage } from '../on-each-storage.ts'
-import { committerOf, type Workbench, workbench } from '../support.ts'
-import { contentOf, daysLater, landBatches, optimize, vacuum } from './support.ts'
+import { committerOf, encode, impatientClock, span, type Workbench, workbench } from '../support.ts'
+import { blob, contentOf, dayMs, daysLater, landBatches, optimize, vacuum } from './support.ts'
 
 async function putFiles({ storage, staging }: Workbench, ...paths: readonly string[]): Promise<void> {
   for (const path of paths) {
@@ -280,4 +280,61 @@ onEachStorage('files of a former archive stay for a week, however short the rete
   const before = await files()
   await vacuum(bench, { clock: daysLater(6.9), retentionMs: 0, allowShortRetention: true })
   assert.deepEqual(await files(), before)
+})
+
+/** Makes every file of the archive look as old as its last change would be after so many days. */
+async function ageArchive({ table }: Workbench, days: number): Promise<void> {
+  const folder = join(table, '_tailrace/offsets')
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const seconds = (await stat(path)).mtimeMs / 1000 - days * 86_400
+    await utimes(path, seconds, seconds)
+  }
+}
+
+test('a vacuum right after an old archive was replaced keeps it for those that still read it, and a week later deletes it', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 1)
+  await archive(bench)
+  await ageArchive(bench, 8)
+  const running = committerOf(bench)
+  await running.open()
+  const files = async () => (await bench.storage.list('_tailrace/offsets')).sort()
+  const former = await files()
+  await landBatches(bench, 1, 2)
+  await archive(bench)
+  const report = (await vacuum(bench, { clock: impatientClock }))!
+  assert.deepEqual(report.expired, [])
+  assert.deepEqual(
+    report.young.map(({ path }) => path.split('/').at(-1)),
+    former,
+  )
+  assert.equal((await running.archive.find(['logs/pg']))[0]?.offset, 120)
+  await ageArchive(bench, 6.9)
+  assert.deepEqual((await vacuum(bench, { clock: impatientClock }))!.expired, [])
+  await ageArchive(bench, 0.2)
+  const expired = (await vacuum(bench, { clock: impatientClock }))!.expired
+  assert.deepEqual(
+    expired.map(({ path }) => path.split('/').at(-1)),
+    former,
+  )
+})
+
+test('a process that has not landed for so long that its archive is deleted lands an archived blob', async (t) => {
+  const bench = await workbench(t)
+  await landBatches(bench, 0, 1)
+  await archive(bench)
+  let nowMs = Date.now()
+  const idle = committerOf(bench, { clock: { ...impatientClock, now: () => nowMs } })
+  await idle.open()
+  const other = span('logs/other', 0, 10)
+  await idle.land([other], await encode(bench, other, [{ offset: 0, seed: 0 }]))
+  await landBatches(bench, 1, 2)
+  await archive(bench)
+  await ageArchive(bench, 8)
+  assert.equal((await vacuum(bench, { clock: impatientClock }))!.expired.length, 2)
+  nowMs += 8 * dayMs
+  const source = span(blob, 240, 250)
+  await idle.land([source], await encode(bench, source, [{ offset: 240, seed: 0 }]))
+  assert.equal(idle.landed().get(source), 250)
 })
