@@ -225,6 +225,8 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
           : {
               rows,
               unitFiles: this.#sharedFiles(life).unitFiles,
+              // No units are landed here.
+              sentMarks: { put: async () => {} },
               ensureTable,
               copy: new CopyInto({
                 warehouse,

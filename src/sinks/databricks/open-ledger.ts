@@ -23,6 +23,7 @@ import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
 import { ingestedFiles } from './staging/ingested-files.ts'
+import { SentMarks } from './staging/sent-marks.ts'
 import type { StagedFilesOptions } from './staging/staged-files.ts'
 import type { VolumeStaging } from './staging/volume-staging.ts'
 import { liveColumnNames } from './tables/live-table.ts'
@@ -226,6 +227,7 @@ function copyLoad(
   return {
     rows,
     unitFiles: unitFilesOf(context, staging),
+    sentMarks: new SentMarks({ staging, directory: context.stagingDirectory, nowMs: () => clock.now() }),
     ensureTable: async () => {
       facts = await opened()
       const restriction = restrictionOf(facts)

@@ -21,6 +21,7 @@ import { ReplaceWhereLoader } from '../../../src/sinks/databricks/loading/replac
 import { VolumeLoader } from '../../../src/sinks/databricks/loading/volume-loader.ts'
 import { BatchFiles } from '../../../src/sinks/databricks/staging/batch-files.ts'
 import { ingestedFiles } from '../../../src/sinks/databricks/staging/ingested-files.ts'
+import { SentMarks } from '../../../src/sinks/databricks/staging/sent-marks.ts'
 import { StagedFiles } from '../../../src/sinks/databricks/staging/staged-files.ts'
 import { stagingBelow } from '../../../src/sinks/databricks/staging/staging-below.ts'
 import { UnitFiles, unitsFolder } from '../../../src/sinks/databricks/staging/unit-files.ts'
@@ -243,6 +244,7 @@ export async function committerFixture(
                   : {
                       rows,
                       unitFiles: unitFiles(staging, clock),
+                      sentMarks: new SentMarks({ staging, directory, nowMs: () => clock.now() }),
                       ensureTable: ensure,
                       copy: new CopyInto({
                         warehouse: stepping,

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import test from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
 import { retry } from '../../../src/retry.ts'
 import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
+import { sentMarkName } from '../../../src/sinks/databricks/staging/staged-files.ts'
 import {
   blob,
   committerFixture,
@@ -143,6 +145,7 @@ test('staged files go with the hour that is older than the retention, and all bu
     landed += 10
   }
   await fixture.putStaged('logs', 'notes.txt')
+  await fixture.putStaged('logs', sentMarkName(randomUUID(), nowMs))
   await land()
   nowMs += hourMs
   await land()

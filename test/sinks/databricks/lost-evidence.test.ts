@@ -117,6 +117,46 @@ for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as con
   })
 }
 
+for (const mode of ['copy-into', 'replace-where', 'transaction'] as const) {
+  for (const next of ['a run', 'a commit of units that were written again'] as const) {
+    test(`a lost offset file while a killed commit's statement still runs doubles no row by ${mode}, if ${next} follows`, async (t) => {
+      const fixture = await committerFixture(t)
+      const units = [
+        await fixture.writeUnit('logs', [span(0, 20)]),
+        await fixture.writeUnit('logs', [span(20, 50)]),
+      ]
+      const first = await fixture.open('logs', { mode })
+      const hold = fixture.warehouse.holdNext(/^(?:COPY INTO|INSERT INTO .* REPLACE WHERE|BEGIN ATOMIC)/s)
+      const orphan = first.landUnits?.(units).catch(() => {})
+      await hold.reached
+      await fixture.forget('logs')
+      const end = async (): Promise<void> => {
+        hold.release()
+        await orphan
+      }
+      const options: OpenOptions = {
+        mode,
+        recoversOffsets: true,
+        orphanMs: tenMinutes,
+        clock: endingOrphan(end),
+      }
+      if (next === 'a run') await landRest(fixture, 80, options)
+      else {
+        const again = [
+          await fixture.writeUnit('logs', [span(0, 40)]),
+          await fixture.writeUnit('logs', [span(40, 80)]),
+        ]
+        const committer = await fixture.open('logs', options)
+        await committer.landUnits?.(again)
+        await end()
+        await landRest(fixture, 80, { mode, recoversOffsets: true })
+      }
+      await end()
+      assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+    })
+  }
+}
+
 test('a process that is killed before its load was sent waits for nobody, and its batch begins anew', async (t) => {
   const fixture = await committerFixture(t)
   const killed = await fixture.open('logs', {

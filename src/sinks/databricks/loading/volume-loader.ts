@@ -11,6 +11,7 @@ import {
 import type { Span } from '../../../records.ts'
 import type { WrittenFile } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
+import type { SentMarks } from '../staging/sent-marks.ts'
 import { type StagedFiles, stagedFileName } from '../staging/staged-files.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
 import { type CopyInto, isMissingStagedFile, maxFilesPerStatement } from './copy-into.ts'
@@ -30,6 +31,7 @@ export interface TableLoad {
   readonly copy: CopyInto
   readonly rows: RangeRows
   readonly unitFiles: StoredUnits
+  readonly sentMarks: Pick<SentMarks, 'put'>
   /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
   /** Whether rows may be hidden from the principal; known after `ensureTable`. */
@@ -188,8 +190,10 @@ export class VolumeLoader implements RowLoader {
 
   async #addUnits(table: TableLoad, { spans, files }: UnitGroup, recordIntent: RecordIntent): Promise<void> {
     await requireNoRows(table, spans)
+    const id = randomUUID()
+    await table.sentMarks.put(id)
     const loadingSinceMs = this.#options.clock.now()
-    const intent: LoadIntent = { id: randomUUID(), mode: 'copy-into', spans, files, loadingSinceMs }
+    const intent: LoadIntent = { id, mode: 'copy-into', spans, files, loadingSinceMs }
     await recordIntent(intent)
     if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
   }

@@ -15,9 +15,16 @@ export function stagedFileName(batch: string, index: number, nowMs: number): str
   return `${hourFolder(nowMs)}/${batch}-${index}.parquet`
 }
 
-/** Whether a name is one that `stagedFileName` gives: other files in the folders of hours are left alone. */
+/** @returns the name of a batch's mark: see `SentMarks`. Databricks reads no file whose name begins with `_`. */
+export function sentMarkName(batch: string, nowMs: number): string {
+  return `${hourFolder(nowMs)}/_${batch}.sent`
+}
+
+/** Whether a name is one that `stagedFileName` or `sentMarkName` gives: other files in the folders of hours are left alone. */
 function isStagedFile(name: string): boolean {
-  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet$/.test(lastPartOf(name))
+  return /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet|_[0-9a-f-]{36}\.sent)$/.test(
+    lastPartOf(name),
+  )
 }
 
 /** @returns the folder of an hour, in UTC */
@@ -53,7 +60,7 @@ export class StagedFiles {
     this.#options = options
   }
 
-  /** @returns when the newest file was uploaded, in milliseconds since the epoch; undefined when there is none */
+  /** @returns when the newest file or mark was uploaded, in milliseconds since the epoch; undefined when there is none */
   async newestMs(): Promise<number | undefined> {
     const { staging } = this.#options
     const days = (await staging.list('')).folders.filter((day) => !Number.isNaN(Date.parse(day))).sort()
