@@ -9,7 +9,7 @@ import { RequestFailure } from './http/failures.ts'
 import { jsonBody } from './http/json-body.ts'
 import { streamLive } from './http/live-stream.ts'
 import { badRequest, Parameters } from './http/parameters.ts'
-import { limited } from './limited.ts'
+import { limited, maxQueryMs } from './limited.ts'
 import type { RecordCounts } from './logs/counts/record-counts.ts'
 import { readFacets } from './logs/facets.ts'
 import { readHistogram } from './logs/histogram.ts'
@@ -45,8 +45,7 @@ const maxStreams = 24
 /** Records of one page. */
 export const maxRecords = 1_000
 
-/** A query of a room takes no longer. */
-const maxQueryMs = 60_000
+/** A report, or a verification, takes no longer. */
 const maxReportMs = 600_000
 
 /** So that a client that reads slowly does not keep an engine. */

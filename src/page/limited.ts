@@ -1,5 +1,8 @@
 import { type Clock, Deadline } from '../clock.ts'
 
+/** A query of a room takes no longer. */
+export const maxQueryMs = 60_000
+
 /**
  * Runs work with a signal that fires after a limited time, or when one of others does.
  *
@@ -11,7 +14,10 @@ export async function limited<Result>(
   signals: readonly AbortSignal[],
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const deadline = new Deadline(clock, 'result', maxMs, AbortSignal.any([...signals]))
+  const [only, ...more] = signals
+  // A composed signal stays in memory for as long as a signal that it is composed of, such as that of a client who follows.
+  const outer = more.length === 0 ? only : AbortSignal.any([...signals])
+  const deadline = new Deadline(clock, 'result', maxMs, outer)
   try {
     return await work(deadline.signal)
   } catch (error) {

@@ -126,6 +126,9 @@ export const provenanceColumns: readonly Column[] = [
   { name: 'ingest_ts', type: 'timestamp', comment: 'When the row was encoded.', isRequired: true },
 ]
 
+/** Rows can become visible this much later than rows with a later `ingest_ts`, because several processes may land. */
+export const lateRowMs = 60_000
+
 /** Whether columns of the declaration that an existing table lacks are added to it; `own-tables`: see `mayAddColumns`. */
 export type Evolution = boolean | 'own-tables'
 

@@ -2,6 +2,7 @@ import type { SSEStreamingApi } from 'hono/streaming'
 import type { Clock } from '../../clock.ts'
 import type { LiveEvents, RecordFilter } from '../api.ts'
 import type { OperateState } from '../api-operate.ts'
+import { limited, maxQueryMs } from '../limited.ts'
 import { LandedRecords } from '../logs/landed-records.ts'
 import type { LogTables } from '../logs/log-tables.ts'
 import { failureOf } from './failures.ts'
@@ -29,7 +30,7 @@ export async function streamLive(stream: SSEStreamingApi, options: LiveStreamOpt
     await send(stream, 'operate', await operate())
     if (landed !== undefined) {
       try {
-        const fresh = await landed.next(signal)
+        const fresh = await limited(clock, maxQueryMs, [signal], (ending) => landed.next(ending))
         if (fresh.records.length > 0) await send(stream, 'records', fresh)
       } catch (error) {
         if (signal.aborted) return

@@ -1,14 +1,23 @@
 import type { Clock } from '../../clock.ts'
+import type { FileFacts } from '../../sinks/query-session.ts'
+import { lateRowMs } from '../../tables/table.ts'
 import type { LiveEvents, RecordFilter, RecordRow } from '../api.ts'
+import type { FoundTable } from './found-tables.ts'
 import type { LogTables } from './log-tables.ts'
-import { landedSinceSql } from './record-pages.ts'
+import { landedSql } from './record-pages.ts'
 import { recordRow } from './record-rows.ts'
 
 /** Records of one event. */
 const maxRecords = 500
 
-/** Rows can become visible this much later than rows with a later `ingest_ts`, because several processes may land. */
-const lateMs = 60_000
+/** Rows that are read of one table for an event. */
+const maxRows = 2 * maxRecords
+
+/** The data files of a table when it was last read, and when that was. */
+interface SeenFiles {
+  readonly files: readonly FileFacts[]
+  readonly atMs: number
+}
 
 /** The records of a filter that land while a client follows them. */
 export class LandedRecords {
@@ -17,8 +26,8 @@ export class LandedRecords {
   readonly #clock: Clock
   /** By key, the time at which a record was first seen. */
   readonly #seen = new Map<string, number>()
-  /** The data files of the last query: without new ones there is nothing new. */
-  #files: readonly unknown[] = []
+  /** By table. */
+  readonly #files = new Map<string, SeenFiles>()
   #hasBegun = false
 
   constructor(tables: LogTables, filter: RecordFilter, clock: Clock) {
@@ -29,23 +38,54 @@ export class LandedRecords {
 
   /** @returns the records that have landed since the last call; those of the first call are only noted */
   async next(signal: AbortSignal): Promise<LiveEvents['records']> {
+    const atMs = this.#clock.now()
     const found = await this.#tables.find(this.#filter.table)
-    const files = found.map((table) => table.files)
-    const isSame =
-      files.length === this.#files.length && files.every((one, index) => one === this.#files[index])
-    if (found.length === 0 || (isSame && this.#hasBegun)) return { records: [], isCut: false }
-    const nowMs = this.#clock.now()
-    const sql = landedSinceSql(found, this.#filter, nowMs - lateMs, 2 * maxRecords)
-    const { rows } = await this.#tables.rows(sql, signal)
-    this.#files = files
+    const changed = found.filter(({ id, files }) => this.#files.get(id)?.files !== files)
     const fresh: RecordRow[] = []
-    for (const record of rows.map(recordRow)) {
-      const key = [record.table, record.blob, record.generation, record.offset, record.index].join('\n')
-      if (!this.#seen.has(key) && this.#hasBegun) fresh.push(record)
-      this.#seen.set(key, this.#seen.get(key) ?? nowMs)
+    const keys: string[] = []
+    let isCut = false
+    for (const table of changed) {
+      const { rows, isMixed } = await this.#read(table, atMs, signal)
+      isCut ||= rows.length >= maxRows
+      for (const record of rows) {
+        const key = [record.table, record.blob, record.generation, record.offset, record.index].join('\n')
+        keys.push(key)
+        if (this.#hasBegun && !(isMixed && this.#seen.has(key))) fresh.push(record)
+      }
     }
+    // Only now: what a failed call has read of some tables, the next one reads again.
+    for (const { id, files } of changed) this.#files.set(id, { files, atMs })
+    for (const key of keys) this.#seen.set(key, this.#seen.get(key) ?? atMs)
+    for (const [key, seenMs] of this.#seen) if (seenMs < atMs - 2 * lateRowMs) this.#seen.delete(key)
     this.#hasBegun = true
-    for (const [key, atMs] of this.#seen) if (atMs < nowMs - 2 * lateMs) this.#seen.delete(key)
-    return { records: fresh.slice(-maxRecords), isCut: fresh.length > maxRecords }
+    fresh.sort((one, other) => instantOf(one) - instantOf(other))
+    return { records: fresh.slice(-maxRecords), isCut: isCut || fresh.length > maxRecords }
   }
+
+  /**
+   * Reads the new files of a table, whenever their rows were encoded: storage may have been away for an hour since.
+   *
+   * @returns `isMixed`: there may be rows among them that landed before. New files that replace others hold the rows of
+   * these, so of them only rows are read that were encoded since shortly before the last change.
+   */
+  async #read(
+    table: FoundTable,
+    atMs: number,
+    signal: AbortSignal,
+  ): Promise<{ rows: RecordRow[]; isMixed: boolean }> {
+    const before = this.#files.get(table.id)
+    const now = new Set(table.files.map(({ id }) => id))
+    const known = new Set(before?.files.map(({ id }) => id))
+    const isMixed = !this.#hasBegun || before?.files.some(({ id }) => !now.has(id)) === true
+    const sinceMs = isMixed ? (before?.atMs ?? atMs) - lateRowMs : undefined
+    const files = [...now].filter((id) => !known.has(id))
+    if (files.length === 0) return { rows: [], isMixed }
+    const sql = landedSql(table, this.#filter, sinceMs, maxRows)
+    const { rows } = await this.#tables.rows(sql, signal, { only: { pipeline: table.id, files } })
+    return { rows: rows.map(recordRow), isMixed }
+  }
+}
+
+function instantOf({ atMs }: RecordRow): number {
+  return atMs ?? Number.MAX_SAFE_INTEGER
 }

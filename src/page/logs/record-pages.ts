@@ -209,18 +209,20 @@ function parseCursor(text: string): Cursor {
   throw refused()
 }
 
-/** SQL of the rows of some tables that match a filter and were ingested since an instant, oldest first. */
-export function landedSinceSql(
-  tables: readonly FoundTable[],
+/**
+ * SQL of the newest rows of a table that match a filter, oldest first.
+ *
+ * @param sinceMs only rows that were ingested since this instant; undefined: all
+ */
+export function landedSql(
+  { id, relation }: FoundTable,
   filter: RecordFilter,
-  sinceMs: number,
+  sinceMs: number | undefined,
   limit: number,
 ): string {
-  const selects = tables.map(
-    ({ id, relation }) =>
-      `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation} WHERE ingest_ts >= ${instantSql(sinceMs)} AND ${conditionSql(filter)}`,
-  )
-  const newest = `SELECT * FROM (${selects.join(' UNION ALL ')}) ORDER BY ${order} LIMIT ${limit}`
+  const ingested = sinceMs === undefined ? 'true' : `ingest_ts >= ${instantSql(sinceMs)}`
+  const newest = `SELECT ${sqlString(id)} AS source_table, ${listColumns} FROM ${relation}
+    WHERE ${ingested} AND ${conditionSql(filter)} ORDER BY ${order} LIMIT ${limit}`
   return eventedSql(
     newest,
     `${timeColumn}, source_table, source_blob, source_generation, source_offset, source_index`,
