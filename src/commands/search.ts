@@ -1,25 +1,18 @@
-import type { Clock } from '../clock.ts'
 import { unsupportedError } from '../config/choose-pipelines.ts'
 import { type ChosenEngine, chooseEngine } from '../run/inspection/choose-engine.ts'
 import { openStatements, type Statements } from '../run/inspection/statements.ts'
 import { exitCodeOf } from '../run/process-end.ts'
-import type { SinkQuery, SinkTarget } from '../sinks/sink.ts'
 import type { CommandContext } from './command.ts'
+import { FollowedMatches } from './searching/followed-matches.ts'
 import {
   type FoundRecord,
-  foundRecord,
   type LineStyle,
   millisecondsOf,
   recordKey,
   recordLines,
 } from './searching/found-record.ts'
-import {
-  isSearchable,
-  matchesSql,
-  newMatchesSql,
-  type SearchFilter,
-  sessionsSql,
-} from './searching/search-sql.ts'
+import { RecordReader } from './searching/record-reader.ts'
+import { isSearchable, matchesSql, type SearchFilter, sessionsSql } from './searching/search-sql.ts'
 import { SessionContext, type ShownRecord } from './searching/session-context.ts'
 
 export interface SearchOptions extends SearchFilter {
@@ -39,9 +32,6 @@ export interface SearchOptions extends SearchFilter {
 
 /** A session's records further from a match than this are not shown, so that not all of its files are read. */
 const maxContextMs = 3_600_000
-
-/** Rows can become visible this much later than rows with a later `ingest_ts`, because several processes may land. */
-const lateMs = 60_000
 
 const maxTextWidth = 200
 
@@ -65,18 +55,19 @@ export async function search(context: CommandContext, options: SearchOptions): P
 async function searchTables(
   context: CommandContext,
   options: SearchOptions,
-  tables: readonly SearchedTable[],
+  tables: readonly RecordReader[],
 ): Promise<number> {
   const printer = new RecordPrinter(context, options)
-  const recent = new RecentMatches(options, context.clock)
+  const followed = tables.map((table) => new FollowedMatches(table, options, context.logger))
   // Before the search, not after it: what lands in between is in both, and nothing is in neither.
-  if (options.follow === true) for (const table of tables) await recent.note(table)
+  if (options.follow === true) for (const matches of followed) await matches.fresh()
   const found: (readonly ShownRecord[])[] = []
   let matches = 0
-  for (const table of tables) {
+  for (const one of followed) {
+    const { table } = one
     const records = await table.read(matchesSql(table, options, options.limit))
     matches += records.length
-    recent.add(records)
+    if (options.follow === true) one.note(records)
     for (const group of await withContext(table, records, options.around ?? 0)) found.push(group)
   }
   const newest = newestGroups(found, options.limit)
@@ -87,37 +78,7 @@ async function searchTables(
       'only the newest matches are shown: --limit raises their number',
     )
   }
-  return options.follow === true ? follow(context, options, tables, printer, recent) : 0
-}
-
-/** A table with the engine that reads it. */
-class SearchedTable {
-  readonly relation: string
-  readonly dialect: SinkQuery['dialect']
-  readonly #session: Statements
-
-  constructor(session: Statements, ability: SinkQuery, target: SinkTarget) {
-    this.relation = ability.relationOf(target)
-    this.dialect = ability.dialect
-    this.#session = session
-  }
-
-  async read(sql: string, signal?: AbortSignal): Promise<FoundRecord[]> {
-    const records: FoundRecord[] = []
-    await this.each(sql, (record) => records.push(record), signal)
-    return records
-  }
-
-  async each(sql: string, use: (record: FoundRecord) => void, signal?: AbortSignal): Promise<void> {
-    await this.#session.run({
-      sql,
-      take: async ({ rows }) => {
-        for (const row of rows) use(foundRecord(row))
-        return signal?.aborted !== true
-      },
-      signal,
-    })
-  }
+  return options.follow === true ? follow(context, options, followed, printer) : 0
 }
 
 /** Each table once, also when several pipelines land in it. */
@@ -125,10 +86,10 @@ async function searchedTables(
   context: CommandContext,
   { ability, targets }: ChosenEngine,
   session: Statements,
-): Promise<readonly SearchedTable[]> {
+): Promise<readonly RecordReader[]> {
   const { clock, logger } = context
   const { stateDirectory } = context.config
-  const searchable = new Map<string, SearchedTable | undefined>()
+  const searchable = new Map<string, RecordReader | undefined>()
   for (const target of targets.filter(isSearchable)) {
     const { sinkKind } = context.config.pipelines[target.name] as (typeof context.config.pipelines)[string]
     const table = sinkKind.tableId(target)
@@ -137,7 +98,7 @@ async function searchedTables(
     const exists = (await inspection.rows().finally(() => inspection.close())) !== undefined
     if (!exists)
       logger.warn({ pipeline: target.name, table }, 'the table does not exist yet: a run creates it')
-    searchable.set(table, exists ? new SearchedTable(session, ability, target) : undefined)
+    searchable.set(table, exists ? new RecordReader(session, ability, target) : undefined)
   }
   if (searchable.size > 0) return [...searchable.values()].filter((one) => one !== undefined)
   const names = targets.map(({ name }) => name)
@@ -145,7 +106,7 @@ async function searchedTables(
 }
 
 async function withContext(
-  table: SearchedTable,
+  table: RecordReader,
   matches: readonly FoundRecord[],
   around: number,
 ): Promise<readonly (readonly ShownRecord[])[]> {
@@ -222,53 +183,12 @@ class RecordPrinter {
   }
 }
 
-/** The matches that were ingested lately and have been seen. */
-class RecentMatches {
-  readonly #options: SearchOptions
-  readonly #clock: Clock
-  /** By their keys, with the time of their ingestion. */
-  readonly #seen = new Map<string, number>()
-
-  constructor(options: SearchOptions, clock: Clock) {
-    this.#options = options
-    this.#clock = clock
-  }
-
-  /** Notes the matches of a table without a result. */
-  async note(table: SearchedTable): Promise<void> {
-    this.add(await table.read(newMatchesSql(table, this.#options, this.#sinceMs)))
-  }
-
-  /** @returns the matches of a table that have not been seen, and notes them */
-  async fresh(table: SearchedTable, signal: AbortSignal): Promise<readonly FoundRecord[]> {
-    const records = await table.read(newMatchesSql(table, this.#options, this.#sinceMs), signal)
-    const fresh = records.filter((record) => !this.#seen.has(recordKey(record)))
-    this.add(fresh)
-    return fresh
-  }
-
-  add(records: readonly FoundRecord[]): void {
-    for (const record of records) this.#seen.set(recordKey(record), millisecondsOf(record.ingest_ts))
-  }
-
-  /** Forgets the matches that are too old to be read again. */
-  prune(): void {
-    const sinceMs = this.#sinceMs
-    for (const [key, atMs] of this.#seen) if (atMs < sinceMs) this.#seen.delete(key)
-  }
-
-  get #sinceMs(): number {
-    return this.#clock.now() - lateMs
-  }
-}
-
 /** Prints the matches that land from now on, until SIGINT or SIGTERM, or until the reader of the output is gone. */
 async function follow(
   { clock }: CommandContext,
   options: SearchOptions,
-  tables: readonly SearchedTable[],
+  followed: readonly FollowedMatches[],
   printer: RecordPrinter,
-  recent: RecentMatches,
 ): Promise<number> {
   const ending = new AbortController()
   const { signal } = ending
@@ -282,11 +202,10 @@ async function follow(
   try {
     for (;;) {
       await clock.sleep(options.pollMs ?? 2_000, signal)
-      for (const table of tables) {
-        const fresh = await recent.fresh(table, signal)
-        if (!(await printer.print(await withContext(table, fresh, options.around ?? 0)))) return code
+      for (const matches of followed) {
+        const fresh = await matches.fresh(signal)
+        if (!(await printer.print(await withContext(matches.table, fresh, options.around ?? 0)))) return code
       }
-      recent.prune()
     }
   } catch (error) {
     if (!signal.aborted) throw error

@@ -164,6 +164,7 @@ test('a search opens only the files of its range, and --follow prints what lands
 for (const [aheadMs, what] of [
   [5_000, 'was encoded before the search and became visible after it'],
   [-5_000, 'was encoded after the search began and was found by it'],
+  [600_000, 'was encoded ten minutes before it became visible, as after an outage'],
 ] as const) {
   test(`--follow prints a record once that ${what}`, async (t) => {
     const bench = await openBench(t)
@@ -191,3 +192,39 @@ for (const [aheadMs, what] of [
     assert.deepEqual(printed, ['hit 2', 'hit 3', 'hit 4'])
   })
 }
+
+test('the name of a level finds its words in all languages', async (t) => {
+  const severities = ['ERROR', 'FEHLER', 'LOG', 'DEBUG1']
+  const config = await landed(
+    t,
+    severities.map((severity, second) => line({ second, severity })),
+  )
+  const wanted = await found(config, { severities: ['ERROR', 'DEBUG'] })
+  assert.deepEqual(wanted.map(messageOf), ['at 0', 'at 1', 'at 3'])
+})
+
+test('--follow reads a limited number of new matches at once, the latest, and says so', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ primary: {} })
+  await bench.storage.append('primary', linesAsBytes([line({ second: 0, message: 'hit 0' })]))
+  await landAll(config)
+  const printed: string[] = []
+  const warned: unknown[] = []
+  await outputOf(config, (context) => {
+    const logger = { ...context.logger, warn: (...given: readonly unknown[]) => void warned.push(given[1]) }
+    const printRaw = async (text: string) => {
+      printed.push(messageOf(text.trimEnd()))
+      if (printed.length === 1) {
+        const many = Array.from({ length: 5_200 }, (_, index) =>
+          line({ second: index + 1, message: `hit ${index + 1}` }),
+        )
+        await bench.storage.append('primary', linesAsBytes(many))
+        await landAll(config)
+      }
+      return !printed.includes('hit 5200')
+    }
+    return search({ ...context, logger, printRaw }, { limit: 10, text: 'hit', follow: true, pollMs: 20 })
+  })
+  assert.deepEqual([printed.length, printed[1]], [5_001, 'hit 201'])
+  assert.deepEqual(warned, ['new matches are left out: search for fewer'])
+})

@@ -1,4 +1,5 @@
 import type { SinkTarget } from '../../sinks/sink.ts'
+import { severityWords } from '../../tables/postgres/levels.ts'
 import { recordContainsSql, searchedColumns } from '../../tables/postgres/text-search.ts'
 import { quoteText } from '../../tables/spark-sql.ts'
 import { sqlString } from '../../tables/sql.ts'
@@ -58,13 +59,32 @@ export function matchesSql(table: SearchedTable, filter: SearchFilter, limit: nu
   return `SELECT ${searchColumns.join(', ')} FROM ${table.relation}${where(conditions)} ORDER BY event_time DESC, source_offset DESC LIMIT ${limit}`
 }
 
-/** SQL of the records that match and were ingested since an instant, in the order of their time. */
-export function newMatchesSql(table: SearchedTable, filter: SearchFilter, ingestedSinceMs: number): string {
+/**
+ * SQL of the records that match and were ingested since an instant, in the order of their time; of more than the limit, the
+ * latest ingested.
+ */
+export function newMatchesSql(
+  table: SearchedTable,
+  filter: SearchFilter,
+  ingestedSinceMs: number,
+  limit: number,
+): string {
   const conditions = [
     `ingest_ts >= ${instantSql(table.dialect, ingestedSinceMs)}`,
     ...conditionsOf(table.dialect, filter),
   ]
-  return `SELECT ${searchColumns.join(', ')} FROM ${table.relation}${where(conditions)} ORDER BY event_time, source_offset`
+  const latest = `SELECT ${searchColumns.join(', ')} FROM ${table.relation}${where(conditions)} ORDER BY ingest_ts DESC, event_time DESC, source_offset DESC LIMIT ${limit}`
+  return `SELECT * FROM (${latest}) AS latest ORDER BY event_time, source_offset`
+}
+
+/** SQL of one row: the latest instant of ingestion, and the number of rows that were ingested since an instant. */
+export function landedSinceSql(
+  { relation, dialect }: SearchedTable,
+  ingestedSinceMs: number | undefined,
+): string {
+  const conditions =
+    ingestedSinceMs === undefined ? [] : [`ingest_ts >= ${instantSql(dialect, ingestedSinceMs)}`]
+  return `SELECT max(ingest_ts) AS newest, count(*) AS landed FROM ${relation}${where(conditions)}`
 }
 
 /** SQL of all records of some sessions in a range of time, session by session in the order of their time. */
@@ -91,7 +111,8 @@ function conditionsOf(dialect: ViewDialect, filter: SearchFilter): string[] {
   if (sinceMs !== undefined) conditions.push(`event_time >= ${instantSql(dialect, sinceMs)}`)
   if (untilMs !== undefined) conditions.push(`event_time < ${instantSql(dialect, untilMs)}`)
   if (severities.length > 0) {
-    conditions.push(`severity IN (${severities.map((one) => textSql(dialect, one)).join(', ')})`)
+    const words = severities.flatMap(severityWords)
+    conditions.push(`severity IN (${words.map((one) => textSql(dialect, one)).join(', ')})`)
   }
   add('db_name', database)
   add('user_name', user)

@@ -1,4 +1,4 @@
-import { levelWords } from '../../tables/postgres/levels.ts'
+import { severityWords } from '../../tables/postgres/levels.ts'
 import { recordContainsSql } from '../../tables/postgres/text-search.ts'
 import { sqlString } from '../../tables/sql.ts'
 import type { RecordFilter } from '../api.ts'
@@ -61,17 +61,6 @@ function amongSql(sql: string, values: readonly string[]): string {
     ...(some.length < values.length ? [`${sql} IS NULL`] : []),
   ]
   return parts.length === 1 ? parts[0]! : `(${parts.join(' OR ')})`
-}
-
-/** The words of a level in all languages and cases, so that statistics and dictionaries of files can be used. */
-function severityWords(level: string): readonly string[] {
-  const words = (levelWords as Readonly<Record<string, readonly string[]>>)[level]
-  if (words === undefined) return [level]
-  return [...new Set(words.flatMap((word) => [word, word.toLowerCase(), titleCase(word)]))]
-}
-
-function titleCase(word: string): string {
-  return `${word.slice(0, 1)}${word.slice(1).toLowerCase()}`
 }
 
 /** @returns an instant as SQL; fractions of a millisecond are kept */

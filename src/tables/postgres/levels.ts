@@ -194,6 +194,17 @@ export const continuationWords = {
   ],
 } as const
 
+/** The words of a level in all languages and cases, so that statistics and dictionaries of files can be used. */
+export function severityWords(level: string): readonly string[] {
+  const words = (levelWords as Readonly<Record<string, readonly string[]>>)[level]
+  if (words === undefined) return [level]
+  return [...new Set(words.flatMap((word) => [word, word.toLowerCase(), titleCase(word)]))]
+}
+
+function titleCase(word: string): string {
+  return `${word.slice(0, 1)}${word.slice(1).toLowerCase()}`
+}
+
 /** Regular expression (RE2) of the English words. */
 export const englishLevelWord =
   'DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION|BACKTRACE'
