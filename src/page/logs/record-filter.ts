@@ -30,8 +30,7 @@ export function conditionSql(filter: RecordFilter): string {
     if (values.length > 0) conditions.push(amongSql(sql, values))
   }
   among('severity', severity.flatMap(severityWords))
-  if (server.length > 0)
-    conditions.push(`(${amongSql('server_name', server)} OR ${amongSql('source_role', server)})`)
+  if (server.length > 0) conditions.push(serverCondition(server))
   among('db_name', database)
   among('user_name', user)
   among('sqlstate', sqlstate)
@@ -49,8 +48,16 @@ export function fieldsCondition(filter: RecordFilter): (fields: CountedFields) =
     values.length === 0 || values.includes(value ?? '')
   return (fields) =>
     isAmong(fields.severity, words) &&
-    (isAmong(fields.server, server) || isAmong(fields.role, server)) &&
+    (isAmong(fields.server ?? fields.role, server) || isAmong(fields.role ?? fields.server, server)) &&
     isAmong(fields.event, event)
+}
+
+/** A server is selected by its name or by its role; a record of no server has neither. */
+function serverCondition(servers: readonly string[]): string {
+  const named = servers.filter((server) => server !== '')
+  const parts = named.length > 0 ? [amongSql('server_name', named), amongSql('source_role', named)] : []
+  if (named.length < servers.length) parts.push('server_name IS NULL AND source_role IS NULL')
+  return `(${parts.join(' OR ')})`
 }
 
 /** An empty value stands for NULL. */

@@ -53,19 +53,32 @@ export interface TableDefinition {
   readonly records?: ((row: Readonly<Record<string, unknown>>) => RecordFilter) | undefined
 }
 
+/** Stands for the server of records that tell none. */
+const unknownServer = 'unknown'
+
 /** SQL of the server of a row. */
-export const serverSql = "coalesce(server_name, source_role, 'unknown')"
+export const serverSql = `coalesce(server_name, source_role, '${unknownServer}')`
 
 /** The column of the server, with which every table begins. */
 export const serverColumn = { id: 'server', label: 'Server', unit: 'text' } as const
 
-/** @returns the text of a value as the only one of a list of a filter; none for NULL */
+/** @returns the text of a value as the only one of a list of a filter, where the empty text stands for NULL */
 export function only(value: unknown): readonly string[] {
-  return value === null || value === undefined ? [] : [String(value)]
+  return [value === null || value === undefined ? '' : String(value)]
+}
+
+/** @returns the server of a row of the report as the only one of a filter */
+export function onlyServer(server: unknown): readonly string[] {
+  return only(server === unknownServer ? null : server)
 }
 
 /** @returns a filter for records of one session within a second of an instant */
 export function nearSession(row: Readonly<Record<string, unknown>>): RecordFilter {
   const atMs = Number(row.at_ms)
-  return { server: only(row.server), session: only(row.session), fromMs: atMs - 1_000, toMs: atMs + 1_001 }
+  return {
+    server: onlyServer(row.server),
+    session: only(row.session),
+    fromMs: atMs - 1_000,
+    toMs: atMs + 1_001,
+  }
 }

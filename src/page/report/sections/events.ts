@@ -1,4 +1,11 @@
-import { nearSession, only, type SectionDefinition, serverColumn, serverSql } from '../section-definition.ts'
+import {
+  nearSession,
+  only,
+  onlyServer,
+  type SectionDefinition,
+  serverColumn,
+  serverSql,
+} from '../section-definition.ts'
 
 export const auditSection: SectionDefinition = {
   id: 'audit',
@@ -38,7 +45,7 @@ export const auditSection: SectionDefinition = {
         epoch_ms(max(event_time)) AS last_at FROM @audit_log GROUP BY 1, 2, 3, 4`,
       order: 'count DESC, command, "user", server',
       maxRows: 50,
-      records: ({ server, user }) => ({ server: only(server), user: only(user), event: ['audit'] }),
+      records: ({ server, user }) => ({ server: onlyServer(server), user: only(user), event: ['audit'] }),
     },
   ],
 }
@@ -155,7 +162,7 @@ export const changesSection: SectionDefinition = {
       order: 'at_ms DESC, session, message',
       maxRows: 50,
       records: ({ server, at_ms: atMs }) => ({
-        server: only(server),
+        server: onlyServer(server),
         fromMs: Number(atMs) - 1_000,
         toMs: Number(atMs) + 1_001,
       }),

@@ -1,4 +1,11 @@
-import { nearSession, only, type SectionDefinition, serverColumn, serverSql } from '../section-definition.ts'
+import {
+  nearSession,
+  only,
+  onlyServer,
+  type SectionDefinition,
+  serverColumn,
+  serverSql,
+} from '../section-definition.ts'
 
 export const locksSection: SectionDefinition = {
   id: 'locks',
@@ -60,7 +67,7 @@ export const locksSection: SectionDefinition = {
         FROM @lock_waits GROUP BY 1, 2, 3`,
       order: 'waited_ms DESC, object, server',
       maxRows: 30,
-      records: ({ server }) => ({ server: only(server), event: ['lock_wait'] }),
+      records: ({ server }) => ({ server: onlyServer(server), event: ['lock_wait'] }),
     },
     {
       id: 'longest',
@@ -253,7 +260,7 @@ export const autovacuumSection: SectionDefinition = {
       order: 'elapsed_s DESC, "table", server',
       maxRows: 50,
       records: ({ server, table }) => ({
-        server: only(server),
+        server: onlyServer(server),
         event: ['autovacuum', 'autoanalyze'],
         q: `"${String(table)}"`,
       }),
@@ -302,7 +309,7 @@ export const tempFilesSection: SectionDefinition = {
         max(bytes) AS max_bytes FROM @temp_files GROUP BY 1, 2`,
       order: 'bytes DESC, statement, server',
       maxRows: 30,
-      records: ({ server }) => ({ server: only(server), event: ['temp_file'] }),
+      records: ({ server }) => ({ server: onlyServer(server), event: ['temp_file'] }),
     },
   ],
 }
@@ -388,7 +395,7 @@ export const sessionsSection: SectionDefinition = {
       order: 'count DESC, "user", database, application, server',
       maxRows: 50,
       records: ({ server, user, database }) => ({
-        server: only(server),
+        server: onlyServer(server),
         user: only(user),
         database: only(database),
         event: ['connection_authorized', 'disconnection'],

@@ -1,5 +1,12 @@
 import { logViews } from '../../../tables/postgres/views/log-views.ts'
-import { nearSession, only, type SectionDefinition, serverColumn, serverSql } from '../section-definition.ts'
+import {
+  nearSession,
+  only,
+  onlyServer,
+  type SectionDefinition,
+  serverColumn,
+  serverSql,
+} from '../section-definition.ts'
 
 /** Words of SQL that many statements have. */
 const keywords = new Set(
@@ -66,7 +73,7 @@ export const overviewSection: SectionDefinition = {
         FROM @log_events WHERE event IS NOT NULL GROUP BY ALL`,
       order: 'count DESC, server, event',
       maxRows: 60,
-      records: ({ server, kind }) => ({ server: only(server), event: only(kind) }),
+      records: ({ server, kind }) => ({ server: onlyServer(server), event: only(kind) }),
     },
   ],
 }
@@ -106,7 +113,7 @@ const statementTable = (id: string, title: string, order: string) => ({
   order: `${order} DESC, statement, server, database`,
   maxRows: 20,
   records: ({ server, database, statement }: Readonly<Record<string, unknown>>) => ({
-    server: only(server),
+    server: onlyServer(server),
     database: only(database),
     q: nameIn(String(statement)),
   }),
@@ -309,9 +316,9 @@ export const errorsSection: SectionDefinition = {
       order: 'count DESC, sqlstate, severity, server',
       maxRows: 100,
       records: ({ server, sqlstate, severity }) => ({
-        server: only(server),
+        server: onlyServer(server),
         severity: only(severity),
-        sqlstate: sqlstate === null ? [''] : only(sqlstate),
+        sqlstate: only(sqlstate),
       }),
     },
     {
@@ -331,7 +338,7 @@ export const errorsSection: SectionDefinition = {
       order: 'count DESC, message, server',
       maxRows: 50,
       records: ({ server, severity, sqlstate }) => ({
-        server: only(server),
+        server: onlyServer(server),
         severity: only(severity),
         sqlstate: only(sqlstate),
       }),
@@ -350,7 +357,7 @@ export const errorsSection: SectionDefinition = {
         FROM @cancellations GROUP BY ALL`,
       order: 'count DESC, cause, kind, server',
       maxRows: 50,
-      records: ({ server }) => ({ server: only(server), event: ['canceled'] }),
+      records: ({ server }) => ({ server: onlyServer(server), event: ['canceled'] }),
     },
   ],
 }
