@@ -18,7 +18,8 @@ test('the report over a text log has the figures that stand in the further lines
     `${prefix}STATEMENT:  select 1 / 0`,
   ]
   await bench.storage.append('text', linesAsBytes(lines))
-  const config = bench.config({ text: {} })
+  // A table named as the relation of all tables is one of them.
+  const config = bench.config({ text: { table: 'test.logs.logs' } })
   await landAll(config)
   const { text } = await outputOf(config, (context) => report(context, { json: true }))
   const { sections } = JSON.parse(text) as Report

@@ -79,8 +79,18 @@ export async function createViews(
       members.push({ pipeline: name, set: target.table.views, columns: target.table.columns, view })
     }
   }
-  await createSetViews(engine, members, new Set(targets.map(({ table }) => table.name.table.toLowerCase())))
+  await createSetViews(engine, members, hidingNames(targets))
   return { views, members }
+}
+
+/** Names of tables, in lower case, that hide views. A set's own table may be named as their relation, which has its rows. */
+function hidingNames(targets: readonly DeltaTarget[]): ReadonlySet<string> {
+  return new Set(
+    targets.flatMap(({ table: { name, views } }) => {
+      const table = name.table.toLowerCase()
+      return table === views?.relation ? [] : [table]
+    }),
+  )
 }
 
 /**
