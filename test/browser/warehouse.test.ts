@@ -38,5 +38,13 @@ test('over tables of a warehouse, Explore and Report ask nothing and lead to sta
   }
   await page.getByRole('button', { name: 'Run' }).click()
   await page.getByRole('cell', { name: 'disk is full' }).first().waitFor()
+
+  await page.getByRole('link', { name: 'Explore', exact: true }).click()
+  await page.getByRole('link', { name: 'Records and errors by hour' }).click()
+  await page.getByRole('button', { name: 'Run' }).click()
+  await page.getByRole('checkbox', { name: 'records' }).waitFor()
+  await page.getByRole('button', { name: 'Table' }).click()
+  const row = page.getByRole('row').last()
+  await row.getByRole('cell', { name: '1', exact: true }).first().waitFor()
   assert.deepEqual(problems, [])
 })

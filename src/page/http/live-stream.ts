@@ -26,12 +26,15 @@ export interface LiveStreamOptions {
 export async function streamLive(stream: SSEStreamingApi, options: LiveStreamOptions): Promise<void> {
   const { operate, records, clock, signal } = options
   const landed = records && new LandedRecords(records.tables, records.filter, clock)
+  let hasBegun = false
   while (!signal.aborted && !stream.aborted && !stream.closed) {
     await send(stream, 'operate', await operate())
     if (landed !== undefined) {
       try {
         const fresh = await limited(clock, maxQueryMs, [signal], (ending) => landed.next(ending))
-        if (fresh.records.length > 0) await send(stream, 'records', fresh)
+        // The first event tells the client that it misses nothing of what it asks for from now on.
+        if (fresh.records.length > 0 || !hasBegun) await send(stream, 'records', fresh)
+        hasBegun = true
       } catch (error) {
         if (signal.aborted) return
         await send(stream, 'trouble', failureOf(error).body)

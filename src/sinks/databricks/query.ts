@@ -32,8 +32,8 @@ export async function queryWorkspace(
       )
     }
     // It may be anything, so it is sent once.
-    await warehouse.stream({ label: 'query', sql, repeatable: false }, ({ columns, rows }) =>
-      take({ columns, rows: rows.map((row) => row.map(shown)) }),
+    await warehouse.stream({ label: 'query', sql, repeatable: false }, ({ rows, ...shape }) =>
+      take({ ...shape, rows: rows.map((row) => row.map(shown)) }),
     )
   } finally {
     await close()

@@ -28,22 +28,29 @@ export function useStatement(shownSql: string): Statement {
     error: undefined,
     startedMs: undefined,
   })
-  const running = useRef<{ readonly id: string; readonly ending: AbortController } | undefined>(undefined)
+  const running = useRef<
+    { readonly id: string; readonly sql: string; readonly ending: AbortController } | undefined
+  >(undefined)
 
-  // Another place of the history shows its own result.
+  // Another place of the history shows its own result, and ends a statement that nobody would see.
   useEffect(() => {
+    if (running.current !== undefined && running.current.sql !== shownSql) {
+      running.current.ending.abort()
+      running.current = undefined
+    }
     const result = kept.get(shownSql)
-    if (result !== undefined)
-      setState((last) =>
-        last.sql === shownSql ? last : { sql: shownSql, result, error: undefined, startedMs: undefined },
-      )
+    const sql = result === undefined ? undefined : shownSql
+    setState((last) =>
+      last.sql === shownSql ? last : { sql, result, error: undefined, startedMs: undefined },
+    )
   }, [shownSql])
 
   useEffect(() => () => running.current?.ending.abort(), [])
 
   const run = async (sql: string): Promise<void> => {
     running.current?.ending.abort()
-    const own = { id: crypto.getRandomValues(new Uint32Array(2)).join('-'), ending: new AbortController() }
+    const id = crypto.getRandomValues(new Uint32Array(2)).join('-')
+    const own = { id, sql, ending: new AbortController() }
     running.current = own
     setState(({ result }) => ({ sql, result, error: undefined, startedMs: Date.now() }))
     try {

@@ -33,6 +33,7 @@ export function Explore({
   readonly parameters: URLSearchParams
 }): JSX.Element {
   const [round, setRound] = useState(0)
+  const [recountedMs, setRecountedMs] = useState(0)
   const [hasFacets, setFacets] = useState(false)
   const live = useLive()
   const isLive = parameters.get('live') === '1'
@@ -43,14 +44,31 @@ export function Explore({
   const query = filterParameters(parameters, range)
   const text = query.toString()
   const by = groupedBy(parameters.get('by'))
-  const histogramQuery = new URLSearchParams(query)
+  // While records are followed, the last hours of the histogram move on; those of the list have the new records above them.
+  const countedRange = timeRangeOf(parameters, Math.max(nowMs, isLive ? recountedMs : 0))
+  const histogramQuery = filterParameters(parameters, countedRange)
   histogramQuery.set('by', by)
   const isUsable = about.unavailable === undefined && about.records !== undefined
   const histogram = useHistogram(isUsable ? pathOf('histogram', histogramQuery) : undefined)
   const facets = useRequest<Facets>(isUsable ? pathOf('facets', query) : undefined)
   const pages = useRecordPages(text, isUsable ? round : -1)
-  useRecount(isLive ? live.records.length : 0, histogram.reload)
+  useRecount(isLive ? live.landed : 0, () =>
+    last === null ? histogram.reload() : setRecountedMs(Date.now()),
+  )
   const place = placeOf(parameters.get('record'))
+  const refresh = (): void => {
+    setRound((one) => one + 1)
+    histogram.reload()
+    facets.reload()
+  }
+  // What landed before the following began, or while the server was away, is in no event; nor is what it brought, after it.
+  const follows = isLive ? live.begun : 0
+  const followed = useRef(follows)
+  useEffect(() => {
+    if (followed.current === follows) return
+    followed.current = follows
+    refresh()
+  }, [follows])
   const list = useRef<HTMLElement>(null)
   const panelHadFocus = useRef(false)
   useEffect(() => {
@@ -75,11 +93,6 @@ export function Explore({
       </Empty>
     )
   const records = isLive ? withoutDoubles([...live.records, ...pages.records]) : pages.records
-  const refresh = (): void => {
-    setRound(round + 1)
-    histogram.reload()
-    facets.reload()
-  }
   const fromMs = range.fromMs ?? about.records.fromMs
   const toMs = range.toMs ?? about.records.toMs
   return (
@@ -109,7 +122,7 @@ export function Explore({
         </button>
       </div>
       <FilterChips parameters={parameters} range={range} />
-      <HistogramPanel histogram={histogram} by={by} range={range} />
+      <HistogramPanel histogram={histogram} by={by} range={countedRange} />
       <div class={`explore ${place === undefined ? '' : 'has-record'} ${hasFacets ? 'has-facets' : ''}`}>
         <FacetLists facets={facets} parameters={parameters} />
         <section class="card records-card" aria-label="Records" ref={list}>
@@ -121,7 +134,7 @@ export function Explore({
               {pages.hasMore &&
                 pages.searchedToMs !== undefined &&
                 ` · searched back to ${secondText(pages.searchedToMs)}`}
-              {isLive && ` · ${countText(live.records.length)} new since following`}
+              {isLive && ` · ${countText(live.landed)} new since following`}
             </span>
             {pages.goOn !== undefined && (
               <button type="button" class="button small" onClick={pages.goOn}>
@@ -149,7 +162,9 @@ export function Explore({
           ) : (
             <RecordList
               records={records}
-              newCount={isLive ? live.records.length : 0}
+              newCount={isLive ? live.landed : 0}
+              newRows={isLive ? live.records.length : 0}
+              query={last === null ? text : parameters.toString()}
               hasMore={pages.hasMore}
               isLoading={pages.isLoading}
               isReady={pages.isReady}

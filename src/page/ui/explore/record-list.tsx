@@ -15,8 +15,12 @@ const moreRows = 12
 /** Records one below the other, newest first. */
 export function RecordList(props: {
   readonly records: readonly RecordRow[]
-  /** How many of the first ones were added by following. */
+  /** How many records were added by following. */
   readonly newCount: number
+  /** How many of them are still among the first ones. */
+  readonly newRows: number
+  /** What was asked for. Another query begins at the top. */
+  readonly query: string
   readonly hasMore: boolean
   readonly isLoading: boolean
   readonly isReady: boolean
@@ -27,7 +31,8 @@ export function RecordList(props: {
   readonly word: string
   readonly opened: string | undefined
 }): JSX.Element {
-  const { records, newCount, hasMore, isLoading, isReady, isPaused, loadMore, rangeMs, word, opened } = props
+  const { records, newCount, newRows, query, hasMore, isLoading, isReady, isPaused, loadMore } = props
+  const { rangeMs, word, opened } = props
   const frame = useRef<HTMLDivElement>(null)
   const rowPixels = useIsNarrow() ? narrowRowPixels : wideRowPixels
   const [top, setTop] = useState(0)
@@ -43,6 +48,12 @@ export function RecordList(props: {
     observer.observe(element)
     return () => observer.disconnect()
   }, [])
+
+  useEffect(() => {
+    if (frame.current !== null) frame.current.scrollTop = 0
+    setCursor(0)
+    setUnseen(0)
+  }, [query])
 
   // What is being read stays where it is while new records come above it.
   useEffect(() => {
@@ -115,7 +126,7 @@ export function RecordList(props: {
         aria-label="Records, newest first"
         aria-rowcount={hasMore ? -1 : records.length}
         aria-busy={isLoading}
-        aria-activedescendant={records[cursor] === undefined ? undefined : `record-${cursor}`}
+        aria-activedescendant={cursor >= first && cursor < end ? `record-${cursor}` : undefined}
         tabIndex={0}
         ref={frame}
         onKeyDown={onKey}
@@ -135,7 +146,7 @@ export function RecordList(props: {
                 top={index * rowPixels}
                 isAtCursor={index === cursor}
                 isOpened={opened === placeText(record)}
-                isNew={index < newCount}
+                isNew={index < newRows}
                 rangeMs={rangeMs}
                 word={word}
                 onOpen={() => {

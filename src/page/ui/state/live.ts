@@ -18,9 +18,13 @@ export interface LiveState {
   readonly operate: OperateState | undefined
   /** The latest rates by pipeline, oldest first. */
   readonly rates: ReadonlyMap<string, readonly RatePoint[]>
-  /** Records that landed since the following began, newest first. */
+  /** How often the following of records has begun: once, and again with each new connection. */
+  readonly begun: number
+  /** Records that landed since the following began, newest first; the latest ones alone. */
   readonly records: readonly RecordRow[]
-  /** Whether there were more new records than were sent. */
+  /** How many records have landed since then. */
+  readonly landed: number
+  /** Whether there were more than were sent or are kept. */
   readonly isCut: boolean
   readonly trouble: ApiFailure['error'] | undefined
 }
@@ -34,7 +38,9 @@ const state = new Store<LiveState>({
   connection: 'connecting',
   operate: undefined,
   rates: new Map(),
+  begun: 0,
   records: [],
+  landed: 0,
   isCut: false,
   trouble: undefined,
 })
@@ -61,18 +67,25 @@ function connect(query: string): void {
   const on = <Name extends keyof LiveEvents>(name: Name, use: (data: LiveEvents[Name]) => void): void => {
     opened.addEventListener(name, ({ data }: MessageEvent<string>) => use(JSON.parse(data)))
   }
+  let isFirst = true
   opened.addEventListener('open', () => {
     if (state.value.connection === 'lost') returns.value += 1
     set({ connection: 'open' })
+    isFirst = true
   })
   on('operate', (operate) => set({ connection: 'open', operate, rates: withRates(operate) }))
-  on('records', ({ records, isCut }) =>
+  on('records', ({ records, isCut }) => {
+    const { value } = state
+    const all = [...records.toReversed(), ...value.records]
     set({
-      records: [...records.toReversed(), ...state.value.records].slice(0, maxRecords),
-      isCut: state.value.isCut || isCut,
+      begun: value.begun + (isFirst ? 1 : 0),
+      records: all.slice(0, maxRecords),
+      landed: value.landed + records.length,
+      isCut: value.isCut || isCut || all.length > maxRecords,
       trouble: undefined,
-    }),
-  )
+    })
+    isFirst = false
+  })
   on('trouble', ({ error }) => set({ trouble: error }))
   opened.addEventListener('error', () => {
     set({ connection: 'lost' })
@@ -101,7 +114,7 @@ function disconnect(): void {
 export function useLiveConnection(query: string | undefined, round: number): void {
   // Another round connects again.
   useEffect(() => {
-    set({ records: [], isCut: false, trouble: undefined })
+    set({ records: [], landed: 0, isCut: false, trouble: undefined })
     if (query === undefined) return
     connect(query)
     return disconnect

@@ -32,8 +32,8 @@ export type DriverStatementOptions = NonNullable<Parameters<Connection['executeS
 /** A session of the driver with its own connections. */
 export class DriverSession {
   readonly session: Connection
-  /** The driver's number for the SQL type BIGINT. */
-  readonly bigintType: number
+  /** The driver's numbers for SQL types, by names such as `BIGINT_TYPE`, and the names by the numbers. */
+  readonly typeIds: ThriftTypes['TTypeId']
   /** The driver's number for the state of a running statement. */
   readonly runningState: number
   /** The driver's numbers for the states of a statement that has not ended. */
@@ -50,7 +50,7 @@ export class DriverSession {
     this.session = session
     this.#agent = agent
     this.#hosts = hosts
-    this.bigintType = TTypeId.BIGINT_TYPE
+    this.typeIds = TTypeId
     this.runningState = TOperationState.RUNNING_STATE
     const { INITIALIZED_STATE, RUNNING_STATE, PENDING_STATE } = TOperationState
     this.waitingStates = new Set([INITIALIZED_STATE, RUNNING_STATE, PENDING_STATE])
@@ -184,6 +184,8 @@ const rowsPerPart = 10_000
 /** The rows of a finished statement, fetched in parts. */
 export interface StatementRows {
   readonly columns: readonly string[]
+  /** SQL types of the columns, such as `BIGINT`, without their parameters. */
+  readonly types: readonly string[]
   /** @returns the next part; undefined after the last one */
   next(): Promise<readonly StatementRow[] | undefined>
 }
@@ -191,19 +193,27 @@ export interface StatementRows {
 /**
  * Starts to fetch the rows of a finished statement.
  *
- * @param bigintType the driver's number for the SQL type BIGINT. The driver returns such values as `bigint` or `number`,
- * depending on the warehouse's transfer format; here they become `bigint`
+ * The driver returns 64-bit integers as `bigint` or `number`, depending on the warehouse's transfer format; here they
+ * become `bigint`.
+ *
  * @throws STATEMENT_FAILED when a 64-bit integer was rounded
  */
-export async function statementRows(operation: DriverOperation, bigintType: number): Promise<StatementRows> {
+export async function statementRows(
+  operation: DriverOperation,
+  typeIds: DriverSession['typeIds'],
+): Promise<StatementRows> {
   const schema = await operation.getSchema()
-  if (schema === null) return { columns: [], next: async () => undefined }
-  const wide = schema.columns
-    .filter(({ typeDesc }) => typeDesc.types[0]?.primitiveEntry?.type === bigintType)
-    .map(({ columnName }) => columnName)
+  if (schema === null) return { columns: [], types: [], next: async () => undefined }
+  const columns = schema.columns.map(({ columnName }) => columnName)
+  const types = schema.columns.map(({ typeDesc }) => {
+    const id = typeDesc.types[0]?.primitiveEntry?.type
+    return id === undefined ? '' : (typeIds[id] ?? '').replace(/_TYPE$/, '')
+  })
+  const wide = columns.filter((_, index) => types[index] === 'BIGINT')
   let hasMore = true
   return {
-    columns: schema.columns.map(({ columnName }) => columnName),
+    columns,
+    types,
     next: async () => {
       if (!hasMore) return undefined
       const rows = (await operation.fetchChunk({ maxRows: rowsPerPart })) as StatementRow[]

@@ -103,12 +103,12 @@ export class SqlWarehouse implements StreamingWarehouse {
   }
 
   async stream(statement: Statement, take: TakeRows): Promise<void> {
-    await this.#inTurn(statement, async ({ columns, next }, deadline) => {
+    await this.#inTurn(statement, async ({ columns, types, next }, deadline) => {
       for (let part: readonly StatementRow[] | undefined = []; part !== undefined; ) {
         // The receiver of the rows has no time limit.
         deadline.pause()
         const rows = part.map((row) => columns.map((column) => row[column]))
-        if (!(await take({ columns, rows }))) return
+        if (!(await take({ columns, types, rows }))) return
         deadline.next('rows of the statement', this.#requestMs)
         do part = await deadline.race(next())
         while (part?.length === 0)
@@ -181,7 +181,7 @@ export class SqlWarehouse implements StreamingWarehouse {
       }
       attempt.phase = 'rows'
       deadline.next('rows of the statement', this.#requestMs)
-      if (!isStaging) await fetch(await deadline.race(statementRows(operation, opened.bigintType)), deadline)
+      if (!isStaging) await fetch(await deadline.race(statementRows(operation, opened.typeIds)), deadline)
       this.#unknownFailures = 0
       // Closed only after the rows were fetched, because closing a running statement stops it.
       await this.#briefly(operation.close(), 'closing a statement')
