@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RecordPage } from '../../src/page/api.ts'
+import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startStorage } from '../support/storage.ts'
+import { TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
 import { needsChromium, openBrowser, openWindow } from './chromium.ts'
@@ -69,18 +72,73 @@ test('a page goes on by itself when the server is back', { skip: needsChromium }
   await page.getByRole('button', { name: 'Refresh' }).click()
   await page.getByRole('alert').getByText('Tailrace does not answer.').first().waitFor()
 
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(2, 'while it was away')]))
+  const landing = new TailraceProcess(['start', '--once', '--config', configPath])
+  assert.equal((await landing.exited).code, 0, landing.stderr)
+
   const read = report.page.waitForResponse((reply) => reply.url().endsWith('/api/about') && reply.ok())
   const second = await servePage(t, ['start', '--config', configPath], env)
   assert.equal(second.url, first.url)
   await state.getByText('Live').waitFor()
   await page.getByRole('alert').first().waitFor({ state: 'detached' })
-  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(2, 'after the restart')]))
+  await page.getByRole('row', { name: 'while it was away' }).waitFor()
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(3, 'after the restart')]))
   await page.getByRole('row', { name: 'after the restart' }).waitFor()
   // What is typed stays, too.
   await (await read).finished()
   await report.page.getByRole('banner').getByText('Live').waitFor()
   assert.equal(await from.inputValue(), '2026-11-24T09:10:11')
   assert.deepEqual([...problems, ...report.problems], [])
+})
+
+test('following misses no record that landed since the page was loaded, and its end keeps those that it brought', {
+  skip: needsChromium,
+}, async (t) => {
+  const storage = await startStorage(t)
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(1, 'at the start')]))
+  const { configPath } = await writeProject(await temporaryDirectory(t), {
+    storage: { kind: 'connection-string', connectionString: storage.connectionString },
+    pipelines: { followed: { blobs: 'one.ndjson' } },
+  })
+  const { url } = await servePage(t, ['start', '--config', configPath], { TAILRACE_PAGE_PORT: '0' })
+  const { page, problems } = await openWindow(await openBrowser(t), { url: `${url}#/explore` })
+  const rowOf = (message: string) => page.getByRole('row', { name: message })
+  await rowOf('at the start').waitFor()
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(2, 'before following')]))
+  await eventually(async () => {
+    const found = await page.request.get(`${url}api/records?q=before%20following`)
+    return ((await found.json()) as RecordPage).records.length === 1
+  }, 'landed record')
+  assert.equal(await rowOf('before following').count(), 0)
+
+  const follow = page.getByRole('button', { name: 'Follow' })
+  await follow.click()
+  await rowOf('before following').waitFor()
+  await page.getByText('0 new since following').waitFor()
+  await storage.append('one.ndjson', linesAsBytes([jsonlogLine(3, 'while following')]))
+  await rowOf('while following').waitFor()
+  await page.getByText('1 new since following').waitFor()
+  await follow.click()
+  await page.getByText('new since following').waitFor({ state: 'detached' })
+  await page.getByText('3 match').waitFor()
+  for (const message of ['while following', 'before following', 'at the start'])
+    await rowOf(message).waitFor()
+
+  // Another query begins at the top, with its first record under the cursor.
+  const lines = Array.from({ length: 150 }, (_, index) => jsonlogLine(10 + index, `one of many ${index}`))
+  await storage.append('one.ndjson', linesAsBytes(lines))
+  await follow.click()
+  await rowOf('one of many 149').waitFor()
+  const grid = page.getByRole('grid')
+  await grid.press('End')
+  await rowOf('at the start').waitFor()
+  await page.getByRole('searchbox').fill('of many 7')
+  await page.keyboard.press('Enter')
+  await rowOf('one of many 7').first().waitFor()
+  await page.getByText('11 match').waitFor()
+  assert.equal(await grid.evaluate((element) => (element as { scrollTop: number }).scrollTop), 0)
+  assert.equal(await grid.getAttribute('aria-activedescendant'), 'record-0')
+  assert.deepEqual(problems, [])
 })
 
 test('a list that ends while the server is away asks for more once it is back, and not all the time', {
