@@ -280,6 +280,27 @@ test('tables, their columns and functions are completed while one writes', {
   assert.deepEqual(problems, [])
 })
 
+test('the back button leads from a running statement to the one before it, with its result, and ends the running one', {
+  skip: needsChromium,
+}, async () => {
+  const { page, problems } = await openWindow(browser, { url: `${served.url}#/ask` })
+  const result = page.getByRole('region', { name: 'Result', exact: true })
+  await writeSql(page, "select 'the first' as name")
+  await page.keyboard.press('Control+Enter')
+  await result.getByRole('cell', { name: 'the first' }).waitFor()
+  await writeSql(page, 'select count(*) from logs a, logs b where a.message < b.message')
+  const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/api/sql'))
+  await page.keyboard.press('Control+Enter')
+  await page.getByRole('button', { name: 'Cancel' }).waitFor()
+  await page.goBack()
+  await ended
+  await page.getByRole('button', { name: 'Run', exact: true }).waitFor()
+  await result.getByRole('cell', { name: 'the first' }).waitFor()
+  await page.goForward()
+  await result.getByText('No statement has run').waitFor()
+  assert.deepEqual(problems, [])
+})
+
 test('a statement that takes long is canceled, and a wrong one says what is wrong', {
   skip: needsChromium,
 }, async () => {
