@@ -7,6 +7,7 @@ import { Access, type AccessOptions } from './http/access.ts'
 import { type Asset, readAssets } from './http/assets.ts'
 import { failureOf, RequestFailure } from './http/failures.ts'
 import { jsonBody } from './http/json-body.ts'
+import { TokenGate } from './http/token-gate.ts'
 import { recordedRange } from './logs/found-tables.ts'
 import type { LogTables } from './logs/log-tables.ts'
 import { sqlLimits } from './sql/statement-runs.ts'
@@ -18,9 +19,6 @@ export interface PageAppOptions extends RouteOptions {
 }
 
 const cookieName = 'tailrace'
-
-/** A wrong token is answered after this time, and one at a time. */
-const wrongTokenMs = 500
 
 const securityHeaders: Readonly<Record<string, string>> = {
   'content-security-policy':
@@ -40,11 +38,13 @@ The API answers all the same: GET /api/about
 export function pageApp(options: PageAppOptions): Hono {
   const { clock, logger, operate } = options
   const access = new Access(options.access)
-  const isAllowed = (context: Context): boolean =>
-    access.isAllowed({
-      authorization: context.req.header('authorization'),
-      cookie: getCookie(context, cookieName),
-    })
+  const gate = new TokenGate(clock)
+  const isAllowed = async (context: Context): Promise<boolean> => {
+    const authorization = context.req.header('authorization')
+    const cookie = getCookie(context, cookieName)
+    const judge = () => access.isAllowed({ authorization, cookie })
+    return authorization === undefined && cookie === undefined ? judge() : gate.pass(judge)
+  }
   const app = new Hono()
   let assets: Promise<ReadonlyMap<string, Asset>> | undefined
 
@@ -73,19 +73,14 @@ export function pageApp(options: PageAppOptions): Hono {
       fetchSite: req.header('sec-fetch-site'),
     })
     const isOpen = req.path === '/api/about' || req.path === '/api/login'
-    if (!isOpen && !isAllowed(context)) throw new RequestFailure('UNAUTHORIZED', 'A token is needed.')
+    if (!isOpen && !(await isAllowed(context))) throw new RequestFailure('UNAUTHORIZED', 'A token is needed.')
     await next()
   })
 
-  let logins = Promise.resolve()
   app.post('/api/login', async (context) => {
     const { token } = ((await jsonBody(context.req.raw)) ?? {}) as { readonly token?: unknown }
-    const session = typeof token === 'string' ? access.login(token) : undefined
-    if (session === undefined) {
-      logins = logins.then(() => clock.sleep(wrongTokenMs))
-      await logins
-      throw new RequestFailure('UNAUTHORIZED', 'The token is wrong.')
-    }
+    const session = await gate.pass(() => (typeof token === 'string' ? access.login(token) : undefined))
+    if (session === undefined) throw new RequestFailure('UNAUTHORIZED', 'The token is wrong.')
     const isSecure = context.req.header('x-forwarded-proto') === 'https'
     setCookie(context, cookieName, session, {
       httpOnly: true,
@@ -97,7 +92,7 @@ export function pageApp(options: PageAppOptions): Hono {
   })
 
   app.get('/api/about', async (context) => {
-    const isKnown = isAllowed(context)
+    const isKnown = await isAllowed(context)
     const about: About = {
       version,
       nowMs: clock.now(),

@@ -146,11 +146,50 @@ test('the token opens the page as a bearer, and by a cookie that is not the toke
 })
 
 test('wrong tokens are answered slowly, and one after the other', async () => {
+  const login = { method: 'POST', body: '{"token":"1"}' }
+  for (const guess of [
+    () => ask(closed, '/api/login', {}, login),
+    () => ask(closed, '/api/operate', { authorization: 'Bearer 1' }),
+    () => ask(closed, '/api/about', { cookie: 'tailrace=1' }),
+  ]) {
+    const begunAtMs = performance.now()
+    await Promise.all([guess(), guess(), guess()])
+    assert.ok(performance.now() - begunAtMs >= 1_400)
+  }
+})
+
+test('a right token waits for the wrong ones before it, so that none is found by giving up slow answers', async () => {
   const begunAtMs = performance.now()
-  await Promise.all(
-    [1, 2, 3].map((n) => ask(closed, '/api/login', {}, { method: 'POST', body: `{"token":"${n}"}` })),
+  const gone = new AbortController()
+  const guess = closed.fetch('/api/login', { method: 'POST', body: '{"token":"1"}', signal: gone.signal })
+  const wrong = [guess, closed.fetch('/api/operate', { headers: { authorization: 'Bearer 1' } })]
+  guess.catch(() => {})
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  gone.abort()
+  const right = [
+    ask(closed, '/api/operate', { authorization: `Bearer ${token}` }),
+    ask(closed, '/api/login', {}, { method: 'POST', body: JSON.stringify({ token }) }),
+  ]
+  assert.deepEqual(
+    (await Promise.all(right)).map(({ status }) => status),
+    [200, 204],
   )
-  assert.ok(performance.now() - begunAtMs >= 1_400)
+  assert.ok(performance.now() - begunAtMs >= 900)
+  await Promise.allSettled(wrong)
+})
+
+test('many wrong tokens are refused without a verdict, and keep out others for seconds only', {
+  timeout: 30_000,
+}, async () => {
+  const guesses = Array.from({ length: 60 }, () =>
+    ask(closed, '/api/login', {}, { method: 'POST', body: '{"token":"1"}' }),
+  )
+  const statuses = (await Promise.all(guesses)).map(({ status }) => status)
+  const judged = statuses.filter((status) => status === 401).length
+  assert.equal(statuses.filter((status) => status === 503).length, guesses.length - judged)
+  // The one that is judged, 16 that wait, and those that came when some of these had been judged.
+  assert.ok(judged >= 17 && judged < 30, `${judged} judged`)
+  assert.equal((await ask(closed, '/api/operate', { authorization: `Bearer ${token}` })).status, 200)
 })
 
 test('a token in a wrong form is refused', () => {
