@@ -36,7 +36,7 @@ test('the page asks a warehouse what a person runs and nothing else, reads only,
   const read = await post('read', `SELECT message FROM ${table} ORDER BY message; `)
   const { columns, rows } = read.body as SqlResult
   assert.deepEqual([columns.map(({ name }) => name), rows], [['message'], [['one'], ['three'], ['two']]])
-  for (const end of [';;', '; -- all of them; really', ' /* ; */ ;\n']) {
+  for (const end of [" -- the day's", ' /* a /+ b */', ';;', '; -- all of them; really', ' /* ; */ ;\n']) {
     const counted = await post('end', `SELECT 'ai_query()' FROM ${table} LIMIT 1${end}`)
     assert.deepEqual((counted.body as SqlResult).rows, [['ai_query()']], JSON.stringify(counted.body))
   }
@@ -68,6 +68,10 @@ test('the page asks a warehouse what a person runs and nothing else, reads only,
     "r'\\', http_request('c'), 'x'",
     "'\\\n', ai_gen('x'), ''",
     "IDENTIFIER('http' || '_request')('c')",
+    "1 /* /* */ ' */ , http_request(conn => 'c', path => '/') -- '",
+    "/*+ hint('*/') */ http_request('c') /*' */ AS one",
+    "1 -- \\\n ' \n , http_request('c') -- '",
+    "1 /* ' , http_request('c') -- '",
   ]) {
     const { status, body } = await post('call', `SELECT ${call} FROM ${table}`)
     assert.deepEqual([status, (body as ApiFailure).error.code], [403, 'QUERY_REFUSED'], call)

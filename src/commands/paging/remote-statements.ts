@@ -62,21 +62,38 @@ export function remoteStatements(
 const quoted =
   /--[^\r\n]*|\/\*[\s\S]*?\*\/|`[^`]*`|\br(?:'[^']*'|"[^"]*")|'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/gi
 
+/**
+ * A comment that ends for Spark where it ends here. Spark nests comments, reads hints as code, in which a text may hold the
+ * end of a comment, and goes on with a line behind a backslash.
+ */
+const hasPlainEnd = /^(?:--.*(?<!\\)|\/\*(?:(?!\/\*)[^'"`])*)$/s
+
 /** Functions that send something elsewhere or cost money by the call, and IDENTIFIER, which can name them by a text. */
 const reachingOut = /\b(http_request|ai_\w+|remote_query|identifier)`?\s*\(/i
+
+function commentRefused(): TailraceError {
+  const message =
+    'A comment between /* and */ may hold no quote and no other comment, and one behind -- no backslash at its end.'
+  return new TailraceError('QUERY_REFUSED', message)
+}
 
 /**
  * Only a query can stand in parentheses, so the warehouse itself refuses any statement that would change something.
  *
- * @throws QUERY_REFUSED for several statements, and for calls of functions that reach out of the workspace
+ * @throws QUERY_REFUSED for several statements, for comments of which the end is not plain, and for calls of functions that
+ * reach out of the workspace
  */
 function readingSql(sql: string): string {
   // Of the same length, with nothing but code.
   const code = sql.replace(quoted, (found) => {
-    if (/^(?:--|\/\*)/.test(found)) return ' '.repeat(found.length)
+    if (/^(?:--|\/\*)/.test(found)) {
+      if (!hasPlainEnd.test(found)) throw commentRefused()
+      return ' '.repeat(found.length)
+    }
     // A quoted name can be that of a function.
     return /^`\w+`$/.test(found) ? found : "'".repeat(found.length)
   })
+  if (code.includes('/*')) throw commentRefused()
   const one = code.replace(/[\s;]+$/, '')
   if (one.includes(';'))
     throw new TailraceError('QUERY_REFUSED', 'One SELECT at a time: found more behind a semicolon.')
