@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../clock.ts'
 import type { ResolvedConfig, ResolvedPipeline } from '../../config/resolved.ts'
@@ -48,6 +48,7 @@ export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
   // Of its own, because several units may be written on one machine at the same time.
   const stateDirectory = join(config.stateDirectory, 'units', randomUUID())
   await removeAbandoned(dirname(stateDirectory), clock.now() - config.disk.expireMs)
+  const stopKeeping = keep(stateDirectory, config.disk.expireMs, clock)
   const shared = { ...config, stateDirectory, shard: undefined }
   try {
     return await withUnitStore(
@@ -77,6 +78,7 @@ export async function writeUnit(options: WriteUnitOptions): Promise<Manifest> {
       },
     )
   } finally {
+    stopKeeping()
     await rm(stateDirectory, { recursive: true, force: true })
   }
 }
@@ -144,6 +146,26 @@ async function openSpan(span: Span, { marks }: Unit, reader: BlobReader, clock: 
 function refused(span: Span, end: 'replaced' | 'missing'): TailraceError {
   const what = end === 'missing' ? 'is gone' : 'has other content by now'
   return new TailraceError('UNIT_REFUSED', `The unit was not written: ${generationKey(span)} ${what}.`)
+}
+
+/**
+ * Keeps a directory from being taken for one that a killed process left, however long its unit takes: the modification time
+ * of a directory does not change when files in its folders do.
+ *
+ * @returns ends this
+ */
+function keep(directory: string, expireMs: number, clock: Clock): () => void {
+  let cancel: () => void
+  const next = (): void => {
+    cancel = clock.after(expireMs / 4, () => {
+      const now = new Date(clock.now())
+      // A directory that was removed nevertheless fails the next write into it.
+      utimes(directory, now, now).catch(() => {})
+      next()
+    })
+  }
+  next()
+  return () => cancel()
 }
 
 /** Removes what killed processes left. */
