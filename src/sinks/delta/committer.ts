@@ -241,6 +241,7 @@ export class DeltaCommitter implements TableCommitter, UnitStore {
   async close(): Promise<void> {
     await this.#queue.idle()
     await this.#table.settle()
+    await this.#offsets.close()
   }
 
   /**

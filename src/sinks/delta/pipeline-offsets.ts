@@ -63,6 +63,11 @@ export class PipelineOffsets implements CommitterArchive {
     this.#hasOwn = await this.#reads.run(() => archive.some(this.#options.landsBlob))
   }
 
+  /** Releases local copies of the archive. */
+  async close(): Promise<void> {
+    await this.#reads.run(() => this.#options.files.keepOnly([]))
+  }
+
   /** See `TableCommitter.landed`. */
   landed(): LandedOffsets {
     const transactions = this.#options.transactions()

@@ -98,7 +98,12 @@ async function openDelta({
         'pipelines of these names have landed the same ranges, each for itself: rows are there twice up to `end`; from now on a blob is landed once for all of them',
       ),
   })
-  await committer.open()
+  try {
+    await committer.open()
+  } catch (error) {
+    await committer.close()
+    throw error
+  }
   return {
     committer,
     encodedFiles: 'by-partition',

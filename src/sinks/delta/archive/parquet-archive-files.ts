@@ -204,13 +204,21 @@ export class ParquetArchiveFiles implements ArchiveFiles {
     }
   }
 
-  async #open({ name }: ArchiveFile): Promise<LocalFile> {
-    const known = this.#local.get(name)
-    if (known !== undefined) return known
-    const opening = this.#options.storage.localFile(`${archiveFolder}/${name}`)
+  #open({ name }: ArchiveFile): Promise<LocalFile> {
+    const opening = this.#openFrom(name, this.#local.get(name))
     this.#local.set(name, opening)
-    opening.catch(() => this.#local.delete(name))
+    opening.catch(() => {
+      if (this.#local.get(name) === opening) this.#local.delete(name)
+    })
     return opening
+  }
+
+  /** Another process with this staging directory takes a copy that has not been read for long for a leftover. */
+  async #openFrom(name: string, earlier: Promise<LocalFile> | undefined): Promise<LocalFile> {
+    const known = await earlier?.catch(() => undefined)
+    if (known !== undefined && (await known.keep?.()) !== false) return known
+    await known?.release()
+    return this.#options.storage.localFile(`${archiveFolder}/${name}`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { ContainerClient } from '@azure/storage-blob'
 import {
@@ -235,7 +235,16 @@ export class AzureDeltaStorage implements DeltaStorage {
       await release()
       throw error
     }
-    return { path: target, release }
+    const keep = async (): Promise<boolean> => {
+      const now = new Date(this.#clock.now())
+      try {
+        await utimes(folder, now, now)
+        return true
+      } catch {
+        return false
+      }
+    }
+    return { path: target, release, keep }
   }
 
   async serviceTimeMs(path: string): Promise<number | undefined> {

@@ -13,6 +13,12 @@ export interface LocalFile {
   readonly path: string
   /** Deletes the copy, if the file is one. */
   release(): Promise<void>
+  /**
+   * Begins the age of a copy anew, so that no other process takes it for a leftover. Absent for a file that is no copy.
+   *
+   * @returns false when the copy is gone
+   */
+  keep?(): Promise<boolean>
 }
 
 /** An object in a folder. */
