@@ -31,11 +31,11 @@ export interface SinkSetup<Target, Context, Opening, Opened> {
   probeRights(context: Context): Promise<RightsReport>
 
   /**
-   * Finds the rights whose lack made a landing fail, as statements that grant them.
+   * Finds the rights whose lack made a landing fail, after `probeRights` has found none missing.
    *
    * @returns undefined for a failure with another cause
    */
-  missingGrants(target: Target, error: unknown, principal: string): Promise<readonly string[] | undefined>
+  missingGrants(target: Target, error: unknown, principal: string): Promise<MissingGrants | undefined>
 
   /** Removes a scratch table with its offsets and staged files, as far as they exist. */
   removeScratch(context: Context): Promise<void>
@@ -50,13 +50,19 @@ export interface SinkSetup<Target, Context, Opening, Opened> {
   cost(context: Context, loads: readonly LandingLoad<Target>[]): Promise<LandingCost>
 }
 
-export interface RightsReport {
+/** Statements and commands that give rights, ready to run. */
+export interface MissingGrants {
+  /** Those for rights that the system has named in a refusal. */
+  readonly missing: readonly string[]
+  /** Refusals that name no right. */
+  readonly unnamed: readonly string[]
+  /** Those for rights that may be missing: one of them explains `unnamed`, or they cannot be probed before the missing ones. */
+  readonly unknown: readonly string[]
+}
+
+export interface RightsReport extends MissingGrants {
   /** The identity that the system knows Tailrace by. */
   readonly principal: string
-  /** Statements and commands that give the rights which were found missing, ready to run. */
-  readonly missing: readonly string[]
-  /** Those for rights that cannot be probed before the missing ones are there; some may be there already. */
-  readonly unknown: readonly string[]
   /** Sentences about the rights that are there. */
   readonly found: readonly string[]
 }

@@ -233,3 +233,35 @@ test('a table without any right on it is no missing table: SELECT is named, and 
     `GRANT CREATE TABLE ON SCHEMA ${object} ${to}`,
   ])
 })
+
+test('a refusal that names no right is printed as it is, and the rights that may be missing apart from those that are', async (t) => {
+  const object = `\`${catalog}\`.\`${schema}\``
+  const refused = new SqlFailure('INSUFFICIENT_PERMISSIONS', '42501', 'The request was denied.')
+  const bench = await openWorkspaceBench(t)
+  const to = `TO \`${bench.workspace.tokens.clientId}\`;`
+  const times = Number.POSITIVE_INFINITY
+  const creation = bench.workspace.faults.add({
+    statement: /^CREATE TABLE/,
+    fault: { kind: 'fail', failure: refused },
+    times,
+  })
+  const config = bench.config({ mode: 'replace-where', upload: 'files-api' })
+  const landing = await write(config)
+  assert.equal(landing.code, 1)
+  assert.doesNotMatch(landing.text, /rights are missing/)
+  assert.match(landing.text, /refused without the name of a missing right: .*The request was denied/)
+  assert.match(landing.text, /these may be missing, or could not be probed; some may be there already/)
+  assert.deepEqual(grants(landing.text), [`GRANT CREATE TABLE ON SCHEMA ${object} ${to}`])
+  creation.release()
+  const listing = bench.workspace.faults.add({
+    route: /^GET .*\/fs\/directories/,
+    fault: { kind: 'status', status: 403, errorCode: 'PERMISSION_DENIED' },
+    times,
+  })
+  const probed = await write(config)
+  assert.equal(probed.code, 1)
+  assert.doesNotMatch(probed.text, /rights are missing|may list files/)
+  assert.match(probed.text, /refused without the name of a missing right: .*403.*PERMISSION_DENIED/)
+  assert.match(grants(probed.text)[0] ?? '', /^GRANT READ VOLUME ON VOLUME /)
+  listing.release()
+})

@@ -4,7 +4,7 @@ import { sinkTarget } from '../../config/resolved.ts'
 import { TailraceError } from '../../errors.ts'
 import { landTrial } from '../../run/trial-landing.ts'
 import type { SetupOf, SinkTarget } from '../../sinks/sink.ts'
-import { scratchName } from '../../sinks/sink-setup.ts'
+import { type MissingGrants, scratchName } from '../../sinks/sink-setup.ts'
 import type { CommandContext } from '../command.ts'
 import { usualRecord } from '../usual-record.ts'
 
@@ -76,7 +76,7 @@ async function checkOne(
   const { config, clock, logger, print } = context
   const { stateDirectory, disk } = config
   const { name } = target
-  const { principal, found, missing, unknown } = await setup.probeRights({
+  const { principal, found, ...probed } = await setup.probeRights({
     target,
     stateDirectory,
     signal,
@@ -84,8 +84,8 @@ async function checkOne(
     logger,
   })
   for (const sentence of found) await print(`${name}: ${sentence}\n`)
-  if (missing.length > 0) {
-    await printGrants(context, name, missing, unknown)
+  if (probed.missing.length > 0 || probed.unnamed.length > 0) {
+    await printGrants(context, name, probed)
     return 1
   }
   const pipeline = config.pipelines[name]!
@@ -93,7 +93,7 @@ async function checkOne(
   const scratch = { ...sinkTarget(name, pipeline), table: { ...target.table, name: table } }
   const fullName = Object.values(table).join('.')
   let rows: number | undefined
-  let grants: readonly string[] | undefined
+  let grants: MissingGrants | undefined
   let failure: { readonly error: unknown } | undefined
   try {
     const bytes = Buffer.from(`${JSON.stringify(usualRecord)}\n`)
@@ -120,7 +120,7 @@ async function checkOne(
   }
   if (failure !== undefined) throw failure.error
   if (grants !== undefined) {
-    await printGrants(context, name, grants, [])
+    await printGrants(context, name, grants)
     return 1
   }
   return rows === 0 ? 1 : 0
@@ -130,12 +130,19 @@ async function checkOne(
 async function printGrants(
   { print, printRaw }: CommandContext,
   name: string,
-  missing: readonly string[],
-  unknown: readonly string[],
+  { missing, unnamed, unknown }: MissingGrants,
 ): Promise<void> {
-  await print(`${name}: rights are missing. Whoever may grant them runs:\n\n`)
-  await printRaw(`${missing.join('\n')}\n\n`)
+  if (missing.length > 0) {
+    await print(`${name}: rights are missing. Whoever may grant them runs:\n\n`)
+    await printRaw(`${missing.join('\n')}\n\n`)
+  }
+  for (const refusal of unnamed)
+    await print(`${name}: the workspace refused without the name of a missing right: ${refusal}\n`)
   if (unknown.length === 0) return
-  await print(`${name}: these could not be probed without the ones above; some may be there already:\n\n`)
+  const why =
+    unnamed.length > 0
+      ? 'these may be missing, or could not be probed'
+      : 'these could not be probed without the ones above'
+  await print(`${name}: ${why}; some may be there already:\n\n`)
   await printRaw(`${unknown.join('\n')}\n\n`)
 }

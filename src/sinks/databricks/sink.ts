@@ -158,9 +158,13 @@ export const databricksSink: Sink<DatabricksOptions> = {
     },
     async missingGrants(target, error, principal) {
       const { grantSql } = await import('./setup/grant-sql.ts')
-      const { missingRights, neededRights } = await import('./setup/rights.ts')
-      const rights = missingRights(error, neededRights(target).creation)
-      return rights && grantSql(rights, principal)
+      const { deniedRight, neededRights } = await import('./setup/rights.ts')
+      const right = deniedRight(error)
+      if (right === undefined) return undefined
+      if (right !== 'unnamed') return { missing: grantSql([right], principal), unnamed: [], unknown: [] }
+      const { creation } = neededRights(target)
+      const { message } = error as Error
+      return { missing: [], unnamed: [message], unknown: grantSql(creation, principal) }
     },
     async removeScratch(context) {
       const { removeScratch } = await import('./setup/remove-scratch.ts')

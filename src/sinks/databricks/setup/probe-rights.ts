@@ -9,12 +9,19 @@ import type { DatabricksOptions, DatabricksTarget } from '../options.ts'
 import { WorkspaceCatalog } from '../tables/catalog.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
 import { grantSql, type Right } from './grant-sql.ts'
-import { canUseCommand, missingRights, neededRights } from './rights.ts'
+import { canUseCommand, deniedRight, neededRights } from './rights.ts'
+
+/** What the message of a refusal by the warehouse has when the workspace said why. A token may be refused, too. */
+const saysCanUse = /lacks CAN USE on the SQL warehouse/
 
 /** The outcome of the probes so far. */
 interface Findings {
   readonly missing: Right[]
   readonly unknown: Right[]
+  /** Refusals that name no right. */
+  readonly unnamed: string[]
+  /** Commands for rights that SQL cannot grant. */
+  readonly commands: { readonly missing: string[]; readonly unknown: string[] }
   readonly found: string[]
 }
 
@@ -49,22 +56,32 @@ async function probed(
 ): Promise<RightsReport> {
   const principal = await api.principal()
   const needed = neededRights(target)
-  const findings: Findings = { missing: [], unknown: [], found: [`signs in as ${principal}`] }
+  const findings: Findings = {
+    missing: [],
+    unknown: [],
+    unnamed: [],
+    commands: { missing: [], unknown: [] },
+    found: [`signs in as ${principal}`],
+  }
   const rest = [...needed.volume, ...needed.creation, ...needed.table, ...needed.offsets]
-  const commands: string[] = []
   if (warehouse !== undefined) {
     try {
       await warehouse.execute({ label: 'probe the warehouse', sql: 'SELECT 1 AS one', repeatable: true })
       findings.found.push('may use the warehouse')
     } catch (error) {
       if (!isTailraceError(error, 'WAREHOUSE_DENIED')) throw error
-      commands.push(canUseCommand(target.sink.httpPath ?? '', principal))
+      const command = canUseCommand(target.sink.httpPath ?? '', principal)
+      if (saysCanUse.test(error.message)) findings.commands.missing.push(command)
+      else {
+        findings.unnamed.push(error.message)
+        findings.commands.unknown.push(command)
+      }
       addAll(findings.unknown, [...needed.container, ...rest])
-      return report(principal, commands, findings)
+      return report(principal, findings)
     }
     if (!(await containersAreThere(warehouse, needed.container, findings))) {
       addAll(findings.unknown, rest)
-      return report(principal, commands, findings)
+      return report(principal, findings)
     }
   }
   if (staging !== undefined) {
@@ -79,12 +96,11 @@ async function probed(
   }
   if (warehouse !== undefined) await probeTables(warehouse, target, findings)
   if (zerobus !== undefined) {
-    // The token is for exactly these rights; which of them is missing, a refusal may not say.
     const rights = [...needed.container, ...needed.table]
     if (await hasRight(() => zerobus.requireToken(), rights, findings))
       findings.found.push(`gets a token of Zerobus for ${qualifiedName(target.table.name)}`)
   }
-  return report(principal, commands, findings)
+  return report(principal, findings)
 }
 
 /** Probes rights on the tables that exist. Those on a missing one come with its creation, which a trial shows. */
@@ -131,7 +147,8 @@ async function probeTables(
     )
     if (mayWrite) findings.found.push(`may change ${quoted}`)
   }
-  if (findings.unknown.length > 0 || findings.missing.length > 0) addAll(findings.unknown, creation)
+  if (findings.unknown.length > 0 || findings.missing.length > 0 || findings.unnamed.length > 0)
+    addAll(findings.unknown, creation)
 }
 
 function isNotFound(error: unknown): boolean {
@@ -164,13 +181,13 @@ async function containersAreThere(
 async function hasRight(
   work: () => Promise<unknown>,
   expected: readonly Right[],
-  { missing }: Findings,
+  { missing, unknown, unnamed }: Findings,
 ): Promise<boolean> {
   try {
     await work()
     return true
   } catch (error) {
-    const lacking = missingRights(error, expected)
+    const lacking = deniedRight(error)
     if (lacking === undefined) {
       // An append-only table refuses to delete, whoever asks.
       if (
@@ -180,7 +197,11 @@ async function hasRight(
         return true
       throw error
     }
-    addAll(missing, lacking)
+    if (lacking !== 'unnamed') missing.push(lacking)
+    else {
+      unnamed.push((error as Error).message)
+      addAll(unknown, expected)
+    }
     return false
   }
 }
@@ -189,8 +210,14 @@ function addAll(list: Right[], rights: readonly Right[]): void {
   for (const right of rights) list.push(right)
 }
 
-function report(principal: string, commands: readonly string[], findings: Findings): RightsReport {
-  const missing = grantSql(findings.missing, principal)
-  const unknown = grantSql(findings.unknown, principal).filter((sql) => !missing.includes(sql))
-  return { principal, missing: [...commands, ...missing], unknown, found: findings.found }
+function report(principal: string, { found, unnamed, commands, ...rights }: Findings): RightsReport {
+  const missing = [...commands.missing, ...grantSql(rights.missing, principal)]
+  const unknown = [...commands.unknown, ...grantSql(rights.unknown, principal)]
+  return {
+    principal,
+    missing,
+    unnamed: [...new Set(unnamed)],
+    unknown: unknown.filter((sql) => !missing.includes(sql)),
+    found,
+  }
 }

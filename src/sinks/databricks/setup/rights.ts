@@ -69,16 +69,16 @@ const kinds: Readonly<Record<string, SecurableKind>> = {
 /**
  * Reads the missing right off the text of a refusal, such as "User does not have MODIFY on Table 'a.b.c'".
  *
- * @param expected rights that the refused statement may need; the answer when the text names none
- * @returns undefined for an error that is no refusal
+ * @returns `unnamed` for a refusal that names none: a network policy or a firewall may be its cause, too; undefined for an
+ * error that is no refusal
  */
-export function missingRights(error: unknown, expected: readonly Right[]): readonly Right[] | undefined {
+export function deniedRight(error: unknown): Right | 'unnamed' | undefined {
   if (!isTailraceError(error, 'WAREHOUSE_DENIED')) return undefined
   const [, privilege, kind = '', name] =
     /does not have ([A-Z]+(?: [A-Z]+)*) on (\w+) [`'"]([^`'"]+)[`'"]/i.exec(error.message) ?? []
   const securable = kinds[kind.toLowerCase()]
-  if (privilege === undefined || securable === undefined || name === undefined) return expected
-  return [{ privilege: privilege.toUpperCase(), kind: securable, on: name.split('.') }]
+  if (privilege === undefined || securable === undefined || name === undefined) return 'unnamed'
+  return { privilege: privilege.toUpperCase(), kind: securable, on: name.split('.') }
 }
 
 function unique(places: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
