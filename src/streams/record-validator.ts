@@ -130,6 +130,7 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   if (value === undefined) return separateEntries(piece) ?? arrayPartEntries(entry) ?? [textEntry(entry)]
   const records = recordsOf(value, entry.raw)
   if (records !== undefined) return explodedEntries(entry, records)
+  if (typeof value === 'string') return [quotedEntry(entry, value)]
   if (!isJsonObject(value)) return [{ ...entry, reject: 'not_object' }]
   const batch = mayBeBatch(entry.raw.trimStart()) ? batchEntries(entry) : undefined
   if (batch !== undefined) return batch
@@ -200,6 +201,16 @@ function batchEntries(entry: Entry): readonly Entry[] | undefined {
     const raw = bytesAsLatin1(stringifyJson(record))
     return projectedEntry({ ...entry, index, raw }, raw)
   })
+}
+
+/** The entry of a JSON string with a line, as Vector writes events that are nothing but a text. */
+function quotedEntry(entry: Entry, text: string): Entry {
+  const inner = text.startsWith('{') ? parsed(text) : undefined
+  const isRecord = inner !== undefined && isJsonObject(inner) && Object.keys(inner).length > 0
+  const record = isRecord ? JSON.stringify({ message: text }) : textLineRecord(text)
+  return record === undefined
+    ? { ...entry, reject: 'not_object' }
+    : projectedEntry(entry, bytesAsLatin1(record))
 }
 
 function textEntry(entry: Entry): Entry {

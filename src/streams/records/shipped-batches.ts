@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 
 /** First keys of the batches that `batchRecords` reads, quoted. */
-const firstKeys = ['"resourceLogs"', '"streams"', '"messageType"'] as const
+const firstKeys = ['"resourceLogs"', '"streams"', '"status"', '"messageType"'] as const
 
 /** Beginning of a JSON object and of its first key. */
 const keyStart = 1
@@ -17,7 +17,7 @@ export function mayBeBatch(line: string): boolean {
 const maxRepeatedBytes = 16 * 1024 * 1024
 
 /**
- * The records of a batch of OTLP (the collector's file exporter), Loki's push API, or a subscription of CloudWatch: each as
+ * The records of a batch of OTLP (the collector's file exporter), Loki's push API or its answer to a query, or a subscription of CloudWatch: each as
  * an object with its text or record under `log`, its time, and what the batch states of all its records.
  *
  * @returns undefined for any other object, and for a batch without records
@@ -53,7 +53,7 @@ function otlpRecords({ resourceLogs, ...batch }: JsonObject): readonly JsonObjec
             ...others,
             log: plainValue(body) ?? null,
             ...(time === undefined ? {} : { time }),
-            ...(severityText === undefined || severityText === '' ? {} : { severity: severityText }),
+            ...severityOf(severityText, others.severityNumber),
             ...(host === undefined ? {} : { host: resource[host]! }),
             resource,
             ...(Object.keys(scope).length === 0 ? {} : { scope }),
@@ -63,6 +63,15 @@ function otlpRecords({ resourceLogs, ...batch }: JsonObject): readonly JsonObjec
       )
     })
   })
+}
+
+/** Four numbers each (https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber, read 2026-11). */
+const numberedLevels = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL']
+
+function severityOf(text: JsonValue | undefined, number: JsonValue | undefined): JsonObject {
+  if (text !== undefined && text !== '') return { severity: text }
+  const word = numberedLevels[Math.ceil(Number(number ?? 0) / 4) - 1]
+  return word === undefined ? {} : { severity: word }
 }
 
 /** @returns the attributes of a resource or scope, and what else the batch states of it, such as the URL of its schema */
@@ -88,8 +97,16 @@ function plainValue(typed: JsonValue | undefined): JsonValue | undefined {
 }
 
 /** https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs, read 2026-11 */
-function lokiRecords({ streams, ...batch }: JsonObject): readonly JsonObject[] | undefined {
-  if (!Array.isArray(streams)) return undefined
+function lokiRecords({ streams, ...others }: JsonObject): readonly JsonObject[] | undefined {
+  if (Array.isArray(streams)) return streamRecords(streams, others)
+  // https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-a-range-of-time, read 2026-11
+  const { data } = others
+  return isJsonObject(data) && data.resultType === 'streams' && Array.isArray(data.result)
+    ? streamRecords(data.result, {})
+    : undefined
+}
+
+function streamRecords(streams: JsonValue[], batch: JsonObject): readonly JsonObject[] {
   return objectsIn(streams).flatMap(({ stream, values, ...others }) =>
     (Array.isArray(values) ? values : []).flatMap((one): JsonObject[] => {
       if (!Array.isArray(one)) return []

@@ -20,6 +20,23 @@ const beginsLikeJson = /^\s*[[,]?\s*[{"]/
 // The server begins each further line of a message with a tab. A key directly behind tabs is a line of an indented object.
 const furtherLine = /^\t(?!\t*"[^"]*" ?:|\t+[{}[\]])/
 
+// The names of the source that `kubectl logs --prefix` and `docker compose logs` put before each line.
+const podPrefix = /^\[pod\/([^/\s\]]+)\/[^\s\]]+\] /
+const servicePrefix = /^([A-Za-z0-9][\w.-]*) +\| /
+
+const isoTime = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)`
+const month = 'Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec'
+// The heads of syslog in files: time, host, program and process, as of RFC 3164, of rsyslog with times of ISO 8601, and of
+// Heroku, which names no host; then as of RFC 5424.
+const syslogHead = new RegExp(
+  `^(?:<\\d{1,3}>)?(?:(?:${month}) [ \\d]\\d \\d\\d:\\d\\d:\\d\\d|(${isoTime})) (?:([\\w.:-]+) )?([\\w./-]+)\\[(?:[\\w-]+\\.)?(\\d+)\\]: `,
+)
+const syslogHeadOf5424 = new RegExp(
+  `^<\\d{1,3}>1 (?:(${isoTime})|-) (\\S+) (\\S+) (?:-|(?:[\\w-]+\\.)?(\\d+)) \\S+ (?:-|(?:\\[[^\\]]*\\])+) `,
+)
+
+const colors = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g')
+
 const programLine = new RegExp(datedProgramLine)
 const containerLine = new RegExp(`${datedProgramLine}|${undatedProgramLine}`)
 
@@ -32,15 +49,36 @@ const containerLine = new RegExp(`${datedProgramLine}|${undatedProgramLine}`)
  */
 export function textLineRecord(
   line: string,
-  build = (begin: string, text: string, end: string): string => `${begin}${JSON.stringify(text)}${end}`,
+  build: Build = (begin, text, end) => `${begin}${JSON.stringify(text)}${end}`,
 ): string | undefined {
+  const syslog = syslogHead.exec(line) ?? syslogHeadOf5424.exec(line)
+  if (syslog !== null) {
+    const [head, time, hostname, program, process] = syslog
+    const others = { SYSLOG_IDENTIFIER: program, SYSLOG_PID: process, hostname, time }
+    return build('{"message":', line.slice(head.length), `,${JSON.stringify(others).slice(1)}`)
+  }
+  const named = podPrefix.exec(line) ?? servicePrefix.exec(line)
+  if (named === null) return runtimeRecord(line, build)
+  const [head, hostname] = named
+  const text = line.slice(head.length)
+  const end = `,${JSON.stringify({ hostname }).slice(1)}`
+  if (text.startsWith('{')) return build('{"message":', text, end)
+  return runtimeRecord(text, (begin, inner, rest) =>
+    build(begin, inner, rest === '}' ? end : `${rest.slice(0, -1)}${end}`),
+  )
+}
+
+type Build = (begin: string, text: string, end: string) => string
+
+/** The record of a line that may begin with the prefix of a container runtime. */
+function runtimeRecord(line: string, build: Build): string | undefined {
   const runtime = runtimePrefix.exec(line)
   const text = runtime === null ? line : line.slice(runtime[0].length)
   const isServer = isServerLine(text)
   // A program may begin its lines with such a time itself.
   if (!isServer && runtime?.[2] === undefined && programLine.test(line))
     return build('{"message":', line, '}')
-  if (isServer || (runtime !== null && containerLine.test(text))) {
+  if (isServer || (runtime !== null && containerLine.test(text.replace(colors, '')))) {
     if (runtime === null) return build('{"message":', text, '}')
     const others = JSON.stringify({ stream: runtime[2], time: runtime[1] })
     return build('{"log":', text, `,${others.slice(1)}`)

@@ -193,7 +193,7 @@ const otherLevelWords: Readonly<Partial<Record<keyof typeof levelWords, readonly
   WARNING: ['WARN'],
   ERROR: ['ERR'],
   FATAL: ['CRITICAL', 'CRIT'],
-  PANIC: ['EMERG', 'EMERGENCY'],
+  PANIC: ['ALERT', 'EMERG', 'EMERGENCY'],
 }
 
 const wordsOfLevels = Object.entries(levelWords).map(([level, words]) => ({

@@ -1,6 +1,7 @@
 import { sqlString } from '../sql.ts'
 import { anyLevelWord, continuationOf, englishLevelWord } from './levels.ts'
 import { type ListedField, listed, sqlstate } from './prefix-list.ts'
+import { isQuoted } from './program-line.ts'
 import type { PrefixField } from './shapes/shape.ts'
 
 /** An instant as PostgreSQL writes it: `%t`, `%m` and `%s`. */
@@ -182,5 +183,6 @@ export function inferred(text: string): string {
   const valuesOnce = `list_transform([regexp_matches(found['head'], '[A-Za-z] ?[=:]')], lambda has_keys: ${values})[1]`
   // The lambdas evaluate the match, and whether it has keys, once for all values.
   return `CASE WHEN contains(${text}, ':  ') THEN
-    list_transform([${either}], lambda found: CASE WHEN found['all'] <> '' THEN ${valuesOnce} END)[1] END`
+    list_transform([${either}], lambda found:
+      CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['head']")} THEN ${valuesOnce} END)[1] END`
 }

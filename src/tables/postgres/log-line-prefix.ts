@@ -19,15 +19,19 @@ export const defaultPrefixes: readonly string[] = [
   '%m [%p] user=%u,db=%d,app=%a ',
   '%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ',
   '%t %p %l-1 db-%d,user-%u,app-%a,client-%h ',
-  // Amazon RDS and Aurora; the second with what IBM Guardium asks for.
+  // Amazon RDS and Aurora: the default, with what IBM Guardium asks for, and the longer setting that they offer.
   '%t:%r:%u@%d:[%p]:',
   '%t:%r:%u@%d:[%p]:%a:%e',
+  '%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:',
+  '%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a',
   // Debian and Ubuntu.
   '%m [%p] %q%u@%d ',
   // Zalando's Spilo.
   '%t [%p]: [%l-1] %c %x %d %u %a %h ',
   '%m [%p] ',
   '%t [%p] ',
+  // Neon.
+  'PG:%m [%p] ',
 ]
 
 /** A prefix as a regular expression (RE2), and the field of each of its groups. */

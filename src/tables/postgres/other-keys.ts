@@ -27,7 +27,7 @@ function remove(patch: Patch, [key, ...inner]: readonly string[]): void {
 
 /** Objects of which nothing is left. The merge also makes those that the record lacks. */
 const emptyObject =
-  '"(?:properties|record|oldkeys|audit|source|payload|metadata|resource|labels|protoPayload|request)":\\{(?:"[a-z]+":\\{\\})?\\}'
+  '"(?:properties|record|oldkeys|postgresql|log|user|process|data|audit|source|payload|metadata|resource|labels|protoPayload|request)":\\{(?:"[a-z]+":\\{\\})?\\}'
 
 /**
  * SQL of a JSON object without some of its values; NULL for a long text. Numbers that exceed a double are rounded.

@@ -12,12 +12,14 @@ const stamp = '\\d{4}[-/]\\d\\d[-/]\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d'
 const zoneWord = '[A-Z]{2}T|[A-Z]{2,3}[SD]T|UTC|MSK|MSD|WIB|WITA'
 // Python, with its comma, writes no zone.
 const time = `${stamp}(?:,\\d+|(?:\\.\\d+)?(?: ?(?:Z|[+-]\\d\\d(?::?\\d\\d)?|${zoneWord}))?)`
+/** Seconds since the epoch, as zap writes them by default. */
+const epoch = '\\d\\.\\d+e\\+09'
 /** A process, its number of lines, pgBackRest's process, or the time of the day. */
 const numberPart = '\\[ ?\\d+(?:-\\d+)?\\]:?|\\d+:?|P\\d\\d+|\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?'
 const name = '[A-Za-z][\\w./-]*'
 const part = `(?:${numberPart}|-|${name}:?)[ \\t]+`
 const level = 'TRACE|DEBUG|NOISE|DETAIL|HINT|INFO|LOG|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL|PANIC'
-const dated = `\\[?(${time})\\]?[ \\t:,-]{1,3}`
+const dated = `\\[?(${time}|${epoch})\\]?[ \\t:,-]{1,3}`
 const line = `^((?:${dated})?((?:${part}){0,6}?)(\\[?)(${level})\\]?( ?:| +==>| -)?(?:[ \\t]+|$)(?:(${stamp}(?:\\.\\d+)?) )?)`
 const lineGroups = "['all', 'time', 'parts', 'bracket', 'level', 'mark', 'late_time']"
 
@@ -32,6 +34,19 @@ const odysseyGroups = "['all', 'pid', 'time', 'level']"
 const pgpool = `^((${stamp}(?:\\.\\d+)?): [^\\n]{0,80}?pid (\\d+): (${englishLevelWord}) ?:[ \\t]+)`
 const pgpoolGroups = "['all', 'time', 'pid', 'level']"
 
+/** klog of Kubernetes: level, day, time, process, and place in its source. */
+const klog = '^(([IWEF])(\\d{4} \\d\\d:\\d\\d:\\d\\d\\.\\d{6}) +(\\d+) [^ \\]:]+:\\d+\\] )'
+const klogGroups = "['all', 'level', 'time', 'pid']"
+
+/** logrus on a terminal: four letters of the level, and the seconds since the start. */
+const logrus = '^(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\\[\\d{4,}\\] +'
+
+/** PostgreSQL's own clients, some with the place in a script, and the level that they write in lower case. */
+const client =
+  '(?:psql|pg_(?:amcheck|archivecleanup|basebackup|checksums|combinebackup|createsubscriber|ctl|dump|dumpall|isready|receivewal|recvlogical|repack|resetwal|restore|rewind|upgrade|verifybackup|waldump|walsummary)|pgbench|vacuumdb|reindexdb|clusterdb|(?:create|drop)(?:db|user)|initdb|oid2name|vacuumlo)(?::[^ \\n]+:\\d+)?:'
+const clientLine = `^(${client} (?:(fatal|error|warning|info|debug): )?)`
+const clientGroups = "['all', 'level']"
+
 /** Of a longer line, only the beginning is searched: the text after its head must remain the end of that beginning. */
 const maxWholeBytes = 4_000
 /** Pairs of keys and values, as libraries of Go write them. */
@@ -44,7 +59,7 @@ const pairs = '^(?:time|ts|level)=\\S'
 export const datedProgramLine = `^(?:${dated}(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:|[ \\t])|\\d+ ${stamp}\\S* [a-z]+ \\[|(?:time|ts)="?${stamp})`
 
 /** The same for a line without a time of its own, behind the head that a container runtime writes. */
-export const undatedProgramLine = `^(?:(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
+export const undatedProgramLine = `${klog}|${logrus}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
 
 const poolers = 'pgbouncer|pgpool|pgcat|pgdog|odyssey|supavisor'
 
@@ -78,6 +93,16 @@ export function hasProgramHead(text: string): string {
 }
 
 /**
+ * SQL of whether a program quotes a line of a server, as libpq returns it: PostgreSQL's own clients do, and libraries in
+ * the texts of their exceptions. What the server itself writes of its connection to another has a level before it.
+ *
+ * @param head SQL of the text before the level and the blank in front of it
+ */
+export function isQuoted(head: string): string {
+  return `(ends_with(${head}, ' failed:') OR ends_with(${head}, 'could not connect to server:') OR regexp_matches(${head}, ${sqlString(`^${client}`)}))`
+}
+
+/**
  * SQL of the list of a program's values, as that of a prefix; NULL for other texts. `program` is `pooler`, `operator`, or
  * `pgbackrest`, of which a part of the head has no column, so that its message is the whole text.
  *
@@ -90,8 +115,13 @@ export function programValues(text: string): string {
       CASE WHEN found['level'] <> '' THEN ${values} END)[1]`
   const byForm = `coalesce(CASE WHEN regexp_matches(plain, '${pairs}') AND strlen(plain) < ${maxWholeBytes} THEN ${pairValues()} END,
     ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
+  const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*?) (?:${englishLevelWord}):  `)}, ['head'])['head']`
+  const others = `coalesce(${byForm}, ${found(klog, klogGroups, klogValues())},
+    CASE WHEN regexp_matches(plain, ${sqlString(logrus)}) THEN ${logrusValues()} END,
+    CASE WHEN regexp_matches(plain, ${sqlString(clientLine)}) THEN ${clientValues()}
+      WHEN contains(plain, ':  ') AND ${isQuoted(quoting)} THEN ${valuesOf({ program: "'operator'" }, 'plain')} END)`
   // The lambda evaluates the text once.
-  return `list_transform([${colorless}], lambda plain: ${byForm})[1]`
+  return `list_transform([${colorless}], lambda plain: ${others})[1]`
 }
 
 const group = (name: string): string => `found['${name}']`
@@ -114,7 +144,8 @@ function lineValues(): string {
   const message = `substring(plain, length(found['all']) + 1 - CASE WHEN ${stamped} <> '' AND ${late} <> '' THEN length(${late}) + 1 ELSE 0 END)`
   const isBackup = `regexp_matches(${parts}, '^P\\d')`
   const common = {
-    time: `replace(CASE WHEN ${stamped} <> '' THEN ${stamped} ELSE ${late} END, '/', '-')`,
+    time: `CASE WHEN contains(${stamped}, 'e+') THEN ${epochSeconds(stamped)}
+      ELSE replace(CASE WHEN ${stamped} <> '' THEN ${stamped} ELSE ${late} END, '/', '-') END`,
     pid: `regexp_extract(${parts}, '(?:^|[ \\t\\[])(\\d+)(?:[\\] \\t-]|: )', 1)`,
     level: group('level'),
   }
@@ -122,6 +153,37 @@ function lineValues(): string {
   const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} THEN 'pooler' ELSE 'operator' END`
   return `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
     WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE ${message} END`)} END`
+}
+
+/** SQL of a number of seconds without its exponent, which is that of ten digits. */
+function epochSeconds(scientific: string): string {
+  const digits = `replace(split_part(${scientific}, 'e', 1), '.', '')`
+  return `rpad(${digits}, 10, '0') || '.' || substring(${digits}, 11) || '0'`
+}
+
+/** The day has no year, so the time is completed from the envelope; the place in the source has columns of its own. */
+function klogValues(): string {
+  const level = `CASE ${group('level')} WHEN 'I' THEN 'INFO' WHEN 'W' THEN 'WARNING' WHEN 'E' THEN 'ERROR' ELSE 'FATAL' END`
+  return valuesOf(
+    { time: group('time'), pid: group('pid'), level, program: "'klog'" },
+    `substring(plain, length(found['all']) + 1)`,
+  )
+}
+
+/** The whole line is the message, because the seconds since the program's start have no column. */
+function logrusValues(): string {
+  const level = `CASE left(plain, 4) WHEN 'TRAC' THEN 'TRACE' WHEN 'DEBU' THEN 'DEBUG' WHEN 'WARN' THEN 'WARNING'
+    WHEN 'ERRO' THEN 'ERROR' WHEN 'FATA' THEN 'FATAL' WHEN 'PANI' THEN 'PANIC' ELSE 'INFO' END`
+  return valuesOf({ level, program: "'operator'" }, 'plain')
+}
+
+/** Behind a level of its own, a client's name needs no place in the message. */
+function clientValues(): string {
+  const values = valuesOf(
+    { level: group('level'), program: "'operator'" },
+    `CASE WHEN ${group('level')} <> '' THEN substring(plain, length(found['all']) + 1) ELSE plain END`,
+  )
+  return `list_transform([regexp_extract(plain, ${sqlString(clientLine)}, ${clientGroups})], lambda found: ${values})[1]`
 }
 
 function poolerValues(): string {

@@ -37,11 +37,14 @@ function parsed(text: string): JsonValue | undefined {
   }
 }
 
-/** What the docs name as not read: the keys beside `records`, and a second value in one of OTLP's typed values. */
+/** What the docs name as not read: the keys beside `records`, what Loki says of a query, and a second value of a typed one. */
 function isNotRead(line: JsonValue, path: string): boolean {
   if (!isJsonObject(line)) return false
   return (
     (path === '$' && Array.isArray(line.records)) ||
+    (isJsonObject(line.data) &&
+      line.data.resultType === 'streams' &&
+      /^\$(?:\.data(?:\.stats)?)?$/.test(path)) ||
     (line.resourceLogs !== undefined && /\.(?:attributes\[\]|body)/.test(path))
   )
 }

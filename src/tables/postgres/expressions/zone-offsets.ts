@@ -64,11 +64,20 @@ const abbreviations: Readonly<Record<string, string>> = {
   'Taipei Standard Time': 'CST',
   'Taiwan Standard Time': 'CST',
   'Volgograd Standard Time': 'MSK',
+  'Volgograd Summer Time': 'MSD',
   'West Africa Time': 'WAT',
   'Western European Standard Time': 'WET',
   'Western European Summer Time': 'WEST',
   'Western Indonesia Time': 'WIB',
   'Yukon Time': 'MST',
+}
+
+/** Zones whose times CLDR gives no names, and the zone with the same times since 1996 that has them. */
+const sameTimes: Readonly<Record<string, string>> = {
+  'europe/guernsey': 'Europe/London',
+  'europe/isle_of_man': 'Europe/London',
+  'europe/jersey': 'Europe/London',
+  'europe/kirov': 'Europe/Moscow',
 }
 
 // PostgreSQL was first released in 1996. One sample per month is enough, because zones keep an offset for weeks at least.
@@ -84,8 +93,9 @@ export interface ZoneOffsets {
 
 /** @param timezone an IANA name */
 export function zoneOffsets(timezone: string): ZoneOffsets {
-  const names = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'long' })
-  const offsets = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' })
+  const timeZone = sameTimes[timezone.toLowerCase()] ?? timezone
+  const names = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'long' })
+  const offsets = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
   const all = new Set<number>()
   const byAbbreviation = new Map<string, readonly number[]>()
   for (let month = 0; month < (lastYear - firstYear) * 12; month += 1) {

@@ -105,6 +105,11 @@ function walPosition(position: string): string {
     WHEN ${number} IS NOT NULL THEN format('{:X}/{:X}', ${number} >> 32, ${number} & 4294967295) END`
 }
 
+function debeziumCommand(operation: string): string {
+  return `CASE ${operation} WHEN 'c' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+    WHEN 't' THEN 'TRUNCATE' WHEN 'r' THEN 'READ' WHEN 'm' THEN 'MESSAGE' END`
+}
+
 /** Debezium's change events, with or without their schema. */
 export const debezium: Shape = {
   name: 'debezium',
@@ -121,13 +126,38 @@ export const debezium: Shape = {
       commit_time: of('source', 'ts_ms'),
       txid: of('source', 'txId'),
       lsn: walPosition(of('source', 'lsn')),
-      command_tag: `CASE ${of('op')} WHEN 'c' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
-        WHEN 't' THEN 'TRUNCATE' WHEN 'r' THEN 'READ' WHEN 'm' THEN 'MESSAGE' END`,
+      command_tag: debeziumCommand(of('op')),
       object_name: tableOf(of('source', 'schema'), of('source', 'table')),
       db_name: of('source', 'db'),
       server_name: of('source', 'name'),
       old_values: withNumbers(anyOf('before')),
       new_values: withNumbers(anyOf('after')),
+    }
+  },
+}
+
+/** Debezium's change events as CloudEvents: what other formats have under `source` are attributes. */
+export const debeziumCloudEvent: Shape = {
+  name: 'debezium-cloud-event',
+  matches: (at) => `${at('iodebeziumconnector')} = 'postgresql' AND ${at('iodebeziumop')} IS NOT NULL`,
+  hasExactNumbers: true,
+  fields: (at) => {
+    const of = (key: string): string => unmarked(at(`iodebezium${key}`))
+    const row = (key: string): string =>
+      withNumbers(`coalesce(${at('data', key)}, ${at('data', 'payload', key)})`)
+    return {
+      record_kind: change,
+      event_time: of('tsms'),
+      event_time_second: at('time'),
+      commit_time: of('tsms'),
+      txid: of('txId'),
+      lsn: walPosition(of('lsn')),
+      command_tag: debeziumCommand(of('op')),
+      object_name: tableOf(of('schema'), of('table')),
+      db_name: of('db'),
+      server_name: of('name'),
+      old_values: row('before'),
+      new_values: row('after'),
     }
   },
 }

@@ -3,7 +3,7 @@ import { criHead, locationFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** Fields from csvlog's column names. @param at reads a key of the object that has them, which may be nested */
-function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
+export function csvlogFields(at: ValueAt): ReturnType<Shape['fields']> {
   // `10.1.2.3:5432`, `fe80::1:5432` (the port follows the last colon), or `[local]`.
   const endpoint = at('connection_from')
   const port = `regexp_extract(${endpoint}, ':([0-9]+)$', 1)`

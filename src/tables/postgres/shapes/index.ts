@@ -1,6 +1,7 @@
 import { azureDiagnostics, azureMetric, azurePooler, azureStatistics, logAnalytics } from './azure.ts'
 import {
   debezium,
+  debeziumCloudEvent,
   debeziumTransaction,
   dms,
   sequin,
@@ -12,6 +13,7 @@ import { cloudnativepg, csvlog, wrappedCsvlog } from './csvlog.ts'
 import { jsonlog } from './jsonlog.ts'
 import { cloudSql, cloudSqlAudit, logText } from './log-text.ts'
 import { cloudnativepgOperator, otlp, pgTurret } from './other.ts'
+import { elasticModule, supabase } from './parsed.ts'
 import { cloudnativepgPooler } from './pooler.ts'
 import type { Shape } from './shape.ts'
 
@@ -32,6 +34,7 @@ export const shapes: readonly Shape[] = [
   wal2json,
   wal2jsonTransaction,
   debezium,
+  debeziumCloudEvent,
   debeziumTransaction,
   testDecoding,
   dms,
@@ -40,6 +43,8 @@ export const shapes: readonly Shape[] = [
   logAnalytics,
   csvlog,
   pgTurret,
+  elasticModule,
+  supabase,
   wrappedCsvlog,
   logText,
 ]

@@ -1,8 +1,7 @@
 import { sqlString } from '../../sql.ts'
 import { continuationWords } from '../levels.ts'
 import { isPoolerName } from '../program-line.ts'
-import { hasText } from './envelope.ts'
-import { firstOf } from './first-of.ts'
+import { envelopeLevel, hasText, syslogPid } from './envelope.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
 
 /** Fields that a text log has only in its prefix. */
@@ -159,9 +158,24 @@ export function lineOf(text: string): string {
 const leadingTime =
   '^(\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?(?: ?(?:[A-Z][A-Za-z]{1,4}|Z|[+-]\\d\\d(?::?\\d\\d)?))?)(?:[^.\\w]|$)'
 
+/** Keys of the time: of shippers; of the journal, whose own time is later than its source's; of rsyslog and syslog-ng. */
+const timeKeys = [
+  'time',
+  '@timestamp',
+  'timestamp',
+  'date',
+  'ts',
+  'TimeGenerated',
+  'asctime',
+  '_SOURCE_REALTIME_TIMESTAMP',
+  '__REALTIME_TIMESTAMP',
+  'timereported',
+  'ISODATE',
+]
+
 /** SQL of the time that the envelope states. */
 export function envelopeTime(at: ValueAt): string {
-  return `coalesce(${['time', '@timestamp', 'timestamp', 'date', 'ts', 'TimeGenerated', 'asctime'].map((key) => at(key)).join(', ')})`
+  return `coalesce(${timeKeys.map((key) => at(key)).join(', ')})`
 }
 
 /** Column of the time in the outer one of two envelopes. */
@@ -179,6 +193,18 @@ function isZoneless(time: string): string {
 function secondTime(own: string, prefix: PrefixValue, envelope: string): string {
   return `CASE WHEN ${own} IS NULL THEN ${envelope}
     WHEN ${prefix('program')} IS NOT NULL AND ${isZoneless(own)} THEN coalesce(${envelope}, ${own}) END`
+}
+
+const klogPlace = '([^ \\]:]+):(\\d+)\\] '
+
+/** SQL of klog's time, with the year of the envelope's time: of that before it, at the turn of the year. */
+function klogTime(time: string, envelope: string): string {
+  const instant = `CASE WHEN regexp_matches(${envelope}, '^\\d{4}-') THEN TRY_CAST(left(replace(${envelope}, 'T', ' '), 19) AS TIMESTAMP)
+    WHEN regexp_matches(${envelope}, '^\\d{10}') THEN make_timestamp(left(${envelope}, 10)::BIGINT * 1000000) END`
+  const year = `CASE WHEN starts_with(${time}, '12') AND month(instant) = 1 THEN year(instant) - 1
+    WHEN starts_with(${time}, '01') AND month(instant) = 12 THEN year(instant) + 1 ELSE year(instant) END`
+  return `list_transform([${instant}], lambda instant:
+    ${year} || '-' || left(${time}, 2) || '-' || substring(${time}, 3, 2) || substring(${time}, 5))[1]`
 }
 
 /** SQL of whether the envelope names a pooler as the program or container. */
@@ -221,14 +247,18 @@ export const logText: Shape = {
   readsConnectionMessages: true,
   areClues: true,
   fields: (at, prefix) => {
-    const programLevel = firstOf(at, ['level', 'levelname', 'severity'])
-    const own = `coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), ''))`
+    const programLevel = envelopeLevel(at)
+    const stated = `coalesce(${envelopeTime(at)}, ${outerTime})`
+    const isKlog = `${prefix('program')} = 'klog'`
+    const own = `CASE WHEN ${isKlog} THEN ${klogTime(prefix('time'), stated)}
+      ELSE coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), '')) END`
+    const continued = continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind))
     return {
       ...textLogFields(prefix),
       event_time: own,
       // The shipper's time can be hours later than the server's after a backlog, so it is used only for text without a time,
       // and to find the zone of a time.
-      event_time_second: secondTime(own, prefix, `coalesce(${envelopeTime(at)}, ${outerTime})`),
+      event_time_second: secondTime(own, prefix, stated),
       severity: `coalesce(${prefix('level')}, CASE WHEN NOT ${isFurtherLine(prefix)} THEN ${programLevel} END)`,
       // A container's name may contain that of a pooler, so a line in the server's own form is the server's.
       record_kind: `CASE WHEN ${prefix('program')} = 'pooler' THEN 'pooler'
@@ -236,7 +266,10 @@ export const logText: Shape = {
         WHEN ${prefix('program')} IS NOT NULL THEN 'operator'
         WHEN ${prefix('level')} IS NOT NULL OR ${isFurtherLine(prefix)} THEN 'server_log'
         WHEN ${programLevel} IS NOT NULL THEN 'operator' END`,
-      ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
+      ...continued,
+      file_name: `CASE WHEN ${isKlog} THEN regexp_extract(${prefix('head')}, ${sqlString(klogPlace)}, 1) ELSE ${continued.file_name} END`,
+      file_line_num: `CASE WHEN ${isKlog} THEN regexp_extract(${prefix('head')}, ${sqlString(klogPlace)}, 2) ELSE ${continued.file_line_num} END`,
+      pid: `coalesce(${prefix('pid')}, ${syslogPid(at)})`,
       message: textMessage(prefix),
       server_name: envelopeHost(at),
     }
