@@ -65,40 +65,47 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
     }
   })
 
-  test(`a process that ends at any call while it lands a range again by ${mode} leaves the old or the new rows`, async (t) => {
-    const fixture = await committerFixture(t)
-    const range = span(50, 150)
-    const replaceIn = async (table: string, step: Step): Promise<void> => {
-      const committer = await fixture.open(table, { mode, step })
-      const encoded: EncodedBatch[] = []
-      // A MERGE replaces what one batch has, in one step.
-      const parts = mode === 'merge' ? [range] : [span(50, 90), span(90, 150)]
-      for (const part of parts) encoded.push(await fixture.encode(part, 'new'))
-      await committer.replace(range, encoded)
-      await committer.close()
-    }
-    const before = rowsOf({ start: 0, end })
-    const after = [...rowsOf({ start: 0, end: 50 }), ...rowsOf(range, 'new'), ...rowsOf({ start: 150, end })]
-    const begin = (table: string): Promise<void> => landUpTo(fixture, table, end, end, { mode })
-    await begin('whole')
-    const whole = dyingAt(0, 'before')
-    await replaceIn('whole', whole.step)
-    assert.deepEqual(await fixture.rows('whole'), after)
-    for (const [index, name] of whole.calls.entries()) {
-      for (const side of ['before', 'after'] as const) {
-        const table = `r${index}${side}`
-        const what = `${side} ${name} (${index + 1})`
-        await begin(table)
-        await assert.rejects(replaceIn(table, dyingAt(index + 1, side).step), Death)
-        // The next start ends what was begun, and goes on landing.
-        await landUpTo(fixture, table, end, end, { mode })
-        const found = await fixture.rows(table)
-        assert.ok([before.join(), after.join()].includes(found.join()), what)
-        await replaceIn(table, (_name, call) => call())
-        assert.deepEqual(await fixture.rows(table), after, what)
+  const losses = mode === 'copy-into' ? [false] : [false, true]
+  for (const losesState of losses)
+    test(`a process that ends at any call while it lands a range again by ${mode}${losesState ? ', and loses its state directory,' : ''} leaves the old or the new rows`, async (t) => {
+      const fixture = await committerFixture(t)
+      const range = span(50, 150)
+      const replaceIn = async (table: string, step: Step): Promise<void> => {
+        const committer = await fixture.open(table, { mode, step })
+        const encoded: EncodedBatch[] = []
+        // A MERGE replaces what one batch has, in one step.
+        const parts = mode === 'merge' ? [range] : [span(50, 90), span(90, 150)]
+        for (const part of parts) encoded.push(await fixture.encode(part, 'new'))
+        await committer.replace(range, encoded)
+        await committer.close()
       }
-    }
-  })
+      const before = rowsOf({ start: 0, end })
+      const after = [
+        ...rowsOf({ start: 0, end: 50 }),
+        ...rowsOf(range, 'new'),
+        ...rowsOf({ start: 150, end }),
+      ]
+      const begin = (table: string): Promise<void> => landUpTo(fixture, table, end, end, { mode })
+      await begin('whole')
+      const whole = dyingAt(0, 'before')
+      await replaceIn('whole', whole.step)
+      assert.deepEqual(await fixture.rows('whole'), after)
+      for (const [index, name] of whole.calls.entries()) {
+        for (const side of ['before', 'after'] as const) {
+          const table = `r${index}${side}`
+          const what = `${side} ${name} (${index + 1})`
+          await begin(table)
+          await assert.rejects(replaceIn(table, dyingAt(index + 1, side).step), Death)
+          if (losesState) await fixture.forget(table)
+          // The next start ends what was begun, and goes on landing.
+          await landUpTo(fixture, table, end, end, { mode, recoversOffsets: losesState })
+          const found = await fixture.rows(table)
+          assert.ok([before.join(), after.join()].includes(found.join()), what)
+          await replaceIn(table, (_name, call) => call())
+          assert.deepEqual(await fixture.rows(table), after, what)
+        }
+      }
+    })
 }
 
 for (const mode of ['transaction', 'replace-where', 'merge'] as const) {
