@@ -1,10 +1,10 @@
 import { isPauseOver } from '../../../clock.ts'
 import { isTailraceError } from '../../../errors.ts'
 import type { BlobGeneration, GenerationMark } from '../../../records.ts'
-import { ParquetArchiveFiles } from '../archive/parquet-archive-files.ts'
+import { ParquetArchiveFiles, type ParquetArchiveFilesOptions } from '../archive/parquet-archive-files.ts'
 import type { DeltaOptions } from '../options.ts'
 import type { UnmarkedOffsets } from '../pipeline-offsets.ts'
-import { archiveOffsets, archiveRules } from './archive-offsets.ts'
+import { type ArchiveOffsetsOptions, archiveOffsets, archiveRules } from './archive-offsets.ts'
 import { type BackgroundMaintenanceOptions, maintainBeside } from './background-maintenance.ts'
 import { type RetainOptions, retainTable } from './retain-table.ts'
 import { vacuumTable } from './vacuum-table.ts'
@@ -105,22 +105,14 @@ export class DailyMaintenance {
   }
 
   async #run(): Promise<void> {
-    const { markOf, unmarkedOffsets, clock, logger } = this.#options
+    const { clock, logger } = this.#options
     const { retainDays, vacuum } = this.#dueRules
     const startedAtMs = clock.now()
     const { signal } = this.#stopping
     const during = { during: 'during its maintenance', signal }
     await maintainBeside(this.#options, during, async ({ engine, directory: stagingDirectory, storage }) => {
       const context = { storage, engine, clock, random: Math.random, signal }
-      const rules = this.#dueArchive
-      if (rules !== undefined) {
-        const files = new ParquetArchiveFiles({ storage, engine, stagingDirectory, signal })
-        const unmarked = unmarkedOffsets()
-        const onOvertaken = (): void =>
-          logger.warn('other commits overtook each attempt to archive old offsets: trying again tomorrow')
-        const archived = await archiveOffsets({ ...context, ...rules, files, unmarked, markOf, onOvertaken })
-        if (archived !== undefined) logger.info(archived, 'moved old offsets into the archive of the table')
-      }
+      await this.#archive({ ...context, stagingDirectory })
       signal.throwIfAborted()
       if (retainDays !== undefined) {
         await this.#retain({ ...context, days: retainDays, allowEmpty: false, deletes: true })
@@ -135,6 +127,24 @@ export class DailyMaintenance {
       }
       if (hasWork({ retainDays, vacuum })) this.#undoneSinceMs = startedAtMs
     })
+  }
+
+  async #archive(context: ArchiveRound): Promise<void> {
+    const { markOf, unmarkedOffsets, logger } = this.#options
+    const rules = this.#dueArchive
+    if (rules === undefined) return
+    const files = new ParquetArchiveFiles(context)
+    const unmarked = unmarkedOffsets()
+    const onOvertaken = (): void =>
+      logger.warn('other commits overtook each attempt to archive old offsets: trying again tomorrow')
+    try {
+      const archived = await archiveOffsets({ ...context, ...rules, files, unmarked, markOf, onOvertaken })
+      if (archived !== undefined) logger.info(archived, 'moved old offsets into the archive of the table')
+    } catch (error) {
+      // No reason to leave out the deletion of old days and the vacuum.
+      context.signal.throwIfAborted()
+      logger.warn({ err: error }, 'the old offsets of the table were not archived: trying again tomorrow')
+    }
   }
 
   async #retain(options: RetainOptions): Promise<void> {
@@ -162,6 +172,9 @@ export class DailyMaintenance {
     }
   }
 }
+
+type ArchiveRound = Omit<ArchiveOffsetsOptions, 'unchangedMs' | 'minOffsets' | 'files' | 'markOf'> &
+  ParquetArchiveFilesOptions & { readonly signal: AbortSignal }
 
 type DailyRules = Pick<DeltaOptions, 'retainDays' | 'vacuum'>
 

@@ -6,6 +6,7 @@ import {
 } from '../../../../src/sinks/delta/maintenance/daily-maintenance.ts'
 import { ManualClock } from '../../../sources/manual-clock.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { archive } from '../archive/support.ts'
 import { committerOf, rowsOf } from '../support.ts'
 import { dayMs, landBatches, pipelineBench } from './support.ts'
 
@@ -105,4 +106,24 @@ test('old offsets are archived once a day, with what their blobs are recognized 
   await after.open()
   assert.equal(after.landed().blobCount, 0)
   assert.equal((await after.archive.find(['logs/pg']))[0]?.mark?.head, head)
+})
+
+test('old days are deleted although the old offsets cannot be archived, because a file of the archive is damaged', async (t) => {
+  const archiveOffsets = { afterDays: 2, minOffsets: 1 }
+  const { bench, target, staging, logger, warnings } = await pipelineBench(t, {
+    retainDays: 1,
+    archiveOffsets,
+  })
+  await landBatches(bench, 0, 1)
+  await archive(bench)
+  await landBatches(bench, 1, 2)
+  const folder = '_tailrace/offsets'
+  for (const name of await bench.storage.list(folder))
+    if (name.endsWith('.parquet')) await bench.storage.put(`${folder}/${name}`, Buffer.from('damaged'))
+  const clock = new ManualClock(Date.now() + 3 * dayMs)
+  const daily = maintenance(t, { target, staging, archivableOffsets: () => 1, clock, logger })
+  clock.advance(firstPauseMs)
+  await eventually(async () => !daily.isWorking, 'end of the round')
+  assert.match(warnings.join(), /old offsets of the table were not archived/)
+  assert.deepEqual(await rowsOf(bench, "event_date = DATE '2026-01-01'"), [])
 })
