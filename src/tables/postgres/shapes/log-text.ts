@@ -142,7 +142,20 @@ export const cloudSqlAudit: Shape = {
 export const criHead =
   '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
 
-/** SQL of the server's line in such a text: without the head of a container runtime, and without its final newline. */
+/** The head of a line in a file of syslog: time, host, program with its process, and PostgreSQL's own number. */
+const syslogHead =
+  '(?:<\\d{1,3}>)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \\d]\\d \\d\\d:\\d\\d:\\d\\d|\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d)) ([\\w.:-]+) [\\w./-]+\\[(\\d+)\\]: (?:\\[\\d+-\\d+\\] +)?'
+
+/** SQL of the host or process in such a head, in front of the line. */
+function inSyslogHead(group: 1 | 2): string {
+  return `CASE WHEN strlen(line_text) > strlen(line) + 1
+    THEN nullif(regexp_extract(left(line_text, 512), ${sqlString(`^${syslogHead}`)}, ${group}), '') END`
+}
+
+/**
+ * SQL of the server's line in such a text: without the head of a container runtime or of syslog, and without its final
+ * newline.
+ */
 export function lineOf(text: string): string {
   const ends = ['\n', '\r']
   const endsWith = (ends: readonly string[]): string =>
@@ -151,7 +164,8 @@ export function lineOf(text: string): string {
   // For a set of characters, rtrim decodes all of the text; nearly every text has one newline, or none.
   const line = `CASE WHEN NOT (${endsWith(ends)}) THEN ${text} WHEN ${endsWith(severalEnds)}
     THEN rtrim(${text}, ${sqlString(ends.join(''))}) ELSE left(${text}, -1) END`
-  return `CASE WHEN regexp_matches(${text}, '^${criHead}') THEN regexp_replace(${line}, '^${criHead}', '') ELSE ${line} END`
+  const head = sqlString(`^(?:${criHead}|${syslogHead})`)
+  return `CASE WHEN regexp_matches(${text}, ${head}) THEN regexp_replace(${line}, ${head}, '') ELSE ${line} END`
 }
 
 /** A time at the start of a text with an unknown prefix, with its zone if one follows. In `+02:10.0.0.1` the zone is +02. */
@@ -269,9 +283,9 @@ export const logText: Shape = {
       ...continued,
       file_name: `CASE WHEN ${isKlog} THEN regexp_extract(${prefix('head')}, ${sqlString(klogPlace)}, 1) ELSE ${continued.file_name} END`,
       file_line_num: `CASE WHEN ${isKlog} THEN regexp_extract(${prefix('head')}, ${sqlString(klogPlace)}, 2) ELSE ${continued.file_line_num} END`,
-      pid: `coalesce(${prefix('pid')}, ${syslogPid(at)})`,
+      pid: `coalesce(${prefix('pid')}, ${syslogPid(at)}, ${inSyslogHead(2)})`,
       message: textMessage(prefix),
-      server_name: envelopeHost(at),
+      server_name: `coalesce(${envelopeHost(at)}, ${inSyslogHead(1)})`,
     }
   },
 }
