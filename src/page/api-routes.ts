@@ -48,8 +48,11 @@ export const maxRecords = 1_000
 /** A report, or a verification, takes no longer. */
 const maxReportMs = 600_000
 
-/** So that a client that reads slowly does not keep an engine. */
+/** So that a client that reads slowly keeps neither an engine nor a file. */
 const maxExportMs = 300_000
+
+/** Exports at once, each with its file of Parquet. */
+const maxExports = 4
 
 /** Adds the requests of api.ts that read the state of pipelines and the tables. */
 export function addRoutes(app: Hono, options: RouteOptions): void {
@@ -140,6 +143,7 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
       throw new RequestFailure('NOT_FOUND', 'No statement of that id runs.')
     return context.body(null, 204)
   })
+  let exports = 0
   app.get('/api/sql/export', async (context) => {
     const sql = requireSql(new URL(context.req.url).searchParams.get('sql'))
     const parameters = new Parameters(context.req.url)
@@ -147,13 +151,19 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
     if (format === undefined) throw badRequest('format', 'nothing', `one of ${exportFormats.join(', ')}`)
     const name = parameters.text('name') ?? 'result'
     const statements = statementsOf(options)
+    if (exports >= maxExports) throw new RequestFailure('BUSY', `${maxExports} exports run already.`)
     const deadline = new Deadline(
       clock,
       'end of the export',
       Math.max(maxExportMs, statements.limit.maxMs),
       AbortSignal.any([context.req.raw.signal, options.signal]),
     )
-    return exportResult(statements, { sql, format, name }, deadline)
+    exports += 1
+    const ended = (): void => {
+      exports -= 1
+      deadline.clear()
+    }
+    return exportResult(statements, { sql, format, name }, { signal: deadline.signal, ended })
   })
 }
 

@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly threads?: number | undefined
   /** Memory limit of each engine. Default 1,024. */
   readonly memoryMiB?: number | undefined
+  /** Limit of what each engine writes to disk beyond its memory; never more than half of the free space. Default 16,384. */
+  readonly maxSpillMiB?: number | undefined
   /** Statements that may wait; more are refused. Default 32. */
   readonly maxWaiting?: number | undefined
   /** For so many milliseconds, statements read the version that was found last. Default 0: each looks for a newer one. */
@@ -32,6 +34,12 @@ export interface SessionStatement {
   readonly only?: FileSelection | undefined
   /** Interrupts the statement, or ends its wait. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** A statement whose rows are written to a file. */
+export interface WrittenStatement extends Pick<SessionStatement, 'sql' | 'signal'> {
+  /** Ends the statement when its file is larger. Default: no limit. */
+  readonly maxBytes?: number | undefined
 }
 
 /** Some data files of one table. */
@@ -89,9 +97,9 @@ export interface QuerySession {
   /**
    * Writes the rows of one SELECT to a Parquet file.
    *
-   * @throws as `run`, and QUERY_REFUSED for a statement that is no SELECT
+   * @throws as `run`, QUERY_REFUSED for a statement that is no SELECT, and QUERY_FAILED for a larger file than allowed
    */
-  writeParquet(statement: Omit<SessionStatement, 'take'>, path: string): Promise<void>
+  writeParquet(statement: WrittenStatement, path: string): Promise<void>
 
   /**
    * Lists the data files of a pipeline's table.

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rename, writeFile } from 'node:fs/promises'
+import { access, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { systemClock } from '../../src/clock.ts'
@@ -70,4 +70,35 @@ test('a session reads the log of a table again only when the table has a new ver
   const unsafe = of({}, true)
   t.after(() => unsafe.close())
   for (const _ of [1, 2]) assert.equal(await countOf(unsafe, 'two'), 5)
+})
+
+test('a statement that would write more to the disk than it may is ended, and leaves no file', {
+  timeout: 120_000,
+}, async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ one: {} })
+  await bench.storage.append('one', lines(0, 3))
+  await landAll(config)
+  const { ability, targets } = chooseEngine({ config, logger: silentLogger }, undefined)
+  const session = ability.openSession!(targets, {
+    memoryMiB: 64,
+    maxSpillMiB: 16,
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  t.after(() => session.close())
+  // Refused by its own limit, long before the disk is full.
+  await assert.rejects(
+    session.run({ sql: 'SELECT hash(range) AS h FROM range(30000000) ORDER BY h', take: async () => true }),
+    (error) => isTailraceError(error, 'QUERY_FAILED') && /max_temp_directory_size/.test(error.message),
+  )
+  const path = join(bench.directory, 'result.parquet')
+  const write = (sql: string) => session.writeParquet({ sql, maxBytes: 8 * 2 ** 20 }, path)
+  await assert.rejects(
+    write('SELECT hash(range) AS h FROM range(1000000000000)'),
+    (error) => isTailraceError(error, 'QUERY_FAILED') && /larger than 8 MiB/.test(error.message),
+  )
+  await assert.rejects(access(path))
+  await write('SELECT hash(range) AS h FROM range(1000)')
+  await access(path)
 })

@@ -137,6 +137,31 @@ test('an export that nobody reads on, and one that is closed, leave no engine an
   )
 })
 
+test('exports whose files nobody reads are limited, and those that are closed count no more', {
+  timeout: 60_000,
+}, async () => {
+  const sql = encodeURIComponent('SELECT hash(range) AS h FROM range(3000000)')
+  const begin = async () => {
+    const closing = new AbortController()
+    const { status } = await page.fetch(`/api/sql/export?format=parquet&sql=${sql}`, {
+      signal: closing.signal,
+    })
+    return { status, closing }
+  }
+  const begun = [await begin(), await begin(), await begin(), await begin()]
+  assert.deepEqual(
+    begun.map(({ status }) => status),
+    [200, 200, 200, 200],
+  )
+  assert.equal((await begin()).status, 503)
+  for (const { closing } of begun) closing.abort()
+  await eventually(async () => {
+    const { status, closing } = await begin()
+    closing.abort()
+    return status === 200
+  }, 'a free place for an export')
+})
+
 test('statements beyond those that may wait are refused', { timeout: 60_000 }, async () => {
   const closing = new AbortController()
   let refused = 0

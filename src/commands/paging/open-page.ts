@@ -25,6 +25,9 @@ const engines = 2
 /** A statement of a person keeps an engine no longer. */
 const maxStatementMs = 60_000
 
+/** What each engine writes to disk beyond its memory, beside a run that needs the disk. */
+const maxSpillMiB = 2_048
+
 /** Statements that may wait for an engine. */
 const maxWaiting = 32
 
@@ -62,6 +65,7 @@ export async function openTables(
     engines,
     threads: Math.min(2, availableParallelism()),
     memoryMiB: Math.floor(memoryMiB / engines),
+    maxSpillMiB,
     maxWaiting,
     freshMs,
     clock,

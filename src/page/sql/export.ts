@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import type { Deadline } from '../../clock.ts'
 import { resultPrinter } from '../../reporting/result-formats.ts'
 import type { RowPrinter } from '../../reporting/row-printer.ts'
 import type { PageStatements } from './page-statements.ts'
@@ -17,20 +16,30 @@ const exportTypes: Readonly<Record<ExportFormat, string>> = {
   parquet: 'application/vnd.apache.parquet',
 }
 
+/** A Parquet file lies on the disk until it has been sent. */
+const maxParquetBytes = 1024 ** 3
+
+/** What limits an export. */
+export interface ExportLimits {
+  /** Ends the statement, and the reply. */
+  readonly signal: AbortSignal
+  /** Called once, when nothing of the export is left. */
+  readonly ended: () => void
+}
+
 /**
- * Answers with the whole result of a statement as a file. The rows are sent while they arrive.
- *
- * @param deadline ends the statement; cleared when it has ended
+ * Answers with the whole result of a statement as a file. The rows are sent while they arrive, except those of
+ * Parquet, which can be read only whole.
  */
 export async function exportResult(
   statements: PageStatements,
   { sql, format, name }: { readonly sql: string; readonly format: ExportFormat; readonly name: string },
-  deadline: Deadline,
+  limits: ExportLimits,
 ): Promise<Response> {
   const body =
     format === 'parquet'
-      ? await parquetBody(statements, sql, deadline)
-      : await textBody(statements, sql, format, deadline)
+      ? await parquetBody(statements, sql, limits)
+      : await textBody(statements, sql, format, limits)
   return new Response(body, {
     headers: {
       'content-type': exportTypes[format],
@@ -42,21 +51,24 @@ export async function exportResult(
 async function parquetBody(
   statements: PageStatements,
   sql: string,
-  deadline: Deadline,
+  { signal, ended }: ExportLimits,
 ): Promise<ReadableStream> {
-  const directory = await mkdtemp(join(tmpdir(), 'tailrace-export-'))
-  const path = join(directory, 'result.parquet')
-  try {
-    await statements.writeParquet({ sql, signal: deadline.signal }, path)
-  } catch (error) {
-    await rm(directory, { recursive: true, force: true })
-    throw error
-  } finally {
-    deadline.clear()
+  let directory: string | undefined
+  const end = async (): Promise<void> => {
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true })
+    ended()
   }
-  const file = createReadStream(path)
-  file.once('close', () => void rm(directory, { recursive: true, force: true }))
-  return Readable.toWeb(file) as ReadableStream
+  try {
+    directory = await mkdtemp(join(tmpdir(), 'tailrace-export-'))
+    const path = join(directory, 'result.parquet')
+    await statements.writeParquet({ sql, signal, maxBytes: maxParquetBytes }, path)
+    const file = createReadStream(path, { signal })
+    file.once('close', () => void end())
+    return Readable.toWeb(file) as ReadableStream
+  } catch (error) {
+    await end()
+    throw error
+  }
 }
 
 /** @returns the body when the first rows, or the failure of the statement, are there */
@@ -64,7 +76,7 @@ async function textBody(
   statements: PageStatements,
   sql: string,
   format: Exclude<ExportFormat, 'parquet'>,
-  deadline: Deadline,
+  limits: ExportLimits,
 ): Promise<ReadableStream> {
   const ending = new AbortController()
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(undefined, {
@@ -87,7 +99,7 @@ async function textBody(
         begun()
         return rows.length === 0 || printer.add(rows)
       },
-      signal: AbortSignal.any([deadline.signal, ending.signal]),
+      signal: AbortSignal.any([limits.signal, ending.signal]),
     })
     running
       .then(async () => {
@@ -99,7 +111,7 @@ async function textBody(
         // After the first rows, the download ends before its end, which clients report.
         await writer.abort(error).catch(() => {})
       })
-      .finally(() => deadline.clear())
+      .finally(() => limits.ended())
   })
   return readable
 }

@@ -37,6 +37,8 @@ export interface EmbeddedEngineOptions {
   readonly memoryMiB?: number | undefined
   /** Directory to which DuckDB spills beyond its memory limit. */
   readonly temporaryDirectory: string
+  /** Limit of what DuckDB spills, in MiB. Default: 90 % of the free space. */
+  readonly maxSpillMiB?: number | undefined
 }
 
 // A process cannot exit before the threads of running statements end.
@@ -89,19 +91,26 @@ export class EmbeddedEngine {
   /** @throws ENGINE_FAILED */
   static async open(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
     const threads = options.threads ?? 2
-    const open = (): Promise<OpenedInstance> =>
-      openInstance({
-        threads: String(threads),
-        memory_limit: `${options.memoryMiB ?? 200}MiB`,
-        temp_directory: options.temporaryDirectory,
-        // Rows carry their offset, so their order is not needed; keeping it would run the writer on one thread.
-        preserve_insertion_order: 'false',
-        // The operating system caches files, too: a second copy would fill the memory up to its limit and save no time.
-        enable_external_file_cache: 'false',
+    const settings = {
+      threads: String(threads),
+      memory_limit: `${options.memoryMiB ?? 200}MiB`,
+      temp_directory: options.temporaryDirectory,
+      // Rows carry their offset, so their order is not needed; keeping it would run the writer on one thread.
+      preserve_insertion_order: 'false',
+      // The operating system caches files, too: a second copy would fill the memory up to its limit and save no time.
+      enable_external_file_cache: 'false',
 
-        autoinstall_known_extensions: 'false',
-        autoload_known_extensions: 'false',
-      })
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    }
+    const { maxSpillMiB } = options
+    const open = async (): Promise<OpenedInstance> => {
+      const opened = await openInstance(settings)
+      // DuckDB 1.5 ignores this setting when an instance is created with it.
+      if (maxSpillMiB !== undefined)
+        await opened.connection.run(`SET max_temp_directory_size = '${maxSpillMiB}MiB'`)
+      return opened
+    }
     const { instance, connection } = await open()
     const engine: EmbeddedEngine = new EmbeddedEngine(
       instance,

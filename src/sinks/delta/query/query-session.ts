@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TailraceError } from '../../../errors.ts'
@@ -11,6 +11,7 @@ import type {
   QuerySession,
   SessionOptions,
   SessionStatement,
+  WrittenStatement,
 } from '../../query-session.ts'
 import type { SinkQuery } from '../../sink.ts'
 import type { TableContents } from '../files/live-files.ts'
@@ -80,9 +81,9 @@ export class DeltaQuerySession implements QuerySession {
     })
   }
 
-  async writeParquet({ sql, signal }: Omit<SessionStatement, 'take'>, path: string): Promise<void> {
+  async writeParquet({ sql, signal, maxBytes }: WrittenStatement, path: string): Promise<void> {
     await this.#withViews(signal, async ({ engine, views, directory }, ending) => {
-      const statement = { sql, unsafe: this.#isUnsafe, signal: ending }
+      const statement = { sql, unsafe: this.#isUnsafe, signal: ending, maxBytes }
       this.#log(await copyToParquet(engine, views, statement, { directory, path }))
     })
   }
@@ -152,12 +153,19 @@ export class DeltaQuerySession implements QuerySession {
     contents: ReadonlyMap<string, TableContents>,
     shape: string,
   ): Promise<OpenedViews> {
-    const { threads = 2, memoryMiB = 1_024 } = this.#options
+    const { threads = 2, memoryMiB = 1_024, maxSpillMiB = 16_384 } = this.#options
     const directory = await withStateErrors(session.directory, async () => {
       await makeDirectory(session.directory)
       return mkdtemp(join(session.directory, 'engine-'))
     })
-    const engine = await EmbeddedEngine.open({ threads, memoryMiB, temporaryDirectory: directory })
+    // A run beside it holds its streams when its disk is short, which may be the same.
+    const { bavail, bsize } = await statfs(directory)
+    const engine = await EmbeddedEngine.open({
+      threads,
+      memoryMiB,
+      temporaryDirectory: directory,
+      maxSpillMiB: Math.min(maxSpillMiB, Math.floor((bavail * bsize) / 2 / 2 ** 20)),
+    })
     try {
       const { views, members } = await createViews(engine, this.#targets, async ({ name }) => {
         const found = contents.get(name)

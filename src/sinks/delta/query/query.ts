@@ -1,4 +1,4 @@
-import { copyFile, rm } from 'node:fs/promises'
+import { copyFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAbort, isTailraceError, TailraceError } from '../../../errors.ts'
 import { outputFailed } from '../../../reporting/terminal.ts'
@@ -6,11 +6,15 @@ import { dataFileError } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, sqlString } from '../../encoding/engine.ts'
 import type { TakeRows } from '../../encoding/row-stream.ts'
 import { RowsCutOff } from '../../encoding/row-stream.ts'
+import type { WrittenStatement } from '../../query-session.ts'
 import { explain } from './explain.ts'
 import { matchingFiles } from './pruning.ts'
 import { type PlannedScan, plannedScans } from './scans.ts'
 import { requireReading, statementKind } from './statement-kind.ts'
 import { fillView, type LakehouseView } from './views.ts'
+
+/** Interval in which the size of a file that is written is checked. */
+const sizeCheckMs = 100
 
 /** The part of a table that a statement read. */
 export interface TableReading {
@@ -83,12 +87,12 @@ export async function queryViews(
  * Writes the rows of a SELECT to a file, instead of handing them on.
  *
  * @param directory where the engine may write, for as long as this takes
- * @throws QUERY_FAILED, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT, OUTPUT_FAILED
+ * @throws QUERY_FAILED also for a larger file than allowed, QUERY_REFUSED, TABLE_TOO_LARGE, TABLE_CORRUPT, OUTPUT_FAILED
  */
 export async function copyToParquet(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
-  { sql, unsafe = false, signal }: Pick<StatementOptions, 'unsafe' | 'signal'> & { readonly sql: string },
+  { sql, unsafe = false, signal, maxBytes }: WrittenStatement & Pick<StatementOptions, 'unsafe'>,
   { directory, path }: { readonly directory: string; readonly path: string },
 ): Promise<readonly TableReading[]> {
   const written = join(directory, 'result.parquet')
@@ -101,17 +105,48 @@ export async function copyToParquet(
       const readings = await fill(engine, views, await plannedScans(engine, sql))
       // A view may end with a semicolon and a comment, and a subquery may not.
       await engine.run(`CREATE TEMP VIEW "query result" AS\n${sql}`)
-      await engine.run(`COPY (FROM "query result") TO ${sqlString(written)} (FORMAT parquet)`, signal)
+      await withinSize(written, maxBytes, signal, (ending) =>
+        engine.run(`COPY (FROM "query result") TO ${sqlString(written)} (FORMAT parquet)`, ending),
+      )
       return readings
     })
-    await copyFile(written, path).catch((error: unknown) => {
-      throw outputFailed(path, error)
-    })
+    await rename(written, path)
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EXDEV') throw error
+        return copyFile(written, path)
+      })
+      .catch((error: unknown) => {
+        throw outputFailed(path, error)
+      })
     return readings
   } catch (error) {
     throw (unsafe ? undefined : dataFileError(error, true)) ?? explained(error)
   } finally {
     await rm(written, { force: true })
+  }
+}
+
+/** Runs work that writes a file, and ends it when the file is larger than the limit. */
+async function withinSize(
+  path: string,
+  maxBytes: number | undefined,
+  signal: AbortSignal | undefined,
+  work: (ending: AbortSignal | undefined) => Promise<void>,
+): Promise<void> {
+  if (maxBytes === undefined) return work(signal)
+  const ending = new AbortController()
+  const check = async (): Promise<void> => {
+    // The file does not exist before the first rows.
+    const { size } = await stat(path).catch(() => ({ size: 0 }))
+    if (size <= maxBytes) return
+    const message = `The file would be larger than ${maxBytes / 2 ** 20} MiB: select fewer rows or columns.`
+    ending.abort(new TailraceError('QUERY_FAILED', message))
+  }
+  const timer = setInterval(() => void check(), sizeCheckMs)
+  try {
+    await work(signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]))
+  } finally {
+    clearInterval(timer)
   }
 }
 
