@@ -7,7 +7,7 @@ import {
   type RequestCounts,
   requestKinds,
 } from '../../src/sources/readers/counted-reader.ts'
-import { type GrowingBlob, VirtualContainer } from './virtual-container.ts'
+import { type GrowingBlob, keptBlobs, VirtualContainer } from './virtual-container.ts'
 import { virtualLanes } from './virtual-lanes.ts'
 
 /** What following some blobs with the default options asked of storage, in virtual time. */
@@ -103,7 +103,7 @@ async function follow(
   scratch: string,
 ): Promise<IdleResult> {
   const clock = new SimulatedClock(startMs)
-  const container = new VirtualContainer(blobsFrom(startMs), clock)
+  const container = new VirtualContainer(keptBlobs(blobsFrom(startMs)), clock)
   const counter = new RequestCounter()
   const landed = new LandedOffsets()
   const reader = countedReader(container, counter)

@@ -19,9 +19,27 @@ export interface GrowingBlob {
   readonly everyMs: number
 }
 
+/** The blobs of a container by their index in name order: kept, or made when they are asked for. */
+export interface GrowingBlobs {
+  readonly count: number
+  readonly blobAt: (index: number) => GrowingBlob
+  readonly indexOf: (name: string) => number | undefined
+}
+
 const line = Buffer.from(
   '{"timestamp":"2026-11-24 09:09:31.946 UTC","error_severity":"LOG","message":"a line"}\n',
 )
+
+/** Blobs that are kept. */
+export function keptBlobs(blobs: readonly GrowingBlob[]): GrowingBlobs {
+  const sorted = [...blobs].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const indexes = new Map(sorted.map(({ name }, index) => [name, index]))
+  return {
+    count: sorted.length,
+    blobAt: (index) => sorted[index] as GrowingBlob,
+    indexOf: (name) => indexes.get(name),
+  }
+}
 
 /**
  * A container whose blobs grow as a clock goes on, answered at once: what they hold is worked out from the time, so
@@ -30,22 +48,24 @@ const line = Buffer.from(
 export class VirtualContainer implements BlobReader {
   readonly container = 'logs'
   #clock: Clock
-  #blobs: ReadonlyMap<string, GrowingBlob>
-  #sorted: readonly GrowingBlob[]
+  #blobs: GrowingBlobs
 
-  constructor(blobs: readonly GrowingBlob[], clock: Clock) {
+  constructor(blobs: GrowingBlobs, clock: Clock) {
     this.#clock = clock
-    this.#blobs = new Map(blobs.map((blob) => [blob.name, blob]))
-    this.#sorted = [...blobs].sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#blobs = blobs
   }
 
   /** What each blob held at an instant, in bytes. */
   *bytesAt(nowMs: number): Generator<{ readonly name: string; readonly bytes: number }> {
-    for (const blob of this.#sorted) yield { name: blob.name, bytes: linesOf(blob, nowMs) * line.length }
+    for (let index = 0; index < this.#blobs.count; index += 1) {
+      const blob = this.#blobs.blobAt(index)
+      yield { name: blob.name, bytes: linesOf(blob, nowMs) * line.length }
+    }
   }
 
   async read(name: string, { offset, maxBytes, ifNoneMatch }: ReadRequest): Promise<BlobRead> {
-    const blob = this.#blobs.get(name)
+    const index = this.#blobs.indexOf(name)
+    const blob = index === undefined ? undefined : this.#blobs.blobAt(index)
     const lines = blob === undefined ? 0 : linesOf(blob, this.#clock.now())
     if (blob === undefined || lines === 0) return { kind: 'missing', what: 'blob' }
     const totalBytes = lines * line.length
@@ -64,8 +84,8 @@ export class VirtualContainer implements BlobReader {
     const nowMs = this.#clock.now()
     const blobs: ListedBlob[] = []
     const found: string[] = []
-    for (let index = this.#indexOf(prefix > marker ? prefix : marker); ; index += 1) {
-      const blob = this.#sorted[index]
+    for (let index = this.#firstFrom(prefix > marker ? prefix : marker); ; index += 1) {
+      const blob = index < this.#blobs.count ? this.#blobs.blobAt(index) : undefined
       if (blob === undefined || !blob.name.startsWith(prefix))
         return { blobs, folders: found, next: undefined }
       const lines = linesOf(blob, nowMs)
@@ -75,7 +95,7 @@ export class VirtualContainer implements BlobReader {
         const folder = blob.name.slice(0, cut + 1)
         found.push(folder)
         // On to the first name behind the folder.
-        index = this.#indexOf(`${folder}\u{10FFFF}`) - 1
+        index = this.#firstFrom(`${folder}\u{10FFFF}`) - 1
       } else {
         blobs.push({
           name: blob.name,
@@ -89,11 +109,11 @@ export class VirtualContainer implements BlobReader {
   }
 
   /** The index of the first blob whose name is not before `name`. */
-  #indexOf(name: string): number {
-    let [low, high] = [0, this.#sorted.length]
+  #firstFrom(name: string): number {
+    let [low, high] = [0, this.#blobs.count]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#sorted[middle] as GrowingBlob).name < name) low = middle + 1
+      if (this.#blobs.blobAt(middle).name < name) low = middle + 1
       else high = middle
     }
     return low

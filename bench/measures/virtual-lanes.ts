@@ -55,7 +55,7 @@ export function virtualLanes(
     landedOf: (blob) => landed.of(blob),
     isFirstRun: true,
     recordStarts: async (starts) => {
-      for (const { end, ...source } of starts) landed.set({ ...source, offset: end })
+      for (const { blob, generation, end } of starts) landed.set({ blob, generation, offset: end })
     },
     markOf: (generation) => marks.markOf(generation),
     recordMark: (mark) => marks.recordMark(mark),
@@ -64,9 +64,9 @@ export function virtualLanes(
         objectMode: true,
         highWaterMark: 1,
         write: (block: EntryBlock, _encoding, done) => {
-          const { end, ...source } = block.span
+          const { blob, generation, end } = block.span
           onTaken(block)
-          landed.set({ ...source, offset: end })
+          landed.set({ blob, generation, offset: end })
           done()
         },
       }),

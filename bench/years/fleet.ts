@@ -6,20 +6,20 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SimulatedClock } from '../../doubles/simulated-clock.ts'
-import { limitHeapGrowth } from '../../src/commands/starting/heap-growth.ts'
 import { LandedOffsets } from '../../src/offsets/landed-offsets.ts'
 import { appIdOf } from '../../src/sinks/delta/log/offsets.ts'
 import type { DeltaStorage } from '../../src/sinks/delta/storage/delta-storage.ts'
 import type { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
-import { hourMs, hourPath } from '../../src/sources/discovery/azure-monitor-layout.ts'
+import { hourMs } from '../../src/sources/discovery/azure-monitor-layout.ts'
 import {
   countedReader,
   RequestCounter,
   type RequestCounts,
 } from '../../src/sources/readers/counted-reader.ts'
 import { projectDirectory } from '../measured-process.ts'
+import { fleetBlobs, fleetGroup } from '../measures/fleet-blobs.ts'
 import { OneRowCommits } from '../measures/one-row-commits.ts'
-import { type GrowingBlob, VirtualContainer } from '../measures/virtual-container.ts'
+import { VirtualContainer } from '../measures/virtual-container.ts'
 import { virtualLanes } from '../measures/virtual-lanes.ts'
 import { machineFacts } from '../reports/machine.ts'
 import { markdownTable } from '../reports/markdown-table.ts'
@@ -27,7 +27,6 @@ import { markdownTable } from '../reports/markdown-table.ts'
 const minuteMs = 60_000
 /** Half past ten, so that each hour measured has a full hour in it. */
 const startMs = Date.UTC(2026, 10, 24, 10, 30)
-const group = '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/bench'
 /** Sample prices of the hot tier, in US dollars, noted in November 2026. A write costs what a listing does. */
 const dollarsPerRead = 0.0044 / 10_000
 const dollarsPerWrite = 0.055 / 10_000
@@ -43,44 +42,21 @@ interface Followed {
   readonly listingsPerDay: number
   readonly dollarsPerDay: number
   readonly cpuSecondsPerDay: number
-  /** Of this process with the simulated storage, before the first request. */
-  readonly startRssBytes: number
-  readonly rssBytes: number
-  /** The greatest so far, also of smaller fleets that were followed before. */
-  readonly peakRssBytes: number
-}
-
-function hoursOf(server: number): GrowingBlob[] {
-  const id = `${group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/bench-pg-${String(server).padStart(4, '0')}`
-  const first = Math.floor(startMs / hourMs) * hourMs - pastDays * 24 * hourMs
-  return Array.from({ length: (pastDays + 2) * 24 }, (_, index) => {
-    const hour = first + index * hourMs
-    return {
-      name: `resourceId=${id.toUpperCase()}/${hourPath(hour)}PT1H.json`,
-      // Servers do not write at one instant.
-      fromMs: hour + ((server * 7_919) % 60_000),
-      untilMs: hour + hourMs + 5 * minuteMs,
-      everyMs: minuteMs,
-    }
-  })
 }
 
 /** Follows servers that write a line a minute each, after an hour that is not counted. */
 async function follow(servers: number, hours: number, scratch: string): Promise<Followed> {
   const clock = new SimulatedClock(startMs)
-  const blobs = Array.from({ length: servers }, (_, server) => hoursOf(server)).flat()
-  const container = new VirtualContainer(blobs, clock)
+  const firstHourMs = Math.floor(startMs / hourMs) * hourMs - pastDays * 24 * hourMs
+  const container = new VirtualContainer(fleetBlobs(servers, firstHourMs, (pastDays + 2) * 24), clock)
   const counter = new RequestCounter()
   const reader = countedReader(container, counter)
   const landed = new LandedOffsets()
-  // The names of the simulated blobs stay, the garbage of making them does not.
-  global.gc?.()
-  const startRssBytes = process.memoryUsage.rss()
   const requestsOf = ({ read, unchanged, empty, missing }: RequestCounts) =>
     read + unchanged + empty + missing
   return clock.run(
     (async () => {
-      const lanes = virtualLanes({ azureMonitor: group }, { reader, clock, landed, scratch })
+      const lanes = virtualLanes({ azureMonitor: fleetGroup }, { reader, clock, landed, scratch })
       const running = lanes.run()
       await Promise.race([running, clock.sleep(hourMs)])
       const before = counter.counts
@@ -105,9 +81,6 @@ async function follow(servers: number, hours: number, scratch: string): Promise<
         listingsPerDay,
         dollarsPerDay: readsPerDay * dollarsPerRead + listingsPerDay * dollarsPerWrite,
         cpuSecondsPerDay: (user + system) / 1e6 / days,
-        startRssBytes,
-        rssBytes: process.memoryUsage.rss(),
-        peakRssBytes: process.resourceUsage().maxRSS * 1024,
       }
     })(),
   )
@@ -164,10 +137,10 @@ function report(followed: readonly Followed[], table: TableRequests): string {
   const perCommit = (value: number): number => value / table.commits
   const tableDollars =
     batchesPerDay * (perCommit(table.reads) * dollarsPerRead + perCommit(table.writes) * dollarsPerWrite)
-  const [server] = hoursOf(0)
+  const { name } = fleetBlobs(1, startMs, 1).blobAt(0)
   const offsetBytes = JSON.stringify({
     txn: {
-      appId: appIdOf({ blob: `logs/${server!.name}`, generation: '20261124T084700Z' }),
+      appId: appIdOf({ blob: `logs/${name}`, generation: '20261124T084700Z' }),
       version: 123_456,
       lastUpdated: startMs,
     },
@@ -180,9 +153,6 @@ function report(followed: readonly Followed[], table: TableRequests): string {
       'listings a day',
       'dollars a day',
       'CPU s a day',
-      'RSS MB at the start',
-      'RSS MB',
-      'peak MB',
       'blobs a year',
       'dollars a year, logs',
       'dollars a year, commits',
@@ -200,9 +170,6 @@ function report(followed: readonly Followed[], table: TableRequests): string {
         count(one.listingsPerDay),
         dollars(one.dollarsPerDay),
         count(one.cpuSecondsPerDay),
-        count(one.startRssBytes / 1e6),
-        count(one.rssBytes / 1e6),
-        count(one.peakRssBytes / 1e6),
         count(one.servers * 24 * 365),
         dollars(one.dollarsPerDay * 365),
         dollars(tableDollars * 365),
@@ -222,7 +189,6 @@ const { values } = parseArgs({
     commits: { type: 'string', default: '100' },
   },
 })
-limitHeapGrowth()
 const scratch = join(projectDirectory, 'bench', '.work', 'scratch', 'fleet')
 await mkdir(scratch, { recursive: true })
 const hours = values.hours.split(',').map(Number)

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
-import { type BlobGeneration, type GenerationMark, generationKey } from '../records.ts'
+import type { BlobGeneration, GenerationMark } from '../records.ts'
 import type { LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
+import { MarkMemory } from './mark-memory.ts'
 import type { OffsetFile } from './offset-file.ts'
 import { SerialQueue } from './serial-queue.ts'
 
@@ -37,7 +38,7 @@ const largeFileIntervalMs = 30_000
  */
 export class OffsetFileWriter {
   #file: Pick<OffsetFile, 'write'>
-  #marks = new Map<string, GenerationMark>()
+  #marks = new MarkMemory()
   #clock: Clock
   #writtenAtMs = Number.NEGATIVE_INFINITY
   #unwritten: { readonly offsets: LandedOffsets; readonly tableVersion: number | undefined } | undefined
@@ -56,17 +57,17 @@ export class OffsetFileWriter {
   }
 
   markOf(source: BlobGeneration): GenerationMark | undefined {
-    return this.#marks.get(generationKey(source))
+    return this.#marks.of(source)
   }
 
   /** Replaces the mark of a generation in memory; the next write stores it. */
   recordMark(mark: GenerationMark): void {
-    this.#marks.set(generationKey(mark), mark)
+    this.#marks.set(mark)
   }
 
   /** Leaves out how a generation is recognized, because the table's archive has it. */
   forgetMark(source: BlobGeneration): void {
-    this.#marks.delete(generationKey(source))
+    this.#marks.delete(source)
   }
 
   /** Stores the table's identity with each later write. */

@@ -51,22 +51,22 @@ const schema = z.object({
   archived: byteOffset.optional(),
   intent: intent.optional(),
   unsettled: z.array(intent).optional(),
-  blobs: z.record(
-    z.string(),
-    z.array(
-      z.object({
-        generation: z.string(),
-        offset: byteOffset,
-        createdAt: z.string().optional(),
-        head: z.string().optional(),
-        tail: z.string().optional(),
-        closing: byteOffset.optional(),
-      }),
-    ),
-  ),
+  blobs: z.record(z.string(), z.unknown()),
 })
 
-type StoredGeneration = z.infer<typeof schema>['blobs'][string][number]
+/** Checked blob by blob, so that a large file is not in memory twice. */
+const storedGenerations = z.array(
+  z.object({
+    generation: z.string(),
+    offset: byteOffset,
+    createdAt: z.string().optional(),
+    head: z.string().optional(),
+    tail: z.string().optional(),
+    closing: byteOffset.optional(),
+  }),
+)
+
+type StoredGeneration = z.infer<typeof storedGenerations>[number]
 
 /** The fields of an offset file other than the offsets. */
 export interface WriteOffsetsOptions {
@@ -126,12 +126,14 @@ export class OffsetFile {
     const offsets = new LandedOffsets()
     offsets.archivedCount = content.archived ?? 0
     const marks: GenerationMark[] = []
-    for (const [blob, generations] of Object.entries(content.blobs)) {
-      for (const { generation, offset, ...recognized } of generations) {
+    for (const [blob, stored] of Object.entries(content.blobs)) {
+      const generations = storedGenerations.safeParse(stored)
+      if (!generations.success) throw this.#corrupt(mistakeIn(generations.error, ['blobs', blob]))
+      for (const { generation, offset, createdAt, head, tail, closing } of generations.data) {
         offsets.set({ blob, generation, offset })
-        const { createdAt = generationParts(generation)[0], head, tail, closing } = recognized
-        if (head === undefined && tail === undefined && recognized.createdAt === undefined) continue
-        marks.push({ blob, generation, createdAt, head, tail, closing })
+        if (head === undefined && tail === undefined && createdAt === undefined) continue
+        const instant = createdAt ?? generationParts(generation)[0]
+        marks.push({ blob, generation, createdAt: instant, head, tail, closing })
       }
     }
     const { tableVersion, tableId, intent, unsettled } = content
@@ -173,25 +175,30 @@ export class OffsetFile {
   }
 
   #parse(text: string): z.infer<typeof schema> {
-    const corrupt = (why: string, cause?: unknown): TailraceError =>
-      new TailraceError('OFFSET_FILE_CORRUPT', `${this.path} ${why}.`, { cause })
     let value: unknown
     try {
       value = JSON.parse(text)
     } catch (error) {
-      throw corrupt('is not JSON', error)
+      throw this.#corrupt('is not JSON', error)
     }
     requireFormat(versioned.safeParse(value).data?.formatVersion, formatVersions.withUnsettled, this.path)
     const parsed = schema.safeParse(value)
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues
-      throw corrupt(`is not an offset file: ${issue?.path.join('.') || 'the top level'}: ${issue?.message}`)
-    }
+    if (!parsed.success) throw this.#corrupt(mistakeIn(parsed.error))
     if (parsed.data.pipeline !== this.#pipeline || parsed.data.table !== this.#table) {
-      throw corrupt(`belongs to pipeline ${parsed.data.pipeline} and table ${parsed.data.table}`)
+      throw this.#corrupt(`belongs to pipeline ${parsed.data.pipeline} and table ${parsed.data.table}`)
     }
     return parsed.data
   }
+
+  #corrupt(why: string, cause?: unknown): TailraceError {
+    return new TailraceError('OFFSET_FILE_CORRUPT', `${this.path} ${why}.`, { cause })
+  }
+}
+
+/** @param within where the checked value is in the file */
+function mistakeIn({ issues: [issue] }: z.ZodError, within: readonly string[] = []): string {
+  const path = [...within, ...(issue?.path ?? [])].join('.')
+  return `is not an offset file: ${path || 'the top level'}: ${issue?.message}`
 }
 
 /** Blobs in a piece of the file's text. */

@@ -379,7 +379,8 @@ export class Pipeline implements OpenedPipeline {
 
   /** Compares the offset file with the table, and writes it again from the table if they differ. */
   async #reconcile(): Promise<void> {
-    const { storedOffsets: file, offsetFile, committer } = this.#resources
+    const { takeStoredOffsets, offsetFile, committer } = this.#resources
+    const file = takeStoredOffsets()
     // The file of a process that ended before its table got an archive has offsets that are only there.
     if (file !== undefined && file !== 'corrupt') await recallLanded(committer, file.offsets)
     const finding =

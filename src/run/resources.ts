@@ -33,8 +33,11 @@ export interface StageResources {
   readonly encoder: BatchEncoder
   /** Steps of the encoder that take several times a long row's memory. Undefined for an encoder without them. */
   readonly longTexts?: SerialQueue | undefined
-  /** The content of the offset file when the pipeline was opened. */
-  readonly storedOffsets: OffsetFileContent | undefined | 'corrupt'
+  /**
+   * Hands out the content of the offset file when the pipeline was opened, the first time only: that of 48,000 blobs takes
+   * 40 MB, and a run lasts for weeks.
+   */
+  readonly takeStoredOffsets: () => OffsetFileContent | undefined | 'corrupt'
   readonly offsetFile: OffsetFile
   readonly offsets: OffsetFileWriter
   /** Watches the volumes that fill as the pipeline works. */
@@ -168,6 +171,7 @@ async function openStages<Opened extends OpenedFiles>(
       unsettled: known?.unsettled,
       clock,
     })
+    let untaken = storedOffsets
     const { opened, table } = await open({
       target: sinkTarget(name, config),
       stagingDirectory: staging.directory,
@@ -206,7 +210,11 @@ async function openStages<Opened extends OpenedFiles>(
       diskSpace,
       encoder,
       longTexts,
-      storedOffsets,
+      takeStoredOffsets: () => {
+        const taken = untaken
+        untaken = undefined
+        return taken
+      },
       offsetFile,
       offsets,
       close: async () => {

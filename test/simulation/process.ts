@@ -157,7 +157,7 @@ async function openSimulated(
     }),
     encoder: new RowEncoder(staging.directory, clock, randomOf(seed, `encodings of ${life.id}`)),
     committer,
-    storedOffsets,
+    takeStoredOffsets: () => storedOffsets,
     offsetFile,
     offsets,
     startUpkeep: undefined,

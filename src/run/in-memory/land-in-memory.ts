@@ -84,7 +84,7 @@ async function openInMemory(
       logger,
     }),
     committer: table.committer(engine),
-    storedOffsets: undefined,
+    takeStoredOffsets: () => undefined,
     offsetFile,
     offsets: new OffsetFileWriter({ file: offsetFile, marks: [], clock }),
     diskSpace: new DiskSpaceMonitor({

@@ -129,11 +129,13 @@ export class LaneRunner {
       const recorded = this.#context.landedOf(blob).find((landed) => landed.generation === generation)
       if (recorded !== undefined && recorded.offset !== offset) return this.open(memory, options)
     }
-    const { first, ...identified } = identity
-    memory.identity = identified
+    const { first, createdAt, before, head, resume } = identity
+    // Kept as long as the blob is known: nothing more than a later lane needs.
+    memory.identity = { head, createdAt }
     this.#context.recordMark(markOf({ blob, generation }, identity, identity.tail))
     const insideLine = identity.insideLine && framing === 'lines'
-    const lane = this.#lane(memory, { ...identified, insideLine, framing }, options, first)
+    const start = { generation, createdAt, offset, insideLine, before, resume, head, framing }
+    const lane = this.#lane(memory, start, options, first)
     return { kind: 'lane', lane }
   }
 

@@ -168,7 +168,8 @@ export class Lane {
     const offset = this.#takenEnd ?? start.offset
     if (offset === start.offset) return start
     const before = framer instanceof LineSplitter && framer.nextOffset === offset ? framer.before : undefined
-    return { ...start, offset, insideLine: false, before, resume: undefined }
+    const { generation, createdAt, head, framing } = start
+    return { generation, createdAt, offset, insideLine: false, before, resume: undefined, head, framing }
   }
 
   /**

@@ -1,6 +1,11 @@
 import { TailraceError } from '../../errors.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
-import { type DocumentResume, type GenerationMark, generationParts } from '../../records.ts'
+import {
+  type BlobGeneration,
+  type DocumentResume,
+  type GenerationMark,
+  generationParts,
+} from '../../records.ts'
 import type { BlobRead, BlobReader, BlobType } from '../blob-reader.ts'
 import type { BytesRead } from '../tailing/read-position.ts'
 import {
@@ -163,14 +168,15 @@ async function identifyOnce(
 
 /** @returns the facts by which a generation is recognized later */
 export function markOf(
-  source: { readonly blob: string; readonly generation: string },
+  { blob, generation }: BlobGeneration,
   { createdAt, head }: Pick<IdentifiedBlob, 'createdAt' | 'head'>,
   { offset, before, closing }: MarkedTail,
 ): GenerationMark {
   // Only the bytes that were read: those behind them may be written again.
   const known = head.subarray(0, offset)
   return {
-    ...source,
+    blob,
+    generation,
     createdAt,
     head: formatted(0, known),
     tail: formatted(offset - before.length, before),
