@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, isPauseOver } from '../clock.ts'
 import type { BlobGeneration, GenerationMark } from '../records.ts'
 import type { LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
@@ -116,7 +116,7 @@ export class OffsetFileWriter {
   async mirror(offsets: LandedOffsets, tableVersion: number | undefined): Promise<void> {
     this.#unwritten = { offsets, tableVersion }
     const intervalMs = offsets.blobCount <= maxBlobsWrittenPerCommit ? 0 : largeFileIntervalMs
-    if (this.#clock.now() >= this.#writtenAtMs + intervalMs) await this.flush()
+    if (isPauseOver(this.#writtenAtMs, intervalMs, this.#clock.now())) await this.flush()
   }
 
   /** Writes offsets that `mirror` has not written yet. */

@@ -75,11 +75,12 @@ function notingFile() {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('a file of up to 2,000 blobs is written with each commit, and a larger one every 30 s', async () => {
+test('a file of up to 2,000 blobs is written with each commit, and a larger one every 30 s, or when the clock was set back', async () => {
   for (const [blobCount, waitMs, expected] of [
     [2_000, 1, 2],
     [2_001, 29_999, 1],
     [2_001, 30_000, 2],
+    [2_001, -3_600_000, 2],
   ] as const) {
     const { writes, file } = notingFile()
     const clock = new VirtualClock()

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises'
 import diskSpaceModule from 'check-disk-space'
-import { type Clock, systemClock } from '../../clock.ts'
+import { type Clock, isPauseOver, systemClock } from '../../clock.ts'
 import { TailraceError } from '../../errors.ts'
 import { withStateErrors } from '../../offsets/state-files.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
@@ -97,7 +97,7 @@ export class DiskSpaceMonitor {
    * @returns the free bytes as last measured; undefined before the first answer
    */
   latestFreeBytes(): number | undefined {
-    if (this.#clock.now() - this.#measuredAtMs >= this.#checkMs) {
+    if (isPauseOver(this.#measuredAtMs, this.#checkMs, this.#clock.now())) {
       this.#measuring ??= this.#knownFreeBytes().finally(() => {
         this.#measuring = undefined
       })
@@ -125,7 +125,8 @@ export class DiskSpaceMonitor {
    * @throws the signal's reason when it fires while work is held
    */
   async ensureSpace(signal?: AbortSignal): Promise<void> {
-    if (this.#holding === undefined && this.#clock.now() - this.#checkedAtMs < this.#checkMs) return
+    const isDue = isPauseOver(this.#checkedAtMs, this.#checkMs, this.#clock.now())
+    if (this.#holding === undefined && !isDue) return
     await (this.#holding ?? this.#check(this.#minFreeBytes, signal))
   }
 

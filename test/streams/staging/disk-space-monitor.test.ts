@@ -63,6 +63,17 @@ test('to show the free bytes, the volume is asked once per interval, too', async
   assert.equal(asked(), 2)
 })
 
+test('the volume is asked again at once after the clock was set back, and not when it is there again', async () => {
+  const { monitor, clock, asked } = monitorOf([1000])
+  await monitor.ensureSpace()
+  clock.advance(-3_600_000)
+  await monitor.ensureSpace()
+  assert.equal(asked(), 2)
+  clock.advance(-3_600_000)
+  monitor.latestFreeBytes()
+  await eventually(async () => asked() === 3, 'another measurement')
+})
+
 test('below the minimum work is held, until there is more than the minimum alone', async () => {
   const { monitor, clock } = monitorOf([999, 999, 999, 1000, 1199, 1200])
   await monitor.ensureSpace()
