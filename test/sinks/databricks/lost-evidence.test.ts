@@ -237,6 +237,25 @@ test('a replay that the table refuses leaves no intent, and one that was killed 
   assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 130 }))
 })
 
+test('the removal of a killed replay that is executed late leaves the rows of a later replay', async (t) => {
+  const fixture = await committerFixture(t)
+  await landRest(fixture, 100, {})
+  const hold = fixture.warehouse.holdNext(/^DELETE FROM/)
+  let isKilled = false
+  const killed = await fixture.open('logs', {
+    step: (name, call) => (isKilled ? Promise.reject(new Error(`killed before ${name}`)) : call()),
+  })
+  const first = killed.replace(span(0, 50), [await fixture.encode(span(0, 50), 'first')]).catch(() => {})
+  await hold.reached
+  isKilled = true
+  // The start completes the replay, by statements of its own.
+  const next = await fixture.open('logs')
+  await next.replace(span(0, 100), [await fixture.encode(span(0, 100), 'second')])
+  hold.release()
+  await first
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 100 }, 'second'))
+})
+
 test('the rows of 10,000 ranges are counted in a few statements', async (t) => {
   const fixture = await committerFixture(t)
   const calls: string[] = []

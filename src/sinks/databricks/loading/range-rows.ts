@@ -90,17 +90,29 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
 
   /**
    * Removes the rows of a range, except those encoded by the replay itself. A removal by a killed process, or one whose
-   * reply was lost, may be executed late, after the new rows were loaded.
+   * reply was lost, may be executed late, after the new rows were loaded. Rows that were encoded later than all that were
+   * there before the removal was sent stay, because another replay may have loaded them by then.
    *
    * @returns the number of rows that the last attempt removed
    */
   async remove(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<number> {
     const { condition, parameters } = withinRanges([span])
+    const isOther =
+      'ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP)'
+    const values = { ...parameters, ingestedFrom, ingestedTo }
+    const [found] = await this.#warehouse.execute({
+      label: 'find the newest row of a range',
+      // As a text, which keeps the microseconds.
+      sql: `SELECT CAST(max(ingest_ts) AS STRING) AS newest FROM ${this.#table} WHERE ${condition} AND (${isOther})`,
+      parameters: values,
+      repeatable: true,
+    })
+    const newest = typeof found?.newest === 'string' ? found.newest : null
     const [result] = await this.#warehouse.execute({
       label: 'remove the rows of a range',
       sql: `DELETE FROM ${this.#table} WHERE ${condition} AND (ingest_ts IS NULL
-  OR ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP))`,
-      parameters: { ...parameters, ingestedFrom, ingestedTo },
+  OR (ingest_ts <= CAST(:newest AS TIMESTAMP) AND (${isOther})))`,
+      parameters: { ...values, newest },
       repeatable: true,
     })
     return Number(result?.num_affected_rows ?? 0)

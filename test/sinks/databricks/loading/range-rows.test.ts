@@ -59,7 +59,7 @@ test('an answer without a row counts nothing, and every statement may be repeate
   assert.deepEqual(await ranges.ends(), [])
   assert.deepEqual(
     statements.map(({ repeatable }) => repeatable),
-    [true, true, true],
+    [true, true, true, true],
   )
   assert.equal(await answering([{ num_affected_rows: 5 }]).ranges.remove(span!, times), 5)
 })
