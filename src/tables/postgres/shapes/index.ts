@@ -13,7 +13,7 @@ import { cloudnativepg, csvlog, wrappedCsvlog } from './csvlog.ts'
 import { jsonlog } from './jsonlog.ts'
 import { cloudSql, cloudSqlAudit, logText } from './log-text.ts'
 import { cloudnativepgOperator, otlp, pgTurret } from './other.ts'
-import { elasticModule, supabase } from './parsed.ts'
+import { elasticModule, supabase, supabaseAnswer } from './parsed.ts'
 import { cloudnativepgPooler } from './pooler.ts'
 import type { Shape } from './shape.ts'
 
@@ -45,6 +45,7 @@ export const shapes: readonly Shape[] = [
   pgTurret,
   elasticModule,
   supabase,
+  supabaseAnswer,
   wrappedCsvlog,
   logText,
 ]

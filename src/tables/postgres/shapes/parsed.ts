@@ -1,6 +1,7 @@
+import { sqlString } from '../../sql.ts'
 import { csvlogFields } from './csvlog.ts'
 import { locationFields } from './log-text.ts'
-import type { Shape } from './shape.ts'
+import type { Shape, ValueAt } from './shape.ts'
 
 /** Elastic's module for PostgreSQL, whose ingest pipeline has parsed a line: its own names, and those of ECS. */
 export const elasticModule: Shape = {
@@ -40,16 +41,38 @@ export const elasticModule: Shape = {
   },
 }
 
+/** SQL of the fields of Supabase's events. @param of reads a key of the parsed line */
+function supabaseFields(at: ValueAt, of: (key: string) => string): ReturnType<Shape['fields']> {
+  return {
+    ...csvlogFields((key) =>
+      key === 'message' ? at('event_message') : of(key === 'log_time' ? 'timestamp' : key!),
+    ),
+    event_time_second: at('timestamp'),
+  }
+}
+
 /** Supabase's log drains: csvlog's columns, with other names of the time and the message. */
 export const supabase: Shape = {
   name: 'supabase',
   matches: (at) => `${at('metadata', 'parsed', 'error_severity')} IS NOT NULL`,
   fields: (at) => ({
-    ...csvlogFields((key) => {
-      if (key === 'message') return at('event_message')
-      return at('metadata', 'parsed', key === 'log_time' ? 'timestamp' : key!)
-    }),
-    event_time_second: at('timestamp'),
+    ...supabaseFields(at, (key) => at('metadata', 'parsed', key)),
     server_name: at('metadata', 'host'),
   }),
+}
+
+/** The same as answers to queries of the logs have it, with lists around the objects; also events of other services. */
+export const supabaseAnswer: Shape = {
+  name: 'supabase-answer',
+  matches: (at) => `${at('event_message')} IS NOT NULL`,
+  fields: (at) => {
+    const inLists = (path: string): string =>
+      `CASE WHEN starts_with(${at('metadata')}, '[') THEN json_extract_string(${at('metadata')}, ${sqlString(`$[0].${path}`)}) END`
+    return {
+      ...supabaseFields(at, (key) => inLists(`"parsed"[0]."${key}"`)),
+      server_name: inLists('"host"'),
+    }
+  },
+  // The lists also hold what has no column.
+  replaced: (at) => [['metadata'], `${at('metadata')} IS NOT NULL`],
 }
