@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type ArchivedOffset, maxSoughtBlobs, newerOf } from '../../../offsets/archived-offsets.ts'
+import { withStateErrors } from '../../../offsets/state-files.ts'
 import { generationKey, generationParts } from '../../../records.ts'
 import { withDataFiles } from '../../encoding/data-file-errors.ts'
 import { type EmbeddedEngine, filePathSql, parquetSql, sqlString } from '../../encoding/engine.ts'
+import { engineError } from '../../encoding/engine-errors.ts'
 import type { DeltaStorage, LocalFile } from '../storage/delta-storage.ts'
 import type { ArchiveFiles } from './archive-files.ts'
 import { type ArchiveFile, archiveFolder } from './archive-manifest.ts'
@@ -166,7 +168,9 @@ export class ParquetArchiveFiles implements ArchiveFiles {
   async #writePart(offsets: readonly ArchivedOffset[]): Promise<ArchiveFile> {
     const staged = join(this.#options.stagingDirectory, `archive-${randomUUID()}.jsonl`)
     try {
-      await pipeline(Readable.from(linesOf(offsets)), createWriteStream(staged))
+      await withStateErrors(staged, () =>
+        pipeline(Readable.from(linesOf(offsets)), createWriteStream(staged)),
+      )
       const types = Object.entries(columns).map(([name, type]) => `${name}: '${type}'`)
       return await this.#store(
         `SELECT ${columnNames} FROM read_json(${filePathSql(staged)}, format = 'newline_delimited', maximum_object_size = ${maxLineBytes}, columns = {${types.join(', ')}})`,
@@ -177,9 +181,28 @@ export class ParquetArchiveFiles implements ArchiveFiles {
   }
 
   async #store(rows: string): Promise<ArchiveFile> {
-    const { storage, engine, stagingDirectory, signal } = this.#options
+    const { storage, stagingDirectory } = this.#options
     const name = `offsets-${randomUUID()}.parquet`
     const staged = join(stagingDirectory, name)
+    try {
+      const { written, facts } = await this.#copy(rows, staged)
+      await storage.putFile(staged, `${archiveFolder}/${name}`)
+      return {
+        name,
+        offsets: written.rows,
+        bytes: written.bytes,
+        firstBlob: String(facts?.first),
+        lastBlob: String(facts?.last),
+        lastInstant: String(facts?.instant),
+      }
+    } finally {
+      await rm(staged, { force: true })
+    }
+  }
+
+  /** @throws DISK_FULL, ENCODE_FAILED, and TABLE_CORRUPT naming a file of `rows` that is missing or damaged */
+  async #copy(rows: string, staged: string) {
+    const { engine, signal } = this.#options
     try {
       const [written] = await engine.copy(
         `COPY (${rows} ORDER BY blob, generation, landed_to) TO ${sqlString(staged)}
@@ -190,17 +213,9 @@ export class ParquetArchiveFiles implements ArchiveFiles {
         `SELECT min(blob) AS first, max(blob) AS last, max(split_part(generation, '.', 1)) AS instant
         FROM ${parquetSql([staged])}`,
       )
-      await storage.putFile(staged, `${archiveFolder}/${name}`)
-      return {
-        name,
-        offsets: written!.rows,
-        bytes: written!.bytes,
-        firstBlob: String(facts?.first),
-        lastBlob: String(facts?.last),
-        lastInstant: String(facts?.instant),
-      }
-    } finally {
-      await rm(staged, { force: true })
+      return { written: written!, facts }
+    } catch (error) {
+      throw engineError(error, 'a file of the offset archive', {})
     }
   }
 
