@@ -47,7 +47,8 @@ async function follow(
     await step()
   }
   ending.abort()
-  return found
+  // The first event has none: it only tells that the following has begun.
+  return found.filter(({ records }) => records.length > 0)
 }
 
 const messagesOf = (found: readonly LiveEvents['records'][]): (string | null)[] =>
