@@ -234,7 +234,7 @@ export interface RecordDetails {
   /** The records of its session before and after it, oldest first; `around` of each, default 20, at most 200. */
   readonly before: readonly RecordRow[]
   readonly after: readonly RecordRow[]
-  /** The command that lands the line again; data is never changed from here. */
+  /** The command that lands the line again, or why there is none, behind `#`; data is never changed from here. */
   readonly replayCommand: string
 }
 

@@ -5,15 +5,21 @@ import type { TextFormat } from './text-formats.ts'
 
 type Row = readonly unknown[]
 
+/** How a result is printed. */
+export interface ResultOptions extends TableOptions {
+  /** Puts `'` before texts of CSV that a spreadsheet would run as a formula. Default false: the values as they are. */
+  readonly isForSheets?: boolean | undefined
+}
+
 /** @returns a printer of one result */
 export function resultPrinter(
   format: TextFormat,
   print: Print,
   columns: readonly string[],
-  options: TableOptions = {},
+  options: ResultOptions = {},
 ): RowPrinter {
   if (format === 'table') return new TablePrinter(print, columns, options)
-  return new LineFormatPrinter(print, lineFormats[format](columns))
+  return new LineFormatPrinter(print, lineFormats[format](columns, options))
 }
 
 /** A format that writes each row independently of the others. */
@@ -60,7 +66,7 @@ class LineFormatPrinter implements RowPrinter {
 }
 
 const lineFormats: Readonly<
-  Record<Exclude<TextFormat, 'table'>, (columns: readonly string[]) => LineFormat>
+  Record<Exclude<TextFormat, 'table'>, (columns: readonly string[], options: ResultOptions) => LineFormat>
 > = {
   ndjson: (columns) => ({ row: (row) => jsonObject(columns, row) }),
 
@@ -70,7 +76,11 @@ const lineFormats: Readonly<
     tail: [']'],
   }),
 
-  csv: (columns) => ({ head: [columns.map(csvField).join(',')], row: (row) => row.map(csvField).join(',') }),
+  csv: (columns, { isForSheets }) => {
+    const line = (row: Row): string =>
+      row.map((value) => csvField(isForSheets === true ? withoutFormula(value) : value)).join(',')
+    return { head: [line(columns)], row: line }
+  },
 
   markdown: (columns) => ({
     head: [markdownRow(columns), markdownRow(columns.map(() => '---'))],
@@ -91,6 +101,12 @@ const lineFormats: Readonly<
 
 function jsonObject(columns: readonly string[], row: Row): string {
   return JSON.stringify(Object.fromEntries(columns.map((column, index) => [column, row[index]])))
+}
+
+/** Texts of numbers stay: engines give some numbers as text. */
+function withoutFormula(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^[=+\-@\t\r]/.test(value)) return value
+  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(value) ? value : `'${value}`
 }
 
 /** As RFC 4180 and PostgreSQL's COPY have it: NULL is an empty field, and an empty text is two quotes. */

@@ -116,6 +116,22 @@ test('a result is exported whole, in each format, and its failure is an answer',
   assert.equal((await get('parquet', "COPY+x+TO+'y'")).status, 403)
 })
 
+test('no text of an exported CSV is a formula for a spreadsheet, and numbers stay numbers', async () => {
+  const values = [
+    ["'=HYPERLINK(1)'", "'=HYPERLINK(1)"],
+    ["'+1+2'", "'+1+2"],
+    ["'-2+3'", "'-2+3"],
+    ["'@a'", "'@a"],
+    ["'a=1'", 'a=1'],
+    ['-5', '-5'],
+    ['-1.5e300', '-1.5e+300'],
+    ['(-12345678901234567890)::DECIMAL(30, 2)', '-12345678901234567890.00'],
+  ] as const
+  const sql = encodeURIComponent(`SELECT ${values.map(([value], n) => `${value} AS c${n}`).join(', ')}`)
+  const csv = await (await page.fetch(`/api/sql/export?format=csv&sql=${sql}`)).text()
+  assert.equal(csv.trim().split('\n')[1], values.map(([, text]) => text).join(','))
+})
+
 test('an export that nobody reads on, and one that is closed, leave no engine and no file behind', {
   timeout: 60_000,
 }, async () => {

@@ -12,6 +12,8 @@ export interface LogTable {
   readonly place: string
   /** Every pipeline that lands in it. */
   readonly pipelines: readonly string[]
+  /** The pipeline that lands a blob; undefined when none of the config does. */
+  readonly pipelineOf: (blob: string) => string | undefined
 }
 
 /** A log table that exists. */

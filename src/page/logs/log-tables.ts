@@ -38,6 +38,7 @@ export class LogTables {
         relation: `(SELECT NULL::VARCHAR AS record_kind, NULL::VARCHAR AS event WHERE false UNION ALL BY NAME FROM ${relationOf(first)})`,
         place,
         pipelines: same.map(({ name }) => name),
+        pipelineOf: (blob) => same.find(({ landsBlob }) => landsBlob(blob))?.name,
       }
     })
   }

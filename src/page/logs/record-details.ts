@@ -41,7 +41,9 @@ export async function readRecord(
     columns: columns as RecordDetails['columns'],
     record,
     ...session,
-    replayCommand: replayCommand(table.id, place, Number(columns.source_length)),
+    replayCommand: await replayCommands(tables, table, signal, [place]).then((commandOf) =>
+      commandOf(place, Number(columns.source_length)),
+    ),
   }
 }
 
@@ -62,8 +64,10 @@ export async function readRejects(
       ORDER BY ingest_ts DESC, source_offset DESC, source_index DESC LIMIT ${limit}`,
       signal,
     )
-    for (const row of rows) {
-      const place = placeOfRow(row)
+    const places = rows.map(placeOfRow)
+    const commandOf = await replayCommands(tables, table, signal, places)
+    for (const [index, row] of rows.entries()) {
+      const place = places[index]!
       rejects.push({
         ...place,
         pipelines: table.pipelines,
@@ -71,7 +75,7 @@ export async function readRejects(
         status: String(row.parse_status),
         reason: row.parse_error === null ? null : String(row.parse_error),
         raw: row.raw === null ? null : String(row.raw),
-        replayCommand: replayCommand(table.id, place, Number(row.source_length)),
+        replayCommand: commandOf(place, Number(row.source_length)),
         ingestedUs: Number(row.ingest_us),
       })
     }
@@ -112,8 +116,41 @@ function isSamePlace(a: RowPlace, b: Omit<RowPlace, 'table'>): boolean {
   return a.blob === b.blob && a.generation === b.generation && a.offset === b.offset && a.index === b.index
 }
 
-/** A command for a shell of POSIX. */
-function replayCommand(pipeline: string, { blob, offset }: RowPlace, length: number): string {
-  const name = /^[\w./-]+$/.test(blob) ? blob : `'${blob.replaceAll("'", `'\\''`)}'`
-  return `tailrace replay --pipeline ${pipeline} --blob ${name} --from ${offset} --to ${offset + length}`
+/**
+ * @returns gives the command for a shell of POSIX that lands a row again; a comment for a shell where there is none: a
+ * replay reads the newest generation of a blob, of which the same range has other lines
+ */
+async function replayCommands(
+  tables: LogTables,
+  table: FoundTable,
+  signal: AbortSignal,
+  places: readonly RowPlace[],
+): Promise<(place: RowPlace, length: number) => string> {
+  const newer = await newerGenerations(tables, table, signal, places)
+  return ({ blob, generation, offset }, length) => {
+    const pipeline = table.pipelineOf(blob)
+    if (pipeline === undefined) return '# no pipeline of the config lands this blob'
+    if (newer.some((one) => one.blob === blob && one.generation > generation))
+      return '# the blob was overwritten or created anew since: this line cannot be read again'
+    const name = /^[\w./-]+$/.test(blob) ? blob : `'${blob.replaceAll("'", `'\\''`)}'`
+    // Compressed blobs are landed again as a whole.
+    const range = /\.gz$/i.test(blob) ? '--from 0' : `--from ${offset} --to ${offset + length}`
+    return `tailrace replay --pipeline ${pipeline} --blob ${name} ${range}`
+  }
+}
+
+/** Lists the generations of blobs that come after the oldest one of some rows. */
+async function newerGenerations(
+  tables: LogTables,
+  { relation }: FoundTable,
+  signal: AbortSignal,
+  places: readonly RowPlace[],
+): Promise<readonly { readonly blob: string; readonly generation: string }[]> {
+  if (places.length === 0) return []
+  const blobs = [...new Set(places.map(({ blob }) => blob))].map(sqlString)
+  const [oldest = ''] = places.map(({ generation }) => generation).sort()
+  const sql = `SELECT DISTINCT source_blob, source_generation FROM ${relation}
+    WHERE source_blob IN (${blobs.join(', ')}) AND source_generation > ${sqlString(oldest)}`
+  const { rows } = await tables.rows(sql, signal)
+  return rows.map((row) => ({ blob: String(row.source_blob), generation: String(row.source_generation) }))
 }

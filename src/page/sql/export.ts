@@ -95,7 +95,7 @@ async function textBody(
     const running = statements.run({
       sql,
       take: async ({ columns, rows }) => {
-        printer ??= resultPrinter(format, print, columns)
+        printer ??= resultPrinter(format, print, columns, { isForSheets: true })
         begun()
         return rows.length === 0 || printer.add(rows)
       },

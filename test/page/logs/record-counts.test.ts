@@ -9,7 +9,14 @@ import type { FileFacts, QuerySession } from '../../../src/sinks/query-session.t
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const hourMs = 3_600_000
-const table = { id: 'primary', name: 'a.b.c', relation: 'logs', place: 'place', pipelines: ['primary'] }
+const table = {
+  id: 'primary',
+  name: 'a.b.c',
+  relation: 'logs',
+  place: 'place',
+  pipelines: ['primary'],
+  pipelineOf: () => undefined,
+}
 
 const refused = async (): Promise<never> => assert.fail('only units are counted')
 
