@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { TailraceError } from '../../../errors.ts'
 import type { OptimizeReport, PartitionReport } from '../../table-reports.ts'
+import { requireArchive } from '../archive/offset-archive.ts'
 import type { CommitContext } from '../log/commit.ts'
 import { loadState, readNewCommits } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
@@ -40,6 +41,7 @@ export async function optimizeTable(options: OptimizeOptions): Promise<OptimizeR
   const { storage, engine } = options
   const state = await loadState(storage, engine, { keepFiles: true, statistics: false })
   if (state === undefined) return undefined
+  await requireArchive(state, { storage, engine })
   const tally = new OptimizeTally(filesOf(state))
   for (let conflicts = 0; conflicts < maxConflicts; ) {
     // Append-only tables and change data feeds allow a merge, because it changes no row.

@@ -11,7 +11,7 @@ import { archiveOffsets } from '../../../../src/sinks/delta/maintenance/archive-
 import { commitPath } from '../../../../src/sinks/delta/protocol/actions.ts'
 import { hasArchiveFormat } from '../../../../src/sinks/delta/protocol/features.ts'
 import type { DeltaStorage } from '../../../../src/sinks/delta/storage/delta-storage.ts'
-import { vacuum } from '../maintenance/support.ts'
+import { optimize, vacuum } from '../maintenance/support.ts'
 import { committerOf, encode, impatientClock, placesOf, span, type Workbench, workbench } from '../support.ts'
 import { archive } from './support.ts'
 
@@ -238,7 +238,7 @@ async function loseTransactions(bench: Workbench, upTo: number): Promise<void> {
 
 const isLost = { code: 'TABLE_CORRUPT', message: /has lost the transaction tailrace-archive/ }
 
-test('a log that has lost the transaction of its archive is refused, and neither a second archive nor a vacuum hides the loss', async (t) => {
+test('a log that has lost the transaction of its archive is refused, and no second archive, vacuum or merge hides the loss', async (t) => {
   const bench = await workbench(t)
   const committer = await opened(bench)
   await landRow(bench, committer, 'logs/a', 0)
@@ -247,6 +247,7 @@ test('a log that has lost the transaction of its archive is refused, and neither
   await assert.rejects(() => opened(bench), isLost)
   await assert.rejects(() => archive(bench), isLost)
   await assert.rejects(() => vacuum(bench), isLost)
+  await assert.rejects(() => optimize(bench), isLost)
   await assert.rejects(() => opened(bench), isLost)
 })
 
