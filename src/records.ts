@@ -272,6 +272,17 @@ export function generationParts(generation: string): readonly [instant: string, 
   return dot < 0 ? [generation, 1] : [generation.slice(0, dot), Number(generation.slice(dot + 1))]
 }
 
+/**
+ * @returns the creation instant that a generation's blob was last seen with. It differs from the one in the generation's
+ * name only after the blob was copied, which only the mark shows.
+ */
+export function lastCreatedAt(
+  { generation }: Pick<BlobGeneration, 'generation'>,
+  mark: Pick<GenerationMark, 'createdAt'> | undefined,
+): string {
+  return mark?.createdAt ?? generationParts(generation)[0]
+}
+
 /** @returns whether `next` continues `previous` without a gap or an overlap. */
 export function touches(previous: Span, next: Span): boolean {
   return generationKey(previous) === generationKey(next) && previous.end === next.start

@@ -122,3 +122,28 @@ test('optimize on a machine without the offset file archives nothing, because it
   await rm(join(root, 'state'), { recursive: true })
   assert.equal(JSON.parse((await run('optimize', '--json')).stdout)[0].archivedOffsets, 0)
 })
+
+test('the lag of an archived blob that was copied and then grew is known', {
+  timeout: 300_000,
+}, async (t) => {
+  const { root, storage, run } = await archiveFixture(t)
+  const name = 'primary/a.ndjson'
+  await storage.append(name, linesAsBytes([jsonlogLine(1), jsonlogLine(2)]))
+  assert.equal((await run('start', '--once')).code, 0)
+  await storage.container.deleteBlob(name)
+  await storage.container.getAppendBlobClient(name).create()
+  await storage.append(name, linesAsBytes([jsonlogLine(1), jsonlogLine(2), jsonlogLine(3)]))
+  const copied = await run('start', '--once')
+  assert.equal(JSON.parse(copied.stdout).pipelines.primary.rows, 1, copied.stderr)
+  await ageOffsets(join(root, 'lakehouse/lake/logs/primary/_delta_log'))
+  assert.equal(JSON.parse((await run('optimize', '--json')).stdout)[0].archivedOffsets, 1)
+  // The offset file leaves its mark to the archive.
+  assert.equal((await run('start', '--once')).code, 0)
+  const line = linesAsBytes([jsonlogLine(4)])
+  await storage.append(name, line)
+  const { blobs } = JSON.parse((await run('status', '--json')).stdout)
+  assert.deepEqual(
+    blobs.map(({ lagBytes }: { lagBytes: number }) => lagBytes),
+    [line.length],
+  )
+})

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { type ResolvedConfig, type ResolvedPipeline, sinkTarget } from '../../config/resolved.ts'
 import { OffsetFile } from '../../offsets/offset-file.ts'
-import { type BlobGeneration, type GenerationMark, generationKey, generationParts } from '../../records.ts'
+import { type BlobGeneration, type GenerationMark, generationKey, lastCreatedAt } from '../../records.ts'
 import { type Logger, silentLogger } from '../../reporting/logger.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { TableInspection } from '../../sinks/sink.ts'
@@ -83,15 +83,14 @@ export async function forEachTable(
 /**
  * @returns a function from a generation to the creation instant that its blob was last seen with
  *
- * The instant differs from the generation's name only after the blob was copied, which only the offset file records.
- * Without the file, the instant in the name is used.
+ * It comes from the offset file, or from the mark that the archive has.
  */
 export async function creationInstants(
   config: Pick<ResolvedConfig, 'stateDirectory'>,
   inspected: Pick<InspectedPipeline, 'name' | 'pipeline'>,
-): Promise<(generation: BlobGeneration) => string> {
+): Promise<(source: BlobGeneration & { readonly mark?: GenerationMark | undefined }) => string> {
   const marks = await storedMarks(config, inspected)
-  return (source) => marks.get(generationKey(source))?.createdAt ?? generationParts(source.generation)[0]
+  return (source) => lastCreatedAt(source, marks.get(generationKey(source)) ?? source.mark)
 }
 
 /** Reads how the generations in a pipeline's offset file are recognized, by `generationKey`. */

@@ -1,8 +1,8 @@
 import { choosePipelines } from '../../config/choose-pipelines.ts'
 import { isTailraceError } from '../../errors.ts'
-import { type ArchivedOffsets, maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
+import { type ArchivedOffset, type ArchivedOffsets, maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
 import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { type BlobGeneration, generationKey, generationParts } from '../../records.ts'
+import { generationKey, lastCreatedAt } from '../../records.ts'
 import { singleAttempt } from '../../retry.ts'
 import { ArrivalRate } from '../../sources/arrival-rate.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
@@ -148,9 +148,9 @@ async function blobsWithSeveral(
 
 async function blobStatuses(
   { name, table }: InspectedPipeline,
-  generations: readonly LandedOffset[],
+  generations: readonly MarkedOffset[],
   lengths: ReadonlyMap<string, BlobLength>,
-  instantOf: (generation: BlobGeneration) => string,
+  instantOf: (source: MarkedOffset) => string,
 ): Promise<BlobStatus[]> {
   const landedRows = await table.rows()
   const blobs = new Set(generations.map(({ blob }) => blob))
@@ -160,11 +160,12 @@ async function blobStatuses(
     new Map(
       (await landedRows.counts((blob) => blobs.has(blob))).map((count) => [generationKey(count), count]),
     )
-  return generations.map(({ blob, generation, offset }, index) => {
+  return generations.map((one, index) => {
+    const { blob, generation, offset } = one
     const length = lengths.get(blob)
     // Generations may share a creation instant; only the newest one can still exist.
     const isNewest = generations[index + 1]?.blob !== blob
-    const isThere = isNewest && instantOf({ blob, generation }) === length?.createdAt
+    const isThere = isNewest && instantOf(one) === length?.createdAt
     const blobBytes = isThere ? length?.bytes : undefined
     const counted = counts && (counts.get(generationKey({ blob, generation })) ?? { rows: 0, rejected: 0 })
     return {
@@ -180,6 +181,9 @@ async function blobStatuses(
   })
 }
 
+/** One of the archive may have a mark. */
+type MarkedOffset = LandedOffset & Partial<Pick<ArchivedOffset, 'mark'>>
+
 /** The current size and creation instant of a blob. */
 export type BlobLength = Pick<ListedBlob, 'bytes' | 'createdAt'>
 
@@ -189,7 +193,7 @@ type NotedBlob = BlobLength & Partial<Pick<ListedBlob, 'modifiedAtMs'>>
 /** The current sizes of landed blobs, and the total of all others. */
 export interface SourceLengths {
   /** The given generations, and the archived ones that have grown since. */
-  readonly generations: readonly LandedOffset[]
+  readonly generations: readonly MarkedOffset[]
   /** Blobs with landed bytes, by `<container>/<name>`. */
   readonly landed: ReadonlyMap<string, BlobLength>
   /** Blobs without any landed byte; empty blobs are not counted. */
@@ -228,7 +232,7 @@ async function sourceLengths(
   nowMs: number,
 ): Promise<SourceLengths> {
   const { source } = pipeline
-  const generations = [...resident]
+  const generations: MarkedOffset[] = [...resident]
   const known = new Set(generations.map(({ blob }) => blob))
   const landed = new Map<string, BlobLength>()
   const notBegun = { blobs: 0, bytes: 0 }
@@ -240,7 +244,7 @@ async function sourceLengths(
     const instants = new Map<LandedOffset, string>()
     for (const one of (await archive?.find([...sought.keys()])) ?? []) {
       found.set(one)
-      instants.set(one, one.mark?.createdAt ?? generationParts(one.generation)[0])
+      instants.set(one, lastCreatedAt(one, one.mark))
     }
     for (const [blob, length] of sought) {
       const newest = found.of(blob).at(-1)

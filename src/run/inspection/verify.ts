@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib'
 import type { ArchivedOffset, ArchivedOffsets } from '../../offsets/archived-offsets.ts'
 import type { LandedOffset } from '../../offsets/landed-offsets.ts'
 import type { Verdict, VerifyReport } from '../../offsets/verify-report.ts'
-import { compareGenerations, generationParts } from '../../records.ts'
+import { compareGenerations, lastCreatedAt } from '../../records.ts'
 import type { RowPlaces } from '../../sinks/landed-rows.ts'
 import type { BlobReader } from '../../sources/blob-reader.ts'
 import { headBytes } from '../../sources/recognition/fingerprint.ts'
@@ -79,9 +79,7 @@ export async function verifyRows(
           offsets,
           (one) => {
             const newest = residents.has(one.blob) ? undefined : newestOf.get(one.blob)
-            return newest?.generation === one.generation
-              ? (newest.mark?.createdAt ?? generationParts(one.generation)[0])
-              : undefined
+            return newest?.generation === one.generation ? lastCreatedAt(one, newest.mark) : undefined
           },
           (verdict) => {
             if (!verdict.complete) return verdicts.push(verdict)

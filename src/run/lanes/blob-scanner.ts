@@ -1,6 +1,6 @@
 import { isTailraceError } from '../../errors.ts'
 import { type ArchivedOffset, maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
-import { compareGenerations, generationParts, type Span } from '../../records.ts'
+import { compareGenerations, lastCreatedAt, type Span } from '../../records.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import type { ListedBlob } from '../../sources/blob-reader.ts'
 import type { BlobDiscovery } from '../../sources/discovery/blob-discovery.ts'
@@ -108,7 +108,7 @@ export class BlobScanner {
     const bytes = new Map<string, number>()
     for (const blob of listed) {
       const found = newest.get(blobOf(blob))
-      const instant = found && (found.mark?.createdAt ?? generationParts(found.generation)[0])
+      const instant = found && lastCreatedAt(found, found.mark)
       if (found !== undefined && instant === blob.createdAt) bytes.set(blob.name, found.offset)
     }
     return bytes
@@ -119,7 +119,7 @@ export class BlobScanner {
     const { landedOf, markOf, reader } = this.#context
     const newest = landedOf(`${reader.container}/${name}`).at(-1)
     if (newest === undefined) return undefined
-    const instant = markOf(newest)?.createdAt ?? generationParts(newest.generation)[0]
+    const instant = lastCreatedAt(newest, markOf(newest))
     return instant === createdAt ? newest.offset : undefined
   }
 }

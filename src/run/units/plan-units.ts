@@ -1,7 +1,7 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import { maxSoughtBlobs } from '../../offsets/archived-offsets.ts'
 import { LandedOffsets } from '../../offsets/landed-offsets.ts'
-import { type GenerationMark, generationKey, generationParts } from '../../records.ts'
+import { type GenerationMark, generationKey, lastCreatedAt } from '../../records.ts'
 import { interactiveRetry, retry } from '../../retry.ts'
 import type { BlobReader, ListedBlob } from '../../sources/blob-reader.ts'
 import { selectionOf } from '../../sources/discovery/blob-selection.ts'
@@ -144,10 +144,7 @@ async function* blobNames(
 ): AsyncGenerator<string> {
   const isLanded = (blob: string, { bytes, createdAt }: Listed, offsets: LandedOffsets): boolean => {
     const newest = offsets.of(blob).at(-1)
-    if (newest?.offset !== bytes) return false
-    return (
-      (marks.get(generationKey(newest))?.createdAt ?? generationParts(newest.generation)[0]) === createdAt
-    )
+    return newest?.offset === bytes && lastCreatedAt(newest, marks.get(generationKey(newest))) === createdAt
   }
   let sought = new Map<string, Listed & { readonly name: string }>()
   const seek = async (): Promise<readonly string[]> => {

@@ -5,6 +5,7 @@ import {
   type DocumentResume,
   type GenerationMark,
   generationParts,
+  lastCreatedAt,
 } from '../../records.ts'
 import type { BlobRead, BlobReader, BlobType } from '../blob-reader.ts'
 import type { BytesRead } from '../tailing/read-position.ts'
@@ -261,7 +262,7 @@ async function readBefore(
 }
 
 function isOfInstant({ generation, mark }: KnownGeneration, createdAt: string): boolean {
-  return (mark?.createdAt ?? generationParts(generation)[0]) === createdAt
+  return lastCreatedAt({ generation }, mark) === createdAt
 }
 
 function freeName(createdAt: string, known: readonly KnownGeneration[]): string {
