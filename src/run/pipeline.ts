@@ -326,7 +326,7 @@ export class Pipeline implements OpenedPipeline {
       staging: this.#resources.staging,
       diskSpace: this.#diskSpace,
       longTexts: this.#resources.longTexts,
-      isSettled: (source, offset) => (this.#settled.get(generationKey(source)) ?? offset) >= offset,
+      isSettled: (source, offset) => this.#isSettled(source, offset),
       refreshOffsets: async () => committer.refresh?.(),
       clock,
       logger,
@@ -403,6 +403,14 @@ export class Pipeline implements OpenedPipeline {
       this.#log.info({ file: path, finding: finding.kind }, 'the offset file is rebuilt from the table')
     }
     await this.#offsets.mirror(this.landed, committer.tableVersion)
+  }
+
+  /** Once it is settled nothing of it is in flight, so only another fence counts from then on. */
+  #isSettled(source: BlobGeneration, offset: number): boolean {
+    const key = generationKey(source)
+    if ((this.#settled.get(key) ?? offset) < offset) return false
+    this.#settled.delete(key)
+    return true
   }
 
   #noteLanded(landed: LandedBatch): void {
