@@ -50,7 +50,7 @@ export const errors = {
   },
   ENCODE_FAILED: {
     disposition: 'halt',
-    hint: 'See the cause in the log; no row of the staging file was committed.',
+    hint: 'Check that the volume of the state directory can be written, and that the process has enough memory. Nothing of the batch was committed.',
   },
   ENGINE_FAILED: {
     disposition: 'halt',

@@ -49,8 +49,10 @@ export interface RunSummary {
         readonly setAside: readonly SetAsideBlob[]
         /** Whether the source has had any blob, be it empty or landed before. */
         readonly hasFoundBlobs: boolean
-        /** Blobs that have landed, at least in part, in this run or before. */
+        /** Blobs that have landed, at least in part, in this run or before, without those of `archivedBlobs`. */
         readonly blobs: number
+        /** Blobs whose offsets are in the table's archive; left out where it has none. */
+        readonly archivedBlobs?: number | undefined
         /** The landed offset of each; left out when there are more than 1,000. */
         readonly offsets?: readonly LandedOffset[] | undefined
       }
@@ -235,6 +237,7 @@ export class Tailrace {
             setAside,
             hasFoundBlobs,
             blobs: landed.blobCount,
+            archivedBlobs: landed.archivedCount || undefined,
             offsets: landed.blobCount > maxOffsets ? undefined : [...landed],
           },
         ]),

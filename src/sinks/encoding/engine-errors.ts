@@ -25,9 +25,16 @@ export function engineError(error: unknown, what: string, context: ErrorContext)
   }
   const damaged = dataFileError(error, false)
   if (damaged !== undefined) return damaged
-  const kind = errorKind(error)
-  return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${kind}`, { context })
+  // Errors of other kinds may quote records.
+  const cause = volumeErrors.test(text) ? error : undefined
+  return new TailraceError('ENCODE_FAILED', `${what} could not be encoded: ${errorKind(error)}`, {
+    context,
+    cause,
+  })
 }
+
+/** Errors of the volume, which name files. */
+const volumeErrors = /^(?:IO|Permission) Error/
 
 // Kinds of errors that rows cannot cause: errors of the volume, of the statement itself, or at the end of the process.
 const foreignErrors =
