@@ -1,7 +1,7 @@
 import { choosePipelines } from '../config/choose-pipelines.ts'
 import { byteAmount, timeAmount } from '../reporting/byte-amount.ts'
 import { cellText, cutText, displayWidth } from '../reporting/cell-text.ts'
-import { type LiveStatus, LiveStatusFile } from '../run/live-status.ts'
+import { isStale, type LiveStatus, LiveStatusFile } from '../run/live-status.ts'
 import type { CommandContext } from './command.ts'
 
 export interface TopOptions {
@@ -13,9 +13,6 @@ export interface TopOptions {
 
 /** The running process writes as often. */
 const redrawMs = 1_000
-
-/** The process writes every second, so one that has not for this long has ended or hangs. */
-const staleMs = 10_000
 
 /** A pipeline of the config, with the state that its process has written; undefined when it has none. */
 interface Row {
@@ -142,8 +139,7 @@ const blobHead = ['PIPELINE', 'BLOB', 'OFFSET', 'SIZE', 'LAG']
 const rightBlobColumns: ReadonlySet<number> = new Set([2, 3, 4])
 
 function pipelineCells({ name, status }: Row, nowMs: number): string[] {
-  if (status === undefined || nowMs - status.atMs > staleMs)
-    return [name, 'not running', ...Array(9).fill('-')]
+  if (status === undefined || isStale(status, nowMs)) return [name, 'not running', ...Array(9).fill('-')]
   const { phase, percent, leftSeconds, landedAtMs, tableVersion } = status
   const version = tableVersion === undefined ? '' : ` (version ${tableVersion})`
   return [

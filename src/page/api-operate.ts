@@ -89,6 +89,9 @@ export interface OperateState {
   readonly pipelines: readonly PipelineSummary[]
   /** At most 100 of each pipeline, those with the most unread bytes first. */
   readonly blobs: readonly BlobSummary[]
-  /** The latest ones of each pipeline, oldest first, at most 120. */
+  /**
+   * The latest ones of each running pipeline, at most 120 of each, oldest first. Of the time before the oldest of a pipeline
+   * nothing is known: there may have been more, also of an earlier process.
+   */
   readonly commits: readonly LandedCommit[]
 }

@@ -74,6 +74,14 @@ const schema = z.object({
 /** The state of a running pipeline, for `tailrace top` and the page, which are other processes. */
 export type LiveStatus = Readonly<z.infer<typeof schema>>
 
+/** A process writes its state every second, so one that has not for this long has ended or hangs. */
+const staleMs = 10_000
+
+/** @returns whether the process that wrote a state has ended or hangs */
+export function isStale({ atMs }: Pick<LiveStatus, 'atMs'>, nowMs: number): boolean {
+  return nowMs - atMs > staleMs
+}
+
 /** Blobs and servers that are named. */
 const maxBlobs = 100
 const maxServers = 100

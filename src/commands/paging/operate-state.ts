@@ -8,14 +8,8 @@ import type {
   OperateState,
   PipelineSummary,
 } from '../../page/api-operate.ts'
-import { type LiveStatus, LiveStatusFile } from '../../run/live-status.ts'
+import { isStale, type LiveStatus, LiveStatusFile } from '../../run/live-status.ts'
 import { FailureFile } from '../../run/pipeline-failure.ts'
-
-/** A process writes its state every second, so one that has not for this long has ended or hangs. */
-const staleMs = 10_000
-
-/** Commits of all pipelines together. */
-const maxCommits = 240
 
 /** @returns a function that reads the state of the pipelines, as a process of the same state directory writes it */
 export function operateReader(
@@ -36,7 +30,7 @@ export function operateReader(
     const commits: LandedCommit[] = []
     for (const { name, table, sinkKind, live, failure: failureFile } of files) {
       const written = await live.read()
-      const status = written !== undefined && atMs - written.atMs < staleMs ? written : undefined
+      const status = written === undefined || isStale(written, atMs) ? undefined : written
       const failure = await failureFile.read()
       states.push({
         name,
@@ -55,7 +49,7 @@ export function operateReader(
         commits.push({ pipeline: name, tableVersion, ...commit })
     }
     commits.sort((a, b) => a.atMs - b.atMs)
-    return { atMs, pipelines: states, blobs, commits: commits.slice(-maxCommits) }
+    return { atMs, pipelines: states, blobs, commits }
   }
 }
 

@@ -37,11 +37,12 @@ export function CommitTimeline(props: {
         </Empty>
       ) : (
         <div class="card-body">
-          <div class="lanes" role="img" aria-label={laneText(shown, pipelines, spanMs)}>
+          <div class="lanes" role="img" aria-label={laneText(commits, pipelines, nowMs, spanMs)}>
             {pipelines.map((pipeline, index) => (
               <div class="lane" key={pipeline}>
                 <span class="lane-name">{pipeline}</span>
                 <div class="lane-line" style={{ '--series': `var(${seriesColor(index)})` }}>
+                  <UnknownTime commits={commits} {...{ pipeline, nowMs, spanMs }} />
                   {shown
                     .filter((commit) => commit.pipeline === pipeline)
                     .map((commit) => (
@@ -77,6 +78,29 @@ export function CommitTimeline(props: {
   )
 }
 
+/** Marks the time before the oldest commit that is kept of a pipeline. */
+function UnknownTime(props: {
+  readonly commits: readonly LandedCommit[]
+  readonly pipeline: string
+  readonly nowMs: number
+  readonly spanMs: number
+}): JSX.Element | null {
+  const { commits, pipeline, nowMs, spanMs } = props
+  const oldest = commits.find((commit) => commit.pipeline === pipeline)
+  if (oldest === undefined || oldest.atMs <= nowMs - spanMs) return null
+  const right = ((nowMs - oldest.atMs) / spanMs) * 100
+  return (
+    <span
+      title={`Commits before ${instantText(oldest.atMs)} are not kept here: tailrace history lists them.`}
+      style={{
+        position: 'absolute',
+        inset: `0 ${right.toFixed(2)}% 0 0`,
+        background: 'repeating-linear-gradient(135deg, transparent 0 5px, var(--line) 5px 6px)',
+      }}
+    />
+  )
+}
+
 function CommitMark(props: {
   readonly commit: LandedCommit
   readonly nowMs: number
@@ -96,11 +120,19 @@ function CommitMark(props: {
   )
 }
 
-function laneText(commits: readonly LandedCommit[], pipelines: readonly string[], spanMs: number): string {
+function laneText(
+  commits: readonly LandedCommit[],
+  pipelines: readonly string[],
+  nowMs: number,
+  spanMs: number,
+): string {
   const counts = pipelines.map((pipeline) => {
-    const own = commits.filter((commit) => commit.pipeline === pipeline)
+    const kept = commits.filter((commit) => commit.pipeline === pipeline)
+    const own = kept.filter(({ atMs }) => atMs > nowMs - spanMs)
     const rows = own.reduce((sum, one) => sum + one.rows, 0)
-    return `${pipeline}: ${countText(own.length)} commits, ${countText(rows)} rows`
+    const [oldest] = kept
+    const since = oldest === own[0] && oldest !== undefined ? `, known since ${instantText(oldest.atMs)}` : ''
+    return `${pipeline}: ${countText(own.length)} commits, ${countText(rows)} rows${since}`
   })
   return `Commits of the last ${lengthText(spanMs)}. ${counts.join('; ')}.`
 }
