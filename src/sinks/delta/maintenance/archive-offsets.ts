@@ -85,8 +85,9 @@ export async function archiveOffsets(options: ArchiveOffsetsOptions): Promise<Ar
     checkAppendable(state.protocol, state.metaData, state.domains.get(clusteringDomain))
     await requireArchive(state, { storage, engine })
     const { archivedAtMs: before, landed } = state.transactions
-    // Later than the one before also on a machine whose clock is behind, and another one in each attempt: it is a name.
-    const instantMs = Math.max(clock.now() - unchangedMs, before ?? 0) + attempt
+    // Later than the one before also on a machine whose clock is behind, and another one in each attempt: it is a name. The
+    // version of a Delta transaction is a whole number.
+    const instantMs = Math.max(Math.floor(clock.now() - unchangedMs), before ?? 0) + attempt
     const old = [...state.transactions.committedBefore(instantMs)]
     // Of another archive they may not be: the table may have been created again.
     const again = unmarked?.instantMs === before ? unmarked : undefined
