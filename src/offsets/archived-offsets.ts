@@ -7,8 +7,8 @@ export interface ArchivedOffset extends LandedOffset {
 }
 
 /**
- * Maximum number of blobs of one look-up in an archive: a page of a listing. Each look-up opens every file of the archive,
- * so smaller look-ups cost more for each blob. Larger ones take more memory.
+ * Maximum number of blobs that one look-up in an archive asks for: as many as a page of a listing has. A look-up opens every
+ * file of the archive, so many small ones cost more than a few large ones. Larger ones take more memory.
  */
 export const maxSoughtBlobs = 5_000
 

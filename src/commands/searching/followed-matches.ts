@@ -10,8 +10,8 @@ const maxNewMatches = 5_000
 /**
  * The matches of a table that land while a search follows it.
  *
- * Each look reads the rows that were encoded since a minute before the newest row of the look before, however long ago that
- * was: a batch may be committed long after it was encoded, such as after an outage.
+ * Each look takes the newest row of the look before, and reads the rows that were encoded up to a minute before it or later.
+ * It does not go by the clock: after an outage, a batch may be committed long after it was encoded.
  */
 export class FollowedMatches {
   readonly table: RecordReader

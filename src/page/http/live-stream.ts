@@ -32,7 +32,7 @@ export async function streamLive(stream: SSEStreamingApi, options: LiveStreamOpt
     if (landed !== undefined) {
       try {
         const fresh = await limited(clock, maxQueryMs, [signal], (ending) => landed.next(ending))
-        // The first event tells the client that it misses nothing of what it asks for from now on.
+        // The first event is sent even if it is empty: the client then reads the records that landed before it.
         if (fresh.records.length > 0 || !hasBegun) await send(stream, 'records', fresh)
         hasBegun = true
       } catch (error) {

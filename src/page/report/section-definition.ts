@@ -53,7 +53,7 @@ export interface TableDefinition {
   readonly records?: ((row: Readonly<Record<string, unknown>>) => RecordFilter) | undefined
 }
 
-/** Stands for the server of records that tell none. */
+/** The name under which the report shows records without a server's name and role. */
 const unknownServer = 'unknown'
 
 /** SQL of the server of a row. */

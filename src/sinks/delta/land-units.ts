@@ -82,8 +82,8 @@ export async function landUnits(
 class UnitsMoved extends Error {}
 
 /**
- * Whether a commit has an offset of one of these generations. An offset that it moves into the archive stays what it was;
- * so the offsets after it do not show what it landed.
+ * Whether a commit has an offset of one of these generations. Asked of the commit itself: the table's offsets do not show it
+ * once a later commit has moved the offset into the archive.
  */
 function landsOneOf({ actions }: DeltaCommit, keys: ReadonlySet<string>): boolean {
   return actions.some((action) => {

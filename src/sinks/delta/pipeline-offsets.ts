@@ -77,7 +77,8 @@ export class PipelineOffsets implements CommitterArchive {
       const set = (landed: LandedOffset): void => {
         if (landsBlob(landed.blob)) offsets.set(landed)
       }
-      // The table was loaded again. An offset that is no longer in its log may be in the archive; a commit looks there.
+      // The table was loaded again. Offsets that its log no longer has are kept: they may be in the archive, where the next
+      // commit looks them up.
       if (transactions.archivedAtMs !== undefined) {
         for (const landed of this.#known?.offsets ?? []) offsets.set(landed)
         this.#hasRecalled = true
@@ -178,8 +179,8 @@ export class PipelineOffsets implements CommitterArchive {
   }
 
   /**
-   * Looks up the offsets of some generations, whichever pipeline lands them. Call it while the table's version stays the
-   * same.
+   * Looks up the offsets of some generations, whichever pipeline lands them. The table must stay at its version until the
+   * result is there.
    *
    * @returns a function that has the answer for these generations
    */

@@ -61,7 +61,8 @@ export function Explore({
     histogram.reload()
     facets.reload()
   }
-  // What landed before the following began, or while the server was away, is in no event; nor is what it brought, after it.
+  // Events have no record that landed before the following began or while the server was away, and they are dropped when it
+  // ends. So the pages are read again each time.
   const follows = isLive ? live.begun : 0
   const followed = useRef(follows)
   useEffect(() => {

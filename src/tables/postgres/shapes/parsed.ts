@@ -73,6 +73,6 @@ export const supabaseAnswer: Shape = {
       server_name: inLists('"host"'),
     }
   },
-  // The lists also hold what has no column.
+  // Kept in `extra` as well: the lists also hold values that have no column.
   replaced: (at) => [['metadata'], `${at('metadata')} IS NOT NULL`],
 }

@@ -101,9 +101,7 @@ export interface Shape {
   fields(at: ValueAt, prefix: PrefixValue): Readonly<Partial<Record<TextField, string>>>
   /** A value that another one replaces in its field, and so stays in `extra`: its path, and SQL of whether it is replaced. */
   replaced?(at: ValueAt, prefix: PrefixValue): readonly [path: readonly string[], condition: string]
-  /**
-   * SQL of a JSON object with the keys of `extra` whose values are in part in columns: what is left of them.
-   */
+  /** SQL of a JSON object for `extra`: the keys of which columns hold a part of the value, with the rest of it. */
   partly?(at: ValueAt): string
   /** SQL of a list of the line's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
   split?(line: string): string
