@@ -1,10 +1,11 @@
 import { TailraceError } from '../../errors.ts'
 import { interactiveRetry } from '../../retry.ts'
 import type { SinkContext } from '../sink.ts'
-import { openTable } from './open-table.ts'
+import { hasLandedIn, openTable } from './open-table.ts'
 import { openWorkspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { readOffsets } from './read-offsets.ts'
+import { OffsetsTable } from './transactions/offsets-table.ts'
 import { createRowsOnce, rowsOnceName } from './zerobus/rows-once.ts'
 
 /** Creates the table of a workspace if it is missing, or adds the columns that it lacks. */
@@ -20,7 +21,7 @@ export async function createInWorkspace(context: SinkContext<DatabricksOptions>)
       warehouse,
       target,
       stagingFolder: undefined,
-      hasLanded: (file?.offsets.blobCount ?? 0) > 0,
+      hasLanded: hasLandedIn(new OffsetsTable(warehouse, table.name, target.name), file?.offsets),
       create: true,
     })
     if (target.sink.mode === 'zerobus') {

@@ -7,7 +7,9 @@ import { LandedRows } from '../landed-rows.ts'
 import type { SinkContext, TableInspection } from '../sink.ts'
 import { RangeRows } from './loading/range-rows.ts'
 import {
+  hasLandedIn,
   obstacleOf,
+  pinnedIn,
   refuseNoTransactions,
   requireNoCatalogCommits,
   requireVisibleRows,
@@ -25,7 +27,7 @@ import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
 import { readTableHistory } from './tables/table-history.ts'
-import { OffsetsTable } from './transactions/offsets-table.ts'
+import { OffsetsTable, type StoredOffsets } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
 import { readName, rowsOnceLack, rowsOnceName } from './zerobus/rows-once.ts'
 
@@ -65,7 +67,7 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
     showsWithinMs: target.sink.mode === 'zerobus' ? 60_000 : undefined,
     check: async () => [
       ...(await checkZerobus(workspace, target)),
-      ...(await checkTable(warehouse, target, (file?.offsets.blobCount ?? 0) > 0)),
+      ...(await checkTable(warehouse, target, file?.offsets)),
       ...(await checkStaging(workspace)),
       ...(file?.intent === undefined ? [] : ['a batch is under way, or the next start ends it']),
     ],
@@ -80,16 +82,18 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
 /** The changes that the next start would report, or stop for. */
 async function tableChanges(
   warehouse: StreamingWarehouse,
-  { table }: DatabricksTarget,
-  file: Pick<OffsetFileContent, 'tableId' | 'tableVersion'> | undefined,
+  target: DatabricksTarget,
+  file: OffsetFileContent | undefined,
 ): Promise<readonly string[]> {
+  const { table } = target
+  const before = pinnedIn(file) ?? (await storedIn(warehouse, target))?.pinned
   const { id } = await readTableFacts(warehouse, table.name)
-  if (file?.tableId !== undefined && id !== undefined && file.tableId !== id) {
+  if (before?.id !== undefined && id !== undefined && before.id !== id) {
     return [
-      `the table was dropped and created again (found id ${id}, expected ${file.tableId}): rows that were landed before are not in it`,
+      `the table was dropped and created again (found id ${id}, expected ${before.id}): rows that were landed before are not in it`,
     ]
   }
-  const { removals } = await readTableHistory(warehouse, table.name, file?.tableVersion)
+  const { removals } = await readTableHistory(warehouse, table.name, before?.version)
   return removals.map(
     ({ version, operation, userName }) =>
       `${operation} by ${userName} in version ${version} may have removed landed rows: tailrace verify shows whether`,
@@ -110,25 +114,32 @@ async function offsetsByRows(
 /** @returns undefined where the offsets table is not the authority, in modes that use it */
 async function offsetsInTable(
   warehouse: StreamingWarehouse | undefined,
-  { name, sink, table, landsBlob }: DatabricksTarget,
+  target: DatabricksTarget,
 ): Promise<readonly LandedOffset[] | undefined> {
-  if (warehouse === undefined || !prefersTransactions(sink)) return undefined
-  const stored = new OffsetsTable(warehouse, table.name, name)
-  if (!(await stored.exists())) return undefined
-  const { isAuthority, offsets } = await stored.read()
-  if (!isAuthority) return undefined
+  const stored = await storedIn(warehouse, target)
+  if (stored === undefined) return undefined
   const landed = new LandedOffsets()
-  for (const { blob, generation, offset } of offsets) {
-    if (landsBlob(blob)) landed.set({ blob, generation, offset })
+  for (const { blob, generation, offset } of stored.offsets) {
+    if (target.landsBlob(blob)) landed.set({ blob, generation, offset })
   }
   return [...landed]
+}
+
+/** @returns the content of the offsets table where it is the authority, in modes that use it */
+async function storedIn(
+  warehouse: StreamingWarehouse | undefined,
+  { name, sink, table }: DatabricksTarget,
+): Promise<StoredOffsets | undefined> {
+  if (warehouse === undefined || !prefersTransactions(sink)) return undefined
+  const stored = await new OffsetsTable(warehouse, table.name, name).readIfThere()
+  return stored?.isAuthority === true ? stored : undefined
 }
 
 /** Fails where a run would. */
 async function checkTable(
   warehouse: StreamingWarehouse | undefined,
   target: DatabricksTarget,
-  hasLanded: boolean,
+  recorded: LandedOffsets | undefined,
 ): Promise<readonly string[]> {
   const { sink, table } = target
   const name = qualifiedName(table.name)
@@ -142,6 +153,7 @@ async function checkTable(
     return [`no table ${name}: run there what tailrace tables create --print prints`]
   }
   const { createTable: create, evolve } = sink
+  const hasLanded = hasLandedIn(new OffsetsTable(warehouse, table.name, target.name), recorded)
   const plan = await planTable({ warehouse, declaration: table, create, evolve, hasLanded })
   if (plan.kind === 'create') return [`no table yet: a run creates ${name}`]
   const facts = await readTableFacts(warehouse, table.name)

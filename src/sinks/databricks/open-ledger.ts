@@ -1,6 +1,7 @@
 import { TailraceError } from '../../errors.ts'
 import { LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { LoadIntent } from '../../offsets/load-intent.ts'
+import type { PinnedTable } from '../../offsets/offset-file-writer.ts'
 import { retryLog } from '../../reporting/retry-log.ts'
 import type { OpenSink } from '../sink.ts'
 import { DatabricksCommitter } from './committer.ts'
@@ -12,8 +13,10 @@ import type { RowLoader } from './loading/row-loader.ts'
 import { type TableLoad, VolumeLoader } from './loading/volume-loader.ts'
 import { intendedFiles, requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
 import {
+  hasLandedIn,
   maxStatementLifeMs,
   openTable,
+  recordedIn,
   requireNoCatalogCommits,
   requireVisibleRows,
   restrictionOf,
@@ -51,9 +54,16 @@ export async function openLedger(
 ): Promise<DatabricksCommitter> {
   const { target, offsets } = context
   const recorded = await settledOffsets(context, workspace, mode)
-  const table = workspace.warehouse && new OffsetsTable(workspace.warehouse, target.table.name, target.name)
+  const table = offsetsTableOf(context, workspace)
   const handedOver = table && (await handOver(table, target.landsBlob, offsets))
-  return openedIn(context, workspace, mode, handedOver ?? recorded)
+  return openedIn(context, workspace, mode, handedOver ?? { offsets: recorded })
+}
+
+function offsetsTableOf(
+  { target }: Pick<OpenSink<DatabricksOptions>, 'target'>,
+  { warehouse }: Pick<Workspace, 'warehouse'>,
+): OffsetsTable | undefined {
+  return warehouse && new OffsetsTable(warehouse, target.table.name, target.name)
 }
 
 /**
@@ -67,27 +77,35 @@ export async function settledOffsets(
   mode: DatabricksOptions['mode'],
 ): Promise<LandedOffsets | undefined> {
   const { offsets, storedOffsets } = context
-  const recorded = typeof storedOffsets === 'object' ? storedOffsets.offsets : undefined
+  const recorded = recordedIn(storedOffsets)
   const mayBeginOther = mode === 'transaction' || mode === 'auto' || mode === 'replace-where'
   const hasBegun = [offsets.intent, ...offsets.unsettled].some((intent) => intent?.mode === 'copy-into')
   if (!hasBegun || !mayBeginOther) return recorded
-  const committer = await openedIn(context, workspace, 'copy-into', recorded)
+  const committer = await openedIn(context, workspace, 'copy-into', { offsets: recorded })
   // Another mode would read their ranges again.
   for (const error of committer.heldBlobs.values()) throw error
   return committer.landed()
+}
+
+/** What is known of earlier runs, by the offset file or the offsets table. */
+interface EarlierState {
+  readonly offsets: LandedOffsets | undefined
+  /** The table that the offsets table belongs to, where the offset file says nothing. */
+  readonly pinned?: PinnedTable | undefined
 }
 
 async function openedIn(
   context: OpenSink<DatabricksOptions>,
   workspace: Workspace,
   mode: LedgerMode,
-  recorded: LandedOffsets | undefined,
+  earlier: EarlierState,
 ): Promise<DatabricksCommitter> {
+  const { offsets: recorded } = earlier
   const { target, offsets, clock, logger } = context
   const { sink, table } = target
   const committer = new DatabricksCommitter({
     location: `${sink.host}/${Object.values(table.name).join('.')}`,
-    loader: loaderOf(context, workspace, mode, (recorded?.blobCount ?? 0) > 0),
+    loader: loaderOf(context, workspace, mode, earlier),
     ledger: offsets,
     offsets: recorded ?? new LandedOffsets(),
     recoversOffsets: recorded === undefined,
@@ -128,10 +146,11 @@ function loaderOf(
   context: OpenSink<DatabricksOptions>,
   workspace: Workspace,
   mode: LedgerMode,
-  hasLanded: boolean,
+  earlier: EarlierState,
 ): RowLoader {
   const { target, engine } = context
   const { warehouse, staging } = workspace
+  const hasLanded = hasLandedIn(offsetsTableOf(context, workspace), earlier.offsets)
   const open = { target, stagingFolder: staging?.folder, hasLanded }
   if (mode === 'stage-only') {
     const folder = requireStaging(staging, mode)
@@ -148,7 +167,7 @@ function loaderOf(
   const opened = async (): Promise<TableFacts> => {
     await openTable({ warehouse, ...open })
     const facts = await readTableFacts(warehouse, declaration.name)
-    await watchTable(context, warehouse, facts)
+    await watchTable(context, warehouse, facts, earlier.pinned)
     return facts
   }
   if (mode === 'merge') {
@@ -180,7 +199,7 @@ function loaderOf(
 function zerobusLoader(
   context: OpenSink<DatabricksOptions>,
   { warehouse, zerobus }: Workspace,
-  hasLanded: boolean,
+  hasLanded: () => Promise<boolean>,
 ): ZerobusLoader {
   const { target, storedOffsets, engine, logger } = context
   const { sink, table: declaration } = target

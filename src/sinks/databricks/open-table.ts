@@ -1,12 +1,15 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
+import type { LandedOffsets } from '../../offsets/landed-offsets.ts'
+import type { PinnedTable } from '../../offsets/offset-file-writer.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { OpenSink } from '../sink.ts'
 import { createdProperties, type DatabricksOptions, type DatabricksTarget } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { keyColumns } from './tables/key-columns.ts'
-import { ensureTable } from './tables/live-table.ts'
+import { ensureTable, type PlanTableOptions } from './tables/live-table.ts'
 import type { TableFacts } from './tables/table-facts.ts'
 import { readTableHistory, requireSameTable } from './tables/table-history.ts'
+import type { OffsetsTable } from './transactions/offsets-table.ts'
 import type { Warehouse } from './warehouse/warehouse.ts'
 
 export interface OpenTableOptions {
@@ -15,7 +18,7 @@ export interface OpenTableOptions {
   /** The folder of staged files; undefined where none are staged. */
   readonly stagingFolder: string | undefined
   /** Whether rows were landed in the table before; a missing table is an error then. */
-  readonly hasLanded: boolean
+  readonly hasLanded: PlanTableOptions['hasLanded']
   /** Whether a missing table is created. Default as the sink's `createTable` says. */
   readonly create?: boolean | undefined
 }
@@ -32,25 +35,55 @@ export function maxStatementLifeMs({ statementTimeoutMs }: DatabricksTarget['sin
  * Checks that the table is the one that blobs were landed in, reports who may have removed rows since the last start, and
  * pins the table in the offset file.
  *
- * @param pinnedId the id that the offsets table has; undefined for none
+ * @param stored what the offsets table has pinned, where the offset file says nothing
+ * @returns what is pinned now
  * @throws TABLE_MISSING
  */
 export async function watchTable(
   { target, storedOffsets, offsets, logger }: OpenSink<DatabricksOptions>,
   warehouse: Warehouse,
   facts: TableFacts,
-  pinnedId?: string | undefined,
-): Promise<void> {
-  const pinned = typeof storedOffsets === 'object' ? storedOffsets : undefined
-  requireSameTable(target.table.name, pinned?.tableId ?? pinnedId, facts.id)
-  const { version, removals } = await readTableHistory(warehouse, target.table.name, pinned?.tableVersion)
-  offsets.pinTable({ id: facts.id, version })
+  stored?: PinnedTable | undefined,
+): Promise<PinnedTable> {
+  const before = pinnedIn(storedOffsets) ?? stored
+  requireSameTable(target.table.name, before?.id, facts.id)
+  const { version, removals } = await readTableHistory(warehouse, target.table.name, before?.version)
+  const pinned = { id: facts.id, version }
+  offsets.pinTable(pinned)
   if (removals.length > 0) {
     logger.warn(
       { removals: removals.slice(0, 10), count: removals.length },
       'somebody has changed or restored the table: rows that were landed may be gone, which tailrace verify shows',
     )
   }
+  return pinned
+}
+
+/** @returns the table that an offset file belongs to; undefined where it does not say so */
+export function pinnedIn(
+  storedOffsets: OpenSink<DatabricksOptions>['storedOffsets'],
+): PinnedTable | undefined {
+  if (typeof storedOffsets !== 'object' || storedOffsets.tableId === undefined) return undefined
+  return { id: storedOffsets.tableId, version: storedOffsets.tableVersion }
+}
+
+/** @returns the offsets of a usable offset file */
+export function recordedIn(
+  storedOffsets: OpenSink<DatabricksOptions>['storedOffsets'],
+): LandedOffsets | undefined {
+  return typeof storedOffsets === 'object' ? storedOffsets.offsets : undefined
+}
+
+/**
+ * @param recorded the offset file's; undefined without one
+ * @returns whether rows were landed in the table before, by the offset file or by the offsets table
+ */
+export function hasLandedIn(
+  offsets: OffsetsTable | undefined,
+  recorded: LandedOffsets | undefined,
+): () => Promise<boolean> {
+  return async () =>
+    (recorded?.blobCount ?? 0) > 0 || ((await offsets?.readIfThere())?.offsets.length ?? 0) > 0
 }
 
 /**

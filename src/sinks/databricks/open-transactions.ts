@@ -4,7 +4,16 @@ import { RangeRows } from './loading/range-rows.ts'
 import { outwaitOrphans } from './loading/volume-loader.ts'
 import { settledOffsets } from './open-ledger.ts'
 import { requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
-import { maxStatementLifeMs, type NoTransactions, obstacleOf, openTable, watchTable } from './open-table.ts'
+import {
+  hasLandedIn,
+  maxStatementLifeMs,
+  type NoTransactions,
+  obstacleOf,
+  openTable,
+  pinnedIn,
+  recordedIn,
+  watchTable,
+} from './open-table.ts'
 import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
@@ -38,16 +47,22 @@ export async function openTransactions(
   const { warehouse } = workspace
   if (warehouse === undefined) throw new TailraceError('CONFIG_INVALID', 'sink.httpPath is missing.')
   const staging = requireStaging(workspace.staging, sink.mode)
-  const hasLanded = typeof storedOffsets === 'object' && storedOffsets.offsets.blobCount > 0
-  await openTable({ warehouse, target, stagingFolder: staging.folder, hasLanded })
+  const offsetsTable = new OffsetsTable(warehouse, declaration.name, target.name)
+  await openTable({
+    warehouse,
+    target,
+    stagingFolder: staging.folder,
+    hasLanded: hasLandedIn(offsetsTable, recordedIn(storedOffsets)),
+  })
   const facts = await readTableFacts(warehouse, declaration.name)
   const obstacle = obstacleOf(facts)
   if (obstacle !== undefined) return { because: obstacle, facts }
-  await watchTable(context, warehouse, facts)
+  // The offsets table may be all that is left of earlier runs.
+  const stored = pinnedIn(storedOffsets) === undefined ? await offsetsTable.readIfThere() : undefined
+  const pinned = await watchTable(context, warehouse, facts, stored?.pinned)
   const rows = new RangeRows(warehouse, declaration.name)
   const files = new BatchFiles(staging, clock)
   const stagedFiles = stagedFilesOf(context, staging, () => files.held)
-  const offsetsTable = new OffsetsTable(warehouse, declaration.name, target.name)
   const committer = new TransactionCommitter({
     location: `${sink.host}/${Object.values(declaration.name).join('.')}`,
     warehouse,
@@ -86,6 +101,7 @@ export async function openTransactions(
   try {
     await offsetsTable.create()
     await committer.open()
+    await offsetsTable.pin(pinned)
     return committer
   } catch (error) {
     if (error instanceof TransactionsRefused) {

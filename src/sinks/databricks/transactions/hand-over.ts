@@ -1,6 +1,13 @@
 import { type LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
+import type { PinnedTable } from '../../../offsets/offset-file-writer.ts'
 import type { LoadLedger } from '../loading/row-loader.ts'
 import type { OffsetsTable } from './offsets-table.ts'
+
+/** What a pipeline that has landed by transactions takes into another mode. */
+export interface HandedOver {
+  readonly offsets: LandedOffsets
+  readonly pinned: PinnedTable | undefined
+}
 
 /**
  * Takes the offsets of a pipeline that has landed by transactions over into the offset file, before it lands in another
@@ -11,18 +18,19 @@ import type { OffsetsTable } from './offsets-table.ts'
 export async function handOver(
   table: OffsetsTable,
   landsBlob: (blob: string) => boolean,
-  ledger: LoadLedger,
-): Promise<LandedOffsets | undefined> {
-  if (!(await table.exists())) return undefined
-  const { isAuthority, offsets } = await table.read()
-  if (!isAuthority) return undefined
-  const own = offsets.filter(({ blob }) => landsBlob(blob))
-  const landed = new LandedOffsets()
-  for (const { blob, generation, offset } of own) landed.set({ blob, generation, offset })
+  ledger: LoadLedger & { pinTable(table: PinnedTable): void },
+): Promise<HandedOver | undefined> {
+  const stored = await table.readIfThere()
+  if (stored === undefined || !stored.isAuthority) return undefined
+  const { pinned } = stored
+  const own = stored.offsets.filter(({ blob }) => landsBlob(blob))
+  const offsets = new LandedOffsets()
+  for (const { blob, generation, offset } of own) offsets.set({ blob, generation, offset })
+  if (pinned !== undefined) ledger.pinTable(pinned)
   // In this order: after a crash in between, the table is still the authority.
-  await ledger.record(landed, undefined)
+  await ledger.record(offsets, undefined)
   await table.end(own)
-  return landed
+  return { offsets, pinned }
 }
 
 /** The offsets of the file and those of the rows contradict each other. */

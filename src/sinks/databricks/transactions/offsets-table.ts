@@ -1,5 +1,6 @@
 import { isTailraceError, type TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
+import type { PinnedTable } from '../../../offsets/offset-file-writer.ts'
 import type { BlobGeneration, GenerationMark } from '../../../records.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
@@ -24,6 +25,8 @@ export interface StoredOffsets {
   /** Whether the table is the authority for the pipeline's offsets. */
   readonly isAuthority: boolean
   readonly offsets: readonly StoredOffset[]
+  /** The table that the last start of the pipeline has landed in; undefined where no start has said it. */
+  readonly pinned: PinnedTable | undefined
 }
 
 /** The process that lands, as the offsets table names it. */
@@ -72,6 +75,11 @@ export class OffsetsTable {
     })
   }
 
+  /** @returns undefined when there is no offsets table, or none that the principal can see */
+  async readIfThere(): Promise<StoredOffsets | undefined> {
+    return (await this.exists()) ? this.read() : undefined
+  }
+
   /** Reads all offsets of the target; the table must exist. */
   async read(): Promise<StoredOffsets> {
     const rows = await this.#warehouse.execute({
@@ -80,9 +88,10 @@ export class OffsetsTable {
       parameters: { target: this.#target },
       repeatable: true,
     })
-    const ofPipelines = rows.filter((row) => row.source_blob === '')
+    const own = rows.find((row) => row.source_blob === '' && row.source_generation === this.#pipeline)
     return {
-      isAuthority: ofPipelines.some((row) => row.source_generation === this.#pipeline),
+      isAuthority: own !== undefined,
+      pinned: pinnedTable(own?.mark),
       offsets: rows.filter((row) => row.source_blob !== '').map(storedOffset),
     }
   }
@@ -119,6 +128,19 @@ export class OffsetsTable {
     } catch (error) {
       throw isRefusal(error) ? new TransactionsRefused(error) : error
     }
+  }
+
+  /**
+   * Says which table the offsets belong to, and the newest version of it that a run has seen. The offset file says so, too,
+   * but the offsets outlive the state directory, and another table may get the name of theirs.
+   */
+  async pin({ id, version }: PinnedTable): Promise<void> {
+    await this.#warehouse.execute({
+      label: 'pin the table',
+      sql: `UPDATE ${qualifiedName(this.name)} SET mark = :pinned WHERE target = :target AND source_blob = '' AND source_generation = :pipeline`,
+      parameters: { ...this.parameters, pinned: JSON.stringify({ id, version }) },
+      repeatable: true,
+    })
   }
 
   /** Removes everything about the target, of all pipelines. Only for a table that is gone. */
@@ -204,6 +226,19 @@ function markOf(source: BlobGeneration, text: unknown): GenerationMark | undefin
   try {
     const { createdAt, head, tail, closing } = JSON.parse(text)
     return typeof createdAt === 'string' ? { ...source, createdAt, head, tail, closing } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** An earlier release has left no pin; without one, nothing is compared. */
+function pinnedTable(text: unknown): PinnedTable | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    const { id, version } = JSON.parse(text)
+    return typeof id === 'string'
+      ? { id, version: typeof version === 'number' ? version : undefined }
+      : undefined
   } catch {
     return undefined
   }

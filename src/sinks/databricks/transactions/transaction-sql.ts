@@ -159,7 +159,7 @@ const definitions = [
     'The life of the blob name; in the row of a pipeline, its name.',
   ],
   ['landed_to', 'BIGINT NOT NULL', 'Every byte before this one is landed.'],
-  ['mark', 'STRING', 'How the generation is recognized, as JSON.'],
+  ['mark', 'STRING', 'How the generation is recognized, as JSON; in the row of a pipeline, its table.'],
   ['bytes', 'BIGINT', 'Bytes of the generation that were landed by transactions.'],
   ['epoch', 'BIGINT', 'Grows with each process that lands the blob: an older one is refused.'],
   ['run_id', 'STRING', 'The process that landed last.'],

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import { check } from '../../src/commands/check.ts'
+import { createTables } from '../../src/commands/tables.ts'
+import { isTailraceError } from '../../src/errors.ts'
+import { createLogger } from '../../src/reporting/logger.ts'
+import { outputOf } from '../commands/command-fixture.ts'
+import { elsewhere, plainColumnsSql } from './plain-table.ts'
+import {
+  appendLines,
+  catalog,
+  landAll,
+  openWorkspaceBench,
+  schema,
+  tableSql,
+  type WorkspaceBench,
+} from './workspace-bench.ts'
+
+const table = `${catalog}.${schema}.primary_logs`
+const mode = 'transaction'
+
+async function loseState({ directory }: WorkspaceBench): Promise<void> {
+  await rm(join(directory, 'state'), { recursive: true })
+}
+
+async function dropTable({ warehouse }: WorkspaceBench): Promise<void> {
+  await warehouse.execute(`DROP TABLE ${table}`, elsewhere)
+}
+
+async function createAgain(bench: WorkspaceBench): Promise<void> {
+  await dropTable(bench)
+  const columns = plainColumnsSql(bench.config().pipelines.primary!.table)
+  const properties = "'delta.feature.catalogManaged' = 'supported'"
+  await bench.warehouse.execute(`CREATE TABLE ${table} (${columns}) TBLPROPERTIES (${properties})`, elsewhere)
+}
+
+/** @returns the messages of the warnings of a run that lands everything */
+async function warningsOf(bench: WorkspaceBench): Promise<readonly string[]> {
+  const messages: string[] = []
+  const output = { write: (line: string) => void messages.push(JSON.parse(line).msg) }
+  await landAll(bench.config({ mode }), createLogger({ level: 'warn', pretty: false, output }))
+  return messages
+}
+
+const missing = (error: unknown): boolean => isTailraceError(error, 'TABLE_MISSING')
+
+// The offsets are beside the table and outlive it: rows of a table that is gone are not landed again by themselves.
+for (const [what, lose] of [
+  ['dropped', dropTable],
+  ['dropped and created again', createAgain],
+] as const) {
+  for (const next of [mode, 'replace-where'] as const) {
+    test(`a table that somebody ${what} stops a start in mode ${next} that has lost its state directory, after transactions`, async (t) => {
+      const bench = await openWorkspaceBench(t)
+      await appendLines(bench, 0, 10)
+      await landAll(bench.config({ mode }))
+      await lose(bench)
+      await loseState(bench)
+      await appendLines(bench, 10, 5)
+      await assert.rejects(landAll(bench.config({ mode: next })), missing)
+      await assert.rejects(landAll(bench.config({ mode: next })), missing, 'the next start halts, too')
+      assert.equal(bench.warehouse.tableDefinition(table) === undefined, what === 'dropped')
+    })
+  }
+}
+
+test('a table that somebody dropped is not created by tables create, and check says so, without a state directory', async (t) => {
+  const bench = await openWorkspaceBench(t)
+  await appendLines(bench, 0, 10)
+  await landAll(bench.config({ mode }))
+  await dropTable(bench)
+  await loseState(bench)
+  const config = bench.config({ mode })
+  await assert.rejects(
+    outputOf(config, (context) => createTables(context, { printsOnly: false })),
+    missing,
+  )
+  await assert.rejects(
+    outputOf(config, (context) => check(context)),
+    missing,
+  )
+})
+
+test('a table that somebody restored is reported by a start by transactions that has lost its state directory', async (t) => {
+  const bench = await openWorkspaceBench(t)
+  await appendLines(bench, 0, 10)
+  await landAll(bench.config({ mode }))
+  await bench.warehouse.changedByOthers(table, 'RESTORE', `DELETE FROM ${tableSql} WHERE source_offset > 0`)
+  await loseState(bench)
+  await appendLines(bench, 10, 5)
+  const warnings = await warningsOf(bench)
+  assert.ok(warnings.some((text) => /somebody has changed or restored the table/.test(text)))
+  assert.deepEqual(await warningsOf(bench), [])
+})
