@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '../zod.ts'
 import { parseSasUrl } from './sas-url.ts'
 
 /** A storage account and how to get in. Secrets come from the environment or an identity. */

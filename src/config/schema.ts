@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { logLevels } from '../reporting/logger.ts'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
 import type { Sink, SinkOptions } from '../sinks/sink.ts'
@@ -6,6 +6,7 @@ import { parseShard, type Shard } from '../sources/discovery/shard.ts'
 import { sourceOptions } from '../sources/options.ts'
 import { parseTableName, partitionMistake, type TableDeclaration } from '../tables/table.ts'
 import type { CustomTransform } from '../transforms/record-transform.ts'
+import { z } from '../zod.ts'
 import { durationPattern, landEveryBounds, parseDuration } from './duration.ts'
 
 const KiB = 1024
@@ -15,7 +16,7 @@ const hourMs = 3_600_000
 /** Of requests to blob storage, in US dollars. */
 export const defaultPrices = { per10kReads: 0.0044, per10kListings: 0.055 } as const
 
-const whole = (min: number, max: number): z.ZodNumber => z.int().min(min).max(max)
+const whole = (min: number, max: number): Zod.ZodNumber => z.int().min(min).max(max)
 const duration = (min: string, max: string) =>
   z
     .string("expected a duration, such as '15m' or '1h'")
@@ -25,7 +26,7 @@ const duration = (min: string, max: string) =>
       (ms) => ms >= parseDuration(min)! && ms <= parseDuration(max)!,
       `expected a duration from '${min}' to '${max}'`,
     )
-const bytes = (min: number, max: number): z.ZodNumber => whole(min, max)
+const bytes = (min: number, max: number): Zod.ZodNumber => whole(min, max)
 
 const isTransform = (value: unknown): boolean =>
   typeof value === 'function' ||
@@ -54,9 +55,9 @@ function isTableName(name: string): boolean {
 }
 
 /** The options of a sink of one of several kinds. */
-function sinkOptions(sinks: readonly Sink[]): z.ZodType<SinkOptions> {
-  const [first, ...others] = sinks.map(({ options }) => options as z.core.$ZodTypeDiscriminable)
-  return z.discriminatedUnion('kind', [first!, ...others]) as z.ZodType<SinkOptions>
+function sinkOptions(sinks: readonly Sink[]): Zod.ZodType<SinkOptions> {
+  const [first, ...others] = sinks.map(({ options }) => options as Zod.core.$ZodTypeDiscriminable)
+  return z.discriminatedUnion('kind', [first!, ...others]) as Zod.ZodType<SinkOptions>
 }
 
 /** @returns the schema of one pipeline with its defaults, for some kinds of sinks */

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { type Clock, systemClock } from '../clock.ts'
 import { isTailraceError, TailraceError } from '../errors.ts'
 import { type BlobGeneration, type GenerationMark, generationParts } from '../records.ts'
+import { z } from '../zod.ts'
 import { requireFormat } from './format-version.ts'
 import { type LandedOffset, LandedOffsets } from './landed-offsets.ts'
 import type { LoadIntent } from './load-intent.ts'
@@ -66,7 +67,7 @@ const storedGenerations = z.array(
   }),
 )
 
-type StoredGeneration = z.infer<typeof storedGenerations>[number]
+type StoredGeneration = Zod.infer<typeof storedGenerations>[number]
 
 /** The fields of an offset file other than the offsets. */
 export interface WriteOffsetsOptions {
@@ -155,7 +156,7 @@ export class OffsetFile {
     offsets: Iterable<LandedOffset> & { readonly archivedCount?: number },
     { tableVersion, tableId, markOf = () => undefined, intent, unsettled = [] }: WriteOffsetsOptions = {},
   ): Promise<void> {
-    const content: z.infer<typeof schema> = {
+    const content: Zod.infer<typeof schema> = {
       formatVersion: unsettled.length === 0 ? formatVersions.plain : formatVersions.withUnsettled,
       pipeline: this.#pipeline,
       table: this.#table,
@@ -174,7 +175,7 @@ export class OffsetFile {
     })
   }
 
-  #parse(text: string): z.infer<typeof schema> {
+  #parse(text: string): Zod.infer<typeof schema> {
     let value: unknown
     try {
       value = JSON.parse(text)
@@ -196,7 +197,7 @@ export class OffsetFile {
 }
 
 /** @param within where the checked value is in the file */
-function mistakeIn({ issues: [issue] }: z.ZodError, within: readonly string[] = []): string {
+function mistakeIn({ issues: [issue] }: Zod.ZodError, within: readonly string[] = []): string {
   const path = [...within, ...(issue?.path ?? [])].join('.')
   return `is not an offset file: ${path || 'the top level'}: ${issue?.message}`
 }
@@ -211,7 +212,7 @@ const pieceBlobs = 1_000
  * @param content has no blobs
  */
 function piecesOf(
-  content: z.infer<typeof schema>,
+  content: Zod.infer<typeof schema>,
   offsets: Iterable<LandedOffset>,
   markOf: (source: BlobGeneration) => GenerationMark | undefined,
 ): readonly Buffer[] {
@@ -234,7 +235,7 @@ function piecesOf(
 }
 
 /** Copies the lists: the schema's type has mutable ones. */
-function toStored({ spans, files, ...rest }: LoadIntent): z.infer<typeof intent> {
+function toStored({ spans, files, ...rest }: LoadIntent): Zod.infer<typeof intent> {
   return { ...rest, spans: [...spans], files: [...files] }
 }
 

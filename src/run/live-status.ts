@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { replaceFile } from '../offsets/state-files.ts'
 import { StatusFile } from '../offsets/status-file.ts'
 import { redactSecrets } from '../reporting/redact.ts'
 import { requestKinds } from '../sources/readers/counted-reader.ts'
+import { z } from '../zod.ts'
 import { type RequestPrices, requestCostUsd } from './monitoring/metric-families.ts'
 import type { Pace } from './pace.ts'
 import type { SupervisedPipeline } from './supervised-pipeline.ts'
@@ -72,7 +73,7 @@ const schema = z.object({
 })
 
 /** The state of a running pipeline, for `tailrace top` and the page, which are other processes. */
-export type LiveStatus = Readonly<z.infer<typeof schema>>
+export type LiveStatus = Readonly<Zod.infer<typeof schema>>
 
 /** A process writes its state every second, so one that has not for this long has ended or hangs. */
 const staleMs = 10_000

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { z } from 'zod'
 import { isTailraceError } from '../errors.ts'
 import { StatusFile } from '../offsets/status-file.ts'
 import { redactSecrets } from '../reporting/redact.ts'
+import { z } from '../zod.ts'
 
 const schema = z.object({
   code: z.string(),

@@ -1,7 +1,8 @@
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../azure/account-storage.ts'
 import { parseSasUrl, sasMismatch } from '../azure/sas-url.ts'
 import { besideOthers, tooSmall } from '../reporting/option-mistakes.ts'
+import { z } from '../zod.ts'
 import { isResourceId, looksLikeResourceId } from './discovery/azure-monitor-layout.ts'
 import { type BlobsConfig, fixedBlobOf, isPattern, patternMistake } from './discovery/blob-selection.ts'
 import type { ColdStart } from './recognition/identify-blob.ts'
@@ -10,7 +11,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 const hourMs = 3_600_000
 
-const whole = (min: number, max: number): z.ZodNumber => z.int().min(min).max(max)
+const whole = (min: number, max: number): Zod.ZodNumber => z.int().min(min).max(max)
 
 /** Which storage account the logs are in, and how to get in. */
 export type StorageConfig =
@@ -146,4 +147,4 @@ function blobsMistake(given: BlobsConfig): string | undefined {
 }
 
 /** A source of a resolved config. */
-export type SourceOptions = Readonly<z.infer<typeof sourceOptions>>
+export type SourceOptions = Readonly<Zod.infer<typeof sourceOptions>>

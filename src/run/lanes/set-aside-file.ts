@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { z } from 'zod'
 import { StatusFile } from '../../offsets/status-file.ts'
+import { z } from '../../zod.ts'
 import type { SetAsideBlob } from './lane-schedule.ts'
 
 const schema = z.array(

@@ -1,8 +1,9 @@
 import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { makeDirectory, replaceFile } from '../../offsets/state-files.ts'
+import { z } from '../../zod.ts'
 
 /** A journal that has grown to this length takes no more records: its table has not been reached for a year or so. */
 const maxJournalBytes = 64 * 1024 * 1024
@@ -23,7 +24,7 @@ const pending = z.object({
 })
 
 /** The record of a batch whose commit had begun, and the ranges by which the table shows whether it took place. */
-export type PendingBatch = Readonly<z.infer<typeof pending>>
+export type PendingBatch = Readonly<Zod.infer<typeof pending>>
 
 /**
  * The records of one run, in `<state>/runs/<begin>-<run>.ndjson`: a file that only grows, and is landed as a blob.

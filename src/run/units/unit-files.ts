@@ -1,7 +1,8 @@
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { TailraceError } from '../../errors.ts'
 import type { GenerationMark, Span } from '../../records.ts'
 import type { WrittenUnit } from '../../sinks/table-committer.ts'
+import { z } from '../../zod.ts'
 
 /** Ranges of blobs that one process reads and writes, whole or not at all. `tailrace plan` makes them. */
 export interface Unit {
@@ -93,7 +94,7 @@ function jsonOf(text: string, origin: string): unknown {
   }
 }
 
-function firstMistake({ issues: [issue] }: z.ZodError): string {
+function firstMistake({ issues: [issue] }: Zod.ZodError): string {
   return `${issue?.path.join('.') || 'the whole'}: ${issue?.message}`
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { besideOthers } from '../../reporting/option-mistakes.ts'
 import type { Evolution } from '../../tables/table.ts'
+import { z } from '../../zod.ts'
 import type { SinkTarget, TableOf } from '../sink.ts'
 import type { WorkspaceAuth } from './workspace/auth.ts'
 
@@ -237,7 +238,7 @@ export const databricksOptions = z
   }))
 
 /** A `databricks` sink of a resolved config. */
-export type DatabricksOptions = Readonly<z.infer<typeof databricksOptions>>
+export type DatabricksOptions = Readonly<Zod.infer<typeof databricksOptions>>
 
 /** A pipeline whose table is in a Databricks workspace. */
 export type DatabricksTarget = SinkTarget<DatabricksOptions>

@@ -1,7 +1,8 @@
-import { z } from 'zod'
+import type { z as Zod } from 'zod'
 import { type AccountStorage, accountStorageVariants } from '../../azure/account-storage.ts'
 import { isTailraceError } from '../../errors.ts'
 import type { Evolution } from '../../tables/table.ts'
+import { z } from '../../zod.ts'
 import { retainDaysBounds } from '../retain-days.ts'
 import type { SinkTarget } from '../sink.ts'
 import { parseTableLocation } from './storage/location.ts'
@@ -122,7 +123,7 @@ export const deltaOptions = z.strictObject({
 export const defaultOptimize = optimize.parse({})
 
 /** A `delta` sink of a resolved config. */
-export type DeltaOptions = Readonly<z.infer<typeof deltaOptions>>
+export type DeltaOptions = Readonly<Zod.infer<typeof deltaOptions>>
 
 /** @returns the table's name in offset files */
 export function offsetsTableOf({ table }: Pick<DeltaTarget, 'table'>): string {

@@ -1,7 +1,8 @@
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { TailraceError } from '../../errors.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
+import { DuckDBInstance } from './engine-api.ts'
 import type { TakeRows } from './row-stream.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { DuckDBInstance } from '@duckdb/node-api'
+import { DuckDBInstance } from './engine-api.ts'
 
 /** `alone`: nobody else holds the file. `shared`: others may hold it in the same way. */
 export type HoldShare = 'alone' | 'shared'

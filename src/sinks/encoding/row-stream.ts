@@ -1,4 +1,5 @@
-import { type DuckDBConnection, type DuckDBResult, ResultReturnType, StatementType } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api'
+import { ResultReturnType, StatementType } from './engine-api.ts'
 
 /** Some rows of a result; each row has its values in the order of the columns. */
 export interface RowBatch {

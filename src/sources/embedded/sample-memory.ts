@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
 import { makeDirectory, withStateErrors } from '../../offsets/state-files.ts'
 import { instantOf } from '../../records.ts'
+import { z } from '../../zod.ts'
 import type { BlobReader } from '../blob-reader.ts'
 
 const schema = z.object({ generation: z.string(), lines: z.record(z.string(), z.int().nonnegative()) })

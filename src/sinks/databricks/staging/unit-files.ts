@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { z } from 'zod'
 import type { Clock } from '../../../clock.ts'
 import type { IntendedFile } from '../../../offsets/load-intent.ts'
+import { z } from '../../../zod.ts'
 import type { EncodedBatch, StoredFile, WrittenUnit } from '../../table-committer.ts'
 import type { StoredUnits } from '../loading/row-loader.ts'
 import { folderOf, hourFolder, type StagedFiles } from './staged-files.ts'

@@ -1,6 +1,6 @@
-import { z } from 'zod'
 import { TailraceError } from '../../../errors.ts'
 import { requireFormat } from '../../../offsets/format-version.ts'
+import { z } from '../../../zod.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
 
 /** Begins with `_`, so that the VACUUM of every engine leaves the folder alone. */
