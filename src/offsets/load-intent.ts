@@ -31,8 +31,8 @@ export interface LoadIntent {
   readonly spans: readonly Span[]
   readonly files: readonly IntendedFile[]
   /**
-   * When the statement that loads the files was first sent, in milliseconds since the epoch; null before. Intents of
-   * earlier releases do not say, and have null for every replay.
+   * When the statement that loads the files was last announced, a moment before it was sent, in milliseconds since the
+   * epoch; null before. Intents of earlier releases do not say, and have null for every replay.
    */
   readonly loadingSinceMs?: number | null
   /** Present for a replay. */

@@ -121,6 +121,7 @@ END`,
         stagedFiles,
         unitFiles,
         ensureTable: () => liveColumnNames(bench.warehouse, name),
+        outwaitLoads: async () => {},
       })
       await loader.open()
       for (const span of [contractSpan(0, 200), contractSpan(0, 200), contractSpan(100, 300)])

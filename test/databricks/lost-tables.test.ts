@@ -15,6 +15,7 @@ import {
   openWorkspaceBench,
   schema,
   tableSql,
+  volume,
   type WorkspaceBench,
 } from './workspace-bench.ts'
 
@@ -94,3 +95,28 @@ test('a table that somebody restored is reported by a start by transactions that
   assert.ok(warnings.some((text) => /somebody has changed or restored the table/.test(text)))
   assert.deepEqual(await warningsOf(bench), [])
 })
+
+for (const upload of ['files-api', 'put'] as const) {
+  test(`a start by stage-only with ${upload} that has lost its state directory halts instead of staging everything again, and check says so`, async (t) => {
+    const bench = await openWorkspaceBench(t)
+    const config = bench.config({ mode: 'stage-only', upload })
+    const files = async (): Promise<number> => (await bench.volumes.list(volume)).length
+    await outputOf(config, (context) => check(context))
+    await appendLines(bench, 0, 10)
+    await landAll(config)
+    await appendLines(bench, 10, 5)
+    await landAll(config)
+    assert.equal(await files(), 2)
+    await loseState(bench)
+    const unclear = {
+      code: 'LOAD_UNCLEAR',
+      message: /no offset file, and files were staged in .*restore the file/,
+    }
+    await assert.rejects(landAll(config), unclear)
+    await assert.rejects(
+      outputOf(config, (context) => check(context)),
+      unclear,
+    )
+    assert.equal(await files(), 2)
+  })
+}

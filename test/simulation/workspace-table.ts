@@ -209,6 +209,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         ...this.#sharedFiles(life),
         ensureTable: async () => config.table.columns.map(({ name }) => name),
       })
+        outwaitLoads: async () => {},
     const staging = new MemoryStaging(`/volume/${processOf(life)}`, this.#volume, life, this.#rule)
     return new VolumeLoader({
       staging,

@@ -23,6 +23,7 @@ import {
   prefersTransactions,
 } from './options.ts'
 import { readOffsets } from './read-offsets.ts'
+import { requireNothingStaged } from './staging/nothing-staged.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
@@ -68,7 +69,7 @@ export async function inspectDatabricks(context: SinkContext<DatabricksOptions>)
     check: async () => [
       ...(await checkZerobus(workspace, target)),
       ...(await checkTable(warehouse, target, file?.offsets)),
-      ...(await checkStaging(workspace)),
+      ...(await checkStaging(workspace, target, file !== undefined)),
       ...(file?.intent === undefined ? [] : ['a batch is under way, or the next start ends it']),
     ],
     changes: async () => {
@@ -223,11 +224,16 @@ async function checkZerobus(
   return [`Zerobus gets a token for the table ${qualifiedName(table.name)}${beside}`]
 }
 
-async function checkStaging({ warehouse, staging }: Workspace): Promise<readonly string[]> {
+async function checkStaging(
+  { warehouse, staging }: Workspace,
+  { sink }: DatabricksTarget,
+  hasOffsets: boolean,
+): Promise<readonly string[]> {
   if (staging === undefined) return []
   // The Files API lists a folder of a missing volume as empty, so only the warehouse can check the volume.
   if (warehouse !== undefined) await new WorkspaceCatalog(warehouse).requireVolume(staging.folder)
-  await staging.list('')
+  if (sink.mode === 'stage-only' && !hasOffsets) await requireNothingStaged(staging)
+  else await staging.list('')
   return [`files are staged in ${staging.folder}`]
 }
 

@@ -7,6 +7,7 @@ import type { OpenSink } from '../sink.ts'
 import { DatabricksCommitter } from './committer.ts'
 import { CopyInto } from './loading/copy-into.ts'
 import { MergeLoader } from './loading/merge-loader.ts'
+import { outwaitOrphans } from './loading/orphans.ts'
 import { RangeRows } from './loading/range-rows.ts'
 import { ReplaceWhereLoader } from './loading/replace-where-loader.ts'
 import type { RowLoader } from './loading/row-loader.ts'
@@ -14,8 +15,8 @@ import { type TableLoad, VolumeLoader } from './loading/volume-loader.ts'
 import { intendedFiles, requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
 import {
   hasLandedIn,
-  maxStatementLifeMs,
   openTable,
+  orphansOf,
   recordedIn,
   requireNoCatalogCommits,
   requireVisibleRows,
@@ -183,6 +184,10 @@ function loaderOf(
     }
     const stagedFiles = stagedFilesOf(context, folder, () => files.held)
     const unitFiles = unitFilesOf(context, folder)
+    const outwaitLoads = async (): Promise<void> => {
+      const announcedAtMs = await stagedFiles.newestMs({ ofLoads: true })
+      if (announcedAtMs !== undefined) await outwaitOrphans(orphansOf(context), announcedAtMs, context.clock)
+    }
     return new ReplaceWhereLoader({
       warehouse,
       declaration,
@@ -191,6 +196,7 @@ function loaderOf(
       stagedFiles,
       unitFiles,
       ensureTable,
+      outwaitLoads,
     })
   }
   return volumeLoader(context, folder, copyLoad(context, warehouse, folder, rows, opened))
@@ -259,12 +265,7 @@ function copyLoad(
     },
     mayHideRows: () => facts !== undefined && restrictionOf(facts) !== undefined,
     isUntouched: async () => (await readTableHistory(warehouse, target.table.name, undefined)).isUntouched,
-    orphans: {
-      maxMs: maxStatementLifeMs(target.sink),
-      onWait: (ms) =>
-        logger.warn({ waitMs: ms }, 'waiting until no statement of an earlier process can still run'),
-      signal,
-    },
+    orphans: orphansOf(context),
     copy: new CopyInto({
       warehouse,
       declaration: target.table,

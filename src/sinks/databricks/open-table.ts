@@ -3,6 +3,7 @@ import type { LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { PinnedTable } from '../../offsets/offset-file-writer.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
 import type { OpenSink } from '../sink.ts'
+import { maxUnsentMs, type Orphans } from './loading/orphans.ts'
 import { createdProperties, type DatabricksOptions, type DatabricksTarget } from './options.ts'
 import { WorkspaceCatalog } from './tables/catalog.ts'
 import { keyColumns } from './tables/key-columns.ts'
@@ -26,9 +27,23 @@ export interface OpenTableOptions {
 /** Starting a warehouse takes minutes at most; a statement may wait so long before its own time begins. */
 const maxStartMs = 900_000
 
-/** @returns the longest time from sending a statement to its end, in milliseconds */
-export function maxStatementLifeMs({ statementTimeoutMs }: DatabricksTarget['sink']): number {
-  return statementTimeoutMs + maxStartMs
+/** @returns the longest time from the announcement of a load to the end of its statement, in milliseconds */
+function maxLoadLifeMs({ statementTimeoutMs }: DatabricksTarget['sink']): number {
+  return maxUnsentMs + maxStartMs + statementTimeoutMs
+}
+
+/** How long loads of earlier processes are waited for. */
+export function orphansOf({
+  target,
+  logger,
+  signal,
+}: Pick<OpenSink<DatabricksOptions>, 'target' | 'logger' | 'signal'>): Orphans {
+  return {
+    maxMs: maxLoadLifeMs(target.sink),
+    onWait: (ms) =>
+      logger.warn({ waitMs: ms }, 'waiting until no statement of an earlier process can still run'),
+    signal,
+  }
 }
 
 /**

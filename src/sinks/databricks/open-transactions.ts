@@ -1,15 +1,15 @@
 import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { OpenSink } from '../sink.ts'
+import { outwaitOrphans } from './loading/orphans.ts'
 import { RangeRows } from './loading/range-rows.ts'
-import { outwaitOrphans } from './loading/volume-loader.ts'
 import { settledOffsets } from './open-ledger.ts'
 import { requireStaging, stagedFilesOf, unitFilesOf } from './open-staging.ts'
 import {
   hasLandedIn,
-  maxStatementLifeMs,
   type NoTransactions,
   obstacleOf,
   openTable,
+  orphansOf,
   pinnedIn,
   recordedIn,
   watchTable,
@@ -75,14 +75,9 @@ export async function openTransactions(
     unitFiles: unitFilesOf(context, staging),
     earlierOffsets: async () => {
       const recorded = await settledOffsets(context, workspace, sink.mode)
-      const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs() : undefined
-      if (stagedAtMs !== undefined) {
-        // A load of mode copy-into that still runs would add rows that are read again.
-        const onWait = (ms: number): void =>
-          logger.warn({ waitMs: ms }, 'waiting until no statement of an earlier process can still run')
-        const orphans = { maxMs: maxStatementLifeMs(sink), onWait, signal: context.signal }
-        await outwaitOrphans(orphans, stagedAtMs, clock)
-      }
+      // A load of another mode that still runs would add rows that are read again.
+      const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs({ ofLoads: false }) : undefined
+      if (stagedAtMs !== undefined) await outwaitOrphans(orphansOf(context), stagedAtMs, clock)
       const byRows = (await rows.ends()).filter(({ blob }) => target.landsBlob(blob))
       const starting = startingOffsets(recorded, byRows)
       if (starting.length > 0) {

@@ -16,6 +16,7 @@ import { retry } from '../../../src/retry.ts'
 import { DatabricksCommitter } from '../../../src/sinks/databricks/committer.ts'
 import { CopyInto } from '../../../src/sinks/databricks/loading/copy-into.ts'
 import { MergeLoader } from '../../../src/sinks/databricks/loading/merge-loader.ts'
+import { outwaitOrphans } from '../../../src/sinks/databricks/loading/orphans.ts'
 import { RangeRows } from '../../../src/sinks/databricks/loading/range-rows.ts'
 import { ReplaceWhereLoader } from '../../../src/sinks/databricks/loading/replace-where-loader.ts'
 import { VolumeLoader } from '../../../src/sinks/databricks/loading/volume-loader.ts'
@@ -171,6 +172,7 @@ export async function committerFixture(
         evolve: false,
         hasLanded: (file?.offsets.blobCount ?? 0) > 0,
       })
+    const orphans = { maxMs: options.orphanMs ?? 0, onWait: () => {} }
     const files = new BatchFiles(staging, clock)
     const stagedFiles = new StagedFiles({
       staging,
@@ -219,6 +221,10 @@ export async function committerFixture(
               return liveColumnNames(stepping, declaration.name)
             },
           })
+            outwaitLoads: async () => {
+              const announcedAtMs = await stagedFiles.newestMs({ ofLoads: true })
+              if (announcedAtMs !== undefined) await outwaitOrphans(orphans, announcedAtMs, clock)
+            },
         : mode === 'merge'
           ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
           : new VolumeLoader({
@@ -254,7 +260,7 @@ export async function committerFixture(
                       }),
                       mayHideRows: () => options.hidesRows ?? false,
                       isUntouched: async () => false,
-                      orphans: { maxMs: options.orphanMs ?? 0, onWait: () => {} },
+                      orphans,
                       clearCache: async () => {},
                     },
               clock,
@@ -467,7 +473,7 @@ class DirectStaging implements VolumeStaging {
 function steppingStaging(staging: VolumeStaging, step: Step): VolumeStaging {
   return {
     folder: staging.folder,
-    put: (name, path) => step('put', () => staging.put(name, path)),
+    put: (name, path) => step(name.endsWith('.sent') ? 'put a mark' : 'put', () => staging.put(name, path)),
     sizeOf: (name) => step('sizeOf', () => staging.sizeOf(name)),
     remove: (name) => step('remove', () => staging.remove(name)),
     list: (folder) => step('list', () => staging.list(folder)),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { utimes } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Clock } from '../../../src/clock.ts'
 import { isTailraceError, TailraceError } from '../../../src/errors.ts'
@@ -16,6 +17,7 @@ import {
 
 const logs = 'lake.logs.logs'
 const tenMinutes = 600_000
+const hourMs = 3_600_000
 
 /** Ends the process when a load has been executed and before its offsets are recorded. */
 function killedAfterLoad(): Step {
@@ -112,6 +114,66 @@ for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as con
     const end = await orphanLoad(fixture)
     await fixture.removeStaged('logs')
     await landRest(fixture, 80, { orphanMs: tenMinutes, clock: endingOrphan(end) })
+    await end()
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+  })
+}
+
+test('a lost offset file while a load of mode copy-into still runs doubles no row by replace-where', async (t) => {
+  const fixture = await committerFixture(t, { copyReadsFirst: true })
+  const end = await orphanLoad(fixture)
+  await fixture.forget('logs')
+  await landRest(fixture, 80, {
+    mode: 'replace-where',
+    recoversOffsets: true,
+    orphanMs: tenMinutes,
+    clock: endingOrphan(end),
+  })
+  await end()
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+})
+
+test('a lost offset file is no reason for replace-where to wait for loads of its own', async (t) => {
+  const fixture = await committerFixture(t)
+  await landRest(fixture, 50, { mode: 'replace-where' })
+  await fixture.forget('logs')
+  const pauses: number[] = []
+  const clock = new HastyClock({ onPause: (ms) => pauses.push(ms) })
+  await landRest(fixture, 80, { mode: 'replace-where', recoversOffsets: true, orphanMs: tenMinutes, clock })
+  assert.deepEqual(pauses, [])
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+})
+
+for (const lost of ['the offset file', 'the staged file'] as const) {
+  test(`a load that is sent hours after its upload, because the warehouse was away, is waited for when ${lost} is lost`, async (t) => {
+    const fixture = await committerFixture(t, { copyReadsFirst: true })
+    const uploadedAtMs = Date.now() - 2 * hourMs
+    let nowMs = uploadedAtMs
+    let away = 3
+    const first = await fixture.open('logs', {
+      clock: { now: () => nowMs, sleep: async () => {}, after: () => () => {} },
+      step: async (name, call) => {
+        if (name !== 'load files' || away-- <= 0) return call()
+        const [staged] = await fixture.staged('logs')
+        const path = fixture.volumes.onDisk(`/Volumes/lake/logs/staging/logs/${staged}`)
+        await utimes(path, uploadedAtMs / 1_000, uploadedAtMs / 1_000)
+        nowMs = Date.now()
+        throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'The warehouse is away.', {
+          context: { executed: 'no' },
+        })
+      },
+    })
+    const hold = fixture.warehouse.holdNext(/^COPY INTO/)
+    const orphan = first.land([span(0, 50)], await fixture.encode(span(0, 50))).catch(() => {})
+    await hold.reached
+    if (lost === 'the offset file') await fixture.forget('logs')
+    else await fixture.removeStaged('logs')
+    const end = async (): Promise<void> => {
+      hold.release()
+      await orphan
+    }
+    const recoversOffsets = lost === 'the offset file'
+    await landRest(fixture, 80, { recoversOffsets, orphanMs: tenMinutes, clock: endingOrphan(end) })
     await end()
     assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
   })

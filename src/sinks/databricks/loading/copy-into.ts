@@ -91,6 +91,15 @@ function selected({ name, type }: Column): string {
   return `CAST(${quoteName(name)} AS ${databricksTypes[type]}) AS ${quoteName(name)}`
 }
 
+/**
+ * Says durably that a load is about to be sent, so that a process which has lost everything else knows how long it may run.
+ *
+ * @returns the last instant at which it may be sent, in milliseconds since the epoch
+ */
+export type AnnounceLoad = () => Promise<number>
+
+const anyTime: AnnounceLoad = async () => Number.POSITIVE_INFINITY
+
 /** Loads the files of an intent. Idempotent, because Databricks keeps a list of loaded files per table. */
 export class CopyInto {
   readonly #warehouse: Warehouse
@@ -113,18 +122,19 @@ export class CopyInto {
   }
 
   /**
-   * Loads the files, after any other running load of them has ended.
+   * Loads the files, after any other running load of them has ended. The load is announced again while the warehouse cannot
+   * be reached.
    *
    * @returns the number of added rows: all rows of the files, or 0 when they were loaded before
    * @throws LOAD_UNCLEAR when any other number of rows was added
    * @throws STATEMENT_FAILED, also for a missing file: see `isMissingStagedFile`
    */
-  async load(intent: LoadIntent): Promise<number> {
-    return retry((attempt) => this.#once(intent, attempt), this.#retry)
+  async load(intent: LoadIntent, announce: AnnounceLoad = anyTime): Promise<number> {
+    return retry(async (attempt) => this.#once(intent, attempt, await announce()), this.#retry)
   }
 
   /** @throws COMMIT_CONTENDED while another COPY of the files is running */
-  async #once(intent: LoadIntent, attempt: number): Promise<number> {
+  async #once(intent: LoadIntent, attempt: number, sendBeforeMs: number): Promise<number> {
     const rows = intendedRows(intent)
     const { folder, files } = this.#placed(intent)
     const [result] = await this.#warehouse
@@ -133,6 +143,7 @@ export class CopyInto {
         sql: copyIntoSql(this.#declaration, { folder, files }),
         repeatable: true,
         batch: intent.id,
+        sendBeforeMs,
       })
       .catch((error: unknown) => {
         if (!isTailraceError(error) || error.context.errorClass !== concurrentCopyClass) throw error

@@ -22,6 +22,8 @@ export interface ReplaceWhereLoaderOptions {
   readonly unitFiles: StoredUnits
   /** Creates the table or checks its schema. @returns its columns in their order */
   readonly ensureTable: () => Promise<readonly string[]>
+  /** Waits until no COPY INTO of an earlier process can still run, which would add rows that are read again. */
+  readonly outwaitLoads: () => Promise<void>
 }
 
 /** Attempts of a batch whose staged file was removed, or whose table got a column meanwhile. */
@@ -89,6 +91,7 @@ export class ReplaceWhereLoader implements RowLoader {
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
+    await this.#options.outwaitLoads()
     return this.#options.rows.ends()
   }
 

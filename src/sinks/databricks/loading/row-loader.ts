@@ -102,7 +102,11 @@ export interface RowLoader {
   /** Absent where the rows of units cannot be staged, or nobody here loads them. */
   readonly units?: UnitLoader | undefined
 
-  /** Computes landed offsets from the table's rows; empty when the rows cannot be queried. */
+  /**
+   * Computes landed offsets from the table's rows; empty when the rows cannot be queried.
+   *
+   * @throws LOAD_UNCLEAR when something was landed, and nobody knows what
+   */
   landedByRows(): Promise<readonly LandedOffset[]>
 
   /** Removes staged files that expired. Runs in the background after a batch has landed. */

@@ -11,10 +11,12 @@ import {
 import type { Span } from '../../../records.ts'
 import type { WrittenFile } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
+import { requireNothingStaged } from '../staging/nothing-staged.ts'
 import type { SentMarks } from '../staging/sent-marks.ts'
 import { type StagedFiles, stagedFileName } from '../staging/staged-files.ts'
 import type { VolumeStaging } from '../staging/volume-staging.ts'
-import { type CopyInto, isMissingStagedFile, maxFilesPerStatement } from './copy-into.ts'
+import { type AnnounceLoad, type CopyInto, isMissingStagedFile, maxFilesPerStatement } from './copy-into.ts'
+import { announcing, type Orphans, outwaitOrphans } from './orphans.ts'
 import { ingestTimes, type RangeRows, rangesOf } from './range-rows.ts'
 import type {
   DiscardedRows,
@@ -43,27 +45,6 @@ export interface TableLoad {
   readonly clearCache: () => Promise<void>
 }
 
-/** Statements that go on in the warehouse without the process that sent them. */
-export interface Orphans {
-  /** The longest time from sending a statement to its end, in milliseconds. */
-  readonly maxMs: number
-  /** Called before a wait for the end of such a statement. */
-  readonly onWait: (ms: number) => void
-  readonly signal?: AbortSignal | undefined
-}
-
-/** Waits until no statement that was sent at an instant can still run. */
-export async function outwaitOrphans(
-  { maxMs, onWait, signal }: Orphans,
-  sentAtMs: number,
-  clock: Clock,
-): Promise<void> {
-  const leftMs = sentAtMs + maxMs - clock.now()
-  if (leftMs <= 0) return
-  onWait(leftMs)
-  await clock.sleep(leftMs, signal)
-}
-
 export interface VolumeLoaderOptions {
   readonly staging: VolumeStaging
   readonly stagedFiles: StagedFiles
@@ -84,6 +65,8 @@ export class VolumeLoader implements RowLoader {
   readonly #options: VolumeLoaderOptions
   /** Names of the current intent's files that were uploaded completely. */
   readonly #staged = new Set<string>()
+  /** When the upload of the last one began. */
+  #stagedAtMs: number | undefined
 
   constructor(options: VolumeLoaderOptions) {
     this.#options = options
@@ -107,7 +90,7 @@ export class VolumeLoader implements RowLoader {
         ? (await this.#stagingOf(intent)) === 'whole'
         : intent.replaces?.oldRows === 'remain'
           ? await this.#settleReplay(table, intent, intent.replaces, recordIntent)
-          : await this.#settleLoad(table, intent)
+          : await this.#settleLoad(table, intent, recordIntent)
     if (isDone) return 'done'
     await this.#removeStaged(intent)
     return 'not-begun'
@@ -134,10 +117,11 @@ export class VolumeLoader implements RowLoader {
     }
   }
 
-  async #settleLoad(table: TableLoad, intent: LoadIntent): Promise<boolean> {
+  async #settleLoad(table: TableLoad, intent: LoadIntent, recordIntent: RecordIntent): Promise<boolean> {
     // A listing may be cut, so only another file under the name is evidence; a missing one is reported by the load.
     const isOther = (await this.#stagingOf(intent)) === 'other'
-    if (!isOther && (await this.#load(table, intent)) === 'loaded') return true
+    const announce = this.#announcing(table, intent, recordIntent, undefined)
+    if (!isOther && (await this.#load(table, intent, announce)) === 'loaded') return true
     if (intent.replaces !== undefined) throw unclear(intent, 0)
     const { loadingSinceMs, files } = intent
     if (loadingSinceMs === null) return false
@@ -181,21 +165,26 @@ export class VolumeLoader implements RowLoader {
     await this.#stage(prepared, encoded.files)
     if (table === undefined) return
     const intent = await this.#sending(prepared, recordIntent)
-    if ((await this.#load(table, intent)) === 'loaded') return
+    const announce = this.#announcing(table, intent, recordIntent, this.#stagedAtMs)
+    if ((await this.#load(table, intent, announce)) === 'loaded') return
     // Somebody removed the files from the volume. The local ones still exist, so upload them again.
     this.#staged.clear()
     await this.#stage(intent, encoded.files)
-    if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
+    if ((await this.#load(table, intent, announce)) === 'missing') throw unclear(intent, 0)
   }
 
   async #addUnits(table: TableLoad, { spans, files }: UnitGroup, recordIntent: RecordIntent): Promise<void> {
     await requireNoRows(table, spans)
-    const id = randomUUID()
-    await table.sentMarks.put(id)
-    const loadingSinceMs = this.#options.clock.now()
-    const intent: LoadIntent = { id, mode: 'copy-into', spans, files, loadingSinceMs }
+    const intent: LoadIntent = {
+      id: randomUUID(),
+      mode: 'copy-into',
+      spans,
+      files,
+      loadingSinceMs: this.#options.clock.now(),
+    }
     await recordIntent(intent)
-    if ((await this.#load(table, intent)) === 'missing') throw unclear(intent, 0)
+    const announce = this.#announcing(table, intent, recordIntent, undefined)
+    if ((await this.#load(table, intent, announce)) === 'missing') throw unclear(intent, 0)
   }
 
   async replace(span: Span, encoded: readonly EncodedBatch[], recordIntent: RecordIntent): Promise<number> {
@@ -211,12 +200,15 @@ export class VolumeLoader implements RowLoader {
     if (files.length === 0) return table.rows.remove(span, replaces)
     const intent = await this.#begin([span], files, recordIntent, replaces)
     await this.#stage(intent, files)
-    return this.#exchange(table, intent, replaces, recordIntent)
+    return this.#exchange(table, intent, replaces, recordIntent, this.#stagedAtMs)
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
-    const { table, stagedFiles, clock } = this.#options
-    if (table === undefined) return []
+    const { table, staging, stagedFiles, clock } = this.#options
+    if (table === undefined) {
+      await requireNothingStaged(staging)
+      return []
+    }
     if (table.mayHideRows()) {
       if (await table.isUntouched()) return []
       throw new TailraceError(
@@ -224,7 +216,7 @@ export class VolumeLoader implements RowLoader {
         'There is no usable offset file, and the table may hide rows from the principal, so offsets cannot be computed from them: restore the file, or let the principal see all rows during one start.',
       )
     }
-    const stagedAtMs = await stagedFiles.newestMs()
+    const stagedAtMs = await stagedFiles.newestMs({ ofLoads: true })
     if (stagedAtMs !== undefined) await outwaitOrphans(table.orphans, stagedAtMs, clock)
     return table.rows.ends()
   }
@@ -247,6 +239,7 @@ export class VolumeLoader implements RowLoader {
     intent: LoadIntent,
     replaces: Replacement,
     recordIntent: RecordIntent,
+    stagedAtMs?: number | undefined,
   ): Promise<number> {
     const [span] = intent.spans
     if (span === undefined) return 0
@@ -257,7 +250,8 @@ export class VolumeLoader implements RowLoader {
       replaces: { ...replaces, oldRows: 'removed' },
     }
     await recordIntent(removedNow)
-    const outcome = await this.#load(table, removedNow)
+    const announce = this.#announcing(table, removedNow, recordIntent, stagedAtMs)
+    const outcome = await this.#load(table, removedNow, announce)
     const found = await table.rows.count([span])
     if (outcome === 'missing' || found !== intendedRows(intent)) throw unclear(removedNow, found)
     return removed
@@ -267,9 +261,9 @@ export class VolumeLoader implements RowLoader {
    * @returns `missing` when neither the rows are in the table nor all files in the volume
    * @throws LOAD_UNCLEAR when the table counts the files as loaded and its rows are not there
    */
-  async #load(table: TableLoad, intent: LoadIntent): Promise<'loaded' | 'missing'> {
+  async #load(table: TableLoad, intent: LoadIntent, announce: AnnounceLoad): Promise<'loaded' | 'missing'> {
     let isMissing = false
-    const added = await table.copy.load(intent).catch((error: unknown) => {
+    const added = await table.copy.load(intent, announce).catch((error: unknown) => {
       if (!isMissingStagedFile(error)) throw error
       isMissing = true
       return 0
@@ -310,6 +304,20 @@ export class VolumeLoader implements RowLoader {
     return sending
   }
 
+  /** @param stagedAtMs since when the intent's files are in the volume; undefined when they may be old */
+  #announcing(
+    { sentMarks }: TableLoad,
+    intent: LoadIntent,
+    recordIntent: RecordIntent,
+    stagedAtMs: number | undefined,
+  ): AnnounceLoad {
+    const put = async (loadingSinceMs: number): Promise<void> => {
+      await sentMarks.put(intent.id)
+      await recordIntent({ ...intent, loadingSinceMs })
+    }
+    return announcing(put, stagedAtMs, this.#options.clock)
+  }
+
   /** @throws LOAD_UNCLEAR when the table has only some of the rows */
   async #find(table: TableLoad, intent: LoadIntent): Promise<'loaded' | 'missing'> {
     const found = await table.rows.count(intent.spans)
@@ -341,6 +349,7 @@ export class VolumeLoader implements RowLoader {
     for (const [index, { name }] of intent.files.entries()) {
       const file = files[index]
       if (file === undefined || this.#staged.has(name)) continue
+      this.#stagedAtMs = this.#options.clock.now()
       await this.#options.staging.put(name, file.path)
       this.#staged.add(name)
     }

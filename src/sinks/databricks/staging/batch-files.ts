@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
 import type { WrittenFile } from '../../encoding/engine.ts'
-import { stagedFileName } from './staged-files.ts'
+import { batchFileName } from './staged-files.ts'
 import type { VolumeStaging } from './volume-staging.ts'
 
 /** The uploaded files of one batch. */
@@ -61,7 +61,7 @@ export class BatchFiles {
     const nowMs = this.#clock.now()
     this.#files = files
     this.#id = randomUUID()
-    this.#names = files.map((_file, index) => stagedFileName(this.#id, index, nowMs))
+    this.#names = files.map((_file, index) => batchFileName(this.#id, index, nowMs))
     this.#staged.clear()
   }
 }

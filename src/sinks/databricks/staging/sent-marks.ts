@@ -12,9 +12,9 @@ export interface SentMarksOptions {
 }
 
 /**
- * Small files beside those of batches, each put before a statement that loads units is sent. The files of a batch are
- * uploaded just before their statement and so say when it was sent; those of units may be days old. After the loss of the
- * offset file, `StagedFiles.newestMs` finds a mark, and so how long such a statement may still run.
+ * Small files beside those of batches, each put before a statement is sent whose files are older: those of units may be days
+ * old, and those of a batch become so while the warehouse cannot be reached. After the loss of the offset file,
+ * `StagedFiles.newestMs` finds a file or a mark, and so how long such a statement may still run.
  */
 export class SentMarks {
   readonly #options: SentMarksOptions

@@ -15,16 +15,24 @@ export function stagedFileName(batch: string, index: number, nowMs: number): str
   return `${hourFolder(nowMs)}/${batch}-${index}.parquet`
 }
 
+/** @returns the name of a file that no COPY INTO loads, so that nothing has to be waited for because of it */
+export function batchFileName(batch: string, index: number, nowMs: number): string {
+  return `${hourFolder(nowMs)}/${batch}-${index}.batch.parquet`
+}
+
 /** @returns the name of a batch's mark: see `SentMarks`. Databricks reads no file whose name begins with `_`. */
 export function sentMarkName(batch: string, nowMs: number): string {
   return `${hourFolder(nowMs)}/_${batch}.sent`
 }
 
-/** Whether a name is one that `stagedFileName` or `sentMarkName` gives: other files in the folders of hours are left alone. */
+/** Whether a name is one that the functions above give: other files in the folders of hours are left alone. */
 function isStagedFile(name: string): boolean {
-  return /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet|_[0-9a-f-]{36}\.sent)$/.test(
-    lastPartOf(name),
-  )
+  const isFile = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+(?:\.batch)?\.parquet$/
+  return isFile.test(lastPartOf(name)) || isSentMark(name)
+}
+
+function isSentMark(name: string): boolean {
+  return /^_[0-9a-f-]{36}\.sent$/.test(lastPartOf(name))
 }
 
 /** @returns the folder of an hour, in UTC */
@@ -60,13 +68,18 @@ export class StagedFiles {
     this.#options = options
   }
 
-  /** @returns when the newest file or mark was uploaded, in milliseconds since the epoch; undefined when there is none */
-  async newestMs(): Promise<number | undefined> {
+  /**
+   * @param options.ofLoads whether only files of COPY INTO and their marks count
+   * @returns when the newest file or mark was uploaded, in milliseconds since the epoch; undefined when there is none
+   */
+  async newestMs({ ofLoads }: { readonly ofLoads: boolean }): Promise<number | undefined> {
     const { staging } = this.#options
     const days = (await staging.list('')).folders.filter((day) => !Number.isNaN(Date.parse(day))).sort()
     for (const day of days.reverse()) {
       for (const hour of [...(await staging.list(day)).folders].sort().reverse()) {
-        const times = (await staging.list(hour)).files.map(({ modifiedAtMs }) => modifiedAtMs)
+        const times = (await staging.list(hour)).files
+          .filter(({ name }) => !ofLoads || !name.endsWith('.batch.parquet'))
+          .map(({ modifiedAtMs }) => modifiedAtMs)
         if (times.length > 0) return times.reduce((newest, ms) => Math.max(newest, ms))
       }
     }
@@ -94,12 +107,17 @@ export class StagedFiles {
     })
   }
 
-  /** Removes all files except those of the current load. Reports failures to `onFailed` and does not throw. */
+  /**
+   * Removes all files except those of the current load, and the marks, which are small: one may be of that load. Reports
+   * failures to `onFailed` and does not throw.
+   */
   async removeLoaded(): Promise<void> {
     const { retentionMs = 0, clock } = this.#options
     const nowMs = clock.now()
     await this.reportingFailure(() =>
-      this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs, (hour) => this.#removeHour(hour)),
+      this.#removeBetween(nowMs - retentionMs - firstScanMs, nowMs, (hour) =>
+        this.#removeHour(hour, isSentMark),
+      ),
     )
   }
 
@@ -133,11 +151,13 @@ export class StagedFiles {
   }
 
   /** @returns whether no file of the folder has to be kept until it is ingested */
-  async #removeHour(folder: string): Promise<boolean> {
+  async #removeHour(folder: string, isKept: (name: string) => boolean = () => false): Promise<boolean> {
     const { staging, held, ingested } = this.#options
     const { files } = await staging.list(folder)
     const kept = new Set(held())
-    const names = files.map(({ name }) => name).filter((name) => isStagedFile(name) && !kept.has(name))
+    const names = files
+      .map(({ name }) => name)
+      .filter((name) => isStagedFile(name) && !kept.has(name) && !isKept(name))
     const removable = ingested === undefined || names.length === 0 ? new Set(names) : await ingested(names)
     for (const name of removable) await staging.remove(name)
     return removable.size === names.length

@@ -147,7 +147,10 @@ export class SqlWarehouse implements StreamingWarehouse {
     try {
       await retry(() => statement.inTurn?.(attempt) ?? attempt(), {
         ...options,
-        giveUp: (event) => !mayRepeat(event.error) || options.giveUp?.(event) === true,
+        giveUp: (event) =>
+          !mayRepeat(event.error) ||
+          clock.now() + event.pauseMs > (statement.sendBeforeMs ?? Number.POSITIVE_INFINITY) ||
+          options.giveUp?.(event) === true,
       })
     } finally {
       watch.end()
@@ -167,6 +170,12 @@ export class SqlWarehouse implements StreamingWarehouse {
     try {
       watch.begin()
       const opened = await this.#opened(deadline)
+      if (clock.now() > (statement.sendBeforeMs ?? Number.POSITIVE_INFINITY)) {
+        throw new TailraceError(
+          'WAREHOUSE_UNAVAILABLE',
+          `The statement "${statement.label}" waited too long.`,
+        )
+      }
       attempt.phase = 'send'
       if (isStaging) deadline.next('end of the statement', wholeMs)
       else deadline.next('answer to the statement', this.#requestMs)

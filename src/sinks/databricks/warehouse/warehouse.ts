@@ -21,6 +21,11 @@ export interface Statement {
   readonly removesFile?: boolean | undefined
   /** The batch's id, for the statement's query tags. */
   readonly batch?: string | undefined
+  /**
+   * The last instant at which it may be sent, in milliseconds since the epoch: later it fails with WAREHOUSE_UNAVAILABLE,
+   * without having been executed. Default: never.
+   */
+  readonly sendBeforeMs?: number | undefined
   /** Makes each attempt to execute it, between statements of other sessions that it would conflict with. Default: at once. */
   readonly inTurn?: ((attempt: () => Promise<void>) => Promise<void>) | undefined
 }

@@ -325,6 +325,29 @@ async function failureOf(work: Promise<unknown>): Promise<TailraceError> {
   return error
 }
 
+test('a statement is not sent after the last instant at which it may be, however long it waits for the warehouse', async (t) => {
+  const hasty = new HastyClock()
+  const { warehouse, engine, workspace } = await warehouseUnderTest(t, {
+    clock: hasty,
+    retry: {},
+  })
+  engine.on(/^SELECT/, () => {
+    throw new SqlFailure('TEMPORARILY_UNAVAILABLE', '57011', 'The warehouse is stopping.')
+  })
+  const sendBeforeMs = hasty.now() + 600_000
+  await assert.rejects(warehouse.execute({ ...select, sendBeforeMs }), (error) =>
+    isTailraceError(error, 'WAREHOUSE_UNAVAILABLE'),
+  )
+  const sent = workspace.log.statements.length
+  assert.ok(sent > 5, `${sent} attempts before`)
+  assert.ok(hasty.now() <= sendBeforeMs)
+  await assert.rejects(warehouse.execute({ ...select, sendBeforeMs: hasty.now() - 1 }), {
+    code: 'WAREHOUSE_UNAVAILABLE',
+    context: { executed: 'no', queryId: undefined },
+  })
+  assert.equal(workspace.log.statements.length, sent)
+})
+
 test('a statement that runs long is asked for its state less and less often, at last every five seconds', async (t) => {
   const pauses: number[] = []
   const clock = new HastyClock({ onPause: (ms) => void pauses.push(ms) })
