@@ -212,6 +212,7 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
         stagedFiles,
         unitFiles,
         earlierOffsets: async () => [],
+        maxOrphanMs: 0,
         landsBlob: () => true,
         markOf: () => undefined,
         onMark: () => {},

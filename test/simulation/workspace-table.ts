@@ -147,6 +147,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
           recorded,
           (await rows.ends()).filter(({ blob }) => landsBlob(blob)),
         ),
+      maxOrphanMs: 0,
       landsBlob,
       markOf: (source) => offsets.markOf(source),
       onMark: (mark) => {
@@ -208,8 +209,8 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         rows,
         ...this.#sharedFiles(life),
         ensureTable: async () => config.table.columns.map(({ name }) => name),
-      })
         outwaitLoads: async () => {},
+      })
     const staging = new MemoryStaging(`/volume/${processOf(life)}`, this.#volume, life, this.#rule)
     return new VolumeLoader({
       staging,

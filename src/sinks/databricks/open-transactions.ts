@@ -85,6 +85,7 @@ export async function openTransactions(
       }
       return starting
     },
+    maxOrphanMs: orphansOf(context).maxMs,
     landsBlob: target.landsBlob,
     markOf: (source) => offsets.markOf(source),
     onMark: (mark) => {

@@ -198,6 +198,7 @@ export async function committerFixture(
         stagedFiles,
         unitFiles: unitFiles(staging, clock),
         earlierOffsets: async () => startingOffsets(file?.offsets, await rows.ends()),
+        maxOrphanMs: orphans.maxMs,
         landsBlob: () => true,
         markOf: () => undefined,
         onMark: () => {},
@@ -220,11 +221,11 @@ export async function committerFixture(
               await ensure()
               return liveColumnNames(stepping, declaration.name)
             },
-          })
             outwaitLoads: async () => {
               const announcedAtMs = await stagedFiles.newestMs({ ofLoads: true })
               if (announcedAtMs !== undefined) await outwaitOrphans(orphans, announcedAtMs, clock)
             },
+          })
         : mode === 'merge'
           ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
           : new VolumeLoader({

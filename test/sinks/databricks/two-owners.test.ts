@@ -118,6 +118,48 @@ test('a process that begins the offsets late moves none back that another one ha
   assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 90 }))
 })
 
+for (const earlier of ['replace-where', 'merge'] as const) {
+  for (const restarts of [false, true]) {
+    test(`rows that a killed process adds by ${earlier}, after its pipeline has begun to land by transactions${restarts ? ' and was started again' : ''}, are there once`, async (t) => {
+      const fixture = await committerFixture(t)
+      const killed = await fixture.open('events', { mode: earlier, isManaged: true })
+      await killed.land([span(0, 30)], await fixture.encode(span(0, 30)))
+      const hold = fixture.warehouse.holdNext(
+        /^(?:INSERT INTO .* REPLACE WHERE|MERGE INTO .*from_json\(:rows)/s,
+      )
+      const orphan = killed.land([span(30, 60)], await fixture.encode(span(30, 60), 'early')).catch(() => {})
+      await hold.reached
+      const options = { mode, orphanMs: 600_000 } as const
+      const first = await fixture.open('events', options)
+      const next = restarts ? await fixture.open('events', options) : first
+      hold.release()
+      await orphan
+      assert.equal(next.landed().get(blob), 30)
+      await next.land([span(30, 80)], await fixture.encode(span(30, 80)))
+      assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 80 }))
+    })
+  }
+}
+
+test('an append-only table takes transactions, too, also at first', async (t) => {
+  const fixture = await committerFixture(t)
+  let refusals = 0
+  const committer = await fixture.open('events', {
+    mode,
+    orphanMs: 600_000,
+    step: async (name, call) => {
+      if (name !== 'land a batch' || refusals > 0) return call()
+      refusals += 1
+      throw new TailraceError('STATEMENT_FAILED', 'The table is append-only.', {
+        context: { errorClass: 'DELTA_CANNOT_MODIFY_APPEND_ONLY', sqlState: '42809', executed: 'failed' },
+      })
+    },
+  })
+  for (const range of [span(0, 30), span(30, 60)]) await committer.land([range], await fixture.encode(range))
+  assert.equal(refusals, 1)
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 60 }))
+})
+
 test('of two processes that begin the offsets at the same moment one is refused, so that no offset is there twice', async (t) => {
   const fixture = await committerFixture(t)
   const earlier = await fixture.open('events', { mode: 'replace-where', isManaged: true })

@@ -27,6 +27,8 @@ export interface StoredOffsets {
   readonly offsets: readonly StoredOffset[]
   /** The table that the last start of the pipeline has landed in; undefined where no start has said it. */
   readonly pinned: PinnedTable | undefined
+  /** How long ago the table has become the authority for the pipeline, in milliseconds; undefined where it is not. */
+  readonly begunAgoMs: number | undefined
 }
 
 /** The process that lands, as the offsets table names it. */
@@ -84,7 +86,7 @@ export class OffsetsTable {
   async read(): Promise<StoredOffsets> {
     const rows = await this.#warehouse.execute({
       label: 'read the offsets',
-      sql: `SELECT source_blob, source_generation, landed_to, mark, epoch, run_id, batch_id FROM ${qualifiedName(this.name)} WHERE target = :target`,
+      sql: `SELECT source_blob, source_generation, landed_to, mark, epoch, run_id, batch_id, CAST(committed_at AS STRING) AS committed_at, CAST(current_timestamp() AS STRING) AS read_at FROM ${qualifiedName(this.name)} WHERE target = :target`,
       parameters: { target: this.#target },
       repeatable: true,
     })
@@ -92,6 +94,8 @@ export class OffsetsTable {
     return {
       isAuthority: own !== undefined,
       pinned: pinnedTable(own?.mark),
+      // Both by the warehouse's clock.
+      begunAgoMs: own === undefined ? undefined : instantOf(own.read_at) - instantOf(own.committed_at),
       offsets: rows.filter((row) => row.source_blob !== '').map(storedOffset),
     }
   }
@@ -242,4 +246,10 @@ function pinnedTable(text: unknown): PinnedTable | undefined {
   } catch {
     return undefined
   }
+}
+
+/** @param text a timestamp as SQL text in UTC @returns 0 for anything else */
+function instantOf(text: unknown): number {
+  const ms = Date.parse(`${String(text).replace(' ', 'T').replace(/\+00$/, '')}Z`)
+  return Number.isNaN(ms) ? 0 : ms
 }

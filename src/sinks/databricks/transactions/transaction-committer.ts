@@ -52,6 +52,8 @@ export interface TransactionCommitterOptions {
   readonly unitFiles: UnitFiles
   /** Offsets for a pipeline that lands by transactions for the first time. */
   readonly earlierOffsets: () => Promise<readonly LandedOffset[]>
+  /** How long a statement of another mode may run on, after the pipeline has begun to land by transactions, in milliseconds. */
+  readonly maxOrphanMs: number
   /** Whether this pipeline lands a blob, by `source_blob`. */
   readonly landsBlob: (blob: string) => boolean
   /** How a generation is recognized, stored with its offset. */
@@ -70,7 +72,7 @@ const unitLimits: UnitLimits = {
   isOneStatement: false,
 }
 
-/** Attempts of one landing whose staged files are missing, or whose way to read them is refused. */
+/** Attempts of one landing whose staged files are missing, or that is refused in one of its forms. */
 const maxAttempts = 4
 
 /**
@@ -88,6 +90,8 @@ export class TransactionCommitter implements TableCommitter {
   readonly #runId = randomUUID()
   readonly #offsets = new LandedOffsets()
   #epoch = 1
+  /** Until then a statement of another mode may add rows beyond the offsets, in milliseconds since the epoch. */
+  #replacesUntilMs = 0
   /** How staged files are read: pages of the documentation contradict each other about both. */
   #reads: 'read-files' | 'copy-into' = 'read-files'
   /** One transaction at a time. */
@@ -103,10 +107,11 @@ export class TransactionCommitter implements TableCommitter {
   /** @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then */
   async open(): Promise<void> {
     await this.#queue.run(async () => {
-      const { offsets, onMark } = this.#options
+      const { offsets, onMark, clock, maxOrphanMs } = this.#options
       const stored = await offsets.read()
       this.#epoch = nextEpoch(stored.offsets)
       if (!stored.isAuthority) await this.#begin()
+      this.#replacesUntilMs = clock.now() - (stored.begunAgoMs ?? 0) + maxOrphanMs
       for (const { mark } of await this.#read()) if (mark !== undefined) onMark(mark)
     })
   }
@@ -180,7 +185,7 @@ export class TransactionCommitter implements TableCommitter {
     const paths = files.map(({ name }) => this.#options.files.pathOf(name))
     const id = randomUUID()
     try {
-      await this.#readingEither(() => this.#landOnce(spans, { id, paths }))
+      await this.#inEitherWay(() => this.#landOnce(spans, { id, paths }))
     } catch (error) {
       // Of two commits of the same units, the first one removes their files.
       if (error instanceof CommitFencedError || isMissingStagedFile(error)) return false
@@ -204,15 +209,16 @@ export class TransactionCommitter implements TableCommitter {
   }
 
   async #landOnce(spans: readonly Span[], { id, paths }: StagedBatch): Promise<void> {
-    const { warehouse, offsets, markOf, turns, clock } = this.#options
+    const { warehouse, declaration, offsets, markOf, turns, clock } = this.#options
     const rows = spans.map((span) =>
       spanRow(span, this.#offsets.get(span) !== undefined, markText(markOf(span))),
     )
     const opensGenerations = rows.some((row) => !row.is_known)
+    const replacesIn = clock.now() < this.#replacesUntilMs ? declaration.name : undefined
     try {
       await warehouse.execute({
         label: 'land a batch',
-        sql: landSql(offsets.name, this.#addRows(paths), { opensGenerations }),
+        sql: landSql(offsets.name, this.#addRows(paths), { opensGenerations, replacesIn }),
         parameters: {
           ...offsets.parameters,
           ...batchParameters(rows, { epoch: this.#epoch, runId: this.#runId }, id),
@@ -297,31 +303,35 @@ export class TransactionCommitter implements TableCommitter {
       .join(';\n')
   }
 
-  /** Repeats a transaction by the other way to read files when the one is refused. */
-  async #readingEither(work: () => Promise<void>): Promise<void> {
+  /** Repeats a transaction in another way when the one is refused. */
+  async #inEitherWay(work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {
-      if (!this.#readsOtherwise(error)) throw error
+      if (!this.#landsOtherwise(error)) throw error
       await work()
     }
   }
 
-  /** @returns whether files are now read by another way, because the one was refused */
-  #readsOtherwise(error: unknown): boolean {
+  /** @returns whether transactions have another form now, because the one was refused */
+  #landsOtherwise(error: unknown): boolean {
+    if (this.#replacesUntilMs > 0 && isAppendOnly(error)) {
+      this.#replacesUntilMs = 0
+      return true
+    }
     if (this.#reads !== 'read-files' || !isUnsupportedInTransaction(error)) return false
     this.#reads = 'copy-into'
     return true
   }
 
-  /** Repeats `work` when staged files are gone, and by the other way to read them when one is refused. */
+  /** Repeats `work` when staged files are gone, and in another way when the one is refused. */
   async #attempts(
     { files }: Pick<EncodedBatch, 'files'>,
     work: (batch: StagedBatch) => Promise<void>,
   ): Promise<void> {
     await withStagedFiles(this.#options.files, files, work, {
       maxAttempts,
-      mend: (error) => this.#readsOtherwise(error),
+      mend: (error) => this.#landsOtherwise(error),
     })
   }
 
@@ -336,6 +346,13 @@ export class TransactionCommitter implements TableCommitter {
 
 function nextEpoch(stored: readonly StoredOffset[]): number {
   return stored.reduce((highest, { epoch }) => Math.max(highest, epoch), 0) + 1
+}
+
+/** Whether a table takes no DELETE. */
+function isAppendOnly(error: unknown): boolean {
+  return (
+    isTailraceError(error, 'STATEMENT_FAILED') && String(error.context.errorClass).includes('APPEND_ONLY')
+  )
 }
 
 /** Whether an error leaves open if the batch has landed; the offsets then show it. */

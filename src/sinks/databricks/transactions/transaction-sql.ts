@@ -45,13 +45,18 @@ VALUES (:target, s.blob, s.generation, s.end_offset, s.mark, s.end_offset - s.st
  * https://docs.databricks.com/aws/en/transactions/ (read 2026-11-29)
  *
  * @param addRows the statement that adds the rows; undefined for a batch without rows
+ * @param replacesIn the target, where rows of the spans may be there already, which are removed: those of a statement of
+ * another mode, which the pipeline has landed by before
  * @param opensGenerations whether a span begins a generation without an offset. Two transactions that insert the same new
  * key may both succeed, so both then change a row that exists.
  */
 export function landSql(
   offsets: TableName,
   addRows: string | undefined,
-  { opensGenerations }: { readonly opensGenerations: boolean },
+  {
+    opensGenerations,
+    replacesIn,
+  }: { readonly opensGenerations: boolean; readonly replacesIn?: TableName | undefined },
 ): string {
   const table = qualifiedName(offsets)
   return atomic([
@@ -61,6 +66,7 @@ export function landSql(
   SIGNAL SQLSTATE '${fencedState}' SET MESSAGE_TEXT = 'another process has moved an offset';
 END IF;`,
     opensGenerations ? `${touchGates(table)};` : '',
+    replacesIn === undefined ? '' : `${removeRows(qualifiedName(replacesIn))};`,
     addRows === undefined ? '' : `${addRows};`,
     `${moveOffsets(table)};`,
   ])
@@ -132,6 +138,11 @@ END IF;`
 /** Of all pipelines that land in the target. */
 function touchGates(table: string): string {
   return `UPDATE ${table} SET landed_to = landed_to + 1 WHERE target = :target AND source_blob = ''`
+}
+
+function removeRows(target: string): string {
+  return `DELETE FROM ${target} WHERE EXISTS (SELECT 1 FROM ${spans} AS s
+  WHERE s.blob = source_blob AND s.generation = source_generation AND source_offset >= s.start_offset AND source_offset < s.end_offset)`
 }
 
 function moveOffsets(table: string): string {
