@@ -19,6 +19,9 @@ export type SelfTimes = readonly (readonly [name: string, seconds: number])[]
 
 const idle = '(idle)'
 
+/** A regular expression's name is its whole pattern. */
+const maxNameLength = 80
+
 /** @returns the part of the time, 0 to 1, in which the thread waited for events */
 export function idleShare(profile: CpuProfile): number {
   const times = [...secondsBy(profile, ({ functionName }) => functionName)]
@@ -34,7 +37,9 @@ export function selfTimesByPart(profile: CpuProfile): SelfTimes {
 /** @returns the same by function */
 export function selfTimesByFunction(profile: CpuProfile): SelfTimes {
   return sumBy(profile, ({ functionName, url, lineNumber }) =>
-    url === '' ? functionName : `${functionName || '(anonymous)'} ${placeOf(url)}:${lineNumber + 1}`,
+    url === ''
+      ? functionName.slice(0, maxNameLength)
+      : `${functionName || '(anonymous)'} ${placeOf(url)}:${lineNumber + 1}`,
   )
 }
 

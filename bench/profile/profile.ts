@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, nodeCommand, startMeasured } from '../measured-process.ts'
+import { definitions } from '../measures/contenders.ts'
 import type { LinesFile } from '../measures/lines.ts'
 import { markdownTable } from '../reports/markdown-table.ts'
 import { sizeText } from '../reports/quantities.ts'
@@ -13,6 +14,7 @@ import {
   selfTimesByFunction,
   selfTimesByPart,
 } from './cpu-profile.ts'
+import { canSample, type PartTimes, partTimes, sampledCommand } from './process-parts.ts'
 import { followThreads, type ThreadTime } from './threads.ts'
 
 /** The threads of a process by their work. */
@@ -30,14 +32,16 @@ const maxFunctions = 25
 const samplingMicroseconds = 500
 
 /**
- * Lands the lines twice and reports where the CPU time went: first by threads, undisturbed; then the main thread's by
- * parts of the program, with V8's profiler.
+ * Lands the lines and reports where the CPU time went: first by threads, undisturbed; then the main thread's by parts of
+ * the program, with V8's profiler; then the whole process's by parts of the work, beside those of the SQL by hand, where
+ * Linux's `perf` is installed.
  */
 export async function profileTailrace(lines: LinesFile, scratch: string): Promise<string> {
   const directory = join(scratch, 'profile')
   const land = async (
     nodeArgs: readonly string[],
     env: Command['env'],
+    around: (command: Command) => Command = (command) => command,
   ): Promise<ReadonlyMap<number, ThreadTime>> => {
     await rm(join(directory, 'lakehouse'), { recursive: true, force: true })
     await rm(join(directory, 'state'), { recursive: true, force: true })
@@ -45,7 +49,7 @@ export async function profileTailrace(lines: LinesFile, scratch: string): Promis
     const { result } = await whileServing(server, scratch, async (connectionString) => {
       const command = landCommand(connectionString, { blobs: 'lines.ndjson', directory })
       const { child, ended } = startMeasured(
-        { ...command, args: [...nodeArgs, ...command.args], env: { ...command.env, ...env } },
+        around({ ...command, args: [...nodeArgs, ...command.args], env: { ...command.env, ...env } }),
         scratch,
       )
       const [times] = await Promise.all([followThreads(child.pid!), ended])
@@ -67,7 +71,22 @@ export async function profileTailrace(lines: LinesFile, scratch: string): Promis
       {},
     )
     const profile = await mainProfile(directory)
+    let byParts = '`perf` is missing or may not sample: CPU time by parts of the work is left out.'
+    if (canSample()) {
+      const samples = join(directory, 'samples')
+      await land([], {}, (command) => sampledCommand(command, samples))
+      const landing = await partTimes(samples)
+      const byHand = definitions['duckdb-by-hand'].command({
+        lines,
+        directory,
+        connectionString: '',
+        program: '',
+      })
+      await startMeasured(sampledCommand(byHand, samples), scratch).ended
+      byParts = partsTable(lines, landing, await partTimes(samples))
+    }
     return [
+      byParts,
       threadsTable(lines, times, threads),
       `The main thread was idle for ${(idleShare(profile) * 100).toFixed(0)} % of the profiled run.`,
       selfTimesTable(lines, 'main thread, by part', selfTimesByPart(profile).slice(0, maxParts)),
@@ -129,5 +148,18 @@ function selfTimesTable(lines: LinesFile, title: string, times: SelfTimes): stri
   return markdownTable(
     [title, 's/GB'],
     times.map(([name, seconds]) => [name, (seconds / gigabytes).toFixed(2)]),
+  )
+}
+
+function partsTable(lines: LinesFile, landing: PartTimes, byHand: PartTimes): string {
+  const gigabytes = lines.bytes / 1e9
+  const rows = [...landing].map(([part, seconds]) => [part, seconds, byHand.get(part)!] as const)
+  const sum = (column: 1 | 2): number => rows.reduce((all, row) => all + row[column], 0)
+  return markdownTable(
+    [`${sizeText(lines.bytes, lines.lines)}, CPU s/GB by part`, 'Tailrace', 'SQL by hand'],
+    [...rows, ['all', sum(1), sum(2)] as const].map(([part, ...seconds]) => [
+      part,
+      ...seconds.map((one) => (one / gigabytes).toFixed(1)),
+    ]),
   )
 }
