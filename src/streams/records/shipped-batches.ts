@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 
 /** First keys of the batches that `batchRecords` reads, quoted. */
@@ -51,7 +52,7 @@ function otlpRecords({ resourceLogs, ...batch }: JsonObject): readonly JsonObjec
           return {
             ...batch,
             ...others,
-            log: plainValue(body) ?? null,
+            ...textOf(body),
             ...(time === undefined ? {} : { time }),
             ...severityOf(severityText, others.severityNumber),
             ...(host === undefined ? {} : { host: resource[host]! }),
@@ -86,10 +87,22 @@ function plainMembers(list: JsonValue | undefined): JsonObject {
   return Object.fromEntries(objectsIn(list).map(({ key, value }) => [String(key), plainValue(value) ?? null]))
 }
 
+/** @returns the text or record of a log record; what a body has besides, against the protocol, stays under `body` */
+function textOf(body: JsonValue | undefined): JsonObject {
+  if (!isJsonObject(body) || Object.keys(body).length < 2) return { log: plainValue(body) ?? null }
+  const [[type, value], ...others] = Object.entries(body) as [[string, JsonValue], ...[string, JsonValue][]]
+  return { log: plainValue({ [type]: value }) ?? null, body: Object.fromEntries(others) }
+}
+
 /** @returns the value of an object whose only key names its type; integers are strings there */
 function plainValue(typed: JsonValue | undefined): JsonValue | undefined {
   if (!isJsonObject(typed)) return undefined
-  const { intValue, arrayValue, kvlistValue } = typed
+  if (Object.keys(typed).length > 1) return typed
+  const { intValue, arrayValue, kvlistValue, bytesValue } = typed
+  if (typeof bytesValue === 'string') {
+    const bytes = Buffer.from(bytesValue, 'base64')
+    return isUtf8(bytes) ? bytes.toString('utf8') : bytesValue
+  }
   if (typeof intValue === 'string' && /^-?\d{1,19}$/.test(intValue)) return BigInt(intValue)
   if (isJsonObject(kvlistValue)) return plainMembers(kvlistValue.values)
   if (isJsonObject(arrayValue)) return objectsIn(arrayValue.values).map((one) => plainValue(one) ?? null)

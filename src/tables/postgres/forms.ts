@@ -53,8 +53,11 @@ const partlyHeld: ReadonlySet<string> = new Set([
   'source_role',
 ])
 
-/** @returns the forms by shape number; 0 is jsonlog with its first key first */
-export function formsOf(): readonly Form[] {
+/**
+ * @param blob SQL of the name of the blob; not given if it is not known
+ * @returns the forms by shape number; 0 is jsonlog with its first key first
+ */
+export function formsOf(blob?: string): readonly Form[] {
   const prefix = prefixValueOf(prefixColumns)
   const keys = new Set<string>()
   const at: ValueAt = (key) => {
@@ -74,7 +77,7 @@ export function formsOf(): readonly Form[] {
       shape.split === undefined
         ? new ValueList('list')
         : new SplitList('list', shape.split(`(${lineOf('line_text')})`))
-    const fields = shape.fields(list.at, prefix)
+    const fields = shape.fields(list.at, prefix, blob)
     const prefixed = shape.prefixed?.(list.at, lineColumn)
     const held = Object.entries(fields).flatMap(([name, sql]) => (partlyHeld.has(name) ? [] : [sql]))
     const heldKeys = list.keysIn([...held, prefixed].join(' '))
@@ -84,7 +87,7 @@ export function formsOf(): readonly Form[] {
       prefixed,
       list,
       removal:
-        prefixed === lineColumn || shape.split !== undefined
+        prefixed === lineColumn || shape.split !== undefined || shape.isRow === true
           ? undefined
           : removalOf(heldKeys, shape.replaced?.(list.at, prefix)),
       partly: shape.partly?.(list.at),

@@ -1,5 +1,5 @@
 import { sqlString } from '../sql.ts'
-import { anyLevelWord, continuationOf, englishLevelWord } from './levels.ts'
+import { anyLevelWord, continuationOf, englishLevelWord, mayBeUneven, unevenWord } from './levels.ts'
 import { type ListedField, listed, sqlstate } from './prefix-list.ts'
 import { isQuoted } from './program-line.ts'
 import type { PrefixField } from './shapes/shape.ts'
@@ -9,11 +9,12 @@ export const serverInstant =
   '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)? (?:[A-Za-z]+|[+-]\\d+(?::\\d+)*)'
 
 /** Any text of one line before a level. PostgreSQL writes two blanks after it; one may stand in any message. */
-const textBefore = (words: string): string =>
-  `(?s)^(([^\\n]*?)(?:^|[^A-Za-z])(${words}) ?:  (?:(${sqlstate}): {1,2})?)`
-export const anyPrefix = textBefore(anyLevelWord)
+const textBefore = (head: string): string =>
+  `(?s)^(([^\\n]*?(?:^|[^A-Za-z]))${head}(?:(${sqlstate}): {1,2})?)`
+export const anyPrefix = textBefore(`(?:(${anyLevelWord}) ?:  |(${unevenWord}) ?: {0,2})`)
+const englishPrefix = textBefore(`(?:(${englishLevelWord}) ?:  )()`)
 /** The groups of `textBefore`. */
-const textBeforeGroups = "['all', 'head', 'level', 'code']"
+const textBeforeGroups = "['all', 'before', 'level', 'uneven', 'code']"
 
 /** An instant of another producer may have no blank before its zone. */
 const anyInstant = serverInstant.replace('? (?:', '? ?(?:')
@@ -50,12 +51,17 @@ const bracketedPart = '\\[(?:[0-9A-Z]{5}|\\d[0-9a-f./:()-]*|[^\\s\\[\\]]+@[^\\s\
 const nameValue = `(\\[unknown\\]|.*?)(?:[,;"|\\t]|\\]| ${bracketedPart}|[ ,;]\\w+=| [A-Z]:|[ :-]*$)`
 const name = '[^\\s@,=:\\[\\]|/(]+'
 const userAtDatabase = `(${name})@(${name})`
-const addressAndPort = '(\\[local\\]|[0-9A-Za-z.:_-]*[0-9A-Za-z])\\((\\d+)\\)'
-const address = '(?:^|[ [])(\\d{1,3}(?:\\.\\d{1,3}){3}|[0-9a-f]*(?::[0-9a-f]+)*::[0-9a-f:.]*)(?:[ \\]]|$)'
+const ipv6 = '[0-9a-f]*(?::[0-9a-f]+)*::[0-9a-f:.]*|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}'
+const addressAndPort = `(\\[local\\]|${ipv6}|[0-9A-Za-z._-]*[0-9A-Za-z])\\((\\d+)\\)`
+const address = `(?:^|[ [{(])(\\d{1,3}(?:\\.\\d{1,3}){3}|${ipv6})(?:[ \\]}),]|$)`
+const socket = '(\\[local\\])'
 const virtualTransaction = '\\[(\\d+/\\d*)\\]'
 /** Types of processes of PostgreSQL 10 to 18. */
-const backendType =
-  '\\[(client backend|parallel worker|(?:standalone|background) [a-z]+|auto(?:vacuum|prewarm) [a-z]+|logical replication [a-z ]+|slotsync worker|wal ?(?:sender|receiver|writer|summarizer)|checkpointer|archiver|startup|postmaster|logger|io worker|stats collector|not initialized)\\]'
+const backendName =
+  'client backend|parallel worker|(?:standalone|background) [a-z]+|auto(?:vacuum|prewarm) [a-z]+|logical replication [a-z ]+|slotsync worker|wal ?(?:sender|receiver|writer|summarizer)|checkpointer|archiver|startup|postmaster|logger|io worker|stats collector|not initialized'
+const backendType = `\\[(${backendName})\\]`
+/** Before the process, as in `%b[%p]`. */
+const backendAndPid = `(?:^| )(${backendName})\\[\\d+\\]`
 const sessionId = '(?:^|[^0-9a-f.])([0-9a-f]{8}\\.[0-9a-f]{1,8})(?:[^0-9a-f.]|$)'
 const epoch = '(?:^|[^0-9.])(\\d{10}\\.\\d{3})(?:[^0-9]|$)'
 /** A number of 5 digits is a code only behind a process: it may be one itself. */
@@ -106,6 +112,7 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
       [keyed('client', plainValue), 1],
       [addressAndPort, 1],
       [address, 1],
+      [socket, 1],
     ],
     client_port: [
       [addressAndPort, 2],
@@ -129,6 +136,7 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
     ],
     backend_type: [
       [backendType, 1],
+      [backendAndPid, 1],
       [keyed('backend', inBrackets), 1],
       [keyed('backend', nameValue), 1],
     ],
@@ -145,6 +153,7 @@ const meaningful = [
   `\\b(?i:${Object.values(keys).join('|')}) ?: ?${anyValue}`,
   virtualTransaction,
   backendType,
+  backendAndPid,
   address,
   sessionId.replace('(?:[^0-9a-f.]|$)', '(?:-\\d+)?(?:[^0-9a-f.]|$)'),
   '\\[ *(?:\\d+(?:-\\d+)?|local)\\]',
@@ -156,19 +165,20 @@ const meaningful = [
 
 /** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */
 export function inferred(text: string): string {
+  const level = "found['level'] || found['uneven']"
   const textAt = (field: ListedField): string => {
-    if (field === 'level') return "found['level']"
+    if (field === 'level') return level
     if (field === 'program') return "''"
-    if (field === 'line') return `coalesce(${continuationOf("found['level']")}, '')`
+    if (field === 'line') return `coalesce(${continuationOf(level)}, '')`
     if (field === 'unknown') {
-      return `CASE WHEN regexp_matches(regexp_replace(found['head'], ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
+      return `CASE WHEN regexp_matches(regexp_replace(head, ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
     }
     const found = (parts[field] ?? []).map(([pattern, group]) => {
-      const value = `nullif(regexp_extract(found['head'], ${sqlString(pattern)}, ${group}), '')`
+      const value = `nullif(regexp_extract(head, ${sqlString(pattern)}, ${group}), '')`
       if (!pattern.startsWith(keyStart)) return value
       if (!pattern.endsWith(inBrackets)) return `CASE WHEN has_keys THEN ${value} END`
       // `[unknown]` stands for no value, with or without brackets of its own.
-      return `CASE WHEN has_keys AND contains(found['head'], '[') THEN nullif(${value}, 'unknown') END`
+      return `CASE WHEN has_keys AND contains(head, '[') THEN nullif(${value}, 'unknown') END`
     })
     if (field === 'sqlstate') found.unshift("nullif(found['code'], '')")
     return found.length === 0 ? "''" : `coalesce(${found.join(', ')}, '')`
@@ -177,12 +187,15 @@ export function inferred(text: string): string {
   // be a level before them.
   const found = (pattern: string): string =>
     `regexp_extract(${text}, ${sqlString(pattern)}, ${textBeforeGroups})`
-  const either = `list_transform([${found(textBefore(englishLevelWord))}], lambda english:
-    CASE WHEN english['all'] <> '' AND NOT contains(english['head'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
+  const either = `list_transform([${found(englishPrefix)}], lambda english:
+    CASE WHEN english['all'] <> '' AND NOT contains(english['before'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
   const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
-  const valuesOnce = `list_transform([regexp_matches(found['head'], '[A-Za-z] ?[=:]')], lambda has_keys: ${values})[1]`
+  const valuesOnce = `list_transform([regexp_matches(head, '[A-Za-z] ?[=:]')], lambda has_keys: ${values})[1]`
+  // A bracket before the level belongs to the last part; any other character there is the end of the prefix.
+  const head = `CASE WHEN regexp_matches(found['before'], '[\\])}]$') THEN found['before'] ELSE left(found['before'], -1) END`
   // The lambdas evaluate the match, and whether it has keys, once for all values.
-  return `CASE WHEN contains(${text}, ':  ') THEN
+  return `CASE WHEN contains(${text}, ':  ') OR ${mayBeUneven(text)} THEN
     list_transform([${either}], lambda found:
-      CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['head']")} THEN ${valuesOnce} END)[1] END`
+      CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['before']")}
+        THEN list_transform([${head}], lambda head: ${valuesOnce})[1] END)[1] END`
 }

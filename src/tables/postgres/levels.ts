@@ -20,7 +20,7 @@ export const levelWords = {
     'НАЛАГОДЖЕННЯ',
     '调试',
   ],
-  LOG: ['LOG', 'ჟურნალი', '로그', 'СООБЩЕНИЕ', 'LOGG', 'ЗАПИСУВАННЯ', '日志', 'DZIENNIK', 'ログ'],
+  LOG: ['LOG', 'ჟურნალი', '로그', 'СООБЩЕНИЕ', 'LOGG', 'ЗАПИСУВАННЯ', '日志', '日誌', 'DZIENNIK', 'ログ'],
   INFO: ['INFO', 'ინფორმაცია', '정보', 'ИНФОРМАЦИЯ', 'ІНФОРМАЦІЯ', '信息', 'INFORMACJA', 'BİLGİ'],
   NOTICE: [
     'NOTICE',
@@ -67,6 +67,7 @@ export const levelWords = {
     'HATA',
     'CHYBA',
     'エラー',
+    '錯誤',
   ],
   FATAL: [
     'FATAL',
@@ -79,6 +80,7 @@ export const levelWords = {
     '致命错误',
     'KATASTROFALNY',
     'ÖLÜMCÜL',
+    '致命錯誤',
   ],
   PANIC: [
     'PANIC',
@@ -128,6 +130,7 @@ export const continuationWords = {
     'DICA',
     'İPUCU',
     'SUGERENCIA',
+    'DOPORUČENÍ',
   ],
   context: [
     'CONTEXT',
@@ -159,6 +162,8 @@ export const continuationWords = {
     'WYRAŻENIE',
     'COMANDO',
     'KOMUT',
+    'PŘÍKAZ',
+    'ステートメント',
   ],
   query: [
     'QUERY',
@@ -174,6 +179,7 @@ export const continuationWords = {
     '查询',
     'ZAPYTANIE',
     'SORGU',
+    'DOTAZ',
   ],
   location: [
     'LOCATION',
@@ -189,8 +195,12 @@ export const continuationWords = {
     'РОЗТАШУВАННЯ',
     '位置',
     'BACKTRACE',
+    "PILE D'APPEL",
     'バックトレース',
+    'სტეკი',
+    '역추적',
     'СТЕК',
+    'ВІДСТЕЖУВАТИ',
   ],
 } as const
 
@@ -214,6 +224,25 @@ export const anyLevelWord = [...Object.values(levelWords), ...Object.values(cont
   .flat()
   .toSorted((one, other) => other.length - one.length)
   .join('|')
+
+/** Words behind which the catalogs of French, Korean and Russian write a colon with one blank or none, as in `쿼리:`. */
+const unevenWords: readonly string[] = ["PILE D'APPEL", '위치', '쿼리', 'ПОЛОЖЕНИЕ']
+
+/** Regular expression (RE2 and JavaScript) of any of these words. */
+export const unevenWord = unevenWords.join('|')
+
+/** Regular expression (RE2) of any of some words with the colon and the blanks that a server writes behind it. */
+export function lineHead(words: readonly string[]): string {
+  const even = words.filter((word) => !unevenWords.includes(word))
+  const uneven = words.filter((word) => unevenWords.includes(word))
+  const usual = `(?:${even.join('|')}) ?:  `
+  return uneven.length === 0 ? usual : `(?:${usual}|(?:${uneven.join('|')}) ?: {0,2})`
+}
+
+/** SQL of whether a text may hold one of the words that two blanks do not follow. */
+export function mayBeUneven(text: string): string {
+  return unevenWords.map((word) => `contains(${text}, ${sqlString(word)})`).join(' OR ')
+}
 
 /** The same as `continuationOf`, in the engine's own SQL for views. */
 export function viewContinuationOf(word: string): string {

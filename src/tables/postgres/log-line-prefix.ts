@@ -1,7 +1,7 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../sql.ts'
 import { anyPrefix, inferred, serverInstant } from './inferred-prefix.ts'
-import { anyLevelWord, englishLevelWord } from './levels.ts'
+import { anyLevelWord, englishLevelWord, unevenWord } from './levels.ts'
 import { type ListedField, listed, order, separator, sqlstate } from './prefix-list.ts'
 import { hasProgramHead, programValues } from './program-line.ts'
 import type { PrefixField, PrefixValue } from './shapes/shape.ts'
@@ -49,7 +49,7 @@ const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   u: ['user_name', '.*?'],
   d: ['db_name', '.*?'],
   // A host has no blank, and a port behind it belongs to %r.
-  h: ['client_addr', '\\[local\\]|[^\\s(]*?'],
+  h: ['client_addr', '\\[local\\]|[^\\s(,]*?'],
   b: ['backend_type', '.*?'],
   p: ['pid', '\\d*'],
   t: ['time', serverInstant],
@@ -110,7 +110,7 @@ const anyName = '(.*?)'
 const nameWithoutKey = '([^=]*?)'
 const nameInLine = '(\\S*?)'
 /** A name with blanks, each before a word: other parts of a prefix begin with other characters, or are a key's. */
-const plainName = '(\\[unknown\\]|(?:[^\\s/=(|[][^\\s/=(|]*?)?|[A-Za-z_]\\w*(?: [A-Za-z_][^\\s/=(|]*)+?)'
+const plainName = '(\\[unknown\\]|(?:[^\\s/=(|:[][^\\s/=(|:]*?)?|[A-Za-z_]\\w*(?: [A-Za-z_][^\\s/=(|:]*)+?)'
 
 const names = [anyName, plainName, nameWithoutKey]
 
@@ -199,7 +199,7 @@ export function prefixSetting(text: string, prefixes: readonly CompiledPrefix[])
 
 /** SQL of a text's part before its level; '' for a text without a level. */
 export function prefixText(text: string): string {
-  return `regexp_extract(${text}, ${sqlString(`^([^\\n]*?(?:^|[^A-Za-z]))(?:${anyLevelWord}) ?:  `)}, 1)`
+  return `regexp_extract(${text}, ${sqlString(`^([^\\n]*?(?:^|[^A-Za-z]))(?:(?:${anyLevelWord}) ?:  |(?:${unevenWord}) ?: {0,2})`)}, 1)`
 }
 
 /** Without a level behind it, a name before an @ could begin anywhere in the text: it must have no blank. */

@@ -36,10 +36,16 @@ const pgpoolGroups = "['all', 'time', 'pid', 'level']"
 
 /** klog of Kubernetes: level, day, time, process, and place in its source. */
 const klog = '^(([IWEF])(\\d{4} \\d\\d:\\d\\d:\\d\\d\\.\\d{6}) +(\\d+) [^ \\]:]+:\\d+\\] )'
+/** The same, for lines without an envelope. */
+export const klogLine = klog
 const klogGroups = "['all', 'level', 'time', 'pid']"
 
 /** logrus on a terminal: four letters of the level, and the seconds since the start. */
 const logrus = '^(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\\[\\d{4,}\\] +'
+
+/** Elixir's logger, in which Supavisor is written: the time of the day, pairs, and the level. */
+const elixir =
+  '^\\d\\d:\\d\\d:\\d\\d\\.\\d{3} (?:\\w+=\\S* )*\\[(debug|info|notice|warning|warn|error|critical|alert|emergency)\\] '
 
 /** PostgreSQL's own clients, some with the place in a script, and the level that they write in lower case. */
 const client =
@@ -56,10 +62,10 @@ const pairs = '^(?:time|ts|level)=\\S'
  * Regular expression, for RE2 and JavaScript, of a program's line that shows by its time that it is no part of another
  * text.
  */
-export const datedProgramLine = `^(?:${dated}(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:|[ \\t])|\\d+ ${stamp}\\S* [a-z]+ \\[|(?:time|ts)="?${stamp})`
+export const datedProgramLine = `^(?:${dated}(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:|[ \\t])|\\d+ ${time} [a-z]+ \\[|(?:time|ts)="?${stamp})`
 
 /** The same for a line without a time of its own, behind the head that a container runtime writes. */
-export const undatedProgramLine = `${klog}|${logrus}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
+export const undatedProgramLine = `${klog}|${logrus}|${elixir}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
 
 const poolers = 'pgbouncer|pgpool|pgcat|pgdog|odyssey|supavisor'
 
@@ -96,10 +102,10 @@ export function hasProgramHead(text: string): string {
  * SQL of whether a program quotes a line of a server, as libpq returns it: PostgreSQL's own clients do, and libraries in
  * the texts of their exceptions. What the server itself writes of its connection to another has a level before it.
  *
- * @param head SQL of the text before the level and the blank in front of it
+ * @param head SQL of the text before the level
  */
 export function isQuoted(head: string): string {
-  return `(ends_with(${head}, ' failed:') OR ends_with(${head}, 'could not connect to server:') OR regexp_matches(${head}, ${sqlString(`^${client}`)}))`
+  return `(ends_with(${head}, ' failed: ') OR ends_with(${head}, 'could not connect to server: ') OR regexp_matches(${head}, ${sqlString(`^${client}`)}))`
 }
 
 /**
@@ -115,9 +121,10 @@ export function programValues(text: string): string {
       CASE WHEN found['level'] <> '' THEN ${values} END)[1]`
   const byForm = `coalesce(CASE WHEN regexp_matches(plain, '${pairs}') AND strlen(plain) < ${maxWholeBytes} THEN ${pairValues()} END,
     ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
-  const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*?) (?:${englishLevelWord}):  `)}, ['head'])['head']`
+  const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*? )(?:${englishLevelWord}):  `)}, ['head'])['head']`
   const others = `coalesce(${byForm}, ${found(klog, klogGroups, klogValues())},
     CASE WHEN regexp_matches(plain, ${sqlString(logrus)}) THEN ${logrusValues()} END,
+    CASE WHEN regexp_matches(plain, ${sqlString(elixir)}) THEN ${elixirValues()} END,
     CASE WHEN regexp_matches(plain, ${sqlString(clientLine)}) THEN ${clientValues()}
       WHEN contains(plain, ':  ') AND ${isQuoted(quoting)} THEN ${valuesOf({ program: "'operator'" }, 'plain')} END)`
   // The lambda evaluates the text once.
@@ -150,7 +157,7 @@ function lineValues(): string {
     level: group('level'),
   }
   const { message: behindSocket, ...socket } = poolerFields(message)
-  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} THEN 'pooler' ELSE 'operator' END`
+  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(${message}, '^(?:ThreadId\\(\\d+\\) )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
   return `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
     WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE ${message} END`)} END`
 }
@@ -175,6 +182,11 @@ function logrusValues(): string {
   const level = `CASE left(plain, 4) WHEN 'TRAC' THEN 'TRACE' WHEN 'DEBU' THEN 'DEBUG' WHEN 'WARN' THEN 'WARNING'
     WHEN 'ERRO' THEN 'ERROR' WHEN 'FATA' THEN 'FATAL' WHEN 'PANI' THEN 'PANIC' ELSE 'INFO' END`
   return valuesOf({ level, program: "'operator'" }, 'plain')
+}
+
+/** The whole line is the message, because the time of the day has no column. */
+function elixirValues(): string {
+  return valuesOf({ level: `regexp_extract(plain, ${sqlString(elixir)}, 1)`, program: "'operator'" }, 'plain')
 }
 
 /** Behind a level of its own, a client's name needs no place in the message. */

@@ -82,7 +82,7 @@ export class PostgresProjection implements Projection {
     if (usual !== undefined) return usualRows(source, this.#options, { passThrough, usual })
     const kept = ['raw', 'reject', 'note', ...passThrough.map(sqlIdentifier)]
     const chain = new SelectChain(source, kept, store)
-    const forms = formsOf()
+    const forms = formsOf(passThrough.includes('source_blob') ? 'source_blob' : undefined)
     const extra = this.#options.extraColumns.length > 0 ? ['extra'] : []
     addShape(chain, forms, this.#options.extraColumns)
     // Of the document, only its kind is needed from here on.

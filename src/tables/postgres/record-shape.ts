@@ -8,7 +8,7 @@ import type { SelectChain } from './select-chain.ts'
 import { envelopeRecord, envelopeText, recordRemoval, textRemoval } from './shapes/envelope.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
-import { envelopeHost, envelopeTime, outerTime } from './shapes/log-text.ts'
+import { envelopeHost, envelopeTime, outerTime, partHead } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
@@ -90,7 +90,7 @@ export function addShape(
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
-    envelope_host: `CASE WHEN ${isWrapped} THEN ${host} END`,
+    envelope_host: `CASE WHEN ${isWrapped} OR outer_shape = ${csvTextNumber} THEN ${host} END`,
     [outerTime]: `CASE WHEN ${isWrapped} THEN ${time} END`,
     text_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${textRemoval(clues.at)}
       WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,
@@ -178,8 +178,14 @@ export function addShape(
     line_text: `CASE WHEN ${isInner} THEN CASE WHEN inner_shape IN (${lineNumbers}) THEN inner_text END
         WHEN outer_shape IN (${lineNumbers}) THEN envelope_text END`,
     inner_removal: `CASE WHEN ${isInner} AND inner_shape IN (${lineNumbers}) THEN inner_text_removal END`,
-    is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record, false)`,
+    is_unread: `coalesce(${isOtherAzure} OR (inner_shape = ${logTextNumber} AND is_deep) OR has_record
+      OR ${isPart('outer_shape', 'envelope_text')} OR ${isPart('inner_shape', 'inner_text')}, false)`,
   })
+}
+
+/** SQL of whether a container runtime marks a text as a part of a longer line. */
+function isPart(shape: string, text: string): string {
+  return `coalesce(CASE WHEN ${shape} IN (${lineNumbers}) THEN regexp_matches(left(${text}, 64), ${sqlString(`^${partHead}`)}) END, false)`
 }
 
 /** SQL of whether a record's key `record` has an object, or one in a string. @param text SQL of the record */

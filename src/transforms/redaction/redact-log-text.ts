@@ -39,6 +39,17 @@ const csvDetail = 14
 const csvStatement = new Set([16, 19])
 const csvSqlstate = 12
 const minCsvFields = 14
+
+/** The same places in Greenplum's csvlog, which writes a letter before the process. */
+const greenplumPlaces = {
+  messages: new Set([18, 20, 23]),
+  detail: 19,
+  statements: new Set([21, 24]),
+  sqlstate: 17,
+}
+const csvPlaces = { messages: csvMessage, detail: csvDetail, statements: csvStatement, sqlstate: csvSqlstate }
+const greenplumProcess = /^p\d+$/
+const processIndex = 3
 const startsLikeCsv = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]{0,7} ?[\w+:-]{0,20},/
 
 // A shipper may join the lines of several messages. In the server's text, each further line of a message begins with a tab.
@@ -109,15 +120,16 @@ function redactLine(line: string, options: LogTextOptions): RedactedSql {
 }
 
 function redactCsv(fields: readonly string[], replacement: string): string {
-  const sqlstate = fields[csvSqlstate]
+  const places = greenplumProcess.test(fields[processIndex] ?? '') ? greenplumPlaces : csvPlaces
+  const sqlstate = fields[places.sqlstate]?.replaceAll('"', '')
   return fields
     .map((field, index) => {
-      if (csvStatement.has(index))
+      if (places.statements.has(index))
         return rewriteCsvField(field, (sql) => redactSql(sql, { replacement, quoting: quotingOf(sqlstate) }))
-      if (!csvMessage.has(index) && index !== csvDetail) return field
+      if (!places.messages.has(index) && index !== places.detail) return field
       return rewriteCsvField(
         field,
-        (text) => redactMessage(text, { replacement, sqlstate, isDetail: index === csvDetail }).text,
+        (text) => redactMessage(text, { replacement, sqlstate, isDetail: index === places.detail }).text,
       )
     })
     .join(',')

@@ -17,6 +17,7 @@ export const shapeCases: readonly ShapeCase[] = [
   'more-log-shapes.ndjson',
   'prefix-shapes.ndjson',
   'program-shapes.ndjson',
+  'field-shapes.ndjson',
 ].flatMap((file) =>
   readFileSync(new URL(file, import.meta.url), 'utf8')
     .trimEnd()

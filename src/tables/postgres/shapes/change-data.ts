@@ -162,6 +162,104 @@ export const debeziumCloudEvent: Shape = {
   },
 }
 
+/** Names of Debezium's metadata in a row, without their two underscores; `add.fields.prefix` is `__` by default. */
+const rowMetadata = {
+  op: ['op'],
+  deleted: ['deleted'],
+  time: ['source_ts_ms', 'source.ts_ms', 'ts_ms'],
+  txid: ['txId', 'source_txId', 'source.txId'],
+  lsn: ['lsn', 'source_lsn', 'source.lsn'],
+  schema: ['schema', 'source_schema', 'source.schema'],
+  table: ['table', 'source_table', 'source.table'],
+  db: ['db', 'source_db', 'source.db'],
+  server: ['name', 'source_name', 'source.name'],
+} as const
+const rowMetadataKeys = Object.values(rowMetadata)
+  .flat()
+  .map((name) => `__${name}`)
+
+/** SQL of the members of an object for which a condition on `one`, the key, is true; NULL without any. */
+function membersOf(object: string, condition: string): string {
+  const pointer = `'/' || replace(replace(one, '~', '~0'), '/', '~1')`
+  const member = `to_json(one)::VARCHAR || ':' || coalesce(json_extract(${object}, ${pointer})::VARCHAR, 'null')`
+  const members = `list_transform(list_filter(json_keys(${object}), lambda one: ${condition}), lambda one: ${member})`
+  return `CASE WHEN strlen(${object}) <= ${maxMarkedBytes} THEN nullif(${jsonObject(members)}, '{}') END`
+}
+
+/**
+ * Rows of Debezium's transformation ExtractNewRecordState: the columns, and beside them the metadata that it is set to add
+ * (https://debezium.io/documentation/reference/stable/transformations/event-flattening.html, read 2026-11).
+ */
+export const debeziumRow: Shape = {
+  name: 'debezium-row',
+  matches: (at) => {
+    const isRow = (...outer: string[]): string =>
+      `${at(...outer, '__op')} IN ('c', 'u', 'd', 'r', 't') OR ${at(...outer, '__deleted')} IN ('true', 'false')`
+    return `(${isRow()} OR ${isRow('payload')})`
+  },
+  hasExactNumbers: true,
+  isRow: true,
+  fields: (at) => {
+    const of = (name: keyof typeof rowMetadata): string =>
+      unmarked(
+        `coalesce(${rowMetadata[name].flatMap((key) => [at(`__${key}`), at('payload', `__${key}`)]).join(', ')})`,
+      )
+    const row = membersOf(rowObject(at), `NOT starts_with(one, '__')`)
+    const isDeleted = `coalesce(${of('op')} = 'd' OR ${of('deleted')} = 'true', false)`
+    return {
+      record_kind: change,
+      event_time: of('time'),
+      commit_time: of('time'),
+      txid: of('txid'),
+      lsn: walPosition(of('lsn')),
+      command_tag: `CASE WHEN ${isDeleted} THEN 'DELETE' ELSE ${debeziumCommand(of('op'))} END`,
+      object_name: tableOf(of('schema'), of('table')),
+      db_name: of('db'),
+      server_name: of('server'),
+      old_values: withNumbers(`CASE WHEN ${isDeleted} THEN ${row} END`),
+      new_values: withNumbers(`CASE WHEN ${isDeleted} THEN NULL ELSE ${row} END`),
+    }
+  },
+  partly: (at) => {
+    const known = rowMetadataKeys.map(sqlString).join(', ')
+    return withNumbers(membersOf(rowObject(at), `starts_with(one, '__') AND one NOT IN (${known})`))
+  },
+}
+
+/** SQL of the object that has the columns: the record, or its payload beside a schema. */
+function rowObject(at: ValueAt): string {
+  return `CASE WHEN ${at('__op')} IS NULL AND ${at('__deleted')} IS NULL THEN ${at('payload')} ELSE body END`
+}
+
+/**
+ * Supabase's changes, as Realtime gives them to a client and as its webhooks send them
+ * (https://supabase.com/docs/guides/realtime/postgres-changes and https://supabase.com/docs/guides/database/webhooks, read
+ * 2026-11).
+ */
+export const supabaseChange: Shape = {
+  name: 'supabase-change',
+  matches: (at) => {
+    const isChange = (key: string): string => `${at(key)} IN ('INSERT', 'UPDATE', 'DELETE')`
+    return `(${at('table')} IS NOT NULL AND ${at('schema')} IS NOT NULL AND ((${isChange('eventType')} AND ${at('commit_timestamp')} IS NOT NULL)
+      OR (${isChange('type')} AND (${at('record')} IS NOT NULL OR ${at('old_record')} IS NOT NULL))))`
+  },
+  hasExactNumbers: true,
+  fields: (at) => {
+    const operation = `coalesce(${at('eventType')}, ${at('type')})`
+    const row = (...keys: string[]): string =>
+      withNumbers(`nullif(coalesce(${keys.map((key) => at(key)).join(', ')}), '{}')`)
+    return {
+      record_kind: change,
+      event_time: at('commit_timestamp'),
+      commit_time: at('commit_timestamp'),
+      command_tag: operation,
+      object_name: tableOf(at('schema'), at('table')),
+      old_values: row('old', 'old_record'),
+      new_values: row('new', 'record'),
+    }
+  },
+}
+
 /** The beginning and the end of a transaction, of Debezium's connectors with `provide.transaction.metadata`. */
 export const debeziumTransaction: Shape = {
   name: 'debezium-transaction',

@@ -1,3 +1,5 @@
+import { sqlString } from '../../sql.ts'
+import { csvlogLine } from './csvlog-line.ts'
 import { hasText } from './envelope.ts'
 import { criHead, locationFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
@@ -106,15 +108,75 @@ const csvColumns = [
   'query_id',
 ]
 
+// Names of Greenplum's own columns begin with a capital letter.
+const greenplumColumns = [
+  'log_time',
+  'user_name',
+  'database_name',
+  'process_id',
+  'Thread',
+  'Host',
+  'Port',
+  'session_start_time',
+  'transaction_id',
+  'Session',
+  'Command',
+  'Segment',
+  'Slice',
+  'DistributedTransaction',
+  'LocalTransaction',
+  'SubTransaction',
+  'error_severity',
+  'sql_state_code',
+  'message',
+  'detail',
+  'hint',
+  'internal_query',
+  'internal_query_pos',
+  'context',
+  'query',
+  'query_pos',
+  'Function',
+  'File',
+  'Line',
+  'Stack',
+]
+
+function csvPlace(at: ValueAt, place: number): string {
+  const value = at(String(place))
+  return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
+}
+
 /** csvlog as it is, one line under a key of an envelope. */
 export const wrappedCsvlog: Shape = {
   name: 'csv-text',
   matches: (at, text) =>
-    `${hasText(at)} AND regexp_matches(${text}, '^(?:${criHead})?\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d[.]\\d+ [^,]+,(?:"[^"]*")?,(?:"[^"]*")?,\\d+,')`,
+    `${hasText(at)} AND regexp_matches(${text}, '${csvlogLine.replace('^', `^(?:${criHead})?`)}')`,
   split: (line) => `regexp_extract_all(${line}, '(?s)(${csvValue})(?:,|$)', 1)`,
-  fields: (at) =>
-    csvlogFields((column) => {
-      const value = at(String(csvColumns.indexOf(column!) + 1))
-      return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
-    }),
+  fields: (at) => {
+    const isGreenplum = `starts_with(${at('4')}, 'p')`
+    const greenplum = (column: string): string => csvPlace(at, greenplumColumns.indexOf(column) + 1)
+    const fields = csvlogFields((column) => {
+      const own = csvPlace(at, csvColumns.indexOf(column!) + 1)
+      return `CASE WHEN ${isGreenplum} THEN ${greenplumColumns.includes(column!) ? greenplum(column!) : 'NULL'} ELSE ${own} END`
+    })
+    return {
+      ...fields,
+      pid: `CASE WHEN ${isGreenplum} THEN substring(${at('4')}, 2) ELSE ${at('4')} END`,
+      client_addr: `CASE WHEN ${isGreenplum} THEN ${greenplum('Host')} ELSE ${fields.client_addr} END`,
+      client_port: `CASE WHEN ${isGreenplum} THEN ${greenplum('Port')} ELSE ${fields.client_port} END`,
+      func_name: `CASE WHEN ${isGreenplum} THEN ${greenplum('Function')} ELSE ${fields.func_name} END`,
+      file_name: `CASE WHEN ${isGreenplum} THEN ${greenplum('File')} ELSE ${fields.file_name} END`,
+      file_line_num: `CASE WHEN ${isGreenplum} THEN ${greenplum('Line')} ELSE ${fields.file_line_num} END`,
+    }
+  },
+  partly: (at) => {
+    const others = greenplumColumns.filter(
+      (name) => /^[A-Z]/.test(name) && !['Host', 'Port', 'Function', 'File', 'Line'].includes(name),
+    )
+    const members = others.map(
+      (name) => `${sqlString(name)}, ${csvPlace(at, greenplumColumns.indexOf(name) + 1)}`,
+    )
+    return `CASE WHEN starts_with(${at('4')}, 'p') THEN json_merge_patch('{}', json_object(${members.join(', ')}))::VARCHAR END`
+  },
 }

@@ -1,5 +1,5 @@
 import { sqlString } from '../../sql.ts'
-import { continuationWords } from '../levels.ts'
+import { continuationWords, lineHead } from '../levels.ts'
 import { isPoolerName } from '../program-line.ts'
 import { envelopeLevel, hasText, syslogPid } from './envelope.ts'
 import { type PrefixValue, prefixFields, type Shape, type ValueAt } from './shape.ts'
@@ -67,7 +67,7 @@ export function continuationFields(
 /** The fields of a place in the server's source, as in `parserOpenTable, parse_relation.c:1381`. */
 export function locationFields(location: string): ReturnType<Shape['fields']> {
   const group = (number: number): string =>
-    `nullif(regexp_extract(${location}, '^(?:(.+), )?([^,:]+):([0-9]+)$', ${number}), '')`
+    `nullif(regexp_extract(${location}, '^ *(?:(.+), )?([^,:]+):([0-9]+)$', ${number}), '')`
   return { func_name: group(1), file_name: group(2), file_line_num: group(3) }
 }
 
@@ -76,7 +76,7 @@ export function locationFields(location: string): ReturnType<Shape['fields']> {
  * begins the further lines of a message with a tab, so that no text of a client is taken for such a line.
  */
 const joinedLine = (words: readonly string[]): string =>
-  `\\n(?:[^\\n\\t][^\\n]*?[^A-Za-z\\n])?(?:${words.join('|')}) ?:  `
+  `\\n(?:[^\\n\\t][^\\n]*?[^A-Za-z\\n])?${lineHead(words)}`
 const anyJoinedLine = joinedLine(Object.values(continuationWords).flat())
 /** Where one such line ends another, its word needs no check: a list of all words takes the engine long to compile. */
 const nextJoinedLine = joinedLine(['[^\\s:]+'])
@@ -142,6 +142,9 @@ export const cloudSqlAudit: Shape = {
 export const criHead =
   '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d) (?:stdout|stderr) [FP](?::\\S+)? '
 
+/** The same of a part of a longer line. */
+export const partHead = criHead.replace('[FP]', 'P')
+
 /** The head of a line in a file of syslog: time, host, program with its process, and PostgreSQL's own number. */
 const syslogHead =
   '(?:<\\d{1,3}>)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \\d]\\d \\d\\d:\\d\\d:\\d\\d|\\d{4}-\\d\\d-\\d\\dT[0-9:.]+(?:Z|[+-]\\d\\d:\\d\\d)) ([\\w.:-]+) [\\w./-]+\\[(\\d+)\\]: (?:\\[\\d+-\\d+\\] +)?'
@@ -185,6 +188,7 @@ const timeKeys = [
   '__REALTIME_TIMESTAMP',
   'timereported',
   'ISODATE',
+  '_time',
 ]
 
 /** SQL of the time that the envelope states. */
@@ -211,10 +215,19 @@ function secondTime(own: string, prefix: PrefixValue, envelope: string): string 
 
 const klogPlace = '([^ \\]:]+):(\\d+)\\] '
 
-/** SQL of klog's time, with the year of the envelope's time: of that before it, at the turn of the year. */
-function klogTime(time: string, envelope: string): string {
+/** A day or month in a blob's name, as in `y=2026/m=11/d=24`, `2026-11-24` or `20261124`. */
+const monthInName =
+  '(?:^|[^0-9])(20\\d\\d)[-_./]?(?:m=)?(0[1-9]|1[0-2])(?:[^0-9]|[-_./]?[0-3]\\d(?:[^0-9]|$)|$)'
+
+/**
+ * SQL of klog's time, with the year of the envelope's time, or else of the blob's name: of that before it, at the turn of
+ * the year.
+ */
+function klogTime(time: string, envelope: string, blob: string): string {
+  const named = (group: number): string => `regexp_extract(${blob}, ${sqlString(monthInName)}, ${group})`
   const instant = `CASE WHEN regexp_matches(${envelope}, '^\\d{4}-') THEN TRY_CAST(left(replace(${envelope}, 'T', ' '), 19) AS TIMESTAMP)
-    WHEN regexp_matches(${envelope}, '^\\d{10}') THEN make_timestamp(left(${envelope}, 10)::BIGINT * 1000000) END`
+    WHEN regexp_matches(${envelope}, '^\\d{10}') THEN make_timestamp(left(${envelope}, 10)::BIGINT * 1000000)
+    WHEN ${envelope} IS NULL THEN TRY_CAST(${named(1)} || '-' || ${named(2)} || '-01' AS TIMESTAMP) END`
   const year = `CASE WHEN starts_with(${time}, '12') AND month(instant) = 1 THEN year(instant) - 1
     WHEN starts_with(${time}, '01') AND month(instant) = 12 THEN year(instant) + 1 ELSE year(instant) END`
   return `list_transform([${instant}], lambda instant:
@@ -225,6 +238,7 @@ function klogTime(time: string, envelope: string): string {
 function isPooler(at: ValueAt): string {
   const names = [
     at('kubernetes', 'container_name'),
+    at('kubernetes', 'container', 'name'),
     at('labels', 'container'),
     ...[
       'container_name',
@@ -234,6 +248,7 @@ function isPooler(at: ValueAt): string {
       'PROGRAM',
       'syslogtag',
       'logger',
+      'target',
     ].map((key) => at(key)),
   ]
   return `coalesce(${isPoolerName(`concat_ws(' ', ${names.join(', ')})`)}, false)`
@@ -244,11 +259,23 @@ export function envelopeHost(at: ValueAt): string {
   const host = at('host')
   const pods = [
     at('kubernetes', 'pod_name'),
+    at('kubernetes', 'pod', 'name'),
     at('PodName'),
+    at('podName'),
     at('labels', 'pod'),
     at('resource', 'labels', 'pod_name'),
   ]
-  const names = [at('_HOSTNAME'), at('hostname'), at('HOST')]
+  // An instance of Prometheus has the port of its exporter.
+  const instance = `regexp_replace(${at('labels', 'instance')}, ':\\d+$', '')`
+  const names = [
+    at('_HOSTNAME'),
+    at('hostname'),
+    at('HOST'),
+    at('labels', 'host'),
+    at('labels', 'hostname'),
+    instance,
+    at('ContainerAppName_s'),
+  ]
   return `coalesce(${pods.join(', ')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
     WHEN json_valid(${host}) THEN coalesce(json_extract_string(${host}, '$."name"'), json_extract_string(${host}, '$."hostname"')) END, ${names.join(', ')})`
 }
@@ -260,11 +287,12 @@ export const logText: Shape = {
   prefixed: (_, line) => line,
   readsConnectionMessages: true,
   areClues: true,
-  fields: (at, prefix) => {
+  fields: (at, prefix, blob = 'NULL') => {
     const programLevel = envelopeLevel(at)
     const stated = `coalesce(${envelopeTime(at)}, ${outerTime})`
     const isKlog = `${prefix('program')} = 'klog'`
-    const own = `CASE WHEN ${isKlog} THEN ${klogTime(prefix('time'), stated)}
+    // Without a year, the day is no time: the row says so.
+    const own = `CASE WHEN ${isKlog} THEN coalesce(${klogTime(prefix('time'), stated, blob)}, ${prefix('time')})
       ELSE coalesce(${prefix('time')}, nullif(regexp_extract(${prefix('head')}, ${sqlString(leadingTime)}, 1), '')) END`
     const continued = continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind))
     return {

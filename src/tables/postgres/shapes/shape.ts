@@ -97,10 +97,16 @@ export interface Shape {
    * @param text SQL of the text inside the envelope of a shipper
    */
   matches(at: ValueAt, text: string): string
-  /** SQL of the fields that the shape has, as VARCHAR. */
-  fields(at: ValueAt, prefix: PrefixValue): Readonly<Partial<Record<TextField, string>>>
+  /**
+   * SQL of the fields that the shape has, as VARCHAR.
+   *
+   * @param blob SQL of the name of the blob; not given if it is not known
+   */
+  fields(at: ValueAt, prefix: PrefixValue, blob?: string): Readonly<Partial<Record<TextField, string>>>
   /** A value that another one replaces in its field, and so stays in `extra`: its path, and SQL of whether it is replaced. */
   replaced?(at: ValueAt, prefix: PrefixValue): readonly [path: readonly string[], condition: string]
+  /** Whether `extra` has only what `partly` gives, because the record's keys are names of columns. */
+  readonly isRow?: boolean | undefined
   /** SQL of a JSON object for `extra`: the keys of which columns hold a part of the value, with the rest of it. */
   partly?(at: ValueAt): string
   /** SQL of a list of the line's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
