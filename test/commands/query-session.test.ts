@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/reporting/logger.ts'
 import { chooseEngine } from '../../src/run/inspection/choose-engine.ts'
 import { openStatements, type Statements } from '../../src/run/inspection/statements.ts'
 import type { TableMoment } from '../../src/sinks/query-session.ts'
+import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { landAll, lines, openBench } from './command-fixture.ts'
 
 async function countOf(session: Statements, from: string): Promise<number> {
@@ -70,6 +71,53 @@ test('a session reads the log of a table again only when the table has a new ver
   const unsafe = of({}, true)
   t.after(() => unsafe.close())
   for (const _ of [1, 2]) assert.equal(await countOf(unsafe, 'two'), 5)
+})
+
+test('a session knows every view, however a statement finds it, and proposes one for a name that it does not know', async (t) => {
+  const bench = await openBench(t)
+  const config = bench.config({ one: {} })
+  await bench.storage.append('one', lines(0, 3))
+  await landAll(config)
+  const open = (unsafe: boolean): Statements => {
+    const session = openStatements(chooseEngine({ config, logger: silentLogger }, undefined), {
+      unsafe,
+      moment: {},
+      clock: systemClock,
+      logger: silentLogger,
+    })
+    t.after(() => session.close())
+    return session
+  }
+  const namesOf = async (session: Statements, sql: string): Promise<string[]> => {
+    const names: string[] = []
+    await session.run({
+      sql,
+      take: async ({ rows }) => {
+        for (const [name] of rows) names.push(String(name))
+        return true
+      },
+    })
+    return names
+  }
+  const views = postgresLogs('a.b.c').views!.views()
+  assert.ok(views.length > 10)
+  for (const { name } of views) {
+    const [count] = await namesOf(open(false), `SELECT count(*) FROM ${name.toUpperCase()}`)
+    assert.match(count!, /^\d+$/, name)
+  }
+  for (const list of ['SHOW TABLES', 'SELECT view_name FROM duckdb_views()']) {
+    const listed = await namesOf(open(false), list)
+    assert.deepEqual(
+      views.filter(({ name }) => !listed.includes(name)).map(({ name }) => name),
+      [],
+      list,
+    )
+  }
+  assert.equal(await countOf(open(true), "query_table('log_' || 'records')"), 3)
+  await assert.rejects(
+    countOf(open(false), 'log_recods'),
+    (error) => isTailraceError(error, 'QUERY_FAILED') && /log_records/.test(error.message),
+  )
 })
 
 test('a statement that would write more to the disk than it may is ended, and leaves no file', {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { makeDirectory, withStateErrors } from '../../../offsets/state-files.ts'
 import { EmbeddedEngine } from '../../encoding/engine.ts'
 import type {
@@ -23,7 +23,7 @@ import { EnginePool } from './engine-pool.ts'
 import { FollowedTable } from './followed-table.ts'
 import { copyToParquet, queryViews, type TableReading } from './query.ts'
 import { rangeSql } from './row-range.ts'
-import type { SetMember } from './view-sets.ts'
+import type { SetMember, SetViews } from './view-sets.ts'
 import { createViews, type LakehouseView, viewOf } from './views.ts'
 
 /** A confined engine with views of the tables. */
@@ -33,6 +33,7 @@ interface OpenedViews {
   readonly directory: string
   readonly views: readonly LakehouseView[]
   readonly members: readonly SetMember[]
+  readonly setViews: SetViews
   /** The tables and columns that the views were made for. */
   readonly shape: string
 }
@@ -68,11 +69,12 @@ export class DeltaQuerySession implements QuerySession {
   }
 
   async run({ sql, take, within, only, signal }: SessionStatement): Promise<FilesRead> {
-    return this.#withViews(signal, async ({ engine, views: all, members }, ending) => {
+    return this.#withViews(signal, async (opened, ending) => {
+      const { engine, views: all, members } = opened
       const views = only === undefined ? all : all.map((view) => selected(view, only))
       const prepare = within === undefined ? [] : await rangeSql(engine, views, members, within, ending)
       const options = { unsafe: this.#isUnsafe, take, prepare, signal: ending }
-      const readings = await queryViews(engine, views, sql, options)
+      const readings = await this.#withNamedViews(opened, sql, () => queryViews(engine, views, sql, options))
       this.#log(readings)
       return {
         files: sum(readings, ({ files }) => files),
@@ -82,9 +84,14 @@ export class DeltaQuerySession implements QuerySession {
   }
 
   async writeParquet({ sql, signal, maxBytes }: WrittenStatement, path: string): Promise<void> {
-    await this.#withViews(signal, async ({ engine, views, directory }, ending) => {
+    await this.#withViews(signal, async (opened, ending) => {
+      const { engine, views, directory } = opened
       const statement = { sql, unsafe: this.#isUnsafe, signal: ending, maxBytes }
-      this.#log(await copyToParquet(engine, views, statement, { directory, path }))
+      this.#log(
+        await this.#withNamedViews(opened, sql, () =>
+          copyToParquet(engine, views, statement, { directory, path }),
+        ),
+      )
     })
   }
 
@@ -118,6 +125,25 @@ export class DeltaQuerySession implements QuerySession {
       return [target.name, new FollowedTable(storage, { moment, freshMs, clock })] as const
     })
     return { directory, tables: new Map(tables) }
+  }
+
+  /** Creates the views that a statement names before it runs. */
+  async #withNamedViews<Result>(
+    { setViews }: OpenedViews,
+    sql: string,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    // Statements that may change anything can name a view in the ones that they store.
+    if (this.#isUnsafe) await setViews.createAll()
+    else await setViews.create(sql)
+    try {
+      return await work()
+    } catch (error) {
+      // The engine proposes a name that it knows. The statement has given no row yet.
+      const isUnknown = isTailraceError(error, 'QUERY_FAILED') && error.message.startsWith('Catalog Error:')
+      if (isUnknown && (await setViews.createAll())) return work()
+      throw error
+    }
   }
 
   #log(readings: readonly TableReading[]): void {
@@ -167,14 +193,14 @@ export class DeltaQuerySession implements QuerySession {
       maxSpillMiB: Math.min(maxSpillMiB, Math.floor((bavail * bsize) / 2 / 2 ** 20)),
     })
     try {
-      const { views, members } = await createViews(engine, this.#targets, async ({ name }) => {
+      const { views, members, setViews } = await createViews(engine, this.#targets, async ({ name }) => {
         const found = contents.get(name)
         const { storage, schemas } = session.tables.get(name)!
         return found && { storage, schemas, contents: found }
       })
       // Files of tables in Azure are copied, so only the directories on this machine are opened to a statement.
       if (!this.#isUnsafe) await engine.confine([session.directory, ...localDirectories(this.#targets)])
-      return { engine, directory, views, members, shape }
+      return { engine, directory, views, members, setViews, shape }
     } catch (error) {
       await engine.close()
       throw error

@@ -8,7 +8,7 @@ import type { DeltaStorage } from '../storage/delta-storage.ts'
 import { locationText, tableLocation } from '../storage/location.ts'
 import { FileSchemas, fileIndex } from './file-schemas.ts'
 import { readTable } from './read-table.ts'
-import { createSetViews, type SetMember } from './view-sets.ts'
+import { type SetMember, SetViews } from './view-sets.ts'
 
 /** Names that the engine keeps for itself; a table of such a catalog has its other names only. */
 const reservedCatalogs: ReadonlySet<string> = new Set(['main', 'memory', 'system', 'temp'])
@@ -31,8 +31,7 @@ export type ReadTable = Pick<LakehouseView, 'storage' | 'contents' | 'schemas'>
 
 /**
  * Creates views of the pipelines' tables in the engine: under their three-part names, their short names, and
- * `pipeline NAME`; and the views of the tables' sets over them. A name shared by two tables gets no view. Tables that do
- * not exist yet are left out.
+ * `pipeline NAME`. A name shared by two tables gets no view. Tables that do not exist yet are left out.
  *
  * The views have the tables' columns, and no rows until `fillView`.
  */
@@ -40,7 +39,12 @@ export async function createViews(
   engine: EmbeddedEngine,
   targets: readonly DeltaTarget[],
   read: (target: DeltaTarget) => Promise<ReadTable | undefined>,
-): Promise<{ readonly views: LakehouseView[]; readonly members: readonly SetMember[] }> {
+): Promise<{
+  readonly views: LakehouseView[]
+  readonly members: readonly SetMember[]
+  /** The views of the tables' sets. */
+  readonly setViews: SetViews
+}> {
   const owners = new Map<string, Set<string>>()
   for (const target of targets) {
     for (const name of namesOf(target.table.name)) {
@@ -79,8 +83,7 @@ export async function createViews(
       members.push({ pipeline: name, set: target.table.views, columns: target.table.columns, view })
     }
   }
-  await createSetViews(engine, members, hidingNames(targets))
-  return { views, members }
+  return { views, members, setViews: await SetViews.open(engine, members, hidingNames(targets)) }
 }
 
 /** Names of tables, in lower case, that hide views. A set's own table may be named as their relation, which has its rows. */
