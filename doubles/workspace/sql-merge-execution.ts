@@ -32,10 +32,11 @@ export function mergeSql(
   const forBoth = { ...translator.values }
   const clauses: string[] = []
   if (update !== undefined) {
-    const list = update.map(
+    const list = update.assignments.map(
       ({ column, value }) => `${sqlIdentifier(column)} = ${translator.translate(value)}`,
     )
-    clauses.push(`WHEN MATCHED THEN UPDATE SET ${list.join(', ')}`)
+    const which = update.condition === undefined ? '' : ` AND (${translator.translate(update.condition)})`
+    clauses.push(`WHEN MATCHED${which} THEN UPDATE SET ${list.join(', ')}`)
   }
   if (insert !== undefined) {
     const columns = insert.columns.map(sqlIdentifier).join(', ')

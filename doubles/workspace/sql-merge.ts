@@ -11,11 +11,17 @@ export interface MergeStatement {
   readonly sourceAlias: string
   readonly condition: readonly Token[]
   /** What becomes of a row of the target that a row of the source matches; undefined leaves it. */
-  readonly update: readonly Assignment[] | undefined
+  readonly update: MergeUpdate | undefined
   /** The row to insert for a row of the source without a match; undefined to insert none. */
   readonly insert: MergeInsert | undefined
   /** Which rows of the target that no row of the source matches are deleted; undefined for none. */
   readonly deletion: readonly Token[] | undefined
+}
+
+export interface MergeUpdate {
+  /** Which of the matched rows are changed; undefined for all. */
+  readonly condition: readonly Token[] | undefined
+  readonly assignments: readonly Assignment[]
 }
 
 export interface Assignment {
@@ -61,9 +67,10 @@ export function parseMerge(cursor: SqlCursor): MergeStatement {
   }
 }
 
-function parseUpdate(cursor: SqlCursor, targetAlias: string): readonly Assignment[] {
-  if (!cursor.skip('THEN', 'UPDATE', 'SET')) throw notEmulated('conditions of WHEN MATCHED, or its DELETE')
-  return splitAtCommas(cursor.until('WHEN')).map((tokens) => {
+function parseUpdate(cursor: SqlCursor, targetAlias: string): MergeUpdate {
+  const condition = cursor.skip('AND') ? cursor.until('THEN') : undefined
+  if (!cursor.skip('THEN', 'UPDATE', 'SET')) throw notEmulated('DELETE of WHEN MATCHED')
+  const assignments = splitAtCommas(cursor.until('WHEN')).map((tokens) => {
     const [qualifier, dot] = tokens
     const isQualified =
       dot?.text === '.' && qualifier?.text.toLowerCase() === targetAlias.toLowerCase() && tokens.length > 2
@@ -71,6 +78,7 @@ function parseUpdate(cursor: SqlCursor, targetAlias: string): readonly Assignmen
     if (column === undefined || equals?.text !== '=' || value.length === 0) throw cursor.failure()
     return { column: column.text, value }
   })
+  return { condition, assignments }
 }
 
 function parseInsert(cursor: SqlCursor): MergeInsert {

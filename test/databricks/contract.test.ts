@@ -286,6 +286,7 @@ for (const target of contractTargets(process.env)) {
         declaration,
         rows: new RangeRows(bench.warehouse, declaration.name),
         ensureTable: async () => {},
+        nowMs: () => Date.now(),
         engine: encoder.engine,
       })
       for (const part of [contractSpan(0, 200), contractSpan(100, 300)]) {

@@ -194,6 +194,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         rows,
         ensureTable,
         engine: fileReader(config.table.columns),
+        nowMs: () => clock.now(),
       })
     if (mode === 'zerobus')
       return new ZerobusLoader({

@@ -173,7 +173,14 @@ function loaderOf(
   }
   if (mode === 'merge') {
     const ensureTable = async (): Promise<void> => requireVisibleRows(await opened(), target)
-    return new MergeLoader({ warehouse, declaration, engine, rows, ensureTable })
+    return new MergeLoader({
+      warehouse,
+      declaration,
+      engine,
+      rows,
+      ensureTable,
+      nowMs: () => context.clock.now(),
+    })
   }
   const folder = requireStaging(staging, mode)
   if (mode === 'replace-where') {

@@ -227,7 +227,14 @@ export async function committerFixture(
             },
           })
         : mode === 'merge'
-          ? new MergeLoader({ warehouse: stepping, declaration, engine, rows, ensureTable: ensure })
+          ? new MergeLoader({
+              warehouse: stepping,
+              declaration,
+              engine,
+              rows,
+              ensureTable: ensure,
+              nowMs: () => clock.now(),
+            })
           : new VolumeLoader({
               staging,
               stagedFiles: new StagedFiles({

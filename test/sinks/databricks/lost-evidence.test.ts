@@ -318,6 +318,37 @@ test('the removal of a killed replay that is executed late leaves the rows of a 
   assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 100 }, 'second'))
 })
 
+test('a statement of a killed replay by merge that is executed late leaves the rows of a later replay', async (t) => {
+  for (const doubled of [false, true]) {
+    const fixture = await committerFixture(t)
+    const first = await fixture.open('logs', { mode: 'merge' })
+    await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
+    if (doubled) {
+      await fixture.warehouse.rows(
+        `INSERT INTO "lake"."logs"."logs" SELECT * FROM "lake"."logs"."logs" WHERE source_offset = 20`,
+      )
+    }
+    const hold = fixture.warehouse.holdNext(/^(?:DELETE FROM|MERGE INTO .*THEN UPDATE)/s)
+    let isKilled = false
+    const killed = await fixture.open('logs', {
+      mode: 'merge',
+      step: (name, call) => (isKilled ? Promise.reject(new Error(`killed before ${name}`)) : call()),
+    })
+    const late = killed.replace(span(0, 50), [await fixture.encode(span(0, 50), 'first')]).catch(() => {})
+    await hold.reached
+    isKilled = true
+    const next = await fixture.open('logs', { mode: 'merge' })
+    await next.replace(span(0, 100), [await fixture.encode(span(0, 100), 'second')])
+    hold.release()
+    await late
+    assert.deepEqual(
+      await fixture.rows('logs'),
+      rowsOf({ start: 0, end: 100 }, 'second'),
+      `doubled: ${doubled}`,
+    )
+  }
+})
+
 test('the rows of 10,000 ranges are counted in a few statements', async (t) => {
   const fixture = await committerFixture(t)
   const calls: string[] = []

@@ -8,7 +8,7 @@ import { databricksTypes } from '../tables/definition.ts'
 import { keyColumns } from '../tables/key-columns.ts'
 import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
 import { type BlobPlace, jsonArray, type RowChunk, type RowOrder, readRowChunks } from './json-rows.ts'
-import type { RangeRows } from './range-rows.ts'
+import { type IngestTimes, ingestTimes, type RangeRows, type RowsBefore } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
 
 /** Bytes of JSON rows in one statement. The limit of a parameter's length is not documented; 1 MiB works. */
@@ -22,6 +22,7 @@ export interface MergeLoaderOptions {
   readonly ensureTable: () => Promise<void>
   /** Reads the encoded files. */
   readonly engine: EmbeddedEngine
+  readonly nowMs: () => number
 }
 
 /**
@@ -60,13 +61,29 @@ export class MergeLoader implements RowLoader {
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
-  /** Each statement replaces a part of the range atomically, so after a crash the replay can be repeated. */
+  /**
+   * Each statement replaces a part of the range atomically, so after a crash the replay can be repeated. A statement of a
+   * killed replay that is executed late leaves the rows that a later replay has put there.
+   */
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
+    const { rows, nowMs } = this.#options
+    const files = encoded.flatMap((batch) => batch.files)
+    const times = ingestTimes(files, nowMs())
+    const { newest, hasDoubles } = await rows.before(span, times)
+    if (hasDoubles) {
+      // A MERGE would update each of the doubles and keep them. After a crash in between, rows are missing at worst, and
+      // repeating the replay adds them.
+      const removed = await rows.remove(span, times)
+      for (const part of encoded) {
+        await this.#inChunks(part, 'any', async (chunk) => void (await this.#add(chunk.rows)))
+      }
+      return removed
+    }
     let first: BlobPlace = { offset: span.start, index: 0 }
     let waiting: readonly string[] | undefined
     let removed = 0
     const replaceUpTo = async (end: BlobPlace): Promise<void> => {
-      removed += await this.#replacePart({ span, first, end }, waiting ?? [])
+      removed += await this.#replacePart({ span, first, end }, { newest, ...times }, waiting ?? [])
       first = end
     }
     for (const part of encoded) {
@@ -90,28 +107,19 @@ export class MergeLoader implements RowLoader {
     return Number(result?.num_inserted_rows ?? 0)
   }
 
-  async #replacePart(part: Part, rows: readonly string[]): Promise<number> {
+  async #replacePart(
+    part: Part,
+    { newest, ingestedFrom, ingestedTo }: Pick<RowsBefore, 'newest'> & IngestTimes,
+    rows: readonly string[],
+  ): Promise<number> {
     const { warehouse, declaration } = this.#options
-    const parameters = partParameters(part)
     const [result] = await warehouse.execute({
       label: 'replace the rows of a range',
       sql: replaceSql(declaration),
-      parameters: { ...parameters, rows: jsonArray(rows) },
+      parameters: { ...partParameters(part), newest, ingestedFrom, ingestedTo, rows: jsonArray(rows) },
       repeatable: true,
     })
-    const updated = Number(result?.num_updated_rows ?? 0)
-    if (updated > rows.length) {
-      // The table had duplicates of a row, which the MERGE has updated but kept. Remove the whole part and add it again.
-      // After a crash in between, rows are missing at worst, and repeating the replay adds them.
-      await warehouse.execute({
-        label: 'remove the rows of a range',
-        sql: `DELETE FROM ${qualifiedName(declaration.name)} WHERE ${inPart('')}`,
-        parameters,
-        repeatable: true,
-      })
-      await this.#add(rows)
-    }
-    return updated + Number(result?.num_deleted_rows ?? 0)
+    return Number(result?.num_updated_rows ?? 0) + Number(result?.num_deleted_rows ?? 0)
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
@@ -138,15 +146,18 @@ export function mergeSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>
   return [...matching(declaration), insertion(declaration)].join('\n')
 }
 
-/** SQL that replaces the rows of a range by those of the parameter `:rows`, in one step. */
+/**
+ * SQL that replaces the rows of a range by those of the parameter `:rows`, in one step, except those that were encoded after
+ * all that were there when the replay began.
+ */
 function replaceSql(declaration: Pick<TableDeclaration, 'name' | 'columns'>): string {
   const columns = declaration.columns.map((column) => quoteName(column.name))
   // Spark's grammar requires this order of the three kinds of clauses.
   return [
     ...matching(declaration),
-    `WHEN MATCHED THEN UPDATE SET ${columns.map((column) => `t.${column} = s.${column}`).join(', ')}`,
+    `WHEN MATCHED AND ${isReplaced} THEN UPDATE SET ${columns.map((column) => `t.${column} = s.${column}`).join(', ')}`,
     insertion(declaration),
-    `WHEN NOT MATCHED BY SOURCE AND ${inPart('t.')} THEN DELETE`,
+    `WHEN NOT MATCHED BY SOURCE AND ${inPart} AND ${isReplaced} THEN DELETE`,
   ].join('\n')
 }
 
@@ -176,14 +187,16 @@ interface Part {
   readonly end: BlobPlace
 }
 
-/** @returns the condition for a row in a part, whose bounds are parameters @param t what precedes a column's name */
-function inPart(t: string): string {
-  return [
-    `${t}source_blob = :blob AND ${t}source_generation = :generation`,
-    `${t}source_offset >= :from AND (${t}source_offset > :from OR ${t}source_index >= :fromIndex)`,
-    `${t}source_offset <= :to AND (${t}source_offset < :to OR ${t}source_index < :toIndex)`,
-  ].join(' AND ')
-}
+/** The condition for a row in a part, whose bounds are parameters. */
+const inPart = [
+  't.source_blob = :blob AND t.source_generation = :generation',
+  't.source_offset >= :from AND (t.source_offset > :from OR t.source_index >= :fromIndex)',
+  't.source_offset <= :to AND (t.source_offset < :to OR t.source_index < :toIndex)',
+].join(' AND ')
+
+/** The condition for a row that was there when the replay began, or that is one of its own. */
+const isReplaced = `(t.ingest_ts IS NULL OR t.ingest_ts <= CAST(:newest AS TIMESTAMP)
+  OR (t.ingest_ts >= CAST(:ingestedFrom AS TIMESTAMP) AND t.ingest_ts <= CAST(:ingestedTo AS TIMESTAMP)))`
 
 function partParameters({ span, first, end }: Part): Readonly<Record<string, ParameterValue>> {
   return {

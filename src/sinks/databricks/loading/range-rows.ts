@@ -31,6 +31,14 @@ export function ingestTimes(files: readonly WrittenFile[], nowMs: number): Inges
   return { ingestedFrom: first, ingestedTo: last }
 }
 
+/** What a table has of a range before its rows are replaced. */
+export interface RowsBefore {
+  /** The last `ingest_ts` of its rows, except those of the replay itself, as SQL text; null without any. */
+  readonly newest: string | null
+  /** Whether two rows have the same place. */
+  readonly hasDoubles: boolean
+}
+
 /** Counts and removes the rows of blob ranges, by their source columns. */
 export class RangeRows {
   readonly #warehouse: Warehouse
@@ -88,6 +96,19 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
     return rows
   }
 
+  async before(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<RowsBefore> {
+    const { condition, parameters } = withinRanges([span])
+    const [found] = await this.#warehouse.execute({
+      label: 'find the newest row of a range, and doubles',
+      sql: `SELECT CAST(max(newest) AS STRING) AS newest, max(places) AS most FROM (
+  SELECT max(CASE WHEN ${isOther} THEN ingest_ts END) AS newest, count(*) AS places
+  FROM ${this.#table} WHERE ${condition} GROUP BY source_offset, source_index)`,
+      parameters: { ...parameters, ingestedFrom, ingestedTo },
+      repeatable: true,
+    })
+    return { newest: textOf(found?.newest), hasDoubles: Number(found?.most ?? 0) > 1 }
+  }
+
   /**
    * Removes the rows of a range, except those encoded by the replay itself. A removal by a killed process, or one whose
    * reply was lost, may be executed late, after the new rows were loaded. Rows that were encoded later than all that were
@@ -97,8 +118,6 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
    */
   async remove(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<number> {
     const { condition, parameters } = withinRanges([span])
-    const isOther =
-      'ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP)'
     const values = { ...parameters, ingestedFrom, ingestedTo }
     const [found] = await this.#warehouse.execute({
       label: 'find the newest row of a range',
@@ -107,7 +126,7 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
       parameters: values,
       repeatable: true,
     })
-    const newest = typeof found?.newest === 'string' ? found.newest : null
+    const newest = textOf(found?.newest)
     const [result] = await this.#warehouse.execute({
       label: 'remove the rows of a range',
       sql: `DELETE FROM ${this.#table} WHERE ${condition} AND (ingest_ts IS NULL
@@ -145,6 +164,13 @@ FROM ${this.#table} GROUP BY source_blob, source_generation`,
       offset: Number(landed_to),
     }))
   }
+}
+
+/** The condition for a row that the replay itself has not encoded. */
+const isOther = 'ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP)'
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 /** @returns an SQL condition for rows in any of the spans, with the values as parameters, so that no blob name becomes SQL. */

@@ -45,18 +45,25 @@ test('records of a document that are more than a statement takes are replaced pa
   })
   await committer.land([span(0, 100)], await document(0, 9, 'old'))
   await committer.land([span(100, 200)], await document(100, 5, 'old'))
+  sent.length = 0
+  const exchanged = await committer.replace(span(0, 200), [
+    await document(0, 8, 'mid'),
+    await document(100, 6, 'mid'),
+  ])
+  assert.ok(sent.filter((name) => name === 'replace the rows of a range').length >= 6, String(sent))
+  assert.ok(!sent.some((name) => /remove/.test(name)), 'readers see the old rows or the new ones')
+  assert.equal(exchanged.removedRows, 14)
+  assert.deepEqual(await rows(), [...texts(0, 8, 'mid'), ...texts(100, 6, 'mid')])
   // Somebody has doubled a row.
   const { signal } = new AbortController()
   await fixture.warehouse.execute(
     'INSERT INTO lake.logs.logs SELECT * FROM lake.logs.logs WHERE source_offset = 0 AND source_index = 4',
     { ...nothing, signal },
   )
-  sent.length = 0
   const replaced = await committer.replace(span(0, 200), [
     await document(0, 7, 'new'),
     await document(100, 6, 'new'),
   ])
-  assert.ok(sent.filter((name) => name === 'replace the rows of a range').length >= 6, String(sent))
   assert.equal(replaced.removedRows, 15)
   assert.deepEqual(await rows(), [...texts(0, 7, 'new'), ...texts(100, 6, 'new')])
   await committer.close()
