@@ -89,6 +89,19 @@ function csvLine({
   return `2026-11-24 08:54:35.875 UTC,"o'hara","orders",4138,"10.1.2.3:5432",6b0550cb.102a,1,"SELECT",2026-11-24 08:54:35 UTC,3/1,0,ERROR,${sqlstate},${texts.join(',')},15,,"it's","client backend",,0`
 }
 
+function greenplumLine({
+  message,
+  detail = '',
+  context = '',
+  statement = '',
+  sqlstate = '00000',
+}: MarkedMessage): string {
+  const [text, more, query, place] = [message, detail, statement, context].map((one) =>
+    one === '' ? '' : csv(one),
+  )
+  return `2026-11-24 08:54:35.875 UTC,"o'hara","orders",p4138,th1,"10.1.2.3","40100",2026-11-24 08:54:30 UTC,0,con7,cmd3,seg-1,,dx1,,sx1,"ERROR","${sqlstate}",${text},${more},,${query},,${place},${query},15,"f","a.c",12,`
+}
+
 function without(record: Readonly<Record<string, JsonObject[string] | undefined>>): JsonObject {
   return Object.fromEntries(
     Object.entries(record).filter((entry): entry is [string, JsonObject[string]] => entry[1] !== undefined),
@@ -182,6 +195,7 @@ export const producers: readonly ((
       }),
     },
     { '@timestamp': '2026-11-24T08:54:36Z', log: csvLine(message) },
+    { '@timestamp': '2026-11-24T08:54:36Z', log: greenplumLine(message) },
   ],
   (message) => [
     ...textLines(message).map((line) => ({ ...shipped, log: `${line}\n` })),

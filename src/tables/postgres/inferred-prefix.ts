@@ -19,6 +19,7 @@ const textBeforeGroups = "['all', 'before', 'level', 'uneven', 'code']"
 /** An instant of another producer may have no blank before its zone. */
 const anyInstant = serverInstant.replace('? (?:', '? ?(?:')
 const preciseInstant = anyInstant.replace('(?:\\.\\d+)?', '\\.\\d+')
+const wholeInstant = anyInstant.replace('(?:\\.\\d+)?', '')
 
 const keys = {
   pid: 'pid|process|process_id',
@@ -76,8 +77,15 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
       [`(${anyInstant})`, 1],
       [epoch, 1],
     ],
+    // Beside %m, a time without a fraction can only be %s.
+    session_start: [
+      [`${preciseInstant}.*?[^.\\d](${wholeInstant})`, 1],
+      [`(${wholeInstant}).*${preciseInstant}`, 1],
+    ],
     session_id: [[sessionId, 1]],
     pid: [
+      // As in `%p[%l]`.
+      ['[ \\t](\\d{1,7})\\[\\d+\\]', 1],
       ['\\[ *([1-9]\\d*)\\]', 1],
       ['\\[(\\d+)-\\d+\\]', 1],
       [keyed('pid', number), 1],
@@ -87,6 +95,7 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
       // `[4138]: [7-1]` of %p and %l-1, `[4138-7]` of %p-%l, or `[6b0550cb.102a-7]` of %c-%l. In front of the rest, syslog's
       // own number.
       ['\\[\\d+\\].*\\[(\\d+)-1\\]', 1],
+      ['[ \\t]\\d{1,7}\\[(\\d+)\\]', 1],
       ['^\\[\\d+-(\\d+)\\][^[]*$', 1],
       ['^[^[]+\\[\\d+-(\\d+)\\]', 1],
       ['[0-9a-f]{8}\\.[0-9a-f]{1,8}-(\\d+)', 1],

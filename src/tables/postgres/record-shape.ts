@@ -15,6 +15,8 @@ import type { ValueAt } from './shapes/shape.ts'
 const plainJsonlog = 0
 const logTextNumber = shapeNumber('log-text')
 const csvTextNumber = shapeNumber('csv-text')
+/** Shapes whose records may have the keys of an envelope beside their own, as what forwards them can merge both. */
+const mergedNumbers = ['jsonlog', 'csvlog', 'csv-text'].map(shapeNumber).join(', ')
 const lineNumbers = [csvTextNumber, logTextNumber].join(', ')
 const exactNumbers = shapes
   .flatMap(({ hasExactNumbers }, index) => (hasExactNumbers === true ? [index + 1] : []))
@@ -90,7 +92,7 @@ export function addShape(
     // Here, so that the struct is in the vectors of few steps.
     outer_list: byShape(clueLists, 'outer_shape'),
     has_record: `outer_shape = ${logTextNumber} AND ${hasUnreadRecord(clues.at, 'doc')}`,
-    envelope_host: `CASE WHEN ${isWrapped} OR outer_shape = ${csvTextNumber} THEN ${host} END`,
+    envelope_host: `CASE WHEN ${isWrapped} OR outer_shape IN (${mergedNumbers}) THEN ${host} END`,
     [outerTime]: `CASE WHEN ${isWrapped} THEN ${time} END`,
     text_removal: `CASE WHEN outer_shape IN (${lineNumbers}) THEN ${textRemoval(clues.at)}
       WHEN others IS NOT NULL THEN ${sqlString(removalPatch([['properties'], ...otherKeys.map((key) => [key])]))} END`,

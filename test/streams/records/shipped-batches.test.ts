@@ -70,6 +70,19 @@ test('each record of a batch is an entry at the place of the line, and integers 
   assert.match(last!.raw, /"log":\{"query_id":-6883023751393440299\}.*"time":"1795510476000000001"/)
 })
 
+test('a value of OTLP that is written against its protocol, with two types, is kept whole', () => {
+  const body = { stringValue: 'one', intValue: '7' }
+  const attributes = [{ key: 'a', value: { stringValue: 'x', doubleValue: 1.5 } }]
+  const batch = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body, attributes }] }] }] }
+  const [entry] = entriesOfLine(JSON.stringify(batch))
+  assert.deepEqual(parseJson(entry!.raw), {
+    log: 'one',
+    body: { intValue: '7' },
+    resource: {},
+    attributes: { a: { stringValue: 'x', doubleValue: 1.5 } },
+  })
+})
+
 test('an object that only begins like a batch, and a batch without records, stay one entry', () => {
   for (const line of [
     '{"streams":"x"}',

@@ -31,3 +31,12 @@ test('each known shape of a log record fills the columns that it has values for'
   })
   assert.deepEqual(wrong, [])
 })
+
+test('a day without a year has that of the month in the name of its blob', async (t) => {
+  const line = 'I1231 23:59:59.875000       1 leaderelection.go:250] attempting to acquire leader lease'
+  const rows = await landedRows(t, [line], 'operator/y=2027/m=01/d=01/h=00/m=00/PT1H.json')
+  assert.deepEqual(
+    rows[0]!.map((row) => [row.event_time, row.parse_status]),
+    [['2026-12-31 23:59:59.875+00', 'ok']],
+  )
+})

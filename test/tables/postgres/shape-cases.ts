@@ -25,13 +25,14 @@ export const shapeCases: readonly ShapeCase[] = [
     .map((line): ShapeCase => JSON.parse(line)),
 )
 
-/** Lands lines by a run. @returns the rows of each line, without `raw` */
+/** Lands lines by a run. @param name the blob's @returns the rows of each line, without `raw` */
 export async function landedRows(
   t: TestContext,
   lines: readonly string[],
+  name = 'logs',
 ): Promise<readonly (readonly JsonRow[])[]> {
   const bench = await openBench(t)
-  const blob = bench.storage.container.getAppendBlobClient('logs')
+  const blob = bench.storage.container.getAppendBlobClient(name)
   await blob.create()
   const rowsAt = new Map<number, JsonRow[]>()
   let offset = 0
@@ -43,7 +44,7 @@ export async function landedRows(
     offset += bytes.length
   }
   await blob.appendBlock(Buffer.concat(blocks), offset)
-  await landAll(bench.config({ logs: {} }))
+  await landAll(bench.config({ logs: { blob: name } }))
   const rows = await selectFrom(
     join(bench.directory, 'lakehouse/test/logs/logs'),
     (from) =>

@@ -80,6 +80,11 @@ const sameTimes: Readonly<Record<string, string>> = {
   'europe/kirov': 'Europe/Moscow',
 }
 
+/** Zones that had abbreviations of their own until the tz database of 2024b, as servers with an older one write them. */
+const formerAbbreviations: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  met: { CET: 'MET', CEST: 'MEST' },
+}
+
 // PostgreSQL was first released in 1996. One sample per month is enough, because zones keep an offset for weeks at least.
 const firstYear = 1996
 const lastYear = 2037
@@ -104,8 +109,11 @@ export function zoneOffsets(timezone: string): ZoneOffsets {
     all.add(offset)
     const abbreviation = abbreviations[zoneName(names, instant)]
     if (abbreviation === undefined) continue
-    const known = byAbbreviation.get(abbreviation) ?? []
-    if (!known.includes(offset)) byAbbreviation.set(abbreviation, [...known, offset])
+    const former = formerAbbreviations[timezone.toLowerCase()]?.[abbreviation]
+    for (const name of former === undefined ? [abbreviation] : [abbreviation, former]) {
+      const known = byAbbreviation.get(name) ?? []
+      if (!known.includes(offset)) byAbbreviation.set(name, [...known, offset])
+    }
   }
   return { all: [...all], byAbbreviation }
 }

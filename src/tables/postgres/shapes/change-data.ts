@@ -1,6 +1,6 @@
 import { sqlString } from '../../sql.ts'
 import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
-import { removalPatch, withoutEmptyObjects } from '../other-keys.ts'
+import { joinedKeys, removalPatch, withoutEmptyObjects, withoutKeys } from '../other-keys.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** The kind of every record of change data. */
@@ -83,6 +83,7 @@ export const wal2jsonTransaction: Shape = {
       lsn: at('nextlsn'),
       command_tag: `upper(${only('kind')})`,
       object_name: `${only('schema')} || '.' || ${only('table')}`,
+      message: `CASE WHEN ${only('kind')} = 'message' THEN ${only('content')} END`,
       old_values: withNumbers(rowsOfChanges(at('change'), 'oldkeys.keynames', 'oldkeys.keyvalues')),
       new_values: withNumbers(rowsOfChanges(at('change'), 'columnnames', 'columnvalues')),
     }
@@ -222,13 +223,19 @@ export const debeziumRow: Shape = {
   },
   partly: (at) => {
     const known = rowMetadataKeys.map(sqlString).join(', ')
-    return withNumbers(membersOf(rowObject(at), `starts_with(one, '__') AND one NOT IN (${known})`))
+    const metadata = membersOf(rowObject(at), `starts_with(one, '__') AND one NOT IN (${known})`)
+    const outer = withoutKeys('body', sqlString(removalPatch([['payload']])))
+    return withNumbers(`CASE WHEN ${isBare(at)} THEN ${metadata} ELSE ${joinedKeys(outer, metadata)} END`)
   },
 }
 
 /** SQL of the object that has the columns: the record, or its payload beside a schema. */
 function rowObject(at: ValueAt): string {
-  return `CASE WHEN ${at('__op')} IS NULL AND ${at('__deleted')} IS NULL THEN ${at('payload')} ELSE body END`
+  return `CASE WHEN ${isBare(at)} THEN body ELSE ${at('payload')} END`
+}
+
+function isBare(at: ValueAt): string {
+  return `(${at('__op')} IS NOT NULL OR ${at('__deleted')} IS NOT NULL)`
 }
 
 /**
