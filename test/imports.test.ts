@@ -38,6 +38,7 @@ const foreignPackages: Readonly<Record<string, readonly string[]>> = {
   '@duckdb/node-api': [
     'sinks/encoding/engine-api.ts',
     'sinks/encoding/engine.ts',
+    'sinks/encoding/held-file.ts',
     'sinks/encoding/row-stream.ts',
   ],
   '@opentelemetry/api': [
@@ -202,7 +203,7 @@ test('imports go downward only', () => {
 const maxLayers = { rooms: 9, files: 18 }
 
 /** How many pairs of rooms imports may connect. */
-const maxConnections = 100
+const maxConnections = 106
 
 /** A folder of `src`, or a file at its root. */
 function roomOf(file: string): string {

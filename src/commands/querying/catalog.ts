@@ -1,6 +1,6 @@
 import type { ChosenEngine } from '../../run/inspection/choose-engine.ts'
 import type { Statements } from '../../run/inspection/statements.ts'
-import { sqlIdentifier } from '../../tables/sql.ts'
+import { nameInStatement, viewColumnsSql } from '../../tables/engine-views.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
 
 /** A table or view that a statement can name. */
@@ -15,9 +15,6 @@ export interface CatalogColumn {
   readonly type: string
   readonly comment: string
 }
-
-/** Names that need no quotes. */
-const plainName = /^[a-z_][a-z0-9_]*$/i
 
 /**
  * Lists the tables and views of a query's engine: of the engine of this process those that it has, of another engine the
@@ -38,7 +35,7 @@ export async function readCatalog(
     sql: viewColumnsSql,
     take: async ({ rows }) => {
       for (const [database, schema, view, column, type] of rows as string[][]) {
-        const name = nameOf(database ?? '', schema ?? '', view ?? '')
+        const name = nameInStatement(database ?? '', schema ?? '', view ?? '')
         const columns = entries.get(name) ?? []
         entries.set(name, columns)
         columns.push({ name: column ?? '', type: type ?? '', comment: comments.get(column ?? '') ?? '' })
@@ -47,16 +44,6 @@ export async function readCatalog(
     },
   })
   return Array.from(entries, ([name, columns]) => ({ name, columns }))
-}
-
-const viewColumnsSql = `SELECT views.database_name, views.schema_name, views.view_name, column_name, data_type
-  FROM duckdb_views() AS views JOIN duckdb_columns() AS columns
-    ON columns.database_name = views.database_name AND columns.schema_name = views.schema_name AND columns.table_name = views.view_name
-  WHERE NOT views.internal ORDER BY views.database_name = 'memory', views.database_name, views.schema_name, views.view_name, column_index`
-
-function nameOf(database: string, schema: string, view: string): string {
-  const parts = database === 'memory' ? [view] : [database, schema, view]
-  return parts.map((part) => (plainName.test(part) ? part : sqlIdentifier(part))).join('.')
 }
 
 function declared({ name, columns }: TableDeclaration): CatalogEntry {

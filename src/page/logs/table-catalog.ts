@@ -1,19 +1,9 @@
+import { nameInStatement, viewColumnsSql } from '../../tables/engine-views.ts'
 import { logViews } from '../../tables/postgres/views/log-views.ts'
-import { sqlIdentifier } from '../../tables/sql.ts'
 import type { TableDeclaration } from '../../tables/table.ts'
 import type { RelationEntry, TableCatalog, TableEntry } from '../api.ts'
 import { recordedRange } from './found-tables.ts'
 import type { LogTables } from './log-tables.ts'
-
-/** Names that need no quotes. */
-const plainName = /^[a-z_][a-z0-9_]*$/i
-
-const columnsSql = `SELECT views.database_name AS database, views.schema_name AS schema, views.view_name AS view,
-    column_name AS "column", data_type AS type
-  FROM duckdb_views() AS views JOIN duckdb_columns() AS columns
-    ON columns.database_name = views.database_name AND columns.schema_name = views.schema_name AND columns.table_name = views.view_name
-  WHERE NOT views.internal
-  ORDER BY views.database_name = 'memory', views.database_name, views.schema_name, views.view_name, column_index`
 
 /** Functions of the engine that are useful in questions about logs; the editor completes them. */
 const functionsSql = `SELECT DISTINCT function_name AS name FROM duckdb_functions()
@@ -46,8 +36,8 @@ export async function readTableCatalog(
   )
   const views = new Map(logViews.views().map(({ name, comment }) => [name, comment]))
   const relations = new Map<string, RelationEntry & { columns: RelationEntry['columns'][number][] }>()
-  for (const row of (await tables.rows(columnsSql, signal)).rows) {
-    const name = nameOf(String(row.database), String(row.schema), String(row.view))
+  for (const row of (await tables.rows(viewColumnsSql, signal)).rows) {
+    const name = nameInStatement(String(row.database), String(row.schema), String(row.view))
     const comment = views.get(name)
     const relation = relations.get(name) ?? {
       name,
@@ -61,9 +51,4 @@ export async function readTableCatalog(
   }
   const functions = (await tables.rows(functionsSql, signal)).rows.map(({ name }) => String(name))
   return { logs, relations: [...relations.values()], functions }
-}
-
-function nameOf(database: string, schema: string, view: string): string {
-  const parts = database === 'memory' ? [view] : [database, schema, view]
-  return parts.map((part) => (plainName.test(part) ? part : sqlIdentifier(part))).join('.')
 }

@@ -5,7 +5,9 @@ import type * as Api from '@duckdb/node-api'
 // to load them.
 const api = createRequire(import.meta.url)('@duckdb/node-api') as typeof Api
 
-export const DuckDBInstance: typeof Api.DuckDBInstance = api.DuckDBInstance
-export type DuckDBInstance = Api.DuckDBInstance
+/** Opens an instance of the engine. */
+export const createInstance: typeof Api.DuckDBInstance.create = (...options) =>
+  api.DuckDBInstance.create(...options)
+
 export const ResultReturnType: typeof Api.ResultReturnType = api.ResultReturnType
 export const StatementType: typeof Api.StatementType = api.StatementType

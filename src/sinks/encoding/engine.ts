@@ -1,8 +1,8 @@
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { TailraceError } from '../../errors.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
 import { sqlString } from '../../tables/sql.ts'
-import { DuckDBInstance } from './engine-api.ts'
+import { createInstance } from './engine-api.ts'
 import type { TakeRows } from './row-stream.ts'
 import { handOnRows, streamStatements } from './row-stream.ts'
 
@@ -325,7 +325,7 @@ interface OpenedInstance {
 async function openInstance(settings: Record<string, string>): Promise<OpenedInstance> {
   let instance: DuckDBInstance | undefined
   try {
-    instance = await DuckDBInstance.create(':memory:', settings)
+    instance = await createInstance(':memory:', settings)
     return { instance, connection: await connected(instance) }
   } catch (error) {
     instance?.closeSync()

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { DuckDBInstance } from './engine-api.ts'
+import type { DuckDBInstance } from '@duckdb/node-api'
+import { createInstance } from './engine-api.ts'
 
 /** `alone`: nobody else holds the file. `shared`: others may hold it in the same way. */
 export type HoldShare = 'alone' | 'shared'
@@ -58,19 +59,18 @@ export async function holdFile(
 
 async function openAlone(path: string): Promise<DuckDBInstance> {
   try {
-    return await DuckDBInstance.create(path, { threads: '1' })
+    return await createInstance(path, { threads: '1' })
   } catch (error) {
     // The file is locked, or its place cannot be used: do not remove it.
     if (/set lock on|locks are not supported|cannot open file/i.test(String(error))) throw error
     // A process that was killed while it created the file left it incomplete; it holds no data.
     await rm(path, { force: true })
-    return DuckDBInstance.create(path, { threads: '1' })
+    return createInstance(path, { threads: '1' })
   }
 }
 
 async function openShared(path: string): Promise<DuckDBInstance> {
-  const open = (): Promise<DuckDBInstance> =>
-    DuckDBInstance.create(path, { threads: '1', access_mode: 'READ_ONLY' })
+  const open = (): Promise<DuckDBInstance> => createInstance(path, { threads: '1', access_mode: 'READ_ONLY' })
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await open().catch(async (error: unknown) => {
