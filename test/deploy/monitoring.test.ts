@@ -108,7 +108,7 @@ test('frozen storage, a full disk, a commit that hangs and refused storage each 
   const hurried = rules
     .replaceAll(/^ +for: .*\n/gm, '')
     .replaceAll(/(_seconds > )(\d+)/g, (_, comparison, seconds) => `${comparison}${Number(seconds) / 100}`)
-  assert.match(hurried, /expr: tailrace_lag_seconds > 9\n/)
+  assert.match(hurried, /expr: tailrace_lag_seconds > 9 \+ tailrace_batch_age_seconds\n/)
   const ports = [frozen, full, stalled, denied].map(({ port }) => port)
   frozen.proxy.plan(() => 'stalled')
   stalled.proxy.plan(({ method, url }) =>

@@ -86,20 +86,28 @@ export function unreadyReasons(
     const text = `storage has not answered for ${secondsText(nowMs - silentSinceMs)}${failed}`
     reasons.push(reason('STORAGE_UNANSWERED', silentSinceMs, redactSecrets(text)))
   }
-  const { heldSinceMs, freeBytes, minFreeBytes = 0, waitingSinceMs, waitingRows, commitFailure } = pulse ?? {}
+  const { heldSinceMs, freeBytes, minFreeBytes = 0, waitingRows, commitFailure } = pulse ?? {}
   if (heldSinceMs !== undefined) {
     const free = freeBytes === undefined ? '' : `: ${freeBytes} bytes are free, ${minFreeBytes} are required`
     reasons.push(reason('DISK_HELD', heldSinceMs, `the stream is held because disk space is short${free}`))
   }
-  if (waitingSinceMs !== undefined) {
-    const sinceMs = Math.max(waitingSinceMs, pipeline.lastLanded?.atMs ?? waitingSinceMs)
-    if (nowMs - sinceMs >= maxStallMs + pipeline.batchAgeMs) {
-      const failed = commitFailure === undefined ? '' : `; the last attempt failed: ${commitFailure}`
-      const text = `${waitingRows} rows wait and none was committed for ${secondsText(nowMs - sinceMs)}${failed}`
-      reasons.push(reason('COMMITS_STALLED', sinceMs, redactSecrets(text)))
-    }
+  const sinceMs = uncommittedSinceMs(pipeline, pulse)
+  if (sinceMs !== undefined && nowMs - sinceMs >= maxStallMs + pipeline.batchAgeMs) {
+    const failed = commitFailure === undefined ? '' : `; the last attempt failed: ${commitFailure}`
+    const text = `${waitingRows} rows wait and none was committed for ${secondsText(nowMs - sinceMs)}${failed}`
+    reasons.push(reason('COMMITS_STALLED', sinceMs, redactSecrets(text)))
   }
   return reasons
+}
+
+/** @returns since when rows wait and none was committed, in milliseconds since the epoch; undefined while none waits */
+export function uncommittedSinceMs(
+  { lastLanded }: Pick<JudgedPipeline, 'lastLanded'>,
+  pulse: PipelinePulse | undefined,
+): number | undefined {
+  const waitingSinceMs = pulse?.waitingSinceMs
+  if (waitingSinceMs === undefined) return undefined
+  return Math.max(waitingSinceMs, lastLanded?.atMs ?? waitingSinceMs)
 }
 
 /** @returns a reason of a code, with what to do about it */

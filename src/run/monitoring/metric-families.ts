@@ -23,6 +23,10 @@ export interface MeasuredPipeline {
   readonly serverLags: readonly ServerLag[]
   readonly lagSeconds: number
   readonly commitAgeSeconds: number
+  /** Time for which rows have waited and none was committed. */
+  readonly waitingSeconds: number
+  /** Age of a batch that is due, whether rows wait or not. */
+  readonly batchAgeSeconds: number
   readonly storageSilentSeconds: number
   readonly openLanes: number
   readonly setAsideBlobs: number
@@ -151,6 +155,16 @@ const definitions: Readonly<Record<string, Definition>> = {
     type: 'gauge',
     help: 'Rows in batches that are not landed yet.',
     samples: ({ pulse }) => ifKnown(pulse?.waitingRows),
+  },
+  tailrace_waiting_seconds: {
+    type: 'gauge',
+    help: 'Time for which rows, or their bytes, have waited and nothing was committed; 0 while none waits.',
+    samples: ({ waitingSeconds }) => one(waitingSeconds),
+  },
+  tailrace_batch_age_seconds: {
+    type: 'gauge',
+    help: 'Age at which a batch is due, by batch.maxAgeMs or batch.landEvery: alerts allow this time on top.',
+    samples: ({ batchAgeSeconds }) => one(batchAgeSeconds),
   },
   tailrace_queued_blobs: {
     type: 'gauge',

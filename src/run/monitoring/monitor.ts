@@ -1,5 +1,12 @@
 import type { SupervisedPipeline } from '../supervised-pipeline.ts'
-import { type HealthLimits, type HealthReason, healthReason, type Probe, unreadyReasons } from './health.ts'
+import {
+  type HealthLimits,
+  type HealthReason,
+  healthReason,
+  type Probe,
+  uncommittedSinceMs,
+  unreadyReasons,
+} from './health.ts'
 import type { MeasuredPipeline } from './metric-families.ts'
 
 export interface MonitorOptions {
@@ -53,6 +60,8 @@ export class Monitor {
         serverLags: pipeline.serverLags(),
         lagSeconds: secondsSince(pulse?.landedUpToMs ?? pipeline.landedUpToMs),
         commitAgeSeconds: secondsSince(pipeline.lastLanded?.atMs ?? this.#startedAtMs),
+        waitingSeconds: secondsSince(uncommittedSinceMs(pipeline, pulse)),
+        batchAgeSeconds: pipeline.batchAgeMs / 1000,
         storageSilentSeconds: secondsSince(pipeline.storageUnansweredSinceMs),
         openLanes: pipeline.laneCount,
         setAsideBlobs: pipeline.setAside.length,
