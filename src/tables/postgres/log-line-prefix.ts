@@ -74,9 +74,16 @@ const otherEscapes: Readonly<Record<string, string>> = {
 /**
  * Compiles a `log_line_prefix` setting. A repeated escape is stored once.
  *
+ * Most settings end with a blank, which an environment variable loses, as does whoever copies one. So blanks may follow.
+ *
  * @throws CONFIG_INVALID for an escape that PostgreSQL does not have
  */
 export function compilePrefix(prefix: string): CompiledPrefix {
+  const { pattern, ...compiled } = compileExactPrefix(prefix)
+  return { ...compiled, pattern: prefix.endsWith(' ') ? pattern : `${pattern} *` }
+}
+
+function compileExactPrefix(prefix: string): CompiledPrefix {
   const groups: PrefixField[] = []
   let pattern = ''
   let optional = 0
@@ -116,7 +123,7 @@ const names = [anyName, plainName, nameWithoutKey]
 
 /** Compiles one of the settings to try, which must not take another part of a longer prefix for a name. */
 export function compileDefaultPrefix(prefix: string): CompiledPrefix {
-  const { pattern, ...compiled } = compilePrefix(prefix)
+  const { pattern, ...compiled } = compileExactPrefix(prefix)
   const plain = pattern.replace(`${anyName}@${anyName}`, `${plainName}@${plainName}`)
   return { ...compiled, pattern: plain.replaceAll(anyName, nameWithoutKey) }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readEnvironment } from '../../../src/config/environment.ts'
 import { isTailraceError } from '../../../src/errors.ts'
 import { postgresLogs } from '../../../src/tables/postgres/logs.ts'
 import { checkEach, rowOf } from '../../sinks/encoder-harness.ts'
@@ -126,4 +127,27 @@ test('a configured prefix may have many escapes, padding and an end for backgrou
     [background.pid, background.user_name, background.severity, background.message],
     [78, null, 'LOG', 'checkpoint starting'],
   )
+})
+
+test('a prefix of an environment variable, which loses the blank at its end, reads the same lines', async (t) => {
+  const background = '%m %d %u %p %l %q%a '
+  for (const [setting, log] of [
+    ['%m %p %d %u %h ', '2026-11-24 08:54:35.875 UTC 77 shop ann 10.0.0.9 ERROR:  boom'],
+    ['%d %u %m %p %h ', 'shop ann 2026-11-24 08:54:35.875 UTC 77 10.0.0.9 ERROR:  boom'],
+    [background, '2026-11-24 08:54:35.875 UTC shop ann 77 3 psql ERROR:  boom'],
+    [background, '2026-11-24 08:54:35.875 UTC shop ann 77 3 ERROR:  boom'],
+  ] as const) {
+    const { TAILRACE_LOG_LINE_PREFIX: read } = readEnvironment(
+      { TAILRACE_LOG_LINE_PREFIX: 'text' },
+      { TAILRACE_LOG_LINE_PREFIX: setting },
+    )
+    for (const prefix of [setting, read!]) {
+      const row = await rowOf(t, { log }, postgresLogs('a.b.c', { prefixes: [prefix] }))
+      assert.deepEqual(
+        [row.pid, row.db_name, row.user_name, row.severity, row.message],
+        [77, 'shop', 'ann', 'ERROR', 'boom'],
+        JSON.stringify([prefix, log]),
+      )
+    }
+  }
 })
