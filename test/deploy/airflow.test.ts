@@ -178,3 +178,60 @@ test('an attempt that lands rows and then fails is retried without a second copy
   )
   assert.deepEqual(JSON.parse(counted.stdout), { n: 2 })
 })
+
+const verifiedDag = `
+import sys
+from datetime import datetime, timedelta, timezone
+sys.path.insert(0, ${JSON.stringify(join(projectRoot, 'deploy/airflow'))})
+from airflow.sdk import DAG
+from tailrace_operator import TailraceVerifyOperator
+with DAG(dag_id="verified", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+    TailraceVerifyOperator(task_id="verify", pipeline="primary", retries=1, retry_delay=timedelta(seconds=1))
+`
+
+test('a verify that cannot reach storage is retried, and one that finds a gap fails at once and names it', {
+  skip,
+}, async (t) => {
+  const incomplete = JSON.stringify({
+    complete: false,
+    blobs: [
+      { blob: 'logs/primary/a.ndjson', complete: true },
+      { blob: 'logs/primary/b.ndjson', complete: false },
+    ],
+  })
+  // The first attempt finds nothing at the address of storage; once there is the file `gap`, a gap is found.
+  const airflow = await startAirflow(
+    t,
+    `#!/bin/sh
+case "$1" in verify) ;; *) exec ${program} "$@" ;; esac
+echo attempt >> "$AIRFLOW_HOME/attempts"
+if [ -e "$AIRFLOW_HOME/gap" ]; then echo '${incomplete}'; exit 1; fi
+if [ -e "$AIRFLOW_HOME/away" ]; then exec ${program} "$@"; fi
+touch "$AIRFLOW_HOME/away"
+AZURE_STORAGE_CONNECTION_STRING=$(echo "$AZURE_STORAGE_CONNECTION_STRING" | sed -E 's#:[0-9]+/#:1/#') exec ${program} "$@"
+`,
+  )
+  const home = airflow.env.AIRFLOW_HOME!
+  const attempts = async (): Promise<number> =>
+    (await readFile(join(home, 'attempts'), 'utf8')).split('\n').length - 1
+  // The blank line has no row, so that verify has to read it.
+  await airflow.storage.append('primary/a.ndjson', linesAsBytes([jsonlogLine(1), '', jsonlogLine(2)]))
+  const drained = await runTool(
+    process.execPath,
+    ['bin/tailrace.js', 'start', '--once', '--pipeline', 'primary'],
+    { env: airflow.env },
+  )
+  assert.equal(drained.code, 0, drained.stderr)
+  const folder = join(home, 'dags')
+  await mkdir(folder)
+  await writeFile(join(folder, 'verified.py'), verifiedDag)
+  const away = await airflow.runDag('verified', folder)
+  assert.deepEqual(await airflow.states(), { verify: 'success' }, away.stdout + away.stderr)
+  assert.equal(await attempts(), 2)
+
+  await writeFile(join(home, 'gap'), '')
+  const gap = await airflow.runDag('verified', folder)
+  assert.deepEqual(await airflow.states(), { verify: 'failed' }, gap.stdout + gap.stderr)
+  assert.equal(await attempts(), 3)
+  assert.match(gap.stdout + gap.stderr, /do not cover its offsets: logs\/primary\/b\.ndjson\./)
+})
