@@ -104,7 +104,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
   properties: {
     managedEnvironmentId: appEnvironment.id
     configuration: {
-      // A new revision starts only when the old one has ended.
+      // The old revision ends when the new one is ready. Until then both run, and the table refuses what would land twice.
       activeRevisionsMode: 'Single'
       registries: empty(registry) ? [] : [
         {
