@@ -119,6 +119,37 @@ test('no secret of a log or of a header is in what is sent', async (t) => {
   assert.equal(receiver.requests[0]!.headers.authorization, `Bearer ${secret}`)
 })
 
+test('records that a collector accepts the request of and refuses are counted as dropped, and the log says why once', async (t) => {
+  const receiver = await startOtlpReceiver(t)
+  const { start } = await setUp(t, receiver)
+  // A number of 64 bits is a text in the JSON of protobuf; its writers also accept a number.
+  const refused = { logs: { rejectedLogRecords: '1' }, traces: { rejectedSpans: 2 } }
+  receiver.answer((response, path) => {
+    const signal = path.split('/').at(-1) as keyof typeof refused
+    const partialSuccess = refused[signal] && {
+      ...refused[signal],
+      errorMessage: `the ${signal} are too old`,
+    }
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ partialSuccess }))
+  })
+  const running = start()
+  const dropped = (signal: string): number =>
+    receiver
+      .points()
+      .findLast(
+        ({ name, attributes }) =>
+          name === 'tailrace_telemetry_dropped_total' &&
+          attributes.signal === signal &&
+          attributes.reason === 'not_accepted',
+      )?.value ?? 0
+  await eventually(async () => dropped('logs') > 1 && dropped('traces') >= 2, 'the counts')
+  const words = running.log.filter(({ msg }) => msg?.includes('refused by the collector'))
+  assert.deepEqual(words.map(({ reason }) => reason).sort(), [
+    'the logs are too old',
+    'the traces are too old',
+  ])
+})
+
 test('a sampler, an excluded signal and an unknown protocol of the environment count', async (t) => {
   const receiver = await startOtlpReceiver(t)
   const { start } = await setUp(t, receiver)

@@ -158,6 +158,7 @@ export class OtlpTelemetry implements RunTelemetry {
     const encoding = encodings.get(signal)!
     const target = otlpTarget(signal, encoding)
     const serializer = serializers[signal][encoding] as Serializer<Body>
+    let hasSaidWhy = false
     return new ExportQueue<Item>({
       ...limits,
       name: signal,
@@ -165,7 +166,12 @@ export class OtlpTelemetry implements RunTelemetry {
         const body = serializer.serializeRequest(bodyOf(items))
         if (body === undefined) return 0
         const answer = await sendOtlp(target, body, { signal: aborted, clock })
-        return refusedCount(serializer, answer)
+        const { count, reason } = refusalOf(serializer, answer)
+        if (count > 0 && !hasSaidWhy) {
+          hasSaidWhy = true
+          logger.warn({ refused: count, reason }, `${signal} were refused by the collector: they are dropped`)
+        }
+        return count
       },
       clock,
       logger,
@@ -175,18 +181,28 @@ export class OtlpTelemetry implements RunTelemetry {
 
 interface Serializer<Body> {
   serializeRequest(body: Body): Uint8Array | undefined
-  deserializeResponse(answer: Uint8Array): { readonly partialSuccess?: object | undefined }
+  deserializeResponse(answer: Uint8Array): {
+    readonly partialSuccess?: Readonly<Record<string, unknown>> | undefined
+  }
+}
+
+/** What a collector refused of a request that it accepted, and its reason. */
+interface Refusal {
+  readonly count: number
+  readonly reason?: unknown
 }
 
 /** A collector may accept a request and refuse some of its records. */
-function refusedCount(serializer: Serializer<never>, answer: Buffer): number {
-  if (answer.length === 0) return 0
+function refusalOf(serializer: Serializer<never>, answer: Buffer): Refusal {
+  if (answer.length === 0) return { count: 0 }
   try {
-    const counts = Object.values(serializer.deserializeResponse(answer).partialSuccess ?? {})
-    return counts.find((count): count is number => typeof count === 'number') ?? 0
+    const { errorMessage: reason, ...counts } = serializer.deserializeResponse(answer).partialSuccess ?? {}
+    // In JSON, a number of 64 bits is a text: https://protobuf.dev/programming-guides/json/
+    const count = Number(Object.values(counts)[0] ?? 0)
+    return { count: Number.isSafeInteger(count) ? count : 0, reason }
   } catch {
     // An answer in another encoding than that of the request is accepted all the same.
-    return 0
+    return { count: 0 }
   }
 }
 
