@@ -23,6 +23,9 @@ const waits = { latencyMs: 400, retryAfterMs: 5_000, slowListingMs: 20_000 }
 const maxCalmCalls = 40_000
 
 /** What can happen at a call to a table. */
+/** A world goes on and on, because not everything has landed, or because processes do needless work. */
+export class BusyWorld extends Error {}
+
 export interface TableFaults<Fault extends WorldFault> {
   readonly group: FaultGroup
   readonly faults: readonly Fault[]
@@ -128,7 +131,7 @@ export class WorldCalls {
     const { isCalm } = this
     this.#count += 1
     if (this.#count === plan.steps + maxCalmCalls)
-      fail(new Error(`The world is busy ${maxCalmCalls} calls after it became calm.`))
+      fail(new BusyWorld(`The world is busy ${maxCalmCalls} calls after it became calm.`))
     const fault = isCalm ? undefined : this.#draws.draw('processes', processFaults)
     if (fault === undefined) return {}
     history.note(life.id, `${fault} at ${call}`)

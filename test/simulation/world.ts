@@ -14,7 +14,7 @@ import { landedIn, recognizableBy } from './offset-files.ts'
 import { type ProcessPlan, planWorld, randomOf, type WorldChoice, type WorldPlan } from './plan.ts'
 import type { SimulatedTable } from './process.ts'
 import { SimulatedWorkspaceTable } from './workspace-table.ts'
-import { WorldCalls } from './world-calls.ts'
+import { BusyWorld, WorldCalls } from './world-calls.ts'
 import { WorldProcesses } from './world-processes.ts'
 import { container, WrittenBlob } from './written-blobs.ts'
 
@@ -133,6 +133,18 @@ class World {
     const late = await this.#processes.stopAll()
     if (late.length > 0) this.fail(new Error(`${late.join(', ')} did not stop.`))
     if (this.#failure === undefined) this.#assertEnd()
+    else if (this.#failure instanceof BusyWorld) this.#failure = this.#explained(this.#failure)
+  }
+
+  /** Adds what has not landed as it should, for which a process is started again and again. */
+  #explained(busy: BusyWorld): Error {
+    try {
+      this.#assertEnd()
+      return busy
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return new Error(`${busy.message} ${why}`, { cause: error })
+    }
   }
 
   /** Waits until the world is calm and everything has landed, and finds it so a while later, too. */
