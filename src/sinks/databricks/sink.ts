@@ -6,6 +6,7 @@ import {
   type DatabricksOptions,
   type DatabricksTarget,
   databricksOptions,
+  stagesFiles,
   stagingFolderOf,
   tableId,
 } from './options.ts'
@@ -29,12 +30,11 @@ const zerobusBatches = {
 /** A warehouse is paid from its start to the end of its auto-stop, so that pipelines wake it together and not often. */
 const usual = { landEveryMs: 900_000, maxAgeMs: 900_000 }
 
-/** Why a mode lands no units. */
-const unitless: ReadonlyMap<DatabricksOptions['mode'], string> = new Map([
-  ['merge', 'which stages no files'],
-  ['zerobus', 'which stages no files'],
-  ['stage-only', 'whose files are loaded as soon as they are staged'],
-])
+/** @returns why a mode lands no units, as the end of a sentence; undefined when it does */
+function whyNoUnits({ mode }: Pick<DatabricksOptions, 'mode'>): string | undefined {
+  if (!stagesFiles({ mode })) return 'which stages no files'
+  return mode === 'stage-only' ? 'whose files are loaded as soon as they are staged' : undefined
+}
 
 /**
  * Tables of a Databricks workspace, which a warehouse loads. Modules that need the workspace are imported when they are
@@ -112,7 +112,7 @@ export const databricksSink: Sink<DatabricksOptions> = {
   readName,
 
   units({ mode }) {
-    const why = unitless.get(mode)
+    const why = whyNoUnits({ mode })
     if (why !== undefined)
       return {
         because: `lands by mode ${mode}, ${why}: set sink.mode to transaction, replace-where or copy-into`,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isTailraceError } from '../../../src/errors.ts'
+import { databricksOptions } from '../../../src/sinks/databricks/options.ts'
+import { databricksSink } from '../../../src/sinks/databricks/sink.ts'
 import type {
   EncodedBatch,
   TableCommitter,
@@ -204,4 +206,22 @@ test('units of a blob whose load is unclear are refused by name, and the others 
     (await fixture.staged('events')).some((name) => name.startsWith('units/')),
     'its evidence is kept',
   )
+})
+
+test('the modes that are refused for units are those whose committers land none', async (t) => {
+  const fixture = await committerFixture(t)
+  for (const one of ['transaction', 'replace-where', 'copy-into', 'merge', 'stage-only'] as const) {
+    const committer = await fixture.open(`of_${one.replace('-', '_')}`, { mode: one })
+    const options = databricksOptions.parse({
+      kind: 'databricks',
+      host: 'adb-1.azuredatabricks.net',
+      httpPath: '/sql/1.0/warehouses/a',
+      auth: { kind: 'token', token: 'a' },
+      volume: '/Volumes/lake/logs/staging',
+      mode: one,
+    })
+    const answer = databricksSink.units?.(options)
+    assert.equal(answer !== undefined && 'because' in answer, committer.landUnits === undefined, one)
+    await committer.close()
+  }
 })
