@@ -95,6 +95,35 @@ test('a batch whose rows a mask or a DELETE took out of sight is not landed agai
   unclear(/expected 10, found 0/)(await heldBecause(emptied))
 })
 
+test('a batch by replace-where whose reply is lost is not landed again when a row filter hides its rows by then', async (t) => {
+  const fixture = await committerFixture(t)
+  let isRestricted = false
+  let lost = 1
+  const committer = await fixture.open('logs', {
+    mode: 'replace-where',
+    step: async (name, call) => {
+      // The sink reads whether rows may be hidden when it opens the table.
+      if (name === 'find the table' && isRestricted)
+        throw new TailraceError('TABLE_UNSUPPORTED', 'It has a row filter.')
+      const result = await call()
+      if (name !== 'replace the rows of ranges' || lost-- <= 0) return result
+      isRestricted = true
+      fixture.warehouse.restrict(logs, { rowFilter: 'source_offset < 0' })
+      throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'The reply is lost.', {
+        context: { executed: 'unknown' },
+      })
+    },
+  })
+  const encoded = await fixture.encode(span(0, 50))
+  await assert.rejects(committer.land([span(0, 50)], encoded), /reply is lost/)
+  await assert.rejects(committer.land([span(0, 50)], encoded), /row filter/)
+  isRestricted = false
+  fixture.warehouse.restrict(logs, { rowFilter: 'TRUE' })
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+  await committer.land([span(0, 50)], encoded)
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+})
+
 for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as const) {
   test(`a lost state directory while a load of the killed process still runs doubles no row, where the guard ${copyGuard}`, async (t) => {
     const fixture = await committerFixture(t, { copyGuard })

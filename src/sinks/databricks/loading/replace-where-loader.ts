@@ -7,7 +7,7 @@ import type { TableDeclaration } from '../../../tables/table.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
-import type { Warehouse } from '../warehouse/warehouse.ts'
+import type { Statement, Warehouse } from '../warehouse/warehouse.ts'
 import { maxFilesPerStatement, selectFilesSql } from './copy-into.ts'
 import { maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
 import type { RowLoader, Settlement, StoredUnits, UnitGroup, UnitLoader } from './row-loader.ts'
@@ -39,6 +39,8 @@ export class ReplaceWhereLoader implements RowLoader {
   readonly units: UnitLoader
   readonly #options: ReplaceWhereLoaderOptions
   #columns: readonly string[] = []
+  /** Whether the last statement of a batch may have been executed, although it failed. */
+  #isInDoubt = false
 
   constructor(options: ReplaceWhereLoaderOptions) {
     this.#options = options
@@ -55,6 +57,7 @@ export class ReplaceWhereLoader implements RowLoader {
 
   async open(): Promise<void> {
     this.#columns = await this.#options.ensureTable()
+    this.#isInDoubt = false
   }
 
   async settle(): Promise<Settlement> {
@@ -68,7 +71,9 @@ export class ReplaceWhereLoader implements RowLoader {
     readonly spans: readonly Span[]
     readonly encoded: EncodedBatch
   }): Promise<void> {
-    const added = await this.#replaced(spans, encoded)
+    // A row filter that somebody has set meanwhile would hide the rows, and they would be added again.
+    if (this.#isInDoubt) await this.open()
+    const added = await this.#replaced(spans, encoded, { repeatable: false })
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
@@ -77,15 +82,16 @@ export class ReplaceWhereLoader implements RowLoader {
     const removed = await rows.count([span])
     const files = encoded.flatMap((batch) => batch.files)
     if (files.length === 0) await rows.removeAll([span])
-    else await this.#replaced([span], { files })
+    else await this.#replaced([span], { files }, { repeatable: true })
     return removed
   }
 
   async #addUnits({ spans, files, rows }: UnitGroup): Promise<void> {
     const batch = { id: randomUUID(), paths: files.map(({ name }) => this.#options.files.pathOf(name)) }
-    const added = await this.#inParts(spans, batch).catch(async (error: unknown) => {
+    const sent = { repeatable: true }
+    const added = await this.#inParts(spans, batch, sent).catch(async (error: unknown) => {
       if (!(await this.#mend(error))) throw error
-      return this.#inParts(spans, batch)
+      return this.#inParts(spans, batch, sent)
     })
     if (added !== rows) await this.#options.rows.require(spans, rows)
   }
@@ -105,8 +111,12 @@ export class ReplaceWhereLoader implements RowLoader {
   }
 
   /** @returns the number of rows that were added */
-  #replaced(spans: readonly Span[], { files }: Pick<EncodedBatch, 'files'>): Promise<number> {
-    return withStagedFiles(this.#options.files, files, (batch) => this.#inParts(spans, batch), {
+  #replaced(
+    spans: readonly Span[],
+    { files }: Pick<EncodedBatch, 'files'>,
+    sent: Pick<Statement, 'repeatable'>,
+  ): Promise<number> {
+    return withStagedFiles(this.#options.files, files, (batch) => this.#inParts(spans, batch, sent), {
       maxAttempts,
       mend: (error) => this.#mend(error),
     })
@@ -120,17 +130,26 @@ export class ReplaceWhereLoader implements RowLoader {
   }
 
   /** A statement has room for the parameters of some ranges only; each range is replaced as a whole. */
-  async #inParts(spans: readonly Span[], batch: StagedBatch): Promise<number> {
+  async #inParts(
+    spans: readonly Span[],
+    batch: StagedBatch,
+    { repeatable }: Pick<Statement, 'repeatable'>,
+  ): Promise<number> {
     let added = 0
     for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
       const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
-      const [result] = await this.#options.warehouse.execute({
-        label: 'replace the rows of ranges',
-        sql: this.#sql(condition, batch, spans.length > maxRangesPerStatement),
-        parameters,
-        repeatable: true,
-        batch: batch.id,
-      })
+      const [result] = await this.#options.warehouse
+        .execute({
+          label: 'replace the rows of ranges',
+          sql: this.#sql(condition, batch, spans.length > maxRangesPerStatement),
+          parameters,
+          repeatable,
+          batch: batch.id,
+        })
+        .catch((error: unknown) => {
+          this.#isInDoubt ||= mayBeExecuted(error)
+          throw error
+        })
       added += Number(result?.num_inserted_rows ?? 0)
     }
     return added
@@ -155,4 +174,8 @@ function hasOtherColumns(error: unknown): boolean {
     isTailraceError(error, 'STATEMENT_FAILED') &&
     String(error.context.errorClass).startsWith('INSERT_COLUMN_ARITY_MISMATCH')
   )
+}
+
+function mayBeExecuted(error: unknown): boolean {
+  return !isTailraceError(error) || !['no', 'failed'].includes(String(error.context.executed))
 }
