@@ -50,11 +50,13 @@ const code = `(?:[0-5]\\d[A-Z]\\d\\d|0[ABFLPZ][0-9P]\\d\\d|[23][BDF][0-9P]\\d\\d
 const bracketedPart = '\\[(?:[0-9A-Z]{5}|\\d[0-9a-f./:()-]*|[^\\s\\[\\]]+@[^\\s\\[\\]]+)\\]'
 /** A name may have blanks: it ends at the next part, or with the prefix. */
 const nameValue = `(\\[unknown\\]|.*?)(?:[,;"|\\t]|\\]| ${bracketedPart}|[ ,;]\\w+=| [A-Z]:|[ :-]*$)`
-const name = '[^\\s@,=:\\[\\]|/(]+'
+/** With a letter: `7@3/11` are other parts, and a name of digits and dots behind a user's is the client's address. */
+const name = '[^\\s@,=:\\[\\]|/(]*[^\\s@,=:\\[\\]|/(\\d.][^\\s@,=:\\[\\]|/(]*'
 const userAtDatabase = `(${name})@(${name})`
+const userAtAddress = `(${name})@\\d{1,3}(?:\\.\\d{1,3}){3}`
 const ipv6 = '[0-9a-f]*(?::[0-9a-f]+)*::[0-9a-f:.]*|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}'
 const addressAndPort = `(\\[local\\]|${ipv6}|[0-9A-Za-z._-]*[0-9A-Za-z])\\((\\d+)\\)`
-const address = `(?:^|[ [{(])(\\d{1,3}(?:\\.\\d{1,3}){3}|${ipv6})(?:[ \\]}),]|$)`
+const address = `(?:^|[ [{(@])(\\d{1,3}(?:\\.\\d{1,3}){3}|${ipv6})(?:[ \\]}),:/]|$)`
 const socket = '(\\[local\\])'
 const virtualTransaction = '\\[(\\d+/\\d*)\\]'
 /** Types of processes of PostgreSQL 10 to 18. */
@@ -105,6 +107,7 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
       [keyed('user', inBrackets), 1],
       [keyed('user', plainValue), 1],
       [userAtDatabase, 1],
+      [userAtAddress, 1],
     ],
     db_name: [
       [keyed('db', inBrackets), 1],
@@ -167,6 +170,7 @@ const meaningful = [
   sessionId.replace('(?:[^0-9a-f.]|$)', '(?:-\\d+)?(?:[^0-9a-f.]|$)'),
   '\\[ *(?:\\d+(?:-\\d+)?|local)\\]',
   `${userAtDatabase}(?:/[^,;|\\t\\[\\]]*)?`,
+  userAtAddress,
   addressAndPort,
   `(?:[^0-9A-Za-z]|\\b[A-Z]+-)${sqlstate}[ :-]*$`,
   `[ |\\t[]${code}(?:[ |\\t\\]]|$)`,

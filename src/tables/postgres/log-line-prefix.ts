@@ -119,12 +119,15 @@ const nameInLine = '(\\S*?)'
 /** A name with blanks, each before a word: other parts of a prefix begin with other characters, or are a key's. */
 const plainName = '(\\[unknown\\]|(?:[^\\s/=(|:[][^\\s/=(|:]*?)?|[A-Za-z_]\\w*(?: [A-Za-z_][^\\s/=(|:]*)+?)'
 
-const names = [anyName, plainName, nameWithoutKey]
+/** The same of a database. Digits in front may be a client's address, as in `%u@%h`. */
+const plainDatabase = plainName.replace('(?:[^', '(?:[^\\d')
+
+const names = [anyName, plainName, plainDatabase, nameWithoutKey]
 
 /** Compiles one of the settings to try, which must not take another part of a longer prefix for a name. */
 export function compileDefaultPrefix(prefix: string): CompiledPrefix {
   const { pattern, ...compiled } = compileExactPrefix(prefix)
-  const plain = pattern.replace(`${anyName}@${anyName}`, `${plainName}@${plainName}`)
+  const plain = pattern.replace(`${anyName}@${anyName}`, `${plainName}@${plainDatabase}`)
   return { ...compiled, pattern: plain.replaceAll(anyName, nameWithoutKey) }
 }
 
