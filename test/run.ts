@@ -1,10 +1,11 @@
 // Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
 // for those whose path contains one of the words, without those that contain a word behind `!`. Seven suites are run by
-// themselves: processes of the command from their start to their end (`pnpm test:e2e`); other engines on our tables and we on
-// theirs (`pnpm test:interop`); calls that fail, power cuts, and processes that are killed or compete
-// (`pnpm test:crashes`); the packed package in a project of its own (`pnpm test:package`); and whether the services that
-// the tests talk to behave as the real ones do (`pnpm test:doubles`), which only a change to them can alter; what deploy/ holds,
-// with the image built and run (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`).
+// themselves: processes of the command from their start to their end, the contract of the Databricks sink, and the views
+// over whole logs of a server (`pnpm test:e2e`); other engines on our tables and we on theirs (`pnpm test:interop`); calls
+// that fail, power cuts, and processes that are killed or compete (`pnpm test:crashes`); the packed package in a project of
+// its own (`pnpm test:package`); whether the services that the tests talk to behave as the real ones do
+// (`pnpm test:doubles`), which only a change to them can alter; what deploy/ holds, with the image built and run
+// (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`).
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +19,8 @@ const isApart = (file: string): boolean =>
   /^(?:browser|deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/.test(
     file,
   )
-const isOfRuns = (file: string): boolean => /^(?:e2e|sample|upgrades)\//.test(file)
+const isOfRuns = (file: string): boolean =>
+  /^(?:e2e|sample|upgrades)\/|^databricks\/contract|text-log-views/.test(file)
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .filter((file) =>
