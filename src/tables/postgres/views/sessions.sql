@@ -46,7 +46,7 @@ gathered AS (
     max(CASE WHEN backend_type <> 'not initialized' THEN backend_type END) AS backend_type, max(pid) AS pid,
     max(CASE WHEN replicates THEN 1 ELSE 0 END) AS replicates,
     max(authenticated) AS authenticated,
-    max(CASE WHEN level = 'FATAL' THEN sqlstate END) AS end_sqlstate,
+    max_by(sqlstate, CASE WHEN level = 'FATAL' AND sqlstate IS NOT NULL THEN coalesce(line_num, source_offset) END) AS end_sqlstate,
     max(CASE WHEN level = 'FATAL' THEN 1 ELSE 0 END) AS is_ended,
     sum(CASE WHEN is_statement THEN 1 ELSE 0 END) AS statements,
     sum(CASE WHEN level IN ('ERROR', 'FATAL', 'PANIC') THEN 1 ELSE 0 END) AS errors

@@ -78,3 +78,32 @@ test('docs/views.md lists every view with its columns', async () => {
     assert.deepEqual(listed, existing)
   })
 })
+
+test('a session with two FATAL errors ended by the last one, whatever their SQLSTATEs', async () => {
+  const line = (second: number, severity: string, sqlstate: string, message: string): string =>
+    JSON.stringify({
+      timestamp: `2026-11-24 09:10:0${second}.000 UTC`,
+      pid: 7,
+      session_id: '692423a0.7',
+      line_num: second,
+      session_start: '2026-11-24 09:10:00 UTC',
+      error_severity: severity,
+      state_code: sqlstate,
+      message,
+      backend_type: 'client backend',
+    })
+  const lines = [
+    line(1, 'LOG', '00000', 'connection authorized: user=ann database=shop'),
+    line(2, 'FATAL', '57P01', 'terminating connection due to administrator command'),
+    line(3, 'FATAL', '08006', 'could not send data to client: Broken pipe'),
+    line(4, 'ERROR', '99999', 'not the end'),
+  ]
+  await withEngine(async (engine, directory) => {
+    const file = join(directory, 'lines.ndjson')
+    await writeFile(file, `${lines.join('\n')}\n`)
+    await createLogViews(engine, file, 'primary')
+    assert.deepEqual(await engine.rows('SELECT end_reason, end_sqlstate FROM sessions'), [
+      { end_reason: 'error', end_sqlstate: '08006' },
+    ])
+  })
+})
