@@ -25,11 +25,20 @@ export async function createLogViews(
   return table
 }
 
-/** Creates a view `logs` of a relation with the columns of `postgresLogs()`, and all views over it. */
-export async function createViewsOver(engine: EmbeddedEngine, relation: string): Promise<void> {
-  await engine.run(`CREATE OR REPLACE VIEW logs AS FROM ${relation}`)
+/**
+ * Creates a view `logs` of a relation with the columns of `postgresLogs()`, and all views over it.
+ *
+ * @param kind `TABLE` computes each view once, also for those that read it: for a statement that reads nearly all of them
+ */
+export async function createViewsOver(
+  engine: EmbeddedEngine,
+  relation: string,
+  kind: 'VIEW' | 'TABLE' = 'VIEW',
+): Promise<void> {
+  await engine.run(`CREATE OR REPLACE ${kind} logs AS FROM ${relation}`)
   for (const { name, body } of logViews.functions) {
     await engine.run(`CREATE OR REPLACE MACRO ${name}(s) AS ${body.duckdb}`)
   }
-  for (const { name, sql } of logViews.views()) await engine.run(`CREATE OR REPLACE VIEW ${name} AS ${sql}`)
+  for (const { name, sql } of logViews.views())
+    await engine.run(`CREATE OR REPLACE ${kind} ${name} AS ${sql}`)
 }

@@ -107,7 +107,7 @@ test("every view has rows, and the same over a server's text log as over its jso
   }
   const views = logViews.views().filter(({ name }) => !others.has(name))
   const all = views.map(({ name }) => `SELECT '${name}' AS view, to_json(v)::VARCHAR AS row FROM ${name} v`)
-  const found = await selectFromLanded(await openBench(t), logs, [0.64], all.join('\nUNION ALL\n'))
+  const found = await selectFromLanded(await openBench(t), logs, [0.64], all.join('\nUNION ALL\n'), 'TABLE')
   for (const [name, prefix] of Object.entries(prefixes)) {
     for (const { name: view } of views) {
       const [expected, text] = ['json', 'text'].map((kind) =>

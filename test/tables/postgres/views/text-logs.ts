@@ -48,6 +48,7 @@ export const envelopes: Readonly<Record<string, (line: string) => string>> = {
  * @param logs bytes by name
  * @param cuts parts of the whole, between 0 and 1, in order
  * @param select a SELECT over the views
+ * @param kind how they are created
  * @returns the rows by name
  */
 export async function selectFromLanded(
@@ -55,6 +56,7 @@ export async function selectFromLanded(
   logs: Readonly<Record<string, Buffer>>,
   cuts: readonly number[],
   select: string,
+  kind: 'VIEW' | 'TABLE' = 'VIEW',
 ): Promise<Readonly<Record<string, readonly JsonRow[]>>> {
   const names = Object.keys(logs)
   const config = bench.config(Object.fromEntries(names.map((name) => [name, {}])))
@@ -75,6 +77,7 @@ export async function selectFromLanded(
       await createViewsOver(
         engine,
         `read_parquet([${paths.map(sqlString).join(', ')}], hive_partitioning = false, union_by_name = true)`,
+        kind,
       )
       return engine.rows(select)
     })
