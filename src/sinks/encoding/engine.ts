@@ -220,9 +220,12 @@ export class EmbeddedEngine {
    * faults.
    */
   async returnMemory(): Promise<void> {
-    // A closed engine holds no memory, and its refusal would hide the caller's own error.
-    if (this.#closing.signal.aborted) return
-    await this.run(`SET threads = 1; SET threads = ${this.#threads}`)
+    try {
+      await this.run(`SET threads = 1; SET threads = ${this.#threads}`)
+    } catch (error) {
+      // An engine that is closed, also meanwhile, holds no memory.
+      if (!this.#closing.signal.aborted) throw error
+    }
   }
 
   /**

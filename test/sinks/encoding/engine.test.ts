@@ -42,6 +42,17 @@ test('a closed engine refuses statements and connections, and is closed again wi
   await engine.returnMemory()
 })
 
+test('an engine that is closed while it returns memory has nothing to report', async (t) => {
+  const engine = await openEngine(t)
+  const statement = engine.rows(longStatement)
+  const returned = engine.returnMemory()
+  await handedOver()
+  await engine.close()
+
+  await assert.rejects(statement, aborted)
+  await returned
+})
+
 test('an abort ends its own statement only, with its reason, and the settings are put back', async (t) => {
   const engine = await openEngine(t)
   const stop = new AbortController()
