@@ -116,12 +116,15 @@ test('a process killed just after its upload has its file loaded by the next sta
     const killed = begin(t, setup, ['start'])
     await lost.struck
     await kill(killed)
-    assert.equal(setup.workspace.log.uploads.length, 1)
+    // Without the marks of loads that are sent long after their upload.
+    const batchFiles = (): number =>
+      setup.workspace.log.uploads.filter(({ volumePath }) => !volumePath.endsWith('.sent')).length
+    assert.equal(batchFiles(), 1)
     assert.equal((await rowsIn(setup.warehouse, relation)).length, 0)
     lost.release()
     const last = await assertRepaired(t, setup)
     assert.ok(last.logged('a batch of an earlier run is loaded'))
-    assert.equal(setup.workspace.log.uploads.length, 1)
+    assert.equal(batchFiles(), 1)
   }
 })
 
