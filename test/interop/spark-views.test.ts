@@ -12,7 +12,7 @@ import { skipUnless } from '../support/skip-unless.ts'
 import { createLogViews } from '../tables/postgres/views/create-log-views.ts'
 import { Spark, sparkMissing } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
+const options = { skip: skipUnless(await sparkMissing()), timeout: 1_200_000 }
 const spark = new Spark()
 after(() => spark.close())
 
