@@ -9,7 +9,7 @@ const usualPaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/
 const executablePath = process.env.TAILRACE_CHROMIUM ?? usualPaths.find((path) => existsSync(path))
 
 /** Long enough for a machine that lands the sample and runs other tests meanwhile; what waits longer hangs. */
-const maxWaitMs = 120_000
+const maxWaitMs = 300_000
 
 /** The `skip` of a test in a browser. */
 export const needsChromium = skipUnless(
