@@ -35,9 +35,7 @@ const pgpool = `^((${stamp}(?:\\.\\d+)?): [^\\n]{0,80}?pid (\\d+): (${englishLev
 const pgpoolGroups = "['all', 'time', 'pid', 'level']"
 
 /** klog of Kubernetes: level, day, time, process, and place in its source. */
-const klog = '^(([IWEF])(\\d{4} \\d\\d:\\d\\d:\\d\\d\\.\\d{6}) +(\\d+) [^ \\]:]+:\\d+\\] )'
-/** The same, for lines without an envelope. */
-export const klogLine = klog
+export const klogLine = '^(([IWEF])(\\d{4} \\d\\d:\\d\\d:\\d\\d\\.\\d{6}) +(\\d+) [^ \\]:]+:\\d+\\] )'
 const klogGroups = "['all', 'level', 'time', 'pid']"
 
 /** logrus on a terminal: four letters of the level, and the seconds since the start. */
@@ -65,7 +63,7 @@ const pairs = '^(?:time|ts|level)=\\S'
 export const datedProgramLine = `^(?:${dated}(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:|[ \\t])|\\d+ ${time} [a-z]+ \\[|(?:time|ts)="?${stamp})`
 
 /** The same for a line without a time of its own, behind the head that a container runtime writes. */
-export const undatedProgramLine = `${klog}|${logrus}|${elixir}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
+export const undatedProgramLine = `${klogLine}|${logrus}|${elixir}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
 
 const poolers = 'pgbouncer|pgpool|pgcat|pgdog|odyssey|supavisor'
 
@@ -122,7 +120,7 @@ export function programValues(text: string): string {
   const byForm = `coalesce(CASE WHEN regexp_matches(plain, '${pairs}') AND strlen(plain) < ${maxWholeBytes} THEN ${pairValues()} END,
     ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
   const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*? )(?:${englishLevelWord}):  `)}, ['head'])['head']`
-  const others = `coalesce(${byForm}, ${found(klog, klogGroups, klogValues())},
+  const others = `coalesce(${byForm}, ${found(klogLine, klogGroups, klogValues())},
     CASE WHEN regexp_matches(plain, ${sqlString(logrus)}) THEN ${logrusValues()} END,
     CASE WHEN regexp_matches(plain, ${sqlString(elixir)}) THEN ${elixirValues()} END,
     CASE WHEN regexp_matches(plain, ${sqlString(clientLine)}) THEN ${clientValues()}

@@ -78,6 +78,20 @@ export const cloudnativepg: Shape = {
 // The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a
 // shipper cut off has no end.
 const csvValue = '(?:"(?:[^"]|"")*(?:"|$)|[^,"]*)'
+// Both PostgreSQL and Greenplum write these one after another.
+const messageColumns = [
+  'error_severity',
+  'sql_state_code',
+  'message',
+  'detail',
+  'hint',
+  'internal_query',
+  'internal_query_pos',
+  'context',
+  'query',
+  'query_pos',
+]
+
 // https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
 const csvColumns = [
   'log_time',
@@ -91,16 +105,7 @@ const csvColumns = [
   'session_start_time',
   'virtual_transaction_id',
   'transaction_id',
-  'error_severity',
-  'sql_state_code',
-  'message',
-  'detail',
-  'hint',
-  'internal_query',
-  'internal_query_pos',
-  'context',
-  'query',
-  'query_pos',
+  ...messageColumns,
   'location',
   'application_name',
   'backend_type',
@@ -126,21 +131,26 @@ const greenplumColumns = [
   'DistributedTransaction',
   'LocalTransaction',
   'SubTransaction',
-  'error_severity',
-  'sql_state_code',
-  'message',
-  'detail',
-  'hint',
-  'internal_query',
-  'internal_query_pos',
-  'context',
-  'query',
-  'query_pos',
+  ...messageColumns,
   'Function',
   'File',
   'Line',
   'Stack',
 ]
+
+/** Fields that Greenplum has in columns of its own. */
+const greenplumFields = {
+  client_addr: 'Host',
+  client_port: 'Port',
+  func_name: 'Function',
+  file_name: 'File',
+  file_line_num: 'Line',
+} as const
+
+/** SQL of whether a line is one of Greenplum's csvlog, which writes a letter before the process. */
+function isGreenplum(at: ValueAt): string {
+  return `starts_with(${at('4')}, 'p')`
+}
 
 function csvPlace(at: ValueAt, place: number): string {
   const value = at(String(place))
@@ -154,29 +164,32 @@ export const wrappedCsvlog: Shape = {
     `${hasText(at)} AND regexp_matches(${text}, '${csvlogLine.replace('^', `^(?:${criHead})?`)}')`,
   split: (line) => `regexp_extract_all(${line}, '(?s)(${csvValue})(?:,|$)', 1)`,
   fields: (at) => {
-    const isGreenplum = `starts_with(${at('4')}, 'p')`
     const greenplum = (column: string): string => csvPlace(at, greenplumColumns.indexOf(column) + 1)
-    const fields = csvlogFields((column) => {
-      const own = csvPlace(at, csvColumns.indexOf(column!) + 1)
-      return `CASE WHEN ${isGreenplum} THEN ${greenplumColumns.includes(column!) ? greenplum(column!) : 'NULL'} ELSE ${own} END`
-    })
+    const either = (theirs: string, own: string | undefined): string =>
+      `CASE WHEN ${isGreenplum(at)} THEN ${theirs} ELSE ${own} END`
+    const fields = csvlogFields((column) =>
+      either(
+        greenplumColumns.includes(column!) ? greenplum(column!) : 'NULL',
+        csvPlace(at, csvColumns.indexOf(column!) + 1),
+      ),
+    )
     return {
       ...fields,
-      pid: `CASE WHEN ${isGreenplum} THEN substring(${at('4')}, 2) ELSE ${at('4')} END`,
-      client_addr: `CASE WHEN ${isGreenplum} THEN ${greenplum('Host')} ELSE ${fields.client_addr} END`,
-      client_port: `CASE WHEN ${isGreenplum} THEN ${greenplum('Port')} ELSE ${fields.client_port} END`,
-      func_name: `CASE WHEN ${isGreenplum} THEN ${greenplum('Function')} ELSE ${fields.func_name} END`,
-      file_name: `CASE WHEN ${isGreenplum} THEN ${greenplum('File')} ELSE ${fields.file_name} END`,
-      file_line_num: `CASE WHEN ${isGreenplum} THEN ${greenplum('Line')} ELSE ${fields.file_line_num} END`,
+      pid: either(`substring(${at('4')}, 2)`, at('4')),
+      ...Object.fromEntries(
+        Object.entries(greenplumFields).map(([field, column]) => [
+          field,
+          either(greenplum(column), fields[field as keyof typeof greenplumFields]),
+        ]),
+      ),
     }
   },
   partly: (at) => {
-    const others = greenplumColumns.filter(
-      (name) => /^[A-Z]/.test(name) && !['Host', 'Port', 'Function', 'File', 'Line'].includes(name),
-    )
+    const read: readonly string[] = Object.values(greenplumFields)
+    const others = greenplumColumns.filter((name) => /^[A-Z]/.test(name) && !read.includes(name))
     const members = others.map(
       (name) => `${sqlString(name)}, ${csvPlace(at, greenplumColumns.indexOf(name) + 1)}`,
     )
-    return `CASE WHEN starts_with(${at('4')}, 'p') THEN json_merge_patch('{}', json_object(${members.join(', ')}))::VARCHAR END`
+    return `CASE WHEN ${isGreenplum(at)} THEN json_merge_patch('{}', json_object(${members.join(', ')}))::VARCHAR END`
   },
 }
