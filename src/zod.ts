@@ -5,5 +5,5 @@ import type * as Zod from 'zod'
 // start of every command.
 const zod = createRequire(import.meta.url)('zod') as typeof Zod
 
-/** Builds schemas, which check what comes from outside: configs, and files of the state. */
+/** Builds schemas that check configs and state files. */
 export const { z } = zod

@@ -24,7 +24,7 @@ export async function createdTable(
     properties,
     create: true,
     evolve: false,
-    hasLanded: false,
+    hasLanded: async () => false,
   })
   return declaration
 }

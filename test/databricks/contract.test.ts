@@ -131,7 +131,7 @@ for (const target of contractTargets(process.env)) {
           layout,
           properties: { 'delta.enableChangeDataFeed': 'true' },
           create: true,
-          hasLanded: false,
+          hasLanded: async () => false,
         }
         assert.deepEqual(await inspectTable({ ...options, declaration }), { kind: 'missing' })
         await ensureTable({ ...options, declaration, evolve: false })

@@ -88,7 +88,7 @@ export async function settledOffsets(
   return committer.landed()
 }
 
-/** What is known of earlier runs, by the offset file or the offsets table. */
+/** The state of earlier runs, from the offset file or from the offsets table. */
 interface EarlierState {
   readonly offsets: LandedOffsets | undefined
   /** The table that the offsets table belongs to, where the offset file says nothing. */
@@ -191,10 +191,8 @@ function loaderOf(
     }
     const stagedFiles = stagedFilesOf(context, folder, () => files.held)
     const unitFiles = unitFilesOf(context, folder)
-    const outwaitLoads = async (): Promise<void> => {
-      const announcedAtMs = await stagedFiles.newestMs({ ofLoads: true })
-      if (announcedAtMs !== undefined) await outwaitOrphans(orphansOf(context), announcedAtMs, context.clock)
-    }
+    const outwaitLoads = async (): Promise<void> =>
+      outwaitOrphans(orphansOf(context), await stagedFiles.newestMs({ ofLoads: true }), context.clock)
     return new ReplaceWhereLoader({
       warehouse,
       declaration,

@@ -51,7 +51,7 @@ export function orphansOf({
  * pins the table in the offset file.
  *
  * @param stored what the offsets table has pinned, where the offset file says nothing
- * @returns what is pinned now
+ * @returns the table's id and version, which the offset file has now
  * @throws TABLE_MISSING
  */
 export async function watchTable(

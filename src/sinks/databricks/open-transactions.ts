@@ -77,7 +77,7 @@ export async function openTransactions(
       const recorded = await settledOffsets(context, workspace, sink.mode)
       // A load of another mode that still runs would add rows that are read again.
       const stagedAtMs = recorded === undefined ? await stagedFiles.newestMs({ ofLoads: false }) : undefined
-      if (stagedAtMs !== undefined) await outwaitOrphans(orphansOf(context), stagedAtMs, clock)
+      await outwaitOrphans(orphansOf(context), stagedAtMs, clock)
       const byRows = (await rows.ends()).filter(({ blob }) => target.landsBlob(blob))
       const starting = startingOffsets(recorded, byRows)
       if (starting.length > 0) {

@@ -170,7 +170,7 @@ export async function committerFixture(
           mode === 'transaction' || options.isManaged ? { 'delta.feature.catalogManaged': 'supported' } : {},
         create: true,
         evolve: false,
-        hasLanded: (file?.offsets.blobCount ?? 0) > 0,
+        hasLanded: async () => (file?.offsets.blobCount ?? 0) > 0,
       })
     const orphans = { maxMs: options.orphanMs ?? 0, onWait: () => {} }
     const files = new BatchFiles(staging, clock)
@@ -221,10 +221,8 @@ export async function committerFixture(
               await ensure()
               return liveColumnNames(stepping, declaration.name)
             },
-            outwaitLoads: async () => {
-              const announcedAtMs = await stagedFiles.newestMs({ ofLoads: true })
-              if (announcedAtMs !== undefined) await outwaitOrphans(orphans, announcedAtMs, clock)
-            },
+            outwaitLoads: async () =>
+              outwaitOrphans(orphans, await stagedFiles.newestMs({ ofLoads: true }), clock),
           })
         : mode === 'merge'
           ? new MergeLoader({

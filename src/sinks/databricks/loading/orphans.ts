@@ -16,12 +16,13 @@ export interface Orphans {
  */
 export const maxUnsentMs = 600_000
 
-/** Waits until no statement that was announced at an instant can still run. */
+/** Waits until no statement that was announced at an instant can still run. @param announcedAtMs undefined for none */
 export async function outwaitOrphans(
   { maxMs, onWait, signal }: Orphans,
-  announcedAtMs: number,
+  announcedAtMs: number | undefined,
   clock: Clock,
 ): Promise<void> {
+  if (announcedAtMs === undefined) return
   const leftMs = announcedAtMs + maxMs - clock.now()
   if (leftMs <= 0) return
   onWait(leftMs)

@@ -96,6 +96,7 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
     return rows
   }
 
+  /** Reads what the table has of a range. */
   async before(span: Span, { ingestedFrom, ingestedTo }: IngestTimes): Promise<RowsBefore> {
     const { condition, parameters } = withinRanges([span])
     const [found] = await this.#warehouse.execute({

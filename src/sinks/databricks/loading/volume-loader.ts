@@ -216,8 +216,7 @@ export class VolumeLoader implements RowLoader {
         'There is no usable offset file, and the table may hide rows from the principal, so offsets cannot be computed from them: restore the file, or let the principal see all rows during one start.',
       )
     }
-    const stagedAtMs = await stagedFiles.newestMs({ ofLoads: true })
-    if (stagedAtMs !== undefined) await outwaitOrphans(table.orphans, stagedAtMs, clock)
+    await outwaitOrphans(table.orphans, await stagedFiles.newestMs({ ofLoads: true }), clock)
     return table.rows.ends()
   }
 

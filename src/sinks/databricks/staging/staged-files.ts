@@ -35,6 +35,11 @@ function isSentMark(name: string): boolean {
   return /^_[0-9a-f-]{36}\.sent$/.test(lastPartOf(name))
 }
 
+/** Whether a folder beside others is that of a day on which files were staged. */
+export function isDay(folder: string): boolean {
+  return !Number.isNaN(Date.parse(folder))
+}
+
 /** @returns the folder of an hour, in UTC */
 export function hourFolder(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 13).replace('T', '/')
@@ -74,7 +79,7 @@ export class StagedFiles {
    */
   async newestMs({ ofLoads }: { readonly ofLoads: boolean }): Promise<number | undefined> {
     const { staging } = this.#options
-    const days = (await staging.list('')).folders.filter((day) => !Number.isNaN(Date.parse(day))).sort()
+    const days = (await staging.list('')).folders.filter(isDay).sort()
     for (const day of days.reverse()) {
       for (const hour of [...(await staging.list(day)).folders].sort().reverse()) {
         const times = (await staging.list(hour)).files

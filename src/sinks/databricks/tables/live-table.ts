@@ -40,8 +40,8 @@ export interface PlanTableOptions {
   readonly create: boolean
   /** Whether missing columns are added. */
   readonly evolve: Evolution
-  /** Whether rows were landed in the table before; a missing table is an error then. A function is asked only of one. */
-  readonly hasLanded: boolean | (() => Promise<boolean>)
+  /** Whether rows were landed in the table before; a missing table is an error then. Asked only of one. */
+  readonly hasLanded: () => Promise<boolean>
 }
 
 export interface LiveTableOptions extends PlanTableOptions {
@@ -120,7 +120,7 @@ export async function planTable(options: PlanTableOptions): Promise<TablePlan> {
   await new WorkspaceCatalog(warehouse).requireSchema(declaration.name)
   const found = await inspectTable(options)
   if (found.kind === 'missing') {
-    if (typeof hasLanded === 'boolean' ? hasLanded : await hasLanded()) {
+    if (await hasLanded()) {
       throw new TailraceError(
         'TABLE_MISSING',
         `The principal cannot see the table ${name}, although blobs were landed in it before: grant SELECT and MODIFY on it, or restore it by UNDROP TABLE.`,

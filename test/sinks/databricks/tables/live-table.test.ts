@@ -23,7 +23,7 @@ async function setUp(t: TestContext, ...statements: readonly string[]) {
     properties: { 'delta.enableChangeDataFeed': 'true' },
     create: true,
     evolve: false,
-    hasLanded: false,
+    hasLanded: async () => false,
   }
   return { warehouse, options }
 }
@@ -71,7 +71,10 @@ test('a missing table is not created where that is not allowed', async (t) => {
 
 test('a table that is gone although rows were landed in it is not made anew', async (t) => {
   const { warehouse, options } = await setUp(t)
-  await assert.rejects(ensureTable({ ...options, hasLanded: true }), complaint('TABLE_MISSING', /`logs`/))
+  await assert.rejects(
+    ensureTable({ ...options, hasLanded: async () => true }),
+    complaint('TABLE_MISSING', /`logs`/),
+  )
   assert.deepEqual(await inspectTable({ warehouse, declaration }), { kind: 'missing' })
 })
 
