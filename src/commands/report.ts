@@ -1,6 +1,7 @@
 import { pageSchema } from '../config/schema.ts'
 import { TailraceError } from '../errors.ts'
 import type { ReportRequest } from '../page/api-report.ts'
+import { ComputedReports } from '../page/report/computed-reports.ts'
 import { readReport } from '../page/report/report.ts'
 import { reportHtml } from '../page/report/report-html.ts'
 import type { CommandContext } from './command.ts'
@@ -31,7 +32,11 @@ export async function report(context: CommandContext, options: ReportOptions): P
   if (session === undefined || typeof tables === 'string') throw new TailraceError('USAGE', String(tables))
   try {
     const request = { fromMs, toMs, compare }
-    const read = await readReport(tables, request, { clock, signal: new AbortController().signal })
+    const read = await readReport(tables, request, {
+      clock,
+      signal: new AbortController().signal,
+      computed: new ComputedReports(),
+    })
     if (html !== undefined) {
       await withResultFile(html, async (print) => void (await print(reportHtml(read))))
       logger.info({ file: html, elapsedMs: read.elapsedMs }, 'the report is written')

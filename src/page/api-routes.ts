@@ -16,6 +16,7 @@ import { readHistogram } from './logs/histogram.ts'
 import type { LogTables } from './logs/log-tables.ts'
 import { readRecord, readRejects } from './logs/record-details.ts'
 import { readRecords } from './logs/record-pages.ts'
+import { ComputedReports } from './report/computed-reports.ts'
 import { readReport } from './report/report.ts'
 import { reportHtml } from './report/report-html.ts'
 import { exportFormats, exportResult } from './sql/export.ts'
@@ -98,14 +99,15 @@ export function addRoutes(app: Hono, options: RouteOptions): void {
   get('/api/verify', maxReportMs, ({ parameters, signal }) =>
     options.verify(parameters.text('pipeline'), signal),
   )
+  const computed = new ComputedReports()
   get('/api/report', maxReportMs, ({ parameters, ...limits }) =>
-    readReport(tables(), parameters.report(), limits),
+    readReport(tables(), parameters.report(), { ...limits, computed }),
   )
   app.get('/api/report.html', async (context) => {
     const request = new Parameters(context.req.url).report()
     const signals = [context.req.raw.signal, options.signal]
     const report = await limited(clock, maxReportMs, signals, (signal) =>
-      readReport(tables(), request, { clock, signal }),
+      readReport(tables(), request, { clock, signal, computed }),
     )
     return context.body(reportHtml(report), 200, {
       'content-type': 'text/html; charset=utf-8',

@@ -16,6 +16,7 @@ import { bucketLength } from '../logs/buckets.ts'
 import { recordedRange } from '../logs/found-tables.ts'
 import type { LogTables } from '../logs/log-tables.ts'
 import { timeColumn } from '../logs/record-filter.ts'
+import type { ComputedReports } from './computed-reports.ts'
 import {
   type ChartDefinition,
   type FigureSet,
@@ -59,6 +60,8 @@ const definitions: Readonly<Record<ReportSectionId, SectionDefinition>> = {
 interface ReportContext {
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** What earlier reports of the same tables have computed. */
+  readonly computed: ComputedReports
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -73,7 +76,7 @@ interface ReportedRange {
 export async function readReport(
   tables: LogTables,
   { fromMs, toMs, table, compare, section }: ReportRequest,
-  { clock, signal }: ReportContext,
+  { clock, signal, computed }: ReportContext,
 ): Promise<Report> {
   const begunAtMs = clock.now()
   const found = await tables.find(table)
@@ -87,11 +90,15 @@ export async function readReport(
   const current = rangeOf(startMs, endMs)
   const shiftMs = compare === undefined ? undefined : compare === 'week' ? 7 * dayMs : endMs - startMs
   const former = shiftMs === undefined ? undefined : rangeOf(startMs - shiftMs, endMs - shiftMs)
-  const servers = found.length === 0 ? [] : await serversOf(current)
+  const known = computed.of(found, { startMs, endMs, shiftMs })
+  known.servers ??= found.length === 0 ? [] : await serversOf(current)
+  const { servers } = known
   const sections: ReportSection[] = []
   for (const id of found.length === 0 ? [] : reportSectionIds) {
     if (section !== undefined && section.length > 0 && !section.includes(id)) continue
-    sections.push(await readSection(definitions[id], servers, current, former))
+    const read = known.sections.get(id) ?? (await readSection(definitions[id], servers, current, former))
+    known.sections.set(id, read)
+    sections.push(read)
   }
   return {
     version,

@@ -22,7 +22,7 @@ import { commandStorage } from '../storage/open.ts'
 import { EnginePool } from './engine-pool.ts'
 import { FollowedTable } from './followed-table.ts'
 import { copyToParquet, queryViews, type TableReading } from './query.ts'
-import { rangeSql } from './row-range.ts'
+import { RowRanges } from './row-range.ts'
 import type { SetMember, SetViews } from './view-sets.ts'
 import { createViews, type LakehouseView, viewOf } from './views.ts'
 
@@ -53,6 +53,7 @@ export class DeltaQuerySession implements QuerySession {
   readonly #isUnsafe: boolean
   readonly #pool: EnginePool<OpenedViews>
   readonly #closing = new AbortController()
+  readonly #ranges = new RowRanges()
   #opening: Promise<OpenedSession> | undefined
 
   constructor(targets: readonly DeltaTarget[], options: SessionOptions) {
@@ -72,7 +73,8 @@ export class DeltaQuerySession implements QuerySession {
     return this.#withViews(signal, async (opened, ending) => {
       const { engine, views: all, members } = opened
       const views = only === undefined ? all : all.map((view) => selected(view, only))
-      const prepare = within === undefined ? [] : await rangeSql(engine, views, members, within, ending)
+      const prepare =
+        within === undefined ? [] : await this.#ranges.statements(engine, all, members, within, ending)
       const options = { unsafe: this.#isUnsafe, take, prepare, signal: ending }
       const readings = await this.#withNamedViews(opened, sql, () => queryViews(engine, views, sql, options))
       this.#log(readings)

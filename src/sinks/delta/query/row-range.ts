@@ -1,17 +1,53 @@
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
 import type { RowRange } from '../../query-session.ts'
+import type { TableContents } from '../files/live-files.ts'
 import { queryViews } from './query.ts'
 import { relationRowsSql, relationSql, type SetMember, viewSql } from './view-sets.ts'
 import type { LakehouseView } from './views.ts'
 
-/** @returns statements that leave the rows outside of a range out of the relations of the sets, for one transaction */
-export async function rangeSql(
+/** Ranges whose statements are kept. */
+const maxRanges = 32
+
+/** What statements over ranges of time need, kept until a table has a newer version: a screen asks many of one range. */
+export class RowRanges {
+  #contents: readonly TableContents[] = []
+  readonly #known = new Map<string, readonly string[]>()
+
+  /** @returns statements that leave the rows outside of a range out of the relations of the sets, for one transaction */
+  async statements(
+    engine: EmbeddedEngine,
+    views: readonly LakehouseView[],
+    members: readonly SetMember[],
+    range: RowRange,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const isSame =
+      views.length === this.#contents.length &&
+      views.every((view, at) => view.contents === this.#contents[at])
+    if (!isSame) {
+      this.#known.clear()
+      this.#contents = views.map((view) => view.contents)
+    }
+    const contents = this.#contents
+    const key = JSON.stringify(range)
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const found = await rangeSql(engine, views, members, range, signal)
+    // A newer version may have come meanwhile.
+    if (this.#contents === contents) this.#known.set(key, found)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > maxRanges) this.#known.delete(oldest!)
+    return found
+  }
+}
+
+async function rangeSql(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   members: readonly SetMember[],
   { pipelines, column, fromMs, toMs }: RowRange,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<readonly string[]> {
   const time = sqlIdentifier(column)
   const instant = (ms: number): string => `TIMESTAMPTZ '${new Date(ms).toISOString()}'`
   const isInRange = `${time} >= ${instant(fromMs)} AND ${time} < ${instant(toMs)}`
