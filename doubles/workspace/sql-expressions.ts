@@ -1,6 +1,6 @@
 import { sqlIdentifier, sqlString } from '../../src/tables/sql.ts'
 import { SqlCursor } from './sql-cursor.ts'
-import { notEmulated, parseSyntaxError, unboundParameter } from './sql-failures.ts'
+import { notEmulated, parseSyntaxError, raisedPrefix, unboundParameter } from './sql-failures.ts'
 import { fromJson } from './sql-json.ts'
 import type { Token } from './sql-tokens.ts'
 import { duckDbType, parseType } from './sql-types.ts'
@@ -135,6 +135,11 @@ export class Translator {
     if (cursor.at('TIMESTAMP') && cursor.peek(1).kind === 'string') {
       cursor.next()
       emit(`CAST(${sqlString(cursor.string())} AS TIMESTAMP WITH TIME ZONE)`)
+      return true
+    }
+    if (cursor.at('RAISE_ERROR') && cursor.peek(1).text === '(') {
+      cursor.next()
+      emit(`error(${sqlString(raisedPrefix)} || (${this.translate(cursor.group())}))`)
       return true
     }
     if (cursor.at('INLINE') && cursor.peek(1).text === '(') {

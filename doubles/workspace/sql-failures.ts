@@ -107,6 +107,9 @@ export function dotted(parts: readonly string[]): string {
   return parts.map((part) => `\`${part.replaceAll('`', '``')}\``).join('.')
 }
 
+/** Begins the messages of `raise_error` in DuckDB's errors. */
+export const raisedPrefix = 'raised by the statement: '
+
 /** Translates an error of DuckDB for a translated statement into the error that Databricks would report. */
 export function fromDuckDb(error: unknown): SqlFailure {
   if (error instanceof SqlFailure) return error
@@ -124,6 +127,13 @@ export function fromDuckDb(error: unknown): SqlFailure {
       `A column, variable, or function parameter with name ${name} cannot be resolved.`,
     )
   }
+  // https://docs.databricks.com/sql/language-manual/functions/raise_error (read 2026-12-01)
+  if (text.includes(raisedPrefix))
+    return new SqlFailure(
+      'USER_RAISED_EXCEPTION',
+      'P0001',
+      line.slice(line.indexOf(raisedPrefix) + raisedPrefix.length),
+    )
   const notNull = /NOT NULL constraint failed: .*\.([^.\s]+)/.exec(text)
   if (notNull !== null) {
     return new SqlFailure(

@@ -110,7 +110,8 @@ async function insert(
   let removed = 0
   if (replaceWhere !== undefined) {
     const both = translatorOf(environment)
-    const outside = `SELECT 1 FROM (${both.translate(query)}) WHERE (${both.translate(replaceWhere)}) IS NOT TRUE LIMIT 1`
+    // An aggregate, so that the query is evaluated for all rows as the table is before any is removed.
+    const outside = `SELECT 1 FROM (${both.translate(query)}) HAVING count(*) FILTER (WHERE (${both.translate(replaceWhere)}) IS NOT TRUE) > 0`
     if ((await connection.runAndReadAll(outside, { ...both.values })).currentRowCount > 0) {
       throw new SqlFailure(
         'DELTA_REPLACE_WHERE_MISMATCH',

@@ -112,17 +112,8 @@ END`,
   contract(
     'REPLACE WHERE leaves the same rows when it is sent twice, and says how many it has added',
     async (setup) => {
-      const { bench, name, declaration, files, stagedFiles, unitFiles, encode, rows } = setup
-      const loader = new ReplaceWhereLoader({
-        warehouse: bench.warehouse,
-        declaration,
-        rows: new RangeRows(bench.warehouse, name),
-        files,
-        stagedFiles,
-        unitFiles,
-        ensureTable: () => liveColumnNames(bench.warehouse, name),
-        outwaitLoads: async () => {},
-      })
+      const { encode, rows } = setup
+      const loader = replaceWhereLoader(setup)
       await loader.open()
       for (const span of [contractSpan(0, 200), contractSpan(0, 200), contractSpan(100, 300)])
         await loader.add({ spans: [span], encoded: await encode(span) })
@@ -138,11 +129,44 @@ END`,
     { isManaged: false },
   )
 
+  contract(
+    'REPLACE WHERE changes nothing where a row of the table lies across the start or the end of a range',
+    async (setup) => {
+      const { encode, rows } = setup
+      const loader = replaceWhereLoader(setup)
+      await loader.open()
+      await loader.add({ spans: [contractSpan(0, 300)], encoded: await encode(contractSpan(0, 300)) })
+      for (const span of [contractSpan(200, 295), contractSpan(295, 320)]) {
+        await assert.rejects(
+          loader.add({ spans: [span], encoded: await encode(span) }),
+          (error) => error instanceof CommitFencedError && error.fenced[0]?.landedTo === 300,
+        )
+      }
+      assert.deepEqual(await rows(), rowTexts(contractSpan(0, 300)))
+    },
+    { isManaged: false },
+  )
+
   contract('a table tells its id, its catalog-managed commits, and that nothing is hidden', async (setup) => {
     const facts = await readTableFacts(setup.bench.warehouse, setup.name)
     assert.match(facts.id ?? '', /^[\da-f-]{36}$/)
     const { hasCatalogCommits, hasRowFilter, maskedColumns } = facts
     assert.deepEqual([hasCatalogCommits, hasRowFilter, maskedColumns], [true, false, []])
+  })
+}
+
+function replaceWhereLoader(setup: Setup): ReplaceWhereLoader {
+  const { bench, name, declaration, files, stagedFiles, unitFiles } = setup
+  return new ReplaceWhereLoader({
+    warehouse: bench.warehouse,
+    declaration,
+    rows: new RangeRows(bench.warehouse, name),
+    files,
+    stagedFiles,
+    unitFiles,
+    markOf: () => undefined,
+    ensureTable: () => liveColumnNames(bench.warehouse, name),
+    outwaitLoads: async () => {},
   })
 }
 

@@ -121,6 +121,8 @@ export class MemoryWarehouse implements Warehouse {
         return this.#offsets.read()
       case 'replace the rows of ranges': {
         const rows = this.#rowsOf(readFilesOf(sql))
+        if (this.#table.rows.some((row) => isCrossing(row, statement)))
+          throw statementFailed('USER_RAISED_EXCEPTION')
         this.#table.replace((row) => isWithin(row, parameters), rows)
         return [{ num_inserted_rows: BigInt(rows.length) }]
       }
@@ -131,7 +133,7 @@ export class MemoryWarehouse implements Warehouse {
       case 'count the rows of ranges':
         return [{ row_count: BigInt(this.#table.rows.filter((row) => isWithin(row, parameters)).length) }]
       case 'find the landed offsets in the rows':
-        return endsOf(this.#table.rows)
+        return endsOf(this.#table.rows.filter((row) => isOfGenerations(row, parameters)))
       default:
         throw new Error(`The simulated warehouse does not know the statement ${label}.`)
     }
@@ -261,6 +263,38 @@ function isWithin(row: SimulatedRow, parameters: NonNullable<Statement['paramete
     if (row.blob === blob && row.generation === generation && row.offset >= from && row.offset < to)
       return true
   }
+  return false
+}
+
+/** Whether the guard of a REPLACE WHERE ends the statement for a row. */
+function isCrossing(
+  { blob, generation, offset, length }: SimulatedRow,
+  { sql, parameters = {} }: Statement,
+): boolean {
+  for (let index = 0; `blob${index}` in parameters; index += 1) {
+    if (blob !== parameters[`blob${index}`] || generation !== parameters[`generation${index}`]) continue
+    const [from, to] = [Number(parameters[`from${index}`]), Number(parameters[`to${index}`])]
+    const hasStart = sql.includes(`source_offset + source_length > :from${index}`)
+    if (
+      sql.includes(`source_offset + source_length > :to${index}`) &&
+      offset >= from &&
+      offset < to &&
+      offset + length > to
+    )
+      return true
+    if (hasStart && offset < from && offset + length > from) return true
+  }
+  return false
+}
+
+/** Whether a row is of one of the generations that a statement names; it may name none. */
+function isOfGenerations(
+  { blob, generation }: SimulatedRow,
+  parameters: NonNullable<Statement['parameters']>,
+): boolean {
+  if (!('blob0' in parameters)) return true
+  for (let index = 0; `blob${index}` in parameters; index += 1)
+    if (blob === parameters[`blob${index}`] && generation === parameters[`generation${index}`]) return true
   return false
 }
 

@@ -209,6 +209,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         declaration: config.table,
         rows,
         ...this.#sharedFiles(life),
+        markOf: (source) => offsets.markOf(source),
         ensureTable: async () => config.table.columns.map(({ name }) => name),
         outwaitLoads: async () => {},
       })

@@ -24,6 +24,13 @@ test('each record lands once despite faults of storage, table, workspace and dis
   assert.equal(schedules, seeds.length)
 })
 
+test('owners of a growing document that divide it differently by replace-where land each record once', async () => {
+  for (const seed of [2_130, 2_358]) {
+    const { failure } = await runWorld({ seed, sink: 'replace-where' })
+    assert.equal(failure, undefined, `seed ${seed}`)
+  }
+})
+
 test('the simulated worlds have tables of every kind of sink', () => {
   const kinds = new Set(seeds.map((seed) => planWorld({ seed }).sink))
   assert.deepEqual([...kinds].sort(), [...sinkKinds].sort())

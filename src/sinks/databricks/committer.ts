@@ -3,8 +3,8 @@ import { isTailraceError, TailraceError } from '../../errors.ts'
 import type { LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { LoadIntent } from '../../offsets/load-intent.ts'
 import { SerialQueue } from '../../offsets/serial-queue.ts'
-import { generationKey, type Span } from '../../records.ts'
-import { requireOffsets } from '../commit-fence.ts'
+import { type BlobGeneration, generationKey, type Span } from '../../records.ts'
+import { CommitFencedError, requireOffsets } from '../commit-fence.ts'
 import type {
   CommitReceipt,
   DiscardedLoad,
@@ -56,11 +56,14 @@ export class DatabricksCommitter implements TableCommitter {
   readonly location: string
   readonly tableVersion = undefined
   readonly landUnits?: (units: readonly WrittenUnit[]) => Promise<UnitsReceipt>
+  readonly refresh?: () => Promise<void>
   readonly #options: DatabricksCommitterOptions
   readonly #offsets: LandedOffsets
   /** One batch at a time. */
   #queue = new SerialQueue()
   readonly #background: BackgroundWork
+  /** Generations that another process lands, too, by their keys: `refresh` reads their offsets off the rows. */
+  readonly #shared = new Map<string, BlobGeneration>()
   /** Why each of the ledger's unsettled loads could not be settled, by its id. */
   readonly #unsettledBecause = new Map<string, TailraceError>()
 
@@ -69,7 +72,9 @@ export class DatabricksCommitter implements TableCommitter {
     this.#options = options
     this.#offsets = options.offsets
     this.#background = new BackgroundWork(options.clock ?? systemClock)
-    const { units: unitLoader } = options.loader
+    const { loader } = options
+    const { units: unitLoader } = loader
+    if (loader.landedOf !== undefined) this.refresh = () => this.#refresh()
     if (unitLoader !== undefined) this.landUnits = (units) => this.#landUnits(units, unitLoader)
   }
 
@@ -121,7 +126,9 @@ export class DatabricksCommitter implements TableCommitter {
       if (encoded.rows > 0) {
         const begun = ledger.intent
         if (begun !== undefined && !isOf(begun, spans)) throw new Error('another batch is being loaded')
-        await loader.add({ spans, encoded }, begun, (intent) => this.#recordIntent(intent))
+        await this.#following(() =>
+          loader.add({ spans, encoded }, begun, (intent) => this.#recordIntent(intent)),
+        )
       }
       // A batch without rows only records where blobs start; an unfinished load keeps its intent.
       await this.#advance(spans, encoded.rows > 0 ? undefined : ledger.intent)
@@ -152,8 +159,10 @@ export class DatabricksCommitter implements TableCommitter {
 
   async #landGroup(group: UnitGroup, loader: UnitLoader): Promise<boolean> {
     try {
-      if (group.rows > 0) await loader.add(group, (intent) => this.#recordIntent(intent))
+      if (group.rows > 0)
+        await this.#following(() => loader.add(group, (intent) => this.#recordIntent(intent)))
     } catch (error) {
+      if (error instanceof CommitFencedError) return false
       // Only mode replace-where: a commit with another state directory has landed the units and removed their files. Mode
       // copy-into reports missing files as an unclear load.
       if (isMissingStagedFile(error)) return false
@@ -161,6 +170,36 @@ export class DatabricksCommitter implements TableCommitter {
     }
     await this.#advance(group.spans, undefined)
     return true
+  }
+
+  /** Takes the offsets of a CommitFencedError over, so that nothing is landed again. */
+  async #following(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof CommitFencedError)) throw error
+      for (const { span } of error.fenced) this.#shared.set(generationKey(span), span)
+      await this.#moveTo(error.fenced.map(({ span, landedTo }) => ({ ...landedBy(span), offset: landedTo })))
+      throw error
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const { loader } = this.#options
+    await this.#queue.run(async () => {
+      if (this.#shared.size > 0)
+        await this.#moveTo((await loader.landedOf?.([...this.#shared.values()])) ?? [])
+    })
+  }
+
+  /** Moves offsets to the ends of rows of other processes; none is moved back. */
+  async #moveTo(ends: readonly LandedOffset[]): Promise<void> {
+    const moved = ends.filter((end) => end.offset > (this.#offsets.get(end) ?? 0))
+    if (moved.length === 0) return
+    await this.#advance(
+      moved.map(({ offset, ...source }) => ({ ...source, start: 0, end: offset })),
+      this.#options.ledger.intent,
+    )
   }
 
   async #tidy(): Promise<void> {

@@ -200,6 +200,7 @@ function loaderOf(
       files,
       stagedFiles,
       unitFiles,
+      markOf: (source) => context.offsets.markOf(source),
       ensureTable,
       outwaitLoads,
     })

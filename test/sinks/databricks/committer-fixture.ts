@@ -57,6 +57,8 @@ export interface CommitterFixture {
   open(table: string, options?: OpenOptions): Promise<TableCommitter>
   /** Rows of `[start, end)`, each of ten bytes, whose message is their offset and `text`. */
   encode(span: Span, text?: string): Promise<EncodedBatch>
+  /** Records of a document that has grown by a span; each is a row whose message is its name. */
+  encodeDocument(span: Span, records: readonly string[]): Promise<EncodedBatch>
   /** Stores rows as a process does that writes one unit. */
   writeUnit(table: string, spans: readonly Span[], clock?: Clock): Promise<WrittenUnit>
   /** The same with rows that are encoded already. */
@@ -217,6 +219,7 @@ export async function committerFixture(
             files,
             stagedFiles,
             unitFiles: unitFiles(staging, clock),
+            markOf: (source) => ledger.markOf(source),
             ensureTable: async () => {
               await ensure()
               return liveColumnNames(stepping, declaration.name)
@@ -296,15 +299,27 @@ export async function committerFixture(
 
   let ingestUs = 1_795_510_475_000_000
 
-  const encode: CommitterFixture['encode'] = async (span, text = '') => {
+  const encode: CommitterFixture['encode'] = (span, text = '') =>
+    encodeRows(
+      span,
+      `SELECT o, ${rowBytes} AS bytes, 0 AS i, o || ${sqlString(text)} AS message FROM range(${span.start}, ${span.end}, ${rowBytes}) AS r(o)`,
+    )
+
+  const encodeDocument: CommitterFixture['encodeDocument'] = (span, records) => {
+    const { start: o, end } = span
+    const rows = records.map((record, i) => `(${o}, ${end - o}, ${i}, ${sqlString(record)})`)
+    return encodeRows(span, `SELECT * FROM (VALUES ${rows.join(', ')}) AS v(o, bytes, i, message)`)
+  }
+
+  const encodeRows = async (span: Span, rows: string): Promise<EncodedBatch> => {
     ingestUs += 1_234
     const path = join(await made(join(directory, 'encoded')), `${randomUUID()}.parquet`)
     const [file] = await engine.copy(`COPY (SELECT ${sqlString(span.blob)} AS source_blob,
-          ${sqlString(span.generation)} AS source_generation, o AS source_offset, ${rowBytes}::BIGINT AS source_length,
-          0::INTEGER AS source_index, 'ok' AS parse_status, make_timestamptz(${ingestUs}) AS ingest_ts,
+          ${sqlString(span.generation)} AS source_generation, o::BIGINT AS source_offset, bytes::BIGINT AS source_length,
+          i::INTEGER AS source_index, 'ok' AS parse_status, make_timestamptz(${ingestUs}) AS ingest_ts,
           make_timestamptz(1795510475123456 + o) AS event_time, 9007199254740993 + o AS query_id,
-          o || ${sqlString(text)} AS message
-        FROM range(${span.start}, ${span.end}, ${rowBytes}) AS r(o))
+          message
+        FROM (${rows}))
         TO ${sqlString(path)} (FORMAT parquet, RETURN_STATS)`)
     if (file === undefined) return { files: [], rows: 0, rejected: 0, partial: 0 }
     return { files: [file], rows: file.rows, rejected: 0, partial: 0 }
@@ -321,6 +336,7 @@ export async function committerFixture(
     volumes,
     open,
     encode,
+    encodeDocument,
     writeUnit: async (table, spans, clock) => {
       const encoded: EncodedBatch[] = []
       for (const span of spans) encoded.push(await encode(span))

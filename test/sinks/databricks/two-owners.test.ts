@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TailraceError } from '../../../src/errors.ts'
+import type { Span } from '../../../src/records.ts'
 import { CommitFencedError } from '../../../src/sinks/commit-fence.ts'
+import type { TableCommitter } from '../../../src/sinks/table-committer.ts'
 import { blob, type CommitterFixture, committerFixture, rowsOf, span } from './committer-fixture.ts'
 
 const mode = 'transaction'
@@ -213,6 +215,99 @@ test('two processes with two state directories that land by replace-where leave 
   await second.land([range], await fixture.encode(range))
   assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 120 }))
 })
+
+test('two processes that land a growing document by replace-where, each in parts of its own, leave every record once', async (t) => {
+  const fixture = await committerFixture(t)
+  const options = { mode: 'replace-where', recoversOffsets: true } as const
+  const first = await fixture.open('events', options)
+  await fixture.forget('events')
+  const second = await fixture.open('events', options)
+  const land = async (committer: TableCommitter, range: Span, records: readonly string[]): Promise<void> => {
+    await committer.land([range], await fixture.encodeDocument(range, records))
+  }
+  const isFencedAt = (landedTo: number) => (error: unknown) =>
+    error instanceof CommitFencedError && error.fenced.length === 1 && error.fenced[0]?.landedTo === landedTo
+
+  await land(first, span(0, 40), ['a', 'b'])
+  await land(second, span(0, 60), ['a', 'b', 'c'])
+  assert.deepEqual(await fixture.rows('events'), ['0 a 0 0', '0 b 0 0', '0 c 0 0'])
+  // The part that the first one adds is in the row of the whole.
+  await assert.rejects(land(first, span(40, 60), ['c']), isFencedAt(60))
+  assert.equal(first.landed().get(blob), 60)
+  await land(first, span(60, 80), ['d'])
+  await land(first, span(80, 90), ['e'])
+  await second.refresh?.()
+  assert.equal(second.landed().get(blob), 60, 'nobody has fenced the second process so far')
+  // It has read the document before the last record was there.
+  await assert.rejects(land(second, span(60, 85), ['d', 'e']), isFencedAt(90))
+  await land(first, span(90, 100), ['f'])
+  await second.refresh?.()
+  assert.equal(second.landed().get(blob), 100)
+  await land(second, span(100, 110), ['g'])
+  assert.deepEqual(
+    (await fixture.rows('events')).map((row) => row.split(' ')[1]),
+    ['a', 'b', 'c', 'd', 'e', 'f', 'g'],
+  )
+})
+
+test('an older part of a document that another process has landed longer is fenced in a batch, and the other ranges land', async (t) => {
+  const fixture = await committerFixture(t)
+  const options = { mode: 'replace-where', recoversOffsets: true } as const
+  const first = await fixture.open('events', options)
+  await fixture.forget('events')
+  const second = await fixture.open('events', options)
+  await first.land([span(0, 60)], await fixture.encodeDocument(span(0, 60), ['a', 'b', 'c']))
+  const other = { blob: 'logs/other.json', generation: blob.generation, start: 0, end: 50 }
+  const spans = [span(0, 40), other]
+  const encoded = [await fixture.encodeDocument(span(0, 40), ['a', 'b']), await fixture.encode(other)]
+  const both = {
+    ...encoded[1]!,
+    files: encoded.flatMap(({ files }) => files),
+    rows: encoded.reduce((sum, { rows }) => sum + rows, 0),
+  }
+  await assert.rejects(
+    second.land(spans, both),
+    (error) =>
+      error instanceof CommitFencedError &&
+      error.fenced.map(({ span: one }) => one.blob).join() === blob.blob,
+  )
+  assert.equal(second.landed().get(other), undefined)
+  await second.land([other], encoded[1]!)
+  assert.equal(second.landed().get(other), 50)
+  assert.equal((await fixture.rows('events')).length, 3 + 5)
+})
+
+test('units whose ranges another process has landed in other parts by replace-where are landed before, and change no row', async (t) => {
+  const fixture = await committerFixture(t)
+  const options = { mode: 'replace-where', recoversOffsets: true } as const
+  const units = await fixture.open('events', options)
+  await fixture.forget('events')
+  const other = await fixture.open('events', options)
+  const range = span(0, 40)
+  const unit = await fixture.storeUnit('events', [range], [await fixture.encodeDocument(range, ['a', 'b'])])
+  await other.land([span(0, 60)], await fixture.encodeDocument(span(0, 60), ['a', 'b', 'c']))
+  const receipt = await units.landUnits?.([unit])
+  assert.deepEqual(receipt?.outcomes, ['landed-before'])
+  assert.equal((await fixture.rows('events')).length, 3)
+})
+
+for (const restarts of [false, true]) {
+  test(`a late REPLACE WHERE shortens no document that ${restarts ? 'the next process' : 'a pipeline that lands by transactions now'} has landed longer`, async (t) => {
+    const fixture = await committerFixture(t)
+    const earlier = { mode: 'replace-where', isManaged: true, recoversOffsets: true } as const
+    const killed = await fixture.open('events', earlier)
+    const hold = fixture.warehouse.holdNext(/REPLACE WHERE/)
+    const orphan = killed
+      .land([span(0, 40)], await fixture.encodeDocument(span(0, 40), ['a', 'b']))
+      .catch(() => {})
+    await hold.reached
+    const next = restarts ? await fixture.open('events', earlier) : await opened(fixture, 'events')
+    await next.land([span(0, 60)], await fixture.encodeDocument(span(0, 60), ['a', 'b', 'c']))
+    hold.release()
+    await orphan
+    assert.deepEqual(await fixture.rows('events'), ['0 a 0 0', '0 b 0 0', '0 c 0 0'])
+  })
+}
 
 function lostReply(): TailraceError {
   return new TailraceError('WAREHOUSE_UNAVAILABLE', 'the reply is lost', { context: { executed: 'unknown' } })

@@ -1,7 +1,7 @@
 import { TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { Replacement } from '../../../offsets/load-intent.ts'
-import type { Span } from '../../../records.ts'
+import type { BlobGeneration, Span } from '../../../records.ts'
 import { qualifiedName } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
 import type { WrittenFile } from '../../encoding/engine.ts'
@@ -153,10 +153,28 @@ ON t.source_blob = r.blob AND t.source_generation = r.generation AND t.source_of
 
   /** Computes the end of the last row of each blob generation. Reads the whole table. */
   async ends(): Promise<readonly LandedOffset[]> {
+    return this.#ends('', {})
+  }
+
+  /** Computes the end of the last row of some blob generations; those without rows are left out. */
+  async endsOf(sources: readonly BlobGeneration[]): Promise<readonly LandedOffset[]> {
+    const ends: LandedOffset[] = []
+    for (let from = 0; from < sources.length; from += maxRangesPerStatement) {
+      const { condition, parameters } = ofGenerations(sources.slice(from, from + maxRangesPerStatement))
+      for (const end of await this.#ends(` WHERE ${condition}`, parameters)) ends.push(end)
+    }
+    return ends
+  }
+
+  async #ends(
+    where: string,
+    parameters: Readonly<Record<string, ParameterValue>>,
+  ): Promise<readonly LandedOffset[]> {
     const rows = await this.#warehouse.execute({
       label: 'find the landed offsets in the rows',
       sql: `SELECT source_blob, source_generation, max(source_offset + source_length) AS landed_to
-FROM ${this.#table} GROUP BY source_blob, source_generation`,
+FROM ${this.#table}${where} GROUP BY source_blob, source_generation`,
+      parameters,
       repeatable: true,
     })
     return rows.map(({ source_blob, source_generation, landed_to }) => ({
@@ -186,6 +204,40 @@ export function withinRanges(spans: readonly Span[]): {
     parameters[`from${index}`] = BigInt(start)
     parameters[`to${index}`] = BigInt(end)
     return `(source_blob = :blob${index} AND source_generation = :generation${index} AND source_offset >= :from${index} AND source_offset < :to${index})`
+  })
+  return { condition: conditions.join(' OR '), parameters }
+}
+
+/**
+ * The condition for a row that lies partly in a range and partly outside of it. Lines and gzip members never change, so
+ * only a document that has grown has such rows: landed when it was shorter or longer than the range assumes.
+ *
+ * @param mayHaveGrown whether a row may begin before the range and end in it. To find one, all earlier rows of the
+ * generation are read; a row that begins in the range is found among those that are replaced anyway.
+ * @returns an SQL condition by the parameters of `withinRanges`
+ */
+export function crossingRanges(
+  spans: readonly Span[],
+  mayHaveGrown: (source: BlobGeneration) => boolean,
+): string {
+  const conditions = spans.map((span, index) => {
+    const crossesEnd = `(source_offset >= :from${index} AND source_offset < :to${index} AND source_offset + source_length > :to${index})`
+    const crossesStart = `(source_offset < :from${index} AND source_offset + source_length > :from${index})`
+    const crosses = span.start > 0 && mayHaveGrown(span) ? `(${crossesEnd} OR ${crossesStart})` : crossesEnd
+    return `(source_blob = :blob${index} AND source_generation = :generation${index} AND ${crosses})`
+  })
+  return conditions.join(' OR ')
+}
+
+function ofGenerations(sources: readonly BlobGeneration[]): {
+  readonly condition: string
+  readonly parameters: Readonly<Record<string, ParameterValue>>
+} {
+  const parameters: Record<string, ParameterValue> = {}
+  const conditions = sources.map(({ blob, generation }, index) => {
+    parameters[`blob${index}`] = blob
+    parameters[`generation${index}`] = generation
+    return `(source_blob = :blob${index} AND source_generation = :generation${index})`
   })
   return { condition: conditions.join(' OR '), parameters }
 }

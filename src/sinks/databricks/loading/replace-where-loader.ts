@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { isTailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
-import type { Span } from '../../../records.ts'
+import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../../records.ts'
 import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
 import type { TableDeclaration } from '../../../tables/table.ts'
+import { CommitFencedError } from '../../commit-fence.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
 import type { Statement, Warehouse } from '../warehouse/warehouse.ts'
 import { maxFilesPerStatement, selectFilesSql } from './copy-into.ts'
-import { maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
+import { crossingRanges, maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
 import type { RowLoader, Settlement, StoredUnits, UnitGroup, UnitLoader } from './row-loader.ts'
 import { withStagedFiles } from './staged-attempts.ts'
 
@@ -20,6 +21,8 @@ export interface ReplaceWhereLoaderOptions {
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
   readonly unitFiles: StoredUnits
+  /** How a generation is recognized, which shows whether it is a document that may have grown. */
+  readonly markOf: (source: BlobGeneration) => GenerationMark | undefined
   /** Creates the table or checks its schema. @returns its columns in their order */
   readonly ensureTable: () => Promise<readonly string[]>
   /** Waits until no COPY INTO of an earlier process can still run, which would add rows that are read again. */
@@ -32,6 +35,10 @@ const maxAttempts = 3
 /**
  * Loads batches by replacing the rows of their ranges. A statement that is executed twice, late, or by two processes
  * leaves the same rows, whatever else was lost, so a batch needs no intent.
+ *
+ * Except of a document that grows: its rows have the place of the part that they were landed in, and two processes, or a
+ * late statement and the next process, may divide it differently. So a statement raises an error where it would leave a
+ * part of what a row stands for, or add it again.
  *
  * https://docs.databricks.com/sql/language-manual/sql-ref-syntax-dml-insert-into (read 2026-11-29)
  */
@@ -73,7 +80,9 @@ export class ReplaceWhereLoader implements RowLoader {
   }): Promise<void> {
     // A row filter that somebody has set meanwhile would hide the rows, and they would be added again.
     if (this.#isInDoubt) await this.open()
-    const added = await this.#replaced(spans, encoded, { repeatable: false })
+    const added = await this.#unlessCrossed(spans, () =>
+      this.#replaced(spans, encoded, { repeatable: false, isGuarded: true }),
+    )
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
@@ -82,18 +91,24 @@ export class ReplaceWhereLoader implements RowLoader {
     const removed = await rows.count([span])
     const files = encoded.flatMap((batch) => batch.files)
     if (files.length === 0) await rows.removeAll([span])
-    else await this.#replaced([span], { files }, { repeatable: true })
+    else await this.#replaced([span], { files }, { repeatable: true, isGuarded: false })
     return removed
   }
 
   async #addUnits({ spans, files, rows }: UnitGroup): Promise<void> {
     const batch = { id: randomUUID(), paths: files.map(({ name }) => this.#options.files.pathOf(name)) }
-    const sent = { repeatable: true }
-    const added = await this.#inParts(spans, batch, sent).catch(async (error: unknown) => {
-      if (!(await this.#mend(error))) throw error
-      return this.#inParts(spans, batch, sent)
-    })
+    const sent = { repeatable: true, isGuarded: true }
+    const added = await this.#unlessCrossed(spans, () =>
+      this.#inParts(spans, batch, sent).catch(async (error: unknown) => {
+        if (!(await this.#mend(error))) throw error
+        return this.#inParts(spans, batch, sent)
+      }),
+    )
     if (added !== rows) await this.#options.rows.require(spans, rows)
+  }
+
+  async landedOf(sources: readonly BlobGeneration[]): Promise<readonly LandedOffset[]> {
+    return this.#options.rows.endsOf(sources)
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
@@ -110,11 +125,32 @@ export class ReplaceWhereLoader implements RowLoader {
     await this.#options.stagedFiles.removeLoaded()
   }
 
+  /** @throws CommitFencedError when rows of another process lie across the start or the end of a range */
+  async #unlessCrossed(spans: readonly Span[], work: () => Promise<number>): Promise<number> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isCrossed(error)) throw error
+      const ends = await this.#options.rows.endsOf(spans)
+      const landed = new Map(ends.map((end) => [generationKey(end), end.offset]))
+      const fenced = spans.flatMap((span) => {
+        const landedTo = landed.get(generationKey(span)) ?? 0
+        return landedTo > span.start ? [{ span, landedTo }] : []
+      })
+      if (fenced.length > 0) throw new CommitFencedError(fenced)
+      throw new TailraceError(
+        'COMMIT_CONTENDED',
+        'Rows across the ends of the replaced ranges were removed meanwhile.',
+        { cause: error },
+      )
+    }
+  }
+
   /** @returns the number of rows that were added */
   #replaced(
     spans: readonly Span[],
     { files }: Pick<EncodedBatch, 'files'>,
-    sent: Pick<Statement, 'repeatable'>,
+    sent: SentReplacement,
   ): Promise<number> {
     return withStagedFiles(this.#options.files, files, (batch) => this.#inParts(spans, batch, sent), {
       maxAttempts,
@@ -133,15 +169,20 @@ export class ReplaceWhereLoader implements RowLoader {
   async #inParts(
     spans: readonly Span[],
     batch: StagedBatch,
-    { repeatable }: Pick<Statement, 'repeatable'>,
+    { repeatable, isGuarded }: SentReplacement,
   ): Promise<number> {
     let added = 0
     for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
-      const { condition, parameters } = withinRanges(spans.slice(from, from + maxRangesPerStatement))
+      const part = spans.slice(from, from + maxRangesPerStatement)
+      const { condition, parameters } = withinRanges(part)
+      const checks = [
+        ...(spans.length > maxRangesPerStatement ? [`(${condition})`] : []),
+        ...(isGuarded ? [this.#guard(part)] : []),
+      ]
       const [result] = await this.#options.warehouse
         .execute({
           label: 'replace the rows of ranges',
-          sql: this.#sql(condition, batch, spans.length > maxRangesPerStatement),
+          sql: this.#sql(condition, batch, checks),
           parameters,
           repeatable,
           batch: batch.id,
@@ -156,16 +197,47 @@ export class ReplaceWhereLoader implements RowLoader {
   }
 
   /** The statement has no list of columns, so it names all of the table, in their order. */
-  #sql(condition: string, { paths }: StagedBatch, isPart: boolean): string {
+  #sql(condition: string, { paths }: StagedBatch, checks: readonly string[]): string {
     const { declaration } = this.#options
     const declared = new Map(declaration.columns.map((column) => [column.name.toLowerCase(), column]))
     const list = this.#columns.map((name) =>
       declared.has(name.toLowerCase()) ? quoteName(name) : `NULL AS ${quoteName(name)}`,
     )
     const rows = selectFilesSql(declaration.columns, paths)
+    const where = checks.length === 0 ? '' : `\nWHERE ${checks.join(' AND ')}`
     return `INSERT INTO ${qualifiedName(declaration.name)} REPLACE WHERE ${condition}
-SELECT ${list.join(', ')} FROM (${rows})${isPart ? ` WHERE ${condition}` : ''}`
+SELECT ${list.join(', ')} FROM (${rows})${where}`
   }
+
+  /**
+   * Formats a condition of the inserted rows that raises an error when a row of the table crosses a range.
+   *
+   * https://docs.databricks.com/sql/language-manual/functions/raise_error (read 2026-12-01)
+   */
+  #guard(spans: readonly Span[]): string {
+    const { declaration, markOf } = this.#options
+    // Without the mark of a line, a document may have grown.
+    const mayHaveGrown = (source: BlobGeneration): boolean => {
+      const mark = markOf(source)
+      return mark?.tail === undefined || mark.closing !== undefined
+    }
+    const crossing = `(SELECT count(*) FROM ${qualifiedName(declaration.name)} WHERE ${crossingRanges(spans, mayHaveGrown)})`
+    return `CASE WHEN ${crossing} > 0 THEN CAST(raise_error('another process has landed a part of a range') AS BOOLEAN) ELSE TRUE END`
+  }
+}
+
+/** How a replacement is sent. */
+interface SentReplacement extends Pick<Statement, 'repeatable'> {
+  /** Whether it fails when a row of the table crosses a range: a replay removes such rows on purpose. */
+  readonly isGuarded: boolean
+}
+
+/** Whether the guard of a statement has ended it. */
+function isCrossed(error: unknown): boolean {
+  return (
+    isTailraceError(error, 'STATEMENT_FAILED') &&
+    String(error.context.errorClass).startsWith('USER_RAISED_EXCEPTION')
+  )
 }
 
 /** Whether somebody has added a column to the table since it was opened. */

@@ -1,6 +1,6 @@
 import type { LandedOffset, LandedOffsets } from '../../../offsets/landed-offsets.ts'
 import type { IntendedFile, LoadIntent } from '../../../offsets/load-intent.ts'
-import type { Span } from '../../../records.ts'
+import type { BlobGeneration, Span } from '../../../records.ts'
 import type { EncodedBatch, WrittenUnit } from '../../table-committer.ts'
 
 /** Stores offsets and the running load durably. It is the only record of them, because the table holds no offsets. */
@@ -60,7 +60,11 @@ export interface StoredUnits {
 export interface UnitLoader {
   readonly files: StoredUnits
   readonly limits: UnitLimits
-  /** Adds rows whose files are in the volume. After a failure `RowLoader.settle` completes or discards them. */
+  /**
+   * Adds rows whose files are in the volume. After a failure `RowLoader.settle` completes or discards them.
+   *
+   * @throws CommitFencedError as `RowLoader.add`
+   */
   add(group: UnitGroup, recordIntent: RecordIntent): Promise<void>
 }
 
@@ -89,6 +93,7 @@ export interface RowLoader {
    * Adds a batch's rows. After a failure, call it again with the same batch: it adds the rows that are missing.
    *
    * @param begun the intent that the failed call recorded, if any
+   * @throws CommitFencedError when another process has landed a part of a range in another division
    */
   add(
     batch: { readonly spans: readonly Span[]; readonly encoded: EncodedBatch },
@@ -101,6 +106,9 @@ export interface RowLoader {
 
   /** Absent where the rows of units cannot be staged, or nobody here loads them. */
   readonly units?: UnitLoader | undefined
+
+  /** Computes the landed offsets of some generations from the table's rows. Absent where `add` is never fenced. */
+  landedOf?(sources: readonly BlobGeneration[]): Promise<readonly LandedOffset[]>
 
   /**
    * Computes landed offsets from the table's rows; empty when the rows cannot be queried.

@@ -188,7 +188,8 @@ export function isFinal({ errorClass, sqlState }: Pick<DriverFailure, 'errorClas
 }
 
 /** Classes whose callers handle them, with SQLSTATEs that say less. */
-const finalClasses = /FILE_NOT_EXIST|NOT_FOUND|COPY_INTO|NOT_SUPPORTED|UNSUPPORTED|APPEND_ONLY|^PARSE_/
+const finalClasses =
+  /FILE_NOT_EXIST|NOT_FOUND|COPY_INTO|NOT_SUPPORTED|UNSUPPORTED|APPEND_ONLY|USER_RAISED|^PARSE_/
 
 function ofStatus(status: number, response: unknown, phase: StatementPhase, nowMs: number): DriverFailure {
   const header = headersOf(response)
