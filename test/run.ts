@@ -42,8 +42,9 @@ const maxGroupFiles = 16
 // A process that takes longer than its files may has stopped going on: it is killed and fails, instead of the whole run
 // hanging. Long searches for faults are given more. A single test that hangs is ended before: see support/test-timeout.ts.
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
-// Many tests wait for other processes, so four at a time take less time even on two cores.
-const processes = 4
+// Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
+// so it would wait for the browsers of other files.
+const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
 const directory = join(root, 'node_modules', '.cache', 'tailrace-test', String(process.pid))
 const journal = join(directory, 'journal')
 const fileGroup = new URL('./support/file-group.ts', import.meta.url).href

@@ -76,6 +76,8 @@ export interface FileFacts {
   readonly rows: number | undefined
   /** Bounds of a column, in milliseconds since the epoch and both inclusive; undefined when they are not known. */
   readonly bounds: { readonly fromMs: number; readonly toMs: number } | undefined
+  /** Whether every row is known to have a value of the column. */
+  readonly noneNull: boolean
 }
 
 /** The version of a table to read; the newest when neither option is set. */

@@ -1,9 +1,16 @@
-import type { FileFacts } from '../../sinks/query-session.ts'
+import { keyWithin } from '../../sinks/files-within.ts'
 import type { ReportSection, ReportSectionId, ReportServer } from '../api-report.ts'
 import type { FoundTable } from '../logs/found-tables.ts'
 
 /** Reports that are kept, each of at most some hundred KB. */
 const maxReports = 8
+
+/** The time of a report, and how long before it the time lies with which it is compared. */
+export interface ReportRange {
+  readonly startMs: number
+  readonly endMs: number
+  readonly shiftMs: number | undefined
+}
 
 /** What has been computed of one report. */
 export interface ComputedReport {
@@ -12,27 +19,21 @@ export interface ComputedReport {
 }
 
 /**
- * Keeps what reports have computed until the tables have a newer version: a page asks for one section after the other, and
- * for the same ones after a reload, from other windows, and for the file.
+ * Keeps what reports have computed until rows of their time change: a page asks for one section after the other, and for the
+ * same ones after a reload, from other windows, and for the file.
  */
 export class ComputedReports {
-  /** By range and tables; the one used last comes last. */
+  /** By range and files; the one used last comes last. */
   readonly #reports = new Map<string, ComputedReport>()
-  #files: readonly (readonly FileFacts[])[] = []
 
   /**
-   * @param tables in the version that is the newest now
-   * @param range everything else that the contents of a report depend on
+   * @param tables as they are now
    * @returns to be filled with what is missing
    */
-  of(tables: readonly FoundTable[], range: object): ComputedReport {
-    // A table gives the same list until it has a newer version.
-    const files = tables.map((table) => table.files)
-    const isNewest =
-      files.length === this.#files.length && files.every((some, at) => some === this.#files[at])
-    if (!isNewest) this.#reports.clear()
-    this.#files = files
-    const key = JSON.stringify([range, tables.map(({ id }) => id)])
+  of(tables: readonly FoundTable[], range: ReportRange): ComputedReport {
+    const { startMs, endMs, shiftMs = 0 } = range
+    const files = tables.map((table) => [table.id, keyWithin(table.files, startMs - shiftMs, endMs)])
+    const key = JSON.stringify([range, files])
     const report = this.#reports.get(key) ?? { servers: undefined, sections: new Map() }
     this.#reports.delete(key)
     this.#reports.set(key, report)

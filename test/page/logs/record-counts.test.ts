@@ -41,7 +41,7 @@ test('landings of an hour leave one file of counts behind, however often the pag
   }
   for (let landing = 0; landing < 50; landing += 1) {
     const bounds = { fromMs: fromMs + landing, toMs: fromMs + landing + 1 }
-    files.push({ id: `file ${landing}`, bytes: 1, rows: 10, bounds })
+    files.push({ id: `file ${landing}`, bytes: 1, rows: 10, bounds, noneNull: true })
     assert.equal(await count(), 1)
   }
   assert.deepEqual(await readdir(directory), [])
@@ -54,13 +54,13 @@ test('landings of an hour leave one file of counts behind, however often the pag
 
 test('files without bounds are divided by their rows, and one that lands later changes the last unit alone', () => {
   const files = Array.from({ length: 20_000 }, (_, index): FileFacts => {
-    return { id: `file ${index}`, bytes: 1, rows: 30, bounds: undefined }
+    return { id: `file ${index}`, bytes: 1, rows: 30, bounds: undefined, noneNull: true }
   })
   const keysOf = (some: readonly FileFacts[]): readonly string[] =>
     unitsOf({ ...table, files: some })!.map(({ key }) => key)
   const keys = keysOf(files)
   assert.equal(keys.length, Math.ceil(20_000 / Math.ceil(20_000 / 30)))
-  const later = keysOf([...files, { id: 'later', bytes: 1, rows: 30, bounds: undefined }])
+  const later = keysOf([...files, { id: 'later', bytes: 1, rows: 30, bounds: undefined, noneNull: true }])
   assert.deepEqual(later.slice(0, -1), keys.slice(0, later.length - 1))
   assert.ok(later.length - keys.length <= 1)
 })

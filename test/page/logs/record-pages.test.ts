@@ -42,7 +42,9 @@ function pagesOf({ hasTimed, timedMs, untimedMs }: Answers): (before?: string) =
   const clock = new SimulatedClock()
   const refused = async (): Promise<never> => assert.fail('nothing but rows is asked for')
   const session: QuerySession = {
-    files: async () => [{ id: 'file', bytes: 1, rows: 1, bounds: { fromMs: 1_000, toMs: 1_000 } }],
+    files: async () => [
+      { id: 'file', bytes: 1, rows: 1, bounds: { fromMs: 1_000, toMs: 1_000 }, noneNull: true },
+    ],
     run: async ({ sql, take, signal }) => {
       const isTimed = !sql.includes('event_time IS NULL')
       // Once the places of records are known, their columns are read at once.

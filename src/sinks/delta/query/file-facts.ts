@@ -1,25 +1,31 @@
+import { isJsonObject, type JsonValue } from '../../../json.ts'
 import type { FileFacts } from '../../query-session.ts'
 import type { LiveFile } from '../files/live-files.ts'
+import { fileKey } from '../protocol/actions.ts'
 import { parsedStatistics } from './bounds.ts'
 
-/** @returns the number of live rows; undefined without usable statistics */
-export function fileRows(file: Pick<LiveFile, 'stats' | 'deletionVector'>): number | undefined {
-  const { numRecords } = parsedStatistics(file.stats)
-  if (typeof numRecords !== 'number' || !Number.isSafeInteger(numRecords)) return undefined
-  return numRecords - (file.deletionVector?.cardinality ?? 0)
-}
-
-/** @returns the bounds of a column of instants, widened to whole milliseconds; undefined without usable statistics */
-export function timeBounds(file: Pick<LiveFile, 'stats'>, column: string): FileFacts['bounds'] {
-  const { minValues, maxValues } = parsedStatistics(file.stats)
+/** @returns facts about a file, with those of a column of instants */
+export function fileFacts(file: LiveFile, column: string): FileFacts {
+  const { numRecords, minValues, maxValues, nullCount } = parsedStatistics(file.stats)
   const fromMs = instantOf(minValues, column)
   const toMs = instantOf(maxValues, column)
-  // The log truncates a bound to milliseconds, so the true maximum may be almost one later.
-  return fromMs === undefined || toMs === undefined ? undefined : { fromMs, toMs: toMs + 1 }
+  const rows = typeof numRecords === 'number' && Number.isSafeInteger(numRecords) ? numRecords : undefined
+  return {
+    id: fileKey(file),
+    bytes: file.bytes,
+    rows: rows && rows - (file.deletionVector?.cardinality ?? 0),
+    // The log truncates a bound to milliseconds, so the true maximum may be almost one later.
+    bounds: fromMs === undefined || toMs === undefined ? undefined : { fromMs, toMs: toMs + 1 },
+    noneNull: ofColumn(nullCount, column) === 0,
+  }
 }
 
-function instantOf(bounds: unknown, column: string): number | undefined {
-  const text = (bounds as Readonly<Record<string, unknown>> | undefined)?.[column]
+function instantOf(bounds: JsonValue | undefined, column: string): number | undefined {
+  const text = ofColumn(bounds, column)
   const instantMs = typeof text === 'string' ? Date.parse(text) : Number.NaN
   return Number.isNaN(instantMs) ? undefined : instantMs
+}
+
+function ofColumn(values: JsonValue | undefined, column: string): JsonValue | undefined {
+  return isJsonObject(values) && Object.hasOwn(values, column) ? values[column] : undefined
 }

@@ -7,9 +7,8 @@ import type { TableContents } from '../files/live-files.ts'
 import { loadState, readNewCommits } from '../log/load.ts'
 import type { TableState } from '../log/state.ts'
 import { versionAt } from '../log/time-travel.ts'
-import { fileKey } from '../protocol/actions.ts'
 import type { DeltaStorage } from '../storage/delta-storage.ts'
-import { fileRows, timeBounds } from './file-facts.ts'
+import { fileFacts } from './file-facts.ts'
 import { FileSchemas } from './file-schemas.ts'
 import { contentsOf, readTable } from './read-table.ts'
 
@@ -74,12 +73,7 @@ export class FollowedTable {
     const contents = await this.contents()
     if (contents === undefined) return undefined
     if (this.#facts?.column !== column) {
-      const files = contents.files.map((file) => ({
-        id: fileKey(file),
-        bytes: file.bytes,
-        rows: fileRows(file),
-        bounds: timeBounds(file, column),
-      }))
+      const files = contents.files.map((file) => fileFacts(file, column))
       this.#facts = { column, files }
     }
     return this.#facts.files

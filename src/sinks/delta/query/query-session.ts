@@ -9,6 +9,7 @@ import type {
   FileSelection,
   FilesRead,
   QuerySession,
+  RowRange,
   SessionOptions,
   SessionStatement,
   WrittenStatement,
@@ -71,10 +72,9 @@ export class DeltaQuerySession implements QuerySession {
 
   async run({ sql, take, within, only, signal }: SessionStatement): Promise<FilesRead> {
     return this.#withViews(signal, async (opened, ending) => {
-      const { engine, views: all, members } = opened
+      const { engine, views: all } = opened
       const views = only === undefined ? all : all.map((view) => selected(view, only))
-      const prepare =
-        within === undefined ? [] : await this.#ranges.statements(engine, all, members, within, ending)
+      const prepare = within === undefined ? [] : await this.#rangeStatements(opened, within, ending)
       const options = { unsafe: this.#isUnsafe, take, prepare, signal: ending }
       const readings = await this.#withNamedViews(opened, sql, () => queryViews(engine, views, sql, options))
       this.#log(readings)
@@ -146,6 +146,16 @@ export class DeltaQuerySession implements QuerySession {
       if (isUnknown && (await setViews.createAll())) return work()
       throw error
     }
+  }
+
+  #rangeStatements(
+    { engine, views, members }: OpenedViews,
+    within: RowRange,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const filesOf = (pipeline: string): ReturnType<QuerySession['files']> =>
+      this.files(pipeline, within.column)
+    return this.#ranges.statements(engine, views, members, within, filesOf, signal)
   }
 
   #log(readings: readonly TableReading[]): void {

@@ -1,6 +1,6 @@
 import { type EmbeddedEngine, sqlIdentifier, sqlString } from '../../encoding/engine.ts'
-import type { RowRange } from '../../query-session.ts'
-import type { TableContents } from '../files/live-files.ts'
+import { keyWithin } from '../../files-within.ts'
+import type { FileFacts, RowRange } from '../../query-session.ts'
 import { queryViews } from './query.ts'
 import { relationRowsSql, relationSql, type SetMember, viewSql } from './view-sets.ts'
 import type { LakehouseView } from './views.ts'
@@ -8,50 +8,52 @@ import type { LakehouseView } from './views.ts'
 /** Ranges whose statements are kept. */
 const maxRanges = 32
 
-/** What statements over ranges of time need, kept until a table has a newer version: a screen asks many of one range. */
+/** What statements over ranges of time need, kept until rows of the range change: a screen asks many of one range. */
 export class RowRanges {
-  #contents: readonly TableContents[] = []
+  /** By range and files; the oldest comes first. */
   readonly #known = new Map<string, readonly string[]>()
 
-  /** @returns statements that leave the rows outside of a range out of the relations of the sets, for one transaction */
+  /**
+   * @param filesOf the files of a pipeline's table, with facts of the range's column
+   * @returns statements that leave the rows outside of a range out of the relations of the sets, for one transaction
+   */
   async statements(
     engine: EmbeddedEngine,
     views: readonly LakehouseView[],
     members: readonly SetMember[],
     range: RowRange,
+    filesOf: (pipeline: string) => Promise<readonly FileFacts[] | undefined>,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const isSame =
-      views.length === this.#contents.length &&
-      views.every((view, at) => view.contents === this.#contents[at])
-    if (!isSame) {
-      this.#known.clear()
-      this.#contents = views.map((view) => view.contents)
-    }
-    const contents = this.#contents
-    const key = JSON.stringify(range)
+    const files: string[] = []
+    for (const { pipeline } of read(members, range))
+      files.push(pipeline, keyWithin((await filesOf(pipeline)) ?? [], range.fromMs, range.toMs))
+    const key = JSON.stringify([range, files])
     const known = this.#known.get(key)
     if (known !== undefined) return known
     const found = await rangeSql(engine, views, members, range, signal)
-    // A newer version may have come meanwhile.
-    if (this.#contents === contents) this.#known.set(key, found)
+    this.#known.set(key, found)
     const [oldest] = this.#known.keys()
     if (this.#known.size > maxRanges) this.#known.delete(oldest!)
     return found
   }
 }
 
+function read(members: readonly SetMember[], { pipelines }: RowRange): readonly SetMember[] {
+  return members.filter(({ pipeline }) => pipelines?.includes(pipeline) ?? true)
+}
+
 async function rangeSql(
   engine: EmbeddedEngine,
   views: readonly LakehouseView[],
   members: readonly SetMember[],
-  { pipelines, column, fromMs, toMs }: RowRange,
+  range: RowRange,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  const { column, fromMs, toMs } = range
   const time = sqlIdentifier(column)
   const instant = (ms: number): string => `TIMESTAMPTZ '${new Date(ms).toISOString()}'`
   const isInRange = `${time} >= ${instant(fromMs)} AND ${time} < ${instant(toMs)}`
-  const read = members.filter(({ pipeline }) => pipelines?.includes(pipeline) ?? true)
 
   const rowsOf = async (sql: string): Promise<readonly (readonly unknown[])[]> => {
     const found: (readonly unknown[])[] = []
@@ -65,7 +67,7 @@ async function rangeSql(
 
   const statements: string[] = []
   for (const set of new Set(members.map((member) => member.set))) {
-    const rows = `(${relationRowsSql(members, set, read)})`
+    const rows = `(${relationRowsSql(members, set, read(members, range))})`
     const dated = `SELECT * FROM ${rows} WHERE ${isInRange}`
     const undated = `SELECT * FROM ${rows} WHERE ${time} IS NULL AND ${set.undated}`
     const blobs =
