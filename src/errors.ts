@@ -125,6 +125,10 @@ export const errors = {
     disposition: 'halt',
     hint: 'Find the process that lands this pipeline in another mode and stop one of the two; a start of this one lands by transactions again.',
   },
+  OFFSETS_SET_BACK: {
+    disposition: 'halt',
+    hint: 'Restore the newest version of the offsets table; the message says what else ends it.',
+  },
   STATE_LOCKED: {
     disposition: 'halt',
     hint: 'Stop the other process, or give this one its own state directory and pipeline name.',

@@ -25,9 +25,12 @@ export function mergeSql(
 ): MergeSql {
   const { update, insert, deletion } = merge
   const source = `(${translator.translate(merge.source)}) AS ${sqlIdentifier(merge.sourceAlias)}`
-  const into = `${target} AS ${sqlIdentifier(merge.targetAlias)}`
+  const alias = sqlIdentifier(merge.targetAlias)
+  const into = `${target} AS ${alias}`
   const matches = translator.translate(merge.condition)
-  const condition = filter === undefined ? matches : `(${matches}) AND (${filter})`
+  // The filter names columns of the target, and the source may have the same ones.
+  const isVisible = `${alias}.rowid IN (SELECT rowid FROM ${target} WHERE ${filter})`
+  const condition = filter === undefined ? matches : `(${matches}) AND ${isVisible}`
   // A statement of DuckDB has to use all values that it is given.
   const forBoth = { ...translator.values }
   const clauses: string[] = []
@@ -46,7 +49,6 @@ export function mergeSql(
   if (deletion !== undefined) {
     clauses.push(`WHEN NOT MATCHED BY SOURCE AND (${translator.translate(deletion)}) THEN DELETE`)
   }
-  const alias = sqlIdentifier(merge.targetAlias)
   return {
     ambiguous:
       update === undefined

@@ -25,8 +25,11 @@ export interface Replacement {
 export interface LoadIntent {
   /** The batch's id. */
   readonly id: string
-  /** The sink's mode. Only the mode that began a load can finish it. */
-  readonly mode: 'copy-into' | 'stage-only'
+  /**
+   * The sink's mode. Only the mode that began a load can finish it. Of `replace-where`, which repeats a batch without harm, it
+   * says that rows beyond the offsets may be in the table, or come into it; it has no files.
+   */
+  readonly mode: 'copy-into' | 'stage-only' | 'replace-where'
   /** The batch's spans; for a replay, the one range that is landed again. */
   readonly spans: readonly Span[]
   readonly files: readonly IntendedFile[]

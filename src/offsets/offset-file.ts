@@ -34,7 +34,7 @@ const versioned = z.object({ formatVersion: z.number() })
 const byteOffset = z.number().int().nonnegative()
 const intent = z.object({
   id: z.string(),
-  mode: z.enum(['copy-into', 'stage-only']),
+  mode: z.enum(['copy-into', 'stage-only', 'replace-where']),
   spans: z.array(z.object({ blob: z.string(), generation: z.string(), start: byteOffset, end: byteOffset })),
   files: z.array(z.object({ name: z.string(), bytes: byteOffset, rows: byteOffset })),
   loadingSinceMs: byteOffset.nullable().exactOptional(),

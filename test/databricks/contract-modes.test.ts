@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { isTailraceError } from '../../src/errors.ts'
+import type { Span } from '../../src/records.ts'
 import { CommitFencedError } from '../../src/sinks/commit-fence.ts'
 import { RangeRows } from '../../src/sinks/databricks/loading/range-rows.ts'
 import { ReplaceWhereLoader } from '../../src/sinks/databricks/loading/replace-where-loader.ts'
@@ -116,7 +117,7 @@ END`,
       const loader = replaceWhereLoader(setup)
       await loader.open()
       for (const span of [contractSpan(0, 200), contractSpan(0, 200), contractSpan(100, 300)])
-        await loader.add({ spans: [span], encoded: await encode(span) })
+        await loader.add({ spans: [span], encoded: await encode(span) }, undefined, async () => {})
       assert.deepEqual(await rows(), rowTexts(contractSpan(0, 300)))
       const changed = await encode(contractSpan(100, 150), 'changed')
       assert.equal(await loader.replace(contractSpan(100, 200), [changed]), 10)
@@ -135,10 +136,12 @@ END`,
       const { encode, rows } = setup
       const loader = replaceWhereLoader(setup)
       await loader.open()
-      await loader.add({ spans: [contractSpan(0, 300)], encoded: await encode(contractSpan(0, 300)) })
+      const add = async (span: Span): Promise<void> =>
+        loader.add({ spans: [span], encoded: await encode(span) }, undefined, async () => {})
+      await add(contractSpan(0, 300))
       for (const span of [contractSpan(200, 295), contractSpan(295, 320)]) {
         await assert.rejects(
-          loader.add({ spans: [span], encoded: await encode(span) }),
+          add(span),
           (error) => error instanceof CommitFencedError && error.fenced[0]?.landedTo === 300,
         )
       }
@@ -167,6 +170,7 @@ function replaceWhereLoader(setup: Setup): ReplaceWhereLoader {
     markOf: () => undefined,
     ensureTable: () => liveColumnNames(bench.warehouse, name),
     outwaitLoads: async () => {},
+    nowMs: () => Date.now(),
   })
 }
 
@@ -235,6 +239,7 @@ async function setUp(bench: ContractBench, t: TestContext, isManaged: boolean): 
         files: new BatchFiles(staging, clock),
         stagedFiles,
         unitFiles,
+        copiedOffsets: [],
         earlierOffsets: async () => [],
         maxOrphanMs: 0,
         landsBlob: () => true,

@@ -282,6 +282,7 @@ for (const target of contractTargets(process.env)) {
       const declaration = await createdTable(bench)
       const encoder = await rowEncoder(t)
       const merge = new MergeLoader({
+        outwaitLoads: async () => {},
         warehouse: bench.warehouse,
         declaration,
         rows: new RangeRows(bench.warehouse, declaration.name),

@@ -20,6 +20,8 @@ import {
 } from './workspace-bench.ts'
 
 const table = `${catalog}.${schema}.primary_logs`
+const offsetsName = `${catalog}.${schema}.tailrace_offsets`
+const offsetsSql = `"${catalog}"."${schema}"."tailrace_offsets"`
 const mode = 'transaction'
 
 async function loseState({ directory }: WorkspaceBench): Promise<void> {
@@ -95,6 +97,41 @@ test('a table that somebody restored is reported by a start by transactions that
   assert.ok(warnings.some((text) => /somebody has changed or restored the table/.test(text)))
   assert.deepEqual(await warningsOf(bench), [])
 })
+
+/** What somebody does to the offsets table alone. */
+const setBacks = {
+  restored: `UPDATE ${offsetsSql} SET landed_to = 120 WHERE source_blob <> ''`,
+  'removed rows from': `DELETE FROM ${offsetsSql} WHERE source_blob <> ''`,
+} as const
+
+for (const [what, sql] of Object.entries(setBacks)) {
+  test(`an offsets table that somebody ${what} stops a start by transactions, and check says so, before rows are landed again`, async (t) => {
+    const bench = await openWorkspaceBench(t)
+    const config = bench.config({ mode })
+    const count = async (): Promise<readonly number[]> => {
+      const [found] = await bench.warehouse.rows(
+        `SELECT count(*)::INTEGER AS n, count(DISTINCT source_offset)::INTEGER AS places FROM ${tableSql}`,
+      )
+      return [Number(found?.n), Number(found?.places)]
+    }
+    await appendLines(bench, 0, 10)
+    await landAll(config)
+    await bench.warehouse.rows(`CREATE TABLE newest_offsets AS SELECT * FROM ${offsetsSql}`)
+    await bench.warehouse.changedByOthers(offsetsName, 'RESTORE', sql)
+    await appendLines(bench, 10, 5)
+    const setBack = { code: 'OFFSETS_SET_BACK', message: /DELETE FROM .*tailrace_offsets` WHERE target = / }
+    await assert.rejects(landAll(config), setBack)
+    await assert.rejects(
+      outputOf(config, (context) => check(context)),
+      setBack,
+    )
+    assert.deepEqual(await count(), [10, 10])
+    await bench.warehouse.rows(`DELETE FROM ${offsetsSql}`)
+    await bench.warehouse.rows(`INSERT INTO ${offsetsSql} SELECT * FROM newest_offsets`)
+    await landAll(config)
+    assert.deepEqual(await count(), [15, 15])
+  })
+}
 
 for (const upload of ['files-api', 'put'] as const) {
   test(`a start by stage-only with ${upload} that has lost its state directory halts instead of staging everything again, and check says so`, async (t) => {

@@ -120,7 +120,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       onOffsetsRecovered: () => {},
       onSettled: () => {},
       onUnsettled: () => {},
-      mode: mode === 'copy-into' || mode === 'stage-only' ? mode : undefined,
+      mode: mode === 'merge' || mode === 'zerobus' ? undefined : mode,
       clock: life.clock,
       close: async () => {},
     })
@@ -142,6 +142,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
       turns: new Turns(),
       rows,
       ...this.#sharedFiles(life),
+      copiedOffsets: [...(recorded ?? [])].filter(({ blob }) => landsBlob(blob)),
       earlierOffsets: async () =>
         startingOffsets(
           recorded,
@@ -193,6 +194,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         declaration: config.table,
         rows,
         ensureTable,
+        outwaitLoads: async () => {},
         engine: fileReader(config.table.columns),
         nowMs: () => clock.now(),
       })
@@ -212,6 +214,7 @@ export class SimulatedWorkspaceTable implements SimulatedTable {
         markOf: (source) => offsets.markOf(source),
         ensureTable: async () => config.table.columns.map(({ name }) => name),
         outwaitLoads: async () => {},
+        nowMs: () => clock.now(),
       })
     const staging = new MemoryStaging(`/volume/${processOf(life)}`, this.#volume, life, this.#rule)
     return new VolumeLoader({

@@ -125,7 +125,9 @@ export class DatabricksCommitter implements TableCommitter {
       requireOffsets(spans, (source) => this.#offsets.get(source))
       if (encoded.rows > 0) {
         const begun = ledger.intent
-        if (begun !== undefined && !isOf(begun, spans)) throw new Error('another batch is being loaded')
+        const isRepeatable = begun?.mode === 'replace-where'
+        if (begun !== undefined && !isRepeatable && !isOf(begun, spans))
+          throw new Error('another batch is being loaded')
         await this.#following(() =>
           loader.add({ spans, encoded }, begun, (intent) => this.#recordIntent(intent)),
         )
@@ -179,26 +181,28 @@ export class DatabricksCommitter implements TableCommitter {
     } catch (error) {
       if (!(error instanceof CommitFencedError)) throw error
       for (const { span } of error.fenced) this.#shared.set(generationKey(span), span)
-      await this.#moveTo(error.fenced.map(({ span, landedTo }) => ({ ...landedBy(span), offset: landedTo })))
+      const ends = error.fenced.map(({ span, landedTo }) => ({ ...landedBy(span), offset: landedTo }))
+      // What is left of the batch begins anew.
+      await this.#moveTo(ends, undefined)
       throw error
     }
   }
 
   async #refresh(): Promise<void> {
-    const { loader } = this.#options
+    const { loader, ledger } = this.#options
     await this.#queue.run(async () => {
-      if (this.#shared.size > 0)
-        await this.#moveTo((await loader.landedOf?.([...this.#shared.values()])) ?? [])
+      const ends = this.#shared.size > 0 ? await loader.landedOf?.([...this.#shared.values()]) : undefined
+      if (ends !== undefined) await this.#moveTo(ends, ledger.intent)
     })
   }
 
   /** Moves offsets to the ends of rows of other processes; none is moved back. */
-  async #moveTo(ends: readonly LandedOffset[]): Promise<void> {
+  async #moveTo(ends: readonly LandedOffset[], intent: LoadIntent | undefined): Promise<void> {
     const moved = ends.filter((end) => end.offset > (this.#offsets.get(end) ?? 0))
     if (moved.length === 0) return
     await this.#advance(
       moved.map(({ offset, ...source }) => ({ ...source, start: 0, end: offset })),
-      this.#options.ledger.intent,
+      intent,
     )
   }
 
@@ -242,15 +246,19 @@ export class DatabricksCommitter implements TableCommitter {
   /** Settles the load of an earlier process, or leaves it to a person: its blobs are then held, and the others land. */
   async #settleOrHold(intent: LoadIntent): Promise<void> {
     const { loader, ledger, mode, onSettled, onUnsettled } = this.#options
-    if (intent.mode !== mode) {
+    // A mode without intents compares rows, so it adds none of a batch again.
+    const comparesRows = intent.mode === 'replace-where' && mode === undefined
+    if (intent.mode !== mode && !comparesRows) {
+      const visibly = intent.mode === 'replace-where' ? ', while no row filter hides rows from it' : ''
       throw new TailraceError(
         'LOAD_UNCLEAR',
-        `An unfinished batch was loaded in mode ${intent.mode}, and only that mode can complete it: start once with sink.mode ${intent.mode}.`,
+        `An unfinished batch was loaded in mode ${intent.mode}, and only that mode can complete it: start once with sink.mode ${intent.mode}${visibly}.`,
         { context: { batch: intent.id } },
       )
     }
     try {
-      const isDone = (await loader.settle(intent, (next) => this.#recordIntent(next))) === 'done'
+      const isDone =
+        !comparesRows && (await loader.settle(intent, (next) => this.#recordIntent(next))) === 'done'
       await this.#end(intent, isDone)
       onSettled(intent, isDone)
     } catch (error) {

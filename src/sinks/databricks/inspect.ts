@@ -1,5 +1,5 @@
 import { TailraceError } from '../../errors.ts'
-import { type LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
+import type { LandedOffset, LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { OffsetFileContent } from '../../offsets/offset-file.ts'
 import { interactiveRetry } from '../../retry.ts'
 import { qualifiedName } from '../../tables/spark-sql.ts'
@@ -28,6 +28,7 @@ import { WorkspaceCatalog } from './tables/catalog.ts'
 import { planTable } from './tables/live-table.ts'
 import { readTableFacts, type TableFacts } from './tables/table-facts.ts'
 import { readTableHistory } from './tables/table-history.ts'
+import { ownOffsets } from './transactions/hand-over.ts'
 import { OffsetsTable, type StoredOffsets } from './transactions/offsets-table.ts'
 import type { StreamingWarehouse } from './warehouse/warehouse.ts'
 import { readName, rowsOnceLack, rowsOnceName } from './zerobus/rows-once.ts'
@@ -105,11 +106,7 @@ async function offsetsByRows(
   warehouse: StreamingWarehouse,
   { table, landsBlob }: DatabricksTarget,
 ): Promise<readonly LandedOffset[]> {
-  const offsets = new LandedOffsets()
-  for (const landed of await new RangeRows(warehouse, table.name).ends()) {
-    if (landsBlob(landed.blob)) offsets.set(landed)
-  }
-  return [...offsets]
+  return [...ownOffsets(await new RangeRows(warehouse, table.name).ends(), landsBlob)]
 }
 
 /** @returns undefined where the offsets table is not the authority, in modes that use it */
@@ -118,12 +115,7 @@ async function offsetsInTable(
   target: DatabricksTarget,
 ): Promise<readonly LandedOffset[] | undefined> {
   const stored = await storedIn(warehouse, target)
-  if (stored === undefined) return undefined
-  const landed = new LandedOffsets()
-  for (const { blob, generation, offset } of stored.offsets) {
-    if (target.landsBlob(blob)) landed.set({ blob, generation, offset })
-  }
-  return [...landed]
+  return stored && [...ownOffsets(stored.offsets, target.landsBlob)]
 }
 
 /** @returns the content of the offsets table where it is the authority, in modes that use it */
@@ -154,9 +146,13 @@ async function checkTable(
     return [`no table ${name}: run there what tailrace tables create --print prints`]
   }
   const { createTable: create, evolve } = sink
-  const hasLanded = hasLandedIn(new OffsetsTable(warehouse, table.name, target.name), recorded)
+  const offsetsTable = new OffsetsTable(warehouse, table.name, target.name)
+  const hasLanded = hasLandedIn(offsetsTable, recorded)
   const plan = await planTable({ warehouse, declaration: table, create, evolve, hasLanded })
   if (plan.kind === 'create') return [`no table yet: a run creates ${name}`]
+  const stored = await storedIn(warehouse, target)
+  if (stored !== undefined && recorded !== undefined)
+    offsetsTable.requireNotSetBack(ownOffsets(recorded, target.landsBlob), stored)
   const facts = await readTableFacts(warehouse, table.name)
   const lacks = plan.lacks.map((column) => column.name).join(', ')
   return [

@@ -126,7 +126,7 @@ async function openedIn(
         { err: error, batch: intent.id, blobCount: intent.spans.length },
         'a load of an earlier run is unclear: its blobs are not read until tailrace intent discard',
       ),
-    mode: mode === 'copy-into' || mode === 'stage-only' ? mode : undefined,
+    mode: mode === 'merge' || mode === 'zerobus' ? undefined : mode,
     clock,
     close: () => workspace.close(),
   })
@@ -134,7 +134,9 @@ async function openedIn(
   return committer
 }
 
-function settled({ replaces }: LoadIntent, landed: boolean): string {
+function settled({ mode, replaces }: LoadIntent, landed: boolean): string {
+  if (mode === 'replace-where')
+    return 'a batch of an earlier run may be landed: it is read again, and lands once'
   if (replaces !== undefined) {
     return landed ? 'an earlier replay is loaded' : 'an earlier replay changed nothing: repeat it'
   }
@@ -179,6 +181,7 @@ function loaderOf(
       engine,
       rows,
       ensureTable,
+      outwaitLoads: () => outwaitLoads(context, workspace),
       nowMs: () => context.clock.now(),
     })
   }
@@ -191,8 +194,6 @@ function loaderOf(
     }
     const stagedFiles = stagedFilesOf(context, folder, () => files.held)
     const unitFiles = unitFilesOf(context, folder)
-    const outwaitLoads = async (): Promise<void> =>
-      outwaitOrphans(orphansOf(context), await stagedFiles.newestMs({ ofLoads: true }), context.clock)
     return new ReplaceWhereLoader({
       warehouse,
       declaration,
@@ -202,10 +203,21 @@ function loaderOf(
       unitFiles,
       markOf: (source) => context.offsets.markOf(source),
       ensureTable,
-      outwaitLoads,
+      outwaitLoads: () => outwaitLoads(context, workspace),
+      nowMs: () => context.clock.now(),
     })
   }
   return volumeLoader(context, folder, copyLoad(context, warehouse, folder, rows, opened))
+}
+
+/** Waits until no COPY INTO of an earlier process can still run, as far as the files in the volume show it. */
+async function outwaitLoads(
+  context: OpenSink<DatabricksOptions>,
+  { volume }: Pick<Workspace, 'volume'>,
+): Promise<void> {
+  if (volume === undefined) return
+  const staged = stagedFilesOf(context, volume, () => [])
+  await outwaitOrphans(orphansOf(context), await staged.newestMs({ ofLoads: true }), context.clock)
 }
 
 function zerobusLoader(

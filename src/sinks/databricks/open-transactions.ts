@@ -18,7 +18,7 @@ import type { Workspace } from './open-workspace.ts'
 import type { DatabricksOptions } from './options.ts'
 import { BatchFiles } from './staging/batch-files.ts'
 import { readTableFacts } from './tables/table-facts.ts'
-import { OffsetsDisagree, startingOffsets } from './transactions/hand-over.ts'
+import { OffsetsDisagree, ownOffsets, startingOffsets } from './transactions/hand-over.ts'
 import { OffsetsTable, TransactionsRefused } from './transactions/offsets-table.ts'
 import { TransactionCommitter } from './transactions/transaction-committer.ts'
 import { Turns } from './transactions/turns.ts'
@@ -73,6 +73,7 @@ export async function openTransactions(
     files,
     stagedFiles,
     unitFiles: unitFilesOf(context, staging),
+    copiedOffsets: ownOffsets(recordedIn(storedOffsets) ?? [], target.landsBlob),
     earlierOffsets: async () => {
       const recorded = await settledOffsets(context, workspace, sink.mode)
       // A load of another mode that still runs would add rows that are read again.
@@ -97,6 +98,8 @@ export async function openTransactions(
   try {
     await offsetsTable.create()
     await committer.open()
+    // Rows that a statement of mode replace-where adds late are replaced.
+    if (offsets.intent?.mode === 'replace-where') await offsets.record(committer.landed(), undefined)
     await offsetsTable.pin(pinned)
     return committer
   } catch (error) {

@@ -4,7 +4,7 @@ import { TailraceError } from '../../errors.ts'
 import { requireInstalled } from '../../package.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { RetryOptions } from '../../retry.ts'
-import { type DatabricksTarget, stagingFolderOf } from './options.ts'
+import { type DatabricksTarget, stagesFiles, volumeFolderOf } from './options.ts'
 import { FilesApiStaging } from './staging/files-api.ts'
 import { SqlVolumeStaging } from './staging/sql-volume.ts'
 import type { VolumeStaging } from './staging/volume-staging.ts'
@@ -29,7 +29,9 @@ export interface OpenWorkspaceOptions {
 export interface Workspace {
   /** Undefined without `sink.httpPath`. */
   readonly warehouse: StreamingWarehouse | undefined
-  /** Undefined in modes that stage no files. */
+  /** The pipeline's folder in the volume, also where only an earlier mode has staged files; undefined without a volume. */
+  readonly volume: VolumeStaging | undefined
+  /** The same; undefined in modes that stage no files. */
   readonly staging: VolumeStaging | undefined
   /** Defined in mode zerobus only. */
   readonly zerobus: ZerobusClient | undefined
@@ -70,17 +72,19 @@ export async function openWorkspace(
           signal,
           statementMs: sink.statementTimeoutMs,
         })
-  const folder = stagingFolderOf(target)
-  const stagingOf = (): VolumeStaging | undefined => {
+  const folder = volumeFolderOf(target)
+  const volumeOf = (): VolumeStaging | undefined => {
     if (folder === undefined) return undefined
     if (sink.upload === 'files-api')
       return new FilesApiStaging({ folder, http, tokens, clock, retry, signal })
     return warehouse === undefined ? undefined : new SqlVolumeStaging({ folder, warehouse })
   }
+  const volume = volumeOf()
   const zerobus = zerobusOf(target, { http, connection, clock, retry, signal })
   return {
     warehouse,
-    staging: stagingOf(),
+    volume,
+    staging: stagesFiles(sink) ? volume : undefined,
     zerobus: zerobus?.client,
     api: new WorkspaceApi(http, tokens, () => clock.now()),
     close: async () => {

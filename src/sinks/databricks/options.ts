@@ -283,7 +283,16 @@ export function stagingFolderOf({
   sink,
   table,
 }: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>): string | undefined {
-  if (sink.volume === undefined || !stagesFiles(sink)) return undefined
+  return stagesFiles(sink) ? volumeFolderOf({ name, sink, table }) : undefined
+}
+
+/** @returns the same folder, also in modes that stage no files: another mode may have. Undefined without a volume */
+export function volumeFolderOf({
+  name,
+  sink,
+  table,
+}: Pick<DatabricksTarget, 'name' | 'sink' | 'table'>): string | undefined {
+  if (sink.volume === undefined) return undefined
   return `${sink.volume}/${name}/${folderName(Object.values(table.name).join('.'))}`
 }
 

@@ -185,6 +185,8 @@ export async function committerFixture(
         throw error
       },
     })
+    const outwaitLoads = async (): Promise<void> =>
+      outwaitOrphans(orphans, await stagedFiles.newestMs({ ofLoads: true }), clock)
     if (mode === 'transaction') {
       await ensure()
       const offsets = new OffsetsTable(stepping, declaration.name, options.pipeline ?? table)
@@ -199,6 +201,7 @@ export async function committerFixture(
         files,
         stagedFiles,
         unitFiles: unitFiles(staging, clock),
+        copiedOffsets: file?.offsets ?? [],
         earlierOffsets: async () => startingOffsets(file?.offsets, await rows.ends()),
         maxOrphanMs: orphans.maxMs,
         landsBlob: () => true,
@@ -224,8 +227,8 @@ export async function committerFixture(
               await ensure()
               return liveColumnNames(stepping, declaration.name)
             },
-            outwaitLoads: async () =>
-              outwaitOrphans(orphans, await stagedFiles.newestMs({ ofLoads: true }), clock),
+            outwaitLoads,
+            nowMs: () => clock.now(),
           })
         : mode === 'merge'
           ? new MergeLoader({
@@ -234,6 +237,7 @@ export async function committerFixture(
               engine,
               rows,
               ensureTable: ensure,
+              outwaitLoads,
               nowMs: () => clock.now(),
             })
           : new VolumeLoader({
@@ -278,7 +282,7 @@ export async function committerFixture(
       location: table,
       loader,
       ledger,
-      mode: mode === 'merge' || mode === 'replace-where' ? undefined : mode,
+      mode: mode === 'merge' ? undefined : mode,
       offsets: file?.offsets ?? new LandedOffsets(),
       recoversOffsets,
       landsBlob: () => true,

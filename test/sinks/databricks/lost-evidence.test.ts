@@ -95,34 +95,78 @@ test('a batch whose rows a mask or a DELETE took out of sight is not landed agai
   unclear(/expected 10, found 0/)(await heldBecause(emptied))
 })
 
-test('a batch by replace-where whose reply is lost is not landed again when a row filter hides its rows by then', async (t) => {
+test('a batch by replace-where of a killed process is not landed again by copy-into, where a row filter hides its rows by then', async (t) => {
   const fixture = await committerFixture(t)
-  let isRestricted = false
-  let lost = 1
-  const committer = await fixture.open('logs', {
+  let isKilled = false
+  const killed = await fixture.open('logs', {
     mode: 'replace-where',
     step: async (name, call) => {
-      // The sink reads whether rows may be hidden when it opens the table.
-      if (name === 'find the table' && isRestricted)
-        throw new TailraceError('TABLE_UNSUPPORTED', 'It has a row filter.')
+      if (isKilled) throw new Error('killed')
       const result = await call()
-      if (name !== 'replace the rows of ranges' || lost-- <= 0) return result
-      isRestricted = true
-      fixture.warehouse.restrict(logs, { rowFilter: 'source_offset < 0' })
-      throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'The reply is lost.', {
-        context: { executed: 'unknown' },
-      })
+      isKilled = name === 'replace the rows of ranges'
+      return result
     },
   })
-  const encoded = await fixture.encode(span(0, 50))
-  await assert.rejects(committer.land([span(0, 50)], encoded), /reply is lost/)
-  await assert.rejects(committer.land([span(0, 50)], encoded), /row filter/)
-  isRestricted = false
+  await assert.rejects(killed.land([span(0, 50)], await fixture.encode(span(0, 50))), /killed/)
+  fixture.warehouse.restrict(logs, { rowFilter: 'source_offset < 0' })
+  // As a pipeline without a mode does.
+  const next = fixture.open('logs', { mode: 'copy-into', hidesRows: true })
+  await assert.rejects(next, unclear(/loaded in mode replace-where.*while no row filter hides rows/s))
   fixture.warehouse.restrict(logs, { rowFilter: 'TRUE' })
-  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
-  await committer.land([span(0, 50)], encoded)
-  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+  await landRest(fixture, 80, { mode: 'replace-where' })
+  await landRest(fixture, 100, { mode: 'copy-into' })
+  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 100 }))
 })
+
+for (const next of ['merge', 'transaction'] as const) {
+  test(`a batch by replace-where of a killed process that was not executed is landed by ${next}`, async (t) => {
+    const fixture = await committerFixture(t)
+    const killed = await fixture.open('logs', {
+      mode: 'replace-where',
+      isManaged: true,
+      step: async (name, call) => {
+        if (name === 'replace the rows of ranges') throw new Error('killed')
+        return call()
+      },
+    })
+    await assert.rejects(killed.land([span(0, 50)], await fixture.encode(span(0, 50))), /killed/)
+    await landRest(fixture, 80, { mode: next })
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
+  })
+}
+
+for (const [mode, label] of [
+  ['replace-where', 'replace the rows of ranges'],
+  ['merge', 'merge rows'],
+] as const)
+  test(`a batch by ${mode} whose reply is lost is not landed again when a row filter hides its rows by then`, async (t) => {
+    const fixture = await committerFixture(t)
+    let isRestricted = false
+    let lost = 1
+    const committer = await fixture.open('logs', {
+      mode,
+      step: async (name, call) => {
+        // The sink reads whether rows may be hidden when it opens the table.
+        if (name === 'find the table' && isRestricted)
+          throw new TailraceError('TABLE_UNSUPPORTED', 'It has a row filter.')
+        const result = await call()
+        if (name !== label || lost-- <= 0) return result
+        isRestricted = true
+        fixture.warehouse.restrict(logs, { rowFilter: 'source_offset < 0' })
+        throw new TailraceError('WAREHOUSE_UNAVAILABLE', 'The reply is lost.', {
+          context: { executed: 'unknown' },
+        })
+      },
+    })
+    const encoded = await fixture.encode(span(0, 50))
+    await assert.rejects(committer.land([span(0, 50)], encoded), /reply is lost/)
+    await assert.rejects(committer.land([span(0, 50)], encoded), /row filter/)
+    isRestricted = false
+    fixture.warehouse.restrict(logs, { rowFilter: 'TRUE' })
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+    await committer.land([span(0, 50)], encoded)
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 50 }))
+  })
 
 for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as const) {
   test(`a lost state directory while a load of the killed process still runs doubles no row, where the guard ${copyGuard}`, async (t) => {
@@ -148,19 +192,20 @@ for (const copyGuard of ['refuses-second-start', 'refuses-second-commit'] as con
   })
 }
 
-test('a lost offset file while a load of mode copy-into still runs doubles no row by replace-where', async (t) => {
-  const fixture = await committerFixture(t, { copyReadsFirst: true })
-  const end = await orphanLoad(fixture)
-  await fixture.forget('logs')
-  await landRest(fixture, 80, {
-    mode: 'replace-where',
-    recoversOffsets: true,
-    orphanMs: tenMinutes,
-    clock: endingOrphan(end),
+for (const mode of ['replace-where', 'merge'] as const)
+  test(`a lost offset file while a load of mode copy-into still runs doubles no row by ${mode}`, async (t) => {
+    const fixture = await committerFixture(t, { copyReadsFirst: true })
+    const end = await orphanLoad(fixture)
+    await fixture.forget('logs')
+    await landRest(fixture, 80, {
+      mode,
+      recoversOffsets: true,
+      orphanMs: tenMinutes,
+      clock: endingOrphan(end),
+    })
+    await end()
+    assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
   })
-  await end()
-  assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 80 }))
-})
 
 test('a lost offset file is no reason for replace-where to wait for loads of its own', async (t) => {
   const fixture = await committerFixture(t)
@@ -346,6 +391,29 @@ test('the removal of a killed replay that is executed late leaves the rows of a 
   await first
   assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 100 }, 'second'))
 })
+
+for (const mode of ['replace-where', 'transaction'] as const) {
+  for (const drops of [false, true]) {
+    test(`a statement of a killed replay by ${mode} that ${drops ? 'drops all rows of its range' : 'replaces rows'} and is executed late leaves the rows of a later replay`, async (t) => {
+      const fixture = await committerFixture(t)
+      const first = await fixture.open('logs', { mode })
+      await first.land([span(0, 100)], await fixture.encode(span(0, 100)))
+      const hold = fixture.warehouse.holdNext(/^(?:INSERT INTO .* REPLACE WHERE|DELETE FROM|BEGIN ATOMIC)/s)
+      const killed = await fixture.open('logs', { mode })
+      const replayed = drops ? [] : [await fixture.encode(span(0, 50), 'first')]
+      const late = killed.replace(span(0, 50), replayed).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      await hold.reached
+      const next = await fixture.open('logs', { mode })
+      await next.replace(span(0, 100), [await fixture.encode(span(0, 100), 'second')])
+      hold.release()
+      await late
+      assert.deepEqual(await fixture.rows('logs'), rowsOf({ start: 0, end: 100 }, 'second'))
+    })
+  }
+}
 
 test('a statement of a killed replay by merge that is executed late leaves the rows of a later replay', async (t) => {
   for (const doubled of [false, true]) {

@@ -309,6 +309,22 @@ for (const restarts of [false, true]) {
   })
 }
 
+test('a process that lands by transactions stops when somebody restores the offsets table meanwhile, and lands nothing again', async (t) => {
+  const fixture = await committerFixture(t)
+  const committer = await opened(fixture, 'events')
+  await committer.land([span(0, 20)], await fixture.encode(span(0, 20)))
+  await committer.land([span(20, 50)], await fixture.encode(span(20, 50)))
+  await fixture.warehouse.changedByOthers(
+    'lake.logs.tailrace_offsets',
+    'RESTORE',
+    `UPDATE "lake"."logs"."tailrace_offsets" SET landed_to = 20 WHERE source_blob <> ''`,
+  )
+  const setBack = { code: 'OFFSETS_SET_BACK' }
+  await assert.rejects(committer.land([span(50, 70)], await fixture.encode(span(50, 70))), setBack)
+  await assert.rejects(async () => committer.refresh?.(), setBack)
+  assert.deepEqual(await fixture.rows('events'), rowsOf({ start: 0, end: 50 }))
+})
+
 function lostReply(): TailraceError {
   return new TailraceError('WAREHOUSE_UNAVAILABLE', 'the reply is lost', { context: { executed: 'unknown' } })
 }

@@ -6,7 +6,8 @@ import type { EmbeddedEngine } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import { databricksTypes } from '../tables/definition.ts'
 import { keyColumns } from '../tables/key-columns.ts'
-import type { ParameterValue, Warehouse } from '../warehouse/warehouse.ts'
+import { mayBeExecuted } from '../warehouse/driver-error.ts'
+import type { ParameterValue, Statement, Warehouse } from '../warehouse/warehouse.ts'
 import { type BlobPlace, jsonArray, type RowChunk, type RowOrder, readRowChunks } from './json-rows.ts'
 import { type IngestTimes, ingestTimes, type RangeRows, type RowsBefore } from './range-rows.ts'
 import type { RowLoader, Settlement } from './row-loader.ts'
@@ -20,6 +21,8 @@ export interface MergeLoaderOptions {
   readonly rows: RangeRows
   /** Creates the table or checks its schema. */
   readonly ensureTable: () => Promise<void>
+  /** Waits until no COPY INTO of an earlier process can still run, which would add rows that are read again. */
+  readonly outwaitLoads: () => Promise<void>
   /** Reads the encoded files. */
   readonly engine: EmbeddedEngine
   readonly nowMs: () => number
@@ -33,6 +36,8 @@ export interface MergeLoaderOptions {
  */
 export class MergeLoader implements RowLoader {
   readonly #options: MergeLoaderOptions
+  /** Whether the last statement of a batch may have been executed, although it failed. */
+  #isInDoubt = false
 
   constructor(options: MergeLoaderOptions) {
     this.#options = options
@@ -40,6 +45,7 @@ export class MergeLoader implements RowLoader {
 
   async open(): Promise<void> {
     await this.#options.ensureTable()
+    this.#isInDoubt = false
   }
 
   async settle(): Promise<Settlement> {
@@ -53,9 +59,11 @@ export class MergeLoader implements RowLoader {
     readonly spans: readonly Span[]
     readonly encoded: EncodedBatch
   }): Promise<void> {
+    // A row filter that somebody has set meanwhile would hide the rows, and they would be added again.
+    if (this.#isInDoubt) await this.open()
     let added = 0
     await this.#inChunks(encoded, 'any', async ({ rows }) => {
-      added += await this.#add(rows)
+      added += await this.#add(rows, { repeatable: false })
     })
     // Rows were there already after a lost reply, or the warehouse did not add all rows. Counting them decides.
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
@@ -74,8 +82,9 @@ export class MergeLoader implements RowLoader {
       // A MERGE would update each of the doubles and keep them. After a crash in between, rows are missing at worst, and
       // repeating the replay adds them.
       const removed = await rows.remove(span, times)
+      const sent = { repeatable: true }
       for (const part of encoded) {
-        await this.#inChunks(part, 'any', async (chunk) => void (await this.#add(chunk.rows)))
+        await this.#inChunks(part, 'any', async (chunk) => void (await this.#add(chunk.rows, sent)))
       }
       return removed
     }
@@ -97,13 +106,18 @@ export class MergeLoader implements RowLoader {
     return removed
   }
 
-  async #add(rows: readonly string[]): Promise<number> {
-    const [result] = await this.#options.warehouse.execute({
-      label: 'merge rows',
-      sql: mergeSql(this.#options.declaration),
-      parameters: { rows: jsonArray(rows) },
-      repeatable: true,
-    })
+  async #add(rows: readonly string[], { repeatable }: Pick<Statement, 'repeatable'>): Promise<number> {
+    const [result] = await this.#options.warehouse
+      .execute({
+        label: 'merge rows',
+        sql: mergeSql(this.#options.declaration),
+        parameters: { rows: jsonArray(rows) },
+        repeatable,
+      })
+      .catch((error: unknown) => {
+        this.#isInDoubt ||= mayBeExecuted(error)
+        throw error
+      })
     return Number(result?.num_inserted_rows ?? 0)
   }
 
@@ -123,6 +137,7 @@ export class MergeLoader implements RowLoader {
   }
 
   async landedByRows(): Promise<readonly LandedOffset[]> {
+    await this.#options.outwaitLoads()
     return this.#options.rows.ends()
   }
 

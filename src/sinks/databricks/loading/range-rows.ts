@@ -188,6 +188,14 @@ FROM ${this.#table}${where} GROUP BY source_blob, source_generation`,
 /** The condition for a row that the replay itself has not encoded. */
 const isOther = 'ingest_ts < CAST(:ingestedFrom AS TIMESTAMP) OR ingest_ts > CAST(:ingestedTo AS TIMESTAMP)'
 
+/**
+ * The condition for a row in ranges that was encoded after all that were there before a replay, except those of the replay
+ * itself. Its parameters are those of the ranges, `:newest` of `RowsBefore`, `:ingestedFrom` and `:ingestedTo`.
+ */
+export function newerRows(ranges: string): string {
+  return `(${ranges}) AND coalesce(ingest_ts > CAST(:newest AS TIMESTAMP), TRUE) AND (${isOther})`
+}
+
 function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }

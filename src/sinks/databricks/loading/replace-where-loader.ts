@@ -1,17 +1,28 @@
 import { randomUUID } from 'node:crypto'
 import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
+import type { LoadIntent } from '../../../offsets/load-intent.ts'
 import { type BlobGeneration, type GenerationMark, generationKey, type Span } from '../../../records.ts'
 import { qualifiedName, quoteName } from '../../../tables/spark-sql.ts'
 import type { TableDeclaration } from '../../../tables/table.ts'
 import { CommitFencedError } from '../../commit-fence.ts'
+import type { WrittenFile } from '../../encoding/engine.ts'
 import type { EncodedBatch } from '../../table-committer.ts'
 import type { BatchFiles, StagedBatch } from '../staging/batch-files.ts'
 import type { StagedFiles } from '../staging/staged-files.ts'
+import { mayBeExecuted } from '../warehouse/driver-error.ts'
 import type { Statement, Warehouse } from '../warehouse/warehouse.ts'
 import { maxFilesPerStatement, selectFilesSql } from './copy-into.ts'
-import { crossingRanges, maxRangesPerStatement, type RangeRows, withinRanges } from './range-rows.ts'
-import type { RowLoader, Settlement, StoredUnits, UnitGroup, UnitLoader } from './row-loader.ts'
+import {
+  crossingRanges,
+  type IngestTimes,
+  ingestTimes,
+  maxRangesPerStatement,
+  newerRows,
+  type RangeRows,
+  withinRanges,
+} from './range-rows.ts'
+import type { RecordIntent, RowLoader, Settlement, StoredUnits, UnitGroup, UnitLoader } from './row-loader.ts'
 import { withStagedFiles } from './staged-attempts.ts'
 
 export interface ReplaceWhereLoaderOptions {
@@ -27,6 +38,7 @@ export interface ReplaceWhereLoaderOptions {
   readonly ensureTable: () => Promise<readonly string[]>
   /** Waits until no COPY INTO of an earlier process can still run, which would add rows that are read again. */
   readonly outwaitLoads: () => Promise<void>
+  readonly nowMs: () => number
 }
 
 /** Attempts of a batch whose staged file was removed, or whose table got a column meanwhile. */
@@ -34,7 +46,8 @@ const maxAttempts = 3
 
 /**
  * Loads batches by replacing the rows of their ranges. A statement that is executed twice, late, or by two processes
- * leaves the same rows, whatever else was lost, so a batch needs no intent.
+ * leaves the same rows, whatever else was lost, so the next start of the same mode repeats it without asking what was
+ * landed. Its intent is for other modes, which would land its rows again where a row filter hides them by then.
  *
  * Except of a document that grows: its rows have the place of the part that they were landed in, and two processes, or a
  * late statement and the next process, may divide it differently. So a statement raises an error where it would leave a
@@ -58,7 +71,7 @@ export class ReplaceWhereLoader implements RowLoader {
         maxRanges: maxRangesPerStatement,
         isOneStatement: false,
       },
-      add: (group) => this.#addUnits(group),
+      add: (group, recordIntent) => this.#addUnits(group, recordIntent),
     }
   }
 
@@ -71,33 +84,50 @@ export class ReplaceWhereLoader implements RowLoader {
     return 'not-begun'
   }
 
-  async add({
-    spans,
-    encoded,
-  }: {
-    readonly spans: readonly Span[]
-    readonly encoded: EncodedBatch
-  }): Promise<void> {
+  async add(
+    { spans, encoded }: { readonly spans: readonly Span[]; readonly encoded: EncodedBatch },
+    _begun: LoadIntent | undefined,
+    recordIntent: RecordIntent,
+  ): Promise<void> {
     // A row filter that somebody has set meanwhile would hide the rows, and they would be added again.
     if (this.#isInDoubt) await this.open()
+    await recordIntent(intentOf(spans))
     const added = await this.#unlessCrossed(spans, () =>
-      this.#replaced(spans, encoded, { repeatable: false, isGuarded: true }),
+      this.#replaced(spans, encoded, { repeatable: false, guard: 'crossing' }),
     )
     if (added !== encoded.rows) await this.#options.rows.require(spans, encoded.rows)
   }
 
   async replace(span: Span, encoded: readonly EncodedBatch[]): Promise<number> {
-    const { rows } = this.#options
-    const removed = await rows.count([span])
+    const { rows, nowMs } = this.#options
     const files = encoded.flatMap((batch) => batch.files)
-    if (files.length === 0) await rows.removeAll([span])
-    else await this.#replaced([span], { files }, { repeatable: true, isGuarded: false })
+    const times = ingestTimes(files, nowMs())
+    // Rows that are encoded later than these are of another replay, which a late statement must leave.
+    const { newest } = await rows.before(span, times)
+    const removed = await rows.count([span])
+    if (files.length === 0) await rows.remove(span, times)
+    else await this.#exchanged(span, files, { newest, ...times })
     return removed
   }
 
-  async #addUnits({ spans, files, rows }: UnitGroup): Promise<void> {
+  /** @throws COMMIT_CONTENDED when another replay has been executed meanwhile */
+  async #exchanged(span: Span, files: readonly WrittenFile[], known: KnownRows): Promise<void> {
+    try {
+      await this.#replaced([span], { files }, { repeatable: true, guard: { known } })
+    } catch (error) {
+      if (!isRaised(error)) throw error
+      throw new TailraceError(
+        'COMMIT_CONTENDED',
+        `Another replay has replaced rows of ${span.blob} meanwhile; this one has changed nothing.`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #addUnits({ spans, files, rows }: UnitGroup, recordIntent: RecordIntent): Promise<void> {
+    await recordIntent(intentOf(spans))
     const batch = { id: randomUUID(), paths: files.map(({ name }) => this.#options.files.pathOf(name)) }
-    const sent = { repeatable: true, isGuarded: true }
+    const sent: SentReplacement = { repeatable: true, guard: 'crossing' }
     const added = await this.#unlessCrossed(spans, () =>
       this.#inParts(spans, batch, sent).catch(async (error: unknown) => {
         if (!(await this.#mend(error))) throw error
@@ -130,7 +160,7 @@ export class ReplaceWhereLoader implements RowLoader {
     try {
       return await work()
     } catch (error) {
-      if (!isCrossed(error)) throw error
+      if (!isRaised(error)) throw error
       const ends = await this.#options.rows.endsOf(spans)
       const landed = new Map(ends.map((end) => [generationKey(end), end.offset]))
       const fenced = spans.flatMap((span) => {
@@ -169,7 +199,7 @@ export class ReplaceWhereLoader implements RowLoader {
   async #inParts(
     spans: readonly Span[],
     batch: StagedBatch,
-    { repeatable, isGuarded }: SentReplacement,
+    { repeatable, guard }: SentReplacement,
   ): Promise<number> {
     let added = 0
     for (let from = 0; from < spans.length; from += maxRangesPerStatement) {
@@ -177,13 +207,13 @@ export class ReplaceWhereLoader implements RowLoader {
       const { condition, parameters } = withinRanges(part)
       const checks = [
         ...(spans.length > maxRangesPerStatement ? [`(${condition})`] : []),
-        ...(isGuarded ? [this.#guard(part)] : []),
+        guard === 'crossing' ? this.#raising(this.#crossing(part)) : this.#raising(newerRows(condition)),
       ]
       const [result] = await this.#options.warehouse
         .execute({
           label: 'replace the rows of ranges',
           sql: this.#sql(condition, batch, checks),
-          parameters,
+          parameters: guard === 'crossing' ? parameters : { ...parameters, ...guard.known },
           repeatable,
           batch: batch.id,
         })
@@ -204,36 +234,51 @@ export class ReplaceWhereLoader implements RowLoader {
       declared.has(name.toLowerCase()) ? quoteName(name) : `NULL AS ${quoteName(name)}`,
     )
     const rows = selectFilesSql(declaration.columns, paths)
-    const where = checks.length === 0 ? '' : `\nWHERE ${checks.join(' AND ')}`
     return `INSERT INTO ${qualifiedName(declaration.name)} REPLACE WHERE ${condition}
-SELECT ${list.join(', ')} FROM (${rows})${where}`
+SELECT ${list.join(', ')} FROM (${rows})
+WHERE ${checks.join(' AND ')}`
   }
 
   /**
-   * Formats a condition of the inserted rows that raises an error when a row of the table crosses a range.
+   * Formats a condition of the inserted rows that raises an error when the table has a row of a kind.
    *
    * https://docs.databricks.com/sql/language-manual/functions/raise_error (read 2026-12-01)
    */
-  #guard(spans: readonly Span[]): string {
-    const { declaration, markOf } = this.#options
+  #raising(condition: string): string {
+    const { declaration } = this.#options
+    const found = `(SELECT count(*) FROM ${qualifiedName(declaration.name)} WHERE ${condition})`
+    return `CASE WHEN ${found} > 0 THEN CAST(raise_error('another process has landed a part of a range') AS BOOLEAN) ELSE TRUE END`
+  }
+
+  #crossing(spans: readonly Span[]): string {
+    const { markOf } = this.#options
     // Without the mark of a line, a document may have grown.
     const mayHaveGrown = (source: BlobGeneration): boolean => {
       const mark = markOf(source)
       return mark?.tail === undefined || mark.closing !== undefined
     }
-    const crossing = `(SELECT count(*) FROM ${qualifiedName(declaration.name)} WHERE ${crossingRanges(spans, mayHaveGrown)})`
-    return `CASE WHEN ${crossing} > 0 THEN CAST(raise_error('another process has landed a part of a range') AS BOOLEAN) ELSE TRUE END`
+    return crossingRanges(spans, mayHaveGrown)
   }
+}
+
+function intentOf(spans: readonly Span[]): LoadIntent {
+  return { id: randomUUID(), mode: 'replace-where', spans, files: [] }
 }
 
 /** How a replacement is sent. */
 interface SentReplacement extends Pick<Statement, 'repeatable'> {
-  /** Whether it fails when a row of the table crosses a range: a replay removes such rows on purpose. */
-  readonly isGuarded: boolean
+  /** Ends the statement when a row of the table crosses a range, or at a replay when it has rows of a later one. */
+  readonly guard: 'crossing' | { readonly known: KnownRows }
+}
+
+/** The rows of a range before its replay. */
+interface KnownRows extends IngestTimes {
+  /** See `RowsBefore.newest`. */
+  readonly newest: string | null
 }
 
 /** Whether the guard of a statement has ended it. */
-function isCrossed(error: unknown): boolean {
+function isRaised(error: unknown): boolean {
   return (
     isTailraceError(error, 'STATEMENT_FAILED') &&
     String(error.context.errorClass).startsWith('USER_RAISED_EXCEPTION')
@@ -246,8 +291,4 @@ function hasOtherColumns(error: unknown): boolean {
     isTailraceError(error, 'STATEMENT_FAILED') &&
     String(error.context.errorClass).startsWith('INSERT_COLUMN_ARITY_MISMATCH')
   )
-}
-
-function mayBeExecuted(error: unknown): boolean {
-  return !isTailraceError(error) || !['no', 'failed'].includes(String(error.context.executed))
 }

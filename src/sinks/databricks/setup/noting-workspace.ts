@@ -5,7 +5,8 @@ import {
   createdProperties,
   type DatabricksOptions,
   type DatabricksTarget,
-  stagingFolderOf,
+  stagesFiles,
+  volumeFolderOf,
 } from '../options.ts'
 import { FilesApiStaging } from '../staging/files-api.ts'
 import { SqlVolumeStaging } from '../staging/sql-volume.ts'
@@ -32,16 +33,18 @@ function notingWorkspace({ target, clock }: OpenSink<DatabricksOptions>, note: N
   const warehouse = sink.httpPath === undefined ? undefined : notingWarehouse(target, note)
   const http = notingHttp(sink.host, note)
   const tokens = { token: async () => ({ value: '', expiresAtMs: undefined }) }
-  const folder = stagingFolderOf(target)
+  const folder = volumeFolderOf(target)
   const zerobusHttp = notingHttp(sink.zerobus?.host ?? '', note)
-  const stagingOf = (): Workspace['staging'] => {
+  const volumeOf = (): Workspace['volume'] => {
     if (folder === undefined) return undefined
     if (sink.upload === 'files-api') return new FilesApiStaging({ folder, http, tokens, clock })
     return warehouse && new SqlVolumeStaging({ folder, warehouse })
   }
+  const volume = volumeOf()
   return {
     warehouse,
-    staging: stagingOf(),
+    volume,
+    staging: stagesFiles(sink) ? volume : undefined,
     zerobus:
       sink.mode === 'zerobus'
         ? new ZerobusClient({ table: target.table.name, http: zerobusHttp, tokens, grants: [], clock })

@@ -23,14 +23,23 @@ export async function handOver(
   const stored = await table.readIfThere()
   if (stored === undefined || !stored.isAuthority) return undefined
   const { pinned } = stored
-  const own = stored.offsets.filter(({ blob }) => landsBlob(blob))
-  const offsets = new LandedOffsets()
-  for (const { blob, generation, offset } of own) offsets.set({ blob, generation, offset })
+  const offsets = ownOffsets(stored.offsets, landsBlob)
   if (pinned !== undefined) ledger.pinTable(pinned)
   // In this order: after a crash in between, the table is still the authority.
   await ledger.record(offsets, undefined)
-  await table.end(own)
+  await table.end([...offsets])
   return { offsets, pinned }
+}
+
+/** @returns the offsets of those blobs that a pipeline lands, of all blobs of a table */
+export function ownOffsets(
+  offsets: Iterable<LandedOffset>,
+  landsBlob: (blob: string) => boolean,
+): LandedOffsets {
+  const own = new LandedOffsets()
+  for (const { blob, generation, offset } of offsets)
+    if (landsBlob(blob)) own.set({ blob, generation, offset })
+  return own
 }
 
 /** The offsets of the file and those of the rows contradict each other. */

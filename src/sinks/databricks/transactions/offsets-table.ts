@@ -1,8 +1,8 @@
-import { isTailraceError, type TailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
 import type { LandedOffset } from '../../../offsets/landed-offsets.ts'
 import type { PinnedTable } from '../../../offsets/offset-file-writer.ts'
-import type { BlobGeneration, GenerationMark } from '../../../records.ts'
-import { qualifiedName } from '../../../tables/spark-sql.ts'
+import { type BlobGeneration, type GenerationMark, generationKey } from '../../../records.ts'
+import { qualifiedName, quoteText } from '../../../tables/spark-sql.ts'
 import type { TableName } from '../../../tables/table.ts'
 import { WorkspaceCatalog } from '../tables/catalog.ts'
 import { compareByBytes } from '../tables/live-table.ts'
@@ -98,6 +98,33 @@ export class OffsetsTable {
       begunAgoMs: own === undefined ? undefined : instantOf(own.read_at) - instantOf(own.committed_at),
       offsets: rows.filter((row) => row.source_blob !== '').map(storedOffset),
     }
+  }
+
+  /**
+   * Checks that the table has each known offset, or a later one. Transactions only move offsets forward, so somebody has
+   * restored the table or changed rows of it otherwise, and the rows beyond its offsets would be landed again.
+   *
+   * @param known offsets that the table has had
+   * @throws OFFSETS_SET_BACK
+   */
+  requireNotSetBack(known: Iterable<LandedOffset>, { isAuthority, offsets }: StoredOffsets): void {
+    if (!isAuthority) return
+    const stored = new Map(offsets.map((one) => [generationKey(one), one.offset]))
+    let first: string | undefined
+    let blobs = 0
+    for (const landed of known) {
+      const found = stored.get(generationKey(landed)) ?? 0
+      if (found >= landed.offset) continue
+      blobs += 1
+      first ??= `found ${found} for ${generationKey(landed)}, expected at least ${landed.offset}`
+    }
+    if (first === undefined) return
+    const name = qualifiedName(this.name)
+    throw new TailraceError(
+      'OFFSETS_SET_BACK',
+      `The offsets table ${name} was restored or changed by somebody: ${first}${blobs > 1 ? `, and earlier offsets for ${blobs - 1} more` : ''}. Restore its newest version. Or stop all pipelines of the table, run DELETE FROM ${name} WHERE target = ${quoteText(this.#target)}, and remove their offset files: the next start takes the offsets from the rows.`,
+      { context: { blobs } },
+    )
   }
 
   /**

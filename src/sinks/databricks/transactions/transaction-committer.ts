@@ -35,7 +35,14 @@ import {
   type OffsetsTable,
   type StoredOffset,
 } from './offsets-table.ts'
-import { fencedState, handedOverState, landSql, replaceRangeSql, spanRow } from './transaction-sql.ts'
+import {
+  fencedState,
+  handedOverState,
+  landSql,
+  overtakenState,
+  replaceRangeSql,
+  spanRow,
+} from './transaction-sql.ts'
 import type { Turns } from './turns.ts'
 
 export interface TransactionCommitterOptions {
@@ -50,6 +57,8 @@ export interface TransactionCommitterOptions {
   readonly files: BatchFiles
   readonly stagedFiles: StagedFiles
   readonly unitFiles: UnitFiles
+  /** Offsets of the pipeline's blobs that the offsets table has had, by the copy in the offset file. */
+  readonly copiedOffsets: Iterable<LandedOffset>
   /** Offsets for a pipeline that lands by transactions for the first time. */
   readonly earlierOffsets: () => Promise<readonly LandedOffset[]>
   /** How long a statement of another mode may run on, after the pipeline has begun to land by transactions, in milliseconds. */
@@ -104,11 +113,15 @@ export class TransactionCommitter implements TableCommitter {
     this.#background = new BackgroundWork(options.clock)
   }
 
-  /** @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then */
+  /**
+   * @throws TransactionsRefused when the warehouse or the table has no transactions; nothing is changed then
+   * @throws OFFSETS_SET_BACK
+   */
   async open(): Promise<void> {
     await this.#queue.run(async () => {
-      const { offsets, onMark, clock, maxOrphanMs } = this.#options
+      const { offsets, copiedOffsets, onMark, clock, maxOrphanMs } = this.#options
       const stored = await offsets.read()
+      offsets.requireNotSetBack(copiedOffsets, stored)
       this.#epoch = nextEpoch(stored.offsets)
       if (!stored.isAuthority) await this.#begin()
       this.#replacesUntilMs = clock.now() - (stored.begunAgoMs ?? 0) + maxOrphanMs
@@ -160,7 +173,10 @@ export class TransactionCommitter implements TableCommitter {
     return this.#queue.run(async () => {
       const removedRows = await this.#options.rows.count([span])
       const files = encoded.flatMap((batch) => batch.files)
-      await this.#attempts({ files }, (batch) => this.#replaceOnce(span, batch))
+      await this.#attempts({ files }, async (batch) => {
+        const stored = (await this.#read()).find((one) => generationKey(one) === generationKey(span))
+        await this.#replaceOnce(span, batch, stored?.batchId ?? '')
+      })
       this.#options.files.forget()
       return { removedRows }
     })
@@ -260,7 +276,8 @@ export class TransactionCommitter implements TableCommitter {
     return landedTo === span.start && isOwn ? [] : [{ span, landedTo }]
   }
 
-  async #replaceOnce(span: Span, { id, paths }: StagedBatch): Promise<void> {
+  /** @param seen the batch that has landed the blob last */
+  async #replaceOnce(span: Span, { id, paths }: StagedBatch, seen: string): Promise<void> {
     const { warehouse, declaration, offsets } = this.#options
     const { blob, generation, start, end } = span
     try {
@@ -270,6 +287,7 @@ export class TransactionCommitter implements TableCommitter {
         parameters: {
           ...offsets.parameters,
           batch: id,
+          seen,
           blob,
           generation,
           from: BigInt(start),
@@ -280,6 +298,13 @@ export class TransactionCommitter implements TableCommitter {
         batch: id,
       })
     } catch (error) {
+      if (stateOf(error) === overtakenState) {
+        throw new TailraceError(
+          'COMMIT_CONTENDED',
+          `Another batch or replay of ${blob} was landed meanwhile; this replay has changed nothing.`,
+          { cause: error },
+        )
+      }
       if (stateOf(error) !== fencedState && stateOf(error) !== handedOverState) throw error
       throw new TailraceError(
         'REPLAY_OUT_OF_RANGE',
@@ -331,14 +356,17 @@ export class TransactionCommitter implements TableCommitter {
   ): Promise<void> {
     await withStagedFiles(this.#options.files, files, work, {
       maxAttempts,
-      mend: (error) => this.#landsOtherwise(error),
+      // A replay reads the offsets again.
+      mend: (error) => isTailraceError(error, 'COMMIT_CONTENDED') || this.#landsOtherwise(error),
     })
   }
 
-  /** Reads the offsets of the target, and keeps those of this pipeline's blobs. */
+  /** Reads the offsets of the target, and keeps those of this pipeline's blobs. @throws OFFSETS_SET_BACK */
   async #read(): Promise<readonly StoredOffset[]> {
     const { offsets, landsBlob } = this.#options
-    const stored = (await offsets.read()).offsets.filter(({ blob }) => landsBlob(blob))
+    const found = await offsets.read()
+    offsets.requireNotSetBack(this.#offsets, found)
+    const stored = found.offsets.filter(({ blob }) => landsBlob(blob))
     for (const { blob, generation, offset } of stored) this.#offsets.set({ blob, generation, offset })
     return stored
   }

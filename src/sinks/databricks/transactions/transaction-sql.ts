@@ -6,6 +6,9 @@ import { binaryText } from '../tables/definition.ts'
 /** Raised when an offset is not the start of its span, or a newer owner has landed the blob. */
 export const fencedState = '45T01'
 
+/** Raised when another batch or replay of the blob was landed after a replay has read its offset. */
+export const overtakenState = '45T03'
+
 /** Raised when the table's offsets were removed, because the pipeline lands in another mode now. */
 export const handedOverState = '45T02'
 
@@ -74,7 +77,8 @@ END IF;`,
 
 /**
  * Formats the transaction that replaces the rows of a landed range. Its parameters are those of a landing, without
- * `:spans`, and `:blob`, `:generation`, `:from` and `:to`.
+ * `:spans`, and `:blob`, `:generation`, `:from`, `:to` and `:seen`, the batch that has landed the blob last: executed late, a
+ * replay would put its values back in place of those of a newer one.
  */
 export function replaceRangeSql(offsets: TableName, target: TableName, addRows: string | undefined): string {
   const table = qualifiedName(offsets)
@@ -84,6 +88,9 @@ export function replaceRangeSql(offsets: TableName, target: TableName, addRows: 
     requireGate(table),
     `IF NOT EXISTS (SELECT 1 FROM ${table} WHERE ${row}) THEN
   SIGNAL SQLSTATE '${fencedState}' SET MESSAGE_TEXT = 'the range is not landed';
+END IF;`,
+    `IF NOT EXISTS (SELECT 1 FROM ${table} WHERE ${row} AND (coalesce(batch_id, '') = :seen OR batch_id = :batch)) THEN
+  SIGNAL SQLSTATE '${overtakenState}' SET MESSAGE_TEXT = 'another batch of the blob was landed meanwhile';
 END IF;`,
     `DELETE FROM ${qualifiedName(target)} WHERE source_blob = :blob AND source_generation = :generation AND source_offset >= :from AND source_offset < :to;`,
     addRows === undefined ? '' : `${addRows};`,

@@ -1,4 +1,4 @@
-import { TailraceError } from '../../../errors.ts'
+import { isTailraceError, TailraceError } from '../../../errors.ts'
 import { retryAfterMs } from '../../../retry.ts'
 import { failureText } from '../workspace/failure-text.ts'
 
@@ -91,6 +91,11 @@ export function executedIn(phase: StatementPhase, atSending: 'no' | 'failed' | '
   if (phase === 'session') return 'no'
   if (phase === 'send') return atSending
   return phase === 'wait' ? 'unknown' : 'yes'
+}
+
+/** @returns whether a statement may have been executed, although it failed with this error */
+export function mayBeExecuted(error: unknown): boolean {
+  return !isTailraceError(error) || !['no', 'failed'].includes(String(error.context.executed))
 }
 
 interface Thrown {
