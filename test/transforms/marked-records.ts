@@ -164,6 +164,85 @@ export const structured: readonly ((marked: Marked) => readonly (JsonObject | st
     },
     { lsn: '0/16A5C28', xid: '701', data: `message: transactional: 1 prefix: p, sz: 5 content:${value}` },
   ],
+  // Columns of a row may have the names of a log's own columns.
+  ({ value, word }) => {
+    const row = { id: 86753001, user: value, host: word, level: word, message: value }
+    const debezium = { iodebeziumop: 'u', iodebeziumconnector: 'postgresql', iodebeziumlsn: '29274832' }
+    return [
+      { ...row, __op: 'c', __table: 't', __source_ts_ms: 1795510475875, __deleted: 'false' },
+      { schema: { type: 'struct' }, payload: { ...row, __deleted: 'true' } },
+      { ...debezium, time: '2026-11-24T08:54:36.1Z', data: { before: row, after: row } },
+      { ...debezium, data: { schema: { type: 'struct' }, payload: { before: null, after: row } } },
+      { type: 'INSERT', table: 't', schema: 'public', record: row, old_record: null },
+      {
+        schema: 'public',
+        table: 't',
+        commit_timestamp: '2026-11-24T08:54:35.875Z',
+        eventType: 'UPDATE',
+        new: row,
+        old: row,
+        errors: null,
+      },
+      { database: 'orders', table: 't', type: 'update', ts: 1795510475, data: row, old: row },
+      // wal2json with include-types off.
+      {
+        action: 'I',
+        schema: 'public',
+        table: 't',
+        columns: [
+          { name: 'message', value },
+          { name: 'n', value: 86753001 },
+        ],
+      },
+      {
+        CommitPosition: '1/0',
+        Data: { action: 'D', schema: 'public', table: 't', identity: [{ id: '1', name: 'user', value }] },
+      },
+      { ...plain, message: 'x', old_record: row, new: row },
+    ]
+  },
+  ({ sql, value, word }) => {
+    const line = `2026-11-24 08:54:35.875 UTC [4138] LOG:  statement: ${sql}`.replaceAll('\n', '\n\t')
+    return [
+      { _raw: line, _time: 1795510475.875, host: 'db1', _sourceHost: 'db1' },
+      { event: line, sourcetype: 'postgres', host: 'db1', time: 1795510475.875 },
+      { event: { ...plain, message: `statement: ${sql}` }, sourcetype: 'postgres', host: 'db1' },
+      { line, labels: { pod: 'pg-0' }, timestamp: '2026-11-24T08:54:36Z' },
+      { version: '1.1', host: 'db1', short_message: line, full_message: line, level: 6 },
+      { MESSAGE: [...Buffer.from(line)], SYSLOG_IDENTIFIER: 'postgres', _HOSTNAME: 'db1' },
+      { ...shipped, log: `Nov 24 08:54:35 db1 postgres[4138]: [7-1] ${line.split('\n')[0]}` },
+      { ...shipped, log: `Nov 24 08:54:35 db1 postgres[4138]: [7-2] #011LOG:  ${word}, ${word}` },
+      { ...shipped, log: `${word} x[86753]: 2026-11-24 08:54:35` },
+      { MESSAGE: `[7-2] #011[1] ERROR:  ${word}`, SYSLOG_IDENTIFIER: 'postgres' },
+      { ...plain, message: 'x', args: [value, 86753001], query_params: { a: value }, bindings: value },
+      {
+        TimeGenerated: '2026-11-24T08:54:36.1Z',
+        Type: 'PGSQLQueryStoreQueryText',
+        QueryId: '-6883023751393440299',
+        QueryText: sql,
+      },
+      {
+        resourceLogs: [
+          {
+            scopeLogs: [
+              {
+                logRecords: [
+                  {
+                    body: { bytesValue: Buffer.from(sql).toString('base64') },
+                    attributes: [
+                      { key: 'db.query.parameter.user', value: { stringValue: value } },
+                      { key: 'db.operation.parameter.0', value: { intValue: '86753001' } },
+                      { key: 'db.query.text', value: { stringValue: sql } },
+                    ],
+                  },
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ]
+  },
   ({ sql, value, word }) => [
     {
       resourceLogs: [

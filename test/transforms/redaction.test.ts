@@ -16,6 +16,7 @@ import type { LogRecord, RecordTransform } from '../../src/transforms/record-tra
 import { redactLiterals } from '../../src/transforms/redact-literals.ts'
 import { encoderFixture, onlySpan } from '../sinks/encoder-harness.ts'
 import { through } from '../streams/through.ts'
+import { shapeCases } from '../tables/postgres/shape-cases.ts'
 import { anyMark, markedBy, messages } from './marked-messages.ts'
 import { producers } from './marked-producers.ts'
 import { structured } from './marked-records.ts'
@@ -83,6 +84,49 @@ test('no column holds a value of a statement, and no column but the texts change
       })),
   )
   assert.deepEqual(faults.slice(0, 3), [], `${faults.length} columns of ${lines.length} lines`)
+})
+
+/** Cases whose heads the redaction does not recognize, so that it replaces the whole line. */
+const replacedWhole = /^(?:Heroku (?:keys|with)|Neon's|GitLab Omnibus: a time)/
+
+test('each known shape of a log record has its columns with redaction, too', async (t) => {
+  const cases = shapeCases.filter(({ name }) => !replacedWhole.test(name))
+  const bytes = Buffer.from(cases.map(({ line }) => `${line}\n`).join(''))
+  const span = { ...onlySpan, end: onlySpan.start + bytes.length }
+  const blocks = await through<LineBlock>(new LineSplitter({ maxLineBytes: 1e6 }), [{ span, bytes }])
+  const entriesOf = async (transforms: readonly RecordTransform[]): Promise<Entry[]> => {
+    const validated = await through<EntryBlock>(new RecordValidator(), blocks)
+    const stage = new FunctionTransform([...transforms], 'primary')
+    return (await through<EntryBlock>(stage, validated)).flatMap((block) => block.entries)
+  }
+  const { rowsOf } = await encoderFixture(t)
+  const decoded = (text: string | undefined) => text && latin1AsText(text)
+  const landed = async (transforms: readonly RecordTransform[]) =>
+    rowsOf(
+      (await entriesOf(transforms)).map((entry) => ({
+        ...entry,
+        raw: latin1AsText(entry.raw),
+        ...(entry.json === undefined ? {} : { json: decoded(entry.json) }),
+      })),
+    )
+  const plainRows = await landed([(record) => record])
+  const redactedRows = await landed([redactLiterals()])
+  assert.equal(redactedRows.length, plainRows.length)
+  const fromTexts = new Set([...texts, 'func_name', 'file_name', 'file_line_num'])
+  const faults = plainRows.flatMap((plain, index) =>
+    // Of a program's line in an envelope, only the envelope is kept.
+    plain.record_kind === 'operator' || plain.record_kind === 'pooler'
+      ? []
+      : Object.entries(plain)
+          .filter(([column, value]) => !fromTexts.has(column) && value !== redactedRows[index]?.[column])
+          .map(([column, value]) => ({
+            column,
+            plain: value,
+            redacted: redactedRows[index]?.[column],
+            message: plain.message,
+          })),
+  )
+  assert.deepEqual(faults, [])
 })
 
 test('a rejected row holds no value either, and keeps its reason', async (t) => {

@@ -21,16 +21,25 @@ const kept = new Set(
 )
 
 const values = new Set(
-  'parameter parameters param params bind binds bindvalues bindparameters queryparameters columnvalues keyvalues content partitionkeyvalue transactionannotations enrichment'.split(
+  `parameter parameters param params bind binds bindvalues bindparameters bindvariables bindings args arguments
+  queryparameters queryparams queryargs queryarguments statementparameters sqlparameters sqlparams
+  columnvalues keyvalues content partitionkeyvalue transactionannotations enrichment`.split(/\s+/),
+)
+
+/** OpenTelemetry's keys of parameters, which end with the name or number of one. */
+const parameterKey = /^db\.(?:query|statement|operation)\.parameters?\b/
+
+/** Keys whose object is a row: its keys are the columns' names. */
+const rows = new Set(
+  'before after new old row newrow oldrow newrecord oldrecord beforeimage afterimage'.split(' '),
+)
+
+/** Keys under which shippers put a line of a log file. */
+const lines = new Set(
+  'log message msg logmessage logentry textpayload body original data fullmessage shortmessage raw line event'.split(
     ' ',
   ),
 )
-
-/** Keys whose object is a row: its keys are the columns' names. */
-const rows = new Set(['before', 'after'])
-
-/** Keys under which shippers put a line of a log file. */
-const lines = new Set('log message msg logmessage logentry textpayload body original data'.split(' '))
 
 const statement = /(?:query|statement|sql)(?:text|string|sample|sqltext)?$/
 
@@ -54,7 +63,7 @@ export function meaningOf(key: string): KeyMeaning {
     .replace(/_[sdgtb]$/, '')
     .replaceAll(/[\s_@-]/g, '')
     .toLowerCase()
-  const meaning = { name, rule: ruleOf(name) }
+  const meaning = { name, rule: parameterKey.test(key) ? 'values' : ruleOf(name) } as const
   if (remembered.size < maxRemembered && key.length < 100) remembered.set(key, meaning)
   return meaning
 }

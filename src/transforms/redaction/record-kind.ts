@@ -9,10 +9,17 @@ export type RecordKind = 'server' | 'envelope' | 'message' | 'unknown'
 
 const actions = new Set(['B', 'C', 'I', 'U', 'D', 'T', 'M'])
 
-const noKeys: ReadonlySet<string> = new Set()
-const dmsRows: ReadonlySet<string> = new Set(['data', 'before-image'])
-const sequinRows: ReadonlySet<string> = new Set(['record', 'changes'])
+/** @returns whether the value of a key is a row of a table, whose own keys are names of columns and so mean nothing here */
+export type RowTest = (key: string) => boolean
+
+const isNoRow: RowTest = () => false
+const isDmsRow: RowTest = (key) => key === 'data' || key === 'before-image'
+const isSequinRow: RowTest = (key) => key === 'record' || key === 'changes'
 const sequinActions = new Set(['insert', 'update', 'delete', 'read'])
+const isSupabaseRow: RowTest = (key) => ['record', 'old_record', 'new', 'old'].includes(key)
+const isDataRow: RowTest = (key) => key === 'data' || key === 'old'
+// Debezium can write a row without an object around it. Its own keys begin with two underscores.
+const isFlattenedColumn: RowTest = (key) => !key.startsWith('__')
 
 // Keys are compared by their plain names: exports spell them `errorLevel_s`, `Query` or `audit.statement`.
 
@@ -27,9 +34,15 @@ const serverKeys = new Set(
 const levelKeys = ['level', 'levelname', 'severity']
 
 const envelopeKeys =
-  'log message msg logmessage logentry textpayload jsonpayload protopayload resourcelogs scopelogs logrecords logevents'.split(
+  'log message msg logmessage logentry textpayload jsonpayload protopayload resourcelogs scopelogs logrecords logevents fullmessage shortmessage raw'.split(
     ' ',
   )
+
+/** Keys of a text or record that are one only beside another key: of Loki, and of Splunk's collector. */
+const pairedKeys = [
+  ['line', 'labels'],
+  ['event', 'sourcetype'],
+] as const
 
 /** @returns the kind of an object that is nested in an object of the kind `outer` */
 export function knownKind(record: JsonObject, outer: RecordKind): RecordKind {
@@ -48,22 +61,50 @@ function recordKindOf(record: JsonObject): RecordKind {
   }
   const has = (name: string): boolean => names.has(name)
   if (has('category') && has('properties')) return 'server'
-  if (rowKeysOf(record).size > 0) return 'server'
+  if (rowTestOf(record) !== isNoRow || has('iodebeziumop')) return 'server'
   if (typeof record.action === 'string' && actions.has(record.action)) return 'server'
   if (Array.isArray(record.change)) return 'server'
-  if (typeof record.op === 'string' && (has('after') || has('before'))) return 'server'
+  if (typeof record.op === 'string' && (has('after') || has('before') || has('source'))) return 'server'
+  if (isTransactionEnd(record) || isExportedStatistics(record)) return 'server'
   if (has('data') && (has('lsn') || has('xid'))) return 'server'
   if ((has('msg') || has('message')) && levelKeys.some(has)) return 'server'
   if (typeof record.message === 'string' && names.size === 1) return 'message'
-  return envelopeKeys.some(has) ? 'envelope' : 'unknown'
+  const isEnvelope = envelopeKeys.some(has) || pairedKeys.some((keys) => keys.every(has))
+  return isEnvelope ? 'envelope' : 'unknown'
 }
 
-/** @returns the keys of a change of AWS DMS or Sequin whose values are rows; none for other records */
-export function rowKeysOf({ action, metadata }: JsonObject): ReadonlySet<string> {
-  if (metadata === undefined || !isJsonObject(metadata)) return noKeys
-  if (typeof metadata['record-type'] === 'string' && typeof metadata.operation === 'string') return dmsRows
-  const isSequin = typeof action === 'string' && sequinActions.has(action) && 'table_name' in metadata
-  return isSequin ? sequinRows : noKeys
+/** @returns whether a record is the beginning or end of a transaction, as Debezium's connectors write it */
+function isTransactionEnd({ status, id }: JsonObject): boolean {
+  return (status === 'BEGIN' || status === 'END') && typeof id === 'string' && /^\d+(?::\d+)?$/.test(id)
+}
+
+/** @returns whether a record is a row of Azure's statistics in the export of a Log Analytics workspace */
+function isExportedStatistics({ TimeGenerated, Type, Category }: JsonObject): boolean {
+  return (
+    TimeGenerated !== undefined &&
+    (/^PGSQL/.test(String(Type)) || /^(?:PostgreSQL|QueryStore)/.test(String(Category)))
+  )
+}
+
+/** @returns the test for rows among the values of a record of change data, which is false for all of any other record */
+export function rowTestOf(record: JsonObject): RowTest {
+  if ('__op' in record || '__deleted' in record) return isFlattenedColumn
+  const { action, metadata, table, schema, type, eventType, data, lsn, xid } = record
+  if (isObject(metadata)) {
+    if (typeof metadata['record-type'] === 'string' && typeof metadata.operation === 'string') return isDmsRow
+    if (typeof action === 'string' && sequinActions.has(action) && 'table_name' in metadata)
+      return isSequinRow
+  }
+  if (typeof table === 'string') {
+    if (typeof schema === 'string' && typeof (eventType ?? type) === 'string') return isSupabaseRow
+    // Maxwell and Canal.
+    if (typeof type === 'string' && isObject(data)) return isDataRow
+  }
+  return isObject(data) && (lsn !== undefined || xid !== undefined) ? isDataRow : isNoRow
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return value !== undefined && isJsonObject(value)
 }
 
 function holdsRecord(value: JsonValue): boolean {
@@ -104,7 +145,7 @@ export function mapped(
 export function keyOf(record: JsonObject, key: string): string {
   if (key !== 'value' && key !== 'default') return key
   if (typeof record.key === 'string') return record.key
-  return 'name' in record && 'type' in record ? 'columnvalues' : key
+  return 'name' in record ? 'columnvalues' : key
 }
 
 /** @returns whether an object is an OpenTelemetry value, whose only key names its type */

@@ -16,8 +16,17 @@ export interface LogTextOptions {
   readonly isDetail?: boolean
 }
 
-// The prefixes of container runtimes: `kubectl logs --timestamps`, CRI.
-const runtimePrefix = /^(?:\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?)?/
+// The prefixes of container runtimes: `kubectl logs --timestamps`, CRI. The head of a line in a file of syslog, without the
+// server's own number where that is in front of a further line.
+const isoTime = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]{8,20}(?:Z|[+-]\\d\\d:\\d\\d) '
+const syslogSource =
+  '[\\w.:-]{1,255} [\\w./-]{1,255}\\[\\d{1,10}\\]: (?: ?\\[\\d{1,10}-\\d{1,10}\\] {1,3}(?!#011))?'
+const runtimePrefix = new RegExp(
+  `^(?:${isoTime}(?:std(?:out|err) [FP] |${syslogSource})?|(?:<\\d{1,3}>)?[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d ${syslogSource})?`,
+)
+
+/** A SQLSTATE behind the level, with \`log_error_verbosity = verbose\`. */
+const code = /^(?:\d[0-9A-Z]{4}|[A-Z]\d[0-9A-Z]{3}|[A-Z]{2}\d[0-9A-Z]{2}): {1,2}/
 
 const startsWithTime = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d/
 
@@ -52,6 +61,9 @@ const greenplumProcess = /^p\d+$/
 const processIndex = 3
 const startsLikeCsv = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]{0,7} ?[\w+:-]{0,20},/
 
+// The server writes a tab before each further line of a message, which syslog escapes behind a number of its own.
+const furtherLine = /^(?:\t|(?: ?\[\d{1,10}-\d{1,10}\] {1,3})?#011)/
+
 // A shipper may join the lines of several messages. In the server's text, each further line of a message begins with a tab.
 const nextMessage = /\n(?=(?:(?:\d|\[|<|[\w.]{1,60}[=@-])[^\n]{0,300}?)?\p{Lu}{2,20}[1-5]?: {1,2})/u
 
@@ -80,7 +92,8 @@ function redactLines(text: string, options: LogTextOptions): string {
     if (fields.length >= minCsvFields) return redactCsv(fields, replacement)
   }
   // The tab stays, because it says what the line is.
-  if (isLine !== false && text.startsWith('\t')) return `\t${replacement}`
+  const tab = isLine === false ? null : furtherLine.exec(text)
+  if (tab !== null) return tab[0] + replacement
   const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
   const redacted = [redactLine(first, options)]
   for (const other of others) {
@@ -103,7 +116,8 @@ function redactLine(line: string, options: LogTextOptions): RedactedSql {
     return { text: replacement, isOpen: true }
   if (!hasLevel) return redactMessage(line, options)
   const name = found[1] ?? ''
-  const start = found.index + found[0].length
+  const afterLevel = found.index + found[0].length
+  const start = afterLevel + (code.exec(line.slice(afterLevel, afterLevel + 10))?.[0].length ?? 0)
   const isKnown = levels.test(name)
   const { text, isOpen } = statementLevels.test(name)
     ? redactedSql(line.slice(start), {

@@ -19,15 +19,8 @@ const nameProperties = new Set([
   'Relation',
 ])
 
-/** Properties whose text is an expression even if it is only a number. `Item` is an element of the XML format. */
-const expressionProperties = new Set([
-  'Output',
-  'Item',
-  'Sort Key',
-  'Presorted Key',
-  'Group Key',
-  'Cache Key',
-])
+/** Elements of the XML format whose text is an expression even if it is only a number. */
+const expressionElements = new Set(['Item', 'Cache-Key'])
 
 const plainNumber = /^-?\d+(?:\.\d+)?$/
 
@@ -50,11 +43,13 @@ export function redactPlan(plan: string, replacement: string): string {
 }
 
 function redactProperty(name: string, value: string, replacement: string): string {
-  const isKept = nameProperties.has(name) || (plainNumber.test(value) && !expressionProperties.has(name))
-  return isKept ? value : redactSql(value, { replacement })
+  return nameProperties.has(name) ? value : redactSql(value, { replacement })
 }
 
-/** Redacts JSON and YAML, which both write texts as JSON strings. The elements of a list belong to the property before it. */
+/**
+ * Redacts JSON and YAML, which both write texts as JSON strings, and the planner's own numbers without quotes. The elements
+ * of a list belong to the property before it.
+ */
 function quotedPlan(plan: string, replacement: string): string {
   let redacted = ''
   let property = ''
@@ -104,6 +99,7 @@ function xmlPlan(plan: string, replacement: string): string {
     (all: string, tag: string, attributes: string, text: string) => {
       if (text.trim() === '') return all
       const value = text.replace(/&(?:lt|gt|amp|quot|apos|#x0d);/g, (entity) => entities[entity] ?? entity)
+      if (plainNumber.test(value) && !expressionElements.has(tag)) return all
       const redacted = redactProperty(tag.replaceAll('-', ' '), value, replacement)
       const escaped = redacted.replace(/[&<>]/g, (character) => escapeOf[character] ?? character)
       return `<${tag}${attributes}>${escaped}`

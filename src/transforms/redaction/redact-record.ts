@@ -8,7 +8,7 @@ import {
   knownKind,
   mapped,
   type RecordKind,
-  rowKeysOf,
+  rowTestOf,
   sqlstateOf,
 } from './record-kind.ts'
 import { isAuditPlaceholder } from './redact-audit.ts'
@@ -60,9 +60,9 @@ export class RecordRedaction {
       isChunk: outer.isChunk || isLaterChunk(record),
       depth: outer.depth + 1,
     }
-    const rowKeys = rowKeysOf(record)
+    const isRow = rowTestOf(record)
     return mapped(record, (value, key) =>
-      rowKeys.has(key) && !this.#options.keep.has(key)
+      isRow(key) && !this.#options.keep.has(key)
         ? this.#values(value, 1)
         : this.#value(value, keyOf(record, key), inside),
     )
@@ -77,9 +77,13 @@ export class RecordRedaction {
     if (rule === 'row') return this.#values(value, 1)
     if (typeof value === 'object') {
       const inner = { ...around, depth: around.depth + 1 }
+      const bytes = rule === 'line' ? textOfBytes(value) : undefined
+      if (bytes !== undefined) return this.#text(bytes, key, around)
       if (Array.isArray(value)) return value.map((element) => this.#value(element, key, inner))
       return isTypedValue(value)
-        ? mapped(value, (typed) => this.#value(typed, key, inner))
+        ? mapped(value, (typed, type) =>
+            type === 'bytesValue' ? replacement : this.#value(typed, key, inner),
+          )
         : this.#record(value, around)
     }
     if (typeof value === 'string') return rule === 'kept' ? value : this.#text(value, key, around)
@@ -155,6 +159,12 @@ export class RecordRedaction {
 function isLine(name: string, kind: RecordKind): boolean | 'maybe' {
   if (kind === 'server' && name !== 'log' && name !== 'original') return false
   return kind === 'message' ? 'maybe' : true
+}
+
+/** @returns the text that the journal exports as a list of bytes, because it has control characters */
+function textOfBytes(value: JsonValue): string | undefined {
+  const isBytes = Array.isArray(value) && value.length > 0 && value.every((byte) => typeof byte === 'number')
+  return isBytes ? Buffer.from(value as number[]).toString('utf8') : undefined
 }
 
 function parsed(text: string): JsonValue | undefined {

@@ -168,7 +168,9 @@ export function lineOf(text: string): string {
   const line = `CASE WHEN NOT (${endsWith(ends)}) THEN ${text} WHEN ${endsWith(severalEnds)}
     THEN rtrim(${text}, ${sqlString(ends.join(''))}) ELSE left(${text}, -1) END`
   const head = sqlString(`^(?:${criHead}|${syslogHead})`)
-  return `CASE WHEN regexp_matches(${text}, ${head}) THEN regexp_replace(${line}, ${head}, '') ELSE ${line} END`
+  // rsyslog escapes the tab that the server writes before a further line.
+  const untabbed = `regexp_replace(${line}, ${sqlString(`^${syslogHead}#011`)}, ${sqlString('\t')})`
+  return `CASE WHEN regexp_matches(${text}, ${head}) THEN regexp_replace(${untabbed}, ${head}, '') ELSE ${line} END`
 }
 
 /** A time at the start of a text with an unknown prefix, with its zone if one follows. In `+02:10.0.0.1` the zone is +02. */
