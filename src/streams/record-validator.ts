@@ -10,6 +10,7 @@ import {
   latin1AsText,
 } from '../records.ts'
 import { type ArrayRecord, recordsOf } from './records/array-records.ts'
+import { CsvRecords } from './records/csv-records.ts'
 import { concatenatedObjects, maxLineRecords } from './records/line-outline.ts'
 import { exceedingEntry, longLineBytes, longLineEntries } from './records/long-line.ts'
 import type { LongLineTurns } from './records/open-line.ts'
@@ -42,6 +43,7 @@ export interface RecordValidatorOptions {
 export class RecordValidator extends Transform {
   readonly #longLines: LongLineTurns | undefined
   readonly #writtenForm: RegExp | undefined
+  readonly #csv = new CsvRecords()
 
   constructor({ longLines, writtenForm }: RecordValidatorOptions = {}) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
@@ -52,23 +54,28 @@ export class RecordValidator extends Transform {
   override _transform(block: LineBlock, _encoding: BufferEncoding, done: TransformCallback): void {
     // Only a block with a long line has a turn to end.
     if (this.#longLines === undefined || block.release === undefined) {
-      done(null, entriesOf(block, this.#writtenForm))
+      done(null, entriesOf(block, this.#writtenForm, this.#csv))
       return
     }
     this.#longLines
-      .alone(async () => entriesOf(block, this.#writtenForm))
+      .alone(async () => entriesOf(block, this.#writtenForm, this.#csv))
       .then((entries) => done(null, entries), done)
   }
 }
 
-/** @returns the entries of a block; the span also covers lines without an entry */
-export function entriesOf(block: LineBlock, writtenForm?: RegExp): EntryBlock {
+/**
+ * @param csv follows the blob's lines. Default: the block is the beginning of a blob
+ * @returns the entries of a block; the span also covers lines without an entry
+ */
+export function entriesOf(block: LineBlock, writtenForm?: RegExp, csv = new CsvRecords()): EntryBlock {
   const entries: Entry[] = []
   const tooLong = new Set(block.tooLong)
   for (let index = 0; index < block.lines.length; index += 1) {
     const line = block.lines[index] as Line
     if (tooLong.has(index)) entries.push(tooLongEntry(line))
-    else addEntries(line, block.utf8, entries, writtenForm)
+    else if (csv.continues(line.latin1)) {
+      if (notBlank.test(line.latin1)) entries.push(furtherEntry(line, csv))
+    } else addEntries(line, block.utf8, entries, writtenForm)
   }
   const { span, usual, open, release } = block
   return { span, entries, usual, open, release }
@@ -136,6 +143,11 @@ function parsedEntries(piece: Piece): readonly Entry[] {
   if (batch !== undefined) return batch
   // The projection expects the object's brace as the first character.
   return [projectedEntry(entry, entry.raw.trim())]
+}
+
+function furtherEntry(line: Line, csv: CsvRecords): Entry {
+  const entry = decodedEntry(trimmed(line))
+  return entry.reject === undefined ? projectedEntry(entry, csv.furtherRecord(entry.raw)) : entry
 }
 
 function parsed(text: string): JsonValue | undefined {

@@ -90,7 +90,7 @@ export function formsOf(blob?: string): readonly Form[] {
         prefixed === lineColumn || shape.split !== undefined || shape.isRow === true
           ? undefined
           : removalOf(heldKeys, shape.replaced?.(list.at, prefix)),
-      partly: shape.partly?.(list.at),
+      partly: shape.partly?.(list.at, prefix),
       isClue: shape.areClues === true,
       keys: {},
     }

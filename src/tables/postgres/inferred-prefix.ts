@@ -45,6 +45,8 @@ const number = '\\[?(\\d+)'
 const inBrackets =
   '\\[([^\\[\\]]*(?:\\[[^\\[\\]]*\\][^\\[\\]]*)*)\\](?:[,;:\\]|>]|\\s*\\w+ ?[=:]|\\s+\\[|\\s*$)'
 const plainValue = '(\\[unknown\\]|[^,;\\[\\])\\s("|]*)'
+/** The same of a name, at whose end a colon may end the prefix. */
+const wholeName = '(\\[unknown\\]|[^,;\\[\\])\\s("|]*?)(?:[,;\\[\\])\\s("|]|:?$)'
 const code = `(?:[0-5]\\d[A-Z]\\d\\d|0[ABFLPZ][0-9P]\\d\\d|[23][BDF][0-9P]\\d\\d|(?:XX|HV|F0|P0)[0-9A-Z]\\d\\d)`
 /** A part in brackets that is no name: a code, a number, an address, or a user at a database. */
 const bracketedPart = '\\[(?:[0-9A-Z]{5}|\\d[0-9a-f./:()-]*|[^\\s\\[\\]]+@[^\\s\\[\\]]+)\\]'
@@ -105,13 +107,13 @@ const parts: Readonly<Partial<Record<PrefixField, readonly (readonly [pattern: s
     ],
     user_name: [
       [keyed('user', inBrackets), 1],
-      [keyed('user', plainValue), 1],
+      [keyed('user', wholeName), 1],
       [userAtDatabase, 1],
       [userAtAddress, 1],
     ],
     db_name: [
       [keyed('db', inBrackets), 1],
-      [keyed('db', plainValue), 1],
+      [keyed('db', wholeName), 1],
       [userAtDatabase, 2],
     ],
     application_name: [
@@ -161,7 +163,7 @@ const meaningful = [
   `${anyInstant}(?:[ |\\t]\\d{1,7}(?:[ |\\t]|$))?`,
   epoch,
   '^\\d{1,7}[ |\\t]',
-  `\\w+ ?= ?${anyValue}`,
+  `[\\w.-]+ ?= ?${anyValue}`,
   `\\b(?i:${Object.values(keys).join('|')}) ?: ?${anyValue}`,
   virtualTransaction,
   backendType,
@@ -176,6 +178,25 @@ const meaningful = [
   `[ |\\t[]${code}(?:[ |\\t\\]]|$)`,
 ].join('|')
 
+/** Marks where a pair begins; no prefix contains ASCII's record separator. */
+const pairMark = '\x1e'
+const pairStart = '(^|[^\\w.-])([A-Za-z_][\\w.-]*) ?= ?'
+const pairValue =
+  '^[^=]*=(?:"([^"]*)"|\\[([^\\[\\]]*)\\]|([^,;|\\])}\\t]*?))(?:[ ,;|:\\])}\\t-]*$| \\[.*$|[,;|\\])}\\t].*$)'
+const knownPair = `^(?i:[\\w.-]*[^a-z_])?(?i:${Object.values(keys).join('|')})=`
+/** Values that have columns whatever their key is. */
+const knownValue = `=["[]?(?:${anyInstant}|[0-9a-f]{8}\\.[0-9a-f]{1,8}|\\d{10}\\.\\d{3})`
+
+/** SQL of a JSON object of a prefix's keys without a column, with their values; '' without any. */
+function otherPairs(head: string): string {
+  const pairs = `string_split(regexp_replace(${head}, ${sqlString(pairStart)}, ${sqlString(`${pairMark}\\2=`)}, 'g'), ${sqlString(pairMark)})[2:]`
+  const isOther = `NOT regexp_matches(pair, ${sqlString(`${knownPair}|${knownValue}`)})`
+  const value = `concat(${[1, 2, 3].map((group) => `regexp_extract(pair, ${sqlString(pairValue)}, ${group})`).join(', ')})`
+  const member = `CASE WHEN ${value} NOT IN ('', 'unknown', '[unknown]') THEN to_json(split_part(pair, '=', 1))::VARCHAR || ':' || to_json(${value})::VARCHAR END`
+  const members = `list_transform(list_filter(${pairs}, lambda pair: ${isOther}), lambda pair: ${member})`
+  return `coalesce('{' || nullif(array_to_string(list_filter(${members}, lambda one: one IS NOT NULL), ','), '') || '}', '')`
+}
+
 /** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */
 export function inferred(text: string): string {
   const level = "found['level'] || found['uneven']"
@@ -183,8 +204,11 @@ export function inferred(text: string): string {
     if (field === 'level') return level
     if (field === 'program') return "''"
     if (field === 'line') return `coalesce(${continuationOf(level)}, '')`
-    if (field === 'unknown') {
-      return `CASE WHEN regexp_matches(regexp_replace(head, ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]') THEN '1' ELSE '' END`
+    if (field === 'unknown') return `CASE WHEN is_unknown THEN '1' ELSE '' END`
+    // A part without a key has no name, so the prefix has it whole.
+    if (field === 'others') {
+      return `CASE WHEN is_unknown THEN '{"log_line_prefix":' || to_json(head)::VARCHAR || '}'
+        WHEN has_keys THEN ${otherPairs('head')} ELSE '' END`
     }
     const found = (parts[field] ?? []).map(([pattern, group]) => {
       const value = `nullif(regexp_extract(head, ${sqlString(pattern)}, ${group}), '')`
@@ -203,10 +227,12 @@ export function inferred(text: string): string {
   const either = `list_transform([${found(englishPrefix)}], lambda english:
     CASE WHEN english['all'] <> '' AND NOT contains(english['before'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
   const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
-  const valuesOnce = `list_transform([regexp_matches(head, '[A-Za-z] ?[=:]')], lambda has_keys: ${values})[1]`
+  const isUnknown = `regexp_matches(regexp_replace(head, ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]')`
+  const valuesOnce = `list_transform([regexp_matches(head, '[A-Za-z] ?[=:]')], lambda has_keys:
+    list_transform([${isUnknown}], lambda is_unknown: ${values})[1])[1]`
   // A bracket before the level belongs to the last part; any other character there is the end of the prefix.
   const head = `CASE WHEN regexp_matches(found['before'], '[\\])}]$') THEN found['before'] ELSE left(found['before'], -1) END`
-  // The lambdas evaluate the match, and whether it has keys, once for all values.
+  // The lambdas evaluate the match, and whether it has keys or unknown parts, once for all values.
   return `CASE WHEN contains(${text}, ':  ') OR ${mayBeUneven(text)} THEN
     list_transform([${either}], lambda found:
       CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['before']")}

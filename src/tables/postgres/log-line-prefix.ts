@@ -40,7 +40,7 @@ export interface CompiledPrefix {
   readonly setting: string
   /** Matches the prefix alone. */
   readonly pattern: string
-  readonly groups: readonly PrefixField[]
+  readonly groups: readonly (PrefixField | 'others')[]
 }
 
 /** Escapes of `log_line_prefix` with a column (PostgreSQL 18, section 19.8.3). */
@@ -63,13 +63,11 @@ const fieldEscapes: Readonly<Record<string, readonly [PrefixField, string]>> = {
   x: ['txid', '\\d*'],
   v: ['vxid', '[0-9/]*'],
   Q: ['query_id', '-?\\d*'],
+  P: ['leader_pid', '\\d*'],
 }
 
-/** Escapes that are matched but not stored. */
-const otherEscapes: Readonly<Record<string, string>> = {
-  P: '\\d*',
-  L: '\\S*',
-}
+/** The address of the server, which has no column (PostgreSQL 18). */
+const localAddress = '[^\\s"\\\\]*'
 
 /**
  * Compiles a `log_line_prefix` setting. A repeated escape is stored once.
@@ -84,10 +82,10 @@ export function compilePrefix(prefix: string): CompiledPrefix {
 }
 
 function compileExactPrefix(prefix: string): CompiledPrefix {
-  const groups: PrefixField[] = []
+  const groups: (PrefixField | 'others')[] = []
   let pattern = ''
   let optional = 0
-  const group = (field: PrefixField, expression: string): string => {
+  const group = (field: PrefixField | 'others', expression: string): string => {
     if (groups.includes(field)) return `(?:${expression})`
     groups.push(field)
     return `(${expression})`
@@ -106,7 +104,7 @@ function compileExactPrefix(prefix: string): CompiledPrefix {
       // Up to the last colon before the port, because an address of IPv6 has colons.
       pattern += `${group('client_addr', '\\[local\\]|[^ (]*')}(?:\\(${group('client_port', '\\d+')}\\))?`
     } else if (fieldEscapes[code] !== undefined) pattern += padded(group(...fieldEscapes[code]))
-    else if (otherEscapes[code] !== undefined) pattern += otherEscapes[code]
+    else if (code === 'L') pattern += group('others', localAddress)
     else throw invalidPrefix(prefix, piece)
   }
   pattern += ')?'.repeat(optional)
@@ -231,15 +229,30 @@ interface Leveled extends Pick<CompiledPrefix, 'setting'> {
 const maxRewrittenGroups = 9
 
 function rewritten(text: string, { pattern, groups }: Leveled): string {
-  const values = order.map((field) => (groups.includes(field) ? `\\${groups.indexOf(field) + 1}` : ''))
+  const values = order.map((field) => {
+    if (!groups.includes(field)) return ''
+    const value = `\\${groups.indexOf(field) + 1}`
+    return field === 'others' ? `${othersBegin}${value}${othersEnd}` : value
+  })
   return `regexp_replace(${text}, ${sqlString(pattern)}, ${sqlString([...values, ''].join(separator))})`
 }
 
 function extracted(text: string, { pattern, groups }: Leveled): string {
   // Groups above 9 can only be extracted by name.
   const all = `regexp_extract(${text}, ${sqlString(pattern)}, [${groups.map(sqlString).join(', ')}])`
-  return listed((field) => (groups.includes(field) ? `${all}."${field}"` : "''"), rest(text, pattern))
+  return listed(
+    (field) => {
+      if (!groups.includes(field)) return "''"
+      const value = `${all}."${field}"`
+      return field === 'others' ? `${sqlString(othersBegin)} || ${value} || ${sqlString(othersEnd)}` : value
+    },
+    rest(text, pattern),
+  )
 }
+
+/** Around the one part of a setting without a column. */
+const othersBegin = '{"local_addr":"'
+const othersEnd = '"}'
 
 function rest(text: string, pattern: string): string {
   return `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`

@@ -6,10 +6,10 @@ export const separator = '\x1f'
 
 /**
  * The values of a prefix in the order of the list. `line` is the field that the text holds where the word is no level but
- * DETAIL or the like in another language; `unknown` is 1 where a part has no known meaning; `program` is the kind of a
- * program other than the server.
+ * DETAIL or the like in another language; `unknown` is 1 where a part has no known meaning; `others` is a JSON object of the
+ * parts without a column; `program` is the kind of a program other than the server.
  */
-export const order = [...prefixFields, 'level', 'line', 'unknown', 'program'] as const
+export const order = [...prefixFields, 'level', 'line', 'unknown', 'others', 'program'] as const
 export type ListedField = (typeof order)[number]
 
 /**

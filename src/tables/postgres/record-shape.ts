@@ -10,6 +10,7 @@ import { shapes } from './shapes/index.ts'
 import { jsonlog } from './shapes/jsonlog.ts'
 import { envelopeHost, envelopeTime, outerTime, partHead } from './shapes/log-text.ts'
 import type { ValueAt } from './shapes/shape.ts'
+import { namesNoHost } from './usual-jsonlog.ts'
 
 /** Number of the usual form: jsonlog with its first key first. The shapes are numbered from 1. */
 const plainJsonlog = 0
@@ -57,7 +58,8 @@ export function addShape(
     keys: `CASE WHEN starts_with(doc, '{"timestamp":') THEN ${jsonStruct('doc', plain!.keys)} END`,
     ...(extraColumns.length > 0 ? { extra } : {}),
   })
-  const isPlain = jsonlog.matches(plain!.at, 'NULL')
+  // A name of the server beside the keys is read like that of an envelope.
+  const isPlain = `CASE WHEN ${jsonlog.matches(plain!.at, 'NULL')} THEN ${namesNoHost('doc', plain!.at('query_id'))} ELSE false END`
   chain.add({ is_plain: isPlain, clues: clues.extract(`CASE WHEN NOT (${isPlain}) THEN doc END`) })
   const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
   const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')

@@ -27,6 +27,7 @@ import { hasRare, isHeldByColumns, type KeepRaw, textQuote } from './held-record
 import { removalPatch, withoutKeys } from './other-keys.ts'
 import { type KnownServers, knownRole, knownServerName } from './server-columns.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
+import { mayNameHost } from './shapes/log-text.ts'
 import type { TextField, ValueAt } from './shapes/shape.ts'
 
 /** The options of a table that affect usual records. */
@@ -65,7 +66,14 @@ const readKeys = removalPatch(jsonlogKeys.map(({ key }) => [key]))
  * SQL of whether a record ends as PostgreSQL writes it. Of such a record, no other key is searched: what forwards records
  * adds its own keys before or behind them.
  */
-const endsAsWritten = `ends_with(text, '"query_id":' || keys.query_id || '}')`
+function endsAsWritten(text: string, queryId: string): string {
+  return `ends_with(${text}, '"query_id":' || ${queryId} || '}')`
+}
+
+/** SQL of whether a record in the server's order of keys has none that names its server. */
+export function namesNoHost(text: string, queryId: string): string {
+  return `CASE WHEN ${endsAsWritten(text, queryId)} THEN true ELSE NOT ${mayNameHost(text)} END`
+}
 
 /**
  * SQL that selects the usual records: jsonlog as PostgreSQL itself writes it, with values that all fit their columns.
@@ -122,7 +130,7 @@ export function usualRows(
     'u_session IS NOT NULL',
     // A number as the server writes it is canonical; it may still be out of range.
     `CASE WHEN is_written THEN ${integers.map(({ name }) => `(n_${name} IS NULL) = (${texts[name]} IS NULL)`).join(' AND ')}
-      ELSE ${integers.map(({ name }) => isCanonical(name)).join(' AND ')} END`,
+      ELSE ${integers.map(({ name }) => isCanonical(name)).join(' AND ')} AND ${namesNoHost('text', 'keys.query_id')} END`,
     `CASE WHEN is_flat THEN true ELSE NOT coalesce(${strings.map((name) => mayBeNested(texts[name]!)).join(' OR ')}, false) END`,
     `starts_with(s_message, 'AUDIT: ') IS NOT TRUE`,
     ...extraColumns.map(
@@ -164,7 +172,7 @@ function usualColumns(
     object_type: 'NULL::VARCHAR',
     commit_time: 'NULL::TIMESTAMPTZ',
     ...Object.fromEntries(jsonColumns.map((name) => [name, 'NULL::VARCHAR'])),
-    extra: `CASE WHEN is_written THEN NULL WHEN ${endsAsWritten} THEN NULL ELSE nullif(${withoutKeys('text', sqlString(readKeys))}, '{}') END`,
+    extra: `CASE WHEN is_written THEN NULL WHEN ${endsAsWritten('text', 'keys.query_id')} THEN NULL ELSE nullif(${withoutKeys('text', sqlString(readKeys))}, '{}') END`,
     txid: 'nullif(n_txid, 0)',
     session_start: asInstant('u_session'),
     ...Object.fromEntries(

@@ -23,7 +23,7 @@ const kept = new Set(
 const values = new Set(
   `parameter parameters param params bind binds bindvalues bindparameters bindvariables bindings args arguments
   queryparameters queryparams queryargs queryarguments statementparameters sqlparameters sqlparams
-  columnvalues keyvalues content partitionkeyvalue transactionannotations enrichment`.split(/\s+/),
+  columnvalues keyvalues content partitionkeyvalue transactionannotations enrichment csvlogrest`.split(/\s+/),
 )
 
 /** OpenTelemetry's keys of parameters, which end with the name or number of one. */

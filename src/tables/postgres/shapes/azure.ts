@@ -1,6 +1,6 @@
 import { csvlogFields } from './csvlog.ts'
 import { firstInside, firstOf } from './first-of.ts'
-import { continuationFields, isFurtherLine, textLogFields, textSeverity } from './log-text.ts'
+import { continuationFields, isFurtherLine, otherParts, textLogFields, textSeverity } from './log-text.ts'
 import { poolerFields } from './pooler.ts'
 import type { PrefixValue, Shape, ValueAt } from './shape.ts'
 
@@ -25,6 +25,7 @@ export const azureDiagnostics: Shape = {
     ELSE ${at('properties', 'prefix')} || ${at('properties', 'message')} END`,
   readsConnectionMessages: true,
   areClues: true,
+  partly: otherParts,
   fields: (at, prefix) => {
     const stated = (key: string): string => `nullif(${at('properties', key)}, '')`
     return {
@@ -76,6 +77,7 @@ export const logAnalytics: Shape = {
   prefixed: (at) =>
     `CASE WHEN ${at('prefix_s')} IS NULL THEN ${at('Message')} ELSE ${at('prefix_s')} || ${at('Message')} END`,
   readsConnectionMessages: true,
+  partly: otherParts,
   fields: (at, prefix) => {
     const stated = (...keys: string[]): string => firstOf(at, keys)
     return {

@@ -1,5 +1,5 @@
 import { sqlString } from '../../sql.ts'
-import { csvlogLine } from './csvlog-line.ts'
+import { csvColumns, csvlogLine, greenplumColumns } from './csvlog-line.ts'
 import { hasText } from './envelope.ts'
 import { criHead, locationFields } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
@@ -78,65 +78,6 @@ export const cloudnativepg: Shape = {
 // The quotes inside quotes are doubled, and a quoted value may hold commas and newlines. The last value of a line that a
 // shipper cut off has no end.
 const csvValue = '(?:"(?:[^"]|"")*(?:"|$)|[^,"]*)'
-// Both PostgreSQL and Greenplum write these one after another.
-const messageColumns = [
-  'error_severity',
-  'sql_state_code',
-  'message',
-  'detail',
-  'hint',
-  'internal_query',
-  'internal_query_pos',
-  'context',
-  'query',
-  'query_pos',
-]
-
-// https://www.postgresql.org/docs/18/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
-const csvColumns = [
-  'log_time',
-  'user_name',
-  'database_name',
-  'process_id',
-  'connection_from',
-  'session_id',
-  'session_line_num',
-  'command_tag',
-  'session_start_time',
-  'virtual_transaction_id',
-  'transaction_id',
-  ...messageColumns,
-  'location',
-  'application_name',
-  'backend_type',
-  'leader_pid',
-  'query_id',
-]
-
-// Names of Greenplum's own columns begin with a capital letter.
-const greenplumColumns = [
-  'log_time',
-  'user_name',
-  'database_name',
-  'process_id',
-  'Thread',
-  'Host',
-  'Port',
-  'session_start_time',
-  'transaction_id',
-  'Session',
-  'Command',
-  'Segment',
-  'Slice',
-  'DistributedTransaction',
-  'LocalTransaction',
-  'SubTransaction',
-  ...messageColumns,
-  'Function',
-  'File',
-  'Line',
-  'Stack',
-]
 
 /** Fields that Greenplum has in columns of its own. */
 const greenplumFields = {

@@ -29,6 +29,11 @@ export function textSeverity(prefix: PrefixValue, stated: string): string {
     THEN ${prefix('level')} ELSE coalesce(${stated}, ${prefix('level')}) END`
 }
 
+/** SQL of a JSON object for `extra`: what a text log has in its prefix without a column. */
+export function otherParts(_at: ValueAt, prefix: PrefixValue): string {
+  return prefix('others')
+}
+
 /** SQL of whether a text is a further line of a message, before which the server writes a tab. */
 export function isFurtherLine(prefix: PrefixValue): string {
   return `starts_with(${prefix('whole')}, ${sqlString('\t')})`
@@ -111,6 +116,7 @@ export const cloudSql: Shape = {
     }
   },
   replaced: (_at, prefix) => [['severity'], `${prefix('level')} IS NOT NULL`],
+  partly: otherParts,
 }
 
 /** Google Cloud's audit log, with the fields of pgaudit. */
@@ -256,6 +262,11 @@ function isPooler(at: ValueAt): string {
   return `coalesce(${isPoolerName(`concat_ws(' ', ${names.join(', ')})`)}, false)`
 }
 
+/** SQL of whether a record may have one of the keys that `envelopeHost` reads. */
+export function mayNameHost(text: string): string {
+  return `regexp_matches(${text}, '"(?:host|hostname|HOST|_HOSTNAME|kubernetes|[Pp]odName|labels|resource|ContainerAppName_s)" ?:')`
+}
+
 /** SQL of the pod or host that the envelope names. */
 export function envelopeHost(at: ValueAt): string {
   const host = at('host')
@@ -289,6 +300,7 @@ export const logText: Shape = {
   prefixed: (_, line) => line,
   readsConnectionMessages: true,
   areClues: true,
+  partly: otherParts,
   fields: (at, prefix, blob = 'NULL') => {
     const programLevel = envelopeLevel(at)
     const stated = `coalesce(${envelopeTime(at)}, ${outerTime})`

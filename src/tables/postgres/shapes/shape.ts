@@ -58,11 +58,11 @@ export type ValueAt = (...keys: string[]) => string
 
 /**
  * @returns SQL of a value in the `log_line_prefix`; `rest` is the text after it, `unknown` is 1 if a part of it has no
- *   known meaning, and `program` is the kind of the program that wrote the line, if it was not the server. NULL when no
+ *   known meaning, `others` is a JSON object of the parts without a column, and `program` is the kind of the program that wrote the line, if it was not the server. NULL when no
  *   prefix matched, except for `whole`, the text with its prefix, and `head`, the beginning of that text
  */
 export type PrefixValue = (
-  name: PrefixField | 'level' | 'line' | 'unknown' | 'program' | 'rest' | 'whole' | 'head',
+  name: PrefixField | 'level' | 'line' | 'unknown' | 'others' | 'program' | 'rest' | 'whole' | 'head',
 ) => string
 
 /** Fields that a prefix can hold. */
@@ -83,6 +83,7 @@ export const prefixFields = [
   'query_id',
   'txid',
   'vxid',
+  'leader_pid',
 ] as const
 
 /** Name of a field in a prefix. */
@@ -108,7 +109,7 @@ export interface Shape {
   /** Whether `extra` has only what `partly` gives, because the record's keys are names of columns. */
   readonly isRow?: boolean | undefined
   /** SQL of a JSON object for `extra`: the keys of which columns hold a part of the value, with the rest of it. */
-  partly?(at: ValueAt): string
+  partly?(at: ValueAt, prefix: PrefixValue): string
   /** SQL of a list of the line's values, for shapes whose fields are places in such a list: `at('3')` is the third. */
   split?(line: string): string
   /** SQL of the text that may start with a `log_line_prefix`, for shapes with such a text. */
