@@ -205,6 +205,13 @@ export const structured: readonly ((marked: Marked) => readonly (JsonObject | st
     const line = `2026-11-24 08:54:35.875 UTC [4138] LOG:  statement: ${sql}`.replaceAll('\n', '\n\t')
     return [
       { _raw: line, _time: 1795510475.875, host: 'db1', _sourceHost: 'db1' },
+      { message: `table public.t: INSERT: a[integer]:86753001 b[text]:${quoted(value)}` },
+      {
+        ...shipped,
+        log: `table public.t: UPDATE: old-key: a[text]:${quoted(value)} new-tuple: b[bigint]:86753`,
+      },
+      { ...shipped, log: `table public.t: INSERT: ${word}` },
+      { ...shipped, log: `BEGIN ${word}` },
       { event: line, sourcetype: 'postgres', host: 'db1', time: 1795510475.875 },
       { event: { ...plain, message: `statement: ${sql}` }, sourcetype: 'postgres', host: 'db1' },
       { line, labels: { pod: 'pg-0' }, timestamp: '2026-11-24T08:54:36Z' },

@@ -2,29 +2,46 @@ import { isUtf8 } from 'node:buffer'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 
 /** First keys of the batches that `batchRecords` reads, quoted. */
-const firstKeys = ['"resourceLogs"', '"streams"', '"status"', '"messageType"'] as const
+const firstKeys = [
+  '"resourceLogs"',
+  '"streams"',
+  '"status"',
+  '"messageType"',
+  '"owner"',
+  '"events"',
+  '"preview"',
+  '"result"',
+  '"results"',
+  '"data"',
+] as const
+const initials = new Set(firstKeys.map((key) => key.charAt(1)))
 
 /** Beginning of a JSON object and of its first key. */
 const keyStart = 1
 
 /** @returns whether a line may be a batch, from its first key alone: called for every line */
 export function mayBeBatch(line: string): boolean {
-  const initial = line.charAt(keyStart + 1)
-  if (initial !== 'r' && initial !== 's' && initial !== 'm') return false
-  return firstKeys.some((key) => line.startsWith(key, keyStart))
+  return initials.has(line.charAt(keyStart + 1)) && firstKeys.some((key) => line.startsWith(key, keyStart))
 }
 
 /** The labels of a batch are repeated in each of its records: with more values than this, the batch stays one record. */
 const maxRepeatedBytes = 16 * 1024 * 1024
 
 /**
- * The records of a batch of OTLP (the collector's file exporter), Loki's push API or its answer to a query, or a subscription of CloudWatch: each as
- * an object with its text or record under `log`, its time, and what the batch states of all its records.
+ * The records of a batch of OTLP (the collector's file exporter), of Loki's push API or its answer to a query, of a
+ * subscription of CloudWatch, or of the answers of CloudWatch, Splunk and Datadog to a search: each as an object with its
+ * text or record, its time, and what the batch states of all its records.
  *
  * @returns undefined for any other object, and for a batch without records
  */
 export function batchRecords(value: JsonObject): readonly JsonObject[] | undefined {
-  const records = otlpRecords(value) ?? lokiRecords(value) ?? cloudWatchRecords(value)
+  const records =
+    otlpRecords(value) ??
+    lokiRecords(value) ??
+    cloudWatchRecords(value) ??
+    cloudWatchAnswer(value) ??
+    splunkAnswer(value) ??
+    datadogAnswer(value)
   if (records === undefined || records.length === 0) return undefined
   const { log: _log, ...labels } = records[0]!
   const repeated = JSON.stringify(labels, (_key, inner) => (typeof inner === 'bigint' ? 0 : inner)).length
@@ -150,4 +167,33 @@ function cloudWatchRecords({ logEvents, ...batch }: JsonObject): readonly JsonOb
     ...others,
     ...batch,
   }))
+}
+
+/** https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html, read 2026-12 */
+function cloudWatchAnswer({ events, ...answer }: JsonObject): readonly JsonObject[] | undefined {
+  const all = objectsIn(events)
+  return all.length > 0 &&
+    all.every(({ message, timestamp }) => message !== undefined && timestamp !== undefined)
+    ? all.map((event) => ({ ...event, ...answer }))
+    : undefined
+}
+
+/** https://docs.splunk.com/Documentation/Splunk/latest/RESTREF/RESTsearch, read 2026-12 */
+function splunkAnswer({ result, results, ...answer }: JsonObject): readonly JsonObject[] | undefined {
+  const all = objectsIn(results ?? (result === undefined ? undefined : [result]))
+  return all.length > 0 && all.every((one) => one._raw !== undefined)
+    ? all.map((one) => ({ ...answer, ...one }))
+    : undefined
+}
+
+/** https://docs.datadoghq.com/api/latest/logs/#search-logs, read 2026-12 */
+function datadogAnswer({ data, ...answer }: JsonObject): readonly JsonObject[] | undefined {
+  const all = objectsIn(data)
+  const attributesOf = ({ attributes }: JsonObject): JsonObject =>
+    attributes !== undefined && isJsonObject(attributes) ? attributes : {}
+  return all.length > 0 && all.every((one) => attributesOf(one).message !== undefined)
+    ? all
+        .map(({ attributes: _attributes, ...event }) => event)
+        .map((event, index) => ({ ...answer, ...event, ...attributesOf(all[index]!) }))
+    : undefined
 }

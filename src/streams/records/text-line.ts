@@ -1,6 +1,6 @@
 import { anyLevelWord, unevenWord } from '../../tables/postgres/levels.ts'
 import { datedProgramLine, klogLine, undatedProgramLine } from '../../tables/postgres/program-line.ts'
-import { csvlogLine } from '../../tables/postgres/shapes/csvlog-line.ts'
+import { csvlogLine, decodedText } from '../../tables/postgres/shapes/csvlog-line.ts'
 
 // The prefix of each line in the CRI log format, and that of `kubectl logs --timestamps`. The runtime marks a part of a
 // longer line with P: such a part is no record.
@@ -41,6 +41,9 @@ const syslogHeads = [
 const svlogdHead = /^(\d{4}-\d\d-\d\d)_(\d\d:\d\d:\d\d\.\d{5}) /
 
 const colors = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g')
+
+// What pg_recvlogical writes with the plugin test_decoding.
+const decodedLine = new RegExp(decodedText)
 
 const csvLine = new RegExp(csvlogLine)
 const programLine = new RegExp(`${datedProgramLine}|${klogLine}`)
@@ -112,6 +115,7 @@ function runtimeRecord(line: string, build: Build): string | undefined {
 }
 
 function isServerLine(text: string): boolean {
+  if (decodedLine.test(text)) return true
   if (datedLine.test(text) || furtherLine.test(text) || csvLine.test(text)) return true
   const level = text.slice(0, maxPrefixChars).indexOf(':  ')
   return level > 0 && endsWithLevel.test(text.slice(0, level)) && !beginsLikeJson.test(text)

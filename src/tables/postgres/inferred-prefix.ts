@@ -1,5 +1,5 @@
 import { sqlString } from '../sql.ts'
-import { anyLevelWord, continuationOf, englishLevelWord, mayBeUneven, unevenWord } from './levels.ts'
+import { anyLevelWord, continuationOf, englishLevelWord, headOf, mayBeUneven, unevenWord } from './levels.ts'
 import { type ListedField, listed, sqlstate } from './prefix-list.ts'
 import { isQuoted } from './program-line.ts'
 import type { PrefixField } from './shapes/shape.ts'
@@ -11,7 +11,7 @@ export const serverInstant =
 /** Any text of one line before a level. PostgreSQL writes two blanks after it; one may stand in any message. */
 const textBefore = (head: string): string =>
   `(?s)^(([^\\n]*?(?:^|[^A-Za-z]))${head}(?:(${sqlstate}): {1,2})?)`
-export const anyPrefix = textBefore(`(?:(${anyLevelWord}) ?:  |(${unevenWord}) ?: {0,2})`)
+export const anyPrefix = textBefore(headOf(`(${anyLevelWord})`, `(${unevenWord})`))
 const englishPrefix = textBefore(`(?:(${englishLevelWord}) ?:  )()`)
 /** The groups of `textBefore`. */
 const textBeforeGroups = "['all', 'before', 'level', 'uneven', 'code']"

@@ -231,12 +231,23 @@ const unevenWords: readonly string[] = ["PILE D'APPEL", '위치', '쿼리', 'П�
 /** Regular expression (RE2 and JavaScript) of any of these words. */
 export const unevenWord = unevenWords.join('|')
 
-/** Regular expression (RE2) of any of some words with the colon and the blanks that a server writes behind it. */
+/**
+ * Regular expression (RE2) of a word with the colon and the blanks that a server writes behind it.
+ *
+ * @param even that of the words with two blanks, in a group
+ * @param uneven that of the others; '' without any
+ */
+export function headOf(even: string, uneven: string): string {
+  return uneven === '' ? `${even} ?:  ` : `(?:${even} ?:  |${uneven} ?: {0,2})`
+}
+
+/** The same of any of some words. */
 export function lineHead(words: readonly string[]): string {
-  const even = words.filter((word) => !unevenWords.includes(word))
-  const uneven = words.filter((word) => unevenWords.includes(word))
-  const usual = `(?:${even.join('|')}) ?:  `
-  return uneven.length === 0 ? usual : `(?:${usual}|(?:${uneven.join('|')}) ?: {0,2})`
+  const [even, uneven] = [false, true].map((isUneven) => {
+    const all = words.filter((word) => unevenWords.includes(word) === isUneven)
+    return all.length === 0 ? '' : `(?:${all.join('|')})`
+  })
+  return headOf(even!, uneven!)
 }
 
 /** SQL of whether a text may hold one of the words that two blanks do not follow. */

@@ -1,7 +1,7 @@
 import { TailraceError } from '../../errors.ts'
 import { sqlString } from '../sql.ts'
 import { anyPrefix, inferred, serverInstant } from './inferred-prefix.ts'
-import { anyLevelWord, englishLevelWord, unevenWord } from './levels.ts'
+import { anyLevelWord, englishLevelWord, headOf, unevenWord } from './levels.ts'
 import { type ListedField, listed, order, separator, sqlstate } from './prefix-list.ts'
 import { hasProgramHead, programValues } from './program-line.ts'
 import type { PrefixField, PrefixValue } from './shapes/shape.ts'
@@ -207,7 +207,7 @@ export function prefixSetting(text: string, prefixes: readonly CompiledPrefix[])
 
 /** SQL of a text's part before its level; '' for a text without a level. */
 export function prefixText(text: string): string {
-  return `regexp_extract(${text}, ${sqlString(`^([^\\n]*?(?:^|[^A-Za-z]))(?:(?:${anyLevelWord}) ?:  |(?:${unevenWord}) ?: {0,2})`)}, 1)`
+  return `regexp_extract(${text}, ${sqlString(`^([^\\n]*?(?:^|[^A-Za-z]))${headOf(`(?:${anyLevelWord})`, `(?:${unevenWord})`)}`)}, 1)`
 }
 
 /** Without a level behind it, a name before an @ could begin anywhere in the text: it must have no blank. */

@@ -203,20 +203,61 @@ function poolerValues(): string {
   )
 }
 
+const quotedOrWord = '(?:"(?:[^"\\\\]|\\\\.)*"|[^" ]*)'
+
+/**
+ * Keys of the extension logfmt, which writes the server's own records (https://pgxn.org/dist/logfmt/, read 2026-12). It has
+ * the server's words for levels, in capitals, and `message`, where programs in Go have `msg`.
+ */
+const serverKeys = {
+  user_name: 'user|user_name|username',
+  db_name: 'database|dbname|db|datname',
+  application_name: 'application_name|app',
+  client_addr: 'remote_host|client_addr|host',
+  client_port: 'remote_port|client_port',
+  backend_type: 'backend_type|backend',
+  pid: 'pid',
+  session_id: 'session_id',
+  line_num: 'line_num|line',
+  sqlstate: 'sqlstate|state_code',
+  query_id: 'query_id|queryid',
+  txid: 'txid|xid',
+  vxid: 'vxid',
+  command_tag: 'command_tag|ps',
+  leader_pid: 'leader_pid',
+} as const
+
 function pairValues(): string {
   const value = (keys: string, pattern: string): string =>
     `regexp_extract(plain, ${sqlString(`(?:^| )(?:${keys})=${pattern}`)}, 1)`
-  const quoted = value('msg|message', '("(?:[^"\\\\]|\\\\.)*")')
-  const message = `coalesce(CASE WHEN json_valid(${quoted}) THEN json_extract_string(${quoted}, '$') END, ${value('msg|message', '([^" ]*)')})`
-  const stated = value('level', '"?([A-Za-z]+)')
+  const text = (keys: string): string => {
+    const quoted = value(keys, '("(?:[^"\\\\]|\\\\.)*")')
+    return `coalesce(CASE WHEN json_valid(${quoted}) THEN json_extract_string(${quoted}, '$') END, ${value(keys, '([^" ]*)')})`
+  }
+  const message = text('msg|message')
+  const stated = value('level', '"?([A-Za-z]+\\d?)')
   const values = {
     time: value('time|ts', '"?([^"\\s]+(?: [\\d:.,]+)?)'),
     level: stated,
-    program: "'operator'",
   }
-  const read =
-    '(?:^| )(?:(?:time|ts)=[^" ]+(?: [\\d:.,]+)?|(?:time|ts|level|msg|message)=(?:"(?:[^"\\\\]|\\\\.)*"|[^" ]*))'
+  const read = `(?:^| )(?:(?:time|ts)=[^" ]+(?: [\\d:.,]+)?|(?:time|ts|level|msg|message)=${quotedOrWord})`
   // The other pairs have no columns.
-  const text = `CASE WHEN regexp_matches(regexp_replace(plain, ${sqlString(read)}, '', 'g'), '\\S') THEN plain ELSE ${message} END`
-  return `CASE WHEN ${stated} <> '' AND ${message} <> '' THEN ${valuesOf(values, text)} END`
+  const whole = `CASE WHEN regexp_matches(regexp_replace(plain, ${sqlString(read)}, '', 'g'), '\\S') THEN plain ELSE ${message} END`
+  const ofServer = {
+    ...values,
+    ...Object.fromEntries(Object.entries(serverKeys).map(([field, keys]) => [field, text(keys)])),
+    others: otherPairs(['time', 'ts', 'level', 'message', ...Object.values(serverKeys)].join('|')),
+  }
+  const isServer = `regexp_matches(plain, '(?:^| )level=(?:DEBUG[1-5]|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC) ') AND regexp_matches(plain, '(?:^| )message=')`
+  return `CASE WHEN ${stated} <> '' AND ${message} <> '' THEN
+    CASE WHEN ${isServer} THEN ${valuesOf(ofServer, message)} ELSE ${valuesOf({ ...values, program: "'operator'" }, whole)} END END`
+}
+
+/** SQL of a JSON object of the pairs with other keys; '' without any. */
+function otherPairs(known: string): string {
+  const pairs = `regexp_extract_all(plain, ${sqlString(`(?:^| )([\\w.]+=${quotedOrWord})`)}, 1)`
+  const stated = `substring(pair, instr(pair, '=') + 1)`
+  const member = `to_json(split_part(pair, '=', 1))::VARCHAR || ':' || CASE WHEN starts_with(${stated}, '"') AND json_valid(${stated}) THEN ${stated} ELSE to_json(${stated})::VARCHAR END`
+  const others = `list_filter(${pairs}, lambda pair: NOT regexp_matches(pair, ${sqlString(`^(?:${known})=`)}))`
+  return `'{' || nullif(array_to_string(list_transform(${others}, lambda pair: ${member}), ','), '') || '}'`
 }

@@ -18,7 +18,7 @@ const logTextNumber = shapeNumber('log-text')
 const csvTextNumber = shapeNumber('csv-text')
 /** Shapes whose records may have the keys of an envelope beside their own, as what forwards them can merge both. */
 const mergedNumbers = ['jsonlog', 'csvlog', 'csv-text'].map(shapeNumber).join(', ')
-const lineNumbers = [csvTextNumber, logTextNumber].join(', ')
+const lineNumbers = [csvTextNumber, shapeNumber('test-decoding-text'), logTextNumber].join(', ')
 const exactNumbers = shapes
   .flatMap(({ hasExactNumbers }, index) => (hasExactNumbers === true ? [index + 1] : []))
   .join(', ')

@@ -1,4 +1,5 @@
 import { csvFields, rewriteCsvField } from './csv-fields.ts'
+import { redactDecodedChange } from './redact-decoded-change.ts'
 import { quotingOf, redactMessage } from './redact-message.ts'
 import { type RedactedSql, redactedSql, redactSql } from './sql-literals.ts'
 
@@ -94,6 +95,8 @@ function redactLines(text: string, options: LogTextOptions): string {
   // The tab stays, because it says what the line is.
   const tab = isLine === false ? null : furtherLine.exec(text)
   if (tab !== null) return tab[0] + replacement
+  const change = isLine === false ? undefined : redactDecodedChange(text, replacement, true)
+  if (change !== undefined) return change
   const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
   const redacted = [redactLine(first, options)]
   for (const other of others) {

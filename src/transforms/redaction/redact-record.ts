@@ -12,6 +12,7 @@ import {
   sqlstateOf,
 } from './record-kind.ts'
 import { isAuditPlaceholder } from './redact-audit.ts'
+import { redactDecodedChange } from './redact-decoded-change.ts'
 import { redactLogText } from './redact-log-text.ts'
 import { quotingOf } from './redact-message.ts'
 import { redactSql } from './sql-literals.ts'
@@ -102,7 +103,7 @@ export class RecordRedaction {
     if (around.isChunk) return replacement
     if (isStatement) return redactSql(text, { replacement, quoting: quotingOf(sqlstate) })
     if (name === 'data' && kind === 'server') {
-      return redactDecodedChange(text, replacement) ?? this.#json(text, around) ?? replacement
+      return redactDecodedChange(text, replacement, false) ?? this.#json(text, around) ?? replacement
     }
     return redactLogText(text, {
       replacement,
@@ -174,22 +175,4 @@ function parsed(text: string): JsonValue | undefined {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
-}
-
-// The format of test_decoding: https://www.postgresql.org/docs/current/test-decoding.html
-const decodedTransaction = /^(?:BEGIN|COMMIT|PREPARE TRANSACTION|ROLLBACK PREPARED|COMMIT PREPARED)\b/
-const decodedChange = /^table .{1,300}?: (?:INSERT|UPDATE|DELETE|TRUNCATE):/
-const decodedMessage = /^message: .{0,300}?content:/
-
-/** @returns a change in the format of test_decoding with its values replaced; `undefined` for other text */
-function redactDecodedChange(text: string, replacement: string): string | undefined {
-  if (decodedTransaction.test(text)) return text
-  const content = decodedMessage.exec(text)?.[0]
-  if (content !== undefined) return content + replacement
-  if (!decodedChange.test(text)) return undefined
-  // `name[type]:value`. Only numbers and booleans are unquoted. A doubled quote splits a string into two matches, whose
-  // replacements are joined afterwards.
-  return text
-    .replace(/'[^']*(?:'|$)/g, () => replacement)
-    .replace(/\]:(?!(?:null|unchanged-toast-datum)(?:\s|$))\S+/g, () => `]:${replacement}`)
 }

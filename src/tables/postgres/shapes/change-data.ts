@@ -1,6 +1,9 @@
 import { sqlString } from '../../sql.ts'
 import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
 import { joinedKeys, removalPatch, withoutEmptyObjects, withoutKeys } from '../other-keys.ts'
+import { decodedText } from './csvlog-line.ts'
+import { hasText } from './envelope.ts'
+import { envelopeHost, envelopeTime, outerTime } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** The kind of every record of change data. */
@@ -307,33 +310,49 @@ function decodedRow(text: string): string {
     THEN nullif(${jsonObject(`list_transform(${columns}, lambda one: ${name} || ':' || ${value})`)}, '{}') END`
 }
 
+/** SQL of the fields of a text of test_decoding. */
+function decodedFields(text: string): ReturnType<Shape['fields']> {
+  const part = (group: number): string =>
+    `nullif(regexp_extract(left(${text}, 1024), '^table (.+?): (INSERT|UPDATE|DELETE|TRUNCATE):', ${group}), '')`
+  const command = part(2)
+  const transaction = (group: number): string =>
+    `nullif(regexp_extract(left(${text}, 256), '^(BEGIN|COMMIT)(?: (\\d+))?(?: [(]at ([^)]+)[)])?', ${group}), '')`
+  // Without a replica identity of its own, an update has the new row alone, and no word before it.
+  const newRow = `instr(${text}, ' new-tuple: ')`
+  return {
+    record_kind: change,
+    event_time: transaction(3),
+    commit_time: transaction(3),
+    txid: transaction(2),
+    command_tag: `CASE WHEN starts_with(${text}, 'message: ') THEN 'MESSAGE' ELSE coalesce(${command}, ${transaction(1)}) END`,
+    object_name: part(1),
+    message: text,
+    old_values: `CASE WHEN ${command} = 'DELETE' THEN ${decodedRow(text)}
+      WHEN ${command} = 'UPDATE' AND ${newRow} > 0 THEN ${decodedRow(`left(${text}, ${newRow})`)} END`,
+    new_values: `CASE WHEN ${command} = 'INSERT' THEN ${decodedRow(text)}
+      WHEN ${command} = 'UPDATE' THEN ${decodedRow(`substring(${text}, ${newRow} + 1)`)} END`,
+  }
+}
+
 /** Text of test_decoding, with its position and transaction around it. */
 export const testDecoding: Shape = {
   name: 'test-decoding',
   matches: (at) => `${at('lsn')} IS NOT NULL AND ${at('xid')} IS NOT NULL AND ${at('data')} IS NOT NULL`,
-  fields: (at) => {
-    const text = at('data')
-    const part = (group: number): string =>
-      `nullif(regexp_extract(left(${text}, 1024), '^table (.+?): (INSERT|UPDATE|DELETE|TRUNCATE):', ${group}), '')`
-    const command = part(2)
-    const committed = `nullif(regexp_extract(left(${text}, 256), '^COMMIT .*[(]at ([^)]+)[)]', 1), '')`
-    // Without a replica identity of its own, an update has the new row alone, and no word before it.
-    const newRow = `instr(${text}, ' new-tuple: ')`
-    return {
-      record_kind: change,
-      event_time: committed,
-      commit_time: committed,
-      txid: at('xid'),
-      lsn: at('lsn'),
-      command_tag: `coalesce(${command}, nullif(regexp_extract(left(${text}, 32), '^(BEGIN|COMMIT)\\b', 1), ''))`,
-      object_name: part(1),
-      message: text,
-      old_values: `CASE WHEN ${command} = 'DELETE' THEN ${decodedRow(text)}
-        WHEN ${command} = 'UPDATE' AND ${newRow} > 0 THEN ${decodedRow(`left(${text}, ${newRow})`)} END`,
-      new_values: `CASE WHEN ${command} = 'INSERT' THEN ${decodedRow(text)}
-        WHEN ${command} = 'UPDATE' THEN ${decodedRow(`substring(${text}, ${newRow} + 1)`)} END`,
-    }
-  },
+  fields: (at) => ({ ...decodedFields(at('data')), txid: at('xid'), lsn: at('lsn') }),
+}
+
+/** The same text alone, as pg_recvlogical writes it. */
+export const testDecodingText: Shape = {
+  name: 'test-decoding-text',
+  // The initials are compared first, because that is cheap.
+  matches: (at, text) =>
+    `${hasText(at)} AND left(${text}, 1) IN ('t', 'B', 'C', 'm') AND regexp_matches(${text}, ${sqlString(decodedText)})`,
+  prefixed: (_, line) => line,
+  fields: (at, prefix) => ({
+    ...decodedFields(prefix('whole')),
+    event_time_second: `CASE WHEN starts_with(${prefix('whole')}, 'COMMIT') THEN NULL ELSE coalesce(${envelopeTime(at)}, ${outerTime}) END`,
+    server_name: envelopeHost(at),
+  }),
 }
 
 /** Records that AWS DMS writes to a stream. */

@@ -7,6 +7,9 @@ const name = '(?:"(?:[^"]|"")*")?'
  */
 export const csvlogLine = `^${time},${name},${name},(?:\\d+|p\\d+,th-?\\d+),`
 
+/** Beginning of a text of test_decoding (RE2 and JavaScript; https://www.postgresql.org/docs/18/test-decoding.html). */
+export const decodedText = `^(?:table [^\\n]+?: (?:INSERT|UPDATE|DELETE|TRUNCATE): (?:old-key: |new-tuple: |\\(no-|restart_seqs|cascade|(?:"[^"\\n]+"|[^\\s"'[\\]]+)\\[)|(?:BEGIN|COMMIT)(?: \\d+)?(?: \\(at [\\d :.+-]+\\))?\\s*$|message: transactional: [01] prefix: )`
+
 // Both PostgreSQL and Greenplum write these one after another.
 const messageColumns = [
   'error_severity',

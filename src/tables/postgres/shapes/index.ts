@@ -17,6 +17,7 @@ import {
   sequin,
   supabaseChange,
   testDecoding,
+  testDecodingText,
   wal2json,
   wal2jsonTransaction,
 } from './change-data.ts'
@@ -63,5 +64,6 @@ export const shapes: readonly Shape[] = [
   supabase,
   supabaseAnswer,
   wrappedCsvlog,
+  testDecodingText,
   logText,
 ]
