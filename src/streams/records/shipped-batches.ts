@@ -1,27 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 
-/** First keys of the batches that `batchRecords` reads, quoted. */
-const firstKeys = [
-  '"resourceLogs"',
-  '"streams"',
-  '"status"',
-  '"messageType"',
-  '"owner"',
-  '"events"',
-  '"preview"',
-  '"result"',
-  '"results"',
-  '"data"',
-] as const
-const initials = new Set(firstKeys.map((key) => key.charAt(1)))
-
-/** Beginning of a JSON object and of its first key. */
-const keyStart = 1
+/** First characters of the first keys of the batches that `batchRecords` reads. */
+const initials: ReadonlySet<string> = new Set('rsmoepd')
+/** These keys, some of which begin other records, too, but with values of another type. */
+const firstKey =
+  /^\{"(?:(?:resourceLogs|streams|status|messageType|preview)"|owner"(?=.*"logEvents")|(?:events|results|data)" ?: ?\[|result" ?: ?\{)/
 
 /** @returns whether a line may be a batch, from its first key alone: called for every line */
 export function mayBeBatch(line: string): boolean {
-  return initials.has(line.charAt(keyStart + 1)) && firstKeys.some((key) => line.startsWith(key, keyStart))
+  return initials.has(line.charAt(2)) && firstKey.test(line)
 }
 
 /** The labels of a batch are repeated in each of its records: with more values than this, the batch stays one record. */

@@ -34,6 +34,10 @@ const odysseyGroups = "['all', 'pid', 'time', 'level']"
 const pgpool = `^((${stamp}(?:\\.\\d+)?): [^\\n]{0,80}?pid (\\d+): (${englishLevelWord}) ?:[ \\t]+)`
 const pgpoolGroups = "['all', 'time', 'pid', 'level']"
 
+/** Rust's env_logger: time, level and the part of the program in brackets. */
+const rust = `^(\\[(${stamp}\\S*) (ERROR|WARN|INFO|DEBUG|TRACE) +([\\w:]+)\\] )`
+const rustGroups = "['all', 'time', 'level', 'part']"
+
 /** klog of Kubernetes: level, day, time, process, and place in its source. */
 export const klogLine = '^(([IWEF])(\\d{4} \\d\\d:\\d\\d:\\d\\d\\.\\d{6}) +(\\d+) [^ \\]:]+:\\d+\\] )'
 const klogGroups = "['all', 'level', 'time', 'pid']"
@@ -65,7 +69,7 @@ export const datedProgramLine = `^(?:${dated}(?:${part}){0,6}?\\[?(?:${level})\\
 /** The same for a line without a time of its own, behind the head that a container runtime writes. */
 export const undatedProgramLine = `${klogLine}|${logrus}|${elixir}|^(?:${client} |(?:${part}){0,6}?\\[?(?:${level})\\]?(?: ?:| +==>)[ \\t]|\\d\\d:\\d\\d:\\d\\d\\S* \\d+ (?:${level}) |level=[a-z]+ )`
 
-const poolers = 'pgbouncer|pgpool|pgcat|pgdog|odyssey|supavisor'
+const poolers = 'pgbouncer|pgpool|pgcat|pgdog|pgagroal|odyssey|supavisor'
 
 /** SQL of whether a program of that name is a pooler. */
 export function isPoolerName(name: string): string {
@@ -118,7 +122,7 @@ export function programValues(text: string): string {
     `list_transform([regexp_extract(plain, ${sqlString(pattern)}, ${groups})], lambda found:
       CASE WHEN found['level'] <> '' THEN ${values} END)[1]`
   const byForm = `coalesce(CASE WHEN regexp_matches(plain, '${pairs}') AND strlen(plain) < ${maxWholeBytes} THEN ${pairValues()} END,
-    ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
+    ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(rust, rustGroups, rustValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
   const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*? )(?:${englishLevelWord}):  `)}, ['head'])['head']`
   const others = `coalesce(${byForm}, ${found(klogLine, klogGroups, klogValues())},
     CASE WHEN regexp_matches(plain, ${sqlString(logrus)}) THEN ${logrusValues()} END,
@@ -155,7 +159,7 @@ function lineValues(): string {
     level: group('level'),
   }
   const { message: behindSocket, ...socket } = poolerFields(message)
-  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(${message}, '^(?:ThreadId\\(\\d+\\) )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
+  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(${message}, '^(?:ThreadId\\(\\d+\\) |[\\w-]+[.]c:\\d+ )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
   return `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
     WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE ${message} END`)} END`
 }
@@ -194,6 +198,14 @@ function clientValues(): string {
     `CASE WHEN ${group('level')} <> '' THEN substring(plain, length(found['all']) + 1) ELSE plain END`,
   )
   return `list_transform([regexp_extract(plain, ${sqlString(clientLine)}, ${clientGroups})], lambda found: ${values})[1]`
+}
+
+function rustValues(): string {
+  const program = `CASE WHEN ${isPoolerName(group('part'))} THEN 'pooler' ELSE 'operator' END`
+  return valuesOf(
+    { time: group('time'), level: group('level'), program },
+    `substring(plain, length(found['all']) + 1)`,
+  )
 }
 
 function poolerValues(): string {

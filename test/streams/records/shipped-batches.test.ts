@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { parseJson } from '../../../src/json.ts'
 import type { Entry } from '../../../src/records.ts'
 import { entriesOf } from '../../../src/streams/record-validator.ts'
+import { mayBeBatch } from '../../../src/streams/records/shipped-batches.ts'
 
 function entriesOfLine(latin1: string): readonly Entry[] {
   const length = latin1.length + 1
@@ -98,4 +99,22 @@ test('a batch whose labels would be repeated beyond 16 MiB stays one entry', () 
   const stream = { label: 'x'.repeat(600_000) }
   const values = Array.from({ length: 30 }, (_, number) => [String(number), 'line'])
   assert.equal(entriesOfLine(JSON.stringify({ streams: [{ stream, values }] })).length, 1)
+})
+
+test('a line is parsed as a batch only if its first key has the value of one', () => {
+  for (const line of [
+    '{"events": [{"timestamp":1,"message":"x"}]}',
+    '{"owner":"1","logEvents":[]}',
+    '{"preview":false,"result":{}}',
+    '{"result":{"_raw":"x"}}',
+  ])
+    assert.ok(mayBeBatch(line), line)
+  for (const line of [
+    '{"data":{"id":1},"metadata":{"record-type":"data"}}',
+    '{"owner":"shop","message":"x"}',
+    '{"events":3}',
+    '{"date":1795510475.9,"log":"x"}',
+    '{"result":"x"}',
+  ])
+    assert.ok(!mayBeBatch(line), line)
 })

@@ -35,7 +35,7 @@ type Source = readonly [path: readonly string[], condition: string, value?: stri
 /** SQL of whether a record may be a text log: it has a text under one of the usual keys. */
 export function hasText(at: ValueAt): string {
   const keys = ['log', ...textKeys, ...recordKeys].map((key) => `${at(key)} IS NOT NULL`)
-  const others = [isLoki(at), isHttpEvent(at), isTracing(at), isPgstream(at)]
+  const others = [isContainerApp(at), isLoki(at), isHttpEvent(at), isTracing(at), isPgstream(at)]
   return `(${keys.join(' OR ')} OR ${others.join(' OR ')} OR ${original(at)} IS NOT NULL)`
 }
 
@@ -66,6 +66,14 @@ function decodedBytes(text: string): string {
     THEN coalesce(TRY(decode(unhex(${hex}))), ${text}) ELSE ${text} END`
 }
 
+/**
+ * SQL of whether a record is a row of Azure's table ContainerAppConsoleLogs
+ * (https://learn.microsoft.com/azure/azure-monitor/reference/tables/containerappconsolelogs, read 2026-12).
+ */
+function isContainerApp(at: ValueAt): string {
+  return `CASE WHEN ${at('TimeGenerated')} IS NULL THEN false ELSE ${at('Log')} IS NOT NULL END`
+}
+
 /** SQL of whether a record is a line of Loki's export. Without labels, its key `line` can mean anything. */
 function isLoki(at: ValueAt): string {
   return `(${at('labels')} IS NOT NULL AND ${at('line')} IS NOT NULL)`
@@ -81,6 +89,7 @@ function textSources(at: ValueAt): readonly Source[] {
           ? [[key], `${at(key)} IS NOT NULL`, decodedBytes(at(key))]
           : [[key], `${at(key)} IS NOT NULL`],
     ),
+    [['Log'], isContainerApp(at)],
     [['line'], isLoki(at)],
     [['event', 'original'], `${original(at)} IS NOT NULL`, original(at)],
     [['event'], `${isHttpEvent(at)} AND NOT starts_with(${at('event')}, '{')`],

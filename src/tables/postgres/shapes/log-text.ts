@@ -112,7 +112,8 @@ export const cloudSql: Shape = {
       severity: `coalesce(${prefix('level')}, CASE WHEN NOT ${isFurtherLine(prefix)} THEN ${at('severity')} END)`,
       message: textMessage(prefix),
       ...continuationFields(prefix, {}, (kind) => joinedText(prefix('rest'), kind)),
-      server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')})`,
+      // Of a container in Kubernetes, the pod.
+      server_name: `coalesce(${at('resource', 'labels', 'database_id')}, ${at('resource', 'labels', 'instance_id')}, ${at('resource', 'labels', 'pod_name')})`,
     }
   },
   replaced: (_at, prefix) => [['severity'], `${prefix('level')} IS NOT NULL`],
@@ -288,6 +289,7 @@ export function envelopeHost(at: ValueAt): string {
     at('labels', 'hostname'),
     instance,
     at('ContainerAppName_s'),
+    at('ContainerAppName'),
   ]
   return `coalesce(${pods.join(', ')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
     WHEN json_valid(${host}) THEN coalesce(json_extract_string(${host}, '$."name"'), json_extract_string(${host}, '$."hostname"')) END, ${names.join(', ')})`
