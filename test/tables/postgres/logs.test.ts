@@ -151,3 +151,16 @@ test('a prefix of an environment variable, which loses the blank at its end, rea
     }
   }
 })
+
+test('a configured prefix may have the leader of a parallel worker and the address of the server', async (t) => {
+  const start = '2026-11-24 08:54:35.875 UTC|77|70|10.0.0.1|'
+  for (const [setting, log] of [
+    ['%m|%p|%P|%L|', `${start}LOG:  boom`],
+    // More escapes than one replacement of the regular expression has groups.
+    ['%m|%p|%P|%L|%u|%d|%a|%h|%b|%l|%x|', `${start}ann|shop|psql|10.0.0.9|parallel worker|3|12|LOG:  boom`],
+  ] as const) {
+    const row = await rowOf(t, { log }, postgresLogs('a.b.c', { prefixes: [setting] }))
+    assert.deepEqual([row.pid, row.leader_pid, row.message], [77, 70, 'boom'], setting)
+    assert.equal(row.extra, '{"local_addr":"10.0.0.1"}', setting)
+  }
+})
