@@ -212,6 +212,13 @@ export const structured: readonly ((marked: Marked) => readonly (JsonObject | st
       },
       { ...shipped, log: `table public.t: INSERT: ${word}` },
       { ...shipped, log: `BEGIN ${word}` },
+      {
+        message: `ts=2026-11-24T08:54:35.875+0000 level=ERROR message=${JSON.stringify(`invalid input syntax for type integer: "${value}"`)} sqlstate=22P02 statement=${JSON.stringify(sql)} pid=5`,
+      },
+      {
+        ...shipped,
+        log: `ts=2026-11-24T08:54:35.875+0000 level=ERROR message="x" detail=${JSON.stringify(`Key (a)=(${value}) exists`)} parameters=${word}`,
+      },
       { event: line, sourcetype: 'postgres', host: 'db1', time: 1795510475.875 },
       { event: { ...plain, message: `statement: ${sql}` }, sourcetype: 'postgres', host: 'db1' },
       { line, labels: { pod: 'pg-0' }, timestamp: '2026-11-24T08:54:36Z' },

@@ -1,6 +1,7 @@
 import { csvFields, rewriteCsvField } from './csv-fields.ts'
 import { redactDecodedChange } from './redact-decoded-change.ts'
 import { quotingOf, redactMessage } from './redact-message.ts'
+import { redactPairs } from './redact-pairs.ts'
 import { type RedactedSql, redactedSql, redactSql } from './sql-literals.ts'
 
 export interface LogTextOptions {
@@ -97,6 +98,8 @@ function redactLines(text: string, options: LogTextOptions): string {
   if (tab !== null) return tab[0] + replacement
   const change = isLine === false ? undefined : redactDecodedChange(text, replacement, true)
   if (change !== undefined) return change
+  const pairs = isLine === false ? undefined : redactPairs(text, replacement)
+  if (pairs !== undefined) return pairs
   const [first = '', ...others] = isLine === false ? [text] : text.split(nextMessage)
   const redacted = [redactLine(first, options)]
   for (const other of others) {
