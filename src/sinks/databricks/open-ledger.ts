@@ -1,4 +1,4 @@
-import { TailraceError } from '../../errors.ts'
+import { isTailraceError, TailraceError } from '../../errors.ts'
 import { LandedOffsets } from '../../offsets/landed-offsets.ts'
 import type { LoadIntent } from '../../offsets/load-intent.ts'
 import type { PinnedTable } from '../../offsets/offset-file-writer.ts'
@@ -181,7 +181,7 @@ function loaderOf(
       engine,
       rows,
       ensureTable,
-      outwaitLoads: () => outwaitLoads(context, workspace),
+      outwaitLoads: () => outwaitEarlierLoads(context, workspace),
       nowMs: () => context.clock.now(),
     })
   }
@@ -218,6 +218,22 @@ async function outwaitLoads(
   if (volume === undefined) return
   const staged = stagedFilesOf(context, volume, () => [])
   await outwaitOrphans(orphansOf(context), await staged.newestMs({ ofLoads: true }), context.clock)
+}
+
+/** The same, for a mode that needs no right on the volume and may have none: then no load of its own was in it. */
+async function outwaitEarlierLoads(
+  context: OpenSink<DatabricksOptions>,
+  workspace: Pick<Workspace, 'volume'>,
+): Promise<void> {
+  try {
+    await outwaitLoads(context, workspace)
+  } catch (error) {
+    if (!isTailraceError(error, 'WAREHOUSE_DENIED')) throw error
+    context.logger.warn(
+      { err: error },
+      'the volume cannot be read: loads of an earlier mode are not waited for',
+    )
+  }
 }
 
 function zerobusLoader(
