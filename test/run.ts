@@ -5,7 +5,7 @@
 // that fail, power cuts, and processes that are killed or compete (`pnpm test:crashes`); the packed package in a project of
 // its own (`pnpm test:package`); whether the services that the tests talk to behave as the real ones do
 // (`pnpm test:doubles`), which only a change to them can alter; what deploy/ holds, with the image built and run
-// (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`).
+// (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`). CI runs four of them at once (`pnpm test:long`).
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,6 +42,8 @@ const maxGroupFiles = 16
 // A process that takes longer than its files may has stopped going on: it is killed and fails, instead of the whole run
 // hanging. Long searches for faults are given more. A single test that hangs is ended before: see support/test-timeout.ts.
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
+/** Files that take several minutes. */
+const takesLong = /^(?:databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-views)/
 // Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
 // so it would wait for the browsers of other files.
 const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
@@ -72,6 +74,8 @@ if (process.exitCode !== 0) console.log('FAILED')
 /** Divides files into those of one process each; they run in order, and `processes` of them at the same time. */
 function groupsOf(all: readonly string[]): string[][] {
   const alone = all.filter(needsOwnProcess)
+  // First, so that none of them is left for itself at the end.
+  alone.sort((a, b) => Number(takesLong.test(b)) - Number(takesLong.test(a)))
   const others = all.filter((file) => !alone.includes(file))
   // The files of a folder take about as long as each other, so each group has those of many folders.
   const count = Math.max(Math.ceil(others.length / maxGroupFiles), Math.min(processes, others.length))
