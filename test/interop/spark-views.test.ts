@@ -50,9 +50,11 @@ test('Spark computes the rows of every view as the embedded engine does', option
       name: { catalog: 'spark_catalog', schema: 'default', table: `${role}_rows` },
       columns,
     }))
-    for (const statement of createViewStatements(logViews, [primary!, replica!])) await spark.sql(statement)
-
-    for (const { name } of logViews.views()) {
+    const views = new Set(logViews.views().map(({ name }) => name))
+    for (const statement of createViewStatements(logViews, [primary!, replica!])) {
+      await spark.sql(statement)
+      const [, name = ''] = /^CREATE OR REPLACE VIEW \S*?(\w+)`?\n/.exec(statement) ?? []
+      if (!views.delete(name)) continue
       const answer = join(directory, `${name}.spark`)
       await spark.write(`SELECT * FROM spark_catalog.default.${name}`, answer)
       const theirs = `read_parquet(${sqlString(`${answer}/*.parquet`)})`
@@ -68,7 +70,11 @@ test('Spark computes the rows of every view as the embedded engine does', option
         (SELECT count(*) FROM (${same(name)} EXCEPT ALL ${same(theirs)})) AS missing,
         (SELECT count(*) FROM (${same(theirs)} EXCEPT ALL ${same(name)})) AS added`)
       assert.deepEqual({ name, ...differing }, { name, missing: '0', added: '0' })
+      // The views behind it read the rows that were compared: Spark plans views inside of views for minutes.
+      await spark.sql(`DROP VIEW spark_catalog.default.${name}`)
+      await spark.sql(`CREATE TABLE spark_catalog.default.${name} USING parquet LOCATION '${answer}'`)
     }
+    assert.deepEqual([...views], [], 'views without a statement')
   })
 })
 
