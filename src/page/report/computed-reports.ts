@@ -12,7 +12,7 @@ export interface ReportRange {
   readonly shiftMs: number | undefined
 }
 
-/** What has been computed of one report. */
+/** The parts of a report that earlier requests have computed. */
 export interface ComputedReport {
   servers: readonly ReportServer[] | undefined
   readonly sections: Map<ReportSectionId, ReportSection>
@@ -28,7 +28,7 @@ export class ComputedReports {
 
   /**
    * @param tables as they are now
-   * @returns to be filled with what is missing
+   * @returns the kept parts; the caller adds those that it computes
    */
   of(tables: readonly FoundTable[], range: ReportRange): ComputedReport {
     const { startMs, endMs, shiftMs = 0 } = range

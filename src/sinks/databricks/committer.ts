@@ -182,7 +182,7 @@ export class DatabricksCommitter implements TableCommitter {
       if (!(error instanceof CommitFencedError)) throw error
       for (const { span } of error.fenced) this.#shared.set(generationKey(span), span)
       const ends = error.fenced.map(({ span, landedTo }) => ({ ...landedBy(span), offset: landedTo }))
-      // What is left of the batch begins anew.
+      // The rest of the batch is read again, as another batch, so its intent ends.
       await this.#moveTo(ends, undefined)
       throw error
     }

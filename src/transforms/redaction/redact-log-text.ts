@@ -27,7 +27,7 @@ const runtimePrefix = new RegExp(
   `^(?:${isoTime}(?:std(?:out|err) [FP] |${syslogSource})?|(?:<\\d{1,3}>)?[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d ${syslogSource})?`,
 )
 
-/** A SQLSTATE behind the level, with \`log_error_verbosity = verbose\`. */
+/** A SQLSTATE behind the level, with `log_error_verbosity = verbose`. */
 const code = /^(?:\d[0-9A-Z]{4}|[A-Z]\d[0-9A-Z]{3}|[A-Z]{2}\d[0-9A-Z]{2}): {1,2}/
 
 const startsWithTime = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d/

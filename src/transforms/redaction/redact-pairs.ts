@@ -17,7 +17,7 @@ export function redactPairs(line: string, replacement: string): string | undefin
   for (pair.lastIndex = 0; pair.lastIndex < line.length; ) {
     const at = pair.lastIndex
     const found = pair.exec(line)
-    // What is no pair may be a value.
+    // The rest of the line has no pair, and may be a part of a value.
     if (found === null) return at === 0 ? undefined : redacted + replacement
     const [, key = '', value = '', end = ''] = found
     redacted += `${key}=${redactValue(key, value, sqlstate, replacement)}${end}`

@@ -46,10 +46,10 @@ const maxAttempts = 3
 
 /**
  * Loads batches by replacing the rows of their ranges. A statement that is executed twice, late, or by two processes
- * leaves the same rows, whatever else was lost, so the next start of the same mode repeats it without asking what was
- * landed. Its intent is for other modes, which would land its rows again where a row filter hides them by then.
+ * leaves the same rows, whatever else was lost. So the next start of this mode repeats a batch without a look at the rows.
+ * The intent is for other modes: they would land rows again that a row filter hides by then.
  *
- * Except of a document that grows: its rows have the place of the part that they were landed in, and two processes, or a
+ * A document that grows is different: its rows have the place of the part that they were landed in, and two processes, or a
  * late statement and the next process, may divide it differently. So a statement raises an error where it would leave a
  * part of what a row stands for, or add it again.
  *
@@ -102,16 +102,22 @@ export class ReplaceWhereLoader implements RowLoader {
     const { rows, nowMs } = this.#options
     const files = encoded.flatMap((batch) => batch.files)
     const times = ingestTimes(files, nowMs())
-    // Rows that are encoded later than these are of another replay, which a late statement must leave.
-    const { newest } = await rows.before(span, times)
+    if (files.length > 0) return this.#exchange(span, files, times)
     const removed = await rows.count([span])
-    if (files.length === 0) await rows.remove(span, times)
-    else await this.#exchanged(span, files, { newest, ...times })
+    await rows.remove(span, times)
     return removed
   }
 
-  /** @throws COMMIT_CONTENDED when another replay has been executed meanwhile */
-  async #exchanged(span: Span, files: readonly WrittenFile[], known: KnownRows): Promise<void> {
+  /**
+   * @returns the number of rows before
+   * @throws COMMIT_CONTENDED when another replay has been executed meanwhile
+   */
+  async #exchange(span: Span, files: readonly WrittenFile[], times: IngestTimes): Promise<number> {
+    const { rows } = this.#options
+    // Rows that are encoded later than these are of another replay, which a late statement must leave.
+    const { newest } = await rows.before(span, times)
+    const known = { newest, ...times }
+    const removed = await rows.count([span])
     try {
       await this.#replaced([span], { files }, { repeatable: true, guard: { known } })
     } catch (error) {
@@ -122,6 +128,7 @@ export class ReplaceWhereLoader implements RowLoader {
         { cause: error },
       )
     }
+    return removed
   }
 
   async #addUnits({ spans, files, rows }: UnitGroup, recordIntent: RecordIntent): Promise<void> {
@@ -207,7 +214,7 @@ export class ReplaceWhereLoader implements RowLoader {
       const { condition, parameters } = withinRanges(part)
       const checks = [
         ...(spans.length > maxRangesPerStatement ? [`(${condition})`] : []),
-        guard === 'crossing' ? this.#raising(this.#crossing(part)) : this.#raising(newerRows(condition)),
+        this.#raising(guard === 'crossing' ? this.#crossing(part) : newerRows(condition)),
       ]
       const [result] = await this.#options.warehouse
         .execute({
@@ -279,16 +286,14 @@ interface KnownRows extends IngestTimes {
 
 /** Whether the guard of a statement has ended it. */
 function isRaised(error: unknown): boolean {
-  return (
-    isTailraceError(error, 'STATEMENT_FAILED') &&
-    String(error.context.errorClass).startsWith('USER_RAISED_EXCEPTION')
-  )
+  return isOfClass(error, 'USER_RAISED_EXCEPTION')
 }
 
 /** Whether somebody has added a column to the table since it was opened. */
 function hasOtherColumns(error: unknown): boolean {
-  return (
-    isTailraceError(error, 'STATEMENT_FAILED') &&
-    String(error.context.errorClass).startsWith('INSERT_COLUMN_ARITY_MISMATCH')
-  )
+  return isOfClass(error, 'INSERT_COLUMN_ARITY_MISMATCH')
+}
+
+function isOfClass(error: unknown, errorClass: string): boolean {
+  return isTailraceError(error, 'STATEMENT_FAILED') && String(error.context.errorClass).startsWith(errorClass)
 }
