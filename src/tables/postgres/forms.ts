@@ -3,6 +3,7 @@ import { stringColumns } from './columns.ts'
 import { constantList, type JsonStructure, jsonPath, jsonStruct, textKeys } from './expressions/json.ts'
 import { type PrefixColumns, prefixValueOf } from './log-line-prefix.ts'
 import { removalPatch } from './other-keys.ts'
+import type { SqlColumns } from './select-chain.ts'
 import { envelopeText } from './shapes/envelope.ts'
 import { shapes } from './shapes/index.ts'
 import { jsonlog, jsonlogKeys } from './shapes/jsonlog.ts'
@@ -178,40 +179,50 @@ function plainPaths(sql: string): string[] {
 }
 
 /**
- * Values of a JSON text in one struct column: collects the keys to read, then parses the text once for all of them. A key
+ * Values of a JSON text in struct columns: collects the keys to read, then parses the text once for all of them. A key
  * that the text lacks costs next to nothing, and its use copies no text; a list takes less memory.
+ *
+ * The engine does not distinguish a struct's names by case, so other spellings of a key are in further structs. Most texts
+ * have none of these, and are not parsed again.
  */
 export class ValueStruct {
   readonly #column: string
-  readonly #text: string
-  readonly #structure: MutableStructure = {}
-  /** Names in lower case, and their first spelling: the engine does not distinguish a struct's names by case. */
-  readonly #spellings = new Map<string, string>()
+  readonly #structures: MutableStructure[] = []
+  /** The spellings of each name in lower case; each one's place is that of its struct. */
+  readonly #spellings = new Map<string, string[]>()
 
-  /**
-   * @param column name of the struct column
-   * @param text SQL of the text
-   */
-  constructor(column: string, text: string) {
+  /** @param column name of the struct column; those of other spellings have a number behind it */
+  constructor(column: string) {
     this.#column = column
-    this.#text = text
   }
 
   /** Adds a value. @returns SQL of it; of an inner object with known keys, only whether it is NULL has a meaning */
   readonly at: ValueAt = (...keys) => {
     const name = keys[0]!.toLowerCase()
-    if ((this.#spellings.get(name) ?? keys[0]) !== keys[0]) {
-      const path = sqlString(jsonPath(keys))
-      return `CASE WHEN contains(${this.#text}, ${sqlString(`"${keys[0]}"`)}) THEN json_extract_string(${this.#text}, ${path}) END`
-    }
-    this.#spellings.set(name, keys[0]!)
-    addKeys(this.#structure, keys)
-    return [this.#column, ...keys.map(sqlIdentifier)].join('.')
+    const spellings = this.#spellings.get(name) ?? []
+    this.#spellings.set(name, spellings)
+    if (!spellings.includes(keys[0]!)) spellings.push(keys[0]!)
+    const place = spellings.indexOf(keys[0]!)
+    const structure = this.#structures[place] ?? {}
+    this.#structures[place] = structure
+    addKeys(structure, keys)
+    return [this.#columnOf(place), ...keys.map(sqlIdentifier)].join('.')
   }
 
-  /** SQL of the struct. Call it after all values were added with `at`. @param text SQL of well-formed JSON, or NULL */
-  extract(text: string): string {
-    return jsonStruct(text, this.#structure)
+  /** SQL of the structs, by column. Call it after all values were added. @param text SQL of well-formed JSON, or NULL */
+  columns(text: string): SqlColumns {
+    const read = (structure: JsonStructure, place: number): string => {
+      if (place === 0) return jsonStruct(text, structure)
+      const key = sqlString(`"(?:${Object.keys(structure).join('|')})"`)
+      return jsonStruct(`CASE WHEN regexp_matches(${text}, ${key}) THEN ${text} END`, structure)
+    }
+    return Object.fromEntries(
+      this.#structures.map((structure, place) => [this.#columnOf(place), read(structure, place)]),
+    )
+  }
+
+  #columnOf(place: number): string {
+    return place === 0 ? this.#column : `${this.#column}_${place + 1}`
   }
 }
 

@@ -1,4 +1,4 @@
-import { sqlString } from '../sql.ts'
+import { once, sqlString } from '../sql.ts'
 import { anyLevelWord, continuationOf, englishLevelWord, headOf, mayBeUneven, unevenWord } from './levels.ts'
 import { type ListedField, listed, sqlstate } from './prefix-list.ts'
 import { isQuoted } from './program-line.ts'
@@ -187,14 +187,15 @@ const knownPair = `^(?i:[\\w.-]*[^a-z_])?(?i:${Object.values(keys).join('|')})=`
 /** Values that have columns whatever their key is. */
 const knownValue = `=["[]?(?:${anyInstant}|[0-9a-f]{8}\\.[0-9a-f]{1,8}|\\d{10}\\.\\d{3})`
 
-/** SQL of a JSON object of a prefix's keys without a column, with their values; '' without any. */
+/** SQL of a JSON object of a prefix's keys without a column, with their values; NULL without any. */
 function otherPairs(head: string): string {
   const pairs = `string_split(regexp_replace(${head}, ${sqlString(pairStart)}, ${sqlString(`${pairMark}\\2=`)}, 'g'), ${sqlString(pairMark)})[2:]`
   const isOther = `NOT regexp_matches(pair, ${sqlString(`${knownPair}|${knownValue}`)})`
   const value = `concat(${[1, 2, 3].map((group) => `regexp_extract(pair, ${sqlString(pairValue)}, ${group})`).join(', ')})`
   const member = `CASE WHEN ${value} NOT IN ('', 'unknown', '[unknown]') THEN to_json(split_part(pair, '=', 1))::VARCHAR || ':' || to_json(${value})::VARCHAR END`
   const members = `list_transform(list_filter(${pairs}, lambda pair: ${isOther}), lambda pair: ${member})`
-  return `coalesce('{' || nullif(array_to_string(list_filter(${members}, lambda one: one IS NOT NULL), ','), '') || '}', '')`
+  const joined = `list_aggregate(list_filter(${members}, lambda one: one IS NOT NULL), 'string_agg', ',')`
+  return `'{' || nullif(${joined}, '') || '}'`
 }
 
 /** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */
@@ -203,38 +204,40 @@ export function inferred(text: string): string {
   const textAt = (field: ListedField): string => {
     if (field === 'level') return level
     if (field === 'program') return "''"
-    if (field === 'line') return `coalesce(${continuationOf(level)}, '')`
-    if (field === 'unknown') return `CASE WHEN is_unknown THEN '1' ELSE '' END`
+    if (field === 'line') return `${continuationOf(level)}`
+    if (field === 'unknown') return `CASE WHEN is_unknown THEN '1' END`
     // A part without a key has no name, so the prefix has it whole.
     if (field === 'others') {
       return `CASE WHEN is_unknown THEN '{"log_line_prefix":' || to_json(head)::VARCHAR || '}'
-        WHEN has_keys THEN ${otherPairs('head')} ELSE '' END`
+        WHEN has_keys THEN ${otherPairs('head')} END`
     }
     const found = (parts[field] ?? []).map(([pattern, group]) => {
-      const value = `nullif(regexp_extract(head, ${sqlString(pattern)}, ${group}), '')`
-      if (!pattern.startsWith(keyStart)) return value
-      if (!pattern.endsWith(inBrackets)) return `CASE WHEN has_keys THEN ${value} END`
+      const isBracketed = pattern.startsWith(keyStart) && pattern.endsWith(inBrackets)
       // `[unknown]` stands for no value, with or without brackets of its own.
-      return `CASE WHEN has_keys AND contains(head, '[') THEN nullif(${value}, 'unknown') END`
+      const isGiven = isBracketed ? "part NOT IN ('', 'unknown')" : "part <> ''"
+      const extracted = `regexp_extract(head, ${sqlString(pattern)}, ${group})`
+      const value = once('part', extracted, `CASE WHEN ${isGiven} THEN part END`)
+      if (isBracketed) return `CASE WHEN has_keys AND contains(head, '[') THEN ${value} END`
+      return pattern.startsWith(keyStart) ? `CASE WHEN has_keys THEN ${value} END` : value
     })
-    if (field === 'sqlstate') found.unshift("nullif(found['code'], '')")
-    return found.length === 0 ? "''" : `coalesce(${found.join(', ')}, '')`
+    if (field === 'sqlstate') found.unshift("CASE WHEN found['code'] <> '' THEN found['code'] END")
+    return found.length === 0 ? "''" : `coalesce(${found.join(', ')})`
   }
   // The words of all languages take ten times as long to find as the English ones. These count only if no other word can
   // be a level before them.
   const found = (pattern: string): string =>
     `regexp_extract(${text}, ${sqlString(pattern)}, ${textBeforeGroups})`
-  const either = `list_transform([${found(englishPrefix)}], lambda english:
-    CASE WHEN english['all'] <> '' AND NOT contains(english['before'], ':  ') THEN english ELSE ${found(anyPrefix)} END)[1]`
+  const either = once(
+    'english',
+    found(englishPrefix),
+    `CASE WHEN english['all'] <> '' AND NOT contains(english['before'], ':  ') THEN english ELSE ${found(anyPrefix)} END`,
+  )
   const values = listed(textAt, `substring(${text}, length(found['all']) + 1)`)
   const isUnknown = `regexp_matches(regexp_replace(head, ${sqlString(meaningful)}, ' ', 'g'), '[A-Za-z0-9]')`
-  const valuesOnce = `list_transform([regexp_matches(head, '[A-Za-z] ?[=:]')], lambda has_keys:
-    list_transform([${isUnknown}], lambda is_unknown: ${values})[1])[1]`
+  const hasKeys = "regexp_matches(head, '[A-Za-z] ?[=:]')"
+  const valuesOnce = once('has_keys', hasKeys, once('is_unknown', isUnknown, values))
   // A bracket before the level belongs to the last part; any other character there is the end of the prefix.
   const head = `CASE WHEN regexp_matches(found['before'], '[\\])}]$') THEN found['before'] ELSE left(found['before'], -1) END`
-  // The lambdas evaluate the match, and whether it has keys or unknown parts, once for all values.
-  return `CASE WHEN contains(${text}, ':  ') OR ${mayBeUneven(text)} THEN
-    list_transform([${either}], lambda found:
-      CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['before']")}
-        THEN list_transform([${head}], lambda head: ${valuesOnce})[1] END)[1] END`
+  const ofMatch = `CASE WHEN found['all'] <> '' AND NOT ${isQuoted("found['before']")} THEN ${once('head', head, valuesOnce)} END`
+  return `CASE WHEN contains(${text}, ':  ') OR ${mayBeUneven(text)} THEN ${once('found', either, ofMatch)} END`
 }

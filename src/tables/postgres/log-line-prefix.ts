@@ -1,5 +1,5 @@
 import { TailraceError } from '../../errors.ts'
-import { sqlString } from '../sql.ts'
+import { once, sqlString } from '../sql.ts'
 import { anyPrefix, inferred, serverInstant } from './inferred-prefix.ts'
 import { anyLevelWord, englishLevelWord, headOf, unevenWord } from './levels.ts'
 import { type ListedField, listed, order, separator, sqlstate } from './prefix-list.ts'
@@ -147,7 +147,8 @@ function quoted(text: string): string {
 const level = `(${englishLevelWord}):  `
 
 /**
- * SQL of the values of a text's prefix, as a list in a fixed order; NULL for a text without prefix and level.
+ * SQL of the values of a text's prefix, as a list in a fixed order, with NULL for what it lacks; NULL for a text without
+ * prefix and level.
  *
  * A setting counts only if a level follows directly, so that a short one does not match a longer one's beginning. Where
  * none does, the text before the level is read by the form of its parts. Only a text without a level matches a setting
@@ -173,7 +174,8 @@ export function prefixValues(text: string, prefixes: readonly CompiledPrefix[], 
     `CASE WHEN ${hasPrograms} THEN ${programValues(text)} END`,
     choose(prefixes.map(withoutLevel)),
   ]
-  return `string_split(coalesce(${values.join(',\n')}), ${sqlString(separator)})`
+  return `list_transform(string_split(coalesce(${values.join(',\n')}), ${sqlString(separator)}), lambda value:
+    CASE WHEN value <> '' THEN value END)`
 }
 
 function leveledOf(prefixes: readonly CompiledPrefix[]): readonly Leveled[] {
@@ -240,14 +242,15 @@ function rewritten(text: string, { pattern, groups }: Leveled): string {
 function extracted(text: string, { pattern, groups }: Leveled): string {
   // Groups above 9 can only be extracted by name.
   const all = `regexp_extract(${text}, ${sqlString(pattern)}, [${groups.map(sqlString).join(', ')}])`
-  return listed(
+  const values = listed(
     (field) => {
       if (!groups.includes(field)) return "''"
-      const value = `${all}."${field}"`
-      return field === 'others' ? `${sqlString(othersBegin)} || ${value} || ${sqlString(othersEnd)}` : value
+      const value = `found['${field}']`
+      return field === 'others' ? `${sqlString(othersBegin)}, ${value}, ${sqlString(othersEnd)}` : value
     },
     rest(text, pattern),
   )
+  return once('found', all, values)
 }
 
 /** Around the one part of a setting without a column. */
@@ -285,7 +288,8 @@ export function prefixHead(text: string): string {
 export function prefixRest({ whole, values }: PrefixColumns): string {
   const last = order.length + 1
   // The message may contain the separator, so all remaining elements belong to it.
-  const restOfHead = `CASE WHEN len(${values}) > ${last} THEN array_to_string(${values}[${last}:], ${sqlString(separator)}) ELSE ${values}[${last}] END`
+  const parts = `list_transform(${values}[${last}:], lambda value: coalesce(value, ''))`
+  const restOfHead = `CASE WHEN len(${values}) > ${last} THEN list_aggregate(${parts}, 'string_agg', ${sqlString(separator)}) ELSE coalesce(${values}[${last}], '') END`
   const headChars = `least(length(${whole}), ${maxHeadChars})`
   return `CASE WHEN ${values} IS NULL THEN NULL
     WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, ${headChars} - length(${restOfHead}) + 1)
@@ -297,5 +301,5 @@ export function prefixValueOf(columns: PrefixColumns): PrefixValue {
   return (name) =>
     name === 'whole' || name === 'head' || name === 'rest'
       ? columns[name]
-      : `nullif(${columns.values}[${order.indexOf(name) + 1}], '')`
+      : `${columns.values}[${order.indexOf(name) + 1}]`
 }

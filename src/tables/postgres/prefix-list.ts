@@ -18,7 +18,17 @@ export type ListedField = (typeof order)[number]
  */
 export const sqlstate = '(?:\\d[0-9A-Z]{4}|[A-Z]\\d[0-9A-Z]{3}|[A-Z]{2}\\d[0-9A-Z]{2})'
 
-/** SQL of the texts of a list, with separators, and the rest after it. */
+/** SQL of the texts of a list, with separators, and the rest after it. NULL and '' are the same. */
 export function listed(textAt: (field: ListedField) => string, after: string): string {
-  return [...order.map(textAt), after].join(` || ${sqlString(separator)} || `)
+  const parts: string[] = []
+  let separators = ''
+  for (const text of order.map(textAt)) {
+    if (text !== "''") {
+      if (separators !== '') parts.push(sqlString(separators))
+      parts.push(text)
+      separators = ''
+    }
+    separators += separator
+  }
+  return `concat(${[...parts, sqlString(separators), after].join(', ')})`
 }

@@ -1,4 +1,4 @@
-import { sqlString } from '../sql.ts'
+import { once, sqlString } from '../sql.ts'
 import { englishLevelWord } from './levels.ts'
 import { type ListedField, listed } from './prefix-list.ts'
 import { poolerFields } from './shapes/pooler.ts'
@@ -119,8 +119,11 @@ export function isQuoted(head: string): string {
 export function programValues(text: string): string {
   const colorless = `CASE WHEN contains(${text}, chr(27)) AND strlen(${text}) < ${maxWholeBytes} THEN regexp_replace(${text}, '\\x1b\\[[0-9;]*m', '', 'g') ELSE ${text} END`
   const found = (pattern: string, groups: string, values: string): string =>
-    `list_transform([regexp_extract(plain, ${sqlString(pattern)}, ${groups})], lambda found:
-      CASE WHEN found['level'] <> '' THEN ${values} END)[1]`
+    once(
+      'found',
+      `regexp_extract(plain, ${sqlString(pattern)}, ${groups})`,
+      `CASE WHEN found['level'] <> '' THEN ${values} END`,
+    )
   const byForm = `coalesce(CASE WHEN regexp_matches(plain, '${pairs}') AND strlen(plain) < ${maxWholeBytes} THEN ${pairValues()} END,
     ${found(pgpool, pgpoolGroups, poolerValues())}, ${found(rust, rustGroups, rustValues())}, ${found(line, lineGroups, lineValues())}, ${found(odyssey, odysseyGroups, poolerValues())})`
   const quoting = `regexp_extract(plain, ${sqlString(`^([^\\n]*? )(?:${englishLevelWord}):  `)}, ['head'])['head']`
@@ -129,14 +132,13 @@ export function programValues(text: string): string {
     CASE WHEN regexp_matches(plain, ${sqlString(elixir)}) THEN ${elixirValues()} END,
     CASE WHEN regexp_matches(plain, ${sqlString(clientLine)}) THEN ${clientValues()}
       WHEN contains(plain, ':  ') AND ${isQuoted(quoting)} THEN ${valuesOf({ program: "'operator'" }, 'plain')} END)`
-  // The lambda evaluates the text once.
-  return `list_transform([${colorless}], lambda plain: ${others})[1]`
+  return once('plain', colorless, others)
 }
 
 const group = (name: string): string => `found['${name}']`
 
 function valuesOf(values: Readonly<Partial<Record<ListedField, string>>>, after: string): string {
-  return listed((field) => (values[field] === undefined ? "''" : `coalesce(${values[field]}, '')`), after)
+  return listed((field) => values[field] ?? "''", after)
 }
 
 function lineValues(): string {
@@ -150,7 +152,8 @@ function lineValues(): string {
     AND ${group('level')} IN ('FATAL', 'ERROR', 'WARNING', 'LOG', 'DEBUG', 'NOISE')`
   // Go's logger writes its time behind the level. Behind one in front, it is the beginning of the message.
   const late = group('late_time')
-  const message = `substring(plain, length(found['all']) + 1 - CASE WHEN ${stamped} <> '' AND ${late} <> '' THEN length(${late}) + 1 ELSE 0 END)`
+  const behind = `substring(plain, length(found['all']) + 1 - CASE WHEN ${stamped} <> '' AND ${late} <> '' THEN length(${late}) + 1 ELSE 0 END)`
+  const message = 'message'
   const isBackup = `regexp_matches(${parts}, '^P\\d')`
   const common = {
     time: `CASE WHEN contains(${stamped}, 'e+') THEN ${epochSeconds(stamped)}
@@ -160,8 +163,9 @@ function lineValues(): string {
   }
   const { message: behindSocket, ...socket } = poolerFields(message)
   const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(${message}, '^(?:ThreadId\\(\\d+\\) |[\\w-]+[.]c:\\d+ )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
-  return `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
+  const values = `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
     WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE ${message} END`)} END`
+  return once('message', behind, values)
 }
 
 /** SQL of a number of seconds without its exponent, which is that of ten digits. */
@@ -197,7 +201,7 @@ function clientValues(): string {
     { level: group('level'), program: "'operator'" },
     `CASE WHEN ${group('level')} <> '' THEN substring(plain, length(found['all']) + 1) ELSE plain END`,
   )
-  return `list_transform([regexp_extract(plain, ${sqlString(clientLine)}, ${clientGroups})], lambda found: ${values})[1]`
+  return once('found', `regexp_extract(plain, ${sqlString(clientLine)}, ${clientGroups})`, values)
 }
 
 function rustValues(): string {
@@ -244,7 +248,12 @@ function pairValues(): string {
     `regexp_extract(plain, ${sqlString(`(?:^| )(?:${keys})=${pattern}`)}, 1)`
   const text = (keys: string): string => {
     const quoted = value(keys, '("(?:[^"\\\\]|\\\\.)*")')
-    return `coalesce(CASE WHEN json_valid(${quoted}) THEN json_extract_string(${quoted}, '$') END, ${value(keys, '([^" ]*)')})`
+    const unquoted = once(
+      'quoted',
+      quoted,
+      "CASE WHEN json_valid(quoted) THEN json_extract_string(quoted, '$') END",
+    )
+    return `coalesce(${unquoted}, ${value(keys, '([^" ]*)')})`
   }
   const message = text('msg|message')
   const stated = value('level', '"?([A-Za-z]+\\d?)')

@@ -56,11 +56,19 @@ const messageTexts: ReadonlySet<TextField> = new Set([
   'internal_query',
 ])
 
-function untabbed(text: string): string {
-  return `CASE WHEN shape IN (${tabbedShapes}) AND contains(${text}, ${newlineTab}) THEN replace(${text}, ${newlineTab}, chr(10)) ELSE ${text} END`
-}
+/** Stands for the relation in SQL that is kept. */
+const relation = '"relation of a projection"'
 
 const newlineTab = sqlString('\n\t')
+
+/** SQL of a field's value; NULL for an empty one, PostgreSQL's placeholder, and an object or array. */
+function presentText(name: TextField, index: number): string {
+  const text = textOf(name)
+  const untabbed = messageTexts.has(name)
+    ? `WHEN shape IN (${tabbedShapes}) AND contains(${text}, ${newlineTab}) THEN replace(${text}, ${newlineTab}, chr(10))`
+    : ''
+  return `CASE WHEN ${text} IN ('', '[unknown]') THEN NULL WHEN types IS NOT NULL AND ${isNested(index)} THEN NULL ${untabbed} ELSE ${text} END`
+}
 
 /**
  * Generates the SQL that converts PostgreSQL log records of any shape to rows.
@@ -73,17 +81,35 @@ export class PostgresProjection implements Projection {
   readonly usualBeginning = usualBeginning
   readonly writtenForm = writtenForm
   readonly #options: PostgresProjectionOptions
+  /** What stands before and behind the relation, by the options: to write it takes as long as a batch of 1 MiB. */
+  readonly #written = new Map<string, readonly [before: string, behind: string]>()
 
   constructor(options: PostgresProjectionOptions) {
     this.#options = options
   }
 
-  select(source: string, { passThrough, usual, store }: ProjectionOptions): string {
+  select(source: string, options: ProjectionOptions): string {
+    if (options.store !== undefined) return this.#select(source, options)
+    const key = [options.usual, ...options.passThrough].join()
+    let parts = this.#written.get(key)
+    if (parts === undefined) {
+      const [before, behind, ...others] = this.#select(relation, options).split(relation)
+      if (before === undefined || behind === undefined || others.length > 0)
+        throw new RangeError('a projection has to name its relation once')
+      parts = [before, behind]
+      this.#written.set(key, parts)
+    }
+    return parts.join(source)
+  }
+
+  #select(source: string, { passThrough, usual, store }: ProjectionOptions): string {
     if (usual !== undefined) return usualRows(source, this.#options, { passThrough, usual })
     const kept = ['raw', 'reject', 'note', ...passThrough.map(sqlIdentifier)]
     const chain = new SelectChain(source, kept, store)
     const forms = formsOf(passThrough.includes('source_blob') ? 'source_blob' : undefined)
     const extra = this.#options.extraColumns.length > 0 ? ['extra'] : []
+    // To read a long row takes several times its length.
+    chain.endStep([], 'text')
     addShape(chain, forms, this.#options.extraColumns)
     // Of the document, only its kind is needed from here on.
     const kind = `CASE WHEN doc IS NULL THEN NULL WHEN ${beginsObject('doc')} THEN '{' ELSE '' END AS doc`
@@ -128,14 +154,9 @@ export class PostgresProjection implements Projection {
 
   /** Adds the values of the text columns, and the numbers. */
   #clean(chain: SelectChain): void {
-    const text = (name: TextField): string => (messageTexts.has(name) ? untabbed(textOf(name)) : textOf(name))
-    const present = (name: TextField): string => `nullif(nullif(${text(name)}, ''), '[unknown]')`
     chain.add(
       Object.fromEntries([
-        ...stringColumns.map((name, index) => [
-          `s_${name}`,
-          `CASE WHEN types IS NULL THEN ${present(name)} WHEN ${isNested(index)} THEN NULL ELSE ${present(name)} END`,
-        ]),
+        ...stringColumns.map((name, index) => [`s_${name}`, presentText(name, index)]),
         ...integerColumns.map(({ name, type }) => [`n_${name}`, `TRY_CAST(${textOf(name)} AS ${type})`]),
       ]),
     )

@@ -34,7 +34,7 @@ export function addShape(
   forms: readonly Form[],
   extraColumns: readonly ExtraColumn[],
 ): void {
-  const clues = new ValueStruct('clues', 'doc')
+  const clues = new ValueStruct('clues')
   // First of all, because it adds to the clues.
   const outerShape = shapeOf(withProperties(clues.at, 'properties_text'), 'envelope_text')
   const clueLists = forms.flatMap(({ list, isClue }, number) =>
@@ -60,7 +60,7 @@ export function addShape(
   })
   // A name of the server beside the keys is read like that of an envelope.
   const isPlain = `CASE WHEN ${jsonlog.matches(plain!.at, 'NULL')} THEN ${namesNoHost('doc', plain!.at('query_id'))} ELSE false END`
-  chain.add({ is_plain: isPlain, clues: clues.extract(`CASE WHEN NOT (${isPlain}) THEN doc END`) })
+  chain.add({ is_plain: isPlain, ...clues.columns(`CASE WHEN NOT (${isPlain}) THEN doc END`) })
   const azureKeys = azureNumbers.flatMap((number) => forms[number]!.list?.topKeys ?? [])
   const otherKeys = [...new Set(azureKeys)].filter((key) => key !== 'properties')
   const othersOf = (record: string, text: string): string =>
@@ -84,9 +84,9 @@ export function addShape(
     others: othersOf('doc', 'properties_text'),
   })
   // Only one level of records inside records is read; `is_unread` marks a deeper one.
-  const inner = new ValueStruct('inner_clues', 'wrapped')
-  const innerText = `(${envelopeText(inner.at)})`
-  const innerShape = shapeOf(withProperties(inner.at, 'inner_properties'), innerText)
+  const inner = new ValueStruct('inner_clues')
+  const innerText = envelopeText(inner.at)
+  const innerShape = shapeOf(withProperties(inner.at, 'inner_properties'), 'inner_text')
   const isDeep = `${['log', 'message'].map((key) => `starts_with(${inner.at(key)}, '{')`).join(' OR ')}
     OR ${hasUnreadRecord(inner.at, 'wrapped')}`
   const isWrapped = `outer_shape = ${logTextNumber} AND wrapped IS NOT NULL`
@@ -120,12 +120,11 @@ export function addShape(
     'doc',
   )
   chain.add({
-    inner_clues: inner.extract(`CASE WHEN ${isWrapped} THEN wrapped END`),
+    ...inner.columns(`CASE WHEN ${isWrapped} THEN wrapped END`),
     inner_properties: `CASE WHEN ${isWrapped} THEN ${propertiesText('wrapped')} END`,
     properties: `CASE WHEN others IS NOT NULL THEN ${joined('properties_text', 'others')} END`,
   })
   chain.add({
-    inner_shape: `CASE WHEN ${isWrapped} THEN ${innerShape} END`,
     inner_text: `CASE WHEN ${isWrapped} THEN ${innerText} END`,
     inner_category: inner.at('category'),
     is_deep: `CASE WHEN ${isWrapped} THEN coalesce(${isDeep}, false) END`,
@@ -134,9 +133,7 @@ export function addShape(
   })
   const azure = azureNumbers.join(', ')
   const isInner = `(inner_shape < ${logTextNumber} OR (inner_shape = ${logTextNumber} AND NOT is_deep))`
-  chain.add({
-    envelope_keys: withoutKeys('doc', `CASE WHEN ${isInner} THEN record_removal ELSE text_removal END`),
-  })
+  chain.add({ inner_shape: `CASE WHEN ${isWrapped} THEN ${innerShape} END` })
   const isJoined = `inner_shape IN (${azure}) AND inner_others IS NOT NULL`
   // The texts of both records are read. The body of a long one may be put together of them, which is one more copy.
   chain.endStep(
@@ -144,7 +141,8 @@ export function addShape(
       'outer_shape',
       'outer_list',
       'has_record',
-      'envelope_keys',
+      'text_removal',
+      'record_removal',
       'envelope_host',
       outerTime,
       'keys',
@@ -169,6 +167,7 @@ export function addShape(
     `${shape} IN (${azure}) AND ${text} <> '{' AND ${others} IS NULL`
   const isOtherAzure = 'inner_shape IS NULL AND inner_category IS NOT NULL AND inner_properties IS NOT NULL'
   chain.add({
+    envelope_keys: withoutKeys('doc', `CASE WHEN ${isInner} THEN record_removal ELSE text_removal END`),
     shape: `CASE WHEN ${isCutOff('inner_shape', 'inner_properties', 'inner_others')} THEN NULL
       WHEN ${isInner} THEN inner_shape
       WHEN ${isCutOff('outer_shape', 'properties_text', 'others')} THEN NULL

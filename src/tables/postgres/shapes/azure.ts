@@ -1,3 +1,4 @@
+import { once } from '../../sql.ts'
 import { csvlogFields } from './csvlog.ts'
 import { firstInside, firstOf } from './first-of.ts'
 import { continuationFields, isFurtherLine, otherParts, textLogFields, textSeverity } from './log-text.ts'
@@ -49,9 +50,12 @@ export const azureDiagnostics: Shape = {
 }
 
 function roleOf(stated: string): string {
-  const role = `lower(${stated})`
-  return `CASE WHEN ${role} = 'primary' THEN 'primary'
-    WHEN contains(${role}, 'replica') OR contains(${role}, 'standby') OR ${role} = 'secondary' THEN 'replica' END`
+  return once(
+    'role',
+    `lower(${stated})`,
+    `CASE WHEN role = 'primary' THEN 'primary'
+    WHEN contains(role, 'replica') OR contains(role, 'standby') OR role = 'secondary' THEN 'replica' END`,
+  )
 }
 
 /** Role and name of the server in the exports of a Log Analytics workspace. */

@@ -1,17 +1,14 @@
-import { sqlString } from '../../sql.ts'
+import { once, sqlString } from '../../sql.ts'
 import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
 import { joinedKeys, removalPatch, withoutEmptyObjects, withoutKeys } from '../other-keys.ts'
-import { decodedText } from './csvlog-line.ts'
-import { hasText } from './envelope.ts'
-import { envelopeHost, envelopeTime, outerTime } from './log-text.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** The kind of every record of change data. */
-const change = `'change'`
+export const change = `'change'`
 
 /** SQL of a JSON object. @param members SQL of a list of its members' texts */
 function jsonObject(members: string): string {
-  return `'{' || array_to_string(${members}, ',') || '}'`
+  return `concat('{', list_aggregate(${members}, 'string_agg', ','), '}')`
 }
 
 /** SQL of the row that wal2json writes as a list of `{ name, value }`. Values keep their text: they may exceed a double. */
@@ -63,9 +60,9 @@ function rowsOfChanges(changes: string, names: string, values: string): string {
   const members = `list_transform(list_zip(${listOf(names)}, ${listOf(values)}), lambda pair: ${member})`
   const row = `CASE WHEN len(${listOf(names)}) > 0 THEN ${jsonObject(members)} ELSE 'null' END`
   const rows = `list_transform(json_extract(${changes}, '$[*]'), lambda one: ${row})`
-  return `CASE WHEN strlen(${changes}) <= ${maxMarkedBytes} THEN list_transform([${rows}], lambda rows:
-    CASE WHEN len(list_filter(rows, lambda row: row <> 'null')) = 0 THEN NULL WHEN len(rows) = 1 THEN rows[1]
-      ELSE '[' || array_to_string(rows, ',') || ']' END)[1] END`
+  const ofRows = `CASE WHEN len(list_filter(rows, lambda row: row <> 'null')) = 0 THEN NULL WHEN len(rows) = 1 THEN rows[1]
+    ELSE '[' || list_aggregate(rows, 'string_agg', ',') || ']' END`
+  return `CASE WHEN strlen(${changes}) <= ${maxMarkedBytes} THEN ${once('rows', rows, ofRows)} END`
 }
 
 /** wal2json, format version 1: a whole transaction in one object. Its command and table are those of all its changes. */
@@ -76,7 +73,7 @@ export const wal2jsonTransaction: Shape = {
   fields: (at) => {
     const only = (path: string): string => {
       const values = `list_distinct(json_extract_string(${at('change')}, '$[*].${path}'))`
-      return `CASE WHEN len(${values}) = 1 THEN ${values}[1] END`
+      return once('found', values, 'CASE WHEN len(found) = 1 THEN found[1] END')
     }
     return {
       record_kind: change,
@@ -104,14 +101,18 @@ export const wal2jsonTransaction: Shape = {
 
 /** SQL of a position in the WAL as PostgreSQL writes it, also from the number that some producers write. */
 function walPosition(position: string): string {
-  const number = `TRY_CAST(${position} AS UBIGINT)`
-  return `CASE WHEN contains(${position}, '/') THEN ${position}
-    WHEN ${number} IS NOT NULL THEN format('{:X}/{:X}', ${number} >> 32, ${number} & 4294967295) END`
+  const fromNumber = once(
+    'number',
+    'TRY_CAST(place AS UBIGINT)',
+    "CASE WHEN number IS NOT NULL THEN format('{:X}/{:X}', number >> 32, number & 4294967295) END",
+  )
+  return once('place', position, `CASE WHEN contains(place, '/') THEN place ELSE ${fromNumber} END`)
 }
 
 function debeziumCommand(operation: string): string {
-  return `CASE ${operation} WHEN 'c' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+  const command = `CASE operation WHEN 'c' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
     WHEN 't' THEN 'TRUNCATE' WHEN 'r' THEN 'READ' WHEN 'm' THEN 'MESSAGE' END`
+  return once('operation', operation, command)
 }
 
 /** Debezium's change events, with or without their schema. */
@@ -185,9 +186,10 @@ const rowMetadataKeys = Object.values(rowMetadata)
 /** SQL of the members of an object for which a condition on `one`, the key, is true; NULL without any. */
 function membersOf(object: string, condition: string): string {
   const pointer = `'/' || replace(replace(one, '~', '~0'), '/', '~1')`
-  const member = `to_json(one)::VARCHAR || ':' || coalesce(json_extract(${object}, ${pointer})::VARCHAR, 'null')`
-  const members = `list_transform(list_filter(json_keys(${object}), lambda one: ${condition}), lambda one: ${member})`
-  return `CASE WHEN strlen(${object}) <= ${maxMarkedBytes} THEN nullif(${jsonObject(members)}, '{}') END`
+  const member = `to_json(one)::VARCHAR || ':' || coalesce(json_extract(entity, ${pointer})::VARCHAR, 'null')`
+  const members = `list_transform(list_filter(json_keys(entity), lambda one: ${condition}), lambda one: ${member})`
+  const short = `CASE WHEN strlen(${object}) <= ${maxMarkedBytes} THEN ${object} END`
+  return once('entity', short, `'{' || list_aggregate(${members}, 'string_agg', ',') || '}'`)
 }
 
 /**
@@ -228,7 +230,8 @@ export const debeziumRow: Shape = {
     const known = rowMetadataKeys.map(sqlString).join(', ')
     const metadata = membersOf(rowObject(at), `starts_with(one, '__') AND one NOT IN (${known})`)
     const outer = withoutKeys('body', sqlString(removalPatch([['payload']])))
-    return withNumbers(`CASE WHEN ${isBare(at)} THEN ${metadata} ELSE ${joinedKeys(outer, metadata)} END`)
+    const joined = once('outer_keys', outer, joinedKeys('outer_keys', 'metadata'))
+    return withNumbers(once('metadata', metadata, `CASE WHEN ${isBare(at)} THEN metadata ELSE ${joined} END`))
   },
 }
 
@@ -292,69 +295,6 @@ export const debeziumTransaction: Shape = {
   },
 }
 
-/** A column of test_decoding: name, type in brackets, and a value, which is quoted unless it is a number or a word. */
-const decodedColumn = `(?:^| )("(?:[^"]|"")+"|[^\\s"\\[\\]]+)\\[(?:[^\\[\\]]|\\[\\])+\\]:('(?:[^']|'')*'|\\S+)`
-
-/** SQL of the row in a part of test_decoding's text; NULL for a part without columns. */
-function decodedRow(text: string): string {
-  const group = (number: number): string => `regexp_extract(one, ${sqlString(decodedColumn)}, ${number})`
-  const unquoted = (quoted: string, quote: string): string =>
-    `replace(substring(${quoted}, 2, length(${quoted}) - 2), ${sqlString(quote + quote)}, ${sqlString(quote)})`
-  const json = (value: string): string => `to_json(${value})::VARCHAR`
-  const name = `CASE WHEN starts_with(${group(1)}, '"') THEN ${json(unquoted(group(1), '"'))} ELSE ${json(group(1))} END`
-  const value = `CASE WHEN starts_with(${group(2)}, '''') THEN ${json(unquoted(group(2), "'"))}
-    WHEN regexp_full_match(${group(2)}, 'null|true|false|-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?') THEN ${group(2)}
-    ELSE ${json(group(2))} END`
-  const columns = `regexp_extract_all(${text}, ${sqlString(decodedColumn)})`
-  return `CASE WHEN strlen(${text}) <= ${maxMarkedBytes}
-    THEN nullif(${jsonObject(`list_transform(${columns}, lambda one: ${name} || ':' || ${value})`)}, '{}') END`
-}
-
-/** SQL of the fields of a text of test_decoding. */
-function decodedFields(text: string): ReturnType<Shape['fields']> {
-  const part = (group: number): string =>
-    `nullif(regexp_extract(left(${text}, 1024), '^table (.+?): (INSERT|UPDATE|DELETE|TRUNCATE):', ${group}), '')`
-  const command = part(2)
-  const transaction = (group: number): string =>
-    `nullif(regexp_extract(left(${text}, 256), '^(BEGIN|COMMIT)(?: (\\d+))?(?: [(]at ([^)]+)[)])?', ${group}), '')`
-  // Without a replica identity of its own, an update has the new row alone, and no word before it.
-  const newRow = `instr(${text}, ' new-tuple: ')`
-  return {
-    record_kind: change,
-    event_time: transaction(3),
-    commit_time: transaction(3),
-    txid: transaction(2),
-    command_tag: `CASE WHEN starts_with(${text}, 'message: ') THEN 'MESSAGE' ELSE coalesce(${command}, ${transaction(1)}) END`,
-    object_name: part(1),
-    message: text,
-    old_values: `CASE WHEN ${command} = 'DELETE' THEN ${decodedRow(text)}
-      WHEN ${command} = 'UPDATE' AND ${newRow} > 0 THEN ${decodedRow(`left(${text}, ${newRow})`)} END`,
-    new_values: `CASE WHEN ${command} = 'INSERT' THEN ${decodedRow(text)}
-      WHEN ${command} = 'UPDATE' THEN ${decodedRow(`substring(${text}, ${newRow} + 1)`)} END`,
-  }
-}
-
-/** Text of test_decoding, with its position and transaction around it. */
-export const testDecoding: Shape = {
-  name: 'test-decoding',
-  matches: (at) => `${at('lsn')} IS NOT NULL AND ${at('xid')} IS NOT NULL AND ${at('data')} IS NOT NULL`,
-  fields: (at) => ({ ...decodedFields(at('data')), txid: at('xid'), lsn: at('lsn') }),
-}
-
-/** The same text alone, as pg_recvlogical writes it. */
-export const testDecodingText: Shape = {
-  name: 'test-decoding-text',
-  // The initials are compared first, because that is cheap.
-  matches: (at, text) =>
-    `${hasText(at)} AND left(${text}, 1) IN ('t', 'B', 'C', 'm') AND regexp_matches(${text}, ${sqlString(decodedText)})`,
-  prefixed: (_, line) => line,
-  fields: (at, prefix) => ({
-    ...decodedFields(prefix('whole')),
-    event_time_second: `CASE WHEN starts_with(${prefix('whole')}, 'COMMIT') THEN NULL ELSE coalesce(${envelopeTime(at)}, ${outerTime}) END`,
-    server_name: envelopeHost(at),
-  }),
-}
-
 /** Records that AWS DMS writes to a stream. */
 export const dms: Shape = {
   name: 'dms',
@@ -406,5 +346,6 @@ export const sequin: Shape = {
 
 /** SQL of a table's name; NULL when both parts are. */
 function tableOf(schema: string, table: string): string {
-  return `nullif(concat_ws('.', nullif(${schema}, ''), nullif(${table}, '')), '')`
+  const present = `list_filter([${schema}, ${table}], lambda part: part <> '')`
+  return `list_aggregate(${present}, 'string_agg', '.')`
 }

@@ -94,8 +94,14 @@ function isGreenplum(at: ValueAt): string {
 }
 
 function csvPlace(at: ValueAt, place: number): string {
-  const value = at(String(place))
-  return `nullif(CASE WHEN starts_with(${value}, '"') THEN replace(regexp_replace(substring(${value}, 2), '"$', ''), '""', '"') ELSE ${value} END, '')`
+  return at(String(place))
+}
+
+/** SQL of the values of a line as a list, without their quotes; NULL for those that are empty. */
+function csvValues(line: string): string {
+  const value = `CASE WHEN value IN ('', '"', '""') THEN NULL WHEN starts_with(value, '"')
+    THEN replace(regexp_replace(substring(value, 2), '"$', ''), '""', '"') ELSE value END`
+  return `list_transform(regexp_extract_all(${line}, '(?s)(${csvValue})(?:,|$)', 1), lambda value: ${value})`
 }
 
 /** csvlog as it is, one line under a key of an envelope. */
@@ -103,7 +109,7 @@ export const wrappedCsvlog: Shape = {
   name: 'csv-text',
   matches: (at, text) =>
     `${hasText(at)} AND regexp_matches(${text}, '${csvlogLine.replace('^', `^(?:${criHead})?`)}')`,
-  split: (line) => `regexp_extract_all(${line}, '(?s)(${csvValue})(?:,|$)', 1)`,
+  split: csvValues,
   fields: (at) => {
     const greenplum = (column: string): string => csvPlace(at, greenplumColumns.indexOf(column) + 1)
     const either = (theirs: string, own: string | undefined): string =>

@@ -1,4 +1,4 @@
-import { sqlString } from '../../sql.ts'
+import { once, sqlString } from '../../sql.ts'
 import { removalPatch } from '../other-keys.ts'
 import { firstOf } from './first-of.ts'
 import type { ValueAt } from './shape.ts'
@@ -61,7 +61,7 @@ function isPgstream(at: ValueAt): string {
 
 /** SQL of a text that the journal exports as a list of bytes, because it has control characters, such as those of colors. */
 function decodedBytes(text: string): string {
-  const hex = `array_to_string(list_transform(json_extract_string(${text}, '$[*]'), lambda byte: format('{:02x}', byte::UTINYINT)), '')`
+  const hex = `list_aggregate(list_transform(json_extract_string(${text}, '$[*]'), lambda byte: format('{:02x}', byte::UTINYINT)), 'string_agg', '')`
   return `CASE WHEN starts_with(${text}, '[') AND regexp_full_match(${text}, '\\[\\d{1,3}(?:,\\d{1,3})*\\]')
     THEN coalesce(TRY(decode(unhex(${hex}))), ${text}) ELSE ${text} END`
 }
@@ -177,6 +177,6 @@ export function envelopeLevel(at: ValueAt): string {
   const stated = firstOf(at, ['level', 'levelname', 'severity', 'PRIORITY', 'syslogseverity-text'])
   const words = syslogLevels.map((word, number) => `WHEN '${number}' THEN '${word}'`)
   const log = at('log')
-  return `CASE ${stated} ${words.join(' ')} ELSE coalesce(${stated},
-    CASE WHEN starts_with(${log}, '{') AND json_valid(${log}) THEN json_extract_string(${log}, '$."level"') END) END`
+  const inLog = `CASE WHEN starts_with(${log}, '{') AND json_valid(${log}) THEN json_extract_string(${log}, '$."level"') END`
+  return `coalesce(${once('stated', stated, `CASE stated ${words.join(' ')} ELSE stated END`)}, ${inLog})`
 }

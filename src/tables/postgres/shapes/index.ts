@@ -16,8 +16,6 @@ import {
   dms,
   sequin,
   supabaseChange,
-  testDecoding,
-  testDecodingText,
   wal2json,
   wal2jsonTransaction,
 } from './change-data.ts'
@@ -28,6 +26,7 @@ import { cloudnativepgOperator, otlp, pgTurret } from './other.ts'
 import { elasticModule, supabase, supabaseAnswer } from './parsed.ts'
 import { cloudnativepgPooler } from './pooler.ts'
 import type { Shape } from './shape.ts'
+import { testDecoding, testDecodingText } from './test-decoding.ts'
 
 /** Every shape, in the order of detection. A shape's number is its 1-based position in this list. */
 export const shapes: readonly Shape[] = [

@@ -1,4 +1,4 @@
-import { sqlString } from '../../sql.ts'
+import { once, sqlString } from '../../sql.ts'
 import { continuationWords, lineHead } from '../levels.ts'
 import { isPoolerName } from '../program-line.ts'
 import { envelopeLevel, hasText, syslogPid } from './envelope.ts'
@@ -218,8 +218,12 @@ function isZoneless(time: string): string {
  * which is its own second time in an envelope without one.
  */
 function secondTime(own: string, prefix: PrefixValue, envelope: string): string {
-  return `CASE WHEN ${own} IS NULL THEN ${envelope}
-    WHEN ${prefix('program')} IS NOT NULL AND ${isZoneless(own)} THEN coalesce(${envelope}, ${own}) END`
+  return once(
+    'own',
+    own,
+    `CASE WHEN own IS NULL THEN ${envelope}
+    WHEN ${prefix('program')} IS NOT NULL AND ${isZoneless('own')} THEN coalesce(${envelope}, own) END`,
+  )
 }
 
 const klogPlace = '([^ \\]:]+):(\\d+)\\] '
@@ -234,13 +238,13 @@ const monthInName =
  */
 function klogTime(time: string, envelope: string, blob: string): string {
   const named = (group: number): string => `regexp_extract(${blob}, ${sqlString(monthInName)}, ${group})`
-  const instant = `CASE WHEN regexp_matches(${envelope}, '^\\d{4}-') THEN TRY_CAST(left(replace(${envelope}, 'T', ' '), 19) AS TIMESTAMP)
-    WHEN regexp_matches(${envelope}, '^\\d{10}') THEN make_timestamp(left(${envelope}, 10)::BIGINT * 1000000)
-    WHEN ${envelope} IS NULL THEN TRY_CAST(${named(1)} || '-' || ${named(2)} || '-01' AS TIMESTAMP) END`
+  const instant = `CASE WHEN regexp_matches(stated, '^\\d{4}-') THEN TRY_CAST(left(replace(stated, 'T', ' '), 19) AS TIMESTAMP)
+    WHEN regexp_matches(stated, '^\\d{10}') THEN make_timestamp(left(stated, 10)::BIGINT * 1000000)
+    WHEN stated IS NULL THEN TRY_CAST(${named(1)} || '-' || ${named(2)} || '-01' AS TIMESTAMP) END`
   const year = `CASE WHEN starts_with(${time}, '12') AND month(instant) = 1 THEN year(instant) - 1
     WHEN starts_with(${time}, '01') AND month(instant) = 12 THEN year(instant) + 1 ELSE year(instant) END`
-  return `list_transform([${instant}], lambda instant:
-    ${year} || '-' || left(${time}, 2) || '-' || substring(${time}, 3, 2) || substring(${time}, 5))[1]`
+  const text = `${year} || '-' || left(${time}, 2) || '-' || substring(${time}, 3, 2) || substring(${time}, 5)`
+  return once('instant', once('stated', envelope, instant), text)
 }
 
 /** SQL of whether the envelope names a pooler as the program or container. */
@@ -270,7 +274,6 @@ export function mayNameHost(text: string): string {
 
 /** SQL of the pod or host that the envelope names. */
 export function envelopeHost(at: ValueAt): string {
-  const host = at('host')
   const pods = [
     at('kubernetes', 'pod_name'),
     at('kubernetes', 'pod', 'name'),
@@ -291,8 +294,9 @@ export function envelopeHost(at: ValueAt): string {
     at('ContainerAppName_s'),
     at('ContainerAppName'),
   ]
-  return `coalesce(${pods.join(', ')}, CASE WHEN NOT starts_with(${host}, '{') THEN ${host}
-    WHEN json_valid(${host}) THEN coalesce(json_extract_string(${host}, '$."name"'), json_extract_string(${host}, '$."hostname"')) END, ${names.join(', ')})`
+  const host = `CASE WHEN NOT starts_with(host, '{') THEN host
+    WHEN json_valid(host) THEN coalesce(json_extract_string(host, '$."name"'), json_extract_string(host, '$."hostname"')) END`
+  return `coalesce(${pods.join(', ')}, ${once('host', at('host'), host)}, ${names.join(', ')})`
 }
 
 /** Docker's json-file, Fluent Bit, Vector and others: the server's text log under a key, or a program's own record. */

@@ -1,26 +1,30 @@
-import { sqlString } from '../../sql.ts'
+import { once, sqlString } from '../../sql.ts'
 import type { Shape } from './shape.ts'
 
 /** What PgBouncer writes before a message about a socket: whether it is a client's or a server's, and whose it is. */
 const socket = '^(?:([CS])-0x[0-9a-f]+: (?:([^/\\n]*)/([^@\\n]*)@(\\S+?)(?::(\\d+))? )?)?'
 
+const socketGroups = "['side', 'database', 'user', 'address', 'port']"
+
 /** SQL of the fields of PgBouncer's text behind its level. */
 export function poolerFields(
   text: string,
 ): Readonly<Record<'db_name' | 'user_name' | 'client_addr' | 'client_port' | 'message', string>> {
-  const group = (number: number): string =>
-    `nullif(regexp_extract(${text}, ${sqlString(socket)}, ${number}), '')`
-  const address = group(4)
+  const inSocket = (value: string): string =>
+    once('socket', `regexp_extract(${text}, ${sqlString(socket)}, ${socketGroups})`, value)
+  const [database, user, address, port] = ['database', 'user', 'address', 'port'].map(
+    (name) => `socket['${name}']`,
+  )
   // Over a Unix socket, the port is the pooler's.
   const isLocal = `starts_with(${address}, 'unix')`
-  const ofClient = (value: string): string => `CASE WHEN ${group(1)} = 'C' THEN ${value} END`
+  const ofClient = `socket['side'] = 'C' AND ${address} <> ''`
   return {
-    db_name: `nullif(${group(2)}, '(nodb)')`,
-    user_name: `nullif(${group(3)}, '(nouser)')`,
-    client_addr: ofClient(
-      `CASE WHEN ${isLocal} THEN '[local]' ELSE regexp_replace(${address}, '^\\[(.*)\\]$', '\\1') END`,
+    db_name: inSocket(`CASE WHEN ${database} NOT IN ('', '(nodb)') THEN ${database} END`),
+    user_name: inSocket(`CASE WHEN ${user} NOT IN ('', '(nouser)') THEN ${user} END`),
+    client_addr: inSocket(
+      `CASE WHEN ${ofClient} THEN CASE WHEN ${isLocal} THEN '[local]' ELSE regexp_replace(${address}, '^\\[(.*)\\]$', '\\1') END END`,
     ),
-    client_port: ofClient(`CASE WHEN NOT ${isLocal} THEN ${group(5)} END`),
+    client_port: inSocket(`CASE WHEN ${ofClient} AND NOT ${isLocal} AND ${port} <> '' THEN ${port} END`),
     message: `substring(${text}, length(regexp_extract(${text}, ${sqlString(socket)}, 0)) + 1)`,
   }
 }
