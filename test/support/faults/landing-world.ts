@@ -50,7 +50,7 @@ export function landingWorld(directory: string, seed: number, blobCount = 3): La
   const generator = new LogGenerator(random)
   const blobs = ['a.ndjson', 'b.ndjson', 'c.ndjson'].slice(0, blobCount)
   for (const name of blobs)
-    service.create(containerName, `logs/${name}`, generator.lines(random.between(8, 24)))
+    service.create(containerName, `logs/${name}`, generator.lines(random.between(6, 14)))
   return { directory, service, blobs: blobs.map((name) => `logs/${name}`) }
 }
 

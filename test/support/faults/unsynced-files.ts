@@ -120,7 +120,12 @@ export class UnsyncedFiles implements FileCallWatcher {
   #scan(path: string): void {
     const identity = identityOf(path)
     const found = readdirSync(path, { withFileTypes: true })
-    const entries = new Map(found.map((entry) => [entry.name, this.#entryOf(path, entry)]))
+    const entries = new Map(
+      found.flatMap((entry) => {
+        const known = unlessMissing(() => this.#entryOf(path, entry))
+        return known === undefined ? [] : [[entry.name, known]]
+      }),
+    )
     const state = { sinceCall: this.#calls, entries }
     const folder = this.#folders.get(identity)
     if (folder === undefined) {
@@ -163,6 +168,16 @@ function lastOf(folder: Folder): FolderState {
 function areSame(left: FolderEntries, right: FolderEntries): boolean {
   if (left.size !== right.size) return false
   return [...left].every(([name, { identity }]) => right.get(name)?.identity === identity)
+}
+
+/** The engine's threads remove and rename files of their own while they are looked at. */
+function unlessMissing<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return undefined
+  }
 }
 
 function identityOf(path: string): Identity {
