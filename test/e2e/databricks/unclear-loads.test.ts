@@ -88,13 +88,13 @@ test('a start goes on with the other blobs when a load is unclear, and tailrace 
   const shown = await run('intent', 'show', '--json')
   const [intent] = (JSON.parse(shown.stdout) as { intents: { state: string; batch: string }[] }).intents
   assert.equal(intent?.state, 'unclear')
-  // Half an hour later no statement of the killed process can still run.
+  // An hour later no statement of the killed process can still run.
   const staged = await bench.volumes.list(volume)
   assert.ok(staged.length > 0)
   const file = await readFile(project.offsetPath('primary'), 'utf8')
   const later = file.replace(
     /"loadingSinceMs": (\d+)/,
-    (_, ms) => `"loadingSinceMs": ${Number(ms) - 1_800_000}`,
+    (_, ms) => `"loadingSinceMs": ${Number(ms) - 3_600_000}`,
   )
   await writeFile(project.offsetPath('primary'), later)
   const refused = await run('intent', 'discard', '--pipeline', 'primary')

@@ -120,8 +120,7 @@ export class VolumeLoader implements RowLoader {
   async #settleLoad(table: TableLoad, intent: LoadIntent, recordIntent: RecordIntent): Promise<boolean> {
     // A listing may be cut, so only another file under the name is evidence; a missing one is reported by the load.
     const isOther = (await this.#stagingOf(intent)) === 'other'
-    const announce = this.#announcing(table, intent, recordIntent, undefined)
-    if (!isOther && (await this.#load(table, intent, announce)) === 'loaded') return true
+    if (!isOther && (await this.#repeat(table, intent, recordIntent)) === 'loaded') return true
     if (intent.replaces !== undefined) throw unclear(intent, 0)
     const { loadingSinceMs, files } = intent
     if (loadingSinceMs === null) return false
@@ -130,6 +129,22 @@ export class VolumeLoader implements RowLoader {
     const { clock } = this.#options
     if (files.length > 0) await outwaitOrphans(table.orphans, loadingSinceMs ?? clock.now(), clock)
     return (await this.#find(table, intent)) === 'loaded'
+  }
+
+  /** Sends an earlier load again. An answer that leaves it unclear ends the time in which the new statement may run. */
+  async #repeat(
+    table: TableLoad,
+    intent: LoadIntent,
+    recordIntent: RecordIntent,
+  ): Promise<'loaded' | 'missing'> {
+    const announce = this.#announcing(table, intent, recordIntent, undefined)
+    try {
+      return await this.#load(table, intent, announce)
+    } catch (error) {
+      if (isTailraceError(error, 'LOAD_UNCLEAR') && typeof intent.loadingSinceMs === 'number')
+        await recordIntent(intent)
+      throw error
+    }
   }
 
   async discard(intent: LoadIntent, removesRows: boolean): Promise<DiscardedRows> {
