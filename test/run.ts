@@ -43,7 +43,8 @@ const maxGroupFiles = 16
 // hanging. Long searches for faults are given more. A single test that hangs is ended before: see support/test-timeout.ts.
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
 /** Files that take several minutes. */
-const takesLong = /^(?:databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-views)/
+const takesLong =
+  /^(?:faults\/power-cuts|databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-views)/
 // Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
 // so it would wait for the browsers of other files.
 const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
