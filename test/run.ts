@@ -44,7 +44,7 @@ const maxGroupFiles = 16
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
 /** Files that take several minutes. */
 const takesLong =
-  /^(?:faults\/power-cuts|databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-views)/
+  /^(?:faults\/power-cuts|databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-(?:optimize|tables|views))/
 // Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
 // so it would wait for the browsers of other files.
 const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
