@@ -36,9 +36,9 @@ if (files.length === 0) {
 
 /**
  * A process spends 2 s of CPU on loading the product and 1 s on loading Azurite. There are still several groups for each
- * of the processes, so that these end at about the same time.
+ * of the processes, so that these end at about the same time. A file of whole runs takes a minute.
  */
-const maxGroupFiles = 16
+const maxGroupFiles = files.some(isOfRuns) ? 4 : 16
 // A process that takes longer than its files may has stopped going on: it is killed and fails, instead of the whole run
 // hanging. Long searches for faults are given more. A single test that hangs is ended before: see support/test-timeout.ts.
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
