@@ -1,4 +1,5 @@
 import { once, sqlString } from '../sql.ts'
+import { jsonObject } from './expressions/json.ts'
 import { anyLevelWord, continuationOf, englishLevelWord, headOf, mayBeUneven, unevenWord } from './levels.ts'
 import { type ListedField, listed, sqlstate } from './prefix-list.ts'
 import { isQuoted } from './program-line.ts'
@@ -194,8 +195,7 @@ function otherPairs(head: string): string {
   const value = `concat(${[1, 2, 3].map((group) => `regexp_extract(pair, ${sqlString(pairValue)}, ${group})`).join(', ')})`
   const member = `CASE WHEN ${value} NOT IN ('', 'unknown', '[unknown]') THEN to_json(split_part(pair, '=', 1))::VARCHAR || ':' || to_json(${value})::VARCHAR END`
   const members = `list_transform(list_filter(${pairs}, lambda pair: ${isOther}), lambda pair: ${member})`
-  const joined = `list_aggregate(list_filter(${members}, lambda one: one IS NOT NULL), 'string_agg', ',')`
-  return `'{' || nullif(${joined}, '') || '}'`
+  return jsonObject(`list_filter(${members}, lambda one: one IS NOT NULL)`)
 }
 
 /** SQL of the list of values, each found by the form of its part of the prefix; NULL for a text without a level. */

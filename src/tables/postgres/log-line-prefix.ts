@@ -1,5 +1,5 @@
 import { TailraceError } from '../../errors.ts'
-import { once, sqlString } from '../sql.ts'
+import { joinedTexts, once, sqlString } from '../sql.ts'
 import { anyPrefix, inferred, serverInstant } from './inferred-prefix.ts'
 import { anyLevelWord, englishLevelWord, headOf, unevenWord } from './levels.ts'
 import { type ListedField, listed, order, separator, sqlstate } from './prefix-list.ts'
@@ -81,6 +81,9 @@ export function compilePrefix(prefix: string): CompiledPrefix {
   return { ...compiled, pattern: prefix.endsWith(' ') ? pattern : `${pattern} *` }
 }
 
+/** Every pattern begins with it. */
+const start = '(?s)^'
+
 function compileExactPrefix(prefix: string): CompiledPrefix {
   const groups: (PrefixField | 'others')[] = []
   let pattern = ''
@@ -108,7 +111,7 @@ function compileExactPrefix(prefix: string): CompiledPrefix {
     else throw invalidPrefix(prefix, piece)
   }
   pattern += ')?'.repeat(optional)
-  return { setting: prefix, pattern: `(?s)^${pattern}`, groups }
+  return { setting: prefix, pattern: `${start}${pattern}`, groups }
 }
 
 const anyName = '(.*?)'
@@ -147,8 +150,8 @@ function quoted(text: string): string {
 const level = `(${englishLevelWord}):  `
 
 /**
- * SQL of the values of a text's prefix, as a list in a fixed order, with NULL for what it lacks; NULL for a text without
- * prefix and level.
+ * SQL of a list of the values in a text's prefix, in the order of `order`. A value that the prefix lacks is NULL. The list
+ * itself is NULL for a text that has neither a prefix nor a level.
  *
  * A setting counts only if a level follows directly, so that a short one does not match a longer one's beginning. Where
  * none does, the text before the level is read by the form of its parts. Only a text without a level matches a setting
@@ -241,25 +244,19 @@ function rewritten(text: string, { pattern, groups }: Leveled): string {
 
 function extracted(text: string, { pattern, groups }: Leveled): string {
   // Groups above 9 can only be extracted by name.
-  const all = `regexp_extract(${text}, ${sqlString(pattern)}, [${groups.map(sqlString).join(', ')}])`
-  const values = listed(
-    (field) => {
-      if (!groups.includes(field)) return "''"
-      const value = `found['${field}']`
-      return field === 'others' ? `${sqlString(othersBegin)}, ${value}, ${sqlString(othersEnd)}` : value
-    },
-    rest(text, pattern),
-  )
+  const whole = sqlString(`${pattern.replace(start, `${start}(`)})`)
+  const all = `regexp_extract(${text}, ${whole}, [${['all', ...groups].map(sqlString).join(', ')}])`
+  const values = listed((field) => {
+    if (!groups.includes(field)) return "''"
+    const value = `found['${field}']`
+    return field === 'others' ? `${sqlString(othersBegin)}, ${value}, ${sqlString(othersEnd)}` : value
+  }, `substring(${text}, length(found['all']) + 1)`)
   return once('found', all, values)
 }
 
 /** Around the one part of a setting without a column. */
 const othersBegin = '{"local_addr":"'
 const othersEnd = '"}'
-
-function rest(text: string, pattern: string): string {
-  return `substring(${text}, length(regexp_extract(${text}, ${sqlString(pattern)}, 0)) + 1)`
-}
 
 /**
  * A prefix consists of a few names of at most 63 bytes. Only the beginning of a text is searched for it: the text after
@@ -289,7 +286,7 @@ export function prefixRest({ whole, values }: PrefixColumns): string {
   const last = order.length + 1
   // The message may contain the separator, so all remaining elements belong to it.
   const parts = `list_transform(${values}[${last}:], lambda value: coalesce(value, ''))`
-  const restOfHead = `CASE WHEN len(${values}) > ${last} THEN list_aggregate(${parts}, 'string_agg', ${sqlString(separator)}) ELSE coalesce(${values}[${last}], '') END`
+  const restOfHead = `CASE WHEN len(${values}) > ${last} THEN ${joinedTexts(parts, separator)} ELSE coalesce(${values}[${last}], '') END`
   const headChars = `least(length(${whole}), ${maxHeadChars})`
   return `CASE WHEN ${values} IS NULL THEN NULL
     WHEN strlen(${whole}) > ${maxHeadChars} THEN substring(${whole}, ${headChars} - length(${restOfHead}) + 1)

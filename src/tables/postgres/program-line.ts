@@ -1,4 +1,5 @@
 import { once, sqlString } from '../sql.ts'
+import { jsonObject } from './expressions/json.ts'
 import { englishLevelWord } from './levels.ts'
 import { type ListedField, listed } from './prefix-list.ts'
 import { poolerFields } from './shapes/pooler.ts'
@@ -153,7 +154,6 @@ function lineValues(): string {
   // Go's logger writes its time behind the level. Behind one in front, it is the beginning of the message.
   const late = group('late_time')
   const behind = `substring(plain, length(found['all']) + 1 - CASE WHEN ${stamped} <> '' AND ${late} <> '' THEN length(${late}) + 1 ELSE 0 END)`
-  const message = 'message'
   const isBackup = `regexp_matches(${parts}, '^P\\d')`
   const common = {
     time: `CASE WHEN contains(${stamped}, 'e+') THEN ${epochSeconds(stamped)}
@@ -161,10 +161,10 @@ function lineValues(): string {
     pid: `regexp_extract(${parts}, '(?:^|[ \\t\\[])(\\d+)(?:[\\] \\t-]|: )', 1)`,
     level: group('level'),
   }
-  const { message: behindSocket, ...socket } = poolerFields(message)
-  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(${message}, '^(?:ThreadId\\(\\d+\\) |[\\w-]+[.]c:\\d+ )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
+  const { message: behindSocket, ...socket } = poolerFields('message')
+  const program = `CASE WHEN ${isBackup} THEN 'pgbackrest' WHEN ${isPoolerName(parts)} OR ${isPoolerName(`regexp_extract(message, '^(?:ThreadId\\(\\d+\\) |[\\w-]+[.]c:\\d+ )?[\\w:]+: ')`)} THEN 'pooler' ELSE 'operator' END`
   const values = `CASE WHEN ${isPgbouncer} THEN ${valuesOf({ ...common, ...socket, program: "'pooler'" }, behindSocket)}
-    WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE ${message} END`)} END`
+    WHEN ${isLine} THEN ${valuesOf({ ...common, program }, `CASE WHEN ${isBackup} THEN plain ELSE message END`)} END`
   return once('message', behind, values)
 }
 
@@ -274,11 +274,11 @@ function pairValues(): string {
     CASE WHEN ${isServer} THEN ${valuesOf(ofServer, message)} ELSE ${valuesOf({ ...values, program: "'operator'" }, whole)} END END`
 }
 
-/** SQL of a JSON object of the pairs with other keys; '' without any. */
+/** SQL of a JSON object of the pairs with other keys; NULL without any. */
 function otherPairs(known: string): string {
   const pairs = `regexp_extract_all(plain, ${sqlString(`(?:^| )([\\w.]+=${quotedOrWord})`)}, 1)`
   const stated = `substring(pair, instr(pair, '=') + 1)`
   const member = `to_json(split_part(pair, '=', 1))::VARCHAR || ':' || CASE WHEN starts_with(${stated}, '"') AND json_valid(${stated}) THEN ${stated} ELSE to_json(${stated})::VARCHAR END`
   const others = `list_filter(${pairs}, lambda pair: NOT regexp_matches(pair, ${sqlString(`^(?:${known})=`)}))`
-  return `'{' || nullif(array_to_string(list_transform(${others}, lambda pair: ${member}), ','), '') || '}'`
+  return jsonObject(`list_transform(${others}, lambda pair: ${member})`)
 }

@@ -81,7 +81,7 @@ export class PostgresProjection implements Projection {
   readonly usualBeginning = usualBeginning
   readonly writtenForm = writtenForm
   readonly #options: PostgresProjectionOptions
-  /** What stands before and behind the relation, by the options: to write it takes as long as a batch of 1 MiB. */
+  /** The SQL before and behind the name of the relation, by the options. It is kept because generating it takes 10 ms or more. */
   readonly #written = new Map<string, readonly [before: string, behind: string]>()
 
   constructor(options: PostgresProjectionOptions) {

@@ -1,6 +1,7 @@
 import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Random } from '../../../doubles/seeded-random.ts'
+import { isMissingFile } from '../../../src/sinks/delta/storage/file-errors.ts'
 import type { FileCall, FileCallWatcher } from './file-calls.ts'
 
 /** A file or a folder, whatever its name: the inode with its birth, because inodes are used again. */
@@ -175,7 +176,7 @@ function unlessMissing<T>(look: () => T): T | undefined {
   try {
     return look()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!isMissingFile(error)) throw error
     return undefined
   }
 }

@@ -46,7 +46,8 @@ const maxAttempts = 3
 
 /**
  * Loads batches by replacing the rows of their ranges. A statement that is executed twice, late, or by two processes
- * leaves the same rows, whatever else was lost. So the next start of this mode repeats a batch without a look at the rows.
+ * leaves the same rows, even if the state directory was lost. So the next start in this mode repeats an unfinished batch
+ * and does not read the table's rows first.
  * The intent is for other modes: they would land rows again that a row filter hides by then.
  *
  * A document that grows is different: its rows have the place of the part that they were landed in, and two processes, or a

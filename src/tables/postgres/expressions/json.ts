@@ -1,4 +1,4 @@
-import { sqlString } from '../../sql.ts'
+import { joinedTexts, sqlString } from '../../sql.ts'
 
 /** Keys to read and their types; nested objects become nested structs. */
 export interface JsonStructure {
@@ -18,6 +18,11 @@ export function textKeys(keys: readonly string[]): JsonStructure {
 /** @returns a JSON path. @param keys one key per level */
 export function jsonPath(keys: readonly string[]): string {
   return `$${keys.map((key) => `."${key.replace(/["\\]/g, '\\$&')}"`).join('')}`
+}
+
+/** SQL of a JSON object; NULL for an empty list. @param members SQL of a list of its members' texts */
+export function jsonObject(members: string): string {
+  return `'{' || ${joinedTexts(members, ',')} || '}'`
 }
 
 /** SQL of a constant list of texts. To plan one function takes the engine less time than to plan a list of constants. */

@@ -1,21 +1,17 @@
-import { once, sqlString } from '../../sql.ts'
+import { joinedTexts, once, sqlString } from '../../sql.ts'
 import { maxMarkedBytes, unmarked, withNumbers } from '../expressions/exact-numbers.ts'
+import { jsonObject } from '../expressions/json.ts'
 import { joinedKeys, removalPatch, withoutEmptyObjects, withoutKeys } from '../other-keys.ts'
 import type { Shape, ValueAt } from './shape.ts'
 
 /** The kind of every record of change data. */
 export const change = `'change'`
 
-/** SQL of a JSON object. @param members SQL of a list of its members' texts */
-function jsonObject(members: string): string {
-  return `concat('{', list_aggregate(${members}, 'string_agg', ','), '}')`
-}
-
 /** SQL of the row that wal2json writes as a list of `{ name, value }`. Values keep their text: they may exceed a double. */
 function namedValues(list: string): string {
   const member = `json_extract(one, '$.name')::VARCHAR || ':' || coalesce(json_extract(one, '$.value')::VARCHAR, 'null')`
   return `CASE WHEN starts_with(${list}, '[') AND strlen(${list}) <= ${maxMarkedBytes}
-    THEN ${jsonObject(`list_transform(json_extract(${list}, '$[*]'), lambda one: ${member})`)} END`
+    THEN coalesce(${jsonObject(`list_transform(json_extract(${list}, '$[*]'), lambda one: ${member})`)}, '{}') END`
 }
 
 /** SQL of the members of a list of `{ name, value }` without their values, such as the types; NULL when it has only names. */
@@ -61,7 +57,7 @@ function rowsOfChanges(changes: string, names: string, values: string): string {
   const row = `CASE WHEN len(${listOf(names)}) > 0 THEN ${jsonObject(members)} ELSE 'null' END`
   const rows = `list_transform(json_extract(${changes}, '$[*]'), lambda one: ${row})`
   const ofRows = `CASE WHEN len(list_filter(rows, lambda row: row <> 'null')) = 0 THEN NULL WHEN len(rows) = 1 THEN rows[1]
-    ELSE '[' || list_aggregate(rows, 'string_agg', ',') || ']' END`
+    ELSE '[' || ${joinedTexts('rows', ',')} || ']' END`
   return `CASE WHEN strlen(${changes}) <= ${maxMarkedBytes} THEN ${once('rows', rows, ofRows)} END`
 }
 
@@ -189,7 +185,7 @@ function membersOf(object: string, condition: string): string {
   const member = `to_json(one)::VARCHAR || ':' || coalesce(json_extract(entity, ${pointer})::VARCHAR, 'null')`
   const members = `list_transform(list_filter(json_keys(entity), lambda one: ${condition}), lambda one: ${member})`
   const short = `CASE WHEN strlen(${object}) <= ${maxMarkedBytes} THEN ${object} END`
-  return once('entity', short, `'{' || list_aggregate(${members}, 'string_agg', ',') || '}'`)
+  return once('entity', short, jsonObject(members))
 }
 
 /**
@@ -347,5 +343,5 @@ export const sequin: Shape = {
 /** SQL of a table's name; NULL when both parts are. */
 function tableOf(schema: string, table: string): string {
   const present = `list_filter([${schema}, ${table}], lambda part: part <> '')`
-  return `list_aggregate(${present}, 'string_agg', '.')`
+  return joinedTexts(present, '.')
 }

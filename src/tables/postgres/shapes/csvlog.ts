@@ -93,10 +93,6 @@ function isGreenplum(at: ValueAt): string {
   return `starts_with(${at('4')}, 'p')`
 }
 
-function csvPlace(at: ValueAt, place: number): string {
-  return at(String(place))
-}
-
 /** SQL of the values of a line as a list, without their quotes; NULL for those that are empty. */
 function csvValues(line: string): string {
   const value = `CASE WHEN value IN ('', '"', '""') THEN NULL WHEN starts_with(value, '"')
@@ -111,13 +107,13 @@ export const wrappedCsvlog: Shape = {
     `${hasText(at)} AND regexp_matches(${text}, '${csvlogLine.replace('^', `^(?:${criHead})?`)}')`,
   split: csvValues,
   fields: (at) => {
-    const greenplum = (column: string): string => csvPlace(at, greenplumColumns.indexOf(column) + 1)
+    const greenplum = (column: string): string => at(String(greenplumColumns.indexOf(column) + 1))
     const either = (theirs: string, own: string | undefined): string =>
       `CASE WHEN ${isGreenplum(at)} THEN ${theirs} ELSE ${own} END`
     const fields = csvlogFields((column) =>
       either(
         greenplumColumns.includes(column!) ? greenplum(column!) : 'NULL',
-        csvPlace(at, csvColumns.indexOf(column!) + 1),
+        at(String(csvColumns.indexOf(column!) + 1)),
       ),
     )
     return {
@@ -135,7 +131,7 @@ export const wrappedCsvlog: Shape = {
     const read: readonly string[] = Object.values(greenplumFields)
     const others = greenplumColumns.filter((name) => /^[A-Z]/.test(name) && !read.includes(name))
     const members = others.map(
-      (name) => `${sqlString(name)}, ${csvPlace(at, greenplumColumns.indexOf(name) + 1)}`,
+      (name) => `${sqlString(name)}, ${at(String(greenplumColumns.indexOf(name) + 1))}`,
     )
     return `CASE WHEN ${isGreenplum(at)} THEN json_merge_patch('{}', json_object(${members.join(', ')}))::VARCHAR END`
   },

@@ -1,4 +1,4 @@
-import { once, sqlString } from '../../sql.ts'
+import { joinedTexts, once, sqlString } from '../../sql.ts'
 import { removalPatch } from '../other-keys.ts'
 import { firstOf } from './first-of.ts'
 import type { ValueAt } from './shape.ts'
@@ -61,7 +61,8 @@ function isPgstream(at: ValueAt): string {
 
 /** SQL of a text that the journal exports as a list of bytes, because it has control characters, such as those of colors. */
 function decodedBytes(text: string): string {
-  const hex = `list_aggregate(list_transform(json_extract_string(${text}, '$[*]'), lambda byte: format('{:02x}', byte::UTINYINT)), 'string_agg', '')`
+  const digits = `list_transform(json_extract_string(${text}, '$[*]'), lambda byte: format('{:02x}', byte::UTINYINT))`
+  const hex = joinedTexts(digits, '')
   return `CASE WHEN starts_with(${text}, '[') AND regexp_full_match(${text}, '\\[\\d{1,3}(?:,\\d{1,3})*\\]')
     THEN coalesce(TRY(decode(unhex(${hex}))), ${text}) ELSE ${text} END`
 }

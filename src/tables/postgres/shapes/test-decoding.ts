@@ -1,5 +1,6 @@
 import { once, sqlString } from '../../sql.ts'
 import { maxMarkedBytes } from '../expressions/exact-numbers.ts'
+import { jsonObject } from '../expressions/json.ts'
 import { change } from './change-data.ts'
 import { decodedText } from './csvlog-line.ts'
 import { hasText } from './envelope.ts'
@@ -22,7 +23,7 @@ function decodedRow(part: string): string {
   const pair = `regexp_extract(one, ${sqlString(decodedColumn)}, ['name', 'value'])`
   const member = once('pair', pair, `${name} || ':' || ${value}`)
   const members = `list_transform(regexp_extract_all(${part}, ${sqlString(decodedColumn)}), lambda one: ${member})`
-  return `'{' || list_aggregate(${members}, 'string_agg', ',') || '}'`
+  return jsonObject(members)
 }
 
 /** SQL of the fields of a text of test_decoding. */
