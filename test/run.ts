@@ -48,6 +48,8 @@ const takesLong =
 // Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
 // so it would wait for the browsers of other files.
 const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
+/** The longest files that a run of many names at its end. */
+const shownFiles = 20
 const directory = join(root, 'node_modules', '.cache', 'tailrace-test', String(process.pid))
 const journal = join(directory, 'journal')
 const fileGroup = new URL('./support/file-group.ts', import.meta.url).href
@@ -61,13 +63,14 @@ if (files.some((file) => /^(?:browser|deploy|e2e|interop|upgrades)\//.test(file)
   })
 
 const code = await runGroups(groupsOf(files))
-const ended = filesThat('ended')
-const unended = filesThat('began').filter((file) => !ended.includes(file))
+const ended = eventsOf('ended').map(({ file }) => file)
+const unended = eventsOf('began').flatMap(({ file }) => (ended.includes(file) ? [] : [file]))
 // The process of a group ended early, so its last files have not begun.
 const left = files.filter((file) => !ended.includes(file) && !unended.includes(file))
 if (left.length > 0) await runGroups(left.map((file) => [file]))
 for (const file of unended)
   console.error(`test/${file} ended its process, or was ended, before its tests were over.`)
+if (files.length > shownFiles) console.log(`# longest files: ${longestFiles().join(', ')}`)
 process.exitCode = code === 0 && unended.length + left.length > 0 ? 1 : code
 // The summary above may be that of the files that ran again.
 if (process.exitCode !== 0) console.log('FAILED')
@@ -121,10 +124,17 @@ async function runGroups(groups: readonly (readonly string[])[]): Promise<number
   })
 }
 
-function filesThat(event: FileEvent['event']): string[] {
+/** Where the time of a run goes: a file that became slow is seen here before the whole run is. */
+function longestFiles(): string[] {
+  const begins = new Map(eventsOf('began').map(({ file, at }) => [file, at]))
+  return eventsOf('ended')
+    .map(({ file, at }) => ({ file, seconds: (at - begins.get(file)!) / 1000 }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, shownFiles)
+    .map(({ file, seconds }) => `${file} ${seconds.toFixed(0)} s`)
+}
+
+function eventsOf(event: FileEvent['event']): FileEvent[] {
   const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').slice(0, -1) : []
-  return lines
-    .map((line) => JSON.parse(line) as FileEvent)
-    .filter((line) => line.event === event)
-    .map(({ file }) => file)
+  return lines.map((line) => JSON.parse(line) as FileEvent).filter((line) => line.event === event)
 }

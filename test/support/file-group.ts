@@ -8,6 +8,8 @@ export interface FileEvent {
   readonly event: 'began' | 'ended'
   /** Path below test/. */
   readonly file: string
+  /** Milliseconds since 1970. */
+  readonly at: number
 }
 
 const tests = new URL('..', import.meta.url)
@@ -31,7 +33,7 @@ export async function runFiles(
   maxClosingMs = 20_000,
 ): Promise<void> {
   const note = (event: FileEvent['event'], file: string): void => {
-    const line: FileEvent = { event, file }
+    const line: FileEvent = { event, file, at: Date.now() }
     appendFileSync(journal, `${JSON.stringify(line)}\n`)
   }
   // Node opens these when they are first used, and keeps them.

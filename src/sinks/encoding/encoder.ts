@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../clock.ts'
@@ -10,7 +9,15 @@ import type { PartitionColumn, TableDeclaration } from '../../tables/table.ts'
 import type { EncodedBatch } from '../table-committer.ts'
 import { type EmbeddedEngine, parquetSql, sqlIdentifier, sqlString, type WrittenFile } from './engine.ts'
 import { encodeError, errorKind } from './engine-errors.ts'
-import { carefulSettings, PartWriter, parquetOptions, type WrittenParts } from './part-writer.ts'
+import { KeptPlan } from './kept-plan.ts'
+import {
+  carefulSettings,
+  newPartPath,
+  ordinarySettings,
+  PartWriter,
+  parquetOptions,
+  type WrittenParts,
+} from './part-writer.ts'
 import { PartitionWriter } from './partition-writer.ts'
 
 export interface SpoolEncoderOptions {
@@ -47,6 +54,7 @@ export class SpoolEncoder {
   readonly #nowMs: () => number
   readonly #files: 'by-partition' | 'whole'
   readonly #partitions: readonly PartitionColumn[]
+  readonly #keptPlan: KeptPlan
   readonly #turns: SerialQueue
   readonly #longTexts: SerialQueue
   readonly #log: Logger
@@ -63,6 +71,14 @@ export class SpoolEncoder {
     this.#longTexts = options.longTexts ?? new SerialQueue()
     this.#nowMs = options.nowMs ?? systemClock.now
     this.#log = options.logger ?? silentLogger
+    this.#keptPlan = new KeptPlan({
+      engine: this.#engine,
+      declaration: this.#declaration,
+      leftOut: this.#leftOut(),
+      directory: this.#outputDirectory,
+      copyOptions: parquetOptions,
+      settings: ordinarySettings,
+    })
   }
 
   /**
@@ -88,6 +104,7 @@ export class SpoolEncoder {
       const writer = new PartWriter({
         engine: this.#engine,
         declaration: this.#declaration,
+        keptPlan: this.#keptPlan,
         spans: batch.spans,
         directory,
         leftOut: this.#leftOut(),
@@ -153,7 +170,7 @@ export class SpoolEncoder {
     { batch, directory, signal }: EncodeWork,
   ): Promise<readonly WrittenFile[]> {
     if (parts.length < 2) return parts
-    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    const path = newPartPath(directory)
     const files = await this.#engine.withSettings(carefulSettings(batch.longestRowBytes), () =>
       this.#engine.copy(
         `COPY (FROM ${parquetSql(parts.map((part) => part.path))}) TO ${sqlString(path)} (${parquetOptions})`,

@@ -28,6 +28,9 @@ export interface WrittenFile {
   readonly partition: ReadonlyMap<string, string | null>
 }
 
+/** Values of the engine's settings, by name. */
+export type EngineSettings = Readonly<Record<string, string | number>>
+
 /** A row as JSON-safe values: 64-bit integers, decimals and timestamps are text. */
 export type JsonRow = Record<string, unknown>
 
@@ -195,10 +198,7 @@ export class EmbeddedEngine {
   }
 
   /** Runs `work` with changed settings and restores them afterwards. */
-  async withSettings<Result>(
-    settings: Readonly<Record<string, string | number>>,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
+  async withSettings<Result>(settings: EngineSettings, work: () => Promise<Result>): Promise<Result> {
     const names = Object.keys(settings)
     const [before] = await this.rows(
       `SELECT ${names.map((name) => `current_setting('${name}')::VARCHAR AS "${name}"`).join(', ')}`,

@@ -6,8 +6,9 @@ import type { Span } from '../../records.ts'
 import { collectGarbage } from '../../streams/staging/collect-garbage.ts'
 import { rejectedRow, rowPlace } from '../../streams/staging/spool.ts'
 import type { ProjectionOptions, TableDeclaration } from '../../tables/table.ts'
-import { type EmbeddedEngine, sqlString, type WrittenFile } from './engine.ts'
+import { type EmbeddedEngine, type EngineSettings, sqlString, type WrittenFile } from './engine.ts'
 import { isCausedByRows, isOutOfMemory } from './engine-errors.ts'
+import type { KeptPlan } from './kept-plan.ts'
 import { spoolProjectionSql } from './projection.ts'
 import {
   beginsWithin,
@@ -41,15 +42,20 @@ const idleOptimizers =
   'common_subexpressions,expression_rewriter,in_clause,statistics_propagation,filter_pushdown,filter_pullup,' +
   'build_side_probe_side,join_order'
 
-type EngineSettings = Readonly<Record<string, string | number>>
-
-const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
+/** Settings for statements of ordinary rows. */
+export const ordinarySettings: EngineSettings = { disabled_optimizers: idleOptimizers }
 
 /** Mean row length from which the vectors of two threads would take 400 MB. Measured with records inside of records. */
 const maxTwoThreadRowBytes = 700
 
 /** Rows that one thread projects in less time than two take to prepare their vectors. */
 const maxOneThreadRows = 2_048
+
+/** Rows that one thread projects by the kept plan in less time than two take with a plan of their own. */
+const maxKeptPlanRows = 16_384
+
+/** Text that the kept plan's table may hold twice within the engine's memory. */
+const maxKeptPlanBytes = 8 * 1024 * 1024
 
 /**
  * Settings for the projection of any form: its vectors of ordinary rows do not fit into the engine's usual memory.
@@ -112,6 +118,7 @@ export interface WrittenParts {
 export interface PartWriterOptions {
   readonly engine: EmbeddedEngine
   readonly declaration: TableDeclaration
+  readonly keptPlan: KeptPlan
   readonly spans: readonly Span[]
   /** The batch's directory, for files and for pieces of the spool. */
   readonly directory: string
@@ -195,8 +202,17 @@ export class PartWriter {
   /** Writes the rows that a file lacks, on two threads only where they are likely to fit into memory. */
   async #writeAnyForm(piece: SpoolPiece, usual: WrittenFile | undefined): Promise<WrittenFile | undefined> {
     const rows = { written: usual?.path }
-    const hasManyRows = piece.rows - (usual?.rows ?? 0) > maxOneThreadRows
-    if (hasManyRows && piece.bytes / piece.rows <= maxTwoThreadRowBytes) {
+    const rowCount = piece.rows - (usual?.rows ?? 0)
+    const meanBytes = piece.bytes / piece.rows
+    if (rowCount <= maxKeptPlanRows && rowCount * meanBytes <= maxKeptPlanBytes) {
+      try {
+        return await this.#writeByKeptPlan(piece, usual)
+      } catch {
+        // A statement for this batch alone decides whether its rows are at fault.
+        this.#options.signal?.throwIfAborted()
+      }
+    }
+    if (rowCount > maxOneThreadRows && meanBytes <= maxTwoThreadRowBytes) {
       try {
         return await this.#writePart([piece], anyFormSettings(2), rows)
       } catch (error) {
@@ -204,6 +220,17 @@ export class PartWriter {
       }
     }
     return this.#writePart([piece], anyFormSettings(1), rows)
+  }
+
+  #writeByKeptPlan(piece: SpoolPiece, usual: WrittenFile | undefined): Promise<WrittenFile | undefined> {
+    const { keptPlan, spans, directory, ingestMs, signal } = this.#options
+    return keptPlan.write({
+      source: { pieces: [piece], spans, written: usual?.path },
+      ingestMs,
+      path: newPartPath(directory),
+      settings: anyFormSettings(1),
+      signal,
+    })
   }
 
   /** Of most servers, all records have the usual form or none has, and the search for none takes a statement, too. */
@@ -292,12 +319,11 @@ export class PartWriter {
     const { engine, declaration, spans, directory, leftOut, ingestMs, signal } = this.#options
     const steps: string[] = []
     const store = (sql: string): string => `step_${steps.push(sql)}`
-    const select = spoolProjectionSql(
-      declaration,
-      { pieces, spans, written: rows.written },
-      { ingestMs, usual: rows.usual, store: isLong(pieces) ? store : undefined },
-    )
-    const path = join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
+    const select = spoolProjectionSql(declaration, { pieces, spans, written: rows.written }, ingestMs, {
+      usual: rows.usual,
+      store: isLong(pieces) ? store : undefined,
+    })
+    const path = newPartPath(directory)
     try {
       for (const [index, step] of steps.entries()) {
         await engine.withSettings(settings, () =>
@@ -332,6 +358,10 @@ export class PartWriter {
 
 function isLong(pieces: readonly SpoolPiece[]): boolean {
   return pieces.some(({ longestRowBytes }) => longestRowBytes > maxUndividedRowBytes)
+}
+
+export function newPartPath(directory: string): string {
+  return join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
 }
 
 async function removeAll(files: readonly WrittenFile[]): Promise<void> {

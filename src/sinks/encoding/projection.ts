@@ -7,8 +7,9 @@ import type { SpoolPiece } from './spool-pieces.ts'
 
 const mebibyte = 1024 * 1024
 
-/** Columns that come from the spool. */
-const placeColumns = [
+/** Columns that come with the rows. */
+const spoolColumnsOfTable = [
+  'ingest_ts',
   'source_blob',
   'source_generation',
   'source_offset',
@@ -27,23 +28,29 @@ export interface SpoolSource {
 /**
  * SQL that selects every column of the declaration from the rows of a spool.
  *
- * @param options.ingestMs value of `ingest_ts`, in milliseconds since the epoch
+ * @param ingestMs value of `ingest_ts`, in milliseconds since the epoch
  */
 export function spoolProjectionSql(
   declaration: TableDeclaration,
   source: SpoolSource,
-  options: Pick<ProjectionOptions, 'usual' | 'store'> & { readonly ingestMs: number },
+  ingestMs: number,
+  options: Pick<ProjectionOptions, 'usual' | 'store'> = {},
 ): string {
-  const { projection, columns } = declaration
-  const rows = projection.select(spoolRelation(source), {
-    passThrough: placeColumns,
-    usual: options.usual,
-    store: options.store,
-  })
-  const ingest = `make_timestamptz(${BigInt(Math.trunc(options.ingestMs)) * 1000n})`
-  const list = columns.map(({ name }) =>
-    name === 'ingest_ts' ? `${ingest} AS ingest_ts` : columnSql(declaration, name),
-  )
+  return tableRowsSql(declaration, `(${placedRowsSql(source, ingestMs)})`, options)
+}
+
+/**
+ * SQL that selects every column of the declaration.
+ *
+ * @param placedRows SQL of a relation with the columns of `placedRowsSql`
+ */
+export function tableRowsSql(
+  declaration: TableDeclaration,
+  placedRows: string,
+  options: Pick<ProjectionOptions, 'usual' | 'store'> = {},
+): string {
+  const rows = declaration.projection.select(placedRows, { ...options, passThrough: spoolColumnsOfTable })
+  const list = declaration.columns.map(({ name }) => columnSql(declaration, name))
   return `SELECT ${list.join(', ')} FROM (${rows})`
 }
 
@@ -52,18 +59,20 @@ function columnSql({ partitionColumns }: TableDeclaration, name: string): string
   return partition === undefined ? sqlIdentifier(name) : `${partition.fromSql} AS ${sqlIdentifier(name)}`
 }
 
-function spoolRelation({ pieces, spans, written }: SpoolSource): string {
+/** SQL that selects the records of a spool, as a projection takes them, with the columns that come from the spool. */
+export function placedRowsSql({ pieces, spans, written }: SpoolSource, ingestMs: number): string {
+  const ingest = `make_timestamptz(${BigInt(Math.trunc(ingestMs)) * 1000n})`
   const decoded = `CASE WHEN encoding = 'raw' THEN json_extract_string(raw, '$') ELSE coalesce(raw, '') END`
   const rows = `SELECT * REPLACE (${decoded} AS raw, coalesce(source_index, 0) AS source_index)
     FROM ${readDelimited(pieces, spoolColumns)}`
   const placed = withSpans(rows, spans)
-  return `(SELECT span_blob AS source_blob, span_generation AS source_generation,
+  return `SELECT ${ingest} AS ingest_ts, span_blob AS source_blob, span_generation AS source_generation,
     source_offset,
     length AS source_length,
     source_index,
     reject, note, raw, form >= ${formNumbers.flat} AS is_flat, form >= ${formNumbers.written} AS is_written,
     CASE WHEN reject IS NULL THEN coalesce(json, raw) END AS text
-    FROM ${written === undefined ? placed : without(placed, written, spans)})`
+    FROM ${written === undefined ? placed : without(placed, written, spans)}`
 }
 
 /** Excludes the rows that a file already has. With one span, offset and index identify a row. */

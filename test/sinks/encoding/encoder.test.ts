@@ -394,12 +394,17 @@ test('a batch may span hundreds of dates within the engine’s memory', async (t
 })
 
 /** The statements that write files, from now on. */
-function copiesOf(engine: EmbeddedEngine): string[] {
-  const statements: string[] = []
+function copiesOf(engine: EmbeddedEngine, statements: string[] = []): string[] {
   const copy = engine.copy.bind(engine)
   engine.copy = (sql, signal) => {
     statements.push(sql)
     return copy(sql, signal)
+  }
+  const connect = engine.connect.bind(engine)
+  engine.connect = async () => {
+    const connection = await connect()
+    copiesOf(connection, statements)
+    return connection
   }
   return statements
 }

@@ -29,16 +29,14 @@ test('projected in several steps, generated lines have the same values as in one
     const source = { spans, pieces: [{ ...facts, path: spoolPath, bytes: facts.spoolBytes }] }
     const steps: string[] = []
     const store = (select: string): string => `step_${steps.push(select)}`
-    const inSteps = spoolProjectionSql(declaration, source, { ingestMs: 0, store })
+    const inSteps = spoolProjectionSql(declaration, source, 0, { store })
     assert.ok(steps.length > 1)
     // The encoder's settings: with every optimizer, the engine holds more texts at a time. Both results stay in memory.
     await engine.withSettings({ ...carefulSettings(0), memory_limit: '500MiB' }, async () => {
       for (const [index, step] of steps.entries())
         await engine.run(`CREATE TEMP TABLE step_${index + 1} AS ${step}`)
       await engine.run(`CREATE TEMP TABLE in_steps AS ${inSteps}`)
-      await engine.run(
-        `CREATE TEMP TABLE at_once AS ${spoolProjectionSql(declaration, source, { ingestMs: 0 })}`,
-      )
+      await engine.run(`CREATE TEMP TABLE at_once AS ${spoolProjectionSql(declaration, source, 0)}`)
     })
     const others = await engine.rows(
       '(FROM at_once EXCEPT FROM in_steps) UNION ALL (FROM in_steps EXCEPT FROM at_once)',
