@@ -88,6 +88,18 @@ test('each format shows NULL apart from an empty text, and has the same bytes in
   assert.deepEqual((await readdir(directory)).toSorted(), Object.keys(expected).toSorted())
 })
 
+test('before a table exists, a statement over it says that a run creates it', async (t) => {
+  const config = await emptyConfig(t)
+  for (const name of ['logs', 'slow_statements', 'nonsense'])
+    await assert.rejects(
+      outputOf(config, (context) => query(context, `FROM ${name}`, {})),
+      (error) =>
+        isTailraceError(error, 'QUERY_FAILED') &&
+        /No table of primary exists yet: a run creates it\.$/.test(error.message),
+      name,
+    )
+})
+
 test('a result file is there whole or not at all', async (t) => {
   const config = await emptyConfig(t)
   const directory = await temporaryDirectory(t)

@@ -125,12 +125,16 @@ test('a byte order mark between two objects belongs to the second, and one insid
   )
 })
 
+const sequinMessage = (price: number): string =>
+  `{"record":{"price":${price}.10},"action":"insert","metadata":{"table_name":"orders"}}`
+
 test('the records of an array on a line are rows that share its place and differ in their index', () => {
   for (const [line, texts] of [
     ['[{"a":1.0},{"b": {"records":1}}]', ['{"a":1.0}', '{"b": {"records":1}}']],
     [' [ {"a":1} , 7, {"b":2} ] ', ['{"a":1}', '7', '{"b":2}']],
     ['[{"records":[{"a":1},{"b":2}]},{"c":3}]', ['{"a":1}', '{"b":2}', '{"c":3}']],
     ['{"records":[{"a":1e400,"a":"\\u00e9"}]}', ['{"a":1e400,"a":"\\u00e9"}']],
+    [`{"data":[${sequinMessage(1)}, ${sequinMessage(2)}]}`, [sequinMessage(1), sequinMessage(2)]],
     ['{"a":1},', ['{"a":1}']],
     ['{"a":1} ,\r', ['{"a":1}']],
     [',{"a":1}', ['{"a":1}']],
@@ -315,7 +319,13 @@ test('records keep their long integers, and an element that is no object is reje
 })
 
 test('a records document without elements, or with something else in it, stays one row', () => {
-  for (const line of ['{"records":[]}', '{"records":{"a":[1]}}', '{"x":"[\\"records\\"]"}']) {
+  for (const line of [
+    '{"data":[]}',
+    `{"data":[${sequinMessage(1)},{"a":1}]}`,
+    '{"records":[]}',
+    '{"records":{"a":[1]}}',
+    '{"x":"[\\"records\\"]"}',
+  ]) {
     const { entries } = entriesOf(blockOf([line]))
     assert.deepEqual(
       entries.map(({ raw, reject }) => [raw, reject]),

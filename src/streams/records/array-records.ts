@@ -1,4 +1,11 @@
-import { elementPlaces, isJsonObject, type JsonValue, memberPlaces, type TextPlace } from '../../json.ts'
+import {
+  elementPlaces,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  memberPlaces,
+  type TextPlace,
+} from '../../json.ts'
 
 /** One element of an array of records. */
 export interface ArrayRecord {
@@ -8,7 +15,8 @@ export interface ArrayRecord {
 }
 
 /**
- * Finds the records of an array, or of an object with an array `records`. Event Hubs captures arrays of such objects.
+ * Finds the records of an array, of an object with an array `records`, or of a batch of Sequin's messages. Event Hubs captures
+ * arrays of such objects.
  *
  * @param value the parsed text
  * @param latin1 one well-formed JSON value
@@ -29,12 +37,30 @@ export function recordsOf(value: JsonValue, latin1: string): readonly ArrayRecor
 }
 
 function inRecords(value: JsonValue, latin1: string, { start, end }: TextPlace): ArrayRecord[] | undefined {
-  if (!isJsonObject(value) || !Array.isArray(value.records) || value.records.length === 0) return undefined
-  const place = memberPlaces(latin1, { start: latin1.indexOf('{', start), end }).get('records')
-  const elements = value.records
+  if (!isJsonObject(value)) return undefined
+  const key = isSequinBatch(value) ? 'data' : 'records'
+  const elements = value[key]
+  if (!Array.isArray(elements) || elements.length === 0) return undefined
+  const place = memberPlaces(latin1, { start: latin1.indexOf('{', start), end }).get(key)
   return (
     place &&
     elementPlaces(latin1, place).map((inner, at) => recordAt(elements[at] as JsonValue, latin1, inner))
+  )
+}
+
+/** https://sequinstream.com/docs/reference/sinks/sequin-stream, read 2026-12. Webhooks that batch send the same. */
+function isSequinBatch({ data }: JsonObject): boolean {
+  return (
+    Array.isArray(data) &&
+    data.length > 0 &&
+    data.every(
+      (one) =>
+        isJsonObject(one) &&
+        typeof one.action === 'string' &&
+        one.record !== undefined &&
+        isJsonObject(one.metadata) &&
+        one.metadata.table_name !== undefined,
+    )
   )
 }
 

@@ -131,7 +131,7 @@ export class DeltaQuerySession implements QuerySession {
 
   /** Creates the views that a statement names before it runs. */
   async #withNamedViews<Result>(
-    { setViews }: OpenedViews,
+    { views, setViews }: OpenedViews,
     sql: string,
     work: () => Promise<Result>,
   ): Promise<Result> {
@@ -142,8 +142,9 @@ export class DeltaQuerySession implements QuerySession {
       return await work()
     } catch (error) {
       // The engine proposes a name that it knows. The statement has given no row yet.
-      const isUnknown = isTailraceError(error, 'QUERY_FAILED') && error.message.startsWith('Catalog Error:')
-      if (isUnknown && (await setViews.createAll())) return work()
+      if (!isTailraceError(error, 'QUERY_FAILED') || !error.message.startsWith('Catalog Error:')) throw error
+      if (views.length === 0) throw withoutTables(error, this.#targets)
+      if (await setViews.createAll()) return work()
       throw error
     }
   }
@@ -256,4 +257,13 @@ function shapeOf(contents: ReadonlyMap<string, TableContents>): string {
 
 function sum(readings: readonly TableReading[], count: (reading: TableReading) => number): number {
   return readings.reduce((total, reading) => total + count(reading), 0)
+}
+
+/** The engine names what the statement asks for as if that were a mistake. */
+function withoutTables(error: TailraceError, targets: readonly DeltaTarget[]): TailraceError {
+  const names = targets.map(({ name }) => name).join(', ')
+  const [reason] = error.message.split('\n', 1)
+  return new TailraceError('QUERY_FAILED', `${reason} No table of ${names} exists yet: a run creates it.`, {
+    cause: error,
+  })
 }
