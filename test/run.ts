@@ -1,36 +1,54 @@
 // Node 20's test runner takes no patterns, so the files are found here: `pnpm test`, or `pnpm test batcher delta`
-// for those whose path contains one of the words, without those that contain a word behind `!`. Seven suites are run by
-// themselves: processes of the command from their start to their end, the contract of the Databricks sink, and the views
-// over whole logs of a server (`pnpm test:e2e`); other engines on our tables and we on theirs (`pnpm test:interop`); calls
-// that fail, power cuts, and processes that are killed or compete (`pnpm test:crashes`); the packed package in a project of
-// its own (`pnpm test:package`); whether the services that the tests talk to behave as the real ones do
-// (`pnpm test:doubles`), which only a change to them can alter; what deploy/ holds, with the image built and run
-// (`pnpm test:deploy`); and the page in a browser (`pnpm test:browser`). CI runs four of them at once (`pnpm test:long`).
+// for those whose path contains one of the words, without those that contain a word behind `!`. Files that take long, or
+// need what not every machine has, are in suites, which run by their names (`pnpm test:e2e`, or `tsx test/run.ts --suite e2e`).
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import type { FileEvent } from './support/file-group.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const words = process.argv.slice(2).filter((word) => !word.startsWith('!'))
-const otherWords = process.argv.slice(2).flatMap((word) => (word.startsWith('!') ? [word.slice(1)] : []))
-const isApart = (file: string): boolean =>
-  /^(?:browser|deploy|doubles|faults|golden|interop|package)\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/.test(
-    file,
-  )
-const isOfRuns = (file: string): boolean =>
-  /^(?:e2e|sample|upgrades)\/|^databricks\/contract|text-log-views/.test(file)
+/** The suites, and the paths of their files: of the first one that matches. All other files are those of `pnpm test`. */
+const suites: readonly (readonly [name: string, files: RegExp])[] = [
+  // The page in a browser.
+  ['browser', /^browser\//],
+  // What deploy/ holds, with the image built and run.
+  ['deploy', /^deploy\//],
+  // The packed package in a project of its own.
+  ['package', /^package\//],
+  // Whether the services that the tests talk to behave as the real ones do, which only a change to them can alter.
+  ['doubles', /^doubles\//],
+  // Other engines on our tables and we on theirs.
+  ['interop', /^(?:golden|interop)\//],
+  // Calls that fail, power cuts, and processes that are killed or compete.
+  ['crashes', /^faults\/|\/kill|competing-writers|two-processes|^databricks\/(?:crashes|faults)\b/],
+  // Whole runs: commands and processes from their start to their end, the page's server, and runs into a workspace.
+  ['e2e', /^(?:commands|databricks|e2e|page|sample|upgrades)\/|text-log-views/],
+]
+const long: readonly string[] = ['doubles', 'interop', 'crashes', 'e2e']
+
+const { values, positionals } = parseArgs({
+  options: { suite: { type: 'string', multiple: true, default: [] } },
+  allowPositionals: true,
+})
+const wantedSuites = values.suite.flatMap((name) => (name === 'long' ? long : [name]))
+const words = positionals.filter((word) => !word.startsWith('!'))
+const otherWords = positionals.flatMap((word) => (word.startsWith('!') ? [word.slice(1)] : []))
+const suiteOf = (file: string): string | undefined => suites.find(([, pattern]) => pattern.test(file))?.[0]
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
-  .filter((file) =>
-    words.length === 0 ? !isApart(file) && !isOfRuns(file) : words.some((word) => file.includes(word)),
-  )
+  .filter((file) => {
+    const suite = suiteOf(file)
+    if (wantedSuites.length > 0) return suite !== undefined && wantedSuites.includes(suite)
+    return words.length > 0 || suite === undefined
+  })
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .filter((file) => !otherWords.some((word) => file.includes(word)))
   .sort()
 
 if (files.length === 0) {
-  console.error(`No test file's path contains ${words.join(' or ')}.`)
+  console.error(`No test file is of ${[...wantedSuites, ...words].join(' or ')}.`)
   process.exit(2)
 }
 
@@ -38,16 +56,16 @@ if (files.length === 0) {
  * A process spends 2 s of CPU on loading the product and 1 s on loading Azurite. There are still several groups for each
  * of the processes, so that these end at about the same time. A file of whole runs takes a minute.
  */
-const maxGroupFiles = files.some(isOfRuns) ? 4 : 16
+const maxGroupFiles = files.some((file) => suiteOf(file) === 'e2e') ? 4 : 16
 // A process that takes longer than its files may has stopped going on: it is killed and fails, instead of the whole run
 // hanging. Long searches for faults are given more. A single test that hangs is ended before: see support/test-timeout.ts.
 const maxFileMs = Number(process.env.TAILRACE_TEST_MINUTES ?? 10) * 60_000
 /** Files that take several minutes. */
 const takesLong =
-  /^(?:faults\/power-cuts|databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark-(?:optimize|tables|views))/
+  /^(?:faults\/(?:power-cuts|every-call)|databricks\/(?:crashes|faults|kill)\b|e2e\/kill|interop\/spark)/
 // Many tests wait for other processes, so four at a time take less time even on two cores. The page gives way to all others,
 // so it would wait for the browsers of other files.
-const processes = files.some((file) => file.startsWith('browser/')) ? 2 : 4
+const processes = files.some((file) => suiteOf(file) === 'browser') ? 2 : 4
 /** The longest files that a run of many names at its end. */
 const shownFiles = 20
 const directory = join(root, 'node_modules', '.cache', 'tailrace-test', String(process.pid))
@@ -57,7 +75,7 @@ mkdirSync(directory, { recursive: true })
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
 
 // A start of the command compiles what changed. Several at once would load modules that another one is writing.
-if (files.some((file) => /^(?:browser|deploy|e2e|interop|upgrades)\//.test(file)))
+if (files.some((file) => suiteOf(file) !== undefined))
   spawnSync(process.execPath, [join(root, 'bin/tailrace.js'), '--version'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -95,8 +113,9 @@ function groupsOf(all: readonly string[]): string[][] {
  */
 function needsOwnProcess(file: string): boolean {
   const text = readFileSync(join(root, 'test', file), 'utf8')
+  const suite = suiteOf(file)
   return (
-    isApart(file) ||
+    (suite !== undefined && suite !== 'e2e') ||
     file.startsWith('simulation/') ||
     /^(?:before|after)(?:Each)?\(|\bmemoryUsage\(|\bmock\.timers\b/m.test(text)
   )

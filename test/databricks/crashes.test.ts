@@ -38,8 +38,12 @@ async function landUpTo(
 }
 
 const end = 200
+/** Two batches, of which the second begins where the first has ended. */
+const batchBytes = 100
+/** Batches of a start after a crash end elsewhere. */
+const otherBatchBytes = 150
 
-const calls = { transaction: 8, 'replace-where': 8, 'copy-into': 14, merge: 8 } as const
+const calls = { transaction: 6, 'replace-where': 6, 'copy-into': 10, merge: 6 } as const
 
 for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as const) {
   test(`a process that ends at any call while it lands by ${mode} leaves every row once, however the rest is cut`, async (t) => {
@@ -47,15 +51,15 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
     // The first pipeline of a schema makes what all of them share.
     await landUpTo(fixture, 'first', end, end, { mode })
     const whole = dyingAt(0, 'before')
-    await landUpTo(fixture, 'whole', end, 70, { mode, step: whole.step })
+    await landUpTo(fixture, 'whole', end, batchBytes, { mode, step: whole.step })
     assert.deepEqual(await fixture.rows('whole'), rowsOf({ start: 0, end }))
     assert.ok(whole.calls.length >= calls[mode], String(whole.calls))
     for (const [index, name] of whole.calls.entries()) {
       for (const side of ['before', 'after'] as const) {
         const table = `t${index}${side}`
         const death = dyingAt(index + 1, side)
-        await assert.rejects(landUpTo(fixture, table, end, 70, { mode, step: death.step }), Death)
-        await landUpTo(fixture, table, end, 50, { mode })
+        await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
+        await landUpTo(fixture, table, end, otherBatchBytes, { mode })
         assert.deepEqual(
           await fixture.rows(table),
           rowsOf({ start: 0, end }),
@@ -113,14 +117,14 @@ for (const mode of ['transaction', 'replace-where', 'merge'] as const) {
     const fixture = await committerFixture(t)
     await landUpTo(fixture, 'first', end, end, { mode })
     const whole = dyingAt(0, 'before')
-    await landUpTo(fixture, 'whole', end, 70, { mode, step: whole.step })
+    await landUpTo(fixture, 'whole', end, batchBytes, { mode, step: whole.step })
     for (const [index, name] of whole.calls.entries()) {
       for (const side of ['before', 'after'] as const) {
         const table = `l${index}${side}`
         const death = dyingAt(index + 1, side)
-        await assert.rejects(landUpTo(fixture, table, end, 70, { mode, step: death.step }), Death)
+        await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
         await fixture.forget(table)
-        await landUpTo(fixture, table, end, 50, { mode, recoversOffsets: true })
+        await landUpTo(fixture, table, end, otherBatchBytes, { mode, recoversOffsets: true })
         assert.deepEqual(
           await fixture.rows(table),
           rowsOf({ start: 0, end }),
@@ -146,7 +150,7 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
       const side = at % 8 < 4 ? 'before' : 'after'
       const table = `f${at}`
       const { step, calls } = failingAt(at, side, error)
-      const ending = await landUpTo(fixture, table, end, 70, { mode, step }).then(
+      const ending = await landUpTo(fixture, table, end, batchBytes, { mode, step }).then(
         () => 'went on',
         (thrown: unknown) => {
           assert.equal(thrown, error)
@@ -158,7 +162,7 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
       endings[ending] = (endings[ending] ?? 0) + 1
       const what = `${error.code} ${side} ${calls[at - 1]} (${at})`
       if (ending === 'went on') assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
-      await landUpTo(fixture, table, end, 50, { mode })
+      await landUpTo(fixture, table, end, otherBatchBytes, { mode })
       assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
     }
     t.diagnostic(`${failed} calls failed; how the runs ended: ${JSON.stringify(endings)}`)
@@ -174,14 +178,17 @@ test('a process that ends at any call while it stages files leaves each batch st
   }
   const all = rowsOf({ start: 0, end }).map((_row, index) => index * 10)
   const whole = dyingAt(0, 'before')
-  await landUpTo(fixture, 'whole', end, 70, { mode: 'stage-only', step: whole.step })
+  await landUpTo(fixture, 'whole', end, batchBytes, { mode: 'stage-only', step: whole.step })
   assert.deepEqual(await stagedRows('whole'), all)
   for (const [index, name] of whole.calls.entries()) {
     for (const side of ['before', 'after'] as const) {
       const table = `s${index}${side}`
       const death = dyingAt(index + 1, side)
-      await assert.rejects(landUpTo(fixture, table, end, 70, { mode: 'stage-only', step: death.step }), Death)
-      await landUpTo(fixture, table, end, 50, { mode: 'stage-only' })
+      await assert.rejects(
+        landUpTo(fixture, table, end, batchBytes, { mode: 'stage-only', step: death.step }),
+        Death,
+      )
+      await landUpTo(fixture, table, end, otherBatchBytes, { mode: 'stage-only' })
       assert.deepEqual(await stagedRows(table), all, `${side} ${name} (${index + 1})`)
     }
   }

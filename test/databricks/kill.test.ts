@@ -229,7 +229,7 @@ test('a process killed again and again at any instant has every line in the ware
   const mode = modes[seed % modes.length] ?? modes[0]
   t.diagnostic(`seed ${seed}: repeat with TAILRACE_SEED=${seed}`)
   const target = await warehouseKillTarget(t, mode)
-  const report = await killLoop({ kills: 5, seed, target })
+  const report = await killLoop({ kills: 3, seed, target })
   t.diagnostic(JSON.stringify({ ...mode, ...report }))
   // Kills that meet no work would prove nothing.
   assert.ok(report.leftovers > 0, 'no kill interrupted a batch')
@@ -238,7 +238,7 @@ test('a process killed again and again at any instant has every line in the ware
 test('a process of mode zerobus killed again and again at any instant has sent every line, and the view has each once', async (t) => {
   const seed = Number(process.env.TAILRACE_SEED ?? 1)
   t.diagnostic(`seed ${seed}: repeat with TAILRACE_SEED=${seed}`)
-  const report = await killLoop({ kills: 5, seed, target: await warehouseKillTarget(t, { mode: 'zerobus' }) })
+  const report = await killLoop({ kills: 3, seed, target: await warehouseKillTarget(t, { mode: 'zerobus' }) })
   t.diagnostic(JSON.stringify(report))
   assert.ok(report.leftovers > 0, 'no kill interrupted a batch')
 })

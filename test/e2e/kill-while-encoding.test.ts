@@ -16,7 +16,7 @@ import { writeProject } from '../support/test-project.ts'
 const blob = 'primary.json'
 const MiB = 1024 * 1024
 const stopMs = 4_000
-const lineCount = 100_000
+const lineCount = 40_000
 
 /** Two signals that are to be two wishes are this far apart. */
 const twoWishesMs = 1_100

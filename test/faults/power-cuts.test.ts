@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 // TAILRACE_SEED is the first seed, TAILRACE_CUTS how many cuts are made; each seed makes a few.
 const firstSeed = Number(process.env.TAILRACE_SEED ?? 1)
-const cutsWanted = Number(process.env.TAILRACE_CUTS ?? 60)
+const cutsWanted = Number(process.env.TAILRACE_CUTS ?? 24)
 
 test('after a power cut at any call, what was reported is in the table, and the next start lands each line once', async (t) => {
   const directory = await temporaryDirectory(t)

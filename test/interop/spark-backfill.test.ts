@@ -84,6 +84,8 @@ fi
         cwd: directory,
         env: {
           ...process.env,
+          // A job of a few seconds ends before compiled code pays.
+          JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
           PYSPARK_SUBMIT_ARGS: '--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell',
         },
       },

@@ -137,7 +137,7 @@ function configOf(world: LandingWorld, lakehouse: LandingOptions['lakehouse']): 
             optimize: false,
             ...(lakehouse ?? { root: join(world.directory, 'lakehouse') }),
           },
-          batch: { maxRows: 5, maxAgeMs: 60_000 },
+          batch: { maxRows: 8, maxAgeMs: 60_000 },
         },
       },
       stateDirectory: stateDirectoryOf(world),
