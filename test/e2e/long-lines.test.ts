@@ -35,13 +35,7 @@ function nestedLine(): string {
   return JSON.stringify({ log: JSON.stringify(record) })
 }
 
-test('lines of 16 MiB of several producers land within 450 MB of memory', { skip }, async (t) => {
-  const lines = longLines()
-  const rows = 2 * lines.length
-  await landWithinMemory(t, { 'long.json': linesAsBytes([...lines, ...lines]) }, { rows, rejected: 0 })
-})
-
-test('lines of 16 MiB with a record in a string of a record in a string land within 450 MB of memory, among others', {
+test('lines of 16 MiB of several producers, also a record in a string of a record in a string, land within 450 MB of memory', {
   skip,
 }, async (t) => {
   const nested = nestedLine()
@@ -50,8 +44,8 @@ test('lines of 16 MiB with a record in a string of a record in a string land wit
 })
 
 test('lines of 16 MiB in gzip members land within 450 MB of memory', { skip }, async (t) => {
-  const lines = linesAsBytes([...longLines(), nestedLine(), ...longLines()])
-  const members = [lines.slice(0, 6), lines.slice(6)].map((part) =>
+  const lines = linesAsBytes([...longLines(), nestedLine()])
+  const members = [lines.slice(0, 3), lines.slice(3)].map((part) =>
     gzipSync(Buffer.concat(part), { level: 1 }),
   )
   await landWithinMemory(t, { 'long.gz.json': members }, { rows: lines.length, rejected: 0 })
@@ -59,8 +53,8 @@ test('lines of 16 MiB in gzip members land within 450 MB of memory', { skip }, a
 
 test('a backlog of text lines of 16 MiB in many blobs lands within 450 MB of memory', { skip }, async (t) => {
   const line = linesAsBytes([`${serverPrefix}${longText()}`])
-  const blobs = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`text-${index}.json`, line]))
-  await landWithinMemory(t, blobs, { rows: 10, rejected: 0 })
+  const blobs = Object.fromEntries(Array.from({ length: 6 }, (_, index) => [`text-${index}.json`, line]))
+  await landWithinMemory(t, blobs, { rows: 6, rejected: 0 })
 })
 
 test('lines of 16 MiB of control characters or undecodable bytes land within 450 MB of memory, as rejected rows', {

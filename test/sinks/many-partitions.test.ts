@@ -4,7 +4,7 @@ import { parquetSql } from '../../src/sinks/encoding/engine.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 import { encoderFixture } from './encoder-harness.ts'
 
-const dates = 300
+const dates = 200
 const dayMs = 86_400_000
 
 function dateOf(index: number): string {

@@ -6,7 +6,7 @@ const statement = 'INSERT INTO t VALUES (1, 2), '
 const longestBytes = 16 * 1024 * 1024 - 1_024
 
 /** Lines of nearly 16 MiB: a text, and a record that quotes it. */
-function longLines(): readonly string[] {
+function longLines(): readonly [string, string] {
   const message = `2026-11-24 08:54:35.875 UTC [77] LOG:  statement: ${statement.repeat(longestBytes / statement.length)}`
   const properties = { message, processId: 77, errorLevel: 'LOG' }
   return [message, JSON.stringify({ time: '2026-11-24T08:54:36Z', category: 'PostgreSQLLogs', properties })]
@@ -15,12 +15,12 @@ function longLines(): readonly string[] {
 for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge', 'zerobus'] as const) {
   test(`lines of 16 MiB land by ${mode} within 450 MB of memory`, { skip }, async (t) => {
     const bench = await openWorkspaceBench(t)
-    const lines = longLines()
+    const [text, record] = longLines()
     await landWithinMemory(
       t,
-      { 'long.json': linesAsBytes([...lines, ...lines]) },
+      { 'long.json': linesAsBytes([text, record, text]) },
       // Where rows travel as JSON the table gets the beginnings of such lines; the encoder has rejected none.
-      { rows: 4, rejected: 0 },
+      { rows: 3, rejected: 0 },
       { sink: bench.sink({ mode, upload: 'files-api' }), schema: `${catalog}.${schema}` },
     )
   })

@@ -384,13 +384,13 @@ test('columns have the types of the declaration', async (t) => {
 
 test('a batch may span hundreds of dates within the engine’s memory', async (t) => {
   const { encoder, spool } = await encoderFixture(t)
-  const entries = Array.from({ length: 8000 }, (_, index): TestEntry => {
-    const day = new Date(Date.UTC(2025, 0, 1 + (index % 400))).toISOString().slice(0, 10)
+  const entries = Array.from({ length: 4000 }, (_, index): TestEntry => {
+    const day = new Date(Date.UTC(2025, 0, 1 + (index % 200))).toISOString().slice(0, 10)
     return { raw: plain.replace('2026-11-24', day).replace('"m"', `"${'x'.repeat(2000)}"`) }
   })
   const encoded = await encoder.encode(await spool(entries))
-  assert.equal(new Set(encoded.files.map(({ partition }) => partition.get('event_date'))).size, 400)
-  assert.equal(encoded.rows, 8000)
+  assert.equal(new Set(encoded.files.map(({ partition }) => partition.get('event_date'))).size, 200)
+  assert.equal(encoded.rows, 4000)
 })
 
 /** The statements that write files, from now on. */
@@ -465,9 +465,7 @@ test('lines of 16 MiB of several producers are encoded within the engine’s mem
     jsonlog,
     JSON.stringify({ ...azure, properties }),
     JSON.stringify({ ...azure, properties: JSON.stringify(properties) }),
-    JSON.stringify({ log: `${logged}\n`, stream: 'stderr' }),
     JSON.stringify({ log: `${jsonlog}\n`, stream: 'stderr' }),
-    JSON.stringify({ log: JSON.stringify({ ...azure, properties }), stream: 'stderr' }),
     JSON.stringify({ ...azure, properties: { ...properties, message: audited } }),
   ]
   const encoded = await encoder.encode(await spool([plain, ...long, plain].map((raw) => ({ raw }))))

@@ -84,7 +84,7 @@ test('a batch behind one that failed or was stopped lands as usual, and no file 
   })
   const encode = async (...lines: readonly string[]) =>
     encoder.encode(await spool(lines.map((raw) => ({ raw }))))
-  for (const [index, line] of ['calm', 'boom', 'calm', 'boom', 'calm'].entries()) {
+  for (const [index, line] of ['calm', 'boom', 'calm'].entries()) {
     const encoded = await encode(azureLine(index, line), azureLine(index, 'quiet'))
     assert.deepEqual([encoded.rows, encoded.rejected], [2, line === 'boom' ? 1 : 0])
     assert.equal((await read(encoded)).length, 2)
