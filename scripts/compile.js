@@ -1,7 +1,7 @@
 // Keeps dist/ of a clone equal to src/: `pnpm start` and the other commands compile what changed before they run, and
 // bundle the page.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync, utimesSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const options = join(root, 'tsconfig.build.json')
 const state = join(root, 'dist/.tsbuildinfo')
 const page = join('page', 'ui')
+/** Holds the number of the process that compiles. */
+const lock = join(root, 'dist/.compiling')
+/** Ten times as long as it takes. */
+const maxCompileMs = 120_000
 
 /**
  * Compiles the sources that are newer than their output, and bundles those of the page. Types are not checked:
@@ -23,19 +27,62 @@ export function compileChanged() {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   const isOfPage = (path) => path === page || path.startsWith(page + sep)
   const pathsOf = (paths) => paths.map((path) => join(root, 'src', path))
-  if (!isNewerThan(join(root, 'dist', page, 'index.html'), pathsOf(sources.filter(isOfPage)))) buildPage()
-  return compile([options, ...pathsOf(sources.filter((path) => !isOfPage(path)))])
+  const pageSources = pathsOf(sources.filter(isOfPage))
+  const otherSources = [options, ...pathsOf(sources.filter((path) => !isOfPage(path)))]
+  const isPageCurrent = () => isNewerThan(join(root, 'dist', page, 'index.html'), pageSources)
+  if (isPageCurrent() && isNewerThan(state, otherSources)) return true
+  if (findCompiler() === undefined) return isNewerThan(state, otherSources)
+  return alone(() => {
+    if (!isPageCurrent()) buildPage()
+    return compile(otherSources)
+  })
+}
+
+/** Does work in one process at a time, because another command would load modules that are half written. */
+function alone(work) {
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  while (!takeLock()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+  try {
+    return work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+function takeLock() {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error
+    if (isLeftOver()) rmSync(lock, { force: true })
+    return false
+  }
+}
+
+/** @returns {boolean} whether the process that took the lock was killed; its number may be another process's by now */
+function isLeftOver() {
+  try {
+    const holder = Number(readFileSync(lock, 'utf8'))
+    // Between the creation of the file and its content, there is no number.
+    if (holder > 0) process.kill(holder, 0)
+    return Date.now() - statSync(lock).mtimeMs > maxCompileMs
+  } catch (error) {
+    return error.code === 'ESRCH'
+  }
 }
 
 function compile(sources) {
   if (isNewerThan(state, sources)) return true
-  const compiler = findCompiler()
-  if (compiler === undefined) return false
   const begunAt = new Date()
-  const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', options, '--noCheck'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [findCompiler(), '-p', options, '--noCheck'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  )
   if (status !== 0) throw new Error(`The sources of Tailrace do not compile:\n${stdout}${stderr}`)
   // Not the time of the last write: a source may have changed meanwhile.
   utimesSync(state, begunAt, begunAt)
