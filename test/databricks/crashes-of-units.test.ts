@@ -12,7 +12,7 @@ import {
   type Step,
   span,
 } from '../sinks/databricks/committer-fixture.ts'
-import { Death, dyingAt, failingAt } from '../sinks/databricks/failing-calls.ts'
+import { Death, dyingAt, endingsOf, failingAt } from '../sinks/databricks/failing-calls.ts'
 
 const end = 200
 const spans = [span(0, 70), span(70, 130), span(130, end)]
@@ -83,20 +83,17 @@ for (const mode of modes) {
     )
     assert.deepEqual(outcomes, ['landed', 'landed', 'landed'])
     assert.deepEqual(await fixture.rows('whole'), rowsOf({ start: 0, end }))
-    for (const [index, name] of whole.calls.entries()) {
+    for (const { at, side, what } of endingsOf(whole.calls)) {
       // Files are removed behind the commit, and it does not matter whether they are.
-      if (name === 'remove') continue
-      for (const side of ['before', 'after'] as const) {
-        const next = (index + Number(side === 'after')) % 2 === 0 ? 'commit' : 'run'
-        const table = `u${index}${side}`
-        const what = `${side} ${name} (${index + 1}), then a ${next}`
-        const units = await writeAll(fixture, table)
-        const ended = commitAll(fixture, table, units, mode, dyingAt(index + 1, side).step)
-        await assert.rejects(ended, Death, what)
-        if (next === 'run') await landRest(fixture, table, mode)
-        await recover(fixture, table, units, mode)
-        assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
-      }
+      if (side === 'after' && whole.calls[at - 1] === 'remove') continue
+      const next = at % 2 === 0 ? 'commit' : 'run'
+      const table = `u${at}${side}`
+      const units = await writeAll(fixture, table)
+      const ended = commitAll(fixture, table, units, mode, dyingAt(at, side).step)
+      await assert.rejects(ended, Death, what)
+      if (next === 'run') await landRest(fixture, table, mode)
+      await recover(fixture, table, units, mode)
+      assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), `${what}, then a ${next}`)
     }
   })
 

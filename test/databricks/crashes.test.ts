@@ -12,7 +12,7 @@ import {
   type Step,
   span,
 } from '../sinks/databricks/committer-fixture.ts'
-import { Death, dyingAt, failingAt } from '../sinks/databricks/failing-calls.ts'
+import { Death, dyingAt, endingsOf, failingAt } from '../sinks/databricks/failing-calls.ts'
 import { HastyClock } from '../support/hasty-clock.ts'
 
 /** Lands bytes up to `end` from wherever the table is, in batches of `size`: what a source does after a start. */
@@ -54,18 +54,12 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
     await landUpTo(fixture, 'whole', end, batchBytes, { mode, step: whole.step })
     assert.deepEqual(await fixture.rows('whole'), rowsOf({ start: 0, end }))
     assert.ok(whole.calls.length >= calls[mode], String(whole.calls))
-    for (const [index, name] of whole.calls.entries()) {
-      for (const side of ['before', 'after'] as const) {
-        const table = `t${index}${side}`
-        const death = dyingAt(index + 1, side)
-        await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
-        await landUpTo(fixture, table, end, otherBatchBytes, { mode })
-        assert.deepEqual(
-          await fixture.rows(table),
-          rowsOf({ start: 0, end }),
-          `${side} ${name} (${index + 1})`,
-        )
-      }
+    for (const { at, side, what } of endingsOf(whole.calls)) {
+      const table = `t${at}${side}`
+      const death = dyingAt(at, side)
+      await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
+      await landUpTo(fixture, table, end, otherBatchBytes, { mode })
+      assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
     }
   })
 
@@ -94,20 +88,17 @@ for (const mode of ['transaction', 'replace-where', 'copy-into', 'merge'] as con
       const whole = dyingAt(0, 'before')
       await replaceIn('whole', whole.step)
       assert.deepEqual(await fixture.rows('whole'), after)
-      for (const [index, name] of whole.calls.entries()) {
-        for (const side of ['before', 'after'] as const) {
-          const table = `r${index}${side}`
-          const what = `${side} ${name} (${index + 1})`
-          await begin(table)
-          await assert.rejects(replaceIn(table, dyingAt(index + 1, side).step), Death)
-          if (losesState) await fixture.forget(table)
-          // The next start ends what was begun, and goes on landing.
-          await landUpTo(fixture, table, end, end, { mode, recoversOffsets: losesState })
-          const found = await fixture.rows(table)
-          assert.ok([before.join(), after.join()].includes(found.join()), what)
-          await replaceIn(table, (_name, call) => call())
-          assert.deepEqual(await fixture.rows(table), after, what)
-        }
+      for (const { at, side, what } of endingsOf(whole.calls)) {
+        const table = `r${at}${side}`
+        await begin(table)
+        await assert.rejects(replaceIn(table, dyingAt(at, side).step), Death)
+        if (losesState) await fixture.forget(table)
+        // The next start ends what was begun, and goes on landing.
+        await landUpTo(fixture, table, end, end, { mode, recoversOffsets: losesState })
+        const found = await fixture.rows(table)
+        assert.ok([before.join(), after.join()].includes(found.join()), what)
+        await replaceIn(table, (_name, call) => call())
+        assert.deepEqual(await fixture.rows(table), after, what)
       }
     })
 }
@@ -118,19 +109,13 @@ for (const mode of ['transaction', 'replace-where', 'merge'] as const) {
     await landUpTo(fixture, 'first', end, end, { mode })
     const whole = dyingAt(0, 'before')
     await landUpTo(fixture, 'whole', end, batchBytes, { mode, step: whole.step })
-    for (const [index, name] of whole.calls.entries()) {
-      for (const side of ['before', 'after'] as const) {
-        const table = `l${index}${side}`
-        const death = dyingAt(index + 1, side)
-        await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
-        await fixture.forget(table)
-        await landUpTo(fixture, table, end, otherBatchBytes, { mode, recoversOffsets: true })
-        assert.deepEqual(
-          await fixture.rows(table),
-          rowsOf({ start: 0, end }),
-          `${side} ${name} (${index + 1})`,
-        )
-      }
+    for (const { at, side, what } of endingsOf(whole.calls)) {
+      const table = `l${at}${side}`
+      const death = dyingAt(at, side)
+      await assert.rejects(landUpTo(fixture, table, end, batchBytes, { mode, step: death.step }), Death)
+      await fixture.forget(table)
+      await landUpTo(fixture, table, end, otherBatchBytes, { mode, recoversOffsets: true })
+      assert.deepEqual(await fixture.rows(table), rowsOf({ start: 0, end }), what)
     }
   })
 }
@@ -180,16 +165,14 @@ test('a process that ends at any call while it stages files leaves each batch st
   const whole = dyingAt(0, 'before')
   await landUpTo(fixture, 'whole', end, batchBytes, { mode: 'stage-only', step: whole.step })
   assert.deepEqual(await stagedRows('whole'), all)
-  for (const [index, name] of whole.calls.entries()) {
-    for (const side of ['before', 'after'] as const) {
-      const table = `s${index}${side}`
-      const death = dyingAt(index + 1, side)
-      await assert.rejects(
-        landUpTo(fixture, table, end, batchBytes, { mode: 'stage-only', step: death.step }),
-        Death,
-      )
-      await landUpTo(fixture, table, end, otherBatchBytes, { mode: 'stage-only' })
-      assert.deepEqual(await stagedRows(table), all, `${side} ${name} (${index + 1})`)
-    }
+  for (const { at, side, what } of endingsOf(whole.calls)) {
+    const table = `s${at}${side}`
+    const death = dyingAt(at, side)
+    await assert.rejects(
+      landUpTo(fixture, table, end, batchBytes, { mode: 'stage-only', step: death.step }),
+      Death,
+    )
+    await landUpTo(fixture, table, end, otherBatchBytes, { mode: 'stage-only' })
+    assert.deepEqual(await stagedRows(table), all, what)
   }
 })

@@ -175,7 +175,7 @@ async function landThrough(
   },
 ): Promise<string> {
   const { kind, start, way, strike, place } = given
-  const world = inDirectory(landingWorld('', 11, 2), place)
+  const world = inDirectory(landingWorld('', 11, 1), place)
   await mkdir(place)
   if (start === 'second') await landOneBatch(world)
   const armed = await kind.arm(t, strike, way, world)

@@ -22,6 +22,24 @@ export function dyingAt(
   return { step, calls }
 }
 
+/** An instant at which a process may end. */
+export interface Ending {
+  /** Number of the call, counted from 1. */
+  readonly at: number
+  readonly side: 'before' | 'after'
+  readonly what: string
+}
+
+/** All instants that differ to the outside: the end after a call is that before the next one. */
+export function endingsOf(calls: readonly string[]): readonly Ending[] {
+  return [
+    { at: 1, side: 'before', what: `before ${calls[0]}` },
+    ...calls.map(
+      (name, index) => ({ at: index + 1, side: 'after', what: `after ${name} (${index + 1})` }) as const,
+    ),
+  ]
+}
+
 /** Lets the call number `at`, counted from 1, fail once, having been made or not. */
 export function failingAt(
   at: number,
