@@ -31,10 +31,12 @@ export function compileChanged() {
   const otherSources = [options, ...pathsOf(sources.filter((path) => !isOfPage(path)))]
   const isPageCurrent = () => isNewerThan(join(root, 'dist', page, 'index.html'), pageSources)
   if (isPageCurrent() && isNewerThan(state, otherSources)) return true
-  if (findCompiler() === undefined) return isNewerThan(state, otherSources)
+  const compiler = findCompiler()
+  if (compiler === undefined) return isNewerThan(state, otherSources)
   return alone(() => {
     if (!isPageCurrent()) buildPage()
-    return compile(otherSources)
+    compile(compiler, otherSources)
+    return true
   })
 }
 
@@ -72,21 +74,16 @@ function isLeftOver() {
   }
 }
 
-function compile(sources) {
-  if (isNewerThan(state, sources)) return true
+function compile(compiler, sources) {
+  if (isNewerThan(state, sources)) return
   const begunAt = new Date()
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [findCompiler(), '-p', options, '--noCheck'],
-    {
-      cwd: root,
-      encoding: 'utf8',
-    },
-  )
+  const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', options, '--noCheck'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(`The sources of Tailrace do not compile:\n${stdout}${stderr}`)
   // Not the time of the last write: a source may have changed meanwhile.
   utimesSync(state, begunAt, begunAt)
-  return true
 }
 
 function isNewerThan(built, sources) {

@@ -74,15 +74,15 @@ const fileGroup = new URL('./support/file-group.ts', import.meta.url).href
 mkdirSync(directory, { recursive: true })
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
 
-// A start of the command compiles what changed. Several at once would load modules that another one is writing.
+// A start of the command compiles what changed: not within the time that a test gives it.
 if (files.some((file) => suiteOf(file) !== undefined))
   spawnSync(process.execPath, [join(root, 'bin/tailrace.js'), '--version'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
 
 const code = await runGroups(groupsOf(files))
-const ended = eventsOf('ended').map(({ file }) => file)
-const unended = eventsOf('began').flatMap(({ file }) => (ended.includes(file) ? [] : [file]))
+const ended = filesThat('ended')
+const unended = filesThat('began').filter((file) => !ended.includes(file))
 // The process of a group ended early, so its last files have not begun.
 const left = files.filter((file) => !ended.includes(file) && !unended.includes(file))
 if (left.length > 0) await runGroups(left.map((file) => [file]))
@@ -151,6 +151,10 @@ function longestFiles(): string[] {
     .sort((a, b) => b.seconds - a.seconds)
     .slice(0, shownFiles)
     .map(({ file, seconds }) => `${file} ${seconds.toFixed(0)} s`)
+}
+
+function filesThat(event: FileEvent['event']): string[] {
+  return eventsOf(event).map(({ file }) => file)
 }
 
 function eventsOf(event: FileEvent['event']): FileEvent[] {

@@ -14,7 +14,7 @@ import { readTable } from '../support/table-rows.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
-import { sparkMissing } from './spark/spark.ts'
+import { shortJob, sparkMissing } from './spark/spark.ts'
 
 const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
 const python = process.env.TAILRACE_INTEROP_SPARK!
@@ -84,8 +84,7 @@ fi
         cwd: directory,
         env: {
           ...process.env,
-          // A job of a few seconds ends before compiled code pays.
-          JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+          ...shortJob,
           PYSPARK_SUBMIT_ARGS: '--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell',
         },
       },

@@ -20,7 +20,7 @@ import { readTable } from '../support/table-rows.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
+import { Spark, shortJob, sparkMissing } from './spark/spark.ts'
 
 const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
 const spark = new Spark()
@@ -53,8 +53,7 @@ async function optimizeBySpark(table: string, ...args: readonly string[]) {
   const job = spawn(process.env.TAILRACE_INTEROP_SPARK!, [script, '--table', table, ...args], {
     env: {
       ...process.env,
-      // A job of a few seconds ends before compiled code pays.
-      JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+      ...shortJob,
       PYSPARK_SUBMIT_ARGS: `--master local[1] ${delta.map((one) => `--conf ${one}`).join(' ')} pyspark-shell`,
     },
   })

@@ -360,6 +360,7 @@ function isLong(pieces: readonly SpoolPiece[]): boolean {
   return pieces.some(({ longestRowBytes }) => longestRowBytes > maxUndividedRowBytes)
 }
 
+/** @returns a path of no other file, with the name that Delta's writers give to a data file */
 export function newPartPath(directory: string): string {
   return join(directory, `part-00000-${randomUUID()}.zstd.parquet`)
 }

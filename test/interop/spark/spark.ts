@@ -10,6 +10,9 @@ const run = promisify(execFile)
 /** A Python interpreter that has the package `pyspark`, with Delta's libraries among Spark's. */
 const python = process.env.TAILRACE_INTEROP_SPARK
 
+/** Environment of a Spark job of a few seconds, which ends before compiled code pays. */
+export const shortJob = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' }
+
 /** How much of what Spark last said on stderr is told when it ends, in characters. */
 const maxLastWords = 4_000
 
