@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
 import { TailraceError } from './errors.ts'
 
 interface Manifest {
@@ -6,8 +7,27 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 
-// Resolved by the package's name, because its relative path differs between the sources and the compiled modules.
-const manifest: Manifest = createRequire(import.meta.url)('tailrace/package.json')
+const require = createRequire(import.meta.url)
+
+// Found by the package's name, because its relative path differs between the sources and the bundled modules.
+const manifestPath = require.resolve('tailrace/package.json')
+const manifest: Manifest = require(manifestPath)
+
+/** Whether this process runs the bundled modules, and not the sources by a TypeScript loader, as tests do. */
+export const isBundled = import.meta.url.endsWith('.js')
+
+/** @returns the URL of a file of the package, by its path from the package's root */
+export function packageFile(path: string): URL {
+  return new URL(path, pathToFileURL(manifestPath))
+}
+
+/**
+ * @param path of a module that is loaded by its URL, below `src/` and without suffix
+ * @returns its URL: of the bundled module when this process runs these
+ */
+export function ownModule(path: string): URL {
+  return packageFile(isBundled ? `dist/${path}.js` : `src/${path}.ts`)
+}
 
 /** The release of Tailrace. */
 export const { version } = manifest
@@ -41,7 +61,7 @@ export function requireInstalled(names: OptionalPackage | readonly OptionalPacka
 
 function isInstalled(name: OptionalPackage): boolean {
   try {
-    createRequire(import.meta.url).resolve(`${name}/package.json`)
+    require.resolve(`${name}/package.json`)
     return true
   } catch (error) {
     // Some packages do not export their manifest; the error says so, and not that there is none.

@@ -2,6 +2,7 @@ import module, { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
+import { isBundled, ownModule } from '../package.ts'
 import * as moduleHooks from './module-hooks.ts'
 
 /** Since Node 22.15; the types are those of the oldest supported release. */
@@ -26,7 +27,7 @@ let hasTypeScript = false
  */
 export async function importConfig(file: string): Promise<{ default?: unknown }> {
   // When Tailrace runs from its sources, a TypeScript loader is there already, and there is only one copy of them.
-  if (import.meta.url.endsWith('.js')) await prepare(file)
+  if (isBundled) await prepare(file)
   const count = loads.get(file) ?? 0
   loads.set(file, count + 1)
   files.add(file)
@@ -46,7 +47,7 @@ async function prepare(file: string): Promise<void> {
   if (!hasTypeScript && /^\.[cm]?ts$/.test(extname(file))) {
     hasTypeScript = true
     // Any config imports these modules, each of which takes several times as long through the loader.
-    await import(new URL('../index.js', import.meta.url).href)
+    await import(ownModule('index').href)
     const { register } = await import('tsx/esm/api')
     register()
   }
@@ -61,7 +62,7 @@ async function prepare(file: string): Promise<void> {
   }
   const { port1, port2 } = new MessageChannel()
   port1.on('message', note).unref()
-  module.register(new URL('module-hooks.js', import.meta.url), {
+  module.register(ownModule('config/module-hooks'), {
     data: { port: port2 },
     transferList: [port2],
   })

@@ -2,19 +2,19 @@ import type { ResolveFnOutput, ResolveHookContext } from 'node:module'
 
 // Module hooks, which Node 20 runs in a thread of its own: they import nothing of Tailrace.
 
-/** The modules of Tailrace, of which this is one: compiled, or their sources. */
+/** The modules of Tailrace, of which this is one, bundled or not: all folders that it may be in are directly in this one. */
 const ownRoot = new URL('..', import.meta.url).href
 
-const isCompiled = import.meta.url.endsWith('.js')
+const isBundled = import.meta.url.endsWith('.js')
 
-/** What the modules were compiled from; a config of a clone may import from there. */
+/** What the modules were bundled from; a config of a clone may import from there. */
 const sources = new URL('../../src/', import.meta.url).href
 
 /** As `exports` of the package file. */
 const entryPoints = new Map([
-  ['tailrace', 'index.js'],
-  ['tailrace/transforms', 'transforms/index.js'],
-  ['tailrace/testing', 'run/testing.js'],
+  ['tailrace', 'index'],
+  ['tailrace/transforms', 'transforms/index'],
+  ['tailrace/testing', 'run/testing'],
 ])
 
 /**
@@ -47,7 +47,7 @@ export function resolve<Next extends ResolveFnOutput | Promise<ResolveFnOutput>>
   context: ResolveHookContext,
   next: (specifier: string, context: ResolveHookContext) => Next,
 ): Next | ResolveFnOutput | Promise<ResolveFnOutput> {
-  const url = isCompiled ? ownModule(specifier, context.parentURL) : undefined
+  const url = isBundled ? ownModule(specifier, context.parentURL) : undefined
   if (url !== undefined) return { url, shortCircuit: true }
   const found = next(specifier, context)
   return found instanceof Promise
@@ -56,7 +56,7 @@ export function resolve<Next extends ResolveFnOutput | Promise<ResolveFnOutput>>
 }
 
 function asUserModule(found: ResolveFnOutput, { parentURL }: ResolveHookContext): ResolveFnOutput {
-  const module = isCompiled ? asEsModule(found) : found
+  const module = isBundled ? asEsModule(found) : found
   if (!isOfUser(module.url) || parentURL === undefined || !isOfUser(parentURL)) return module
   reports?.port.postMessage(module.url)
   const query = loadQuery.exec(parentURL)?.[0]
@@ -88,10 +88,14 @@ function isOfUser(url: string): boolean {
 
 function ownModule(specifier: string, parentUrl: string | undefined): string | undefined {
   const entry = entryPoints.get(specifier)
-  if (entry !== undefined) return ownRoot + entry
+  if (entry !== undefined) return `${ownRoot}${entry}.js`
   if (!/^(?:\.|\/|file:)/.test(specifier)) return undefined
   const { href } = new URL(specifier, parentUrl)
-  return href.startsWith(sources) && href.endsWith('.ts')
-    ? `${ownRoot}${href.slice(sources.length, -'.ts'.length)}.js`
-    : undefined
+  if (!href.startsWith(sources) || !href.endsWith('.ts')) return undefined
+  const path = href.slice(sources.length, -'.ts'.length)
+  const publicPaths = [...entryPoints.values()]
+  if (publicPaths.includes(path)) return `${ownRoot}${path}.js`
+  throw new Error(
+    `${specifier} is an inner module of Tailrace, of which the config would get a second copy: import from ${publicPaths.map((one) => `src/${one}.ts`).join(', ')}.`,
+  )
 }

@@ -27,4 +27,12 @@ test('commands that are the first of a clone, started at once and after one that
   )
   const files = await readdir(join(clone, 'dist'))
   assert.ok(files.includes('cli.js') && !files.includes('.compiling'), files.join())
+
+  // An inner module would be a second copy, whose errors are of other classes.
+  const config = join(clone, 'inner.config.ts')
+  await writeFile(config, "import { errors } from './src/errors.ts'\nexport default { errors }\n")
+  await assert.rejects(
+    run(process.execPath, [command, 'status', '--config', config]),
+    /CONFIG_UNREADABLE.*inner module of Tailrace.*import from src\/index\.ts/,
+  )
 })

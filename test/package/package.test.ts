@@ -29,7 +29,7 @@ after(() => rm(root, { recursive: true, force: true }))
 
 const entryPoints = ['tailrace', 'tailrace/transforms', 'tailrace/testing']
 
-test('the package has compiled modules with their sources mapped, and no tests', async () => {
+test('the package has bundled modules with their types, and no sources or tests', async () => {
   const files = await readdir(join(consumer, 'node_modules/tailrace'), { recursive: true, encoding: 'utf8' })
   for (const file of [
     'README.md',
@@ -37,9 +37,9 @@ test('the package has compiled modules with their sources mapped, and no tests',
     'CHANGELOG.md',
     'bin/tailrace.js',
     'dist/index.js',
-    'dist/index.js.map',
     'dist/index.d.ts',
     'dist/cli.js',
+    'dist/licenses.txt',
     'dist/page/ui/index.html',
     'dist/page/ui/licenses.txt',
     'docs/configuration.md',

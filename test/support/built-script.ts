@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
@@ -9,13 +10,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, 'node_modules', '.cache', 'tailrace-test')
 const directory = join(cache, String(process.pid))
 const index = join(root, 'src', 'index.ts')
+const bundler = join(root, 'scripts', 'build', 'bundle.js')
 const tsxPackage = require.resolve('tsx/package.json')
 const builtScripts = new Map<string, BuiltScript>()
-
-/** What is used of esbuild, which comes with tsx and does the same work in it. */
-interface Esbuild {
-  buildSync(options: Readonly<Record<string, unknown>>): unknown
-}
 
 /** The variable by which a config that `writeProject` wrote finds the public API of the script that loads it. */
 export const apiVariable = 'BUILT_TAILRACE'
@@ -72,25 +69,22 @@ function build(script: string): BuiltScript {
   }
   const name = basename(script, '.ts')
   const outdir = join(directory, name)
-  const esbuild = createRequire(tsxPackage)('esbuild') as Esbuild
-  esbuild.buildSync({
-    entryPoints: { script, index },
-    bundle: true,
-    // Script and config share what both import: a table or an error is then of the same class in both.
-    splitting: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    // The sources look for packages and for the sample's logs from where they are; no script looks for anything.
-    define: {
-      'import.meta.url': JSON.stringify(
-        pathToFileURL(join(root, 'src', 'sources', 'embedded', 'built.ts')).href,
-      ),
-    },
-  })
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [
+      bundler,
+      JSON.stringify({
+        // Script and config share what both import: a table or an error is then of the same class in both.
+        entryPoints: { script, index },
+        outdir,
+        suffix: '.mjs',
+        // As modules that are not bundled: they have the product load its other modules from the sources.
+        define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'src', 'built.ts')).href) },
+      }),
+    ],
+    { encoding: 'utf8' },
+  )
+  if (status !== 0) throw new Error(`${script} cannot be bundled:\n${stderr}`)
   const api = pathToFileURL(join(outdir, 'index.mjs')).href
   const hooks = `import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

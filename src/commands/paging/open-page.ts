@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { pageSchema } from '../../config/schema.ts'
 import { TailraceError } from '../../errors.ts'
+import { packageFile } from '../../package.ts'
 import type { VerifyResult } from '../../page/api.ts'
 import { RecordCounts } from '../../page/logs/counts/record-counts.ts'
 import { LogTables } from '../../page/logs/log-tables.ts'
@@ -129,7 +130,7 @@ export async function openPage(
       })
       return verifying
     },
-    uiDirectory: uiDirectory(),
+    uiDirectory: fileURLToPath(packageFile('dist/page/ui')),
     clock,
     logger,
   })
@@ -150,10 +151,4 @@ async function verify(
   const begunAtMs = clock.now()
   const report = await verifyRows({ config, clock, logger }, pipeline, signal)
   return { ...report, elapsedMs: clock.now() - begunAtMs }
-}
-
-/** The built page lies in `dist/`, where compiled modules and those of sources find it alike. */
-function uiDirectory(): string {
-  const isSource = import.meta.url.endsWith('.ts')
-  return fileURLToPath(new URL(isSource ? '../../../dist/page/ui' : '../../page/ui', import.meta.url))
 }

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
-import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isTailraceError } from '../../errors.ts'
+import { isBundled, ownModule } from '../../package.ts'
 import { maxConnections, pageUnavailable, pageUrl, requireToken } from '../../page/page-address.ts'
 import type { Logger } from '../../reporting/logger.ts'
 import type { CommandContext } from '../command.ts'
@@ -129,10 +129,8 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 }
 
 function startProcess(flags: PageProcessFlags): ChildProcess {
-  const extension = extname(import.meta.url)
-  const module = fileURLToPath(new URL(`../paging/page-process${extension}`, import.meta.url))
-  // A clone without a compiler runs its sources.
-  const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : []
+  const module = fileURLToPath(ownModule('commands/paging/page-process'))
+  const loader = isBundled ? [] : ['--import', import.meta.resolve('tsx')]
   const child = fork(module, [JSON.stringify(flags)], {
     execArgv: [...loader, `--max-old-space-size=${heapMiB}`],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { packageFile } from '../../package.ts'
 
 const newline = 0x0a
 
@@ -35,6 +36,6 @@ export class SampleLines {
 
 /** Reads the sample log of a server. */
 export async function openSample(server: 'primary' | 'replica'): Promise<SampleLines> {
-  const file = new URL(`../../../sample/logs/${server}.ndjson.gz`, import.meta.url)
+  const file = packageFile(`sample/logs/${server}.ndjson.gz`)
   return new SampleLines(await promisify(gunzip)(await readFile(file)))
 }

@@ -11,7 +11,7 @@ const maxGzippedBytes = 300_000
 
 test('the page is one document, one script and one style sheet, under 300 KB gzipped, and asks no other host', async (t) => {
   const directory = join(await temporaryDirectory(t), 'page')
-  execFileSync(process.execPath, [join(projectRoot, 'scripts/build-page.js'), directory])
+  execFileSync(process.execPath, [join(projectRoot, 'scripts/build/page.js'), directory])
   const names = readdirSync(directory).sort()
   const [script, style] = ['.js', '.css'].map((end) => names.filter((name) => name.endsWith(end)))
   assert.deepEqual([script?.length, style?.length], [1, 1])

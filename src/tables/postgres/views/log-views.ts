@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { packageFile } from '../../../package.ts'
 import type { TableView, ViewSet } from '../../views.ts'
 import { viewFunctions } from './view-functions.ts'
 
@@ -45,8 +46,7 @@ export const logViews: ViewSet = {
   },
   views() {
     if (loaded === undefined) {
-      const folder = viewsFolder(import.meta.url)
-      loaded = names.map((name) => readView(folder, name))
+      loaded = names.map(readView)
     }
     return loaded
   },
@@ -59,15 +59,8 @@ function recordsAlone(): string {
   return `SELECT *, CAST(0 AS BIGINT) AS joined_lines FROM (${records!})`
 }
 
-/** Finds the SQL files from a source, from a compiled module of the package, or from a bundle inside the package. */
-function viewsFolder(from: string): URL {
-  const above = new URL('..', from)
-  const folder = new URL('src/tables/postgres/views/', above)
-  return existsSync(folder) || above.href === from ? folder : viewsFolder(above.href)
-}
-
-function readView(folder: URL, name: string): TableView {
-  const sql = readFileSync(new URL(`${name}.sql`, folder), 'utf8').trim()
+function readView(name: string): TableView {
+  const sql = readFileSync(packageFile(`src/tables/postgres/views/${name}.sql`), 'utf8').trim()
   const lines = sql.split('\n')
   const comment = lines
     .slice(

@@ -1,42 +1,41 @@
-// Keeps dist/ of a clone equal to src/: `pnpm start` and the other commands compile what changed before they run, and
-// bundle the page.
+// Keeps dist/ of a clone equal to src/: `pnpm start` and the other commands bundle the sources before they run, when one
+// of them has changed.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildPage } from './build-page.js'
+import { buildPage, canBuildPage } from './page.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const options = join(root, 'tsconfig.build.json')
-const state = join(root, 'dist/.tsbuildinfo')
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const bundler = fileURLToPath(new URL('bundle.js', import.meta.url))
+/** Its time is that of the last build. */
+const state = join(root, 'dist/.built')
 const page = join('page', 'ui')
 /** Holds the number of the process that compiles. */
 const lock = join(root, 'dist/.compiling')
 /** Ten times as long as it takes. */
 const maxCompileMs = 120_000
 
-/**
- * Compiles the sources that are newer than their output, and bundles those of the page. Types are not checked:
- * `pnpm typecheck` does that.
- *
- * @returns {boolean} false when there is no compiler, as in a clone with production dependencies only
- */
+/** Bundles the sources that are newer than their output. Types are not checked: `pnpm typecheck` does that. */
 export function compileChanged() {
   // Directories are among them: their times show that a source was removed.
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   const isOfPage = (path) => path === page || path.startsWith(page + sep)
   const pathsOf = (paths) => paths.map((path) => join(root, 'src', path))
   const pageSources = pathsOf(sources.filter(isOfPage))
-  const otherSources = [options, ...pathsOf(sources.filter((path) => !isOfPage(path)))]
-  const isPageCurrent = () => isNewerThan(join(root, 'dist', page, 'index.html'), pageSources)
-  if (isPageCurrent() && isNewerThan(state, otherSources)) return true
-  const compiler = findCompiler()
-  if (compiler === undefined) return isNewerThan(state, otherSources)
-  return alone(() => {
+  // The file of the package names the releases of the packages in the bundle.
+  const otherSources = [
+    bundler,
+    join(root, 'package.json'),
+    ...pathsOf(sources.filter((path) => !isOfPage(path))),
+  ]
+  const isPageCurrent = () =>
+    isNewerThan(join(root, 'dist', page, 'index.html'), pageSources) || !canBuildPage()
+  const isCurrent = () => isNewerThan(state, otherSources)
+  if (isPageCurrent() && isCurrent()) return
+  alone(() => {
     if (!isPageCurrent()) buildPage()
-    compile(compiler, otherSources)
-    return true
+    if (!isCurrent()) compile()
   })
 }
 
@@ -74,14 +73,11 @@ function isLeftOver() {
   }
 }
 
-function compile(compiler, sources) {
-  if (isNewerThan(state, sources)) return
+function compile() {
   const begunAt = new Date()
-  const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', options, '--noCheck'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bundler], { cwd: root, encoding: 'utf8' })
   if (status !== 0) throw new Error(`The sources of Tailrace do not compile:\n${stdout}${stderr}`)
+  writeFileSync(state, '')
   // Not the time of the last write: a source may have changed meanwhile.
   utimesSync(state, begunAt, begunAt)
 }
@@ -89,12 +85,4 @@ function compile(compiler, sources) {
 function isNewerThan(built, sources) {
   const output = statSync(built, { throwIfNoEntry: false })
   return output !== undefined && sources.every((path) => statSync(path).mtimeMs < output.mtimeMs)
-}
-
-function findCompiler() {
-  try {
-    return join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc')
-  } catch {
-    return undefined
-  }
 }

@@ -1,0 +1,100 @@
+// Bundles the modules of `src/` with the packages that they import. One by one, they and the packages' are nearly a thousand
+// files, and to find, read and link these takes a process longer than to open its tables.
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { findBundler } from './bundler.js'
+import { licensesOf } from './licenses.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** Packages with binaries or files of their own, and those that are installed only where a config needs them. */
+const external = ['@duckdb/*', 'pino', 'pino-pretty', 'tsx', ...Object.keys(peerDependencies)]
+
+/**
+ * Modules that require a package's CommonJS build, which is the faster one to load from its own files. A bundle takes what
+ * is used of the ES modules instead, which is the fastest.
+ */
+const replaced = new Map([
+  [join(root, 'src/azure/sdk.ts'), '@azure/storage-blob'],
+  [join(root, 'src/zod.ts'), 'zod'],
+])
+
+/** What is imported by name or started by path; the rest is in `chunks/`. */
+const entryPoints = [
+  'cli',
+  'index',
+  'transforms/index',
+  'run/testing',
+  'config/module-hooks',
+  'commands/paging/page-process',
+]
+
+/** Chunks of former builds stay this long, because a process that still runs may load them. */
+const maxChunkAgeMs = 86_400_000
+
+/**
+ * Bundles modules so that those of one target share what they have in common: an error is of the same class in all of them.
+ *
+ * @param {object} target
+ * @param {Readonly<Record<string, string>>} target.entryPoints paths of modules by the paths of their output, without suffix
+ * @param {string} target.outdir
+ * @param {string} [target.suffix] of the output
+ * @param {Readonly<Record<string, string>>} [target.define] expressions that are replaced
+ * @returns {Promise<readonly string[]>} paths of the bundled modules, relative to the project
+ */
+export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} }) {
+  const { metafile } = await findBundler().build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir,
+    outExtension: { '.js': suffix },
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external,
+    define,
+    // Bundled CommonJS modules require modules of Node.
+    banner: {
+      js: "import { createRequire as createBundleRequire } from 'node:module'\nconst require = createBundleRequire(import.meta.url)",
+    },
+    metafile: true,
+    logLevel: 'warning',
+    plugins: [
+      {
+        name: 'es-modules',
+        setup: (build) =>
+          build.onLoad({ filter: /\/(?:sdk|zod)\.ts$/ }, ({ path }) => {
+            const name = replaced.get(path)
+            return name === undefined ? undefined : { contents: `export * from '${name}'`, resolveDir: root }
+          }),
+      },
+    ],
+  })
+  return Object.keys(metafile.inputs)
+}
+
+/** Bundles the product into `dist/`. */
+async function bundleProduct() {
+  const outdir = join(root, 'dist')
+  const inputs = await bundle({
+    entryPoints: Object.fromEntries(entryPoints.map((name) => [name, join(root, 'src', `${name}.ts`)])),
+    outdir,
+  })
+  writeFileSync(join(outdir, 'licenses.txt'), licensesOf(root, inputs))
+  const chunks = join(outdir, 'chunks')
+  mkdirSync(chunks, { recursive: true })
+  for (const name of readdirSync(chunks)) {
+    const path = join(chunks, name)
+    if (Date.now() - statSync(path).mtimeMs > maxChunkAgeMs) rmSync(path)
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [target] = process.argv.slice(2)
+  await (target === undefined ? bundleProduct() : bundle(JSON.parse(target)))
+}
