@@ -10,16 +10,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Packages with binaries or files of their own, and those that are installed only where a config needs them. */
-const external = ['@duckdb/*', 'pino', 'pino-pretty', 'tsx', ...Object.keys(peerDependencies)]
+const external = ['@duckdb/node-bindings', 'pino', 'pino-pretty', 'tsx', ...Object.keys(peerDependencies)]
 
 /**
- * Modules that require a package's CommonJS build, which is the faster one to load from its own files. A bundle takes what
- * is used of the ES modules instead, which is the fastest.
+ * Packages that a source requires, because from files of their own their CommonJS builds load fastest. A bundle imports them,
+ * and takes what is used of their ES modules where they have some.
  */
-const replaced = new Map([
-  [join(root, 'src/azure/sdk.ts'), '@azure/storage-blob'],
-  [join(root, 'src/zod.ts'), 'zod'],
-])
+const required = /createRequire\(import\.meta\.url\)\('(@azure\/storage-blob|@duckdb\/node-api|zod)'\)/
 
 /** What is imported by name or started by path; the rest is in `chunks/`. */
 const entryPoints = [
@@ -66,11 +63,14 @@ export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} 
     logLevel: 'warning',
     plugins: [
       {
-        name: 'es-modules',
+        name: 'imports',
         setup: (build) =>
-          build.onLoad({ filter: /\/(?:sdk|zod)\.ts$/ }, ({ path }) => {
-            const name = replaced.get(path)
-            return name === undefined ? undefined : { contents: `export * from '${name}'`, resolveDir: root }
+          build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+            const source = readFileSync(path, 'utf8')
+            const [call, name] = required.exec(source) ?? []
+            if (call === undefined) return undefined
+            const contents = `import * as required from '${name}'\n${source.replace(call, 'required')}`
+            return { contents, loader: 'ts' }
           }),
       },
     ],
