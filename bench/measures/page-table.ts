@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import { DeltaCommitter } from '../../src/sinks/delta/committer.ts'
 import { LocalDeltaStorage } from '../../src/sinks/delta/storage/local.ts'
 import { EmbeddedEngine, sqlIdentifier, sqlString } from '../../src/sinks/encoding/engine.ts'
-import { parquetOptions } from '../../src/sinks/encoding/part-writer.ts'
+import { parquetOptions } from '../../src/sinks/encoding/statement-settings.ts'
 import { engineTypes } from '../../src/tables/engine-types.ts'
 import { postgresLogs } from '../../src/tables/postgres/logs.ts'
 

@@ -10,15 +10,9 @@ import type { EncodedBatch } from '../table-committer.ts'
 import { type EmbeddedEngine, parquetSql, sqlIdentifier, sqlString, type WrittenFile } from './engine.ts'
 import { encodeError, errorKind } from './engine-errors.ts'
 import { KeptPlan } from './kept-plan.ts'
-import {
-  carefulSettings,
-  newPartPath,
-  ordinarySettings,
-  PartWriter,
-  parquetOptions,
-  type WrittenParts,
-} from './part-writer.ts'
+import { newPartPath, PartWriter, type WrittenParts } from './part-writer.ts'
 import { PartitionWriter } from './partition-writer.ts'
+import { carefulSettings, parquetOptions } from './statement-settings.ts'
 
 export interface SpoolEncoderOptions {
   readonly engine: EmbeddedEngine
@@ -76,8 +70,6 @@ export class SpoolEncoder {
       declaration: this.#declaration,
       leftOut: this.#leftOut(),
       directory: this.#outputDirectory,
-      copyOptions: parquetOptions,
-      settings: ordinarySettings,
     })
   }
 

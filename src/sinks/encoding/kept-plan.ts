@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TableDeclaration } from '../../tables/table.ts'
 import { type EmbeddedEngine, type EngineSettings, sqlString, type WrittenFile } from './engine.ts'
 import { placedRowsSql, type SpoolSource, tableRowsSql } from './projection.ts'
+import { ordinarySettings, parquetOptions } from './statement-settings.ts'
 
 export interface KeptPlanOptions {
   readonly engine: EmbeddedEngine
@@ -12,10 +13,6 @@ export interface KeptPlanOptions {
   readonly leftOut: string
   /** Directory on the file system of the written files. */
   readonly directory: string
-  /** Options of a COPY, without the parentheses. */
-  readonly copyOptions: string
-  /** Settings with which the statement is planned. */
-  readonly settings: EngineSettings
 }
 
 /** The rows to write, and where. */
@@ -76,14 +73,14 @@ export class KeptPlan {
 
   async #prepared(source: SpoolSource): Promise<EmbeddedEngine> {
     if (this.#connection !== undefined) return this.#connection
-    const { engine, declaration, leftOut, copyOptions, settings } = this.#options
+    const { engine, declaration, leftOut } = this.#options
     const connection = await engine.connect()
     this.#connection = connection
     await connection.run(`CREATE TEMP TABLE kept_rows AS ${placedRowsSql(source, 0)} LIMIT 0`)
     const rows = tableRowsSql(declaration, 'kept_rows')
-    await connection.withSettings(settings, () =>
+    await connection.withSettings(ordinarySettings, () =>
       connection.run(
-        `PREPARE kept_plan AS COPY (SELECT *${leftOut} FROM (${rows})) TO ${sqlString(this.#path)} (${copyOptions})`,
+        `PREPARE kept_plan AS COPY (SELECT *${leftOut} FROM (${rows})) TO ${sqlString(this.#path)} (${parquetOptions})`,
       ),
     )
     return connection

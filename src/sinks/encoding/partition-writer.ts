@@ -11,7 +11,7 @@ import {
   sqlString,
   type WrittenFile,
 } from './engine.ts'
-import { carefulSettings, parquetOptions, rowGroupBytes, rowGroupRows } from './part-writer.ts'
+import { carefulSettings, parquetOptions, rowGroupBytes, rowGroupRows } from './statement-settings.ts'
 
 export interface PartitionWriterOptions {
   readonly engine: EmbeddedEngine

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { readRowChunks } from '../../../../src/sinks/databricks/loading/json-rows.ts'
 import { EmbeddedEngine, sqlString, type WrittenFile } from '../../../../src/sinks/encoding/engine.ts'
-import { parquetOptions } from '../../../../src/sinks/encoding/part-writer.ts'
+import { parquetOptions } from '../../../../src/sinks/encoding/statement-settings.ts'
 import { type Column, provenanceColumns } from '../../../../src/tables/table.ts'
 import { temporaryDirectory } from '../../../support/temporary-directory.ts'
 
