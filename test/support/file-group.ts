@@ -68,7 +68,8 @@ export async function runFiles(
     if (files.length > 1 && !(await closes(file, before, maxClosingMs))) isClosed = false
     note('ended', file)
   }
-  if (!isClosed) setTimeout(() => process.exit(1), 1_000)
+  // On a busy machine, the results of the last tests take a while to be written.
+  if (!isClosed) setTimeout(() => process.exit(1), 5_000)
 }
 
 /** Makes a file that would keep its process from ending a failing test, and returns whether it is none. */
