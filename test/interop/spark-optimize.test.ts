@@ -76,7 +76,8 @@ async function landingTable(t: TestContext, overrides: string) {
   const directory = await temporaryDirectory(t)
   const project = await writeProject(directory, {
     storage: { kind: 'connection-string', connectionString: storage.connectionString },
-    pipelines: { primary: { blobs: 'p/', discoverMs: 100, maxPollMs: 100 } },
+    // Two shards that ask for eight blobs ten times a second would leave Spark little of the machine.
+    pipelines: { primary: { blobs: 'p/', pollMs: 1_000, discoverMs: 1_000, maxPollMs: 1_000 } },
     // Few files, each of which Spark reads and writes again, on a machine that has other work.
     batch: { maxAgeMs: 4_000 },
   })

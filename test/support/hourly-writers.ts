@@ -6,8 +6,9 @@
  * it has written.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type AppendBlobClient, BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
+import type { AppendBlobClient, ContainerClient } from '@azure/storage-blob'
 import { type Random, seededRandom } from '../../doubles/seeded-random.ts'
+import { accountClient } from './account-client.ts'
 import { mirroredOffset } from './landed-once.ts'
 import { jsonlogLine } from './log-lines.ts'
 import { containerName } from './storage.ts'
@@ -92,10 +93,7 @@ class Writer {
 }
 
 async function main(connectionString: string, offsetPath: string, seed: number): Promise<void> {
-  const container = BlobServiceClient.fromConnectionString(connectionString, {
-    keepAliveOptions: { enable: false },
-    retryOptions: { maxTries: 1 },
-  }).getContainerClient(containerName)
+  const container = accountClient(connectionString).getContainerClient(containerName)
   const writers = Array.from({ length: writerCount }, (_, index) => {
     const random = seededRandom(seed * 1_000 + index)
     return new Writer(`server-${index}`, container, offsetPath, random)

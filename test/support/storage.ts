@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { ContainerClient } from '@azure/storage-blob'
-import { BlobServiceClient } from '../../src/azure/sdk.ts'
 import { EmbeddedStorage } from '../../src/sources/embedded/embedded-storage.ts'
+import { accountClient } from './account-client.ts'
 
 /** An emulated storage account with one container. */
 export interface TestStorage {
@@ -19,12 +19,7 @@ export const containerName = 'logs'
 /** Starts Azurite in this process, with an empty container `logs`. */
 export async function openStorage(): Promise<TestStorage> {
   const storage = await EmbeddedStorage.start()
-  // The emulator closes idle connections, and an append that meets one could not tell whether it was done.
-  const client = BlobServiceClient.fromConnectionString(storage.connectionString, {
-    keepAliveOptions: { enable: false },
-    retryOptions: { maxTries: 1 },
-  })
-  const container = client.getContainerClient(containerName)
+  const container = accountClient(storage.connectionString).getContainerClient(containerName)
   await container.create()
   const known = new Set<string>()
   return {

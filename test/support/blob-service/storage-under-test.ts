@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type * as Sdk from '@azure/storage-blob'
 import { SimulatedClock } from '../../../doubles/simulated-clock.ts'
-import { BlobServiceClient, ContainerClient } from '../../../src/azure/sdk.ts'
+import { ContainerClient } from '../../../src/azure/sdk.ts'
 import { AzureBlobReader } from '../../../src/sources/readers/azure-blob-reader.ts'
+import { accountClient } from '../account-client.ts'
 import { BlobService } from './blob-service.ts'
 import { inMemoryContainer } from './in-memory-http-client.ts'
 import { serveBlobService } from './serve-blob-service.ts'
@@ -63,10 +64,7 @@ export async function storageInMemory(): Promise<StorageUnderTest> {
 
 /** A new container in an emulator that runs. */
 export async function storageInAzurite(connectionString: string): Promise<StorageUnderTest> {
-  const account = BlobServiceClient.fromConnectionString(connectionString, {
-    ...noRetries,
-    keepAliveOptions: { enable: false },
-  })
+  const account = accountClient(connectionString)
   const client = account.getContainerClient(`logs-${randomUUID()}`)
   await client.create()
   const blob = (name: string): Sdk.AppendBlobClient => client.getAppendBlobClient(name)
