@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Browser } from 'playwright-core'
-import { projectRoot, TailraceProcess } from '../support/tailrace-process.ts'
+import { TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { openBrowser, openWindow } from './chromium.ts'
 
@@ -19,7 +19,6 @@ export async function servePage(
 ): Promise<ServedPage> {
   const process = new TailraceProcess(args, {
     env,
-    script: join(projectRoot, 'bin/tailrace.js'),
     asShipped: true,
   })
   t.after(async () => {

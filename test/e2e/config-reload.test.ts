@@ -10,7 +10,7 @@ import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startTailrace } from '../support/run-tailrace.ts'
 import { startStorage, type TestStorage } from '../support/storage.ts'
 import { readTable } from '../support/table-rows.ts'
-import { projectRoot, type TailraceProcess } from '../support/tailrace-process.ts'
+import type { TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { type TestConfig, writeProject } from '../support/test-project.ts'
 import { startWatched, type WatchedRun } from '../support/watched-run.ts'
@@ -206,7 +206,6 @@ export default defineConfig({
   await storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
   // The command that a user runs: compiled modules, and the loader's hooks.
   const running = startTailrace(t, ['start', '--watch'], {
-    script: join(projectRoot, 'bin', 'tailrace.js'),
     asShipped: true,
     cwd: directory,
   })
@@ -320,7 +319,6 @@ export default defineConfig({
   )
   await storage.append('primary.json', linesAsBytes([jsonlogLine(0)]))
   const running = startTailrace(t, ['start', '--watch'], {
-    script: join(projectRoot, 'bin', 'tailrace.js'),
     asShipped: true,
     cwd: directory,
     env: { LOGS_STORAGE_FILE: secret },

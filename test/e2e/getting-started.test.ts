@@ -16,7 +16,7 @@ interface Shown {
 const page = readFileSync(join(projectRoot, 'docs', 'getting-started.md'), 'utf8')
 
 /** The command that a user runs: a config imports the package by its name. */
-const command = { script: join(projectRoot, 'bin', 'tailrace.js'), asShipped: true }
+const command = { asShipped: true }
 
 function shownOf(text: string): readonly Shown[] {
   return [...text.matchAll(/^```text\n(.*?)^```$/gms)].flatMap(([, block = '']) =>

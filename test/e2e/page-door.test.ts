@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { getPriority } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { prioritySteps } from '../../src/commands/paging/low-priority.ts'
 import type { About, RecordPage } from '../../src/page/api.ts'
@@ -12,7 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { startStorage, type TestStorage } from '../support/storage.ts'
-import { projectRoot, TailraceProcess } from '../support/tailrace-process.ts'
+import { TailraceProcess } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
 
@@ -31,7 +30,6 @@ async function startTailrace(
   })
   const tailrace = new TailraceProcess(['start', '--config', configPath], {
     env,
-    script: join(projectRoot, 'bin/tailrace.js'),
     asShipped: true,
   })
   t.after(async () => {

@@ -17,13 +17,13 @@ export interface SpawnOptions {
   readonly cwd?: string
   /** The script instead of the CLI. */
   readonly script?: string
-  /** Whether Node gets the sources and the TypeScript loader, as the shipped command does. Default: they are compiled. */
+  /** Whether the command itself runs, with what `dist/` holds. Default: the script is bundled anew. */
   readonly asShipped?: boolean
 }
 
 export const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
-const tsx = import.meta.resolve('tsx')
+const command = fileURLToPath(new URL('../../bin/tailrace.js', import.meta.url))
 
 /** Long enough for the slowest machine; what waits longer hangs. */
 const limitMs = 60_000
@@ -41,9 +41,7 @@ export class TailraceProcess {
   constructor(args: readonly string[], { env, cwd, script = cli, asShipped = false }: SpawnOptions = {}) {
     const { PATH, HOME, TMPDIR } = process.env
     const own = Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined)
-    const run = asShipped
-      ? { args: ['--import', tsx, script, ...args], env }
-      : builtCommand(script, args, env)
+    const run = asShipped ? { args: [command, ...args], env } : builtCommand(script, args, env)
     const child = spawn(process.execPath, run.args, {
       cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...run.env },
