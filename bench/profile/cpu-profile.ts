@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { projectDirectory } from '../measured-process.ts'
 
@@ -31,7 +32,7 @@ export function idleShare(profile: CpuProfile): number {
 
 /** @returns the time that the thread was not idle, by folder of Tailrace, package, or part of Node and V8 */
 export function selfTimesByPart(profile: CpuProfile): SelfTimes {
-  return sumBy(profile, ({ functionName, url }) => partOf(functionName, url))
+  return sumBy(profile, ({ functionName, url, lineNumber }) => partOf(functionName, url, lineNumber))
 }
 
 /** @returns the same by function */
@@ -39,7 +40,7 @@ export function selfTimesByFunction(profile: CpuProfile): SelfTimes {
   return sumBy(profile, ({ functionName, url, lineNumber }) =>
     url === ''
       ? functionName.slice(0, maxNameLength)
-      : `${functionName || '(anonymous)'} ${placeOf(url)}:${lineNumber + 1}`,
+      : `${functionName || '(anonymous)'} ${placeOf(url, lineNumber)}`,
   )
 }
 
@@ -57,19 +58,39 @@ function secondsBy({ nodes, samples, timeDeltas }: CpuProfile, nameOf: NameOfFra
   return seconds
 }
 
-function partOf(functionName: string, url: string): string {
+function partOf(functionName: string, url: string, lineNumber: number): string {
   if (url === '') return functionName.startsWith('(') ? functionName : '(built into V8 and Node)'
   const [, node] = /^node:(?:internal\/)?([\w-]+)/.exec(url) ?? []
   if (node !== undefined) return `node: ${node}`
-  const place = placeOf(url)
+  const place = placeOf(url, lineNumber)
   const packages = [...place.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)]
   if (packages.length > 0) return packages.at(-1)![1]!
-  const [, folder] = /^(?:dist|src)\/((?:[^/]+\/){0,2})/.exec(place) ?? []
+  const [, folder] = /^src\/((?:[^/]+\/){0,2})/.exec(place) ?? []
   return folder === undefined ? place : `src/${folder}`
 }
 
-function placeOf(url: string): string {
+/**
+ * @returns the path of a function's module, of packages and Tailrace from the project's directory, and its line: of a bundled
+ * one, `+` and the line behind the module's beginning in the bundle
+ */
+function placeOf(url: string, lineNumber: number): string {
   if (!url.startsWith('file:')) return url
   const path = fileURLToPath(url)
-  return path.startsWith(projectDirectory) ? path.slice(projectDirectory.length) : path
+  if (!path.startsWith(projectDirectory)) return `${path}:${lineNumber + 1}`
+  const place = path.slice(projectDirectory.length)
+  const module = place.startsWith('dist/') ? bundledModule(path, lineNumber) : undefined
+  return module ?? `${place}:${lineNumber + 1}`
+}
+
+const bundles = new Map<string, readonly string[]>()
+
+/** Above each module in a bundle stands its path. */
+function bundledModule(bundle: string, lineNumber: number): string | undefined {
+  const lines = bundles.get(bundle) ?? readFileSync(bundle, 'utf8').split('\n')
+  bundles.set(bundle, lines)
+  for (let line = lineNumber; line >= 0; line -= 1) {
+    const [, module] = /^\/\/ ((?:src|node_modules)\/\S+)$/.exec(lines[line]!) ?? []
+    if (module !== undefined) return `${module}+${lineNumber - line}`
+  }
+  return undefined
 }
