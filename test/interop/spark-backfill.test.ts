@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
 import { shortJob, sparkMissing } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
+const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const python = process.env.TAILRACE_INTEROP_SPARK!
 const run = promisify(execFile)
 

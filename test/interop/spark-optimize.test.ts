@@ -22,7 +22,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
 import { Spark, shortJob, sparkMissing } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
+const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 

@@ -10,7 +10,7 @@ import { inOneFile } from './reshape.ts'
 import { blob, SharedTable } from './shared-table.ts'
 import { Spark, sparkMissing } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 600_000 }
+const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 
