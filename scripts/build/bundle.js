@@ -1,6 +1,6 @@
 // Bundles the modules of `src/` with the packages that they import. One by one, they and the packages' are nearly a thousand
 // files, and to find, read and link these takes a process longer than to open its tables.
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { findBundler } from './bundler.js'
@@ -39,7 +39,8 @@ const maxChunkAgeMs = 86_400_000
  * @param {string} target.outdir
  * @param {string} [target.suffix] of the output
  * @param {Readonly<Record<string, string>>} [target.define] expressions that are replaced
- * @returns {Promise<readonly string[]>} paths of the bundled modules, relative to the project
+ * @returns {Promise<{ inputs: readonly string[], outputs: readonly string[] }>} paths of the bundled modules and of the
+ * written files, relative to the project
  */
 export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} }) {
   const { metafile } = await findBundler().build({
@@ -65,7 +66,7 @@ export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} 
       {
         name: 'imports',
         setup: (build) =>
-          build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+          build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
             const source = readFileSync(path, 'utf8')
             const [call, name] = required.exec(source) ?? []
             if (call === undefined) return undefined
@@ -75,22 +76,21 @@ export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} 
       },
     ],
   })
-  return Object.keys(metafile.inputs)
+  return { inputs: Object.keys(metafile.inputs), outputs: Object.keys(metafile.outputs) }
 }
 
 /** Bundles the product into `dist/`. */
 async function bundleProduct() {
   const outdir = join(root, 'dist')
-  const inputs = await bundle({
+  const { inputs, outputs } = await bundle({
     entryPoints: Object.fromEntries(entryPoints.map((name) => [name, join(root, 'src', `${name}.ts`)])),
     outdir,
   })
   writeFileSync(join(outdir, 'licenses.txt'), licensesOf(root, inputs))
-  const chunks = join(outdir, 'chunks')
-  mkdirSync(chunks, { recursive: true })
-  for (const name of readdirSync(chunks)) {
-    const path = join(chunks, name)
-    if (Date.now() - statSync(path).mtimeMs > maxChunkAgeMs) rmSync(path)
+  const written = new Set(outputs.map((path) => join(root, path)))
+  for (const name of readdirSync(join(outdir, 'chunks'))) {
+    const path = join(outdir, 'chunks', name)
+    if (!written.has(path) && Date.now() - statSync(path).mtimeMs > maxChunkAgeMs) rmSync(path)
   }
 }
 
