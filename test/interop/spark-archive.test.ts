@@ -4,17 +4,15 @@ import { loadState } from '../../src/sinks/delta/log/load.ts'
 import { hasArchiveFormat } from '../../src/sinks/delta/protocol/features.ts'
 import { archive } from '../sinks/delta/archive/support.ts'
 import { committerOf, encode, span } from '../sinks/delta/support.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { blob, SharedTable } from './shared-table.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
+import { Spark, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 
 test(
   "Spark's checkpoints, OPTIMIZE, VACUUM and RESTORE leave archived offsets as they are",
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const committer = committerOf(table.bench)

@@ -8,15 +8,13 @@ import { promisify } from 'node:util'
 import { assertLandedOnce } from '../support/landed-once.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace } from '../support/run-tailrace.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
 import { readTable } from '../support/table-rows.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
-import { shortJob, sparkMissing } from './spark/spark.ts'
+import { shortJob, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const python = process.env.TAILRACE_INTEROP_SPARK!
 const run = promisify(execFile)
 
@@ -36,7 +34,7 @@ async function executorAbove(pid: number): Promise<number> {
 
 test(
   'a Spark job lands a backlog in one commit, each line once, while an executor is killed and its task runs twice',
-  options,
+  sparkTest,
   async (t) => {
     const storage = await startStorage(t)
     const directory = await temporaryDirectory(t)

@@ -14,15 +14,13 @@ import { eventually } from '../support/eventually.ts'
 import { assertLandedOnce } from '../support/landed-once.ts'
 import { jsonlogLine, linesAsBytes } from '../support/log-lines.ts'
 import { runTailrace, startTailrace } from '../support/run-tailrace.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { startStorage } from '../support/storage.ts'
 import { readTable } from '../support/table-rows.ts'
 import { projectRoot } from '../support/tailrace-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { writeProject } from '../support/test-project.ts'
-import { Spark, shortJob, sparkMissing } from './spark/spark.ts'
+import { Spark, shortJob, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 
@@ -140,7 +138,7 @@ async function landingTable(t: TestContext, overrides: string) {
 
 test(
   'a Spark job takes over the merging of a table from Tailrace, and hands it back, while two shards land: each row once',
-  options,
+  sparkTest,
   async (t) => {
     const { table, tailrace, append, whileLanding, assertExact } = await landingTable(t, '')
     await append(20)
@@ -171,7 +169,7 @@ test(
 
 test(
   'two shards land in a table that Spark clusters meanwhile: each row once, statistics of the clustering column in each file, and no merge by Tailrace',
-  options,
+  sparkTest,
   async (t) => {
     const { table, tailrace, append, whileLanding, assertExact } = await landingTable(
       t,

@@ -5,12 +5,10 @@ import test, { after } from 'node:test'
 import type { EncodedBatch } from '../../src/sinks/table-committer.ts'
 import { optimize, vacuum } from '../sinks/delta/maintenance/support.ts'
 import { committerOf, encode, span } from '../sinks/delta/support.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { inOneFile } from './reshape.ts'
 import { blob, SharedTable } from './shared-table.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
+import { Spark, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 
@@ -122,7 +120,7 @@ for (const {
 } of layouts) {
   test(
     `a table that Spark created ${title} is landed on and read by both, also from checkpoints alone`,
-    options,
+    sparkTest,
     async (t) => {
       const table = await SharedTable.none(t, spark)
       await create(table, layout, { ...properties, 'delta.checkpointInterval': '3' })
@@ -213,7 +211,7 @@ const refused: readonly Refused[] = [
 for (const { title, properties, definitions, statement, refusal, remedy } of refused) {
   test(
     `a table that Spark gave ${title} is refused by name${remedy === undefined ? '' : ', and landed on once that is gone'}`,
-    options,
+    sparkTest,
     async (t) => {
       const table = await SharedTable.none(t, spark)
       await create(table, 'PARTITIONED BY (event_date)', properties, definitions)
@@ -233,7 +231,7 @@ for (const { title, properties, definitions, statement, refusal, remedy } of ref
 
 test(
   'a constraint that Spark adds between two landings stops the next one, and nothing of it is seen',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const committer = committerOf(table.bench)
@@ -257,7 +255,7 @@ test(
 
 test(
   'Spark lists what was landed in a table with a change feed, whose rows cannot be replaced',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     await create(table, 'PARTITIONED BY (event_date)', { 'delta.enableChangeDataFeed': 'true' })
@@ -284,7 +282,7 @@ test(
 
 test(
   'rows that Spark deletes by deletion vectors stay deleted through landings, a replay, a merge and a vacuum',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     await create(table, 'PARTITIONED BY (event_date)', { 'delta.enableDeletionVectors': 'true' })

@@ -8,11 +8,10 @@ import { sqlString } from '../../src/sinks/encoding/engine.ts'
 import { withEngine } from '../../src/sinks/encoding/engine-session.ts'
 import { logViews } from '../../src/tables/postgres/views/log-views.ts'
 import { createViewStatements } from '../../src/tables/view-statements.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { createLogViews } from '../tables/postgres/views/create-log-views.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
+import { Spark, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 1_200_000 }
+const options = { ...sparkTest, timeout: 1_200_000 }
 const spark = new Spark()
 after(() => spark.close())
 

@@ -5,12 +5,10 @@ import test, { after } from 'node:test'
 import { commitPath } from '../../src/sinks/delta/protocol/actions.ts'
 import { optimize, vacuum } from '../sinks/delta/maintenance/support.ts'
 import { columns, committerOf, encode, span } from '../sinks/delta/support.ts'
-import { skipUnless } from '../support/skip-unless.ts'
 import { withoutColumns } from './reshape.ts'
 import { blob, SharedTable } from './shared-table.ts'
-import { Spark, sparkMissing } from './spark/spark.ts'
+import { Spark, sparkTest } from './spark/spark.ts'
 
-const options = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 const spark = new Spark()
 after(() => spark.close())
 
@@ -28,7 +26,7 @@ const bounded = [
 
 test(
   'Spark reads many appends row for row, also when only a checkpoint has the beginning, and loses no row to skipping',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const committer = committerOf(table.bench)
@@ -48,7 +46,7 @@ test(
 
 test(
   'columns that are added by this writer, and by Spark, are read by both and landed on',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const added = ['query_id', 'message', 'pid']
@@ -89,7 +87,7 @@ test(
 
 test(
   'Spark compacts, deletes, updates and merges between landings, and this writer replays, merges and vacuums what it left',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const committer = committerOf(table.bench)
@@ -160,7 +158,7 @@ test(
 
 test(
   'nothing is left for Spark to vacuum after this writer did, and Spark vacuums nothing that is live',
-  options,
+  sparkTest,
   async (t) => {
     const table = await SharedTable.none(t, spark)
     const committer = committerOf(table.bench)

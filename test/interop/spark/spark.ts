@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { skipUnless } from '../../support/skip-unless.ts'
 
 const run = promisify(execFile)
 
@@ -16,8 +17,8 @@ export const shortJob = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSe
 /** How much of what Spark last said on stderr is told when it ends, in characters. */
 const maxLastWords = 4_000
 
-/** Why Spark cannot be asked here, or false: made to be a test's `skip`. */
-export async function sparkMissing(): Promise<string | false> {
+/** Why Spark cannot be asked here, or false. */
+async function sparkMissing(): Promise<string | false> {
   if (!python) return 'TAILRACE_INTEROP_SPARK names no interpreter'
   const look =
     'import glob, os, pyspark; assert glob.glob(os.path.dirname(pyspark.__file__) + "/jars/delta-spark_*")'
@@ -33,6 +34,9 @@ export async function sparkMissing(): Promise<string | false> {
     return 'Spark needs Java, and there is none'
   }
 }
+
+/** Options of a test that asks Spark: on a busy machine, a few statements take minutes. */
+export const sparkTest = { skip: skipUnless(await sparkMissing()), timeout: 900_000 }
 
 /** A row of a result, every value as text. */
 export type SparkRow = readonly (string | null)[]
