@@ -11,6 +11,7 @@ import {
 } from '../../../../src/sinks/delta/storage/azure.ts'
 import { ManualClock } from '../../../sources/manual-clock.ts'
 import { misbehavingServer } from '../../../sources/storage-fixture.ts'
+import { accountClient } from '../../../support/account-client.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { faultyProxy, type NetworkFault } from '../../../support/faulty-proxy.ts'
 import { hurriedClock, placeInAzure, sharedStorage, stopSharedStorage } from '../on-each-storage.ts'
@@ -23,9 +24,8 @@ async function behindFaults(t: TestContext, options: Partial<AzureDeltaStorageOp
   const { connectionString, container } = await sharedStorage()
   const port = Number(new URL(container.url).port)
   const proxy = await faultyProxy(t, port)
-  const client = BlobServiceClient.fromConnectionString(
+  const client = accountClient(
     connectionString.replace(`127.0.0.1:${port}`, `127.0.0.1:${proxy.port}`),
-    { retryOptions: { maxTries: 1 }, keepAliveOptions: { enable: false } },
   ).getContainerClient(container.containerName)
   const bench = await workbench(t, placeInAzure(container))
   const storage = new AzureDeltaStorage({
