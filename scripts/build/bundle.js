@@ -42,7 +42,7 @@ const maxChunkAgeMs = 86_400_000
  * @returns {Promise<{ inputs: readonly string[], outputs: readonly string[] }>} paths of the bundled modules and of the
  * written files, relative to the project
  */
-export async function bundle({ entryPoints, outdir, suffix = '.js', define = {} }) {
+async function bundle({ entryPoints, outdir, suffix = '.js', define = {} }) {
   const { metafile } = await findBundler().build({
     absWorkingDir: root,
     entryPoints,
