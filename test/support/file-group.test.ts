@@ -59,7 +59,8 @@ test('the files of a group run despite one that cannot be loaded or leaves a ser
     'leaking.mjs': "test('leaks', () => void createServer().listen(0))",
     'sound.mjs': "test('is sound', () => {})",
     // After the results before it are written, which takes some turns of the event loop.
-    'ending.mjs': "test('ends the process', () => new Promise(() => setTimeout(() => process.exit(0), 1_000)))",
+    'ending.mjs':
+      "test('ends the process', () => new Promise(() => setTimeout(() => process.exit(0), 1_000)))",
     'last.mjs': "test('is last', () => {})",
   })
   assert.deepEqual(
